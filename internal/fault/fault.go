@@ -1,0 +1,136 @@
+// Package fault is the one error type that crosses packages on its way to a person: a kind that the edge turns into
+// a status, a page or problem+json, a sentence that may be shown, and the fields that are wrong with how to mend
+// them. An error that is not a fault is internal: it is logged in full and shown as a bland sentence.
+package fault
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+)
+
+// Kind says what sort of trouble it is.
+type Kind int
+
+// The kinds, each with the HTTP status it becomes.
+const (
+	Internal     Kind = iota // 500
+	Invalid                  // 422: a field is wrong
+	Malformed                // 400: not readable at all
+	Unauthorized             // 401
+	Forbidden                // 403
+	NotFound                 // 404: also for what belongs to another tenant
+	Conflict                 // 409
+	TooLarge                 // 413
+	Unsupported              // 415: content type
+	TooMany                  // 429
+	Unavailable              // 503: try again later
+)
+
+// Field is one thing wrong with a request.
+type Field struct {
+	// Name is the path of the field, such as "lines[2].amount".
+	Name string `json:"field"`
+	// Problem says what is wrong, naming the value.
+	Problem string `json:"problem"`
+	// Mend says how to put it right.
+	Mend string `json:"mend"`
+}
+
+// Error is a fault.
+type Error struct {
+	Kind Kind
+	// Code is a stable word for programs, such as "unknown_link".
+	Code string
+	// Detail is a sentence for people; it may be shown to whoever asked.
+	Detail string
+	Fields []Field
+	// Cause is for the log only.
+	Cause error
+}
+
+// Error gives the detail, the fields and the cause: for logs, not for pages.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Detail)
+	for _, f := range e.Fields {
+		b.WriteString("; " + f.Name + ": " + f.Problem)
+	}
+	if e.Cause != nil {
+		b.WriteString(": " + e.Cause.Error())
+	}
+	return b.String()
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// New makes a fault without fields.
+func New(kind Kind, code, detail string) *Error {
+	return &Error{Kind: kind, Code: code, Detail: detail}
+}
+
+// Of finds the fault in err's chain; any other error becomes an internal one that hides its text.
+func Of(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Kind: Internal, Code: "internal", Detail: "Something went wrong on our side. The event is in our log; please try again.", Cause: err}
+}
+
+// Status is the HTTP status of the fault.
+func (e *Error) Status() int {
+	switch e.Kind {
+	case Invalid:
+		return http.StatusUnprocessableEntity
+	case Malformed:
+		return http.StatusBadRequest
+	case Unauthorized:
+		return http.StatusUnauthorized
+	case Forbidden:
+		return http.StatusForbidden
+	case NotFound:
+		return http.StatusNotFound
+	case Conflict:
+		return http.StatusConflict
+	case TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case Unsupported:
+		return http.StatusUnsupportedMediaType
+	case TooMany:
+		return http.StatusTooManyRequests
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	case Internal:
+		return http.StatusInternalServerError
+	}
+	return http.StatusInternalServerError
+}
+
+// Problem is the fault as RFC 9457 problem details.
+type Problem struct {
+	Type     string  `json:"type"`
+	Title    string  `json:"title"`
+	Status   int     `json:"status"`
+	Code     string  `json:"code"`
+	Detail   string  `json:"detail"`
+	Instance string  `json:"instance,omitempty"`
+	Errors   []Field `json:"errors,omitempty"`
+}
+
+// ProblemType is the media type of a Problem.
+const ProblemType = "application/problem+json"
+
+// Problem renders the fault for a request, named by instance (its request id).
+func (e *Error) Problem(instance string) Problem {
+	return Problem{
+		Type:     "/problems/" + e.Code,
+		Title:    http.StatusText(e.Status()),
+		Status:   e.Status(),
+		Code:     e.Code,
+		Detail:   e.Detail,
+		Instance: instance,
+		Errors:   e.Fields,
+	}
+}
