@@ -61,11 +61,12 @@ C100002,POST,POSTAGE,-1,2011-05-20 09:00:00,18.00,102.0,United Kingdom
 			},
 		},
 		{
-			// 4 x 0.85 = 340; 8 % = 27.2. Six pieces come back, four find the line.
+			// 4 x 0.85 = 340; 8 % = 27.2. Six pieces come back in two cancellations, four find the line.
 			name: "more pieces come back than were bought",
 			rows: `
 100001,22222,MUG,4,2011-05-02 10:00:00,0.85,102.0,United Kingdom
-C100002,22222,MUG,-6,2011-05-20 09:00:00,0.85,102.0,United Kingdom
+C100002,22222,MUG,-3,2011-05-20 09:00:00,0.85,102.0,United Kingdom
+C100003,22222,MUG,-3,2011-05-21 09:00:00,0.85,102.0,United Kingdom
 `,
 			want: Answer{
 				Orders: 1, Lines: 1, Revenue: 340, Refunded: 340, UnmatchedPieces: 2,
