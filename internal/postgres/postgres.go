@@ -1,0 +1,93 @@
+// Package postgres opens PostgreSQL for the stages of the river, each in the database role that may do just what the
+// stage does, and runs their transactions.
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+)
+
+// Role is a database role that the migrations make; it holds the rights of one stage.
+type Role string
+
+// The roles of the stages.
+const (
+	Tracker   Role = "tributary_tracker"
+	Loader    Role = "tributary_loader"
+	Engine    Role = "tributary_engine"
+	Dashboard Role = "tributary_dashboard"
+	// Operator is for commands that a person of the network runs.
+	Operator Role = "tributary_operator"
+)
+
+// Open makes a pool of at most size connections that act as role. It does not connect yet.
+func Open(ctx context.Context, url string, role Role, size int32) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("reading the PostgreSQL address: %w", err)
+	}
+	cfg.MaxConns = size
+	cfg.ConnConfig.RuntimeParams["role"] = string(role)
+	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
+	cfg.ConnConfig.RuntimeParams["application_name"] = string(role)
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
+	}
+	return pool, nil
+}
+
+// OpenSQL opens the database for the migrations, as the role of the address.
+func OpenSQL(url string) (*sql.DB, error) {
+	cfg, err := pgx.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("reading the PostgreSQL address: %w", err)
+	}
+	return stdlib.OpenDB(*cfg), nil
+}
+
+// Beginner starts transactions: a pool or a connection.
+type Beginner interface {
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
+// InTx runs work in one transaction (READ COMMITTED) and commits when it returns nil. An error of the commit itself
+// leaves it unknown whether the work is in: ask the position row.
+func InTx(ctx context.Context, db Beginner, work func(tx pgx.Tx) error) error {
+	tx, err := db.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("beginning a transaction: %w", err)
+	}
+	if err := work(tx); err != nil {
+		if rollback := tx.Rollback(context.WithoutCancel(ctx)); rollback != nil && !errors.Is(rollback, pgx.ErrTxClosed) {
+			return errors.Join(err, fmt.Errorf("rolling back: %w", rollback))
+		}
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("committing: %w", err)
+	}
+	return nil
+}
+
+// Retryable tells whether the same transaction, run again from its start, may succeed: a serialization conflict, a
+// deadlock, a lost connection, a server that is starting or stopping.
+func Retryable(err error) bool {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		switch pg.Code {
+		case "40001", "40P01", "57P01", "57P02", "57P03", "53300", "55P03":
+			return true
+		}
+		return len(pg.Code) == 5 && pg.Code[:2] == "08"
+	}
+	// Anything that is not an answer of the server is a connection in trouble.
+	return err != nil && !errors.Is(err, context.Canceled)
+}

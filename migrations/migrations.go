@@ -1,0 +1,91 @@
+// Package migrations holds the schema of both databases as goose files and brings a database up to it. It belongs to
+// no step of a click's life: it runs before the first one.
+package migrations
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+
+	"tributary/internal/clickhouse"
+	"tributary/internal/postgres"
+)
+
+//go:embed postgres/*.sql clickhouse/*.sql
+var files embed.FS
+
+// Postgres brings the PostgreSQL database at url up to this binary's schema. It may be called at any time; processes
+// that call it together wait for one another.
+func Postgres(ctx context.Context, url string) error {
+	db, err := postgres.OpenSQL(url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	// Migrations of several processes are serialised by a lock that ends with the connection.
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	defer conn.Close()
+	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock(8402911473)`); err != nil {
+		return fmt.Errorf("waiting for other migrations: %w", err)
+	}
+	return up(ctx, db, goose.DialectPostgres, "postgres")
+}
+
+// ClickHouse brings the ClickHouse database at url up to this binary's schema. ClickHouse has no lock to offer: one
+// process at a time may call it.
+func ClickHouse(ctx context.Context, url string) error {
+	db, err := clickhouse.OpenSQL(url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return up(ctx, db, goose.DialectClickHouse, "clickhouse")
+}
+
+// PostgresCurrent tells whether the database at url is at this binary's schema.
+func PostgresCurrent(ctx context.Context, url string) (bool, error) {
+	db, err := postgres.OpenSQL(url)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	provider, err := provide(db, goose.DialectPostgres, "postgres")
+	if err != nil {
+		return false, err
+	}
+	current, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		return false, fmt.Errorf("reading the schema version: %w", err)
+	}
+	return current == target, nil
+}
+
+func up(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string) error {
+	provider, err := provide(db, dialect, dir)
+	if err != nil {
+		return err
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrating %s: %w", dir, err)
+	}
+	return nil
+}
+
+func provide(db *sql.DB, dialect goose.Dialect, dir string) (*goose.Provider, error) {
+	sub, err := fs.Sub(files, dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the migrations of %s: %w", dir, err)
+	}
+	provider, err := goose.NewProvider(dialect, db, sub)
+	if err != nil {
+		return nil, fmt.Errorf("reading the migrations of %s: %w", dir, err)
+	}
+	return provider, nil
+}
