@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 
-	"github.com/pressly/goose/v3"
-
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
+
+	"github.com/pressly/goose/v3"
 )
 
 //go:embed postgres/*.sql clickhouse/*.sql

@@ -99,6 +99,7 @@ func Decode(data []byte) (*Event, error) {
 
 // SaleHash identifies what a merchant said in a sale, apart from when and how often it was said: the first 16
 // bytes of SHA-256 over the fields in a fixed order. Equal reports of one order are duplicates, others conflict.
+// occurredAt is 0 when the merchant stated no time, so that its retry is a duplicate although the clock moved on.
 func SaleHash(s *Sale, occurredAt int64) []byte {
 	h := hasher{}
 	h.number(s.GetMerchantId())

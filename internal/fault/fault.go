@@ -72,8 +72,7 @@ func New(kind Kind, code, detail string) *Error {
 
 // Of finds the fault in err's chain; any other error becomes an internal one that hides its text.
 func Of(err error) *Error {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
 	return &Error{Kind: Internal, Code: "internal", Detail: "Something went wrong on our side. The event is in our log; please try again.", Cause: err}

@@ -80,8 +80,7 @@ func InTx(ctx context.Context, db Beginner, work func(tx pgx.Tx) error) error {
 // Retryable tells whether the same transaction, run again from its start, may succeed: a serialization conflict, a
 // deadlock, a lost connection, a server that is starting or stopping.
 func Retryable(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "40001", "40P01", "57P01", "57P02", "57P03", "53300", "55P03":
 			return true

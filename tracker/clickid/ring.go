@@ -64,7 +64,7 @@ func (k Key) Reveal() string {
 func (k Key) String() string { return fmt.Sprintf("click id key %d", k.ID) }
 
 // Format prints String whatever the verb, since %d or %#v would otherwise spell the secret out.
-func (k Key) Format(state fmt.State, _ rune) { fmt.Fprint(state, k.String()) }
+func (k Key) Format(state fmt.State, _ rune) { _, _ = fmt.Fprint(state, k.String()) }
 
 // LogValue logs the key without its secret.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
