@@ -1,0 +1,174 @@
+package embedded
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+)
+
+// clickhouseQuery makes clickhouse-local a server: it opens the ports and then never ends, at one sleep in three seconds.
+const clickhouseQuery = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " +
+	"SELECT sleepEachRow(3) FROM system.numbers FORMAT Null SETTINGS function_sleep_max_microseconds_per_block = 0, max_block_size = 1"
+
+// clickhouseServer is libchdb, ClickHouse's engine as a library, in a process of its own. It listens on 127.0.0.1 and asks
+// for a password. The user "default" needs none, since clickhouse-local runs its own query under that name, but may do
+// nothing except what that query does.
+type clickhouseServer struct {
+	cfg      Config
+	dir      string
+	lib      string // path of libchdb
+	password string
+	port     int
+	httpPort int
+}
+
+//go:embed clickhouse_config.xml
+var clickhouseConfig string
+
+//go:embed clickhouse_users.xml
+var clickhouseUsers string
+
+func (c *clickhouseServer) prepare(ctx context.Context, dir string, p ports) (string, error) {
+	c.dir, c.port, c.httpPort = filepath.Join(dir, "clickhouse"), p.ClickHouse, p.ClickHouseHTTP
+	pkg, err := clickhousePackage(platform())
+	if err != nil {
+		return "", err
+	}
+	in, err := newInstaller(c.cfg, dir)
+	if err != nil {
+		return "", err
+	}
+	installed, err := in.install(ctx, pkg, nil)
+	if err != nil {
+		return "", err
+	}
+	c.lib = filepath.Join(installed, "libchdb.so")
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return "", fmt.Errorf("making data folder: %w", err)
+	}
+	if c.password, err = password(filepath.Join(dir, "clickhouse.password")); err != nil {
+		return "", err
+	}
+	if err := c.configure(dir); err != nil {
+		return "", err
+	}
+	address := url.URL{
+		Scheme: "clickhouse", User: url.UserPassword("tributary", c.password), Host: loopback(c.port), Path: "/tributary",
+	}
+	return address.String(), nil
+}
+
+// configure writes ClickHouse's configuration and user files.
+func (c *clickhouseServer) configure(dir string) error {
+	hash := sha256.Sum256([]byte(c.password))
+	values := map[string]any{
+		"Users": filepath.Join(dir, "clickhouse-users.xml"), "Hash": hex.EncodeToString(hash[:]), "Sync": !c.cfg.Throwaway,
+	}
+	for name, text := range map[string]string{"clickhouse-config.xml": clickhouseConfig, "clickhouse-users.xml": clickhouseUsers} {
+		t, err := template.New(name).Parse(text)
+		if err != nil {
+			return fmt.Errorf("reading template: %w", err)
+		}
+		var out strings.Builder
+		if err := t.Execute(&out, values); err != nil {
+			return fmt.Errorf("filling %s: %w", name, err)
+		}
+		if err := writeFile(filepath.Join(dir, name), []byte(out.String())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *clickhouseServer) command() (*exec.Cmd, error) {
+	cmd, err := childCommand(string(ClickHouse), c.lib,
+		"--config-file="+c.dir+"-config.xml",
+		"--path="+c.dir,
+		"--tcp_port="+strconv.Itoa(c.port),
+		"--http_port="+strconv.Itoa(c.httpPort),
+		"--listen_host=127.0.0.1",
+		"--query="+clickhouseQuery)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Dir = c.dir
+	cmd.SysProcAttr = endWithParent(syscall.SIGKILL)
+	return cmd, nil
+}
+
+// probe also makes the database. HTTP is opened last, so an answer there means that the native port is open too.
+func (c *clickhouseServer) probe(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+loopback(c.httpPort)+"/",
+		strings.NewReader("CREATE DATABASE IF NOT EXISTS tributary"))
+	if err != nil {
+		return fmt.Errorf("making request: %w", err)
+	}
+	req.Header.Set("X-ClickHouse-User", "tributary")
+	req.Header.Set("X-ClickHouse-Key", c.password)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	resp, err := client.Do(req)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, tailMost))
+	if err != nil {
+		return fmt.Errorf("reading answer: %w", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("making database: %s: %s", resp.Status, body)
+	}
+	return nil
+}
+
+// serveClickHouse is the server's process: the library, then the arguments of clickhouse-local.
+func serveClickHouse(args []string) error {
+	if len(args) == 0 {
+		return errors.New("starting ClickHouse: no library was given")
+	}
+	lib, err := purego.Dlopen(args[0], purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	if err != nil {
+		return fmt.Errorf("loading %s: %w", args[0], err)
+	}
+	var (
+		run         func(argc int32, argv unsafe.Pointer) uintptr
+		resultError func(result uintptr) string
+	)
+	purego.RegisterLibFunc(&run, lib, "chdb_query_cmdline")
+	purego.RegisterLibFunc(&resultError, lib, "chdb_result_error")
+
+	argv := []*byte{cString("clickhouse-local")}
+	for _, arg := range args[1:] {
+		argv = append(argv, cString(arg))
+	}
+	argv = append(argv, nil)
+	result := run(int32(len(argv)-1), unsafe.Pointer(&argv[0])) //nolint:gosec // an array of C strings has no other form
+	runtime.KeepAlive(argv)
+	if result == 0 {
+		return errors.New("running ClickHouse: it returned nothing")
+	}
+	return fmt.Errorf("running ClickHouse: %s", resultError(result))
+}
+
+func cString(s string) *byte {
+	b := append([]byte(s), 0)
+	return &b[0]
+}

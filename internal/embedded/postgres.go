@@ -1,0 +1,300 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// nobody is the user that PostgreSQL sees itself as in a user namespace; every system names it in its list of users.
+const nobody = 65534
+
+// postgresServer runs PostgreSQL's own postgres program, not pg_ctl, so that its pid is the server's.
+type postgresServer struct {
+	cfg       Config
+	dir       string // the data folder of all engines
+	data      string // PostgreSQL's own
+	bin       string
+	port      int
+	url       url.URL
+	namespace bool // it would refuse the user that we are
+}
+
+//go:embed postgresql.conf
+var postgresConfig string
+
+func (p *postgresServer) prepare(ctx context.Context, dir string, ports ports) (string, error) {
+	p.dir, p.data, p.port = dir, filepath.Join(dir, "postgres"), ports.Postgres
+	pkg, err := postgresPackage(platform())
+	if err != nil {
+		return "", err
+	}
+	in, err := newInstaller(p.cfg, dir)
+	if err != nil {
+		return "", err
+	}
+	installed, err := in.install(ctx, pkg, linkLibraries)
+	if err != nil {
+		return "", err
+	}
+	p.bin = filepath.Join(installed, "native", "bin")
+	// Both programs refuse root, and initdb a user that has no name.
+	_, unnamed := user.LookupId(strconv.Itoa(os.Geteuid()))
+	p.namespace = runtime.GOOS == "linux" && (os.Geteuid() == 0 || unnamed != nil)
+
+	secretPath := filepath.Join(dir, "postgres.password")
+	if _, err := os.Stat(filepath.Join(p.data, "PG_VERSION")); errors.Is(err, fs.ErrNotExist) {
+		if err := p.create(ctx, in.cache, secretPath); err != nil {
+			return "", err
+		}
+	}
+	secret, err := password(secretPath)
+	if err != nil {
+		return "", err
+	}
+	p.url = url.URL{
+		Scheme: "postgres", User: url.UserPassword("tributary", secret), Host: loopback(p.port),
+		Path: "/tributary", RawQuery: "sslmode=disable",
+	}
+	return p.url.String(), nil
+}
+
+// linkLibraries makes the links that the package's own install script would make.
+func linkLibraries(dir string) error {
+	raw, err := os.ReadFile(filepath.Join(dir, "native", "pg-symlinks.json"))
+	if err != nil {
+		return fmt.Errorf("reading list of links: %w", err)
+	}
+	var links []struct{ Source, Target string }
+	if err := json.Unmarshal(raw, &links); err != nil {
+		return fmt.Errorf("reading list of links: %w", err)
+	}
+	for _, l := range links {
+		target := filepath.Join(dir, filepath.FromSlash(l.Target))
+		source, err := filepath.Rel(filepath.Dir(target), filepath.Join(dir, filepath.FromSlash(l.Source)))
+		if err != nil {
+			return fmt.Errorf("linking %s: %w", l.Target, err)
+		}
+		if err := os.Symlink(source, target); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("linking: %w", err)
+		}
+	}
+	return nil
+}
+
+// create makes the cluster in a folder beside its own and moves it there when it is complete.
+func (p *postgresServer) create(ctx context.Context, cache, secretPath string) error {
+	tmp := p.data + ".tmp"
+	if err := os.RemoveAll(tmp); err != nil {
+		return fmt.Errorf("removing incomplete cluster: %w", err)
+	}
+	if p.cfg.Throwaway {
+		if err := p.copyTemplate(ctx, cache, tmp, secretPath); err != nil {
+			return err
+		}
+	} else {
+		if _, err := password(secretPath); err != nil {
+			return err
+		}
+		if err := p.initdb(ctx, tmp, secretPath); err != nil {
+			return err
+		}
+	}
+	if err := os.Rename(tmp, p.data); err != nil {
+		return fmt.Errorf("moving cluster into place: %w", err)
+	}
+	return nil
+}
+
+func (p *postgresServer) initdb(ctx context.Context, data, secretPath string) error {
+	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "initdb"), "-D", data, "-U", "tributary", "--pwfile="+secretPath,
+		// In a plain C locale, searches in Chinese, Japanese and Korean find nothing.
+		"--auth=scram-sha-256", "--locale=C.UTF-8", "--encoding=UTF8", "--no-instructions",
+		// The password is random, so there is nothing that many iterations could protect; each connection pays for them.
+		"--set=scram_iterations=1")
+	if p.cfg.Throwaway {
+		cmd.Args = append(cmd.Args, "--no-sync", "--wal-segsize=4")
+	}
+	cmd.SysProcAttr = p.processAttributes()
+	out, err := cmd.CombinedOutput()
+	switch {
+	case err == nil:
+		return nil
+	case p.namespace && cmd.Process == nil:
+		return fmt.Errorf("running initdb: %w: PostgreSQL refuses to run as %s, and user namespaces, which would help, "+
+			"are off here: run as a user with a name, or set TRIBUTARY_POSTGRES_URL to use a server of your own", err, whoami())
+	}
+	return fmt.Errorf("running initdb: %w\n%s", err, bytes.TrimSpace(out))
+}
+
+func whoami() string {
+	if os.Geteuid() == 0 {
+		return "root"
+	}
+	return fmt.Sprintf("uid %d, which has no name", os.Geteuid())
+}
+
+// copyTemplate copies a cluster that was made earlier, or makes it first. The copy has the template's password.
+func (p *postgresServer) copyTemplate(ctx context.Context, cache, data, secretPath string) error {
+	template := filepath.Join(cache, fmt.Sprintf("postgres-template-%s-%d", postgresVersion, os.Geteuid()))
+	unlock, err := lockFile(ctx, template+".lock", func() {})
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if _, err := os.Stat(template); errors.Is(err, fs.ErrNotExist) {
+		tmp, err := os.MkdirTemp(cache, "template-")
+		if err != nil {
+			return fmt.Errorf("making folder: %w", err)
+		}
+		defer func() { _ = os.RemoveAll(tmp) }()
+		if _, err := password(filepath.Join(tmp, "password")); err != nil {
+			return err
+		}
+		if err := p.initdb(ctx, filepath.Join(tmp, "data"), filepath.Join(tmp, "password")); err != nil {
+			return err
+		}
+		if err := os.Rename(tmp, template); err != nil {
+			return fmt.Errorf("moving template into place: %w", err)
+		}
+	}
+	secret, err := os.ReadFile(filepath.Join(template, "password"))
+	if err != nil {
+		return fmt.Errorf("reading template: %w", err)
+	}
+	if err := writeFile(secretPath, secret); err != nil {
+		return err
+	}
+	if err := os.CopyFS(data, os.DirFS(filepath.Join(template, "data"))); err != nil {
+		return fmt.Errorf("copying template: %w", err)
+	}
+	return os.Chmod(data, 0o700) //nolint:gosec,wrapcheck // PostgreSQL insists on exactly this
+}
+
+func (p *postgresServer) processAttributes() *syscall.SysProcAttr {
+	// SIGQUIT ends all its processes at once; the next start recovers, as after any crash.
+	attr := endWithParent(syscall.SIGQUIT)
+	if p.namespace {
+		inUserNamespace(attr)
+	}
+	return attr
+}
+
+func (p *postgresServer) command() (*exec.Cmd, error) {
+	if err := p.clearLock(); err != nil {
+		return nil, err
+	}
+	if err := p.configure(); err != nil {
+		return nil, err
+	}
+	args := []string{filepath.Join(p.bin, "postgres"), "-D", p.data}
+	cmd := exec.Command(args[0], args[1:]...)
+	if runtime.GOOS != "linux" {
+		var err error
+		if cmd, err = childCommand(rolePostgres, args...); err != nil {
+			return nil, err
+		}
+	}
+	cmd.SysProcAttr = p.processAttributes()
+	return cmd, nil
+}
+
+// configure replaces the configuration that initdb wrote.
+func (p *postgresServer) configure() error {
+	t, err := template.New("postgresql.conf").Parse(postgresConfig)
+	if err != nil {
+		return fmt.Errorf("reading template: %w", err)
+	}
+	var out strings.Builder
+	if err := t.Execute(&out, map[string]any{"Port": p.port, "Throwaway": p.cfg.Throwaway}); err != nil {
+		return fmt.Errorf("filling postgresql.conf: %w", err)
+	}
+	return writeFile(filepath.Join(p.data, "postgresql.conf"), []byte(out.String()))
+}
+
+// clearLock deals with the postmaster.pid of a server that was killed. A server that still runs on our data, left by a
+// process that held our lock before, is ended. PostgreSQL judges the rest of the file itself (it must, for the file names
+// the shared memory that surviving sessions would hold), but could take any process that was given the same number
+// since then for that server; so the number is replaced by ours, which it knows to be its parent's and passes over.
+func (p *postgresServer) clearLock() error {
+	path := filepath.Join(p.data, "postmaster.pid")
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading lock of an earlier server: %w", err)
+	}
+	first, rest, _ := strings.Cut(string(raw), "\n")
+	pid, err := strconv.Atoi(first)
+	if err != nil {
+		// Torn by a full disk or a power cut: it names nothing that could be checked.
+		if err := os.Remove(path); err != nil {
+			return fmt.Errorf("removing lock of an earlier server: %w", err)
+		}
+		return nil
+	}
+	for deadline := time.Now().Add(10 * time.Second); strings.Contains(commandLine(pid), p.data); {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("ending an earlier PostgreSQL on %s: process %d does not end", p.data, pid)
+		}
+		_ = syscall.Kill(pid, syscall.SIGQUIT)
+		time.Sleep(20 * time.Millisecond)
+	}
+	return writeFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"+rest))
+}
+
+// probe also makes the database.
+func (p *postgresServer) probe(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, p.url.String())
+	if missing := new(pgconn.PgError); errors.As(err, &missing) && missing.Code == "3D000" {
+		return p.createDatabase(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	return closing(ctx, conn)
+}
+
+func (p *postgresServer) createDatabase(ctx context.Context) error {
+	maintenance := p.url
+	maintenance.Path = "/postgres"
+	conn, err := pgx.Connect(ctx, maintenance.String())
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	if _, err := conn.Exec(ctx, "CREATE DATABASE tributary"); err != nil {
+		return errors.Join(fmt.Errorf("making database: %w", err), closing(ctx, conn))
+	}
+	return closing(ctx, conn)
+}
+
+func closing(ctx context.Context, conn *pgx.Conn) error {
+	if err := conn.Close(ctx); err != nil {
+		return fmt.Errorf("closing connection: %w", err)
+	}
+	return nil
+}
+
+// rolePostgres is the child that stands between us and PostgreSQL where the kernel does not tell it of our end.
+const rolePostgres = "postgres"

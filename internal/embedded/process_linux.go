@@ -1,0 +1,31 @@
+package embedded
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+	"syscall"
+)
+
+// endWithParent makes the kernel send sig to the child when the thread that started it ends (see launch). The child leaves
+// the terminal's process group, so that Ctrl-C reaches this process alone, which stops its engines in order.
+func endWithParent(sig syscall.Signal) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: sig, Setpgid: true}
+}
+
+// inUserNamespace makes the child the user nobody, in a user namespace in which that is another name for our own user. So
+// files keep their owner and folders closed to others stay open to it.
+func inUserNamespace(attr *syscall.SysProcAttr) {
+	attr.Cloneflags |= syscall.CLONE_NEWUSER
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getuid(), Size: 1}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
+}
+
+// commandLine returns the arguments of a running process, or nothing.
+func commandLine(pid int) string {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")
+	if err != nil {
+		return ""
+	}
+	return string(bytes.ReplaceAll(raw, []byte{0}, []byte{' '}))
+}
