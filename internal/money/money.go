@@ -1,0 +1,111 @@
+// Package money is the arithmetic of step 5 in the life of a click, where an order becomes a commission: whole minor
+// units in int64, rates in parts per million, one rounding rule (half away from zero) and no floating point. It also
+// knows the currencies in force and how an amount is read and written.
+//
+// Callers keep amounts within MaxAmount, so that the sum of any few thousand of them fits an int64. A product is taken
+// in 128 bits; a result that does not fit an int64, which takes amounts beyond MaxAmount, is a panic rather than a
+// wrong amount.
+package money
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"slices"
+)
+
+// MaxAmount bounds an amount of money in minor units: ten million million in a currency with two decimals.
+const MaxAmount = 1_000_000_000_000_000
+
+// One is the rate of 100 %.
+const One Rate = 1_000_000
+
+// Rate is a share in parts per million: 72,500 is 7.25 %.
+type Rate int64
+
+// Of is the rate times the amount, rounded half away from zero. For a rate from 0 to One it is never larger than the
+// amount and cannot overflow.
+func (r Rate) Of(amount int64) int64 {
+	return Scale(amount, int64(r), int64(One))
+}
+
+// Scale is amount x numerator / denominator, rounded half away from zero once, from the exact product. It panics when
+// the denominator is not positive or the result does not fit an int64.
+func Scale(amount, numerator, denominator int64) int64 {
+	if denominator <= 0 {
+		panic(fmt.Sprintf("money: scaling by %d/%d: the denominator must be above zero", numerator, denominator))
+	}
+	high, low := bits.Mul64(magnitude(amount), magnitude(numerator))
+	if high >= uint64(denominator) {
+		panic(fmt.Sprintf("money: %d x %d / %d does not fit 64 bits", amount, numerator, denominator))
+	}
+	whole, rest := bits.Div64(high, low, uint64(denominator))
+	// rest < denominator <= 2^63-1, so its double cannot wrap.
+	if 2*rest >= uint64(denominator) {
+		whole++
+	}
+	if whole > 1<<63-1 {
+		panic(fmt.Sprintf("money: %d x %d / %d does not fit 64 bits", amount, numerator, denominator))
+	}
+	if (amount < 0) != (numerator < 0) {
+		return -int64(whole)
+	}
+	return int64(whole)
+}
+
+// Split divides a total in proportion to weights that are not negative, by largest remainder: each share is its exact
+// part rounded down or up, the shares add up to the total, and among equal remainders the earlier one is rounded up
+// first. Where every weight is zero they count as equal. There is no share of no weights. It panics on a negative
+// weight and when the weights' sum does not fit an int64.
+func Split(total int64, weights []int64) []int64 {
+	if len(weights) == 0 {
+		return nil
+	}
+	sum := uint64(0)
+	for _, w := range weights {
+		if w < 0 {
+			panic(fmt.Sprintf("money: splitting by a negative weight: %d", w))
+		}
+		if sum += uint64(w); sum > 1<<63-1 {
+			panic("money: the sum of the weights does not fit 64 bits")
+		}
+	}
+	if sum == 0 {
+		return Split(total, slices.Repeat([]int64{1}, len(weights)))
+	}
+	size := magnitude(total)
+	shares := make([]int64, len(weights))
+	rests := make([]remainder, len(weights))
+	left := size
+	for i, w := range weights {
+		high, low := bits.Mul64(size, uint64(w))
+		whole, rest := bits.Div64(high, low, sum)
+		shares[i] = int64(whole)
+		rests[i] = remainder{index: i, rest: rest}
+		left -= whole
+	}
+	slices.SortStableFunc(rests, func(a, b remainder) int { return cmp.Compare(b.rest, a.rest) })
+	for _, r := range rests[:left] {
+		shares[r.index]++
+	}
+	if total < 0 {
+		for i := range shares {
+			shares[i] = -shares[i]
+		}
+	}
+	return shares
+}
+
+// remainder is what rounding down took from a share, in parts of the weights' sum.
+type remainder struct {
+	index int
+	rest  uint64
+}
+
+// magnitude is the absolute value, also of the one int64 whose negative is not an int64.
+func magnitude(n int64) uint64 {
+	if n < 0 {
+		return -uint64(n)
+	}
+	return uint64(n)
+}
