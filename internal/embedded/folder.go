@@ -87,32 +87,41 @@ func settlePorts(dir string, cfg Config) (ports, error) {
 			return ports{}, fmt.Errorf("reading ports from %s: %w", path, err)
 		}
 	}
-	// Processes that start together begin their search at different ports, far enough apart for all of one process's
-	// engines; and below the range from which the kernel serves outgoing connections.
-	next := 20000 + os.Getpid()%3000*4
-	settle := func(want bool, fixed int, port *int) {
+	for i, p := range []struct {
+		want  bool
+		fixed int
+		port  *int
+	}{
+		{cfg.Postgres, cfg.PostgresPort, &kept.Postgres},
+		{cfg.Kafka, cfg.KafkaPort, &kept.Kafka},
+		{cfg.ClickHouse, cfg.ClickHousePort, &kept.ClickHouse},
+		{cfg.ClickHouse, cfg.ClickHouseHTTPPort, &kept.ClickHouseHTTP},
+	} {
 		switch {
-		case !want:
-		case fixed != 0:
-			*port = fixed
-		case *port != 0 && portFree(*port):
-		default:
-			for !portFree(next) {
-				next++
-			}
-			*port = next
-			next++
+		case !p.want:
+		case p.fixed != 0:
+			*p.port = p.fixed
+		case *p.port == 0 || !portFree(*p.port):
+			*p.port = choosePort(i)
 		}
 	}
-	settle(cfg.Postgres, cfg.PostgresPort, &kept.Postgres)
-	settle(cfg.Kafka, cfg.KafkaPort, &kept.Kafka)
-	settle(cfg.ClickHouse, cfg.ClickHousePort, &kept.ClickHouse)
-	settle(cfg.ClickHouse, cfg.ClickHouseHTTPPort, &kept.ClickHouseHTTP)
 	raw, err = json.Marshal(kept)
 	if err != nil {
 		return ports{}, fmt.Errorf("encoding ports: %w", err)
 	}
 	return kept, writeFile(path, append(raw, '\n'))
+}
+
+// choosePort returns a free port for the engine of this number, 0 to 3. Nobody holds the port between the choice and the
+// engine's own start. So each engine has a row of ports of its own, and processes that start together begin their search at
+// different places in it. All are below the range from which the kernel serves outgoing connections.
+func choosePort(engine int) int {
+	const first, rows, places = 20000, 4, 3000
+	for place := os.Getpid() % places; ; place = (place + 7) % places {
+		if port := first + rows*place + engine; portFree(port) {
+			return port
+		}
+	}
 }
 
 func portFree(port int) bool {

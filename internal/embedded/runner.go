@@ -19,6 +19,7 @@ const (
 	stopLimit    = 20 * time.Second       // for an orderly stop, then the engine is killed
 	steadyAfter  = 5 * time.Second        // an engine that served this long is healthy: earlier crashes are forgotten
 	crashLimit   = 10                     // crashes in a row, none followed by steadyAfter of service, before giving up
+	failLimit    = 3                      // the same for an engine that has never accepted a connection
 	backoffFirst = 100 * time.Millisecond // before the second restart in a row; the first is immediate
 	backoffMost  = 5 * time.Second
 )
@@ -75,7 +76,7 @@ func (r *runner) run(ctx context.Context) error {
 		if served >= steadyAfter {
 			crashes, backoff = 1, 0
 		}
-		if crashes >= crashLimit {
+		if crashes >= crashLimit || crashes >= failLimit && !r.everReady() {
 			return fmt.Errorf("keeping %s running: it ended %d times in a row: %w\n%s", r.engine, crashes, err, r.logTail())
 		}
 		r.log.Warn("engine ended, starting it again", "reason", err, "after", served, "wait", backoff)
@@ -143,6 +144,13 @@ func (r *runner) start() (*process, error) {
 func (r *runner) awaitReady(ctx context.Context, p *process) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
+	go func() { // a probe must not outlast the process: something else may answer on its port, or never answer
+		select {
+		case <-p.exited:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
 	for {
 		err := r.server.probe(ctx)
 		if err == nil {
@@ -150,10 +158,16 @@ func (r *runner) awaitReady(ctx context.Context, p *process) error {
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended before it accepted a connection: %s", r.engine, p.outcome())
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s to accept a connection: %w", r.engine, err)
 		case <-time.After(probeEvery):
+		}
+		select {
+		case <-p.exited:
+			return fmt.Errorf("%s ended before it accepted a connection: %s", r.engine, p.outcome())
+		default:
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("waiting for %s to accept a connection: %w", r.engine, err)
 		}
 	}
 }
@@ -166,6 +180,15 @@ func (r *runner) arrived() {
 	case <-r.ready:
 	default:
 		close(r.ready)
+	}
+}
+
+func (r *runner) everReady() bool {
+	select {
+	case <-r.ready:
+		return true
+	default:
+		return false
 	}
 }
 

@@ -1,7 +1,15 @@
 package enginetest
 
-import "context"
+import (
+	"context"
 
-func migratePostgres(_ context.Context, _ string) error { return nil }
+	"tributary/migrations"
+)
 
-func migrateClickHouse(_ context.Context, _ string) error { return nil }
+func migratePostgres(ctx context.Context, address string) error {
+	return migrations.Postgres(ctx, address) //nolint:wrapcheck // it says what it was doing
+}
+
+func migrateClickHouse(ctx context.Context, address string) error {
+	return migrations.ClickHouse(ctx, address) //nolint:wrapcheck // as above
+}
