@@ -77,6 +77,7 @@ CREATE TABLE terms (
   hold_seconds    bigint NOT NULL CHECK (hold_seconds >= 0),    -- from the order's time
   network_fee_ppm bigint NOT NULL CHECK (network_fee_ppm BETWEEN 0 AND 1000000), -- of the commission, on top of it
   created_at      timestamptz NOT NULL DEFAULT now(),
+  changed         xid8 NOT NULL DEFAULT pg_current_xact_id(),
   PRIMARY KEY (program_id, version),
   UNIQUE (program_id, effective_from)
 );
@@ -88,6 +89,7 @@ CREATE TABLE terms_rate (
   partner_kind text   NOT NULL CHECK (partner_kind IN ('site', 'member')),
   category     text   NOT NULL,
   rate_ppm     bigint NOT NULL CHECK (rate_ppm BETWEEN 0 AND 1000000),
+  changed      xid8 NOT NULL DEFAULT pg_current_xact_id(),
   PRIMARY KEY (program_id, version, partner_kind, category),
   FOREIGN KEY (program_id, version) REFERENCES terms
 );
@@ -113,6 +115,7 @@ CREATE TABLE partner (
   created_at timestamptz NOT NULL DEFAULT now(),
   changed    xid8 NOT NULL DEFAULT pg_current_xact_id()
 );
+CREATE INDEX partner_changed ON partner (changed);
 
 CREATE TABLE enrolment (
   program_id bigint NOT NULL REFERENCES program,
@@ -148,6 +151,8 @@ END $$;
 CREATE TRIGGER changed BEFORE UPDATE ON merchant FOR EACH ROW EXECUTE FUNCTION mark_changed();
 CREATE TRIGGER changed BEFORE UPDATE ON api_key  FOR EACH ROW EXECUTE FUNCTION mark_changed();
 CREATE TRIGGER changed BEFORE UPDATE ON program  FOR EACH ROW EXECUTE FUNCTION mark_changed();
+CREATE TRIGGER changed BEFORE UPDATE ON terms      FOR EACH ROW EXECUTE FUNCTION mark_changed();
+CREATE TRIGGER changed BEFORE UPDATE ON terms_rate FOR EACH ROW EXECUTE FUNCTION mark_changed();
 CREATE TRIGGER changed BEFORE UPDATE ON partner  FOR EACH ROW EXECUTE FUNCTION mark_changed();
 CREATE TRIGGER changed BEFORE UPDATE ON link     FOR EACH ROW EXECUTE FUNCTION mark_changed();
 
