@@ -1,0 +1,17 @@
+# One static binary; the roles are arguments. Engines are never embedded here: give their addresses.
+FROM golang:1.26.8-bookworm AS build
+WORKDIR /src
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/tributary ./cmd/tributary && mkdir -p /out/data
+
+FROM scratch
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+COPY --from=build /out/tributary /tributary
+COPY --from=build --chown=65532:65532 /out/data /data
+USER 65532:65532
+ENV TRIBUTARY_DATA=/data
+VOLUME /data
+ENTRYPOINT ["/tributary"]
+CMD ["serve", "all"]

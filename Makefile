@@ -1,0 +1,47 @@
+# Tributary. `make` prints what there is to do.
+TOOL = go tool -modfile=tools/go.mod
+export CGO_ENABLED = 0
+
+.PHONY: help
+help: ## print this help
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## start a living network with everything embedded
+	go run ./cmd/tributary demo
+
+.PHONY: build
+build: ## build the binary into bin/
+	go build -trimpath -ldflags='-s -w' -o bin/tributary ./cmd/tributary
+
+.PHONY: test
+test: ## run every test on the real engines
+	go test ./...
+
+.PHONY: test-race
+test-race: ## the same under the race detector (needs a C compiler)
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for 20 s
+	@go list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}' ./... | \
+	while read -r file package; do for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' $$file); do \
+	echo "$$package $$target"; go test $$package -run '^$$' -fuzz "^$$target$$" -fuzztime 20s || exit 1; done; done
+
+.PHONY: e2e
+e2e: ## drive the demo in Chromium (Debian's chromium, playwright-core from npm)
+	./e2e/run
+
+.PHONY: lint
+lint: ## run golangci-lint with every linter that has no written reason against it
+	$(TOOL) golangci-lint run ./...
+
+.PHONY: generate
+generate: ## write the generated code anew: protobuf and templ
+	go build -modfile=tools/go.mod -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto
+	PATH="$(CURDIR)/bin/tools:$$PATH" $(TOOL) buf generate
+	$(TOOL) templ generate -path dashboard
+
+.PHONY: style
+style: ## print the style figures of shared/style.md
+	../shared/tools/gostyle .
