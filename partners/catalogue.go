@@ -1,0 +1,198 @@
+package partners
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// lookEvery is how often Run asks whether the catalogue has changed: one read of one row.
+const lookEvery = 200 * time.Millisecond
+
+// Catalogue is the network in memory: merchants, programs with their terms, partners, links and keys, as they stand in
+// PostgreSQL. It is safe for many readers beside Load, Refresh and Run. What it hands out is shared and must not be
+// changed by the reader.
+//
+// A reader that finds a link also finds its program, partner and merchant. While PostgreSQL is away the catalogue stays
+// as it was.
+type Catalogue struct {
+	db  *pgxpool.Pool
+	log *slog.Logger
+
+	merchants *table[MerchantID, *Merchant]
+	programs  *table[ProgramID, *Program]
+	holdings  *table[MerchantID, *holding]
+	partners  *table[PartnerID, *Partner]
+	byCode    *table[string, *Link]
+	links     *table[LinkID, *Link]
+	keys      *table[[32]byte, MerchantID]
+
+	refreshing sync.Mutex // held by the one that loads
+	mark       uint64     // oldest transaction that was running at the last look, under refreshing
+	version    atomic.Int64
+	looked     atomic.Int64 // time of the last look that succeeded, in nanoseconds
+}
+
+// holding is what a merchant has, replaced as a whole when one of its programs changes.
+type holding struct {
+	programs   []*Program // by id
+	currencies []string   // of all of them, sorted
+}
+
+// NewCatalogue makes an empty catalogue that reads from db. It does nothing until Load.
+func NewCatalogue(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
+	return &Catalogue{
+		db: db, log: log,
+		merchants: newTable[MerchantID, *Merchant](),
+		programs:  newTable[ProgramID, *Program](),
+		holdings:  newTable[MerchantID, *holding](),
+		partners:  newTable[PartnerID, *Partner](),
+		byCode:    newTable[string, *Link](),
+		links:     newTable[LinkID, *Link](),
+		keys:      newTable[[32]byte, MerchantID](),
+	}
+}
+
+// Load reads the whole network. Call it before the first reader, and Run after it.
+func (c *Catalogue) Load(ctx context.Context) error {
+	return c.Refresh(ctx, c.db)
+}
+
+// Run follows PostgreSQL until ctx ends: a change is here within about 200 ms of its commit. An error of the database is
+// logged when it begins and again when it has passed, and looked past: the catalogue stays as it was.
+func (c *Catalogue) Run(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := c.runOnce(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !failing:
+			c.log.Error("the catalogue cannot be refreshed and stays as it is", "version", c.Version(), "error", err)
+		case err == nil && failing:
+			c.log.Info("the catalogue is refreshed again", "version", c.Version())
+		}
+		failing = err != nil
+	}
+}
+
+// runOnce looks whether anything has changed and loads it.
+func (c *Catalogue) runOnce(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	var version int64
+	// name: catalogue version
+	if err := c.db.QueryRow(ctx, `SELECT version FROM catalogue`).Scan(&version); err != nil {
+		return fmt.Errorf("looking at the catalogue's version: %w", err)
+	}
+	if version == c.Version() {
+		c.looked.Store(time.Now().UnixNano())
+		return nil
+	}
+	return c.Refresh(ctx, c.db)
+}
+
+// Version is the catalogue.version up to which this catalogue holds everything; 0 before Load.
+func (c *Catalogue) Version() int64 { return c.version.Load() }
+
+// LastLook is when the catalogue was last known to be as PostgreSQL has it.
+func (c *Catalogue) LastLook() time.Time { return time.Unix(0, c.looked.Load()) }
+
+// Links is how many links there are, closed ones too.
+func (c *Catalogue) Links() int { return c.links.len() }
+
+// LinkByCode finds a link by the code in its address, which must be in lower case.
+func (c *Catalogue) LinkByCode(code string) (*Link, bool) { return c.byCode.get(code) }
+
+// Link finds a link by id.
+func (c *Catalogue) Link(id LinkID) (*Link, bool) { return c.links.get(id) }
+
+// Program finds a program.
+func (c *Catalogue) Program(id ProgramID) (*Program, bool) { return c.programs.get(id) }
+
+// Partner finds a partner.
+func (c *Catalogue) Partner(id PartnerID) (*Partner, bool) { return c.partners.get(id) }
+
+// Merchant finds a merchant.
+func (c *Catalogue) Merchant(id MerchantID) (*Merchant, bool) { return c.merchants.get(id) }
+
+// ProgramsOf gives a merchant's programs, by id.
+func (c *Catalogue) ProgramsOf(id MerchantID) []*Program {
+	if h, ok := c.holdings.get(id); ok {
+		return h.programs
+	}
+	return nil
+}
+
+// CurrenciesOf gives the currencies that at least one program of the merchant takes, sorted.
+func (c *Catalogue) CurrenciesOf(id MerchantID) []string {
+	if h, ok := c.holdings.get(id); ok {
+		return h.currencies
+	}
+	return nil
+}
+
+// KeyOwner tells whose API key hashes to sum (see KeyHash). A revoked key has no owner.
+func (c *Catalogue) KeyOwner(sum [32]byte) (MerchantID, bool) { return c.keys.get(sum) }
+
+// apply puts changes into the tables, parents before children, so that a reader who finds a link finds all it names.
+func (c *Catalogue) apply(ch *changes) {
+	for _, m := range ch.merchants {
+		c.merchants.set(m.ID, m)
+	}
+	for _, p := range ch.programs {
+		c.programs.set(p.ID, p)
+		c.hold(p)
+	}
+	for _, p := range ch.partners {
+		c.partners.set(p.ID, p)
+	}
+	for _, l := range ch.links {
+		if old, ok := c.links.get(l.ID); ok && old.Code != l.Code {
+			c.byCode.remove(old.Code)
+		}
+		c.links.set(l.ID, l)
+	}
+	for _, l := range ch.links {
+		c.byCode.set(l.Code, l)
+	}
+	for _, k := range ch.keys {
+		if k.revoked {
+			c.keys.remove(k.hash)
+		} else {
+			c.keys.set(k.hash, k.merchant)
+		}
+	}
+}
+
+// hold renews what is known of the merchant of a program that has changed.
+func (c *Catalogue) hold(p *Program) {
+	next := &holding{programs: []*Program{p}}
+	if h, ok := c.holdings.get(p.Merchant); ok {
+		for _, other := range h.programs {
+			if other.ID != p.ID {
+				next.programs = append(next.programs, other)
+			}
+		}
+	}
+	slices.SortFunc(next.programs, func(a, b *Program) int { return int(a.ID - b.ID) })
+	for _, p := range next.programs {
+		next.currencies = append(next.currencies, p.Currencies...)
+	}
+	slices.Sort(next.currencies)
+	next.currencies = slices.Compact(next.currencies)
+	c.holdings.set(p.Merchant, next)
+}

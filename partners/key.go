@@ -1,0 +1,81 @@
+package partners
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"fmt"
+	"hash/crc32"
+	"math/big"
+	"strings"
+
+	"tributary/internal/fault"
+)
+
+// An API key is keyMark, the secret and its checksum: "tk_live_" + 43 + 6 characters of base 62. The mark lets scanners of
+// code and logs recognise a leaked key, the checksum lets them (and us) tell a real one from a look-alike at once.
+const (
+	keyMark     = "tk_live_"
+	secretChars = 43 // 32 bytes in base 62
+	checkChars  = 6  // 32 bits in base 62
+	keyLength   = len(keyMark) + secretChars + checkChars
+	// prefixChars is how much of a key is kept readable, so that people can tell their keys apart.
+	prefixChars = len(keyMark) + 4
+)
+
+// IssueKey makes an API key for a merchant and returns it: the only time that anyone can see it, since only its hash is
+// kept.
+func IssueKey(ctx context.Context, q Querier, merchant MerchantID, label string) (key string, id KeyID, err error) {
+	key = newKey()
+	sum, _ := KeyHash(key)
+	// name: key insert
+	err = q.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label) VALUES ($1, $2, $3, $4) RETURNING id`,
+		merchant, sum[:], key[:prefixChars], label).Scan(&id)
+	if err != nil {
+		return "", 0, fmt.Errorf("issuing an API key: %w", asFault(err))
+	}
+	return key, id, nil
+}
+
+// RevokeKey ends a merchant's key: within about a second no tracker accepts it. A key that was revoked before stays so.
+// Another merchant's key is not found.
+func RevokeKey(ctx context.Context, q Querier, merchant MerchantID, id KeyID) error {
+	// name: key revoke
+	tag, err := q.Exec(ctx, `UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND merchant_id = $2`, id, merchant)
+	if err != nil {
+		return fmt.Errorf("revoking an API key: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fault.New(fault.NotFound, "unknown_key", "There is no such API key.")
+	}
+	return nil
+}
+
+// KeyHash gives the hash under which a key is kept, and false for a text that cannot be a key of ours.
+func KeyHash(key string) (sum [32]byte, ok bool) {
+	if len(key) != keyLength || !strings.HasPrefix(key, keyMark) {
+		return sum, false
+	}
+	body, check := key[:keyLength-checkChars], key[keyLength-checkChars:]
+	if checksum(body) != check {
+		return sum, false
+	}
+	return sha256.Sum256([]byte(key)), true
+}
+
+func newKey() string {
+	var secret [32]byte
+	rand.Read(secret[:]) // ends the program rather than return an error
+	body := keyMark + base62(new(big.Int).SetBytes(secret[:]), secretChars)
+	return body + checksum(body)
+}
+
+func checksum(body string) string {
+	return base62(big.NewInt(int64(crc32.ChecksumIEEE([]byte(body)))), checkChars)
+}
+
+// base62 writes n with digits, upper and lower case letters, at a fixed width.
+func base62(n *big.Int, width int) string {
+	text := n.Text(62)
+	return strings.Repeat("0", width-len(text)) + text
+}

@@ -1,0 +1,244 @@
+package partners
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"tributary/internal/money"
+)
+
+// Querier runs single statements: a pool, or a transaction that the caller commits.
+type Querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// changes is what one look found, read completely before any of it is applied.
+type changes struct {
+	merchants []*Merchant
+	programs  []*Program
+	partners  []*Partner
+	links     []*Link
+	keys      []keyRow
+}
+
+type keyRow struct {
+	hash     [32]byte
+	merchant MerchantID
+	revoked  bool
+}
+
+// Refresh brings the catalogue up to everything that was committed before the call, as seen through q: a pool, or a
+// READ COMMITTED transaction. Calls at the same time wait for one another. After an error the catalogue is as it was.
+//
+// Each look remembers the oldest transaction that was still running, and the next one asks for the rows written by that
+// transaction or a later one. A row that commits late is thus found late, and none is missed whatever the order of
+// commits. Children are read before their parents, each in a statement of its own, so that a parent is seen wherever a
+// child was.
+func (c *Catalogue) Refresh(ctx context.Context, q Querier) error {
+	c.refreshing.Lock()
+	defer c.refreshing.Unlock()
+	looked := time.Now()
+	var version int64
+	var mark uint64
+	// name: catalogue look
+	err := q.QueryRow(ctx, `SELECT version, pg_snapshot_xmin(pg_current_snapshot()) FROM catalogue`).Scan(&version, &mark)
+	if err != nil {
+		return fmt.Errorf("looking at the catalogue: %w", err)
+	}
+	if version != c.Version() {
+		ch, err := c.read(ctx, q, c.mark)
+		if err != nil {
+			return err
+		}
+		c.apply(ch)
+		c.mark = mark
+		c.version.Store(version)
+	}
+	c.looked.Store(looked.UnixNano())
+	return nil
+}
+
+// read collects the rows that a transaction at or after since has written.
+func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes, error) {
+	var ch changes
+	var err error
+	if ch.keys, err = readKeys(ctx, q, since); err != nil {
+		return nil, fmt.Errorf("reading API keys: %w", err)
+	}
+	if ch.links, err = c.readLinks(ctx, q, since); err != nil {
+		return nil, fmt.Errorf("reading links: %w", err)
+	}
+	if ch.partners, err = readPartners(ctx, q, since); err != nil {
+		return nil, fmt.Errorf("reading partners: %w", err)
+	}
+	if ch.programs, err = readPrograms(ctx, q, since); err != nil {
+		return nil, fmt.Errorf("reading programs: %w", err)
+	}
+	if ch.merchants, err = readMerchants(ctx, q, since); err != nil {
+		return nil, fmt.Errorf("reading merchants: %w", err)
+	}
+	if since == 0 {
+		c.links.reserve(len(ch.links))
+		c.byCode.reserve(len(ch.links))
+		c.partners.reserve(len(ch.partners))
+	}
+	return &ch, nil
+}
+
+func readKeys(ctx context.Context, q Querier, since uint64) ([]keyRow, error) {
+	// name: keys changed
+	rows, err := q.Query(ctx, `SELECT hash, merchant_id, revoked_at IS NOT NULL FROM api_key WHERE changed >= $1`, since)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (keyRow, error) {
+		var k keyRow
+		var hash []byte
+		err := row.Scan(&hash, &k.merchant, &k.revoked)
+		copy(k.hash[:], hash)
+		return k, err
+	})
+}
+
+// readLinks keeps memory small where there are a million links: a target that is the landing page of the program, as
+// most are, shares the program's text, and any other lies in one piece with the code.
+func (c *Catalogue) readLinks(ctx context.Context, q Querier, since uint64) ([]*Link, error) {
+	// name: links changed
+	rows, err := q.Query(ctx, `SELECT l.id, l.code, p.merchant_id, l.program_id, l.partner_id, l.target_url, l.closed_at IS NOT NULL, p.landing_url
+FROM link l JOIN program p ON p.id = l.program_id WHERE l.changed >= $1`, since)
+	if err != nil {
+		return nil, err
+	}
+	landings := map[ProgramID]string{}
+	var code, target, landing pgtype.DriverBytes // valid until the next row
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Link, error) {
+		var l Link
+		if err := row.Scan(&l.ID, &code, &l.Merchant, &l.Program, &l.Partner, &target, &l.Closed, &landing); err != nil {
+			return nil, err
+		}
+		shared, ok := landings[l.Program]
+		if !ok {
+			if shared = string(landing); shared == c.landingOf(l.Program) {
+				shared = c.landingOf(l.Program)
+			}
+			landings[l.Program] = shared
+		}
+		if string(target) == shared {
+			l.Code, l.Target = string(code), shared
+			return &l, nil
+		}
+		both := string(code) + string(target)
+		l.Code, l.Target = both[:len(code)], both[len(code):]
+		return &l, nil
+	})
+}
+
+// landingOf gives the landing page of a program that is already here.
+func (c *Catalogue) landingOf(id ProgramID) string {
+	if p, ok := c.programs.get(id); ok {
+		return p.LandingURL
+	}
+	return ""
+}
+
+func readPartners(ctx context.Context, q Querier, since uint64) ([]*Partner, error) {
+	// name: partners changed
+	rows, err := q.Query(ctx, `SELECT id, kind, name, site_url FROM partner WHERE changed >= $1`, since)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Partner, error) {
+		var p Partner
+		err := row.Scan(&p.ID, &p.Kind, &p.Name, &p.SiteURL)
+		return &p, err
+	})
+}
+
+func readMerchants(ctx context.Context, q Querier, since uint64) ([]*Merchant, error) {
+	// name: merchants changed
+	rows, err := q.Query(ctx, `SELECT id, name FROM merchant WHERE changed >= $1`, since)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Merchant, error) {
+		var m Merchant
+		err := row.Scan(&m.ID, &m.Name)
+		return &m, err
+	})
+}
+
+// readPrograms reads each program that changed, or whose terms did, with all its terms. A program and its terms are read
+// in one statement each but from the same ids, so terms that arrive in between belong to the next look.
+func readPrograms(ctx context.Context, q Querier, since uint64) ([]*Program, error) {
+	// name: programs changed
+	rows, err := q.Query(ctx, `SELECT id, merchant_id, name, landing_url, domains, click_param, currencies, created_at FROM program p
+WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND t.changed >= $1)
+   OR EXISTS (SELECT FROM terms_rate r WHERE r.program_id = p.id AND r.changed >= $1)`, since)
+	if err != nil {
+		return nil, err
+	}
+	programs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Program, error) {
+		var p Program
+		err := row.Scan(&p.ID, &p.Merchant, &p.Name, &p.LandingURL, &p.Domains, &p.ClickParam, &p.Currencies, &p.CreatedAt)
+		p.CreatedAt = p.CreatedAt.UTC()
+		slices.Sort(p.Currencies)
+		return &p, err
+	})
+	if err != nil || len(programs) == 0 {
+		return nil, err
+	}
+	ids := make([]int64, len(programs))
+	byID := make(map[ProgramID]*Program, len(programs))
+	for i, p := range programs {
+		ids[i], byID[p.ID] = int64(p.ID), p
+	}
+	return programs, readTerms(ctx, q, ids, byID)
+}
+
+func readTerms(ctx context.Context, q Querier, ids []int64, programs map[ProgramID]*Program) error {
+	// name: terms of programs, one row for each rate
+	rows, err := q.Query(ctx, `SELECT t.program_id, t.version, t.effective_from, t.window_seconds, t.hold_seconds, t.network_fee_ppm,
+       coalesce(r.partner_kind, ''), coalesce(r.category, ''), coalesce(r.rate_ppm, 0)
+FROM terms t LEFT JOIN terms_rate r USING (program_id, version)
+WHERE t.program_id = ANY ($1) ORDER BY t.program_id, t.effective_from`, ids)
+	if err != nil {
+		return err
+	}
+	var (
+		program      ProgramID
+		version      int
+		from         time.Time
+		window, hold int64
+		fee, rate    int64
+		kind         Kind
+		category     string
+	)
+	_, err = pgx.ForEachRow(rows, []any{&program, &version, &from, &window, &hold, &fee, &kind, &category, &rate}, func() error {
+		p := programs[program]
+		if n := len(p.Terms); n == 0 || p.Terms[n-1].Version != version {
+			p.Terms = append(p.Terms, Terms{
+				Version: version, EffectiveFrom: from.UTC(),
+				Window: time.Duration(window) * time.Second, Hold: time.Duration(hold) * time.Second,
+				NetworkFee: money.Rate(fee), Rates: map[Kind]map[string]money.Rate{},
+			})
+		}
+		if kind == "" {
+			return nil
+		}
+		rates := p.Terms[len(p.Terms)-1].Rates
+		if rates[kind] == nil {
+			rates[kind] = map[string]money.Rate{}
+		}
+		rates[kind][category] = money.Rate(rate)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,203 @@
+package partners
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
+
+	"tributary/internal/fault"
+)
+
+// maxTarget is the longest address a link may lead to, in bytes, as the table has it.
+const maxTarget = 2000
+
+// CheckTarget checks an address that a link of the program is to lead to, and gives it in the form in which it is kept:
+// scheme and host in lower case, the host in ASCII (IDNA), the rest as it came but for characters that an address may
+// not hold raw, which become percent-encoded. It answers a fault.Invalid, about the field "target", when the address
+// could take a visitor anywhere but to the program's own domains: another scheme than https, another host, a user name, a
+// backslash, a control character.
+//
+// http is accepted only while the program itself lives on this machine, for trying things out.
+func (p *Program) CheckTarget(raw string) (string, error) {
+	text, host, err := normalTarget(raw)
+	if err != nil {
+		return "", err
+	}
+	if !p.leadsTo(host) {
+		return "", badTarget(fmt.Sprintf("the host %q is not one of the program's", host),
+			"use an address on "+strings.Join(p.Domains, ", ")+" or a subdomain, or ask the merchant to add the host to the program")
+	}
+	if strings.HasPrefix(text, "http:") && !(isLocal(host) && p.isLocal()) {
+		return "", badTarget("the address is not encrypted (http)", "use https://")
+	}
+	return text, nil
+}
+
+// leadsTo tells whether a host is one of the program's domains or below one.
+func (p *Program) leadsTo(host string) bool {
+	for _, domain := range p.Domains {
+		below, ok := strings.CutSuffix(host, domain)
+		if ok && (below == "" || strings.HasSuffix(below, ".") && net.ParseIP(domain) == nil) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *Program) isLocal() bool {
+	u, err := url.Parse(p.LandingURL)
+	return err == nil && isLocal(u.Hostname())
+}
+
+// isLocal tells whether a host is this machine.
+func isLocal(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
+
+func badTarget(problem, mend string) error {
+	return &fault.Error{
+		Kind: fault.Invalid, Code: "bad_target", Detail: "A link cannot lead there.",
+		Fields: []fault.Field{{Name: "target", Problem: problem, Mend: mend}},
+	}
+}
+
+// normalTarget checks what holds for the targets of all programs, and gives the normal form and its host.
+func normalTarget(raw string) (text, host string, err error) {
+	raw = strings.Trim(raw, " ")
+	switch {
+	case raw == "":
+		return "", "", badTarget("there is no address", "give the whole address of a page, beginning with https://")
+	case len(raw) > maxTarget:
+		return "", "", badTarget(fmt.Sprintf("the address has %d bytes", len(raw)), fmt.Sprintf("use one of at most %d bytes", maxTarget))
+	case !utf8.ValidString(raw):
+		return "", "", badTarget("the address is not valid UTF-8", "percent-encode its bytes")
+	case strings.ContainsFunc(raw, invisible):
+		return "", "", badTarget("the address holds a control or invisible character", "remove it, or percent-encode it")
+	case strings.Contains(raw, `\`):
+		return "", "", badTarget(`the address holds a backslash, which browsers read as a slash`, `write "/", or "%5C" for a true backslash`)
+	}
+	scheme, rest, found := strings.Cut(raw, "://")
+	scheme = strings.ToLower(scheme)
+	if !found || scheme != "https" && scheme != "http" {
+		return "", "", badTarget("the address does not begin with https://", "give the whole address of a page, beginning with https://")
+	}
+	authority, path := rest, ""
+	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
+		authority, path = rest[:i], rest[i:]
+	}
+	host, port, err := normalAuthority(authority)
+	if err != nil {
+		return "", "", err
+	}
+	text = scheme + "://" + bracketed(host) + port + encodeRest(path)
+	if u, err := url.Parse(text); err != nil || u.Hostname() != host || u.User != nil {
+		return "", "", badTarget("the address cannot be read", "check it in a browser and copy it from there")
+	}
+	if len(text) > maxTarget {
+		return "", "", badTarget(fmt.Sprintf("the address has %d bytes once encoded", len(text)), fmt.Sprintf("use one of at most %d bytes", maxTarget))
+	}
+	return text, host, nil
+}
+
+// normalAuthority reads host and port; the port comes with its colon, or empty.
+func normalAuthority(authority string) (host, port string, err error) {
+	if strings.Contains(authority, "@") {
+		return "", "", badTarget("the address holds a user name or password before an @", "remove everything up to the @")
+	}
+	host = authority
+	if i := strings.LastIndexByte(authority, ':'); i >= 0 && !strings.HasSuffix(authority, "]") {
+		host, port = authority[:i], authority[i:]
+		if !validPort(port[1:]) {
+			return "", "", badTarget(fmt.Sprintf("the port %q is not a number from 1 to 65535", port[1:]), "remove it or correct it")
+		}
+	}
+	host, ok := normalHost(host)
+	if !ok {
+		return "", "", badTarget(fmt.Sprintf("the host %q is not a valid name", authority), "check its spelling")
+	}
+	return host, port, nil
+}
+
+func validPort(text string) bool {
+	n := 0
+	for _, r := range text {
+		if r < '0' || r > '9' || len(text) > 5 {
+			return false
+		}
+		n = n*10 + int(r-'0')
+	}
+	return n >= 1 && n <= 65535
+}
+
+// normalHost gives a host name in lower case and in ASCII, or an IP address without brackets.
+func normalHost(raw string) (string, bool) {
+	if inner, ok := strings.CutPrefix(raw, "["); ok {
+		inner, ok = strings.CutSuffix(inner, "]")
+		ip := net.ParseIP(inner)
+		return ip.String(), ok && ip != nil && ip.To4() == nil
+	}
+	if strings.ContainsAny(raw, "%[]:<>") {
+		return "", false
+	}
+	host, err := idna.Lookup.ToASCII(raw)
+	if err != nil || host == "" {
+		return "", false
+	}
+	host = strings.TrimSuffix(host, ".")
+	if net.ParseIP(host) != nil {
+		return host, true
+	}
+	// Browsers read a last label that is a number as an IPv4 address in one of its old spellings (0x7f.1, 2130706433).
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if last == "" || last[0] >= '0' && last[0] <= '9' {
+		return "", false
+	}
+	return host, len(host) <= 253
+}
+
+func bracketed(host string) string {
+	if strings.Contains(host, ":") {
+		return "[" + host + "]"
+	}
+	return host
+}
+
+// invisible tells of characters that have no business in an address: controls, line separators, text direction marks.
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) || r == utf8.RuneError
+}
+
+// encodeRest percent-encodes what an address may not hold raw: blanks, quotes, angle brackets, anything beyond ASCII.
+func encodeRest(path string) string {
+	const raw = ` "<>^` + "`{|}"
+	var b strings.Builder
+	for i := range len(path) {
+		c := path[i]
+		if c >= utf8.RuneSelf || strings.IndexByte(raw, c) >= 0 {
+			fmt.Fprintf(&b, "%%%02X", c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+// normalDomain checks a domain that a program's links may lead to. A public suffix is refused, since everyone has hosts
+// below it.
+func normalDomain(raw string) (string, error) {
+	host, ok := normalHost(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(raw)), "*."))
+	if !ok {
+		return "", fmt.Errorf("%q is not a host name", raw)
+	}
+	if isLocal(host) || net.ParseIP(host) != nil {
+		return host, nil
+	}
+	if suffix, _ := publicsuffix.PublicSuffix(host); suffix == host {
+		return "", fmt.Errorf("%q belongs to everyone: anybody can have a host below it", host)
+	}
+	return host, nil
+}
