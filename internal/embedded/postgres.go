@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -11,7 +10,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -24,25 +22,21 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// nobody is the user that PostgreSQL sees itself as in a user namespace; every system names it in its list of users.
-const nobody = 65534
-
 // postgresServer runs PostgreSQL's own postgres program, not pg_ctl, so that its pid is the server's.
 type postgresServer struct {
-	cfg       Config
-	dir       string // the data folder of all engines
-	data      string // PostgreSQL's own
-	bin       string
-	port      int
-	url       url.URL
-	namespace bool // it would refuse the user that we are
+	cfg      Config
+	data     string // PGDATA
+	bin      string
+	port     int
+	url      url.URL
+	identity identity
 }
 
 //go:embed postgresql.conf
 var postgresConfig string
 
 func (p *postgresServer) prepare(ctx context.Context, dir string, ports ports) (string, error) {
-	p.dir, p.data, p.port = dir, filepath.Join(dir, "postgres"), ports.Postgres
+	p.data, p.port = filepath.Join(dir, "postgres"), ports.Postgres
 	pkg, err := postgresPackage(platform())
 	if err != nil {
 		return "", err
@@ -56,10 +50,9 @@ func (p *postgresServer) prepare(ctx context.Context, dir string, ports ports) (
 		return "", err
 	}
 	p.bin = filepath.Join(installed, "native", "bin")
-	// Both programs refuse root, and initdb a user that has no name.
-	_, unnamed := user.LookupId(strconv.Itoa(os.Geteuid()))
-	p.namespace = runtime.GOOS == "linux" && (os.Geteuid() == 0 || unnamed != nil)
-
+	if p.identity, err = chooseIdentity(ctx, p.data, filepath.Join(p.bin, "initdb")); err != nil {
+		return "", err
+	}
 	secretPath := filepath.Join(dir, "postgres.password")
 	if _, err := os.Stat(filepath.Join(p.data, "PG_VERSION")); errors.Is(err, fs.ErrNotExist) {
 		if err := p.create(ctx, in.cache, secretPath); err != nil {
@@ -83,7 +76,10 @@ func linkLibraries(dir string) error {
 	if err != nil {
 		return fmt.Errorf("reading list of links: %w", err)
 	}
-	var links []struct{ Source, Target string }
+	var links []struct {
+		Source string `json:"source"`
+		Target string `json:"target"`
+	}
 	if err := json.Unmarshal(raw, &links); err != nil {
 		return fmt.Errorf("reading list of links: %w", err)
 	}
@@ -114,7 +110,7 @@ func (p *postgresServer) create(ctx context.Context, cache, secretPath string) e
 		if _, err := password(secretPath); err != nil {
 			return err
 		}
-		if err := p.initdb(ctx, tmp, secretPath); err != nil {
+		if err := p.initdb(ctx, tmp, secretPath, initOptions()); err != nil {
 			return err
 		}
 	}
@@ -124,78 +120,24 @@ func (p *postgresServer) create(ctx context.Context, cache, secretPath string) e
 	return nil
 }
 
-func (p *postgresServer) initdb(ctx context.Context, data, secretPath string) error {
-	cmd := exec.CommandContext(ctx, filepath.Join(p.bin, "initdb"), "-D", data, "-U", "tributary", "--pwfile="+secretPath,
+func initOptions() []string {
+	return []string{
+		"--username=tributary", "--auth=scram-sha-256", "--encoding=UTF8", "--no-instructions",
 		// In a plain C locale, searches in Chinese, Japanese and Korean find nothing.
-		"--auth=scram-sha-256", "--locale=C.UTF-8", "--encoding=UTF8", "--no-instructions",
+		"--locale=C.UTF-8",
 		// The password is random, so there is nothing that many iterations could protect; each connection pays for them.
-		"--set=scram_iterations=1")
-	if p.cfg.Throwaway {
-		cmd.Args = append(cmd.Args, "--no-sync", "--wal-segsize=4")
+		"--set=scram_iterations=1",
 	}
-	cmd.SysProcAttr = p.processAttributes()
-	out, err := cmd.CombinedOutput()
-	switch {
-	case err == nil:
-		return nil
-	case p.namespace && cmd.Process == nil:
-		return fmt.Errorf("running initdb: %w: PostgreSQL refuses to run as %s, and user namespaces, which would help, "+
-			"are off here: run as a user with a name, or set TRIBUTARY_POSTGRES_URL to use a server of your own", err, whoami())
-	}
-	return fmt.Errorf("running initdb: %w\n%s", err, bytes.TrimSpace(out))
 }
 
-func whoami() string {
-	if os.Geteuid() == 0 {
-		return "root"
+func (p *postgresServer) initdb(ctx context.Context, data, secretPath string, options []string) error {
+	args := append([]string{"--pgdata=" + data, "--pwfile=" + secretPath}, options...)
+	cmd := exec.Command(filepath.Join(p.bin, "initdb"), args...)
+	cmd.SysProcAttr = p.identity.attributes(syscall.SIGKILL)
+	if out, err := runToEnd(ctx, cmd); err != nil {
+		return fmt.Errorf("running initdb: %w\n%s", err, out)
 	}
-	return fmt.Sprintf("uid %d, which has no name", os.Geteuid())
-}
-
-// copyTemplate copies a cluster that was made earlier, or makes it first. The copy has the template's password.
-func (p *postgresServer) copyTemplate(ctx context.Context, cache, data, secretPath string) error {
-	template := filepath.Join(cache, fmt.Sprintf("postgres-template-%s-%d", postgresVersion, os.Geteuid()))
-	unlock, err := lockFile(ctx, template+".lock", func() {})
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if _, err := os.Stat(template); errors.Is(err, fs.ErrNotExist) {
-		tmp, err := os.MkdirTemp(cache, "template-")
-		if err != nil {
-			return fmt.Errorf("making folder: %w", err)
-		}
-		defer func() { _ = os.RemoveAll(tmp) }()
-		if _, err := password(filepath.Join(tmp, "password")); err != nil {
-			return err
-		}
-		if err := p.initdb(ctx, filepath.Join(tmp, "data"), filepath.Join(tmp, "password")); err != nil {
-			return err
-		}
-		if err := os.Rename(tmp, template); err != nil {
-			return fmt.Errorf("moving template into place: %w", err)
-		}
-	}
-	secret, err := os.ReadFile(filepath.Join(template, "password"))
-	if err != nil {
-		return fmt.Errorf("reading template: %w", err)
-	}
-	if err := writeFile(secretPath, secret); err != nil {
-		return err
-	}
-	if err := os.CopyFS(data, os.DirFS(filepath.Join(template, "data"))); err != nil {
-		return fmt.Errorf("copying template: %w", err)
-	}
-	return os.Chmod(data, 0o700) //nolint:gosec,wrapcheck // PostgreSQL insists on exactly this
-}
-
-func (p *postgresServer) processAttributes() *syscall.SysProcAttr {
-	// SIGQUIT ends all its processes at once; the next start recovers, as after any crash.
-	attr := endWithParent(syscall.SIGQUIT)
-	if p.namespace {
-		inUserNamespace(attr)
-	}
-	return attr
+	return nil
 }
 
 func (p *postgresServer) command() (*exec.Cmd, error) {
@@ -213,7 +155,8 @@ func (p *postgresServer) command() (*exec.Cmd, error) {
 			return nil, err
 		}
 	}
-	cmd.SysProcAttr = p.processAttributes()
+	// SIGQUIT ends all its processes at once; the next start recovers, as after any crash.
+	cmd.SysProcAttr = p.identity.attributes(syscall.SIGQUIT)
 	return cmd, nil
 }
 
@@ -252,19 +195,19 @@ func (p *postgresServer) clearLock() error {
 		}
 		return nil
 	}
-	for deadline := time.Now().Add(10 * time.Second); strings.Contains(commandLine(pid), p.data); {
+	for deadline := time.Now().Add(stopLimit); strings.Contains(commandLine(pid), p.data); {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("ending an earlier PostgreSQL on %s: process %d does not end", p.data, pid)
 		}
-		_ = syscall.Kill(pid, syscall.SIGQUIT)
-		time.Sleep(20 * time.Millisecond)
+		_ = syscall.Kill(pid, syscall.SIGQUIT) // an error shows at the deadline
+		time.Sleep(probeEvery)
 	}
 	return writeFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"+rest))
 }
 
 // probe also makes the database.
 func (p *postgresServer) probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, p.url.String())
 	if missing := new(pgconn.PgError); errors.As(err, &missing) && missing.Code == "3D000" {
@@ -295,6 +238,3 @@ func closing(ctx context.Context, conn *pgx.Conn) error {
 	}
 	return nil
 }
-
-// rolePostgres is the child that stands between us and PostgreSQL where the kernel does not tell it of our end.
-const rolePostgres = "postgres"

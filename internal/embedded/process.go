@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -40,6 +42,27 @@ func launch(cmd *exec.Cmd) (*process, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// runToEnd runs a program that is not a server, and returns what it printed. It is killed when ctx ends, or with this process.
+func runToEnd(ctx context.Context, cmd *exec.Cmd) (output []byte, err error) {
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = endWithParent(syscall.SIGKILL)
+	}
+	p, err := launch(cmd)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.exited:
+		return bytes.TrimSpace(said.Bytes()), p.err
+	case <-ctx.Done():
+		_ = p.cmd.Process.Kill() // an error means it has ended already
+		<-p.exited
+		return nil, ctx.Err()
+	}
 }
 
 // end stops the process: by the given signal, and by SIGKILL when that has not worked after limit.

@@ -21,6 +21,14 @@ func inUserNamespace(attr *syscall.SysProcAttr) {
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: nobody, HostID: os.Getgid(), Size: 1}}
 }
 
+// asNobody makes the child the user nobody, with the right to pass folders that are closed to others: the data folder is
+// usually within one, and the packages too. To start with, only root may do this.
+func asNobody(attr *syscall.SysProcAttr) {
+	const capDacOverride = 1 // linux/capability.h
+	attr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	attr.AmbientCaps = []uintptr{capDacOverride}
+}
+
 // commandLine returns the arguments of a running process, or nothing.
 func commandLine(pid int) string {
 	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline")

@@ -17,6 +17,9 @@ func endWithParent(syscall.Signal) *syscall.SysProcAttr {
 // inUserNamespace does nothing: only Linux has user namespaces.
 func inUserNamespace(*syscall.SysProcAttr) {}
 
+// asNobody does nothing: only Linux can leave a child the right to pass closed folders.
+func asNobody(*syscall.SysProcAttr) {}
+
 // commandLine returns the arguments of a running process, or nothing.
 func commandLine(pid int) string {
 	out, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()

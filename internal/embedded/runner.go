@@ -16,6 +16,7 @@ import (
 const (
 	startLimit   = 60 * time.Second       // from process start to first connection; recovery after a crash is part of it
 	probeEvery   = 10 * time.Millisecond  // between two attempts to connect while an engine starts
+	probeLimit   = 10 * time.Second       // for one such attempt
 	stopLimit    = 20 * time.Second       // for an orderly stop, then the engine is killed
 	steadyAfter  = 5 * time.Second        // an engine that served this long is healthy: earlier crashes are forgotten
 	crashLimit   = 10                     // crashes in a row, none followed by steadyAfter of service, before giving up

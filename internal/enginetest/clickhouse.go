@@ -2,10 +2,10 @@ package enginetest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
-
+	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 )
 
@@ -19,8 +19,14 @@ func ClickHouse(t testing.TB) string {
 		t.Fatal(err)
 	}
 	name := unique()
-	execClickHouse(t, t.Context(), server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { execClickHouse(t, context.Background(), server, "DROP DATABASE "+name+" SYNC") })
+	if err := execClickHouse(t.Context(), server, "CREATE DATABASE "+name); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := execClickHouse(context.Background(), server, "DROP DATABASE "+name+" SYNC"); err != nil {
+			t.Error(err)
+		}
+	})
 	address, err := withDatabase(server, name)
 	if err != nil {
 		t.Fatal(err)
@@ -38,18 +44,14 @@ func ClickHouseMigrated(t testing.TB) string {
 	return address
 }
 
-func execClickHouse(t testing.TB, ctx context.Context, address, sql string) { //nolint:revive // t comes first in tests
-	t.Helper()
-	options, err := clickhouse.ParseDSN(address)
+func execClickHouse(ctx context.Context, address, statement string) error {
+	db, err := clickhouse.OpenSQL(address)
 	if err != nil {
-		t.Fatalf("reading ClickHouse address: %v", err)
+		return err //nolint:wrapcheck // it says what it was doing
 	}
-	conn, err := clickhouse.Open(options)
-	if err != nil {
-		t.Fatalf("opening ClickHouse: %v", err)
+	defer db.Close()
+	if _, err := db.ExecContext(ctx, statement); err != nil {
+		return fmt.Errorf("executing %q: %w", statement, err)
 	}
-	defer func() { _ = conn.Close() }()
-	if err := conn.Exec(ctx, sql); err != nil {
-		t.Errorf("executing %q: %v", sql, err)
-	}
+	return nil
 }
