@@ -1,0 +1,60 @@
+package stream
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/segmentio/kafka-go"
+)
+
+// GapError says that a partition's log does not go on where it should: Kafka has lost, expired or compacted records,
+// or the topic was made anew. First and End are what the partition holds, where they are known (End is -1 if not).
+type GapError struct {
+	Topic      string
+	Partition  int
+	Want, Next int64
+	First, End int64
+}
+
+// Error names the partition and the offsets.
+func (e *GapError) Error() string {
+	if e.End >= 0 {
+		return fmt.Sprintf("%s/%d holds offsets %d to %d, but %d is the next to read", e.Topic, e.Partition, e.First, e.End-1, e.Want)
+	}
+	return fmt.Sprintf("%s/%d goes on at offset %d, but %d is the next to read", e.Topic, e.Partition, e.Next, e.Want)
+}
+
+// HeaderError says that a record lacks the headers of the wire contract, so that nobody can tell whether it was seen
+// before. Its bytes are intact: a consumer puts the record aside and goes on behind it.
+type HeaderError struct {
+	Record  Record
+	Problem string
+}
+
+// Error names the record and what is wrong with it.
+func (e *HeaderError) Error() string {
+	return fmt.Sprintf("record at partition %d, offset %d: %s", e.Record.Partition, e.Record.Offset, e.Problem)
+}
+
+// IsPermanent tells whether Kafka refused a request in a way that sending it again does not cure: its size, its
+// topic, a right, its time stamp. Every other error of Produce leaves the outcome unknown.
+func IsPermanent(err error) bool {
+	var code kafka.Error
+	if !errors.As(err, &code) {
+		return false
+	}
+	switch code {
+	case kafka.MessageSizeTooLarge, kafka.RecordListTooLarge, kafka.InvalidTopic, kafka.InvalidRequiredAcks,
+		kafka.TopicAuthorizationFailed, kafka.ClusterAuthorizationFailed, kafka.SASLAuthenticationFailed,
+		kafka.InvalidTimestamp, kafka.UnsupportedVersion, kafka.InvalidRequest, kafka.UnsupportedForMessageFormat,
+		kafka.PolicyViolation, kafka.SecurityDisabled, kafka.UnsupportedCompressionType, kafka.InvalidRecord:
+		return true
+	default:
+		return false
+	}
+}
+
+// IsTooLarge tells whether Kafka refused a request because of its size alone, so that a part of it may pass.
+func IsTooLarge(err error) bool {
+	return errors.Is(err, kafka.MessageSizeTooLarge) || errors.Is(err, kafka.RecordListTooLarge)
+}

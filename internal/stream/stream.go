@@ -1,0 +1,221 @@
+// Package stream carries records to Kafka and back: one request at a time, acknowledged by all replicas, to and from
+// a partition that the caller names. It belongs to steps 2, 3 and 5 of a click's life, and it is the only package
+// that knows kafka-go. There are no consumer groups here and no background batching: positions live in PostgreSQL
+// (package position), and what was sent without an answer is simply sent again, since each record carries the spool
+// it came from and a dense sequence number by which a consumer drops what it has seen.
+package stream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+
+	"tributary/internal/event"
+)
+
+// Record is one record of a topic.
+type Record struct {
+	Partition int
+	// Offset is where the record stands in its partition; Produce ignores it.
+	Offset int64
+	// Key and Value share memory with the other records of one Fetch: whoever keeps one keeps them all.
+	Key, Value []byte
+	// Spool names the outbox that the record came from, and Seq is its number in that outbox's lane: 1, 2, 3, ...
+	Spool [16]byte
+	Seq   uint64
+	// Time is when the record was produced, or when Kafka appended it if the topic says so, in milliseconds and UTC.
+	// Produce ignores it: the time of the attempt counts.
+	Time time.Time
+}
+
+// Client speaks with one Kafka cluster. It may be used by many goroutines.
+type Client struct {
+	brokers   []string
+	prefix    string
+	log       *slog.Logger
+	transport *kafka.Transport
+	admin     *kafka.Client
+
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	closed bool
+}
+
+// Limits of one request. The broker is told less than the client waits, so that its answer still arrives.
+const (
+	produceTimeout = 5 * time.Second
+	adminTimeout   = 10 * time.Second
+	fetchMargin    = 3 * time.Second
+	dialTimeout    = 3 * time.Second
+	// metadataTTL is how long a change of leaders may go unnoticed: kafka-go never asks sooner.
+	metadataTTL = time.Second
+)
+
+// topics lists what the river consists of.
+func topics() []string { return []string{event.Touches, event.Orders, event.Decisions} }
+
+// Open makes a client of the cluster behind brokers ("host:port" each), whose topics carry prefix ("tributary.").
+// It does not connect yet; Close ends what it starts later.
+func Open(brokers []string, prefix string, log *slog.Logger) *Client {
+	c := &Client{brokers: brokers, prefix: prefix, log: log, conns: make(map[net.Conn]struct{})}
+	names := make([]string, 0, len(topics()))
+	for _, t := range topics() {
+		names = append(names, prefix+t)
+	}
+	c.transport = &kafka.Transport{
+		ClientID:       "tributary",
+		Dial:           c.dial,
+		DialTimeout:    dialTimeout,
+		MetadataTTL:    metadataTTL,
+		MetadataTopics: names,
+	}
+	c.admin = &kafka.Client{Addr: kafka.TCP(brokers...), Timeout: adminTimeout, Transport: c.transport}
+	return c
+}
+
+// errClosed is what a call on a closed client gives.
+var errClosed = errors.New("the Kafka client is closed")
+
+// dial remembers each connection, because kafka-go by itself closes only those that are idle.
+func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Kafka at %s: %w", address, err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		_ = conn.Close()
+		return nil, errClosed
+	}
+	tracked := &trackedConn{Conn: conn, client: c}
+	c.conns[tracked] = struct{}{}
+	return tracked, nil
+}
+
+// trackedConn takes itself off its client's list when it is closed.
+type trackedConn struct {
+	net.Conn
+
+	client *Client
+}
+
+// Close closes the connection.
+func (t *trackedConn) Close() error {
+	t.client.mu.Lock()
+	delete(t.client.conns, t)
+	t.client.mu.Unlock()
+	return t.Conn.Close()
+}
+
+// Close ends every connection; calls that are under way fail.
+func (c *Client) Close() {
+	c.mu.Lock()
+	c.closed = true
+	open := make([]net.Conn, 0, len(c.conns))
+	for conn := range c.conns {
+		open = append(open, conn)
+	}
+	c.mu.Unlock()
+	c.transport.CloseIdleConnections()
+	for _, conn := range open {
+		_ = conn.Close()
+	}
+}
+
+// CreateTopics makes the topics touches, orders and ledger where they are missing, each of the given number of
+// partitions, kept for retention, with the broker's own number of replicas. Time stamps stay the producer's. It is an
+// error when a topic exists with another number of partitions, because keys would then live in other lanes.
+func (c *Client) CreateTopics(ctx context.Context, partitions int, retention time.Duration) error {
+	request := &kafka.CreateTopicsRequest{}
+	for _, t := range topics() {
+		request.Topics = append(request.Topics, kafka.TopicConfig{
+			Topic:             c.prefix + t,
+			NumPartitions:     partitions,
+			ReplicationFactor: -1,
+			ConfigEntries: []kafka.ConfigEntry{
+				{ConfigName: "cleanup.policy", ConfigValue: "delete"},
+				{ConfigName: "retention.ms", ConfigValue: strconv.FormatInt(retention.Milliseconds(), 10)},
+			},
+		})
+	}
+	response, err := c.admin.CreateTopics(ctx, request)
+	if err != nil {
+		return fmt.Errorf("creating topics: %w", err)
+	}
+	for topic, err := range response.Errors {
+		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
+			return fmt.Errorf("creating topic %s: %w", topic, err)
+		}
+	}
+	for _, t := range topics() {
+		if err := c.awaitTopic(ctx, c.prefix+t, partitions); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// awaitTopic waits until the client knows a leader for each partition of a topic: Kafka makes topics in its own time.
+func (c *Client) awaitTopic(ctx context.Context, topic string, partitions int) error {
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		response, err := c.admin.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+		if err == nil && len(response.Topics) == 1 && response.Topics[0].Error == nil {
+			found := response.Topics[0].Partitions
+			if len(found) != partitions {
+				return fmt.Errorf("topic %s has %d partitions, but %d are configured: a topic keeps its number; set it back, or give the new topics another prefix",
+					topic, len(found), partitions)
+			}
+			if led(found) {
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for topic %s: %w", topic, errors.Join(ctx.Err(), err))
+		}
+	}
+}
+
+func led(partitions []kafka.Partition) bool {
+	for _, p := range partitions {
+		if p.Error != nil || p.Leader.Host == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// Offsets tells the first offset that a partition still holds, and its end: the offset that the next record will get.
+func (c *Client) Offsets(ctx context.Context, topic string, partition int) (first, end int64, err error) {
+	name := c.prefix + topic
+	response, err := c.admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+		Topics: map[string][]kafka.OffsetRequest{name: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)}},
+	})
+	if err != nil {
+		return 0, 0, fmt.Errorf("asking for the offsets of %s/%d: %w", name, partition, err)
+	}
+	for _, p := range response.Topics[name] {
+		if p.Partition != partition {
+			continue
+		}
+		if p.Error != nil {
+			return 0, 0, fmt.Errorf("asking for the offsets of %s/%d: %w", name, partition, p.Error)
+		}
+		return p.FirstOffset, p.LastOffset, nil
+	}
+	return 0, 0, fmt.Errorf("asking for the offsets of %s/%d: the answer does not name them", name, partition)
+}
