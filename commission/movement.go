@@ -1,0 +1,61 @@
+package commission
+
+import (
+	"time"
+
+	"tributary/partners"
+)
+
+// AccountKind is the kind of an account of the books.
+type AccountKind string
+
+// The kinds of account. The partner's two belong to a merchant and a partner, the others to a merchant alone.
+const (
+	// MerchantReceivable is what the merchant owes.
+	MerchantReceivable AccountKind = "merchant_receivable"
+	// PartnerPending is what the partner has earned and the hold keeps back.
+	PartnerPending AccountKind = "partner_pending"
+	// PartnerPayable is what the partner is owed.
+	PartnerPayable AccountKind = "partner_payable"
+	// FeePending is the network's fee while the hold lasts.
+	FeePending AccountKind = "fee_pending"
+	// FeeEarned is the network's fee afterwards.
+	FeeEarned AccountKind = "fee_earned"
+)
+
+// Cause is why a movement is made.
+type Cause string
+
+// The causes. Correction is what brings the books to where they should be when an event arrives late and changes what
+// was posted for a time that has passed.
+const (
+	CauseSale       Cause = "sale"
+	CauseRefund     Cause = "refund"
+	CauseRelease    Cause = "release"
+	CauseCorrection Cause = "correction"
+)
+
+// Movement moves an amount, above zero, from a credited account to a debited one.
+type Movement struct {
+	// At is when it is true in the world, whatever the time at which it is written down.
+	At            time.Time
+	Cause         Cause
+	Debit, Credit AccountKind
+	// Merchant owns both accounts, with Partner where the kind is a partner's; 0 where neither is.
+	Merchant partners.MerchantID
+	Partner  partners.PartnerID
+	// Unit is the currency.
+	Unit   string
+	Amount int64
+}
+
+// Movements is the whole history of what should stand on the books for the order, in the order of time. With released
+// set, which the caller sets once the hold is over, what is pending at HoldUntil moves to payable, and refunds at or
+// after it take from there.
+func (d *Decision) Movements(released bool) []Movement {
+	var m []Movement
+	for i := range d.Credits {
+		m = d.Credits[i].movements(m, &d.Order, released)
+	}
+	return m
+}

@@ -1,0 +1,184 @@
+package commission
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tributary/internal/event"
+	"tributary/partners"
+)
+
+// Order is everything known about one order, folded from its events. Its strings share the events' memory. Amounts are
+// minor units of the order's currency.
+type Order struct {
+	Merchant partners.MerchantID `json:"merchant"`
+	// ID is the merchant's own id of the order.
+	ID string `json:"id"`
+	// At is when the order was placed, UTC, whole microseconds; zero until the sale itself is known.
+	At       time.Time `json:"at,omitzero"`
+	Currency string    `json:"currency,omitempty"`
+	// ClickID, Coupon and Customer are what the sale named, or empty. A decision lists them among its touches.
+	ClickID  string `json:"-"`
+	Coupon   string `json:"-"`
+	Customer string `json:"-"`
+	// Lines are in the order of their numbers.
+	Lines []Line `json:"lines,omitempty"`
+	// Amount and Refunded are the sums of the lines.
+	Amount   int64 `json:"amount"`
+	Refunded int64 `json:"refunded,omitempty"`
+	// OverRefund is the sum of Excess, at most money.MaxAmount.
+	OverRefund int64 `json:"over_refund,omitempty"`
+	// Refunds are in the order in which they were taken: by their time, then by their id.
+	Refunds []Refund `json:"refunds,omitempty"`
+	// Excess lists what refunds asked for that the order did not have.
+	Excess []Excess `json:"excess,omitempty"`
+}
+
+// Line is one position of an order.
+type Line struct {
+	// Number is unique within the order, 1 or more.
+	Number   int32  `json:"n"`
+	SKU      string `json:"sku,omitempty"`
+	Category string `json:"category,omitempty"`
+	// Quantity is in pieces, 1 or more.
+	Quantity int64 `json:"quantity"`
+	// Amount is for all pieces together, and Refunded what has been taken back of it.
+	Amount   int64 `json:"amount"`
+	Refunded int64 `json:"refunded,omitempty"`
+
+	// What the fold remembers to get Refunded: pieces taken back, and amounts taken back besides.
+	pieces, besides int64
+}
+
+// Refund is one refund of an order and what it took from the lines.
+type Refund struct {
+	// ID is the merchant's own id of the refund.
+	ID string    `json:"id"`
+	At time.Time `json:"at"`
+	// Effective is when it changes the books: At, or the time of the sale when that is later. Zero without a sale.
+	Effective time.Time `json:"effective,omitzero"`
+	// Taken is in the order of taking; it leaves out what took nothing.
+	Taken []Taken `json:"taken,omitempty"`
+}
+
+// Taken is an amount that a refund took from a line.
+type Taken struct {
+	Line   int32 `json:"n"`
+	Amount int64 `json:"amount"`
+}
+
+// Excess is what a refund asked for beyond what the order had: nothing is posted for it, and the merchant is shown it.
+type Excess struct {
+	// Refund is the id of the refund.
+	Refund string `json:"refund"`
+	// Line and SKU are as the refund named them; neither for an amount of the order as a whole.
+	Line int32  `json:"n,omitempty"`
+	SKU  string `json:"sku,omitempty"`
+	// Quantity is in pieces, 0 when the excess is one of amount only.
+	Quantity int64 `json:"quantity,omitempty"`
+	// Amount is in minor units; 0 for pieces of a line that the order does not have, whose price nobody knows.
+	Amount int64 `json:"amount,omitempty"`
+	// Unmatched is set when the order has no such line.
+	Unmatched bool `json:"unmatched,omitempty"`
+}
+
+// Placed tells whether the sale itself is known, and not only refunds of it.
+func (o *Order) Placed() bool { return !o.At.IsZero() }
+
+// Fold folds the events of one order, sales and refunds, in any order and any number of copies. Of several events of one
+// kind and reference (there is one sale; a refund has an id) the one received first counts, by event id when at once.
+// Refunds are taken by their time, those of one time by their id. It fails on what Check refuses, on events of different
+// orders and on none at all.
+func Fold(events []*event.Event) (Order, error) {
+	if len(events) == 0 {
+		return Order{}, errors.New("folding an order: there are no events")
+	}
+	for _, e := range events {
+		if err := Check(e); err != nil {
+			return Order{}, err
+		}
+	}
+	if len(events) > 1 {
+		events = distinct(events)
+	}
+	var o Order
+	first := keyOf(events[0])
+	o.Merchant, o.ID = first.merchant, first.order
+	refunds := events
+	if sale := events[0].GetSale(); sale != nil {
+		o.place(sale, event.Time(events[0].GetOccurredAt()))
+		refunds = events[1:]
+	}
+	for _, e := range refunds {
+		if k := keyOf(e); k.merchant != first.merchant || k.order != first.order {
+			return Order{}, fmt.Errorf("folding an order: events of order %q of merchant %d and of order %q of merchant %d",
+				first.order, first.merchant, k.order, k.merchant)
+		}
+	}
+	o.refund(refunds)
+	return o, nil
+}
+
+// key names a fact: at most one event of each key counts.
+type key struct {
+	merchant partners.MerchantID
+	order    string
+	sale     bool
+	refund   string
+}
+
+func keyOf(e *event.Event) key {
+	if s := e.GetSale(); s != nil {
+		return key{merchant: partners.MerchantID(s.GetMerchantId()), order: s.GetOrderId(), sale: true}
+	}
+	r := e.GetRefund()
+	return key{merchant: partners.MerchantID(r.GetMerchantId()), order: r.GetOrderId(), refund: r.GetRefundId()}
+}
+
+// distinct gives the event that counts of each key: the sale first, then the refunds as they are taken.
+func distinct(events []*event.Event) []*event.Event {
+	facts := slices.Clone(events)
+	slices.SortFunc(facts, func(a, b *event.Event) int {
+		return cmp.Or(compareKeys(keyOf(a), keyOf(b)),
+			cmp.Compare(a.GetReceivedAt(), b.GetReceivedAt()), bytes.Compare(a.GetId(), b.GetId()))
+	})
+	facts = slices.CompactFunc(facts, func(a, b *event.Event) bool { return keyOf(a) == keyOf(b) })
+	slices.SortStableFunc(facts, func(a, b *event.Event) int {
+		ka, kb := keyOf(a), keyOf(b)
+		if ka.sale || kb.sale {
+			return compareKeys(ka, kb)
+		}
+		return cmp.Or(cmp.Compare(a.GetOccurredAt(), b.GetOccurredAt()), compareKeys(ka, kb))
+	})
+	return facts
+}
+
+// compareKeys sorts the sale before the refunds, and refunds by their id.
+func compareKeys(a, b key) int {
+	switch {
+	case a.sale && !b.sale:
+		return -1
+	case b.sale && !a.sale:
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.refund, b.refund), cmp.Compare(a.merchant, b.merchant), cmp.Compare(a.order, b.order))
+}
+
+// place enters the sale.
+func (o *Order) place(s *event.Sale, at time.Time) {
+	o.At, o.Currency = at, s.GetCurrency()
+	o.ClickID, o.Coupon, o.Customer = s.GetClickId(), s.GetCoupon(), s.GetCustomerId()
+	o.Lines = make([]Line, len(s.GetLines()))
+	for i, l := range s.GetLines() {
+		o.Lines[i] = Line{
+			Number: l.GetNumber(), SKU: l.GetSku(), Category: l.GetCategory(),
+			Quantity: l.GetQuantity(), Amount: l.GetAmount(),
+		}
+		o.Amount += l.GetAmount()
+	}
+	slices.SortFunc(o.Lines, func(a, b Line) int { return cmp.Compare(a.Number, b.Number) })
+}

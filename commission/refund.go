@@ -1,0 +1,148 @@
+package commission
+
+import (
+	"time"
+
+	"tributary/internal/event"
+	"tributary/internal/money"
+)
+
+// refund takes the refunds, given in the order in which they are to be taken, from the lines. Without the sale they are
+// only listed.
+func (o *Order) refund(events []*event.Event) {
+	if len(events) == 0 {
+		return
+	}
+	o.Refunds = make([]Refund, len(events))
+	for i, e := range events {
+		said := e.GetRefund()
+		r := &o.Refunds[i]
+		r.ID, r.At = said.GetRefundId(), event.Time(e.GetOccurredAt())
+		if !o.Placed() {
+			continue
+		}
+		r.Effective = later(r.At, o.At)
+		for _, item := range said.GetItems() {
+			o.refundItem(r, item)
+		}
+		switch {
+		case said.GetAmount() > 0:
+			o.refundSpread(r, said.GetAmount())
+		case len(said.GetItems()) == 0:
+			for n := range o.Lines {
+				o.takeAll(r, &o.Lines[n])
+			}
+		}
+	}
+}
+
+// refundItem takes back an item from the line it names, or from the lines of its SKU in line order, each as far as it
+// goes. What is left over then is excess, worth what a piece of the last of those lines is.
+func (o *Order) refundItem(r *Refund, item *event.RefundItem) {
+	quantity, amount := item.GetQuantity(), item.GetAmount()
+	all := quantity == 0 && amount == 0
+	var last *Line
+	for n := range o.Lines {
+		l := &o.Lines[n]
+		if item.GetLine() != 0 && item.GetLine() != l.Number || item.GetSku() != "" && item.GetSku() != l.SKU {
+			continue
+		}
+		last = l
+		switch {
+		case all:
+			o.takeAll(r, l)
+		case quantity > 0:
+			pieces := min(quantity, l.Quantity-l.pieces)
+			o.takePieces(r, l, pieces)
+			quantity -= pieces
+		default:
+			taken := min(amount, l.Amount-l.Refunded)
+			o.takeAmount(r, l, taken)
+			amount -= taken
+		}
+	}
+	excess := Excess{Refund: r.ID, Line: item.GetLine(), SKU: item.GetSku(), Quantity: quantity, Amount: amount}
+	switch {
+	case last == nil:
+		excess.Unmatched = true
+		o.exceed(excess)
+	case quantity > 0:
+		excess.Amount = last.worth(quantity)
+		o.exceed(excess)
+	case amount > 0:
+		o.exceed(excess)
+	}
+}
+
+// refundSpread takes an amount of the order as a whole: spread over what is left of the lines in proportion to it.
+func (o *Order) refundSpread(r *Refund, amount int64) {
+	left := make([]int64, len(o.Lines))
+	for n, l := range o.Lines {
+		left[n] = l.Amount - l.Refunded
+	}
+	spread := min(amount, o.Amount-o.Refunded)
+	for n, share := range money.Split(spread, left) {
+		o.takeAmount(r, &o.Lines[n], share)
+	}
+	if amount > spread {
+		o.exceed(Excess{Refund: r.ID, Amount: amount - spread})
+	}
+}
+
+// takeAll takes what is left of a line, with its pieces.
+func (o *Order) takeAll(r *Refund, l *Line) {
+	l.pieces = l.Quantity
+	o.settle(r, l)
+}
+
+// takeAmount takes no more than is left of the line.
+func (o *Order) takeAmount(r *Refund, l *Line, amount int64) {
+	l.besides += amount
+	o.settle(r, l)
+}
+
+// takePieces takes no more pieces than are left of the line. Where amounts taken before leave less than the pieces are
+// worth, the rest is excess.
+func (o *Order) takePieces(r *Refund, l *Line, pieces int64) {
+	before := l.worth(l.pieces)
+	l.pieces += pieces
+	asked := l.worth(l.pieces) - before
+	if taken := o.settle(r, l); taken < asked {
+		o.exceed(Excess{Refund: r.ID, Line: l.Number, SKU: l.SKU, Amount: asked - taken})
+	}
+}
+
+// settle brings the line's refunded amount up to date and writes down what the refund took of it.
+func (o *Order) settle(r *Refund, l *Line) int64 {
+	taken := min(l.Amount, l.worth(l.pieces)+l.besides) - l.Refunded
+	if taken > 0 {
+		l.Refunded += taken
+		o.Refunded += taken
+		r.Taken = append(r.Taken, Taken{Line: l.Number, Amount: taken})
+	}
+	return taken
+}
+
+// exceed writes down what a refund asked for in vain.
+func (o *Order) exceed(e Excess) {
+	o.Excess = append(o.Excess, e)
+	o.OverRefund = min(o.OverRefund+e.Amount, money.MaxAmount)
+}
+
+// worth is the amount of so many pieces of the line, rounded once from the pieces in total, and at most
+// money.MaxAmount: pieces beyond those of the line are only ever excess.
+func (l *Line) worth(pieces int64) int64 {
+	lines, rest := pieces/l.Quantity, pieces%l.Quantity
+	part := money.Scale(l.Amount, rest, l.Quantity)
+	if l.Amount == 0 || lines <= (money.MaxAmount-part)/l.Amount {
+		return lines*l.Amount + part
+	}
+	return money.MaxAmount
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
