@@ -14,7 +14,7 @@ CREATE TABLE position (
   epoch       bigint NOT NULL DEFAULT 0,
   lease_until timestamptz NOT NULL DEFAULT '-infinity',
   out_seq     bigint NOT NULL DEFAULT 0, -- the last sequence number given to an event that leaves this partition
-  attempts    int    NOT NULL DEFAULT 0, -- how often the slice at next_offset was begun and did not commit
+  attempts    int    NOT NULL DEFAULT 0, -- how often the records at next_offset failed through their own fault
   halted      text   NOT NULL DEFAULT '', -- why this partition stands still; empty when it does not
   PRIMARY KEY (consumer, topic, partition)
 ) WITH (fillfactor = 40);
@@ -29,6 +29,8 @@ CREATE TABLE high_water (
   PRIMARY KEY (consumer, topic, partition, spool)
 ) WITH (fillfactor = 40);
 
+-- A record that could not be processed, set aside in the transaction that moved the position behind it. A person may
+-- mend it and ask for its return; whoever holds the partition then takes it in through the same fold as any other.
 CREATE TABLE dead_letter (
   consumer   text   NOT NULL,
   topic      text   NOT NULL,
@@ -37,12 +39,13 @@ CREATE TABLE dead_letter (
   key        bytea  NOT NULL,
   value      bytea  NOT NULL,
   error      text   NOT NULL,
-  state      text   NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'returned', 'discarded')),
+  state      text   NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'returning', 'returned', 'discarded')),
   note       text   NOT NULL DEFAULT '',
   at         timestamptz NOT NULL DEFAULT now(),
   settled_at timestamptz,
   PRIMARY KEY (consumer, topic, partition, "offset")
 );
+CREATE INDEX dead_letter_unsettled ON dead_letter (consumer, topic, partition) WHERE state IN ('open', 'returning');
 
 -- The number of an order within this installation: how the tables below name it.
 CREATE SEQUENCE order_no;
@@ -131,6 +134,8 @@ CREATE TABLE account (
   UNIQUE NULLS NOT DISTINCT (kind, merchant_id, partner_id, unit),
   CHECK ((kind IN ('partner_pending', 'partner_payable')) = (partner_id IS NOT NULL))
 );
+CREATE INDEX account_merchant ON account (merchant_id);
+CREATE INDEX account_partner  ON account (partner_id) WHERE partner_id IS NOT NULL;
 
 -- A posting moves a positive amount of one unit from a credited account to a debited one. The first four columns name
 -- the ledger transaction (what caused it, and which of that thing's versions) and the posting within it.
@@ -149,20 +154,23 @@ CREATE TABLE posting (
   PRIMARY KEY (source, source_no, version, n),
   CHECK (debit <> credit)
 );
+CREATE UNIQUE INDEX posting_seq ON posting (seq);
 CREATE INDEX posting_debit  ON posting (debit, seq);
 CREATE INDEX posting_credit ON posting (credit, seq);
 
--- Both accounts of a posting exist and hold its unit. Checked once a statement: a thousand orders cost one join, where
--- foreign keys would ask four thousand times. Accounts can neither be deleted nor change their unit.
+-- Both accounts of a posting exist and hold its unit. Checked once a statement, and each account once: a thousand orders
+-- cost one join of a few hundred rows, where foreign keys would ask four thousand times. Accounts can neither be deleted
+-- nor change their unit.
 -- +goose StatementBegin
 CREATE FUNCTION posting_fits_accounts() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public AS $$
 DECLARE bad record;
 BEGIN
-  SELECT p.* INTO bad FROM added p
-    LEFT JOIN account d ON d.id = p.debit  AND d.unit = p.unit
-    LEFT JOIN account c ON c.id = p.credit AND c.unit = p.unit
-   WHERE d.id IS NULL OR c.id IS NULL LIMIT 1;
-  IF FOUND THEN
+  IF EXISTS (SELECT FROM (SELECT debit AS id, unit FROM added UNION SELECT credit, unit FROM added) used
+              WHERE NOT EXISTS (SELECT FROM account a WHERE a.id = used.id AND a.unit = used.unit)) THEN
+    SELECT p.* INTO bad FROM added p
+      LEFT JOIN account d ON d.id = p.debit  AND d.unit = p.unit
+      LEFT JOIN account c ON c.id = p.credit AND c.unit = p.unit
+     WHERE d.id IS NULL OR c.id IS NULL LIMIT 1;
     RAISE EXCEPTION 'posting (%, %, %, %) of % % between accounts % and %: both must exist and hold that unit',
       bad.source, bad.source_no, bad.version, bad.n, bad.amount, bad.unit, bad.debit, bad.credit USING ERRCODE = 'foreign_key_violation';
   END IF;
@@ -191,7 +199,8 @@ CREATE TABLE checkpoint (
   PRIMARY KEY (account_id, through_seq)
 );
 
--- The hash chain over the postings: each block hashes the one before it and its own rows in the order of seq.
+-- The hash chain over the postings: each block hashes the one before it and its own rows in the order of seq. It ends at
+-- a seq below which nothing can be inserted any more.
 CREATE TABLE chain (
   block       bigint PRIMARY KEY,
   after_seq   bigint NOT NULL,
@@ -202,8 +211,9 @@ CREATE TABLE chain (
   sealed_at   timestamptz NOT NULL DEFAULT now()
 );
 
--- Ledger events on their way to Kafka, packed: the events of one engine transaction, each behind its length. A lane's
--- sequence is given under the lock of its position, so its rows become visible in order.
+-- Ledger events on their way to Kafka, packed: the events of one engine transaction, each as its key and its bytes, both
+-- behind their length (uvarint). A lane's sequence is given under the lock of its position, so its rows become visible in
+-- order.
 CREATE TABLE ledger_outbox (
   lane      int    NOT NULL,
   first_seq bigint NOT NULL,
