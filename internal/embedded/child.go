@@ -51,7 +51,7 @@ func childCommand(role string, args ...string) (*exec.Cmd, error) {
 			return nil, fmt.Errorf("finding this executable: %w", err)
 		}
 	}
-	cmd := exec.Command(self, args...)
+	cmd := exec.Command(self, args...) //nolint:gosec,noctx // this very program; a process ends its own way, see process.end
 	cmd.Args[0] = "tributary-" + role
 	cmd.Env = append(os.Environ(), roleVariable+"="+role)
 	return cmd, nil

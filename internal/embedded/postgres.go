@@ -132,7 +132,7 @@ func initOptions() []string {
 
 func (p *postgresServer) initdb(ctx context.Context, data, secretPath string, options []string) error {
 	args := append([]string{"--pgdata=" + data, "--pwfile=" + secretPath}, options...)
-	cmd := exec.Command(filepath.Join(p.bin, "initdb"), args...)
+	cmd := exec.Command(filepath.Join(p.bin, "initdb"), args...) //nolint:gosec,noctx // from our package; runToEnd has ctx
 	cmd.SysProcAttr = p.identity.attributes(syscall.SIGKILL)
 	if out, err := runToEnd(ctx, cmd); err != nil {
 		return fmt.Errorf("running initdb: %w\n%s", err, out)
@@ -148,7 +148,7 @@ func (p *postgresServer) command() (*exec.Cmd, error) {
 		return nil, err
 	}
 	args := []string{filepath.Join(p.bin, "postgres"), "-D", p.data}
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd := exec.Command(args[0], args[1:]...) //nolint:gosec,noctx // from our package; ended by process.end
 	if runtime.GOOS != "linux" {
 		var err error
 		if cmd, err = childCommand(rolePostgres, args...); err != nil {

@@ -11,35 +11,35 @@ import (
 
 // ClickHouse returns the URL (clickhouse://..., native protocol) of a clean database with nothing in it. It is dropped when
 // the test ends.
-func ClickHouse(t testing.TB) string {
-	t.Helper()
-	server, err := shared.start(&shared.clickhouse, "TRIBUTARY_TEST_CLICKHOUSE_URL", embedded.Config{ClickHouse: true},
+func ClickHouse(tb testing.TB) string {
+	tb.Helper()
+	server, err := shared.start(&shared.clickhouse, clickhouseVariable, embedded.Config{ClickHouse: true},
 		func(a embedded.Addresses) string { return a.ClickHouseURL })
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	name := unique()
-	if err := execClickHouse(t.Context(), server, "CREATE DATABASE "+name); err != nil {
-		t.Fatal(err)
+	if err := execClickHouse(tb.Context(), server, "CREATE DATABASE "+name); err != nil {
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := execClickHouse(context.Background(), server, "DROP DATABASE "+name+" SYNC"); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	address, err := withDatabase(server, name)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return address
 }
 
 // ClickHouseMigrated returns the URL of a clean database with all migrations applied. It is dropped when the test ends.
-func ClickHouseMigrated(t testing.TB) string {
-	t.Helper()
-	address := ClickHouse(t)
-	if err := migrateClickHouse(t.Context(), address); err != nil {
-		t.Fatal(err)
+func ClickHouseMigrated(tb testing.TB) string {
+	tb.Helper()
+	address := ClickHouse(tb)
+	if err := migrateClickHouse(tb.Context(), address); err != nil {
+		tb.Fatal(err)
 	}
 	return address
 }

@@ -15,15 +15,24 @@ package enginetest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"tributary/internal/embedded"
+)
+
+// The variables that name servers to use in place of our own.
+const (
+	postgresVariable   = "TRIBUTARY_TEST_POSTGRES_URL"
+	kafkaVariable      = "TRIBUTARY_TEST_KAFKA_BROKERS"
+	clickhouseVariable = "TRIBUTARY_TEST_CLICKHOUSE_URL"
 )
 
 // setUpLimit bounds what one call may take. The first installation of the packages is part of it.
@@ -44,9 +53,10 @@ type engines struct {
 
 // A server is one engine, or the external server used in its place.
 type server struct {
-	once    sync.Once
-	address string
-	err     error
+	once     sync.Once
+	address  string
+	external bool
+	err      error
 }
 
 // shared is mutable state of the package: the testing package has no other place for what belongs to a test process.
@@ -77,6 +87,9 @@ func (e *engines) run(m *testing.M) int {
 	e.mu.Unlock()
 
 	code := m.Run()
+	if err := e.dropTemplate(); err != nil {
+		fmt.Fprintln(os.Stderr, "dropping template database:", err)
+	}
 	e.stop()
 	e.running.Wait()
 	if err := os.RemoveAll(dir); err != nil {
@@ -89,17 +102,18 @@ func (e *engines) run(m *testing.M) int {
 func (e *engines) start(s *server, variable string, cfg embedded.Config, address func(embedded.Addresses) string) (string, error) {
 	s.once.Do(func() {
 		if s.address = os.Getenv(variable); s.address != "" {
+			s.external = true
 			return
 		}
 		e.mu.Lock()
 		prepared := e.prepared
 		e.mu.Unlock()
 		if !prepared {
-			s.err = fmt.Errorf("starting test engines: this package has no TestMain that calls enginetest.Main")
+			s.err = errors.New("starting test engines: this package has no TestMain that calls enginetest.Main")
 			return
 		}
 		// A folder for each engine: a Supervisor locks its own, and engines start at different times.
-		cfg.Dir, cfg.Throwaway, cfg.Progress = e.dir+"/"+strings.ToLower(variable), true, os.Stderr
+		cfg.Dir, cfg.Throwaway, cfg.Progress = filepath.Join(e.dir, strings.ToLower(variable)), true, os.Stderr
 		supervisor := embedded.New(cfg)
 		e.running.Go(func() {
 			if err := supervisor.Run(e.ctx); err != nil {
@@ -116,12 +130,12 @@ func (e *engines) start(s *server, variable string, cfg embedded.Config, address
 
 // Kafka returns the brokers' addresses, comma-separated, and a prefix that no other test's topics have. Topics are the
 // caller's to create. They stay until the test process ends, or, on an external server, for good.
-func Kafka(t testing.TB) (brokers, topicPrefix string) {
-	t.Helper()
-	brokers, err := shared.start(&shared.kafka, "TRIBUTARY_TEST_KAFKA_BROKERS", embedded.Config{Kafka: true},
+func Kafka(tb testing.TB) (brokers, topicPrefix string) {
+	tb.Helper()
+	brokers, err := shared.start(&shared.kafka, kafkaVariable, embedded.Config{Kafka: true},
 		func(a embedded.Addresses) string { return a.KafkaBrokers })
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return brokers, unique() + "."
 }
