@@ -3,22 +3,249 @@ package commission
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"time"
+	"unicode/utf8"
 )
 
-// AppendJSON appends the record of the decision: JSON on one line, the same bytes for the same facts.
+// AppendJSON appends the record of the decision: one line of JSON, the same bytes for the same facts, and those
+// that encoding/json would write without its HTML escapes. It is written by hand since every order passes here.
 func (d *Decision) AppendJSON(dst []byte) []byte {
-	text, err := json.Marshal(d)
-	if err != nil {
-		panic(err)
+	dst = append(dst, `{"outcome":"`...)
+	dst = append(dst, d.Outcome...)
+	dst = append(dst, `","order":`...)
+	dst = d.Order.appendJSON(dst)
+	if len(d.Touches) > 0 {
+		dst = append(dst, `,"touches":[`...)
+		for i := range d.Touches {
+			dst = d.Touches[i].appendJSON(separate(dst, i))
+		}
+		dst = append(dst, ']')
 	}
-	return append(dst, text...)
+	if len(d.Credits) > 0 {
+		dst = append(dst, `,"credits":[`...)
+		for i := range d.Credits {
+			dst = d.Credits[i].appendJSON(separate(dst, i))
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
 }
 
-// UnmarshalRecord reads the record of a decision. What it gives has the same Movements as the decision itself.
+// UnmarshalRecord reads the record of a decision. What it gives has the same Movements as the decision itself; the
+// order's click id, coupon and customer are found among the touches only.
 func UnmarshalRecord(data []byte) (Decision, error) {
 	var d Decision
 	if err := json.Unmarshal(data, &d); err != nil {
 		return Decision{}, fmt.Errorf("reading the record of a decision: %w", err)
 	}
 	return d, nil
+}
+
+func (o *Order) appendJSON(dst []byte) []byte {
+	dst = appendNumber(dst, `{"merchant":`, int64(o.Merchant))
+	dst = appendText(dst, `,"id":`, o.ID)
+	dst = optTime(dst, `,"at":`, o.At)
+	dst = optText(dst, `,"currency":`, o.Currency)
+	if len(o.Lines) > 0 {
+		dst = append(dst, `,"lines":[`...)
+		for i := range o.Lines {
+			dst = o.Lines[i].appendJSON(separate(dst, i))
+		}
+		dst = append(dst, ']')
+	}
+	dst = appendNumber(dst, `,"amount":`, o.Amount)
+	dst = optNumber(dst, `,"refunded":`, o.Refunded)
+	dst = optNumber(dst, `,"over_refund":`, o.OverRefund)
+	if len(o.Refunds) > 0 {
+		dst = append(dst, `,"refunds":[`...)
+		for i := range o.Refunds {
+			dst = o.Refunds[i].appendJSON(separate(dst, i))
+		}
+		dst = append(dst, ']')
+	}
+	if len(o.Excess) > 0 {
+		dst = append(dst, `,"excess":[`...)
+		for i := range o.Excess {
+			dst = o.Excess[i].appendJSON(separate(dst, i))
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func (l *Line) appendJSON(dst []byte) []byte {
+	dst = appendNumber(dst, `{"n":`, int64(l.Number))
+	dst = optText(dst, `,"sku":`, l.SKU)
+	dst = optText(dst, `,"category":`, l.Category)
+	dst = appendNumber(dst, `,"quantity":`, l.Quantity)
+	dst = appendNumber(dst, `,"amount":`, l.Amount)
+	dst = optNumber(dst, `,"refunded":`, l.Refunded)
+	return append(dst, '}')
+}
+
+func (r *Refund) appendJSON(dst []byte) []byte {
+	dst = appendText(dst, `{"id":`, r.ID)
+	dst = appendTime(dst, `,"at":`, r.At)
+	dst = optTime(dst, `,"effective":`, r.Effective)
+	if len(r.Taken) > 0 {
+		dst = append(dst, `,"taken":[`...)
+		for i, t := range r.Taken {
+			dst = appendNumber(separate(dst, i), `{"n":`, int64(t.Line))
+			dst = appendNumber(dst, `,"amount":`, t.Amount)
+			dst = append(dst, '}')
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func (e *Excess) appendJSON(dst []byte) []byte {
+	dst = appendText(dst, `{"refund":`, e.Refund)
+	dst = optNumber(dst, `,"n":`, int64(e.Line))
+	dst = optText(dst, `,"sku":`, e.SKU)
+	dst = optNumber(dst, `,"quantity":`, e.Quantity)
+	dst = optNumber(dst, `,"amount":`, e.Amount)
+	if e.Unmatched {
+		dst = append(dst, `,"unmatched":true`...)
+	}
+	return append(dst, '}')
+}
+
+func (t *Touch) appendJSON(dst []byte) []byte {
+	dst = appendText(dst, `{"kind":`, t.Kind)
+	dst = appendText(dst, `,"id":`, t.ID)
+	dst = append(dst, `,"won":`...)
+	dst = strconv.AppendBool(dst, t.Won)
+	dst = appendText(dst, `,"reason":`, string(t.Reason))
+	dst = optTime(dst, `,"at":`, t.At)
+	dst = optNumber(dst, `,"age_ms":`, t.AgeMillis)
+	dst = optNumber(dst, `,"window_s":`, t.WindowSeconds)
+	dst = optNumber(dst, `,"link":`, int64(t.Link))
+	dst = optNumber(dst, `,"program":`, int64(t.Program))
+	dst = optNumber(dst, `,"partner":`, int64(t.Partner))
+	return append(dst, '}')
+}
+
+func (c *Credit) appendJSON(dst []byte) []byte {
+	dst = appendNumber(dst, `{"merchant":`, int64(c.Merchant))
+	dst = appendNumber(dst, `,"program":`, int64(c.Program))
+	dst = appendNumber(dst, `,"partner":`, int64(c.Partner))
+	dst = appendNumber(dst, `,"link":`, int64(c.Link))
+	dst = appendText(dst, `,"currency":`, c.Currency)
+	dst = appendTime(dst, `,"ordered_at":`, c.OrderedAt)
+	dst = appendNumber(dst, `,"terms":{"version":`, int64(c.Terms.Version))
+	dst = appendTime(dst, `,"effective_from":`, c.Terms.EffectiveFrom)
+	dst = appendNumber(dst, `,"hold_s":`, c.Terms.HoldSeconds)
+	dst = appendNumber(dst, `,"network_fee":`, int64(c.Terms.NetworkFee))
+	dst = appendText(dst, `,"kind":`, string(c.Terms.Kind))
+	dst = appendTime(dst, `},"hold_until":`, c.HoldUntil)
+	dst = appendNumber(dst, `,"lines":`, int64(c.Lines))
+	dst = appendNumber(dst, `,"revenue":`, c.Revenue)
+	dst = optNumber(dst, `,"refunded":`, c.Refunded)
+	dst = appendNumber(dst, `,"gross":`, c.Gross)
+	dst = appendNumber(dst, `,"net":`, c.Net)
+	dst = appendNumber(dst, `,"fee":`, c.Fee)
+	if len(c.Priced) > 0 {
+		dst = append(dst, `,"priced":[`...)
+		for i := range c.Priced {
+			dst = c.Priced[i].appendJSON(separate(dst, i))
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+func (p *Priced) appendJSON(dst []byte) []byte {
+	dst = appendNumber(dst, `{"n":`, int64(p.Line))
+	dst = optText(dst, `,"matched":`, p.Matched)
+	dst = appendNumber(dst, `,"rate":`, int64(p.Rate))
+	dst = appendNumber(dst, `,"base":`, p.Base)
+	dst = p.Exact.Append(append(dst, `,"exact":"`...))
+	dst = appendNumber(dst, `","net":`, p.Net)
+	dst = p.FeeExact.Append(append(dst, `,"fee_exact":"`...))
+	dst = appendNumber(dst, `","fee":`, p.Fee)
+	return append(dst, '}')
+}
+
+// separate puts a comma before all elements of a list but the first.
+func separate(dst []byte, index int) []byte {
+	if index > 0 {
+		return append(dst, ',')
+	}
+	return dst
+}
+
+func appendNumber(dst []byte, name string, n int64) []byte {
+	return strconv.AppendInt(append(dst, name...), n, 10)
+}
+
+// optNumber appends nothing for 0, as the tag omitempty says.
+func optNumber(dst []byte, name string, n int64) []byte {
+	if n == 0 {
+		return dst
+	}
+	return appendNumber(dst, name, n)
+}
+
+func appendTime(dst []byte, name string, t time.Time) []byte {
+	dst = append(append(dst, name...), '"')
+	return append(t.AppendFormat(dst, time.RFC3339Nano), '"')
+}
+
+func optTime(dst []byte, name string, t time.Time) []byte {
+	if t.IsZero() {
+		return dst
+	}
+	return appendTime(dst, name, t)
+}
+
+func optText(dst []byte, name, text string) []byte {
+	if text == "" {
+		return dst
+	}
+	return appendText(dst, name, text)
+}
+
+// appendText appends a JSON string. Nearly all are plain ASCII and are copied whole.
+func appendText(dst []byte, name, text string) []byte {
+	dst = append(append(dst, name...), '"')
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c == '"' || c == '\\' || c >= utf8.RuneSelf {
+			return append(appendEscaped(append(dst, text[:i]...), text[i:]), '"')
+		}
+	}
+	return append(append(dst, text...), '"')
+}
+
+// appendEscaped appends the rest of a JSON string from the first character that is not plain on.
+func appendEscaped(dst []byte, text string) []byte {
+	const hex = "0123456789abcdef"
+	for _, r := range text {
+		switch r {
+		case '"', '\\':
+			dst = append(dst, '\\', byte(r))
+		case '\b':
+			dst = append(dst, `\b`...)
+		case '\f':
+			dst = append(dst, `\f`...)
+		case '\n':
+			dst = append(dst, `\n`...)
+		case '\r':
+			dst = append(dst, `\r`...)
+		case '\t':
+			dst = append(dst, `\t`...)
+		case '\u2028', '\u2029':
+			dst = append(dst, `\u202`...)
+			dst = append(dst, hex[r&0xf])
+		default:
+			if r < ' ' {
+				dst = append(dst, `\u00`...)
+				dst = append(dst, hex[r>>4], hex[r&0xf])
+			} else {
+				dst = utf8.AppendRune(dst, r)
+			}
+		}
+	}
+	return dst
 }

@@ -14,7 +14,7 @@ import (
 	"slices"
 )
 
-// MaxAmount bounds an amount of money in minor units: ten million million in a currency with two decimals.
+// MaxAmount bounds an amount of money in minor units: ten trillions in a currency with two decimals.
 const MaxAmount = 1_000_000_000_000_000
 
 // One is the rate of 100 %.

@@ -10,8 +10,8 @@ import (
 // Product is a rate times an amount before it is rounded: whole minor units and millionths of one, both of the same
 // sign, the millionths less than a whole. Its text is an exact decimal, such as "79.92".
 type Product struct {
-	Whole      int64
-	Millionths int64
+	whole      int64
+	millionths int64
 }
 
 // Exact is the rate times the amount. Of is its Round. It panics when the whole part does not fit an int64.
@@ -25,21 +25,21 @@ func (r Rate) Exact(amount int64) Product {
 		panic(fmt.Sprintf("money: %d x %d ppm does not fit 64 bits", amount, int64(r)))
 	}
 	if (amount < 0) != (r < 0) {
-		return Product{Whole: -int64(whole), Millionths: -int64(rest)}
+		return Product{whole: -int64(whole), millionths: -int64(rest)}
 	}
-	return Product{Whole: int64(whole), Millionths: int64(rest)}
+	return Product{whole: int64(whole), millionths: int64(rest)}
 }
 
 // Round is the nearest whole number of minor units, half away from zero.
 func (p Product) Round() int64 {
 	const half = int64(One) / 2
 	switch {
-	case p.Millionths >= half:
-		return p.Whole + 1
-	case p.Millionths <= -half:
-		return p.Whole - 1
+	case p.millionths >= half:
+		return p.whole + 1
+	case p.millionths <= -half:
+		return p.whole - 1
 	}
-	return p.Whole
+	return p.whole
 }
 
 // String writes the exact decimal.
@@ -47,11 +47,11 @@ func (p Product) String() string { return string(p.Append(nil)) }
 
 // Append writes the exact decimal at the end of dst.
 func (p Product) Append(dst []byte) []byte {
-	if p.Whole < 0 || p.Millionths < 0 {
+	if p.whole < 0 || p.millionths < 0 {
 		dst = append(dst, '-')
 	}
-	dst = strconv.AppendUint(dst, magnitude(p.Whole), 10)
-	rest := magnitude(p.Millionths)
+	dst = strconv.AppendUint(dst, magnitude(p.whole), 10)
+	rest := magnitude(p.millionths)
 	if rest == 0 {
 		return dst
 	}
@@ -84,6 +84,6 @@ func (p *Product) UnmarshalText(text []byte) error {
 	if negative {
 		units, millionths = -units, -millionths
 	}
-	*p = Product{Whole: units, Millionths: millionths}
+	*p = Product{whole: units, millionths: millionths}
 	return nil
 }
