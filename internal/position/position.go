@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -105,7 +106,7 @@ type Held struct {
 // whoever takes over.
 const lockPosition = `
 SELECT next_offset, out_seq, attempts, epoch, halted,
-       set_config('idle_in_transaction_session_timeout', '10s', true)
+       set_config('idle_in_transaction_session_timeout', $4, true)
   FROM position WHERE consumer = $1 AND topic = $2 AND partition = $3 FOR NO KEY UPDATE`
 
 const readMarks = `SELECT spool, seq, gap FROM high_water WHERE consumer = $1 AND topic = $2 AND partition = $3`
@@ -117,7 +118,7 @@ func (h Held) Lock(ctx context.Context, tx pgx.Tx) (*Position, error) {
 	batch := &pgx.Batch{}
 	var epoch int64
 	var halted string
-	batch.Queue(lockPosition, h.Consumer, h.Topic, h.Partition).QueryRow(func(row pgx.Row) error {
+	batch.Queue(lockPosition, h.Consumer, h.Topic, h.Partition, strconv.FormatInt(lease.Milliseconds(), 10)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&p.Next, &p.Out, &p.Attempts, &epoch, &halted, nil)
 	})
 	batch.Queue(readMarks, h.Consumer, h.Topic, h.Partition).Query(func(rows pgx.Rows) error {
