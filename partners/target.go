@@ -8,10 +8,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"tributary/internal/fault"
+
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
-
-	"tributary/internal/fault"
 )
 
 // maxTarget is the longest address a link may lead to, in bytes, as the table has it.
@@ -33,7 +33,7 @@ func (p *Program) CheckTarget(raw string) (string, error) {
 		return "", badTarget(fmt.Sprintf("the host %q is not one of the program's", host),
 			"use an address on "+strings.Join(p.Domains, ", ")+" or a subdomain, or ask the merchant to add the host to the program")
 	}
-	if strings.HasPrefix(text, "http:") && !(isLocal(host) && p.isLocal()) {
+	if strings.HasPrefix(text, "http:") && (!isLocal(host) || !p.isLocal()) {
 		return "", badTarget("the address is not encrypted (http)", "use https://")
 	}
 	return text, nil
@@ -155,6 +155,11 @@ func normalHost(raw string) (string, bool) {
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if last == "" || last[0] >= '0' && last[0] <= '9' {
 		return "", false
+	}
+	for label := range strings.SplitSeq(host, ".") {
+		if label == "" || len(label) > 63 {
+			return "", false
+		}
 	}
 	return host, len(host) <= 253
 }

@@ -1,0 +1,368 @@
+package partners
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+)
+
+func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	s := newShop(t, db)
+	link, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner, Target: "https://www.shop.example/sale?a=1#b"})
+	must(t, err)
+	c := newCatalogue(t, db)
+
+	program, _ := c.Program(s.program)
+	want := &Program{
+		ID: s.program, Merchant: s.merchant, Name: "Shop partners", LandingURL: "https://shop.example/", Domains: []string{"shop.example"},
+		ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"}, CreatedAt: program.CreatedAt,
+		Terms: []Terms{{
+			Version: 1, EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
+			Rates: map[Kind]map[string]money.Rate{Site: {AnyCategory: 80_000, "service": 0}, Member: {AnyCategory: 50_000}},
+		}},
+	}
+	if diff := cmp.Diff(want, program); diff != "" {
+		t.Errorf("program (-want +got):\n%s", diff)
+	}
+	if program.CreatedAt.IsZero() || program.CreatedAt.Location() != time.UTC {
+		t.Errorf("program created at %v", program.CreatedAt)
+	}
+	byCode, _ := c.LinkByCode(link.Code)
+	byID, _ := c.Link(link.ID)
+	if diff := cmp.Diff(link, byCode); diff != "" || byCode != byID {
+		t.Errorf("link (-want +got):\n%s", diff)
+	}
+	partner, _ := c.Partner(s.partner)
+	if diff := cmp.Diff(&Partner{ID: s.partner, Kind: Site, Name: "Blog", SiteURL: "https://blog.example"}, partner); diff != "" {
+		t.Errorf("partner (-want +got):\n%s", diff)
+	}
+	merchant, _ := c.Merchant(s.merchant)
+	if diff := cmp.Diff(&Merchant{ID: s.merchant, Name: "Shop"}, merchant); diff != "" {
+		t.Errorf("merchant (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"EUR", "GBP"}, c.CurrenciesOf(s.merchant)); diff != "" {
+		t.Errorf("currencies (-want +got):\n%s", diff)
+	}
+	if got := c.ProgramsOf(s.merchant); len(got) != 1 || got[0] != program {
+		t.Errorf("programs of the merchant: %v", got)
+	}
+}
+
+func TestTheCatalogueFollowsEveryChange(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	ctx := t.Context()
+	s := newShop(t, db)
+	first, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner, Code: "first"})
+	must(t, err)
+	key, keyID, err := IssueKey(ctx, db, s.merchant, "")
+	must(t, err)
+	sum, _ := KeyHash(key)
+	c := newCatalogue(t, db)
+
+	exec := func(sql string, args ...any) func() error {
+		return func() error { _, err := db.Exec(ctx, sql, args...); return err }
+	}
+	for _, step := range []struct {
+		name   string
+		change func() error
+		seen   func() bool
+	}{
+		{"a new link", func() error {
+			_, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner, Code: "second"})
+			return err
+		}, func() bool { l, ok := c.LinkByCode("second"); return ok && l.Target == "https://shop.example/" }},
+		{"a link closed", exec(`UPDATE link SET closed_at = now() WHERE id = $1`, first.ID), func() bool {
+			l, ok := c.LinkByCode("first")
+			return ok && l.Closed
+		}},
+		{"a link with another code", exec(`UPDATE link SET code = 'renamed' WHERE id = $1`, first.ID), func() bool {
+			_, old := c.LinkByCode("first")
+			l, ok := c.LinkByCode("renamed")
+			return ok && !old && l.ID == first.ID
+		}},
+		{"two links that swap their codes", func() error {
+			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+				for _, step := range [][2]string{{"renamed", "spare"}, {"second", "renamed"}, {"spare", "second"}} {
+					if _, err := tx.Exec(ctx, `UPDATE link SET code = $2 WHERE code = $1`, step[0], step[1]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}, func() bool {
+			l, ok := c.LinkByCode("second")
+			other, found := c.LinkByCode("renamed")
+			return ok && found && l.ID == first.ID && other.ID != first.ID
+		}},
+		{"a key", func() error { return nil }, func() bool { m, ok := c.KeyOwner(sum); return ok && m == s.merchant }},
+		{"a key revoked", func() error { return RevokeKey(ctx, db, s.merchant, keyID) }, func() bool { _, ok := c.KeyOwner(sum); return !ok }},
+		{"further terms", func() error {
+			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+				_, err := AddTerms(ctx, tx, s.program, Terms{
+					EffectiveFrom: time.Now().Add(time.Hour), Window: time.Hour,
+					Rates: map[Kind]map[string]money.Rate{Site: {AnyCategory: 90_000}},
+				})
+				return err
+			})
+		}, func() bool {
+			p, _ := c.Program(s.program)
+			terms, _ := p.TermsAt(time.Now().Add(2 * time.Hour))
+			rate, _ := terms.Rate(Site, "x")
+			return len(p.Terms) == 2 && terms.Version == 2 && rate == 90_000 && c.ProgramsOf(s.merchant)[0] == p
+		}},
+		{"a rate corrected by hand", exec(`UPDATE terms_rate SET rate_ppm = 95000 WHERE version = 2`), func() bool {
+			p, _ := c.Program(s.program)
+			rate, _ := p.Terms[1].Rate(Site, "x")
+			return rate == 95_000
+		}},
+		{"another currency", exec(`UPDATE program SET currencies = currencies || '{JPY}'`), func() bool {
+			return strings.Join(c.CurrenciesOf(s.merchant), " ") == "EUR GBP JPY"
+		}},
+		{"a second program", func() error {
+			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+				n := shopProgram(s.merchant)
+				n.Currencies = []string{"KRW"}
+				_, err := CreateProgram(ctx, tx, n)
+				return err
+			})
+		}, func() bool {
+			return len(c.ProgramsOf(s.merchant)) == 2 && strings.Join(c.CurrenciesOf(s.merchant), " ") == "EUR GBP JPY KRW"
+		}},
+		{"a partner with another name", exec(`UPDATE partner SET name = 'Magazine'`), func() bool {
+			p, _ := c.Partner(s.partner)
+			return p.Name == "Magazine"
+		}},
+		{"a merchant with another name", exec(`UPDATE merchant SET name = 'Store'`), func() bool {
+			m, _ := c.Merchant(s.merchant)
+			return m.Name == "Store"
+		}},
+	} {
+		must(t, step.change())
+		refresh(t, c)
+		if !step.seen() {
+			t.Errorf("%s: not seen", step.name)
+		}
+	}
+}
+
+func TestRunSeesACommitWithinASecond(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	s := newShop(t, db)
+	c := newCatalogue(t, db)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	go func() { done <- c.Run(ctx) }()
+	slowest := time.Duration(0)
+	for range 5 {
+		l, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner})
+		must(t, err)
+		start := time.Now()
+		for {
+			if _, ok := c.LinkByCode(l.Code); ok {
+				break
+			}
+			if time.Since(start) > 10*time.Second {
+				t.Fatal("the link is not there after 10 s")
+			}
+			runtime.Gosched()
+		}
+		slowest = max(slowest, time.Since(start))
+	}
+	t.Logf("slowest of five links was seen after %s", slowest)
+	if slowest > time.Second {
+		t.Errorf("a link was seen after %s, want at most 1 s", slowest)
+	}
+	cancel()
+	must(t, <-done)
+}
+
+// A transaction takes its number at its first write, and others with higher numbers may commit before it.
+func TestNoChangeIsMissedWhateverTheOrderOfCommits(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	ctx := t.Context()
+	s := newShop(t, db)
+	c := newCatalogue(t, db)
+	const seed = 7
+	random := rand.New(rand.NewPCG(seed, seed))
+	var want []string
+	for round := range 25 {
+		txs := make([]pgx.Tx, 3)
+		for i := range txs {
+			tx, err := db.Begin(ctx)
+			must(t, err)
+			_, err = tx.Exec(ctx, `SELECT pg_current_xact_id()`)
+			must(t, err)
+			txs[i] = tx
+		}
+		random.Shuffle(len(txs), func(i, j int) { txs[i], txs[j] = txs[j], txs[i] })
+		for i, tx := range txs {
+			code := fmt.Sprintf("r%d-t%d", round, i)
+			_, err := CreateLink(ctx, tx, NewLink{Program: s.program, Partner: s.partner, Code: code})
+			must(t, err)
+			if random.IntN(2) == 0 {
+				refresh(t, c)
+			}
+			must(t, tx.Commit(ctx))
+			want = append(want, code)
+			if random.IntN(2) == 0 {
+				refresh(t, c)
+			}
+		}
+	}
+	refresh(t, c)
+	for _, code := range want {
+		if _, ok := c.LinkByCode(code); !ok {
+			t.Errorf("seed %d: link %s was missed", seed, code)
+		}
+	}
+}
+
+func TestALinkIsNeverSeenBeforeWhatItNames(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	c := newCatalogue(t, db)
+	const links = 40
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var refresher, reader sync.WaitGroup
+	done := make(chan struct{})
+	refresher.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if err := c.Refresh(ctx, db); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	reader.Go(func() {
+		for id := LinkID(1); id <= links; {
+			l, ok := c.Link(id)
+			if !ok {
+				if ctx.Err() != nil {
+					t.Errorf("link %d was not seen", id)
+					return
+				}
+				runtime.Gosched()
+				continue
+			}
+			_, program := c.Program(l.Program)
+			_, partner := c.Partner(l.Partner)
+			_, merchant := c.Merchant(l.Merchant)
+			if !program || !partner || !merchant {
+				t.Errorf("link %d is there, its program %t, partner %t, merchant %t", id, program, partner, merchant)
+			}
+			id++
+		}
+	})
+	for range links { // each step in a transaction of its own
+		s := newShop(t, db)
+		_, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner})
+		must(t, err)
+	}
+	reader.Wait()
+	close(done)
+	refresher.Wait()
+}
+
+func TestACatalogueOutlivesItsDatabase(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	s := newShop(t, db)
+	l, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner})
+	must(t, err)
+	c := newCatalogue(t, db)
+	gone, err := postgres.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", postgres.Tracker, 1)
+	must(t, err)
+	defer gone.Close()
+	c.db = gone
+	if err := c.runOnce(t.Context()); err == nil {
+		t.Error("a database that is away gave no error")
+	}
+	if _, ok := c.LinkByCode(l.Code); !ok || c.Version() == 0 {
+		t.Error("the catalogue lost what it had")
+	}
+}
+
+// fill puts n links into a catalogue, each tenth with a target of its own.
+func fill(c *Catalogue, n int) {
+	ch := &changes{
+		merchants: []*Merchant{{ID: 1, Name: "Shop"}}, partners: []*Partner{{ID: 1, Kind: Member, Name: "M"}},
+		programs: []*Program{{ID: 1, Merchant: 1, ClickParam: "tclid", LandingURL: "https://shop.example/", Domains: []string{"shop.example"}, Currencies: []string{"EUR"}}},
+	}
+	c.links.reserve(n)
+	c.byCode.reserve(n)
+	for i := range n {
+		code, target := fmt.Sprintf("c%07d", i), "https://shop.example/"
+		if i%10 == 0 {
+			both := code + fmt.Sprintf("https://shop.example/products/category/%d?utm_source=x", i)
+			code, target = both[:len(code)], both[len(code):]
+		}
+		ch.links = append(ch.links, &Link{ID: LinkID(i + 1), Code: code, Merchant: 1, Program: 1, Partner: 1, Target: target})
+	}
+	c.apply(ch)
+}
+
+func TestMemoryOfALink(t *testing.T) { // not parallel: it reads the heap of the process
+	const n = 200_000
+	before := heap()
+	c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+	fill(c, n)
+	perLink := (heap() - before) / n
+	t.Logf("%d bytes a link", perLink)
+	if perLink > 200 {
+		t.Errorf("a link takes %d bytes, want at most 200", perLink)
+	}
+	runtime.KeepAlive(c)
+}
+
+func heap() uint64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+func BenchmarkLinkByCode(b *testing.B) {
+	for _, n := range []int{1000, 1_000_000} {
+		b.Run(fmt.Sprintf("%d links", n), func(b *testing.B) {
+			c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+			fill(c, n)
+			codes := make([]string, 4096)
+			for i := range codes {
+				codes[i] = fmt.Sprintf("c%07d", rand.IntN(n))
+			}
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for i := 0; pb.Next(); i++ {
+					if _, ok := c.LinkByCode(codes[i%len(codes)]); !ok {
+						b.Error("missing link")
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,17 @@
+package partners
+
+// The ids of the network's rows, each of its own type so that none is passed for another.
+type (
+	// MerchantID names a merchant.
+	MerchantID int64
+	// ProgramID names a program.
+	ProgramID int64
+	// PartnerID names a partner.
+	PartnerID int64
+	// LinkID names a tracking link; it is what a click id carries.
+	LinkID int64
+	// KeyID names an API key.
+	KeyID int64
+	// LoginID names a person who signs in.
+	LoginID int64
+)

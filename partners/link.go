@@ -1,0 +1,130 @@
+package partners
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/fault"
+)
+
+// Link is a tracking link of a partner in a program. A Link in a Catalogue is never changed, only replaced.
+type Link struct {
+	ID       LinkID
+	Code     string
+	Merchant MerchantID
+	Program  ProgramID
+	Partner  PartnerID
+	// Target is where the visitor is sent, checked by Program.CheckTarget when the link was made.
+	Target string
+	// Closed links send nobody anywhere, but clicks of before still earn.
+	Closed bool
+}
+
+// NewLink is a tracking link to be added.
+type NewLink struct {
+	Program ProgramID
+	Partner PartnerID
+	// Target defaults to the program's landing page.
+	Target string
+	// Code is the partner's own choice, or empty for a random one.
+	Code  string
+	Label string
+}
+
+// Codes are drawn from digits and consonants that cannot be taken for one another, and that spell no words: 28^8, or
+// about 4 x 10^11 of them.
+const (
+	codeAlphabet = "23456789bcdfghjkmnpqrstvwxyz"
+	codeLength   = 8
+)
+
+// validCode holds the form that the table has.
+func validCode(code string) bool {
+	return len(code) >= 3 && len(code) <= 64 && strings.Trim(code, letters+digits+"-") == "" &&
+		code[0] != '-' && code[len(code)-1] != '-'
+}
+
+// CreateLink adds a tracking link for a partner that is enrolled in the program. The answer names the fields that are
+// wrong; a code that is taken is a conflict.
+func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
+	p, err := readTargetRules(ctx, q, n.Program)
+	if err != nil {
+		return nil, err
+	}
+	target := p.LandingURL
+	if n.Target != "" {
+		if target, err = p.CheckTarget(n.Target); err != nil {
+			return nil, err
+		}
+	}
+	l := &Link{Code: n.Code, Merchant: p.Merchant, Program: n.Program, Partner: n.Partner, Target: target}
+	if n.Code != "" && !validCode(n.Code) {
+		return nil, badLink("code", fmt.Sprintf("%q cannot be a code", n.Code), "use 3 to 64 lower-case letters, digits and hyphens, with no hyphen at either end")
+	}
+	if len(n.Label) > 200 {
+		return nil, badLink("label", fmt.Sprintf("it has %d bytes", len(n.Label)), "use at most 200")
+	}
+	for range 5 {
+		if n.Code == "" {
+			l.Code = newCode()
+		}
+		// name: link insert
+		err = q.QueryRow(ctx, `INSERT INTO link (code, program_id, partner_id, target_url, label) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (code) DO NOTHING RETURNING id`, l.Code, l.Program, l.Partner, l.Target, n.Label).Scan(&l.ID)
+		if !errors.Is(err, pgx.ErrNoRows) || n.Code != "" {
+			break
+		}
+	}
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, pgx.ErrNoRows):
+		return nil, &fault.Error{Kind: fault.Conflict, Code: "code_taken", Detail: "Another link has this code.", Fields: []fault.Field{
+			{Name: "code", Problem: fmt.Sprintf("%q is taken", l.Code), Mend: "choose another, or leave it out for a random one"},
+		}}
+	case constraint(err) == "link_program_id_partner_id_fkey":
+		return nil, badLink("program", "the partner is not enrolled in it", "enrol in the program first")
+	}
+	return nil, fmt.Errorf("creating a link: %w", asFault(err))
+}
+
+func badLink(field, problem, mend string) error {
+	return &fault.Error{
+		Kind: fault.Invalid, Code: "bad_link", Detail: "The link cannot be made as it stands.",
+		Fields: []fault.Field{{Name: field, Problem: problem, Mend: mend}},
+	}
+}
+
+// readTargetRules reads what CheckTarget needs of a program.
+func readTargetRules(ctx context.Context, q Querier, id ProgramID) (*Program, error) {
+	p := &Program{ID: id}
+	// name: program target rules
+	err := q.QueryRow(ctx, `SELECT merchant_id, landing_url, domains FROM program WHERE id = $1`, id).Scan(&p.Merchant, &p.LandingURL, &p.Domains)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, fault.New(fault.NotFound, "unknown_program", "There is no such program.")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading a program: %w", err)
+	}
+	return p, nil
+}
+
+func newCode() string {
+	code := make([]byte, 0, codeLength)
+	var random [4 * codeLength]byte
+	for len(code) < codeLength {
+		rand.Read(random[:]) // ends the program rather than return an error
+		for _, b := range random {
+			// Bytes beyond the last whole multiple of the alphabet would favour its first letters.
+			if n := int(b); n < 256-256%len(codeAlphabet) && len(code) < codeLength {
+				code = append(code, codeAlphabet[n%len(codeAlphabet)])
+			}
+		}
+	}
+	return string(code)
+}

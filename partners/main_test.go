@@ -1,0 +1,84 @@
+package partners
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/fault"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+var longAgo = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// shop is a merchant with a program and a partner in it.
+type shop struct {
+	merchant MerchantID
+	program  ProgramID
+	partner  PartnerID
+}
+
+func newShop(tb testing.TB, db *pgxpool.Pool) shop {
+	tb.Helper()
+	ctx := tb.Context()
+	var s shop
+	must(tb, postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+		if s.merchant, err = CreateMerchant(ctx, tx, "Shop"); err != nil {
+			return err
+		}
+		if s.program, err = CreateProgram(ctx, tx, shopProgram(s.merchant)); err != nil {
+			return err
+		}
+		if s.partner, err = CreatePartner(ctx, tx, NewPartner{Kind: Site, Name: "Blog", SiteURL: "https://blog.example"}); err != nil {
+			return err
+		}
+		return Enrol(ctx, tx, s.program, s.partner)
+	}))
+	return s
+}
+
+func shopProgram(merchant MerchantID) NewProgram {
+	return NewProgram{
+		Merchant: merchant, Name: "Shop partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP", "EUR"},
+		Terms: []Terms{{
+			EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
+			Rates: map[Kind]map[string]money.Rate{Site: {AnyCategory: 80_000, "service": 0}, Member: {AnyCategory: 50_000}},
+		}},
+	}
+}
+
+func newCatalogue(tb testing.TB, db *pgxpool.Pool) *Catalogue {
+	tb.Helper()
+	c := NewCatalogue(db, slog.New(slog.DiscardHandler))
+	must(tb, c.Load(tb.Context()))
+	return c
+}
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func refresh(t testing.TB, c *Catalogue) {
+	t.Helper()
+	must(t, c.runOnce(context.WithoutCancel(t.Context())))
+}
+
+// faultOf gives the kind and the field names of an error, for tables.
+func faultOf(err error) (kind fault.Kind, fields []string) {
+	f := fault.Of(err)
+	for _, field := range f.Fields {
+		fields = append(fields, field.Name)
+	}
+	return f.Kind, fields
+}

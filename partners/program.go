@@ -1,0 +1,159 @@
+package partners
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/fault"
+	"tributary/internal/money"
+)
+
+// Program is what a merchant offers to partners. A Program in a Catalogue is never changed, only replaced.
+type Program struct {
+	ID         ProgramID
+	Merchant   MerchantID
+	Name       string
+	LandingURL string
+	// Domains are the hosts, with all their subdomains, that links of the program may lead to: lower case, in ASCII.
+	Domains []string
+	// ClickParam is the query parameter under which the merchant receives the click id.
+	ClickParam string
+	// Currencies are the ISO 4217 codes in which orders may come, sorted.
+	Currencies []string
+	// Terms ascend by EffectiveFrom.
+	Terms     []Terms
+	CreatedAt time.Time
+}
+
+// TermsAt gives the terms in force at t: those with the latest EffectiveFrom at or before it. There are none before the
+// first.
+func (p *Program) TermsAt(t time.Time) (*Terms, bool) {
+	for i := len(p.Terms) - 1; i >= 0; i-- {
+		if !p.Terms[i].EffectiveFrom.After(t) {
+			return &p.Terms[i], true
+		}
+	}
+	return nil, false
+}
+
+// Takes tells whether the program takes orders in a currency.
+func (p *Program) Takes(currency string) bool { return slices.Contains(p.Currencies, currency) }
+
+// NewProgram is a program to be added, with its first terms. Those may reach into the past: no order is older than the
+// program that it belongs to.
+type NewProgram struct {
+	Merchant   MerchantID
+	Name       string
+	LandingURL string
+	// Domains default to the host of LandingURL.
+	Domains []string
+	// ClickParam defaults to DefaultClickParam.
+	ClickParam string
+	Currencies []string
+	// Terms are numbered from 1 in the order of EffectiveFrom, whatever Version says.
+	Terms []Terms
+}
+
+// DefaultClickParam is the query parameter that carries the click id unless a program has its own.
+const DefaultClickParam = "tclid"
+
+// validClickParam holds the form that the table has, of characters that no address needs to encode.
+func validClickParam(name string) bool {
+	return name != "" && len(name) <= 40 && strings.Trim(name, letters+strings.ToUpper(letters)+digits+"_.~-") == ""
+}
+
+const (
+	letters = "abcdefghijklmnopqrstuvwxyz"
+	digits  = "0123456789"
+)
+
+// CreateProgram adds a program and its first terms, in the caller's transaction.
+func CreateProgram(ctx context.Context, tx pgx.Tx, n NewProgram) (ProgramID, error) {
+	p, err := n.check()
+	if err != nil {
+		return 0, err
+	}
+	// name: program insert
+	err = tx.QueryRow(ctx, `INSERT INTO program (merchant_id, name, landing_url, domains, click_param, currencies)
+VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
+		p.Merchant, p.Name, p.LandingURL, p.Domains, p.ClickParam, p.Currencies).Scan(&p.ID)
+	if err != nil {
+		return 0, fmt.Errorf("creating a program: %w", asFault(err))
+	}
+	for i, t := range p.Terms {
+		t.Version = i + 1
+		if err := insertTerms(ctx, tx, p.ID, t); err != nil {
+			return 0, err
+		}
+	}
+	return p.ID, nil
+}
+
+// check gives the program as it will be kept, or every field that is wrong.
+func (n NewProgram) check() (*Program, error) {
+	var bad []fault.Field
+	note := func(name, problem, mend string) {
+		bad = append(bad, fault.Field{Name: name, Problem: problem, Mend: mend})
+	}
+	p := &Program{Merchant: n.Merchant, Name: strings.TrimSpace(n.Name), ClickParam: n.ClickParam}
+	if p.Name == "" || len(p.Name) > 200 {
+		note("name", fmt.Sprintf("it has %d bytes", len(p.Name)), "give a name of 1 to 200 bytes")
+	}
+	landing, host, err := normalTarget(n.LandingURL)
+	if err != nil {
+		for _, f := range fault.Of(err).Fields {
+			note("landing_url", f.Problem, f.Mend)
+		}
+	}
+	domains := n.Domains
+	if len(domains) == 0 && err == nil {
+		domains = []string{host}
+	}
+	for i, raw := range domains {
+		domain, err := normalDomain(raw)
+		if err != nil {
+			note(fmt.Sprintf("domains[%d]", i), err.Error(), "give the host name of the shop, such as shop.example")
+			continue
+		}
+		p.Domains = append(p.Domains, domain)
+	}
+	p.LandingURL = landing
+	if err == nil && len(bad) == 0 {
+		if _, err := p.CheckTarget(landing); err != nil {
+			for _, f := range fault.Of(err).Fields {
+				note("landing_url", f.Problem, f.Mend)
+			}
+		}
+	}
+	if p.ClickParam == "" {
+		p.ClickParam = DefaultClickParam
+	}
+	if !validClickParam(p.ClickParam) {
+		note("click_param", fmt.Sprintf("%q is not a plain parameter name", p.ClickParam), "use 1 to 40 letters, digits and _ . ~ -")
+	}
+	p.Currencies = slices.Compact(slices.Sorted(slices.Values(n.Currencies)))
+	if len(p.Currencies) == 0 {
+		note("currencies", "there is none", `give at least one, such as ["EUR"]`)
+	}
+	for _, currency := range p.Currencies {
+		if !money.Known(currency) {
+			note("currencies", fmt.Sprintf("%q is not an ISO 4217 currency in force", currency), "use the three capital letters of one")
+		}
+	}
+	p.Terms = slices.SortedFunc(slices.Values(n.Terms), func(a, b Terms) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) })
+	if len(p.Terms) == 0 {
+		note("terms", "there are none", "give the first terms with the program")
+	}
+	for i := range p.Terms {
+		bad = append(bad, p.Terms[i].check(fmt.Sprintf("terms[%d].", i))...)
+	}
+	if len(bad) > 0 {
+		return nil, &fault.Error{Kind: fault.Invalid, Code: "bad_program", Detail: "The program cannot be made as it stands.", Fields: bad}
+	}
+	return p, nil
+}
