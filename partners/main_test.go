@@ -69,9 +69,9 @@ func must(tb testing.TB, err error) {
 	}
 }
 
-func refresh(t testing.TB, c *Catalogue) {
-	t.Helper()
-	must(t, c.runOnce(context.WithoutCancel(t.Context())))
+func refresh(tb testing.TB, c *Catalogue) {
+	tb.Helper()
+	must(tb, c.runOnce(context.WithoutCancel(tb.Context())))
 }
 
 // faultOf gives the kind and the field names of an error, for tables.
