@@ -109,7 +109,7 @@ func volumeUse(dir string) (used, total int64, err error) {
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return 0, 0, fmt.Errorf("measuring the volume of %s: %w", dir, err)
 	}
-	block := int64(fs.Bsize)
+	block := int64(fs.Bsize) //nolint:unconvert // its type is another one on other systems
 	used = (int64(fs.Blocks) - int64(fs.Bfree)) * block
 	return used, used + int64(fs.Bavail)*block, nil
 }
@@ -129,5 +129,5 @@ func segmentName(number uint64) string { return fmt.Sprintf("%012d%s", number, s
 func segmentNumber(name string) (uint64, bool) {
 	digits, found := strings.CutSuffix(name, segmentSuffix)
 	number, err := strconv.ParseUint(digits, 10, 64)
-	return number, found && err == nil && segmentName(number) == name
+	return number, found && err == nil && number > 0 && segmentName(number) == name
 }

@@ -2,6 +2,8 @@ package spool
 
 import (
 	"encoding/binary"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -83,8 +85,18 @@ func checksum(start uint32, b []byte) uint32 {
 
 // damage is a place in a segment that is not what was written there.
 type damage struct {
-	offset int64
-	reason string
+	offset     int64
+	reason     string
+	unreadable bool // the disk gave an error instead of bytes
+}
+
+func flawf(offset int64, reason string, words ...any) error {
+	return &damage{offset: offset, reason: fmt.Sprintf(reason, words...)}
+}
+
+// unread returns what is wrong when reading at the offset came short: the file ends there, or the disk failed.
+func unread(offset int64, err error) error {
+	return &damage{offset: offset, reason: fmt.Sprintf("reading: %v", err), unreadable: !errors.Is(err, io.EOF)}
 }
 
 func (d *damage) Error() string { return fmt.Sprintf("byte %d: %s", d.offset, d.reason) }
@@ -111,11 +123,11 @@ func (w *walker) at(offset int64) (f frame, raw []byte, err error) {
 	length := f.length()
 	switch {
 	case f.kind < kindRecord || f.kind > kindVoid || raw[5] != 0:
-		return frame{}, nil, &damage{offset, "no frame starts here"}
+		return frame{}, nil, flawf(offset, "no frame starts here")
 	case f.kind == kindRecord && f.size > MaxPayload, f.kind == kindCommit && f.size > 0, f.group > offset:
-		return frame{}, nil, &damage{offset, "the frame's header makes no sense"}
+		return frame{}, nil, flawf(offset, "the frame's header makes no sense")
 	case offset+length > w.limit:
-		return frame{}, nil, &damage{offset, "the frame is cut short"}
+		return frame{}, nil, flawf(offset, "the frame is cut short")
 	}
 	if f.kind != kindVoid {
 		if raw, err = w.bytes(offset, length); err != nil {
@@ -123,7 +135,7 @@ func (w *walker) at(offset int64) (f frame, raw []byte, err error) {
 		}
 	}
 	if checksum(w.seed^uint32(offset), raw[4:]) != binary.LittleEndian.Uint32(raw) {
-		return frame{}, nil, &damage{offset, "the checksum does not match"}
+		return frame{}, nil, flawf(offset, "the checksum does not match")
 	}
 	return f, raw, nil
 }
@@ -131,7 +143,7 @@ func (w *walker) at(offset int64) (f frame, raw []byte, err error) {
 // bytes returns n bytes at the offset, valid until the next call.
 func (w *walker) bytes(offset, n int64) ([]byte, error) {
 	if offset+n > w.limit {
-		return nil, &damage{offset, "the frame is cut short"}
+		return nil, flawf(offset, "the frame is cut short")
 	}
 	if offset < w.base || offset+n > w.base+int64(len(w.buf)) {
 		if w.buf == nil {
@@ -141,7 +153,7 @@ func (w *walker) bytes(offset, n int64) ([]byte, error) {
 		w.buf = w.buf[:min(walkBuffer, w.limit-offset)]
 		if read, err := w.file.ReadAt(w.buf, offset); int64(read) < n {
 			w.buf = w.buf[:0]
-			return nil, &damage{offset, fmt.Sprintf("reading: %v", err)}
+			return nil, unread(offset, err)
 		} else if read < len(w.buf) {
 			w.buf = w.buf[:read]
 		}
@@ -153,7 +165,7 @@ func (w *walker) bytes(offset, n int64) ([]byte, error) {
 type ID [16]byte
 
 // String returns the id as 32 hexadecimal digits.
-func (id ID) String() string { return fmt.Sprintf("%x", id[:]) }
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
 // seed starts the checksums of a segment.
 func (id ID) seed(number uint64) uint32 {
@@ -202,18 +214,19 @@ func (h header) encode() []byte {
 func readHeader(f io.ReaderAt, lanes int) (header, error) {
 	b := make([]byte, headerLength(lanes))
 	if n, err := f.ReadAt(b, 0); n < len(b) {
-		return header{}, &damage{0, fmt.Sprintf("reading the header: %v", err)}
+		return header{}, unread(0, err)
 	}
 	sum := len(b) - 8
 	switch {
 	case string(b[:7]) != magic[:7]:
-		return header{}, &damage{0, "this is not a spool segment"}
+		return header{}, flawf(0, "this is not a spool segment")
 	case b[7] != magic[7]:
-		return header{}, &damage{7, fmt.Sprintf("format version %d, this program reads %d", b[7], magic[7])}
+		// Not damage: there is nothing to salvage.
+		return header{}, fmt.Errorf("spool segment has format version %d, this program reads version %d", b[7], magic[7])
 	case int(binary.LittleEndian.Uint32(b[52:])) != lanes:
-		return header{}, &damage{52, "the header is for another number of lanes"}
+		return header{}, flawf(52, "the header is for another number of lanes")
 	case uint64(checksum(0, b[:sum])) != binary.LittleEndian.Uint64(b[sum:]):
-		return header{}, &damage{0, "the checksum of the header does not match"}
+		return header{}, flawf(0, "the checksum of the header does not match")
 	}
 	h := header{
 		number:      binary.LittleEndian.Uint64(b[24:]),

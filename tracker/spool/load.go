@@ -28,8 +28,7 @@ func (e *DamageError) Error() string {
 
 // damaged turns what a walker or readHeader found into a DamageError of this file of the folder.
 func damaged(dir, name string, err error) error {
-	var d *damage
-	if errors.As(err, &d) {
+	if d, ok := errors.AsType[*damage](err); ok {
 		return &DamageError{File: filepath.Join(dir, name), Offset: d.offset, Reason: d.reason}
 	}
 	return err
@@ -62,6 +61,7 @@ func load(cfg Config, d disk, lock io.Closer) (*Spool, error) {
 	return s, nil
 }
 
+// segmentNumbers returns the numbers of the segments among these names, in order.
 func segmentNumbers(names []string) []uint64 {
 	var numbers []uint64
 	for _, name := range names {
@@ -125,7 +125,7 @@ func readIdentity(d disk) (id ID, lanes int, err error) {
 		_, err = hex.Decode(id[:], []byte(digits))
 	}
 	if err != nil || !bytes.Equal(text, fmt.Appendf(nil, identityForm, id, lanes)) {
-		return ID{}, 0, &damage{0, "the spool id cannot be read"}
+		return ID{}, 0, flawf(0, "the spool id cannot be read")
 	}
 	return id, lanes, nil
 }
@@ -135,9 +135,9 @@ func readIdentity(d disk) (id ID, lanes int, err error) {
 func (s *Spool) loadSegments(numbers []uint64) error {
 	for i, number := range numbers {
 		h, size, err := s.loadHeader(number)
-		var flaw *damage
+		flaw, isFlaw := errors.AsType[*damage](err)
 		switch last := i == len(numbers)-1; {
-		case errors.As(err, &flaw) && last:
+		case last && isFlaw && !flaw.unreadable:
 			if err := s.dropUnbegun(number, flaw); err != nil {
 				return err
 			}
@@ -167,10 +167,10 @@ func (s *Spool) loadHeader(number uint64) (h header, size int64, err error) {
 	}
 	defer f.Close()
 	if h, err = readHeader(f, s.cfg.Lanes); err != nil {
-		return header{}, 0, err
+		return header{}, 0, fmt.Errorf("opening spool segment %d: %w", number, err)
 	}
 	if h.id != s.id || h.number != number {
-		return header{}, 0, &damage{0, "the header belongs to another segment or spool"}
+		return header{}, 0, flawf(0, "the header belongs to another segment or spool")
 	}
 	if size, err = f.Size(); err != nil {
 		return header{}, 0, fmt.Errorf("measuring spool segment %d: %w", number, err)
@@ -182,14 +182,14 @@ func (s *Spool) loadHeader(number uint64) (h header, size int64, err error) {
 func (s *Spool) link(h header) error {
 	before := &s.segments[len(s.segments)-1]
 	if h.number != before.number+1 {
-		return damaged(s.cfg.Dir, segmentName(before.number+1), &damage{0, "the segment is missing"})
+		return damaged(s.cfg.Dir, segmentName(before.number+1), flawf(0, "the segment is missing"))
 	}
 	if h.previousEnd < before.start || h.previousEnd > before.end {
-		return damaged(s.cfg.Dir, segmentName(before.number), &damage{before.end, fmt.Sprintf("the segment is cut short, it had %d bytes", h.previousEnd)})
+		return damaged(s.cfg.Dir, segmentName(before.number), flawf(before.end, "the segment is cut short, it had %d bytes", h.previousEnd))
 	}
 	for lane, first := range h.first {
 		if first < s.next[lane] {
-			return damaged(s.cfg.Dir, segmentName(h.number), &damage{headerFixed, fmt.Sprintf("lane %d goes back from %d to %d", lane, s.next[lane], first)})
+			return damaged(s.cfg.Dir, segmentName(h.number), flawf(headerFixed, "lane %d goes back from %d to %d", lane, s.next[lane], first))
 		}
 	}
 	before.end = h.previousEnd
@@ -210,7 +210,7 @@ func (s *Spool) dropUnbegun(number uint64, flaw *damage) error {
 		return fmt.Errorf("measuring spool segment %d: %w", number, err)
 	}
 	w := &walker{file: f, seed: s.id.seed(number), limit: size}
-	if _, found := w.search(headerLength(s.cfg.Lanes), 0); found {
+	if _, found, err := w.search(headerLength(s.cfg.Lanes), 0); found || err != nil {
 		return damaged(s.cfg.Dir, name, flaw)
 	}
 	s.cfg.Log.Warn("removing spool segment that was not begun before a crash", "segment", number, "bytes", size)
@@ -221,13 +221,25 @@ func (s *Spool) dropUnbegun(number uint64, flaw *damage) error {
 }
 
 // search returns the first offset from here on at which a sound frame stands that belongs to this group or a later one.
-func (w *walker) search(from, group int64) (offset int64, found bool) {
+// Its error is that of a disk that cannot be read.
+func (w *walker) search(from, group int64) (offset int64, found bool, err error) {
 	for offset = from; offset+frameHeader <= w.limit; offset += alignment {
-		if f, _, err := w.at(offset); err == nil && f.group >= group {
-			return offset, true
+		raw, err := w.bytes(offset, frameHeader)
+		if err != nil {
+			return 0, false, err
+		}
+		if raw[4] < kindRecord || raw[4] > kindVoid {
+			continue // as at would find, only faster
+		}
+		f, _, err := w.at(offset)
+		if err == nil && f.group >= group {
+			return offset, true, nil
+		}
+		if flaw, ok := errors.AsType[*damage](err); ok && flaw.unreadable {
+			return 0, false, err
 		}
 	}
-	return 0, false
+	return 0, false, nil
 }
 
 // recoverTail finds the last commit of the last segment, cuts off what follows, and makes the rest durable before anybody
@@ -240,12 +252,9 @@ func (s *Spool) recoverTail(last *segment) error {
 	}
 	defer f.Close()
 	w := &walker{file: f, seed: s.id.seed(last.number), limit: last.end}
-	committed, flaw := s.scan(w, last.start)
+	committed, flaw := w.recoverTail(last.start, s.next)
 	if flaw != nil {
-		// A sound frame of a later group proves that the damaged group was durable once.
-		if _, found := w.search(flaw.offset, committed+1); found {
-			return damaged(s.cfg.Dir, name, flaw)
-		}
+		return damaged(s.cfg.Dir, name, flaw)
 	}
 	if torn := last.end - committed; torn > 0 {
 		s.cfg.Log.Info("cutting off what a crash left unfinished in the spool", "segment", last.number, "bytes", torn)
@@ -260,35 +269,49 @@ func (s *Spool) recoverTail(last *segment) error {
 	return nil
 }
 
-// scan walks from an offset through whole groups, moves s.next along, and returns the offset behind the last commit and
-// what is wrong with the frame after which it could not go on, if it did not come to the end.
-func (s *Spool) scan(w *walker, start int64) (committed int64, flaw *damage) {
+// recoverTail returns the offset behind the last commit, or what is damaged if it is more than a torn tail, and moves the
+// lanes' next sequences along.
+func (w *walker) recoverTail(start int64, next []uint64) (committed int64, err error) {
+	committed, err = w.scan(start, next)
+	flaw, ok := errors.AsType[*damage](err)
+	if !ok || flaw.unreadable {
+		return committed, err
+	}
+	// A sound frame of a later group proves that the damaged group was durable once.
+	if _, found, searchErr := w.search(flaw.offset, committed+1); found || searchErr != nil {
+		return committed, errors.Join(err, searchErr)
+	}
+	return committed, nil
+}
+
+// scan walks from an offset through whole groups, moves the lanes' next sequences along, and returns the offset behind the
+// last commit, and what is wrong with the frame at which it could not go on if it did not come to the end.
+func (w *walker) scan(start int64, next []uint64) (committed int64, err error) {
 	committed = start
 	var records uint64
 	var sum uint32
-	copy(s.stamped, s.next)
+	group := slices.Clone(next)
 	for at := start; at < w.limit; {
 		f, raw, err := w.at(at)
 		if err != nil {
-			errors.As(err, &flaw)
-			return committed, flaw
+			return committed, err
 		}
 		switch {
 		case f.group != committed:
-			return committed, &damage{at, "the frame belongs to another group"}
+			return committed, flawf(at, "the frame belongs to another group")
 		case f.kind == kindVoid:
-			return committed, &damage{at, "a salvaged segment has to be followed by another"}
+			return committed, flawf(at, "a salvaged segment has to be followed by another")
 		case f.kind == kindCommit && f.seq != commitOf(records, sum):
-			return committed, &damage{at, "the commit does not match its group"}
+			return committed, flawf(at, "the commit does not match its group")
 		case f.kind == kindCommit:
 			committed, records, sum = at+f.length(), 0, 0
-			copy(s.next, s.stamped)
-		case f.lane >= len(s.stamped):
-			return committed, &damage{at, fmt.Sprintf("there is no lane %d", f.lane)}
-		case f.seq != s.stamped[f.lane]:
-			return committed, &damage{at, fmt.Sprintf("lane %d jumps from %d to %d", f.lane, s.stamped[f.lane]-1, f.seq)}
+			copy(next, group)
+		case f.lane >= len(group):
+			return committed, flawf(at, "there is no lane %d", f.lane)
+		case f.seq != group[f.lane]:
+			return committed, flawf(at, "lane %d jumps from %d to %d", f.lane, group[f.lane]-1, f.seq)
 		default:
-			s.stamped[f.lane]++
+			group[f.lane]++
 			records++
 			sum = checksum(sum, raw)
 		}

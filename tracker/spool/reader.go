@@ -262,17 +262,17 @@ func (r *Reader) Close() error {
 // expect checks that a frame continues its lane. Only in a salvaged segment may records be missing.
 func (r *Reader) expect(f frame) error {
 	if f.kind == kindVoid && !r.salvaged {
-		return &damage{r.at.Offset, "there is a void although nothing was salvaged"}
+		return flawf(r.at.Offset, "there is a void although nothing was salvaged")
 	}
 	if f.kind != kindRecord {
 		return nil
 	}
 	if f.lane >= len(r.next) {
-		return &damage{r.at.Offset, fmt.Sprintf("there is no lane %d", f.lane)}
+		return flawf(r.at.Offset, "there is no lane %d", f.lane)
 	}
 	want := r.next[f.lane]
 	if want != 0 && f.seq != want && (!r.salvaged || f.seq < want) {
-		return &damage{r.at.Offset, fmt.Sprintf("lane %d jumps from %d to %d", f.lane, want-1, f.seq)}
+		return flawf(r.at.Offset, "lane %d jumps from %d to %d", f.lane, want-1, f.seq)
 	}
 	r.next[f.lane] = f.seq + 1
 	return nil
@@ -290,11 +290,11 @@ func (r *Reader) open(here segment) error {
 	}
 	h, err := readHeader(f, s.cfg.Lanes)
 	if err == nil && (h.id != s.id || h.number != here.number) {
-		err = &damage{0, "the header belongs to another segment or spool"}
+		err = flawf(0, "the header belongs to another segment or spool")
 	}
 	for lane := 0; err == nil && lane < len(h.first); lane++ {
 		if want := r.next[lane]; want != 0 && h.first[lane] != want && (!r.salvaged || h.first[lane] < want) {
-			err = &damage{headerFixed, fmt.Sprintf("lane %d jumps from %d to %d", lane, want-1, h.first[lane])}
+			err = flawf(headerFixed, "lane %d jumps from %d to %d", lane, want-1, h.first[lane])
 		}
 	}
 	if err != nil {
