@@ -1,0 +1,247 @@
+package commission
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"tributary/internal/event"
+	"tributary/internal/money"
+	"tributary/partners"
+)
+
+// books are what an engine keeps of one order: the events that arrived and what was posted for them.
+type books struct {
+	events []*event.Event
+	posted []Movement
+}
+
+// arrive takes events in and posts what they change.
+func (b *books) arrive(t rapid.TB, found offer, click Click, released bool, events ...*event.Event) Decision {
+	t.Helper()
+	b.events = append(b.events, events...)
+	d := decide(mustFold(t, b.events...), click, found)
+	b.posted = append(b.posted, Difference(b.posted, d.Movements(released))...)
+	return d
+}
+
+func TestEveryOrderOfArrivalGivesTheSameBooksAsOfEveryTime(t *testing.T) {
+	t.Parallel()
+	events := []*event.Event{
+		sold(goods(1, "X", "product", 3, 9_999), goods(2, "Y", "service", 2, 501)),
+		refunded("early", -day, 77),
+		refunded("pieces", 2*day, 0, piecesOf(1, 1)),
+		refunded("same time", 2*day, 0, amountOf(2, 300)),
+		refunded("after the hold", 40*day, 1_234),
+		refunded("too much", 41*day, 0, piecesOf(1, 3), piecesOf(9, 1)),
+	}
+	found := offering(noon(), partners.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
+	final := decide(mustFold(t, events...), clicked(time.Hour), found)
+	want := final.Movements(true)
+	permutations := 0
+	permute(events, func(order []*event.Event) {
+		permutations++
+		var b books
+		for n, e := range order {
+			// The hold ends after one, two, ... or all of them have arrived.
+			b.arrive(t, found, clicked(time.Hour), n >= permutations%6, e)
+		}
+		b.arrive(t, found, clicked(time.Hour), true)
+		for _, at := range instants(want, b.posted) {
+			if diff := cmp.Diff(balances(want, at), balances(b.posted, at), cmp.AllowUnexported(account{})); diff != "" {
+				t.Fatalf("arrival %d, balances as of %s (-want +got):\n%s", permutations, at, diff)
+			}
+		}
+	})
+	if permutations != 720 {
+		t.Errorf("%d orders of arrival were tried, want 720", permutations)
+	}
+}
+
+// permute visits every order of the events.
+func permute(events []*event.Event, visit func([]*event.Event)) {
+	var step func(n int)
+	order := slices.Clone(events)
+	step = func(n int) {
+		if n == len(order) {
+			visit(order)
+			return
+		}
+		for i := n; i < len(order); i++ {
+			order[n], order[i] = order[i], order[n]
+			step(n + 1)
+			order[n], order[i] = order[i], order[n]
+		}
+	}
+	step(0)
+}
+
+// drawFacts draws an order's sale, mostly, and refunds of it, good and bad.
+func drawFacts(t *rapid.T) []*event.Event {
+	amounts := rapid.OneOf(rapid.Int64Range(0, 50), rapid.Int64Range(0, 1_000_000), rapid.Int64Range(0, money.MaxAmount/4))
+	pieces := rapid.OneOf(rapid.Int64Range(1, 7), rapid.Int64Range(1, MaxPieces))
+	category := rapid.SampledFrom([]string{"product", "service", "odd"})
+	sku := rapid.SampledFrom([]string{"X", "Y"})
+	var lines []*event.Line
+	for n := range rapid.IntRange(0, 4).Draw(t, "lines") {
+		lines = append(lines, goods(int32(n+1), sku.Draw(t, "sku"), category.Draw(t, "category"), pieces.Draw(t, "pieces"), amounts.Draw(t, "amount")))
+	}
+	sale := sold(lines...)
+	events := []*event.Event{sale}
+	for n := range rapid.IntRange(0, 5).Draw(t, "refunds") {
+		var items []*event.RefundItem
+		for range rapid.IntRange(0, 2).Draw(t, "items") {
+			item := &event.RefundItem{Line: rapid.Int32Range(0, 5).Draw(t, "line")}
+			if item.Line == 0 {
+				item.Sku = sku.Draw(t, "sku")
+			}
+			switch rapid.IntRange(0, 2).Draw(t, "of") {
+			case 0:
+				item.Quantity = pieces.Draw(t, "pieces")
+			case 1:
+				item.Amount = amounts.Draw(t, "amount")
+			}
+			items = append(items, item)
+		}
+		after := time.Duration(rapid.IntRange(-1, 5).Draw(t, "after")) * 10 * day
+		events = append(events, refunded(fmt.Sprint("R", n), after, rapid.SampledFrom([]int64{0, 0, 1, amounts.Draw(t, "amount")}).Draw(t, "whole"), items...))
+	}
+	return events
+}
+
+func drawTerms(t *rapid.T) offer {
+	rate := rapid.OneOf(rapid.SampledFrom([]money.Rate{0, 1, 100_000, 333_333, 500_000, money.One}), rapid.Custom(func(t *rapid.T) money.Rate {
+		return money.Rate(rapid.Int64Range(0, int64(money.One)).Draw(t, "ppm"))
+	}))
+	return offering(noon(), partners.Terms{
+		Window: day, Hold: time.Duration(rapid.IntRange(0, 4).Draw(t, "hold")) * 10 * day, NetworkFee: rate.Draw(t, "fee"),
+		Rates: rates(map[string]money.Rate{"product": rate.Draw(t, "product"), "*": rate.Draw(t, "rest")}),
+	})
+}
+
+// checkHonest fails on anything that must never be true of a decision.
+func checkHonest(t rapid.TB, d *Decision) {
+	for _, l := range d.Order.Lines {
+		if l.Refunded < 0 || l.Refunded > l.Amount {
+			t.Fatalf("line %d of %d has %d refunded", l.Number, l.Amount, l.Refunded)
+		}
+	}
+	if d.Order.OverRefund < 0 || d.Order.Refunded < 0 || d.Order.Refunded > d.Order.Amount {
+		t.Fatalf("the order of %d has %d refunded and %d besides", d.Order.Amount, d.Order.Refunded, d.Order.OverRefund)
+	}
+	for _, c := range d.Credits {
+		if c.Net < 0 || c.Net > c.Gross || c.Gross > c.Revenue || c.Fee < 0 || c.Fee > c.Net {
+			t.Fatalf("net %d, gross %d, revenue %d, fee %d", c.Net, c.Gross, c.Revenue, c.Fee)
+		}
+	}
+	for _, released := range []bool{false, true} {
+		moved := d.Movements(released)
+		for _, m := range moved {
+			if m.Amount <= 0 || m.Debit == m.Credit {
+				t.Fatalf("a movement of nothing: %+v", m)
+			}
+		}
+		for _, at := range instants(moved) {
+			sum := int64(0)
+			for a, balance := range balances(moved, at) {
+				sum += balance
+				if a.kind != MerchantReceivable && balance < 0 {
+					t.Fatalf("as of %s %s holds %d", at, a.kind, balance)
+				}
+			}
+			if sum != 0 {
+				t.Fatalf("as of %s the books are out by %d", at, sum)
+			}
+		}
+		end := time.Date(2300, time.January, 1, 0, 0, 0, 0, time.UTC)
+		net, fee := int64(0), int64(0)
+		for _, c := range d.Credits {
+			net, fee = net+c.Net, fee+c.Fee
+		}
+		if got := holds(moved, end, PartnerPending) + holds(moved, end, PartnerPayable); got != net {
+			t.Fatalf("the books end with %d for the partner, the decision says %d", got, net)
+		}
+		if got := holds(moved, end, FeePending) + holds(moved, end, FeeEarned); got != fee {
+			t.Fatalf("the books end with a fee of %d, the decision says %d", got, fee)
+		}
+		if released && (holds(moved, end, PartnerPending) != 0 || holds(moved, end, FeePending) != 0) {
+			t.Fatalf("released, and yet something is pending: %v", moved)
+		}
+	}
+}
+
+func foldIsBlindToArrival(t *rapid.T) {
+	events := drawFacts(t)
+	for range rapid.IntRange(0, 3).Draw(t, "copies") {
+		other := proto.CloneOf(rapid.SampledFrom(events).Draw(t, "copy"))
+		if rapid.Bool().Draw(t, "with other content") {
+			other.Id = idOf(fmt.Sprint("copy", rapid.Int().Draw(t, "id")))
+			other.ReceivedAt += rapid.Int64Range(-1, 1).Draw(t, "received")
+			if r := other.GetRefund(); r != nil {
+				r.Amount++
+			}
+		}
+		events = append(events, other)
+	}
+	if rapid.IntRange(0, 9).Draw(t, "without the sale") == 0 {
+		events = slices.DeleteFunc(events, func(e *event.Event) bool { return e.GetSale() != nil })
+	}
+	if len(events) == 0 {
+		return
+	}
+	want, wantErr := Fold(events)
+	got, gotErr := Fold(rapid.Permutation(events).Draw(t, "arrival"))
+	if (wantErr == nil) != (gotErr == nil) {
+		t.Fatalf("one order of arrival gives %v, another %v", wantErr, gotErr)
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(Line{})); diff != "" {
+		t.Fatalf("two orders of arrival differ:\n%s", diff)
+	}
+}
+
+func booksAreBlindToArrival(t *rapid.T) {
+	events, found := drawFacts(t), drawTerms(t)
+	final := decide(mustFold(t, events...), clicked(time.Hour), found)
+	checkHonest(t, &final)
+	var b books
+	released := false
+	waiting := rapid.Permutation(events).Draw(t, "arrival")
+	for len(waiting) > 0 {
+		n := rapid.IntRange(1, len(waiting)).Draw(t, "batch")
+		batch := slices.Clone(waiting[:n])
+		if rapid.Bool().Draw(t, "with copies") {
+			batch = append(batch, rapid.SampledFrom(events[:1]).Draw(t, "copy"))
+		}
+		waiting = waiting[n:]
+		released = released || rapid.IntRange(0, 3).Draw(t, "released") == 0
+		b.arrive(t, found, clicked(time.Hour), released, batch...)
+	}
+	want := final.Movements(released)
+	for _, at := range instants(want, b.posted) {
+		if diff := cmp.Diff(balances(want, at), balances(b.posted, at), cmp.AllowUnexported(account{})); diff != "" {
+			t.Fatalf("balances as of %s (-want +got):\n%s", at, diff)
+		}
+	}
+	if again := Difference(b.posted, want); len(again) != 0 {
+		t.Fatalf("all is posted, and yet there is a difference: %v", again)
+	}
+}
+
+func TestBooksAreBlindToArrival(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, booksAreBlindToArrival)
+}
+
+func TestFoldIsBlindToArrival(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, foldIsBlindToArrival)
+}
+
+func FuzzOrderFold(f *testing.F) { f.Fuzz(rapid.MakeFuzz(foldIsBlindToArrival)) }
+
+func FuzzArrival(f *testing.F) { f.Fuzz(rapid.MakeFuzz(booksAreBlindToArrival)) }

@@ -1,0 +1,287 @@
+package commission
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tributary/internal/event"
+	"tributary/internal/money"
+	"tributary/partners"
+)
+
+func TestWhoEarns(t *testing.T) {
+	t.Parallel()
+	with := func(change func(s *event.Sale)) *event.Event {
+		e := sold(goods(1, "X", "product", 1, 1000))
+		change(e.GetSale())
+		return e
+	}
+	plain := sold(goods(1, "X", "product", 1, 1000))
+	elsewhere := tenPercent()
+	elsewhere.link = &partners.Link{ID: 7, Merchant: 9, Program: 2, Partner: 3}
+	closed := tenPercent()
+	closed.link = &partners.Link{ID: 7, Merchant: 1, Program: 2, Partner: 3, Closed: true}
+	for _, fact := range []struct {
+		name  string
+		event *event.Event
+		click Click
+		found offer
+		want  Reason
+	}{
+		{"a click an hour before", plain, clicked(time.Hour), tenPercent(), Credited},
+		{"a click at the same time", plain, clicked(0), tenPercent(), Credited},
+		{"a click a millisecond after", plain, clicked(-time.Millisecond), tenPercent(), ClickAfterOrder},
+		{"a click exactly the window before", plain, clicked(30 * day), tenPercent(), Credited},
+		{"a click a millisecond longer before", plain, clicked(30*day + time.Millisecond), tenPercent(), OutsideWindow},
+		{"a click a second longer before", plain, clicked(30*day + time.Second), tenPercent(), OutsideWindow},
+		{"a click forty days before", plain, clicked(40 * day), tenPercent(), OutsideWindow},
+		{"a click on a link that was closed since", plain, clicked(time.Hour), closed, Credited},
+		{"no click", with(func(s *event.Sale) { s.ClickId = "" }), Click{}, offer{}, NoClick},
+		{"not a click id", plain, Click{Refused: MalformedClickID}, offer{}, MalformedClickID},
+		{"an unknown key", plain, Click{Refused: UnknownClickKey}, offer{}, UnknownClickKey},
+		{"a forged click id", plain, Click{Refused: ForgedClickID}, offer{}, ForgedClickID},
+		{"an unknown link", plain, clicked(time.Hour), offer{}, UnknownLink},
+		{"a link of another merchant", plain, clicked(time.Hour), elsewhere, LinkOfAnotherMerchant},
+		{"an order before all terms", plain, clicked(time.Hour), offering(noon(), partners.Terms{EffectiveFrom: noon().Add(time.Microsecond)}), NoTermsInForce},
+		{"an order as the terms begin", plain, clicked(time.Hour), offering(noon(), partners.Terms{EffectiveFrom: noon()}), Credited},
+		{"a currency the program lacks", with(func(s *event.Sale) { s.Currency = "JPY" }), clicked(time.Hour), tenPercent(), CurrencyNotInProgram},
+		{"only a refund", refunded("R", day, 0), clicked(time.Hour), tenPercent(), AwaitingSale},
+	} {
+		t.Run(fact.name, func(t *testing.T) {
+			t.Parallel()
+			d := decide(mustFold(t, fact.event), fact.click, fact.found)
+			if d.Outcome != fact.want {
+				t.Errorf("the outcome is %s, want %s", d.Outcome, fact.want)
+			}
+			if earned := len(d.Credits) == 1; earned != (fact.want == Credited) || len(d.Credits) > 1 {
+				t.Errorf("%s, but there are %d credits", d.Outcome, len(d.Credits))
+			}
+			if d.Outcome.Sentence() == string(d.Outcome) {
+				t.Errorf("nothing explains %s", d.Outcome)
+			}
+			if moved := d.Movements(true); (len(moved) > 0) != (fact.want == Credited && len(d.Credits[0].Terms.Kind) > 0 && d.Credits[0].Net > 0) {
+				t.Errorf("%s moves %v", d.Outcome, moved)
+			}
+		})
+	}
+}
+
+func TestTimesAreComparedInTheMillisecondsOfAClickID(t *testing.T) {
+	t.Parallel()
+	for _, fact := range []struct {
+		name  string
+		after time.Duration // the order after noon
+		click time.Duration // the click before noon
+		want  Reason
+	}{
+		{"0.4 ms after the click's millisecond began", 400 * time.Microsecond, 0, Credited},
+		{"0.6 ms into the millisecond before the click's", -400 * time.Microsecond, 0, ClickAfterOrder},
+		{"0.9 ms past the window", 900 * time.Microsecond, 30 * day, Credited},
+		{"a whole millisecond past the window", time.Millisecond, 30 * day, OutsideWindow},
+	} {
+		e := sold(goods(1, "X", "product", 1, 1000))
+		e.OccurredAt = event.Micros(noon().Add(fact.after))
+		if d := decide(mustFold(t, e), clicked(fact.click), tenPercent()); d.Outcome != fact.want {
+			t.Errorf("an order %s: %s, want %s", fact.name, d.Outcome, fact.want)
+		}
+	}
+}
+
+func TestTouchesThatEarnNothingAreListedWithTheirReason(t *testing.T) {
+	t.Parallel()
+	e := sold(goods(1, "X", "product", 1, 1000))
+	e.GetSale().Coupon, e.GetSale().CustomerId = "SPRING", "17850"
+	d := decide(mustFold(t, e), clicked(40*day), tenPercent())
+	want := []Touch{
+		{
+			Kind: TouchClick, ID: "click", Reason: OutsideWindow, At: noon().Add(-40 * day), AgeMillis: 40 * day.Milliseconds(),
+			WindowSeconds: 30 * 86_400, Link: 7, Program: 2, Partner: 3,
+		},
+		{Kind: TouchCoupon, ID: "SPRING", Reason: CouponNotCredited},
+		{Kind: TouchCustomer, ID: "17850", Reason: CustomerNotCredited},
+	}
+	if diff := cmp.Diff(want, d.Touches); diff != "" {
+		t.Errorf("touches (-want +got):\n%s", diff)
+	}
+	elsewhere := tenPercent()
+	elsewhere.link = &partners.Link{ID: 7, Merchant: 9, Program: 2, Partner: 3}
+	d = decide(mustFold(t, e), clicked(time.Hour), elsewhere)
+	if click := d.Touches[0]; click.Program != 0 || click.Partner != 0 || click.WindowSeconds != 0 {
+		t.Errorf("the record tells another merchant's affairs: %+v", click)
+	}
+}
+
+func TestEveryReasonIsExplainedOnce(t *testing.T) {
+	t.Parallel()
+	seen := map[Reason]bool{}
+	sentences := map[string]bool{}
+	for _, e := range Reasons() {
+		if seen[e.Code] || sentences[e.Sentence] || len(e.Sentence) < 20 || e.Code.Sentence() != e.Sentence {
+			t.Errorf("%s: %q", e.Code, e.Sentence)
+		}
+		seen[e.Code], sentences[e.Sentence] = true, true
+	}
+	if got := Reason("no such reason").Sentence(); got != "no such reason" {
+		t.Errorf("an unknown code is explained as %q", got)
+	}
+}
+
+func TestWhatALineEarns(t *testing.T) {
+	t.Parallel()
+	gold := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"prod_gold": 400_000, "*": 100_000})})
+	twenty := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": 200_000})})
+	goodsOnly := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"goods": 200_000})})
+	halves := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"ten": 100_000, "fifteen": 150_000})})
+	all := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": 1_000_000})})
+	percent := func(ppm money.Rate) offer {
+		return offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": ppm})})
+	}
+	for _, fact := range []struct {
+		name   string
+		found  offer
+		events []*event.Event
+		gross  int64
+		net    int64
+		lines  int
+	}{
+		{"3 at 20 %", percent(200_000), []*event.Event{sold(goods(1, "", "", 1, 3))}, 1, 1, 1},
+		{"15 at 10 %", percent(100_000), []*event.Event{sold(goods(1, "", "", 1, 15))}, 2, 2, 1},
+		{"1 at 50 %", percent(500_000), []*event.Event{sold(goods(1, "", "", 1, 1))}, 1, 1, 1},
+		{"500 at 2.9 %", percent(29_000), []*event.Event{sold(goods(1, "", "", 1, 500))}, 15, 15, 1},
+		{"7 at 20 %", percent(200_000), []*event.Event{sold(goods(1, "", "", 1, 7))}, 1, 1, 1},
+		{"2 at 20 %", percent(200_000), []*event.Event{sold(goods(1, "", "", 1, 2))}, 0, 0, 1},
+		{"a percentage has no regard for pieces", twenty, []*event.Event{sold(goods(1, "", "", 5, 1000))}, 200, 200, 1},
+		{"40 % of gold, 10 % of the rest", gold, []*event.Event{sold(goods(1, "G", "prod_gold", 1, 10_000), goods(2, "A", "addon", 1, 5_000))}, 4_500, 4_500, 2},
+		{"shipping included", twenty, []*event.Event{sold(goods(1, "", "goods", 1, 1_500), goods(2, "", "shipping", 1, 1_000))}, 500, 500, 2},
+		{"shipping excluded", goodsOnly, []*event.Event{sold(goods(1, "", "goods", 1, 1_500), goods(2, "", "shipping", 1, 1_000))}, 300, 300, 1},
+		{"each line is rounded by itself", percent(100_000), []*event.Event{sold(goods(1, "", "", 1, 5), goods(2, "", "", 1, 5))}, 2, 2, 2},
+		{"half of a line of 197 refunded", all, []*event.Event{sold(goods(1, "", "", 2, 197)), refunded("R", day, 0, piecesOf(1, 1))}, 197, 98, 1},
+		{
+			"a refund reverses at its own line's rate", halves,
+			[]*event.Event{sold(goods(1, "", "ten", 1, 1_000), goods(2, "", "fifteen", 1, 1_000)), refunded("R", day, 0, &event.RefundItem{Line: 1})},
+			250, 150, 2,
+		},
+		{"no row for the category and none for the rest", goodsOnly, []*event.Event{sold(goods(1, "", "shipping", 1, 1_000))}, 0, 0, 0},
+		{"no row for this kind of partner", offering(noon(), partners.Terms{}), []*event.Event{sold(goods(1, "", "", 1, 1_000))}, 0, 0, 0},
+		{"no lines", twenty, []*event.Event{sold()}, 0, 0, 0},
+	} {
+		t.Run(fact.name, func(t *testing.T) {
+			t.Parallel()
+			d := mustDecide(t, fact.found, fact.events...)
+			c := d.Credits[0]
+			if c.Gross != fact.gross || c.Net != fact.net || c.Lines != fact.lines {
+				t.Errorf("gross %d, net %d, %d lines; want %d, %d, %d", c.Gross, c.Net, c.Lines, fact.gross, fact.net, fact.lines)
+			}
+			if c.Revenue != d.Order.Amount || c.Refunded != d.Order.Refunded {
+				t.Errorf("revenue %d and refunded %d, the order has %d and %d", c.Revenue, c.Refunded, d.Order.Amount, d.Order.Refunded)
+			}
+		})
+	}
+}
+
+func TestTheArithmeticOfALineIsWrittenDown(t *testing.T) {
+	t.Parallel()
+	found := offering(noon(), partners.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 10_000})})
+	d := mustDecide(t, found, sold(goods(1, "A", "product", 3, 1_000), goods(2, "B", "service", 1, 555)), refunded("R", day, 0, piecesOf(1, 1)))
+	var got [][2]string
+	for _, p := range d.Credits[0].Priced {
+		got = append(got, [2]string{p.Exact.String(), p.FeeExact.String()})
+	}
+	if diff := cmp.Diff([][2]string{{"48.3575", "9.6"}, {"5.55", "1.2"}}, got); diff != "" {
+		t.Errorf("exact products (-want +got):\n%s", diff)
+	}
+	first, second := d.Credits[0].Priced[0], d.Credits[0].Priced[1]
+	if first.Base != 667 || first.Net != 48 || first.Fee != 10 || first.Matched != "product" || first.Rate != 72_500 {
+		t.Errorf("the first line: %+v", first)
+	}
+	if second.Base != 555 || second.Net != 6 || second.Fee != 1 || second.Matched != "*" || second.Rate != 10_000 {
+		t.Errorf("the second line: %+v", second)
+	}
+	c := d.Credits[0]
+	want := TermsApplied{
+		Version: 1, EffectiveFrom: time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC), HoldSeconds: 30 * 86_400,
+		NetworkFee: 200_000, Kind: partners.Site,
+	}
+	if c.Terms != want || !c.HoldUntil.Equal(noon().Add(30*day)) || c.Net != 54 || c.Fee != 11 || c.Gross != 79 {
+		t.Errorf("the credit: %+v", c)
+	}
+}
+
+func TestTermsInForceAtTheOrdersTimeApply(t *testing.T) {
+	t.Parallel()
+	change := time.Date(2011, time.June, 1, 0, 0, 0, 0, time.UTC)
+	terms := []partners.Terms{
+		{Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"product": 80_000}, partners.Member: {"product": 50_000}}, EffectiveFrom: time.Unix(0, 0)},
+		{Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"product": 100_000}, partners.Member: {"product": 60_000}}, EffectiveFrom: change},
+	}
+	for _, fact := range []struct {
+		at      time.Time
+		kind    partners.Kind
+		version int
+		net     int64
+	}{
+		{change.Add(-time.Microsecond), partners.Site, 1, 80},
+		{change, partners.Site, 2, 100},
+		{change.Add(-time.Microsecond), partners.Member, 1, 50},
+		{change, partners.Member, 2, 60},
+	} {
+		found := offering(fact.at, terms...)
+		found.partner = &partners.Partner{ID: 3, Kind: fact.kind}
+		e := sold(goods(1, "85123A", "product", 1, 1_000), goods(2, "POST", "service", 1, 1_000))
+		e.OccurredAt = event.Micros(fact.at)
+		d := decide(mustFold(t, e), Click{ID: "click", Link: 7, At: fact.at.Add(-time.Hour)}, found)
+		c := d.Credits[0]
+		if c.Terms.Version != fact.version || c.Net != fact.net || c.Lines != 1 {
+			t.Errorf("a %s's order at %s: terms %d, net %d of %d lines; want %d, %d of 1", fact.kind, fact.at, c.Terms.Version, c.Net, c.Lines, fact.version, fact.net)
+		}
+	}
+}
+
+func TestStatesOfACommission(t *testing.T) {
+	t.Parallel()
+	sale := sold(goods(1, "", "", 1, 1_000))
+	whole := mustDecide(t, tenPercent(), sale)
+	part := mustDecide(t, tenPercent(), sale, refunded("R", day, 500))
+	gone := mustDecide(t, tenPercent(), sale, refunded("R", day, 0))
+	free := mustDecide(t, offering(noon(), partners.Terms{}), sale)
+	for _, fact := range []struct {
+		credit   Credit
+		released bool
+		want     State
+	}{
+		{whole.Credits[0], false, Pending},
+		{whole.Credits[0], true, Approved},
+		{part.Credits[0], true, Approved},
+		{gone.Credits[0], false, Reversed},
+		{gone.Credits[0], true, Reversed},
+		{free.Credits[0], false, Pending},
+		{free.Credits[0], true, Approved},
+	} {
+		if got := fact.credit.State(fact.released); got != fact.want {
+			t.Errorf("net %d of %d, released %t: %s, want %s", fact.credit.Net, fact.credit.Gross, fact.released, got, fact.want)
+		}
+	}
+}
+
+func TestStepsBetweenStates(t *testing.T) {
+	t.Parallel()
+	states := []State{Pending, Approved, Paid, Held, Rejected, Reversed}
+	legal := map[[2]State]bool{
+		{Pending, Approved}: true, {Pending, Held}: true, {Pending, Rejected}: true, {Pending, Reversed}: true,
+		{Approved, Paid}: true, {Approved, Held}: true, {Approved, Rejected}: true, {Approved, Reversed}: true,
+		{Held, Pending}: true, {Held, Approved}: true, {Held, Rejected}: true, {Held, Reversed}: true,
+		{Paid, Reversed}: true,
+	}
+	for _, from := range states {
+		for _, to := range states {
+			if want := from == to || legal[[2]State{from, to}]; from.MayBecome(to) != want {
+				t.Errorf("%s may become %s: %t, want %t", from, to, !want, want)
+			}
+		}
+	}
+	if State("lost").MayBecome(Paid) {
+		t.Error("a state that does not exist may become paid")
+	}
+}

@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"tributary/commission"
+	"tributary/commission/ledger"
+	"tributary/internal/event"
+	"tributary/partners"
+)
+
+// order is one order within a transaction: what stood in the database, what has arrived, and what follows.
+type order struct {
+	no    int64
+	key   orderKey
+	known bool // it stood in the database already
+
+	version    int32
+	recorded   commission.Decision // the record of the last decision; of a new order the zero value
+	earnings   []earning           // the commissions as they stand
+	posted     []commission.Movement
+	events     []*event.Event
+	said       []saying
+	fresh      []*fact // accepted in this transaction, to be written
+	disputed   []*fact // other content under a key that has one already
+	duplicates int
+
+	decided  commission.Decision
+	due      []commission.Movement // to be posted
+	paying   []earning             // the commissions as they will stand
+	reported []step                // what the ledger events will say
+}
+
+// saying is a fact that counts and what the merchant said by it.
+type saying struct {
+	key  factKey
+	hash []byte
+}
+
+// earning is a row of the table commission.
+type earning struct {
+	partner    partners.PartnerID
+	program    partners.ProgramID
+	link       partners.LinkID
+	occurredAt time.Time
+	currency   string
+	lines      int
+	// Minor units of the currency. pending and payable are what the books hold.
+	revenue, refunded, gross, net, fee, pending, payable int64
+
+	holdUntil time.Time
+	state     commission.State
+}
+
+// take adds a fact to the order. The first one under a key stands: the same again is a duplicate, and other content is
+// kept as disputed, without effect.
+func (o *order) take(f *fact) {
+	for i := range o.said {
+		if o.said[i].key != f.key {
+			continue
+		}
+		if bytes.Equal(o.said[i].hash, f.hash) {
+			o.duplicates++
+		} else {
+			o.disputed = append(o.disputed, f)
+		}
+		return
+	}
+	o.said = append(o.said, saying{f.key, f.hash})
+	o.events = append(o.events, f.event)
+	o.fresh = append(o.fresh, f)
+}
+
+// settle decides the order as of now, and works out what has to be written. It is a pure function of the order, the
+// network and the click ids' keys.
+func (o *order) settle(now time.Time, verify func(string) commission.Click, network *partners.Catalogue) error {
+	folded, err := commission.Fold(o.events)
+	if err != nil {
+		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
+	}
+	o.decided = commission.Decide(folded, clickOf(&folded, &o.recorded, verify), network)
+	o.version++
+	released := o.isReleased()
+	for i := range o.decided.Credits {
+		released = released || !now.Before(o.decided.Credits[i].HoldUntil)
+	}
+	desired := o.decided.Movements(released)
+	o.due = commission.Difference(o.posted, desired)
+	o.paying = o.earn(desired, released)
+	o.reported = report(&o.recorded, &o.decided, o.owner(), o.due)
+	return nil
+}
+
+// clickOf verifies the order's click id. Keys are taken out of service one day: a click that was good when the order
+// was first decided stays good, as the record of that decision holds what the id said.
+func clickOf(o *commission.Order, recorded *commission.Decision, verify func(string) commission.Click) commission.Click {
+	if o.ClickID == "" {
+		return commission.Click{}
+	}
+	click := verify(o.ClickID)
+	if click.Refused != commission.UnknownClickKey || len(recorded.Touches) == 0 {
+		return click
+	}
+	if t := recorded.Touches[0]; t.Kind == commission.TouchClick && t.ID == o.ClickID && !t.At.IsZero() {
+		return commission.Click{ID: t.ID, Link: t.Link, At: t.At}
+	}
+	return click
+}
+
+// isReleased tells whether the books already hold the end of the order's hold, which no clock takes back.
+func (o *order) isReleased() bool {
+	for _, m := range o.posted {
+		if m.Debit == commission.PartnerPending && m.Credit == commission.PartnerPayable {
+			return true
+		}
+	}
+	for i := range o.earnings {
+		if s := o.earnings[i].state; s == commission.Approved || s == commission.Paid {
+			return true
+		}
+	}
+	return false
+}
+
+// owner is whose commission the order is about: at most one partner's.
+func (o *order) owner() owner {
+	if len(o.decided.Credits) > 0 {
+		return ownerOf(&o.decided)
+	}
+	return ownerOf(&o.recorded)
+}
+
+// earn gives the commission rows as they will stand. A commission that the decision no longer knows is left with nothing.
+func (o *order) earn(desired []commission.Movement, released bool) []earning {
+	rows := make([]earning, 0, 1)
+	for i := range o.decided.Credits {
+		c := &o.decided.Credits[i]
+		e := earning{
+			partner: c.Partner, program: c.Program, link: c.Link, occurredAt: c.OrderedAt, currency: c.Currency,
+			lines: c.Lines, revenue: c.Revenue, refunded: c.Refunded, gross: c.Gross, net: c.Net, fee: c.Fee,
+			holdUntil: c.HoldUntil, state: c.State(released),
+		}
+		for j := range desired {
+			e.pending += change(&desired[j], commission.PartnerPending)
+			e.payable += change(&desired[j], commission.PartnerPayable)
+		}
+		if was := o.earningOf(c.Partner); was != nil && !was.state.MayBecome(e.state) {
+			e.state = was.state
+		}
+		rows = append(rows, e)
+	}
+	for _, was := range o.earnings {
+		if len(rows) > 0 && rows[0].partner == was.partner {
+			continue
+		}
+		left := earning{
+			partner: was.partner, program: was.program, link: was.link, occurredAt: was.occurredAt, currency: was.currency,
+			holdUntil: was.holdUntil, state: commission.Rejected,
+		}
+		if !was.state.MayBecome(left.state) {
+			left.state = was.state
+		}
+		rows = append(rows, left)
+	}
+	return rows
+}
+
+func (o *order) earningOf(partner partners.PartnerID) *earning {
+	for i := range o.earnings {
+		if o.earnings[i].partner == partner {
+			return &o.earnings[i]
+		}
+	}
+	return nil
+}
+
+// change is what a movement adds to an account of a kind that grows by credits.
+func change(m *commission.Movement, kind commission.AccountKind) int64 {
+	switch kind {
+	case m.Credit:
+		return m.Amount
+	case m.Debit:
+		return -m.Amount
+	}
+	return 0
+}
+
+// appendPostings appends what has to be posted for the order.
+func (o *order) appendPostings(dst []ledger.Posting) []ledger.Posting {
+	for n := range o.due {
+		m := &o.due[n]
+		dst = append(dst, ledger.Posting{
+			Source: ledger.OfOrder, No: o.no, Version: o.version, N: int16(n),
+			Debit: accountOf(m, m.Debit), Credit: accountOf(m, m.Credit),
+			Amount: m.Amount, EffectiveAt: m.At,
+		})
+	}
+	return dst
+}
+
+// accountOf names the account of one side of a movement.
+func accountOf(m *commission.Movement, kind commission.AccountKind) ledger.Account {
+	a := ledger.Account{Kind: ledger.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
+	if kind == commission.PartnerPending || kind == commission.PartnerPayable {
+		a.Partner = m.Partner
+	}
+	return a
+}

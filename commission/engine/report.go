@@ -1,0 +1,158 @@
+package engine
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+
+	"tributary/commission"
+	"tributary/internal/event"
+	"tributary/partners"
+)
+
+// owner is whose account a ledger event is about; the zero owner stands for orders on which nobody earns.
+type owner struct {
+	program partners.ProgramID
+	partner partners.PartnerID
+	link    partners.LinkID
+}
+
+func ownerOf(d *commission.Decision) owner {
+	if len(d.Credits) == 0 {
+		return owner{}
+	}
+	c := &d.Credits[0]
+	return owner{c.Program, c.Partner, c.Link}
+}
+
+// step is one ledger event: what changed at one effective time for one owner. Amounts are minor units, differences to
+// what was reported before.
+type step struct {
+	owner owner
+	at    time.Time
+	cause commission.Cause
+
+	orders                   int32
+	revenue, refunded, gross int64
+	pending, payable         int64
+	feePending, feeEarned    int64
+}
+
+// isEmpty tells whether nothing has changed after all.
+func (s *step) isEmpty() bool {
+	return s.orders == 0 && s.revenue == 0 && s.refunded == 0 && s.gross == 0 &&
+		s.pending == 0 && s.payable == 0 && s.feePending == 0 && s.feeEarned == 0
+}
+
+// steps collects ledger events: at most a handful an order.
+type steps []step
+
+// at gives the step of an owner and time. What is released at the same instant as it was earned stays a step apart.
+func (s *steps) at(o owner, at time.Time, cause commission.Cause) *step {
+	for i := range *s {
+		t := &(*s)[i]
+		if t.owner == o && t.at.Equal(at) && (t.cause == commission.CauseRelease) == (cause == commission.CauseRelease) {
+			return t
+		}
+	}
+	*s = append(*s, step{owner: o, at: at, cause: cause})
+	return &(*s)[len(*s)-1]
+}
+
+// add adds what a decision lets be counted, or with sign -1 takes it off: the order at its own time, refunds at theirs.
+// A correction is what takes off.
+func (s *steps) add(d *commission.Decision, sign int64) {
+	if !d.Order.Placed() {
+		return
+	}
+	sale, refund := commission.CauseSale, commission.CauseRefund
+	if sign < 0 {
+		sale, refund = commission.CauseCorrection, commission.CauseCorrection
+	}
+	o := ownerOf(d)
+	first := s.at(o, d.Order.At, sale)
+	first.orders += int32(sign)
+	first.revenue += sign * d.Order.Amount
+	for i := range d.Credits {
+		first.gross += sign * d.Credits[i].Gross
+	}
+	for i := range d.Order.Refunds {
+		r := &d.Order.Refunds[i]
+		if len(r.Taken) == 0 {
+			continue
+		}
+		t := s.at(o, r.Effective, refund)
+		for _, taken := range r.Taken {
+			t.refunded += sign * taken.Amount
+		}
+	}
+}
+
+// report works out the ledger events of a decision: what is counted now less what the last one's record says was counted
+// then, and what is being posted. So the events of an order always add up to its present figures.
+func report(was, is *commission.Decision, earner owner, posting []commission.Movement) []step {
+	all := make(steps, 0, 2)
+	for i := range posting {
+		m := &posting[i]
+		s := all.at(earner, m.At, m.Cause)
+		s.pending += change(m, commission.PartnerPending)
+		s.payable += change(m, commission.PartnerPayable)
+		s.feePending += change(m, commission.FeePending)
+		s.feeEarned += change(m, commission.FeeEarned)
+	}
+	all.add(is, 1)
+	all.add(was, -1)
+	all = slices.DeleteFunc(all, func(s step) bool { return s.isEmpty() })
+	slices.SortStableFunc(all, func(a, b step) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(b2i(a.cause == commission.CauseRelease), b2i(b.cause == commission.CauseRelease)))
+	})
+	return all
+}
+
+// appendEvents appends the order's ledger events as the outbox packs them, key and event each behind its length, and
+// tells how many there are.
+func (o *order) appendEvents(dst []byte, postedAt time.Time) ([]byte, int, error) {
+	for i := range o.reported {
+		e, err := o.ledgerEvent(i, postedAt)
+		if err != nil {
+			return nil, 0, err
+		}
+		key := event.OrderKey(o.key.merchant, o.key.id)
+		dst = binary.AppendUvarint(dst, uint64(len(key)))
+		dst = append(dst, key...)
+		size := e.SizeVT()
+		dst = binary.AppendUvarint(dst, uint64(size))
+		dst = slices.Grow(dst, size)[:len(dst)+size]
+		if _, err := e.MarshalToSizedBufferVT(dst[len(dst)-size:]); err != nil {
+			return nil, 0, fmt.Errorf("encoding a ledger event of order %d: %w", o.no, err)
+		}
+	}
+	return dst, len(o.reported), nil
+}
+
+func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
+	s := &o.reported[n]
+	e, err := event.New(postedAt, s.at)
+	if err != nil {
+		return nil, err
+	}
+	e.Body = &event.Event_Ledger{Ledger: &event.Ledger{
+		OrderNo: o.no, Version: o.version, Step: int32(n),
+		MerchantId: o.key.merchant, ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.partner), LinkId: int64(s.owner.link),
+		OrderId: o.key.id, CustomerId: o.decided.Order.Customer, Currency: o.decided.Order.Currency,
+		OrderedAt: event.Micros(o.decided.Order.At), Cause: string(s.cause),
+		Orders: s.orders, Revenue: s.revenue, Refunded: s.refunded, Gross: s.gross,
+		Net: s.pending + s.payable, Fee: s.feePending + s.feeEarned,
+		Pending: s.pending, Payable: s.payable, FeePending: s.feePending, FeeEarned: s.feeEarned,
+	}}
+	return e, nil
+}
+
+func b2i(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
