@@ -178,8 +178,12 @@ func TestNothingAcknowledgedIsLostInACrash(t *testing.T) {
 			}
 			// Opening may be interrupted as well.
 			l.disk.fuse = l.rng.IntN(6)
-			if err := l.open(); err != nil && !errors.Is(err, errCrashed) {
-				t.Fatalf("seed %d, life %d: opening after a crash: %v", seed, n, err)
+			err := l.open()
+			if err == nil {
+				err = l.check()
+			}
+			if err != nil && !errors.Is(err, errCrashed) {
+				t.Fatalf("seed %d, life %d: after a crash: %v", seed, n, err)
 			}
 			l.disk = l.disk.afterCrash()
 		}
@@ -238,6 +242,34 @@ func TestASingleErrorOfTheDiskIsNotNoticed(t *testing.T) {
 		if err := l.check(); err != nil {
 			t.Fatalf("call %d fails: %v", n, err)
 		}
+	}
+}
+
+func TestARefusedGroupDoesNotComeBack(t *testing.T) {
+	t.Parallel()
+	l := newLife(1)
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	l.work(1)
+	l.disk.fail = func(kind string) error {
+		if kind == "sync" || kind == "create" {
+			return errors.New("injected: " + kind)
+		}
+		return nil
+	}
+	l.spool.cfg.SegmentBytes = defaultSegmentBytes // so that the group goes behind the first one
+	l.work(1)
+	if len(l.doubt) != 1 {
+		t.Fatalf("%d groups were refused, want 1", len(l.doubt))
+	}
+	l.doubt = nil // nothing may come back
+	l.disk = l.disk.afterKill()
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.check(); err != nil {
+		t.Error(err)
 	}
 }
 
