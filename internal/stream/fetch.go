@@ -2,15 +2,12 @@ package stream
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/segmentio/kafka-go"
-
-	"tributary/internal/event"
+	"github.com/segmentio/kafka-go/protocol"
 )
 
 // Fetch reads the records of one partition from offset on, without a hole: at most about maxBytes of them (one batch
@@ -18,84 +15,135 @@ import (
 // not hold offset or jumps right there, and a *HeaderError when the very record at offset lacks the contract's
 // headers; records before such a place are given first, without an error.
 func (c *Client) Fetch(ctx context.Context, topic string, partition int, offset int64, maxBytes int, maxWait time.Duration) ([]Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, maxWait+fetchMargin)
-	defer cancel()
 	name := c.prefix + topic
-	client := &kafka.Client{Addr: c.admin.Addr, Timeout: 2 * (maxWait + fetchMargin), Transport: c.transport}
-	response, err := client.Fetch(ctx, &kafka.FetchRequest{
-		Topic: name, Partition: partition, Offset: offset, MinBytes: 1, MaxBytes: int64(maxBytes), MaxWait: maxWait,
-	})
-	if err == nil {
-		err = response.Error
-	}
+	records, err := c.fetch(ctx, fetchRequest{name: name, partition: partition, offset: offset, maxBytes: maxBytes, maxWait: maxWait})
 	if errors.Is(err, kafka.OffsetOutOfRange) {
-		first, end, err := c.Offsets(ctx, topic, partition)
-		if err != nil {
-			return nil, err
-		}
-		return nil, &GapError{Topic: name, Partition: partition, Want: offset, Next: first, First: first, End: end}
+		err = c.outOfRange(ctx, topic, partition, offset, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("fetching from %s/%d at offset %d: %w", name, partition, offset, err)
 	}
-	var records []Record
-	next := offset
-	for {
-		raw, err := response.Records.ReadRecord()
-		if errors.Is(err, io.EOF) {
-			return records, nil
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading records of %s/%d: %w", name, partition, err)
-		}
-		record := Record{Partition: partition, Offset: raw.Offset, Time: raw.Time.UTC()}
-		if record.Key, err = kafka.ReadAll(raw.Key); err != nil {
-			return nil, fmt.Errorf("reading a key of %s/%d: %w", name, partition, err)
-		}
-		if record.Value, err = kafka.ReadAll(raw.Value); err != nil {
-			return nil, fmt.Errorf("reading a value of %s/%d: %w", name, partition, err)
-		}
-		if raw.Offset < offset {
-			continue
-		}
-		problem := ""
-		if raw.Offset != next {
-			err = &GapError{Topic: name, Partition: partition, Want: next, Next: raw.Offset, End: -1}
-		} else if problem = parseHeaders(raw.Headers, &record); problem != "" {
-			err = &HeaderError{Record: record, Problem: problem}
-		}
-		if err != nil {
-			if len(records) > 0 {
-				return records, nil
-			}
-			return nil, err
-		}
-		records = append(records, record)
-		next++
-	}
+	return records, nil
 }
 
-func parseHeaders(headers []kafka.Header, r *Record) string {
-	seen := 0
-	for _, h := range headers {
-		switch h.Key {
-		case event.HeaderSpool:
-			if copy(r.Spool[:], h.Value) == 16 {
-				seen |= 1
-			}
-		case event.HeaderSequence:
-			if len(h.Value) == 8 {
-				r.Seq = binary.BigEndian.Uint64(h.Value)
-				seen |= 2
-			}
-		case event.HeaderFormat:
-			if string(h.Value) == event.Format {
-				seen |= 4
-			}
+// outOfRange says what the partition holds in place of an offset that it refuses.
+func (c *Client) outOfRange(ctx context.Context, topic string, partition int, offset int64, refused error) error {
+	first, end, err := c.Offsets(ctx, topic, partition)
+	if err != nil {
+		return err
+	}
+	if first <= offset && offset <= end {
+		return refused // it came into range, as it may while leaders change
+	}
+	return &GapError{Topic: c.prefix + topic, Partition: partition, Want: offset, Next: first, First: first, End: end}
+}
+
+type fetchRequest struct {
+	name      string
+	partition int
+	offset    int64
+	maxBytes  int
+	maxWait   time.Duration
+}
+
+func (c *Client) fetch(ctx context.Context, f fetchRequest) ([]Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, f.maxWait+fetchMargin)
+	defer cancel()
+	e := &exchange{
+		key: protocol.Fetch, version: fetchVersion, topic: f.name, partition: int32(f.partition), request: f.append(nil),
+	}
+	if err := c.send(ctx, e); err != nil {
+		return nil, err
+	}
+	data, err := readFetched(e.response)
+	if err != nil {
+		return nil, err
+	}
+	return f.decode(data)
+}
+
+func (f fetchRequest) append(dst []byte) []byte {
+	dst = appendHead(dst, protocol.Fetch, fetchVersion)
+	dst = appendInt32(dst, -1) // not a replica
+	dst = appendInt32(dst, int32(f.maxWait.Milliseconds()))
+	dst = appendInt32(dst, 1) // answer as soon as there is a byte
+	dst = appendInt32(dst, int32(f.maxBytes))
+	dst = append(dst, 0)       // there are no transactions to wait for
+	dst = appendInt32(dst, 0)  // no session
+	dst = appendInt32(dst, -1) // nor its epoch
+	dst = appendInt32(dst, 1)
+	dst = appendString(dst, f.name)
+	dst = appendInt32(dst, 1)
+	dst = appendInt32(dst, int32(f.partition))
+	dst = appendInt32(dst, -1) // whatever the leader's epoch
+	dst = appendInt64(dst, f.offset)
+	dst = appendInt64(dst, -1) // start of the log: followers say this
+	dst = appendInt32(dst, int32(f.maxBytes))
+	dst = appendInt32(dst, 0)    // nothing forgotten
+	return appendString(dst, "") // no rack
+}
+
+// readFetched gives the batches of the one partition of an answer.
+func readFetched(response []byte) ([]byte, error) {
+	s := scanner{rest: response}
+	s.take(4) // throttling has happened already
+	whole := kafka.Error(s.int16())
+	s.take(4) // session
+	topics := s.count(1)
+	if s.err == nil && whole != 0 {
+		return nil, whole
+	}
+	_ = s.text()
+	partitions := s.count(1)
+	s.take(4) // its number
+	code := kafka.Error(s.int16())
+	s.take(8 + 8 + 8)        // high watermark, last stable offset, start of the log
+	s.take(16 * s.count(16)) // aborted transactions
+	s.take(4)                // preferred replica
+	data := s.bytes()
+	switch {
+	case s.err == nil && code != 0:
+		return nil, code
+	case s.err != nil:
+		return nil, fmt.Errorf("reading answer: %w", s.err)
+	case topics != 1 || partitions != 1:
+		return nil, fmt.Errorf("reading answer: it speaks of %d topics and %d partitions", topics, partitions)
+	}
+	return data, nil
+}
+
+// decode gives the records from f.offset up to the first place where the log is not as it should be, or the error of
+// that place when it is the first.
+func (f fetchRequest) decode(data []byte) ([]Record, error) {
+	records := make([]Record, 0, countRecords(data))
+	next := f.offset
+	var wrong error
+	end, err := decodeBatches(data, f.partition, func(r Record, p problem) bool {
+		switch {
+		case r.Offset < f.offset:
+			return true // brokers answer with whole batches
+		case r.Offset != next:
+			wrong = &GapError{Topic: f.name, Partition: f.partition, Want: next, Next: r.Offset, End: -1}
+		case p != "":
+			wrong = &HeaderError{Record: r, Problem: string(p)}
+		default:
+			records = append(records, r)
+			next++
+			return true
 		}
+		return false
+	})
+	switch {
+	case len(records) > 0:
+		return records, nil // what is wrong behind them will be met again
+	case err != nil:
+		return nil, err
+	case wrong != nil:
+		return nil, wrong
+	case end > f.offset:
+		return nil, &GapError{Topic: f.name, Partition: f.partition, Want: f.offset, Next: end, End: -1}
+	case end == 0 && len(data) > 0:
+		return nil, fmt.Errorf("reading answer: %d bytes hold no whole batch", len(data))
 	}
-	if seen != 7 {
-		return "its headers do not follow the contract"
-	}
-	return ""
+	return nil, nil
 }

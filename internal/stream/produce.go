@@ -4,43 +4,88 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
-
-	"tributary/internal/event"
 )
 
 // requiredAcks makes Kafka answer when every replica in sync has the records. kafka-go's zero value asks for no
 // answer at all.
 const requiredAcks = kafka.RequireAll
 
-// Produce sends records, in their order, to one partition in one request. Any error leaves it unknown whether Kafka
-// has them: send the same again, and let the consumer's sequence rule drop the copies. See IsPermanent for the errors
-// that repetition does not cure.
+// Produce sends records, in their order, to one partition in one request, without compression (BenchmarkCodec says
+// why). Any error leaves it unknown whether Kafka has them: send the same again, and let the consumer's sequence rule
+// drop the copies. See IsPermanent for the errors that repetition does not cure. Brokers refuse requests above their
+// message.max.bytes, 1 MiB by default.
 func (c *Client) Produce(ctx context.Context, topic string, partition int, records []Record) error {
-	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
-	defer cancel()
-	out := make([]kafka.Record, len(records))
-	for i, r := range records {
-		out[i] = kafka.Record{
-			Key: protocol.NewBytes(r.Key), Value: protocol.NewBytes(r.Value),
-			Headers: []protocol.Header{
-				{Key: event.HeaderSpool, Value: r.Spool[:]},
-				{Key: event.HeaderSequence, Value: binary.BigEndian.AppendUint64(nil, r.Seq)},
-				{Key: event.HeaderFormat, Value: []byte(event.Format)},
-			},
-		}
+	if len(records) == 0 {
+		return nil
 	}
 	name := c.prefix + topic
-	response, err := c.admin.Produce(ctx, &kafka.ProduceRequest{
-		Topic: name, Partition: partition, RequiredAcks: requiredAcks, Records: kafka.NewRecordReader(out...),
-	})
-	if err == nil {
-		err = response.Error
-	}
-	if err != nil {
+	if err := c.produce(ctx, name, partition, records); err != nil {
 		return fmt.Errorf("producing %d records to %s/%d: %w", len(records), name, partition, err)
+	}
+	return nil
+}
+
+func (c *Client) produce(ctx context.Context, name string, partition int, records []Record) error {
+	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
+	defer cancel()
+	buffer, _ := c.buffers.Get().(*[]byte)
+	if buffer == nil {
+		buffer = new([]byte)
+	}
+	*buffer = appendProduce((*buffer)[:0], name, partition, records, time.Now())
+	e := &exchange{
+		key: protocol.Produce, version: produceVersion, topic: name, partition: int32(partition), request: *buffer,
+	}
+	if err := c.send(ctx, e); err != nil {
+		return err // the buffer may still be on its way to the wire, so it is not used again
+	}
+	c.buffers.Put(buffer)
+	return readProduced(e.response)
+}
+
+func appendProduce(dst []byte, name string, partition int, records []Record, now time.Time) []byte {
+	dst = appendHead(dst, protocol.Produce, produceVersion)
+	dst = appendInt16(dst, -1) // no transaction
+	dst = appendInt16(dst, int16(requiredAcks))
+	dst = appendInt32(dst, int32(brokerTimeout.Milliseconds()))
+	dst = appendInt32(dst, 1)
+	dst = appendString(dst, name)
+	dst = appendInt32(dst, 1)
+	dst = appendInt32(dst, int32(partition))
+	at := len(dst)
+	dst = appendInt32(dst, 0)
+	dst = appendBatch(dst, records, now)
+	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
+	return dst
+}
+
+// readProduced tells what the broker says about the one batch of a request.
+func readProduced(response []byte) error {
+	s := scanner{rest: response}
+	topics := s.count(1)
+	_ = s.text()
+	partitions := s.count(1)
+	s.take(4) // its number
+	code := kafka.Error(s.int16())
+	s.take(8 + 8 + 8) // offset, append time, start of the log
+	for range s.count(6) {
+		s.take(4) // a record that was refused, and why
+		_ = s.text()
+	}
+	message := s.text()
+	switch {
+	case s.err != nil:
+		return fmt.Errorf("reading answer: %w", s.err)
+	case topics != 1 || partitions != 1:
+		return fmt.Errorf("reading answer: it speaks of %d topics and %d partitions", topics, partitions)
+	case code != 0 && message != "":
+		return fmt.Errorf("%w (the broker says: %s)", code, message)
+	case code != 0:
+		return code
 	}
 	return nil
 }

@@ -42,6 +42,9 @@ type Client struct {
 	log       *slog.Logger
 	transport *kafka.Transport
 	admin     *kafka.Client
+	end       context.CancelFunc // ends what kafka-go does by itself
+
+	buffers sync.Pool // of *[]byte, for requests
 
 	mu     sync.Mutex
 	conns  map[net.Conn]struct{}
@@ -51,6 +54,7 @@ type Client struct {
 // Limits of one request. The broker is told less than the client waits, so that its answer still arrives.
 const (
 	produceTimeout = 5 * time.Second
+	brokerTimeout  = 4 * time.Second
 	adminTimeout   = 10 * time.Second
 	fetchMargin    = 3 * time.Second
 	dialTimeout    = 3 * time.Second
@@ -69,8 +73,11 @@ func Open(brokers []string, prefix string, log *slog.Logger) *Client {
 	for _, t := range topics() {
 		names = append(names, prefix+t)
 	}
+	background, end := context.WithCancel(context.Background())
+	c.end = end
 	c.transport = &kafka.Transport{
-		ClientID:       "tributary",
+		Context:        background,
+		ClientID:       clientID,
 		Dial:           c.dial,
 		DialTimeout:    dialTimeout,
 		MetadataTTL:    metadataTTL,
@@ -125,6 +132,7 @@ func (c *Client) Close() {
 		open = append(open, conn)
 	}
 	c.mu.Unlock()
+	c.end()
 	c.transport.CloseIdleConnections()
 	for _, conn := range open {
 		_ = conn.Close()

@@ -1,0 +1,40 @@
+package stream_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/stream"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// open gives a client of topics that no other test has, with the given number of partitions.
+func open(t *testing.T, partitions int) *stream.Client {
+	t.Helper()
+	brokers, prefix := enginetest.Kafka(t)
+	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
+	t.Cleanup(c.Close)
+	if err := c.CreateTopics(t.Context(), partitions, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// numbered makes records with sequences from first on.
+func numbered(spool byte, first, n int) []stream.Record {
+	records := make([]stream.Record, n)
+	for i := range records {
+		seq := uint64(first + i)
+		records[i] = stream.Record{
+			Key: []byte("key"), Value: []byte(strings.Repeat("v", i%300)), Spool: [16]byte{spool}, Seq: seq,
+		}
+	}
+	return records
+}
+
+const topic = event.Touches

@@ -1,0 +1,384 @@
+package stream_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/segmentio/kafka-go"
+	"github.com/segmentio/kafka-go/protocol"
+	"go.uber.org/goleak"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/stream"
+)
+
+func TestClosingLeavesNothingBehind(t *testing.T) {
+	brokers, prefix := enginetest.Kafka(t)
+	before := goleak.IgnoreCurrent()
+	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	polled := make(chan error)
+	go func() {
+		_, err := c.Fetch(context.WithoutCancel(t.Context()), topic, 0, 3, 1<<20, time.Minute)
+		polled <- err
+	}()
+	if _, err := c.Fetch(t.Context(), topic, 0, 3, 1<<20, 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	if err := <-polled; err == nil {
+		t.Error("a fetch under way when the client was closed gave no error")
+	}
+	if err := c.Produce(t.Context(), topic, 0, numbered(1, 4, 1)); err == nil || stream.IsPermanent(err) {
+		t.Errorf("producing by a closed client gave %v", err)
+	}
+	goleak.VerifyNone(t, before)
+}
+
+func TestRecordsComeBackAsTheyWereSent(t *testing.T) {
+	t.Parallel()
+	c := open(t, 3)
+	sent := numbered(1, 1, 700)
+	sent[0].Key, sent[1].Key = nil, []byte{}
+	sent[2].Value = []byte{}
+	sent[3].Value = []byte(strings.Repeat("x", event.MaxBytes))
+	sent[699].Seq = 1<<64 - 1
+	start := time.Now().Truncate(time.Millisecond)
+	for _, part := range [][]stream.Record{sent[:1], sent[1:500], sent[500:]} {
+		if err := c.Produce(t.Context(), topic, 2, part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := fetchAll(t, c, 2, 0, len(sent), 1<<20)
+	for i := range sent {
+		sent[i].Partition, sent[i].Offset = 2, int64(i)
+		if got[i].Time.Before(start) || got[i].Time.After(time.Now()) {
+			t.Fatalf("record %d is of %v", i, got[i].Time)
+		}
+	}
+	if diff := cmp.Diff(sent, got, cmpopts.IgnoreFields(stream.Record{}, "Time")); diff != "" {
+		t.Error(diff)
+	}
+	if first, end, err := c.Offsets(t.Context(), topic, 2); err != nil || first != 0 || end != 700 {
+		t.Errorf("Offsets() = %d, %d, %v; want 0, 700", first, end, err)
+	}
+	if first, end, err := c.Offsets(t.Context(), topic, 1); err != nil || first != 0 || end != 0 {
+		t.Errorf("Offsets() of an empty partition = %d, %d, %v", first, end, err)
+	}
+}
+
+func fetchAll(t *testing.T, c *stream.Client, partition int, offset int64, n, maxBytes int) []stream.Record {
+	t.Helper()
+	var got []stream.Record
+	for len(got) < n {
+		records, err := c.Fetch(t.Context(), topic, partition, offset+int64(len(got)), maxBytes, 5*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(records) == 0 {
+			t.Fatalf("there are %d records, not %d", len(got), n)
+		}
+		got = append(got, records...)
+	}
+	return got
+}
+
+func TestFetchBeginsWithinABatchAndKeepsToItsLimit(t *testing.T) {
+	t.Parallel()
+	c := open(t, 1)
+	for first := 1; first < 3000; first += 100 {
+		if err := c.Produce(t.Context(), topic, 0, numbered(1, first, 100)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	records, err := c.Fetch(t.Context(), topic, 0, 250, 64<<10, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if records[0].Offset != 250 || records[0].Seq != 251 {
+		t.Errorf("the first record is at offset %d with sequence %d", records[0].Offset, records[0].Seq)
+	}
+	bytes := 0
+	for _, r := range records {
+		bytes += len(r.Value)
+	}
+	if bytes > 64<<10 || bytes < 16<<10 {
+		t.Errorf("%d bytes came back where 64 KiB were asked for", bytes)
+	}
+	tiny := fetchAll(t, c, 0, 0, 3000, 1)
+	if len(tiny) != 3000 {
+		t.Errorf("with a limit of one byte %d records came back", len(tiny))
+	}
+}
+
+func TestFetchWaitsForTheNextRecordAndNotForLonger(t *testing.T) {
+	t.Parallel()
+	c := open(t, 1)
+	start := time.Now()
+	records, err := c.Fetch(t.Context(), topic, 0, 0, 1<<20, 300*time.Millisecond)
+	if err != nil || len(records) != 0 {
+		t.Fatalf("an empty partition gave %d records, %v", len(records), err)
+	}
+	if took := time.Since(start); took < 250*time.Millisecond || took > 3*time.Second {
+		t.Errorf("waited %v, not 300 ms", took)
+	}
+	got := make(chan int)
+	go func() {
+		records, _ := c.Fetch(t.Context(), topic, 0, 0, 1<<20, 30*time.Second)
+		got <- len(records)
+	}()
+	if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 1)); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case n := <-got:
+		if n != 1 {
+			t.Errorf("the waiting fetch got %d records", n)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the waiting fetch did not see the record")
+	}
+}
+
+func TestARecordWithoutItsHeadersIsGivenAsAnError(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
+	t.Cleanup(c.Close)
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	spool, seq, format := header(event.HeaderSpool, make([]byte, 16)), header(event.HeaderSequence, []byte{0, 0, 0, 0, 0, 0, 0, 9}), header(event.HeaderFormat, []byte("1"))
+	offset := int64(0)
+	for _, c2 := range []struct {
+		headers []kafka.Header
+		want    string
+	}{
+		{nil, "does not name a spool"},
+		{[]kafka.Header{seq, format}, "does not name a spool"},
+		{[]kafka.Header{header(event.HeaderSpool, []byte("short")), seq, format}, "does not name a spool"},
+		{[]kafka.Header{spool, format}, "no sequence number"},
+		{[]kafka.Header{spool, header(event.HeaderSequence, []byte{1}), format}, "no sequence number"},
+		{[]kafka.Header{spool, header(event.HeaderSequence, make([]byte, 8)), format}, "no sequence number"},
+		{[]kafka.Header{spool, seq}, "does not name its format"},
+		{[]kafka.Header{spool, seq, header(event.HeaderFormat, []byte("99"))}, `its format is "99"`},
+	} {
+		if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 2)); err != nil {
+			t.Fatal(err)
+		}
+		foreign(t, brokers, prefix+topic, 0, kafka.Record{Value: protocol.NewBytes([]byte("what it said")), Headers: c2.headers})
+		if got := fetchAll(t, c, 0, offset, 2, 1<<20); len(got) != 2 {
+			t.Fatalf("before the record came %d others, not 2", len(got))
+		}
+		var bad *stream.HeaderError
+		if _, err := c.Fetch(t.Context(), topic, 0, offset+2, 1<<20, time.Second); !errors.As(err, &bad) {
+			t.Fatalf("the record gave %v", err)
+		}
+		if string(bad.Record.Value) != "what it said" || bad.Record.Offset != offset+2 || !strings.Contains(bad.Problem, c2.want) {
+			t.Errorf("the error is %q of %q, want %q", bad, bad.Record.Value, c2.want)
+		}
+		offset += 3
+	}
+}
+
+func header(key string, value []byte) kafka.Header { return kafka.Header{Key: key, Value: value} }
+
+// foreign produces by kafka-go itself.
+func foreign(t *testing.T, brokers, topic string, codec kafka.Compression, records ...kafka.Record) {
+	t.Helper()
+	transport := &kafka.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &kafka.Client{Addr: kafka.TCP(strings.Split(brokers, ",")...), Transport: transport}
+	response, err := client.Produce(t.Context(), &kafka.ProduceRequest{
+		Topic: topic, RequiredAcks: kafka.RequireAll, Compression: codec, Records: kafka.NewRecordReader(records...),
+	})
+	if err == nil {
+		err = response.Error
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestBatchesOfOtherClientsAreReadInEveryCompression(t *testing.T) {
+	t.Parallel()
+	for _, codec := range []kafka.Compression{0, kafka.Gzip, kafka.Snappy, kafka.Lz4, kafka.Zstd} {
+		t.Run(codec.String(), func(t *testing.T) {
+			t.Parallel()
+			brokers, prefix := enginetest.Kafka(t)
+			c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
+			t.Cleanup(c.Close)
+			if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+			at := time.Now().Add(-time.Minute).Truncate(time.Millisecond).UTC()
+			var records []kafka.Record
+			for i := range 100 {
+				records = append(records, kafka.Record{
+					Time: at.Add(time.Duration(i) * time.Millisecond), Key: protocol.NewBytes([]byte("k")), Value: protocol.NewBytes([]byte(strings.Repeat("v", i))),
+					Headers: []kafka.Header{
+						header("other", []byte("not ours")), header(event.HeaderFormat, []byte(event.Format)),
+						header(event.HeaderSequence, []byte{0, 0, 0, 0, 0, 0, 1, byte(i)}), header(event.HeaderSpool, []byte("0123456789abcdef")),
+					},
+				})
+			}
+			foreign(t, brokers, prefix+topic, codec, records...)
+			for i, got := range fetchAll(t, c, 0, 0, 100, 1<<20) {
+				want := stream.Record{
+					Offset: int64(i), Key: []byte("k"), Value: []byte(strings.Repeat("v", i)), Spool: [16]byte([]byte("0123456789abcdef")),
+					Seq: 256 + uint64(i), Time: at.Add(time.Duration(i) * time.Millisecond),
+				}
+				if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+					t.Fatal(diff)
+				}
+			}
+		})
+	}
+}
+
+func TestAnOffsetThatKafkaDoesNotHoldIsAGap(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
+	t.Cleanup(c.Close)
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 10)); err != nil {
+		t.Fatal(err)
+	}
+	var gap *stream.GapError
+	if _, err := c.Fetch(t.Context(), topic, 0, 11, 1<<20, time.Second); !errors.As(err, &gap) {
+		t.Fatalf("an offset behind the end gave %v", err)
+	}
+	if gap.Want != 11 || gap.First != 0 || gap.End != 10 {
+		t.Errorf("the gap is %+v", gap)
+	}
+	client := &kafka.Client{Addr: kafka.TCP(strings.Split(brokers, ",")...), Transport: &kafka.Transport{}}
+	if _, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{prefix + topic}}); err != nil {
+		t.Fatal(err)
+	}
+	// The topic is made anew: positions of the old one lie behind its end.
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		err := c.CreateTopics(t.Context(), 1, time.Hour)
+		if err == nil {
+			_, err = c.Fetch(t.Context(), topic, 0, 10, 1<<20, 100*time.Millisecond)
+		}
+		if errors.As(err, &gap) && gap.End == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("an offset of the deleted topic gave %v", err)
+		}
+	}
+}
+
+func TestTopicsAreMadeOnceAndKeepTheirPartitions(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
+	t.Cleanup(c.Close)
+	for range 2 {
+		if err := c.CreateTopics(t.Context(), 4, 36*time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := c.CreateTopics(t.Context(), 5, 36*time.Hour)
+	if err == nil || !strings.Contains(err.Error(), "has 4 partitions, but 5 are configured") {
+		t.Errorf("another number of partitions gave %v", err)
+	}
+	client := &kafka.Client{Addr: kafka.TCP(strings.Split(brokers, ",")...), Transport: &kafka.Transport{}}
+	for _, name := range []string{event.Touches, event.Orders, event.Decisions} {
+		described, err := client.DescribeConfigs(t.Context(), &kafka.DescribeConfigsRequest{
+			Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: prefix + name}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make(map[string]string)
+		for _, entry := range described.Resources[0].ConfigEntries {
+			values[entry.ConfigName] = entry.ConfigValue
+		}
+		if values["retention.ms"] != "129600000" || values["cleanup.policy"] != "delete" {
+			t.Errorf("%s has retention.ms %q and cleanup.policy %q", name, values["retention.ms"], values["cleanup.policy"])
+		}
+		if kind, set := values["message.timestamp.type"]; set && kind != "CreateTime" {
+			t.Errorf("%s has message.timestamp.type %q", name, kind)
+		}
+	}
+}
+
+func TestWhatKafkaRefusesForGoodIsToldFromWhatItMayTakeLater(t *testing.T) {
+	t.Parallel()
+	c := open(t, 1)
+	big := make([]stream.Record, 200)
+	for i := range big {
+		big[i] = stream.Record{Value: make([]byte, event.MaxBytes), Seq: uint64(i + 1)}
+	}
+	err := c.Produce(t.Context(), topic, 0, big)
+	if !stream.IsPermanent(err) || !stream.IsTooLarge(err) {
+		t.Errorf("a request of 3 MiB gave %v", err)
+	}
+	if err := c.Produce(t.Context(), topic, 7, numbered(1, 1, 1)); err == nil || stream.IsPermanent(err) {
+		t.Errorf("a partition that does not exist gave %v", err)
+	}
+	if err := c.Produce(t.Context(), "nowhere", 0, numbered(1, 1, 1)); err == nil || stream.IsPermanent(err) {
+		t.Errorf("a topic that does not exist gave %v", err)
+	}
+	for code, permanent := range map[error]bool{
+		kafka.TopicAuthorizationFailed: true, kafka.InvalidTimestamp: true, kafka.PolicyViolation: true, kafka.InvalidRecord: true,
+		kafka.NotLeaderForPartition: false, kafka.NotEnoughReplicas: false, kafka.RequestTimedOut: false, kafka.UnknownTopicOrPartition: false,
+		kafka.BrokerNotAvailable: false, kafka.Unknown: false, kafka.KafkaStorageError: false, protocol.ErrNoLeader: false,
+		context.DeadlineExceeded: false, errors.New("EOF"): false,
+	} {
+		if stream.IsPermanent(code) != permanent {
+			t.Errorf("IsPermanent(%v) = %v", code, !permanent)
+		}
+	}
+}
+
+func TestABrokerThatIsAwayGivesAnErrorInTime(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := listener.Addr().String() // takes connections and never answers
+	t.Cleanup(func() { _ = listener.Close() })
+	for name, address := range map[string]string{"nobody listens": "127.0.0.1:1", "nobody answers": silent} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := stream.Open([]string{address}, "", slog.New(slog.DiscardHandler))
+			t.Cleanup(c.Close)
+			start := time.Now()
+			if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 1)); err == nil || stream.IsPermanent(err) {
+				t.Errorf("Produce gave %v", err)
+			}
+			if took := time.Since(start); took > 8*time.Second {
+				t.Errorf("Produce took %v", took)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := c.Fetch(ctx, topic, 0, 0, 1<<20, time.Minute); err == nil {
+				t.Error("Fetch gave no error")
+			}
+			if _, _, err := c.Offsets(ctx, topic, 0); err == nil {
+				t.Error("Offsets gave no error")
+			}
+		})
+	}
+}
