@@ -68,6 +68,7 @@ CREATE TABLE orders (
   decision    json   NOT NULL,     -- the record of why (design promise P7)
   UNIQUE (merchant_id, order_id)
 ) WITH (fillfactor = 85);
+CREATE INDEX orders_merchant ON orders (merchant_id, occurred_at, no);
 
 -- The immutable facts an order is folded from. ref is the merchant's id of the fact: empty for the sale.
 CREATE TABLE order_event (
