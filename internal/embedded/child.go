@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"syscall"
 )
 
 // roleVariable tells a process that it is an engine.
@@ -26,20 +27,33 @@ func ChildMain() {
 }
 
 func runChild(role string, args []string) error {
-	if role == rolePostgres {
-		return guardPostgres(args) // it has more to do at the end of its parent than to exit
+	pipe, err := syscall.Dup(syscall.Stdin) // a copy: ClickHouse puts something else in the place of the original
+	if err != nil {
+		return fmt.Errorf("keeping pipe to the parent: %w", err)
 	}
+	orphaned := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // the parent never writes: this returns when the parent is gone
-		os.Exit(1)
+		_, _ = io.Copy(io.Discard, os.NewFile(uintptr(pipe), "parent")) // the parent never writes: this returns when it is gone
+		close(orphaned)
 	}()
 	switch role {
+	case rolePostgres:
+		return guardPostgres(args, orphaned)
 	case string(Kafka):
+		exitWhen(orphaned)
 		return serveKafka(args)
 	case string(ClickHouse):
+		exitWhen(orphaned)
 		return serveClickHouse(args)
 	}
 	return fmt.Errorf("starting engine: %s=%q is not a known engine", roleVariable, role)
+}
+
+func exitWhen(orphaned <-chan struct{}) {
+	go func() {
+		<-orphaned
+		os.Exit(1)
+	}()
 }
 
 // childCommand starts this executable again in a role.

@@ -23,13 +23,9 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// clickhouseQuery makes clickhouse-local a server: it opens the ports and then never ends, at one sleep in three seconds.
-const clickhouseQuery = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; " +
-	"SELECT sleepEachRow(3) FROM system.numbers FORMAT Null SETTINGS function_sleep_max_microseconds_per_block = 0, max_block_size = 1"
-
 // clickhouseServer is libchdb, ClickHouse's engine as a library, in a process of its own. It listens on 127.0.0.1 and asks
-// for a password. The user "default" needs none, since clickhouse-local runs its own query under that name, but may do
-// nothing except what that query does.
+// for a password. The user "default" needs none, since clickhouse-local runs its own queries under that name, but may do
+// nothing except what those do.
 type clickhouseServer struct {
 	cfg      Config
 	dir      string
@@ -103,8 +99,7 @@ func (c *clickhouseServer) command() (*exec.Cmd, error) {
 		"--path="+c.dir,
 		"--tcp_port="+strconv.Itoa(c.port),
 		"--http_port="+strconv.Itoa(c.httpPort),
-		"--listen_host=127.0.0.1",
-		"--query="+clickhouseQuery)
+		"--listen_host=127.0.0.1")
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +133,21 @@ func (c *clickhouseServer) probe(ctx context.Context) error {
 	return nil
 }
 
+// clickhouseListen makes clickhouse-local a server.
+const clickhouseListen = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
+
+// clickhouseLife returns the arguments that keep the server running after it has opened its ports. An interactive session,
+// in which nobody types, is the right one: the other, a query that never ends, leaves an error handler in place that
+// aborts the process when a connection breaks off or begins with a wrong password. It is for systems on which we can make
+// no terminal.
+func clickhouseLife() []string {
+	if err := sitAtTerminal(); err != nil {
+		return []string{"--query=" + clickhouseListen + "SELECT sleepEachRow(3) FROM system.numbers FORMAT Null " +
+			"SETTINGS function_sleep_max_microseconds_per_block = 0, max_block_size = 1"}
+	}
+	return []string{"--interactive", "--disable_suggestion", "--progress=off", "--history_file=/dev/null", "--query=" + clickhouseListen}
+}
+
 // serveClickHouse is the server's process: the library, then the arguments of clickhouse-local.
 func serveClickHouse(args []string) error {
 	if len(args) == 0 {
@@ -155,7 +165,7 @@ func serveClickHouse(args []string) error {
 	purego.RegisterLibFunc(&resultError, lib, "chdb_result_error")
 
 	argv := []*byte{cString("clickhouse-local")}
-	for _, arg := range args[1:] {
+	for _, arg := range append(args[1:], clickhouseLife()...) {
 		argv = append(argv, cString(arg))
 	}
 	argv = append(argv, nil)

@@ -3,7 +3,6 @@ package embedded
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -15,7 +14,7 @@ const rolePostgres = "postgres"
 
 // guardPostgres starts PostgreSQL, passes signals on to it, and ends it when the parent is gone. It is for systems where a
 // child is not told of its parent's death; PostgreSQL itself would not notice.
-func guardPostgres(args []string) error {
+func guardPostgres(args []string, orphaned <-chan struct{}) error {
 	if len(args) == 0 {
 		return errors.New("guarding PostgreSQL: no program was given")
 	}
@@ -27,7 +26,7 @@ func guardPostgres(args []string) error {
 		return fmt.Errorf("starting PostgreSQL: %w", err)
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // returns when the parent is gone
+		<-orphaned
 		signals <- syscall.SIGQUIT
 	}()
 	go func() {

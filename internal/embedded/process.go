@@ -97,16 +97,19 @@ func openLog(path string) (*os.File, error) {
 	return f, nil
 }
 
-// logTail is the end of the engine's log, for an error that a person reads.
+// logTail is the end of the engine's log, as the end of an error that a person reads.
 func (r *runner) logTail() string {
 	f, err := os.Open(r.logPath())
 	if err != nil {
-		return err.Error()
+		return "" // it has never run
 	}
-	defer func() { _ = f.Close() }()
+	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Size() > tailMost {
 		_, _ = f.Seek(-tailMost, io.SeekEnd)
 	}
 	tail, _ := io.ReadAll(f)
-	return fmt.Sprintf("the end of %s:\n%s", r.logPath(), tail)
+	if len(tail) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("\nthe end of %s:\n%s", r.logPath(), tail)
 }

@@ -2,9 +2,13 @@ package embedded
 
 import (
 	"bytes"
+	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // endWithParent makes the kernel send sig to the child when the thread that started it ends (see launch). The child leaves
@@ -27,6 +31,36 @@ func asNobody(attr *syscall.SysProcAttr) {
 	const capDacOverride = 1 // linux/capability.h
 	attr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
 	attr.AmbientCaps = []uintptr{capDacOverride}
+}
+
+// sitAtTerminal puts a new terminal, at which nobody types, in the place of standard input. What is written to it is lost.
+func sitAtTerminal() error {
+	keyboard, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return fmt.Errorf("making terminal: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = keyboard.Close()
+		}
+	}()
+	number, err := unix.IoctlGetInt(int(keyboard.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		return fmt.Errorf("asking for terminal's number: %w", err)
+	}
+	if err = unix.IoctlSetPointerInt(int(keyboard.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		return fmt.Errorf("unlocking terminal: %w", err)
+	}
+	terminal, err := os.OpenFile("/dev/pts/"+strconv.Itoa(number), os.O_RDWR|syscall.O_NOCTTY, 0)
+	if err != nil {
+		return fmt.Errorf("opening terminal: %w", err)
+	}
+	defer func() { _ = terminal.Close() }()
+	if err = unix.Dup3(int(terminal.Fd()), syscall.Stdin, 0); err != nil {
+		return fmt.Errorf("replacing standard input: %w", err)
+	}
+	go func() { _, _ = io.Copy(io.Discard, keyboard) }() // or what is written would some day be waited for
+	return nil
 }
 
 // commandLine returns the arguments of a running process, or nothing.

@@ -3,6 +3,7 @@
 package embedded
 
 import (
+	"errors"
 	"os/exec"
 	"strconv"
 	"syscall"
@@ -19,6 +20,9 @@ func inUserNamespace(*syscall.SysProcAttr) {}
 
 // asNobody does nothing: only Linux can leave a child the right to pass closed folders.
 func asNobody(*syscall.SysProcAttr) {}
+
+// sitAtTerminal is not implemented here.
+func sitAtTerminal() error { return errors.ErrUnsupported }
 
 // commandLine returns the arguments of a running process, or nothing.
 func commandLine(pid int) string {

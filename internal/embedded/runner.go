@@ -78,7 +78,7 @@ func (r *runner) run(ctx context.Context) error {
 			crashes, backoff = 1, 0
 		}
 		if crashes >= crashLimit || crashes >= failLimit && !r.everReady() {
-			return fmt.Errorf("keeping %s running: it ended %d times in a row: %w\n%s", r.engine, crashes, err, r.logTail())
+			return fmt.Errorf("keeping %s running: gave up after %d attempts: %w%s", r.engine, crashes, err, r.logTail())
 		}
 		r.log.Warn("engine ended, starting it again", "reason", err, "after", served, "wait", backoff)
 		select {
@@ -120,6 +120,11 @@ func (r *runner) start() (*process, error) {
 	cmd, err := r.server.command()
 	if err != nil {
 		return nil, err
+	}
+	for _, port := range r.ports.of(r.engine) {
+		if !unused(port) { // a probe could take the other program for the engine
+			return nil, fmt.Errorf("starting %s: port %d on 127.0.0.1 is in use by another program", r.engine, port)
+		}
 	}
 	logFile, err := openLog(r.logPath())
 	if err != nil {

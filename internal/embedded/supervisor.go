@@ -118,11 +118,11 @@ func (s *Supervisor) run(ctx context.Context) error {
 		return fmt.Errorf("starting engines: this process is itself an engine (%s=%s), but did not call embedded.ChildMain first",
 			roleVariable, os.Getenv(roleVariable))
 	}
-	unlock, err := s.claimDir()
+	release, err := s.claimDir()
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer release()
 
 	failed := make(chan error, len(s.runners))
 	for _, r := range s.runners {
@@ -165,7 +165,7 @@ func (s *Supervisor) wait(ctx context.Context, failed <-chan error) error {
 }
 
 // claimDir makes the data folder, takes its lock and settles the ports.
-func (s *Supervisor) claimDir() (unlock func(), err error) {
+func (s *Supervisor) claimDir() (release func(), err error) {
 	dir, err := filepath.Abs(s.cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("finding data folder: %w", err)
@@ -175,11 +175,11 @@ func (s *Supervisor) claimDir() (unlock func(), err error) {
 			return nil, fmt.Errorf("making data folder: %w", err)
 		}
 	}
-	unlock, err = lockDir(dir)
+	unlock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	ports, err := settlePorts(dir, s.cfg)
+	ports, free, err := settlePorts(dir, s.cfg)
 	if err != nil {
 		unlock()
 		return nil, err
@@ -187,5 +187,8 @@ func (s *Supervisor) claimDir() (unlock func(), err error) {
 	for _, r := range s.runners {
 		r.dir, r.ports = dir, ports
 	}
-	return unlock, nil
+	return func() {
+		free()
+		unlock()
+	}, nil
 }

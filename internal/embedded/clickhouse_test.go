@@ -1,0 +1,155 @@
+package embedded
+
+import (
+	"database/sql"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tributary/internal/clickhouse"
+)
+
+// openClickHouse connects to a database, as the given user if it is not nil. It is closed when the test ends.
+func openClickHouse(t *testing.T, address string, user *url.Userinfo) *sql.DB {
+	t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if user != nil {
+		u.User = user
+	}
+	db, err := clickhouse.OpenSQL(u.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+func writeClickHouse(t *testing.T, a Addresses) {
+	t.Helper()
+	db := openClickHouse(t, a.ClickHouseURL, nil)
+	for _, statement := range []string{
+		"CREATE TABLE kept (n UInt64) ENGINE = MergeTree ORDER BY n",
+		"INSERT INTO kept SELECT number FROM numbers(1000)",
+	} {
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func readClickHouse(t *testing.T, a Addresses) {
+	t.Helper()
+	var n int
+	db := openClickHouse(t, a.ClickHouseURL, nil)
+	if err := db.QueryRowContext(t.Context(), "SELECT count() FROM kept").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if n != 1000 {
+		t.Errorf("ClickHouse kept %d of 1000 rows", n)
+	}
+}
+
+func TestClickHouseAsksForItsPassword(t *testing.T) {
+	t.Parallel()
+	_, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true})
+	writeClickHouse(t, a)
+	nobody := url.User("default")
+	for _, c := range []struct {
+		user            *url.Userinfo
+		statement, says string
+	}{
+		{url.UserPassword("tributary", "guess"), "SELECT 1", "Authentication failed"},
+		{nobody, "SELECT count() FROM tributary.kept", "Not enough privileges"},
+		{nobody, "DROP TABLE tributary.kept", "Not enough privileges"},
+		{nobody, "CREATE DATABASE mine", "Not enough privileges"},
+		{nobody, "SELECT * FROM file('/etc/passwd', LineAsString)", "Not enough privileges"},
+		{nobody, "SELECT query FROM system.processes", "Not enough privileges"},
+		{nobody, "SYSTEM SHUTDOWN", "Not enough privileges"},
+	} {
+		_, err := openClickHouse(t, a.ClickHouseURL, c.user).ExecContext(t.Context(), c.statement)
+		if err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s as %s: %v, want an error that says %q", c.statement, c.user.Username(), err, c.says)
+		}
+	}
+}
+
+// TestClickHouseOutlivesBrokenConnections: clickhouse-local with a query instead of a terminal ends at each of these.
+func TestClickHouseOutlivesBrokenConnections(t *testing.T) {
+	t.Parallel()
+	s, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true})
+	writeClickHouse(t, a)
+	before := s.Status(ClickHouse)
+	address := strings.TrimPrefix(a.ClickHouseURL[strings.Index(a.ClickHouseURL, "@"):], "@")
+	address, _, _ = strings.Cut(address, "/")
+	for what, bytes := range map[string]string{
+		"nothing": "", "half a greeting": "\x00\x05hello", "HTTP": "GET / HTTP/1.0\r\n\r\n", "TLS": "\x16\x03\x01\x02\x00\x01",
+		"noise": strings.Repeat("\xff", 5000),
+	} {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			t.Fatalf("before sending %s: %v", what, err)
+		}
+		if _, err := io.WriteString(conn, bytes); err != nil {
+			t.Fatal(err)
+		}
+		if err := conn.(*net.TCPConn).SetLinger(0); err != nil { // so that closing resets the connection
+			t.Fatal(err)
+		}
+		conn.Close()
+	}
+	for range 3 {
+		if err := openClickHouse(t, a.ClickHouseURL, url.UserPassword("tributary", "guess")).PingContext(t.Context()); err == nil {
+			t.Error("a wrong password is let in")
+		}
+		readClickHouse(t, a)
+	}
+	if diff := cmp.Diff(before, s.Status(ClickHouse)); diff != "" {
+		t.Errorf("ClickHouse was started again (-before +after):\n%s", diff)
+	}
+}
+
+func TestClickHouseHoldsManyDatabases(t *testing.T) {
+	t.Parallel()
+	_, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true, Throwaway: true})
+	db := openClickHouse(t, a.ClickHouseURL, nil)
+	for i := range 100 {
+		for _, statement := range []string{
+			"CREATE DATABASE d%d", "CREATE TABLE d%d.t (n UInt8) ENGINE = MergeTree ORDER BY n", "INSERT INTO d%d.t VALUES (1)",
+		} {
+			if _, err := db.ExecContext(t.Context(), fmt.Sprintf(statement, i)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var n int
+	if err := db.QueryRowContext(t.Context(), "SELECT count() FROM merge(REGEXP('^d'), '^t$')").Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if n != 100 {
+		t.Errorf("the rows of 100 databases are %d", n)
+	}
+}
+
+func TestClickHousePartsAreSyncedUnlessThrowaway(t *testing.T) {
+	t.Parallel()
+	for throwaway, want := range map[bool]string{false: "1", true: "0"} {
+		_, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true, Throwaway: throwaway})
+		var got string
+		err := openClickHouse(t, a.ClickHouseURL, nil).QueryRowContext(t.Context(),
+			"SELECT value FROM system.merge_tree_settings WHERE name = 'fsync_after_insert'").Scan(&got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("fsync_after_insert is %s with Throwaway %v, want %s", got, throwaway, want)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package embedded
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+)
+
+// ports are the TCP ports of the engines, kept as JSON in the data folder.
+type ports struct {
+	Postgres       int `json:"postgres"`
+	Kafka          int `json:"kafka"`
+	ClickHouse     int `json:"clickhouse"`
+	ClickHouseHTTP int `json:"clickhouse_http"`
+}
+
+// of returns the ports of one engine.
+func (p ports) of(engine Engine) []int {
+	switch engine {
+	case Postgres:
+		return []int{p.Postgres}
+	case Kafka:
+		return []int{p.Kafka}
+	case ClickHouse:
+		return []int{p.ClickHouse, p.ClickHouseHTTP}
+	}
+	return nil
+}
+
+// settlePorts takes each port from cfg, else from the data folder where it is still free, else any free one. The ports that
+// cfg did not name are reserved until release is called.
+func settlePorts(dir string, cfg Config) (settled ports, release func(), err error) {
+	path := filepath.Join(dir, "ports.json")
+	raw, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return ports{}, nil, fmt.Errorf("reading ports: %w", err)
+	default:
+		if err := json.Unmarshal(raw, &settled); err != nil {
+			return ports{}, nil, fmt.Errorf("reading ports from %s: %w", path, err)
+		}
+	}
+	var held []io.Closer
+	release = func() {
+		for _, h := range held {
+			_ = h.Close() // it carried no data
+		}
+	}
+	for _, p := range []struct {
+		want  bool
+		fixed int
+		port  *int
+	}{
+		{cfg.Postgres, cfg.PostgresPort, &settled.Postgres},
+		{cfg.Kafka, cfg.KafkaPort, &settled.Kafka},
+		{cfg.ClickHouse, cfg.ClickHousePort, &settled.ClickHouse},
+		{cfg.ClickHouse, cfg.ClickHouseHTTPPort, &settled.ClickHouseHTTP},
+	} {
+		switch {
+		case !p.want:
+		case p.fixed != 0:
+			*p.port = p.fixed
+		default:
+			held = append(held, reserveSome(p.port))
+		}
+	}
+	raw, err = json.Marshal(settled)
+	if err == nil {
+		err = writeFile(path, append(raw, '\n'))
+	}
+	if err != nil {
+		release()
+		return ports{}, nil, fmt.Errorf("keeping ports: %w", err)
+	}
+	return settled, release, nil
+}
+
+// reserveSome reserves the port it is given, or, where that is 0 or taken, a free one below the range from which the kernel
+// serves outgoing connections.
+func reserveSome(port *int) io.Closer {
+	const first, count = 20000, 12000
+	for next := os.Getpid() % count; ; next = (next + 1) % count {
+		if *port != 0 {
+			if reservation, free := reserve(*port); free {
+				return reservation
+			}
+		}
+		*port = first + next
+	}
+}
+
+// reserve keeps a free TCP port from other Supervisors, of this process and of others, until the engine itself listens
+// there and after. The reservation is the UDP port of the same number, which nothing here needs and which the kernel frees
+// however its owner ends.
+func reserve(port int) (reservation io.Closer, free bool) {
+	udp, err := net.ListenPacket("udp", loopback(port)) //nolint:noctx // nothing to wait for
+	if err != nil {
+		return nil, false
+	}
+	if !unused(port) {
+		_ = udp.Close()
+		return nil, false
+	}
+	return udp, true
+}
+
+// unused reports whether nobody listens on a TCP port.
+func unused(port int) bool {
+	tcp, err := net.Listen("tcp", loopback(port)) //nolint:noctx // nothing to wait for
+	if err != nil {
+		return false
+	}
+	_ = tcp.Close()
+	return true
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
