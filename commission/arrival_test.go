@@ -97,7 +97,7 @@ func drawFacts(t *rapid.T) []*event.Event {
 		var items []*event.RefundItem
 		for range rapid.IntRange(0, 2).Draw(t, "items") {
 			item := &event.RefundItem{Line: rapid.Int32Range(0, 5).Draw(t, "line")}
-			if item.Line == 0 {
+			if item.GetLine() == 0 {
 				item.Sku = sku.Draw(t, "sku")
 			}
 			switch rapid.IntRange(0, 2).Draw(t, "of") {

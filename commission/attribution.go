@@ -24,7 +24,7 @@ type Touch struct {
 	Kind string `json:"kind"`
 	// ID is the click id, the coupon or the customer id, as the order carries it.
 	ID     string `json:"id"`
-	Won    bool   `json:"won"`
+	Won    bool   `json:"won,omitempty"`
 	Reason Reason `json:"reason"`
 	// The rest is about clicks whose id was verified, as far as it could be found out.
 

@@ -19,15 +19,16 @@ type Decision struct {
 	Credits []Credit `json:"credits,omitempty"`
 }
 
-// Credit is what one partner earns on an order, as things stand. Amounts are minor units of the order's currency.
+// Credit is what one partner earns on an order, as things stand. Amounts are minor units of the order's currency. What it
+// shares with the order is not repeated in the record; UnmarshalRecord puts it back.
 type Credit struct {
-	Merchant partners.MerchantID `json:"merchant"`
+	Merchant partners.MerchantID `json:"-"`
 	Program  partners.ProgramID  `json:"program"`
 	Partner  partners.PartnerID  `json:"partner"`
 	Link     partners.LinkID     `json:"link"`
-	Currency string              `json:"currency"`
+	Currency string              `json:"-"`
 	// OrderedAt is when the order was placed.
-	OrderedAt time.Time `json:"ordered_at"`
+	OrderedAt time.Time `json:"-"`
 	// Terms are those in force at OrderedAt.
 	Terms TermsApplied `json:"terms"`
 	// HoldUntil is when what is pending becomes payable.
@@ -35,8 +36,8 @@ type Credit struct {
 	// Lines counts the lines with a rate above zero.
 	Lines int `json:"lines"`
 	// Revenue and Refunded are of the whole order, lines at a rate of zero included.
-	Revenue  int64 `json:"revenue"`
-	Refunded int64 `json:"refunded,omitempty"`
+	Revenue  int64 `json:"-"`
+	Refunded int64 `json:"-"`
 	// Gross is the commission before refunds, Net after them, Fee the network's fee on Net, which the merchant owes on
 	// top.
 	Gross int64 `json:"gross"`
@@ -66,10 +67,10 @@ type Priced struct {
 	Rate    money.Rate `json:"rate"`
 	// Base is what is left of the line's amount after refunds.
 	Base     int64         `json:"base"`
-	Exact    money.Product `json:"exact"`
-	Net      int64         `json:"net"`
-	FeeExact money.Product `json:"fee_exact"`
-	Fee      int64         `json:"fee"`
+	Exact    money.Product `json:"exact,omitzero"`
+	Net      int64         `json:"net,omitempty"`
+	FeeExact money.Product `json:"fee_exact,omitzero"`
+	Fee      int64         `json:"fee,omitempty"`
 }
 
 // Decide says who earns what on an order, from the order, its click (the zero Click when it carries none) and the
@@ -103,16 +104,15 @@ func decide(order Order, click Click, found offer) Decision {
 func price(o *Order, found offer) Credit {
 	terms := found.terms
 	c := Credit{
-		Merchant: o.Merchant, Program: found.program.ID, Partner: found.partner.ID, Link: found.link.ID,
-		Currency: o.Currency, OrderedAt: o.At,
+		Program: found.program.ID, Partner: found.partner.ID, Link: found.link.ID,
 		Terms: TermsApplied{
 			Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(terms.Hold / time.Second),
 			NetworkFee: terms.NetworkFee, Kind: found.partner.Kind,
 		},
 		HoldUntil: o.At.Add(terms.Hold),
-		Revenue:   o.Amount, Refunded: o.Refunded,
-		Priced: make([]Priced, len(o.Lines)),
+		Priced:    make([]Priced, len(o.Lines)),
 	}
+	c.share(o)
 	for i := range o.Lines {
 		l, p := &o.Lines[i], &c.Priced[i]
 		p.Line = l.Number
@@ -130,4 +130,10 @@ func price(o *Order, found offer) Credit {
 		}
 	}
 	return c
+}
+
+// share takes over what a credit has in common with its order.
+func (c *Credit) share(o *Order) {
+	c.Merchant, c.Currency, c.OrderedAt = o.Merchant, o.Currency, o.At
+	c.Revenue, c.Refunded = o.Amount, o.Refunded
 }

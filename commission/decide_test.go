@@ -61,8 +61,8 @@ func TestWhoEarns(t *testing.T) {
 			if d.Outcome.Sentence() == string(d.Outcome) {
 				t.Errorf("nothing explains %s", d.Outcome)
 			}
-			if moved := d.Movements(true); (len(moved) > 0) != (fact.want == Credited && len(d.Credits[0].Terms.Kind) > 0 && d.Credits[0].Net > 0) {
-				t.Errorf("%s moves %v", d.Outcome, moved)
+			if moved := d.Movements(true); fact.want != Credited && len(moved) > 0 {
+				t.Errorf("%s, but %v is to be posted", d.Outcome, moved)
 			}
 		})
 	}

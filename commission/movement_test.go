@@ -82,8 +82,9 @@ func TestTheExampleOfTheLedger(t *testing.T) {
 			{0, CauseRefund, PartnerPending, MerchantReceivable, 500},
 			{0, CauseRefund, FeePending, MerchantReceivable, 100},
 		}},
-		{"two refunds at one time are one movement", []*event.Event{sale, refunded("R", day, 5), refunded("S", day, 5)}, false, []told{
-			{24, CauseRefund, PartnerPending, MerchantReceivable, 1},
+		{"two refunds at one time are one movement", []*event.Event{sale, refunded("R", day, 15), refunded("S", day, 15)}, false, []told{
+			{24, CauseRefund, PartnerPending, MerchantReceivable, 3},
+			{24, CauseRefund, FeePending, MerchantReceivable, 1},
 		}},
 		{"a refund too small to change anything", []*event.Event{sale, refunded("R", day, 4)}, false, nil},
 	} {
@@ -144,12 +145,14 @@ func TestDifference(t *testing.T) {
 		{"all on the books", []Movement{earned, back, released}, []Movement{earned, back, released}, nil},
 		{"a refund more", []Movement{earned}, []Movement{earned, back}, []told{{5, CauseRefund, PartnerPending, MerchantReceivable, 4}}},
 		{
-			"a refund at the time of the sale", []Movement{earned},
+			"a refund at the time of the sale",
+			[]Movement{earned},
 			[]Movement{earned, at(0, PartnerPending, MerchantReceivable, 4, CauseRefund)},
 			[]told{{0, CauseRefund, PartnerPending, MerchantReceivable, 4}},
 		},
 		{
-			"a refund that came late changes what was released", []Movement{earned, at(9, PartnerPending, PartnerPayable, 10, CauseRelease)},
+			"a refund that came late changes what was released",
+			[]Movement{earned, at(9, PartnerPending, PartnerPayable, 10, CauseRelease)},
 			[]Movement{earned, back, released},
 			[]told{{5, CauseRefund, PartnerPending, MerchantReceivable, 4}, {9, CauseCorrection, PartnerPayable, PartnerPending, 4}},
 		},
@@ -162,11 +165,20 @@ func TestDifference(t *testing.T) {
 		{
 			"a correction stays what it is",
 			[]Movement{earned, at(0, MerchantReceivable, PartnerPending, 2, CauseCorrection)},
-			[]Movement{at(0, MerchantReceivable, PartnerPending, 12, CauseSale)}, nil,
+			[]Movement{at(0, MerchantReceivable, PartnerPending, 12, CauseSale)},
+			nil,
+		},
+		{
+			"what is there is found in any order",
+			[]Movement{at(0, PartnerPending, MerchantReceivable, 4, ""), earned},
+			[]Movement{earned, at(0, PartnerPending, MerchantReceivable, 4, CauseRefund), at(0, PartnerPending, MerchantReceivable, 1, CauseRefund)},
+			[]told{{0, CauseRefund, PartnerPending, MerchantReceivable, 1}},
 		},
 		{"nothing should be there", []Movement{earned}, nil, []told{{0, CauseCorrection, PartnerPending, MerchantReceivable, 10}}},
 		{
-			"the same amount twice", []Movement{earned, earned}, []Movement{earned},
+			"the same amount twice",
+			[]Movement{earned, earned},
+			[]Movement{earned},
 			[]told{{0, CauseCorrection, PartnerPending, MerchantReceivable, 10}},
 		},
 		{"the books do not tell causes", []Movement{{

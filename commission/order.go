@@ -89,6 +89,11 @@ type Excess struct {
 // Placed tells whether the sale itself is known, and not only refunds of it.
 func (o *Order) Placed() bool { return !o.At.IsZero() }
 
+// line finds a line by its number.
+func (o *Order) line(number int32) (index int, found bool) {
+	return slices.BinarySearchFunc(o.Lines, number, func(l Line, n int32) int { return cmp.Compare(l.Number, n) })
+}
+
 // Fold folds the events of one order, sales and refunds, in any order and any number of copies. Of several events of one
 // kind and reference (there is one sale; a refund has an id) the one received first counts, by event id when at once.
 // Refunds are taken by their time, those of one time by their id. It fails on what Check refuses, on events of different

@@ -30,7 +30,8 @@ func TestRefundsTakeFromLines(t *testing.T) {
 		{
 			"two single pieces are worth what two together are",
 			[]*event.Event{two, refunded("R", day, 0, piecesOf(1, 1)), refunded("S", 2*day, 0, piecesOf(1, 1))},
-			[]int64{667, 0}, nil,
+			[]int64{667, 0},
+			nil,
 		},
 		{"half of 197 is 99", []*event.Event{sold(goods(1, "X", "", 2, 197)), refunded("R", day, 0, piecesOf(1, 1))}, []int64{99}, nil},
 		{"an amount of a line", []*event.Event{two, refunded("R", day, 0, amountOf(1, 250))}, []int64{250, 0}, nil},
@@ -43,7 +44,8 @@ func TestRefundsTakeFromLines(t *testing.T) {
 		{
 			"spread over what is left",
 			[]*event.Event{two, refunded("R", day, 0, piecesOf(1, 3)), refunded("S", 2*day, 100)},
-			[]int64{1000, 100}, nil,
+			[]int64{1000, 100},
+			nil,
 		},
 		{"all of it", []*event.Event{two, refunded("R", day, 0)}, []int64{1000, 500}, nil},
 		{"all that is left", []*event.Event{two, refunded("R", day, 0, piecesOf(1, 1)), refunded("S", 2*day, 0)}, []int64{1000, 500}, nil},
@@ -79,6 +81,12 @@ func TestRefundsTakeFromLines(t *testing.T) {
 			[]Excess{{Refund: "S", Line: 1, SKU: "SHIRT", Amount: 233}},
 		},
 		{"all twice is all once", []*event.Event{two, refunded("R", day, 0), refunded("S", 2*day, 0)}, []int64{1000, 500}, nil},
+		{
+			"pieces of a line that was taken back whole",
+			[]*event.Event{sizes, refunded("R", day, 0, &event.RefundItem{Line: 1}), refunded("S", 2*day, 0, &event.RefundItem{Sku: "SHIRT", Quantity: 1})},
+			[]int64{200, 0, 111},
+			nil,
+		},
 		{
 			"a line that is not there",
 			[]*event.Event{two, refunded("R", day, 0, piecesOf(9, 2), amountOf(1, 10))},
@@ -130,6 +138,15 @@ func TestRefundsTakeFromLines(t *testing.T) {
 	}
 }
 
+func TestOverRefundStopsAtTheLargestAmount(t *testing.T) {
+	t.Parallel()
+	much := refunded("R", day, 0, piecesOf(1, MaxPieces), piecesOf(1, MaxPieces))
+	o := mustFold(t, sold(goods(1, "X", "", 1, money.MaxAmount)), much)
+	if o.OverRefund != money.MaxAmount || len(o.Excess) != 2 {
+		t.Errorf("over-refund %d by %d, want %d by 2", o.OverRefund, len(o.Excess), int64(money.MaxAmount))
+	}
+}
+
 func TestARefundTakesEffectNoEarlierThanTheSale(t *testing.T) {
 	t.Parallel()
 	o := mustFold(t, sold(goods(1, "X", "", 1, 100)), refunded("early", -day, 30), refunded("late", time.Hour, 20))
@@ -157,9 +174,9 @@ func TestOfCopiesTheFirstReceivedCounts(t *testing.T) {
 	t.Parallel()
 	first, second := sold(goods(1, "X", "", 1, 100)), sold(goods(1, "X", "", 1, 999))
 	second.ReceivedAt++
-	second.Id = idOf("another")
+	second.Id = make([]byte, 16) // the id alone would put it first
 	early, other := refunded("R", day, 10), refunded("R", day, 20)
-	other.Id, other.ReceivedAt = idOf("other"), other.GetReceivedAt()+1
+	other.Id, other.ReceivedAt = make([]byte, 16), other.GetReceivedAt()+1
 	events := []*event.Event{second, other, first, early, first, early}
 	for range 50 {
 		rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })

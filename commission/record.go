@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 	"unicode/utf8"
+
+	"tributary/internal/money"
 )
 
 // AppendJSON appends the record of the decision: one line of JSON, the same bytes for the same facts, and those
@@ -38,6 +40,20 @@ func UnmarshalRecord(data []byte) (Decision, error) {
 	var d Decision
 	if err := json.Unmarshal(data, &d); err != nil {
 		return Decision{}, fmt.Errorf("reading the record of a decision: %w", err)
+	}
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		c.share(&d.Order)
+		if len(c.Priced) != len(d.Order.Lines) {
+			return Decision{}, fmt.Errorf("reading the record of a decision: %d of %d lines are priced", len(c.Priced), len(d.Order.Lines))
+		}
+	}
+	for _, r := range d.Order.Refunds {
+		for _, t := range r.Taken {
+			if _, ok := d.Order.line(t.Line); !ok {
+				return Decision{}, fmt.Errorf("reading the record of a decision: refund %q took from line %d, which is not there", r.ID, t.Line)
+			}
+		}
 	}
 	return d, nil
 }
@@ -115,8 +131,9 @@ func (e *Excess) appendJSON(dst []byte) []byte {
 func (t *Touch) appendJSON(dst []byte) []byte {
 	dst = appendText(dst, `{"kind":`, t.Kind)
 	dst = appendText(dst, `,"id":`, t.ID)
-	dst = append(dst, `,"won":`...)
-	dst = strconv.AppendBool(dst, t.Won)
+	if t.Won {
+		dst = append(dst, `,"won":true`...)
+	}
 	dst = appendText(dst, `,"reason":`, string(t.Reason))
 	dst = optTime(dst, `,"at":`, t.At)
 	dst = optNumber(dst, `,"age_ms":`, t.AgeMillis)
@@ -128,12 +145,9 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 }
 
 func (c *Credit) appendJSON(dst []byte) []byte {
-	dst = appendNumber(dst, `{"merchant":`, int64(c.Merchant))
-	dst = appendNumber(dst, `,"program":`, int64(c.Program))
+	dst = appendNumber(dst, `{"program":`, int64(c.Program))
 	dst = appendNumber(dst, `,"partner":`, int64(c.Partner))
 	dst = appendNumber(dst, `,"link":`, int64(c.Link))
-	dst = appendText(dst, `,"currency":`, c.Currency)
-	dst = appendTime(dst, `,"ordered_at":`, c.OrderedAt)
 	dst = appendNumber(dst, `,"terms":{"version":`, int64(c.Terms.Version))
 	dst = appendTime(dst, `,"effective_from":`, c.Terms.EffectiveFrom)
 	dst = appendNumber(dst, `,"hold_s":`, c.Terms.HoldSeconds)
@@ -141,8 +155,6 @@ func (c *Credit) appendJSON(dst []byte) []byte {
 	dst = appendText(dst, `,"kind":`, string(c.Terms.Kind))
 	dst = appendTime(dst, `},"hold_until":`, c.HoldUntil)
 	dst = appendNumber(dst, `,"lines":`, int64(c.Lines))
-	dst = appendNumber(dst, `,"revenue":`, c.Revenue)
-	dst = optNumber(dst, `,"refunded":`, c.Refunded)
 	dst = appendNumber(dst, `,"gross":`, c.Gross)
 	dst = appendNumber(dst, `,"net":`, c.Net)
 	dst = appendNumber(dst, `,"fee":`, c.Fee)
@@ -161,10 +173,10 @@ func (p *Priced) appendJSON(dst []byte) []byte {
 	dst = optText(dst, `,"matched":`, p.Matched)
 	dst = appendNumber(dst, `,"rate":`, int64(p.Rate))
 	dst = appendNumber(dst, `,"base":`, p.Base)
-	dst = p.Exact.Append(append(dst, `,"exact":"`...))
-	dst = appendNumber(dst, `","net":`, p.Net)
-	dst = p.FeeExact.Append(append(dst, `,"fee_exact":"`...))
-	dst = appendNumber(dst, `","fee":`, p.Fee)
+	dst = optProduct(dst, `,"exact":`, p.Exact)
+	dst = optNumber(dst, `,"net":`, p.Net)
+	dst = optProduct(dst, `,"fee_exact":`, p.FeeExact)
+	dst = optNumber(dst, `,"fee":`, p.Fee)
 	return append(dst, '}')
 }
 
@@ -186,6 +198,14 @@ func optNumber(dst []byte, name string, n int64) []byte {
 		return dst
 	}
 	return appendNumber(dst, name, n)
+}
+
+// optProduct appends nothing for 0, as the tag omitzero says.
+func optProduct(dst []byte, name string, p money.Product) []byte {
+	if p == (money.Product{}) {
+		return dst
+	}
+	return append(p.Append(append(append(dst, name...), '"')), '"')
 }
 
 func appendTime(dst []byte, name string, t time.Time) []byte {

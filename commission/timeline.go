@@ -1,9 +1,6 @@
 package commission
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // standing is what a credit amounts to from a time on.
 type standing struct {
@@ -82,7 +79,7 @@ func (c *Credit) afterRefunds(o *Order) []standing {
 		r := &o.Refunds[n]
 		now.at = r.Effective
 		for _, t := range r.Taken {
-			i, _ := slices.BinarySearchFunc(o.Lines, t.Line, func(l Line, number int32) int { return int(l.Number - number) })
+			i, _ := o.line(t.Line)
 			net, fee := c.earn(i, left[i])
 			left[i] -= t.Amount
 			newNet, newFee := c.earn(i, left[i])

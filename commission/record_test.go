@@ -1,0 +1,146 @@
+package commission
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"pgregory.net/rapid"
+
+	"tributary/internal/event"
+	"tributary/internal/money"
+)
+
+func TestTheRecordOfADecision(t *testing.T) {
+	t.Parallel()
+	e := sold(goods(1, "85123A", "product", 6, 1_530), goods(2, "POST", "service", 1, 1_800))
+	e.GetSale().Coupon = "SPRING"
+	d := mustDecide(t, tenPercent(), e, refunded("R", day, 0, piecesOf(1, 1), piecesOf(9, 2)))
+	want := `{"outcome":"credited","order":{"merchant":1,"id":"A1","at":"2026-03-01T12:00:00Z","currency":"GBP",` +
+		`"lines":[{"n":1,"sku":"85123A","category":"product","quantity":6,"amount":1530,"refunded":255},` +
+		`{"n":2,"sku":"POST","category":"service","quantity":1,"amount":1800}],"amount":3330,"refunded":255,` +
+		`"refunds":[{"id":"R","at":"2026-03-02T12:00:00Z","effective":"2026-03-02T12:00:00Z","taken":[{"n":1,"amount":255}]}],` +
+		`"excess":[{"refund":"R","n":9,"quantity":2,"unmatched":true}]},` +
+		`"touches":[{"kind":"click","id":"click","won":true,"reason":"credited","at":"2026-03-01T11:00:00Z","age_ms":3600000,` +
+		`"window_s":2592000,"link":7,"program":2,"partner":3},{"kind":"coupon","id":"SPRING","reason":"coupon_not_credited"}],` +
+		`"credits":[{"program":2,"partner":3,"link":7,` +
+		`"terms":{"version":1,"effective_from":"2020-01-01T00:00:00Z","hold_s":2592000,"network_fee":200000,"kind":"site"},` +
+		`"hold_until":"2026-03-31T12:00:00Z","lines":2,"gross":333,"net":308,"fee":62,` +
+		`"priced":[{"n":1,"matched":"*","rate":100000,"base":1275,"exact":"127.5","net":128,"fee_exact":"25.6","fee":26},` +
+		`{"n":2,"matched":"*","rate":100000,"base":1800,"exact":"180","net":180,"fee_exact":"36","fee":36}]}]}`
+	if diff := cmp.Diff(want, string(d.AppendJSON(nil))); diff != "" {
+		t.Errorf("the record (-want +got):\n%s", diff)
+	}
+}
+
+// recordIsTheDecision says that a record is the JSON that the library would write, reads back as the decision, and moves
+// the same money.
+func recordIsTheDecision(t *rapid.T) {
+	events := drawFacts(t)
+	sale := events[0].GetSale()
+	text := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{"", "A1", `"`, `\`, "\u2028", "<&>", "\x01\b\f\n\r\t\x7f", "日本", "�"}))
+	tame := func(s string) string { return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "") }
+	sale.Coupon, sale.CustomerId = tame(text.Draw(t, "coupon")), tame(text.Draw(t, "customer"))
+	for _, l := range sale.GetLines() {
+		l.Sku, l.Category = tame(text.Draw(t, "sku")), tame(text.Draw(t, "category"))
+	}
+	events = events[rapid.SampledFrom([]int{0, 0, 0, min(1, len(events)-1)}).Draw(t, "from"):]
+	click := clicked(time.Duration(rapid.IntRange(-1, 50).Draw(t, "hours")) * time.Hour)
+	click.Refused = rapid.SampledFrom([]Reason{"", "", "", ForgedClickID}).Draw(t, "refused")
+	d := decide(mustFold(t, events...), click, drawTerms(t))
+
+	record := d.AppendJSON([]byte("before "))
+	record, found := bytes.CutPrefix(record, []byte("before "))
+	var library bytes.Buffer
+	encoder := json.NewEncoder(&library)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(d); err != nil || !found {
+		t.Fatalf("writing with the library: %v", err)
+	}
+	if diff := cmp.Diff(strings.TrimSuffix(library.String(), "\n"), string(record)); diff != "" {
+		t.Fatalf("the library writes otherwise (-library +ours):\n%s", diff)
+	}
+	read, err := UnmarshalRecord(record)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(d, read, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(Line{}), cmpopts.IgnoreFields(Order{}, "ClickID", "Coupon", "Customer"), cmpopts.EquateComparable(money.Product{})); diff != "" {
+		t.Fatalf("what was read is not what was written:\n%s", diff)
+	}
+	for _, released := range []bool{false, true} {
+		if diff := cmp.Diff(d.Movements(released), read.Movements(released), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("the record moves other money:\n%s", diff)
+		}
+	}
+}
+
+func TestTheRecordIsTheDecision(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, recordIsTheDecision)
+}
+
+func FuzzRecord(f *testing.F) { f.Fuzz(rapid.MakeFuzz(recordIsTheDecision)) }
+
+func TestWhatIsNoRecord(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		"", "{", "[]", `{"credits":[{"priced":[{"exact":"one"}]}]}`, `{"order":{"at":"noon"}}`,
+		`{"order":{"lines":[{"n":1}]},"credits":[{"program":1}]}`, `{"order":{"refunds":[{"id":"R","taken":[{"n":1}]}]}}`,
+	} {
+		if d, err := UnmarshalRecord([]byte(text)); err == nil {
+			t.Errorf("%q was read as %+v", text, d)
+		}
+	}
+}
+
+// FuzzDecide reads events off the wire, as they might come from Kafka, and decides on them.
+func FuzzDecide(f *testing.F) {
+	for _, events := range [][]*event.Event{
+		{sold(goods(1, "X", "product", 3, 1_000), goods(2, "Y", "service", 1, 1))},
+		{sold(goods(1, "X", "product", 3, 1_000)), refunded("R", day, 0, piecesOf(1, 2)), refunded("S", 40*day, 7)},
+		{refunded("R", day, 0), sold()},
+	} {
+		var wire []byte
+		for _, e := range events {
+			data, err := e.MarshalVT()
+			if err != nil {
+				f.Fatal(err)
+			}
+			wire = append(wire, byte(len(data)>>8), byte(len(data)))
+			wire = append(wire, data...)
+		}
+		f.Add(wire, int64(3_600_000), uint32(72_500), uint32(200_000))
+	}
+	f.Fuzz(func(t *testing.T, wire []byte, age int64, rate, fee uint32) {
+		var events []*event.Event
+		for len(wire) >= 2 {
+			n := min(int(wire[0])<<8|int(wire[1]), len(wire)-2)
+			if e, err := event.Decode(wire[2 : 2+n]); err == nil {
+				events = append(events, e)
+			}
+			wire = wire[2+n:]
+		}
+		o, err := Fold(events)
+		if err != nil {
+			return
+		}
+		found := tenPercent()
+		found.link.Merchant, found.program.Currencies = o.Merchant, []string{o.Currency}
+		found.terms.NetworkFee = money.Rate(fee) % (money.One + 1)
+		found.terms.Rates = rates(map[string]money.Rate{"*": money.Rate(rate) % (money.One + 1)})
+		d := decide(o, Click{ID: o.ClickID, Link: 7, At: time.UnixMilli(o.At.UnixMilli() - age%(31*86_400_000)).UTC()}, found)
+		checkHonest(t, &d)
+		record := d.AppendJSON(nil)
+		read, err := UnmarshalRecord(record)
+		if err != nil {
+			t.Fatalf("reading %s: %v", record, err)
+		}
+		if diff := cmp.Diff(d.Movements(true), read.Movements(true), cmpopts.EquateEmpty()); diff != "" {
+			t.Fatalf("the record moves other money:\n%s", diff)
+		}
+	})
+}
