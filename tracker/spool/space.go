@@ -119,5 +119,8 @@ func (s *Spool) Check(ctx context.Context) error {
 			_, found, err = r.Poll()
 		}
 	}
+	if errors.Is(err, ErrClosed) {
+		err = nil // all is read
+	}
 	return errors.Join(err, r.Close())
 }

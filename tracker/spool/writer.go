@@ -125,7 +125,8 @@ func (s *Spool) commit(b *batch) {
 
 // store writes and syncs the group in the active segment, or in a new one where that is full or missing.
 func (s *Spool) store(b *batch) error {
-	if s.active != nil && s.active.end > s.active.start && s.active.end+int64(len(b.buf))+frameHeader > s.cfg.SegmentBytes {
+	full := s.active != nil && s.active.end+int64(len(b.buf))+frameHeader > s.cfg.SegmentBytes
+	if full && s.active.end > s.active.start && b.records > 0 {
 		if err := s.active.file.Close(); err != nil {
 			s.cfg.Log.Warn("closing full spool segment", "segment", s.active.number, "error", err)
 		}
