@@ -1,0 +1,187 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tributary/internal/event"
+	"tributary/internal/fault"
+	"tributary/internal/stream"
+)
+
+// querier runs single statements: a pool, or a transaction.
+type querier interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// LetterState is where a dead letter is.
+type LetterState string
+
+// The states of a dead letter.
+const (
+	// LetterOpen waits for a person.
+	LetterOpen LetterState = "open"
+	// LetterReturning waits for the engine that holds the partition.
+	LetterReturning LetterState = "returning"
+	// LetterReturned was taken in.
+	LetterReturned LetterState = "returned"
+	// LetterDiscarded was given up by a person.
+	LetterDiscarded LetterState = "discarded"
+)
+
+// Letter is a record of the topic orders that the engine could not process and set aside.
+type Letter struct {
+	Partition  int
+	Offset     int64
+	Key, Value []byte
+	// Error is why it was set aside, or failed when it was put back.
+	Error string
+	State LetterState
+	// Note is what the person who settled it wrote.
+	Note      string
+	At        time.Time
+	SettledAt *time.Time
+}
+
+const letterColumns = `partition, "offset", key, value, error, state, note, at, settled_at`
+
+func scanLetter(row pgx.CollectableRow) (Letter, error) {
+	var l Letter
+	err := row.Scan(&l.Partition, &l.Offset, &l.Key, &l.Value, &l.Error, &l.State, &l.Note, &l.At, &l.SettledAt)
+	return l, err
+}
+
+// Letters lists at most limit of the engine's dead letters that are not settled, or with all set of all of them, the
+// oldest first.
+func Letters(ctx context.Context, q querier, all bool, limit int) ([]Letter, error) {
+	rows, err := q.Query(ctx, `SELECT `+letterColumns+` FROM dead_letter
+		WHERE consumer = $1 AND topic = $2 AND ($3 OR state IN ('open', 'returning')) ORDER BY at, partition, "offset" LIMIT $4`,
+		Consumer, event.Orders, all, limit)
+	if err != nil {
+		return nil, fmt.Errorf("listing dead letters: %w", err)
+	}
+	letters, err := pgx.CollectRows(rows, scanLetter)
+	if err != nil {
+		return nil, fmt.Errorf("listing dead letters: %w", err)
+	}
+	return letters, nil
+}
+
+// ShowLetter gives one dead letter.
+func ShowLetter(ctx context.Context, q querier, partition int, offset int64) (Letter, error) {
+	rows, err := q.Query(ctx, `SELECT `+letterColumns+` FROM dead_letter
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4`, Consumer, event.Orders, partition, offset)
+	if err != nil {
+		return Letter{}, fmt.Errorf("reading a dead letter: %w", err)
+	}
+	l, err := pgx.CollectExactlyOneRow(rows, scanLetter)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Letter{}, fault.New(fault.NotFound, "unknown_dead_letter",
+			fmt.Sprintf("There is no dead letter of partition %d at offset %d.", partition, offset))
+	}
+	if err != nil {
+		return Letter{}, fmt.Errorf("reading a dead letter: %w", err)
+	}
+	return l, nil
+}
+
+// MendLetter replaces what an open dead letter says, in a topic of so many partitions. What could not be processed
+// either is refused with the reason.
+func MendLetter(ctx context.Context, q querier, partition int, offset int64, value []byte, partitions int) error {
+	f := read(stream.Record{Partition: partition, Offset: offset, Value: value}, partitions)
+	if f.unreadable != nil {
+		return &fault.Error{
+			Kind: fault.Invalid, Code: "unreadable_event", Detail: "This could not be processed either: " + f.unreadable.Error() + ".", Cause: f.unreadable,
+		}
+	}
+	return changeLetter(ctx, q, `UPDATE dead_letter SET value = $5, key = $6, note = 'mended'
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state = 'open'`,
+		partition, offset, value, event.OrderKey(f.order.merchant, f.order.id))
+}
+
+// PutBack asks the engine that holds the partition to take an open dead letter in. It does so within a second or two of
+// being there; what was said before by another record is a duplicate then, without effect.
+func PutBack(ctx context.Context, q querier, partition int, offset int64) error {
+	return changeLetter(ctx, q, `UPDATE dead_letter SET state = 'returning'
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state IN ('open', 'returning')`, partition, offset)
+}
+
+// DiscardLetter gives an open dead letter up, for the reason given.
+func DiscardLetter(ctx context.Context, q querier, partition int, offset int64, note string) error {
+	return changeLetter(ctx, q, `UPDATE dead_letter SET state = 'discarded', settled_at = now(), note = $5
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state = 'open'`, partition, offset, note)
+}
+
+func changeLetter(ctx context.Context, q querier, sql string, partition int, offset int64, args ...any) error {
+	tag, err := q.Exec(ctx, sql, append([]any{Consumer, event.Orders, partition, offset}, args...)...)
+	if err != nil {
+		return fmt.Errorf("changing a dead letter: %w", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return nil
+	}
+	l, err := ShowLetter(ctx, q, partition, offset)
+	if err != nil {
+		return err
+	}
+	return fault.New(fault.Conflict, "dead_letter_settled",
+		fmt.Sprintf("The dead letter of partition %d at offset %d is %s, not open.", partition, offset, l.State))
+}
+
+// bury queues a record to be set aside. One that lies there already stays as it is.
+func (l *lane) bury(batch *pgx.Batch, f *fact) {
+	key, value := f.record.Key, f.record.Value
+	if key == nil {
+		key = []byte{}
+	}
+	if value == nil {
+		value = []byte{}
+	}
+	batch.Queue(`INSERT INTO dead_letter (consumer, topic, partition, "offset", key, value, error) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT DO NOTHING`, Consumer, l.held.Topic, l.held.Partition, f.record.Offset, key, value, f.unreadable.Error())
+}
+
+// letter is a dead letter that is to be taken in.
+type letter struct {
+	offset int64
+	value  []byte
+}
+
+// returning gives the first dead letter of the lane that is to be put back.
+func (l *lane) returning(ctx context.Context, q querier) (letter, bool, error) {
+	var found letter
+	err := q.QueryRow(ctx, `SELECT "offset", value FROM dead_letter
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND state = 'returning' ORDER BY "offset" LIMIT 1`,
+		Consumer, l.held.Topic, l.held.Partition).Scan(&found.offset, &found.value)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return found, false, nil
+	}
+	if err != nil {
+		return found, false, fmt.Errorf("looking for returning dead letters: %w", err)
+	}
+	return found, true, nil
+}
+
+// settleLetter marks a letter as taken in, as long as it is still what was read.
+const settleLetter = `
+UPDATE dead_letter SET state = 'returned', settled_at = now()
+ WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND value = $5 AND state = 'returning'`
+
+// reopen leaves a letter to a person again.
+func (l *lane) reopen(ctx context.Context, which letter, cause error) error {
+	_, err := l.cfg.DB.Exec(ctx, `UPDATE dead_letter SET state = 'open', error = $5
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state = 'returning'`,
+		Consumer, l.held.Topic, l.held.Partition, which.offset, cause.Error())
+	if err != nil {
+		return fmt.Errorf("reopening dead letter %d: %w", which.offset, err)
+	}
+	l.log.Error("a dead letter that was put back failed again", "offset", which.offset, "error", cause)
+	return nil
+}

@@ -1,0 +1,144 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/commission"
+	"tributary/commission/ledger"
+	"tributary/internal/event"
+	"tributary/internal/position"
+	"tributary/internal/stream"
+	"tributary/partners"
+)
+
+// Consumer is the engine's name among those who read topics: its positions and dead letters go by it.
+const Consumer = "engine"
+
+// Config is what an engine needs. The fields without a word on their default must be set.
+type Config struct {
+	// DB acts in the engine's role. Of its connections half are used for slices, the others for what goes on beside.
+	DB    *pgxpool.Pool
+	Kafka *stream.Client
+	// Catalogue must be loaded. The engine refreshes it when a transaction finds it old; somebody else may too.
+	Catalogue *partners.Catalogue
+	// VerifyClick says what a click id says.
+	VerifyClick func(id string) commission.Click
+	// Partitions of the topics orders and ledger.
+	Partitions int
+	// Owner names this process among the engines, unlike any other, also of an earlier run.
+	Owner string
+	Log   *slog.Logger
+
+	// Clock says what time it is for the end of holds; time.Now by default. A replay of the past sets its own.
+	Clock func() time.Time
+	// SliceSize bounds the records of one transaction: 1,000 by default.
+	SliceSize int
+	// Workers bounds the transactions that are under way at a time: 3 by default.
+	Workers int
+	// Metrics is where the counters are registered; nowhere by default.
+	Metrics prometheus.Registerer
+}
+
+const (
+	defaultSlice   = 1000
+	defaultWorkers = 3
+	// fetchBytes is about what a slice of orders of three lines takes.
+	fetchBytes = 1 << 20
+	// fetchWait is how long Kafka holds on to a request for records that are not there yet.
+	fetchWait = 2 * time.Second
+	// lookEvery is how often a lane looks for ended holds, returned dead letters and events that others left to send.
+	lookEvery = time.Second
+)
+
+// Engine takes in the partitions of the topic orders that are this process's to take.
+type Engine struct {
+	cfg     Config
+	books   *ledger.Books
+	sealer  *ledger.Sealer
+	keeper  *position.Keeper
+	slots   chan struct{} // a place for each transaction under way
+	metrics *metrics
+	spool   uuid.UUID // under which ledger events are numbered
+}
+
+// New makes an engine. It does nothing until Run.
+func New(cfg Config) *Engine {
+	if cfg.Clock == nil {
+		cfg.Clock = time.Now
+	}
+	if cfg.SliceSize <= 0 {
+		cfg.SliceSize = defaultSlice
+	}
+	if cfg.Workers <= 0 {
+		cfg.Workers = defaultWorkers
+	}
+	// A transaction waits for the catalogue, and whoever refreshes that waits for a connection.
+	cfg.Workers = max(1, min(cfg.Workers, int(cfg.DB.Config().MaxConns)/2))
+	return &Engine{
+		cfg:     cfg,
+		books:   ledger.NewBooks(),
+		sealer:  ledger.NewSealer(cfg.DB, cfg.Log),
+		keeper:  position.NewKeeper(cfg.DB, Consumer, event.Orders, cfg.Partitions, cfg.Owner, cfg.Log),
+		slots:   make(chan struct{}, cfg.Workers),
+		metrics: newMetrics(cfg.Metrics),
+	}
+}
+
+// Run takes in records, ends holds, sends ledger events and seals the books until ctx ends. It returns when everything
+// that it started has returned.
+func (e *Engine) Run(ctx context.Context) error {
+	if err := e.readSpool(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	sealed := make(chan error, 1)
+	go func() { sealed <- e.sealer.Run(ctx) }()
+	err := e.keeper.Run(ctx, e.work)
+	cancel()
+	<-sealed
+	return err
+}
+
+// Stats gives the keeper's counts.
+func (e *Engine) Stats() position.Stats { return e.keeper.Stats() }
+
+// readSpool reads the name under which this installation numbers its ledger events. PostgreSQL may still be starting.
+func (e *Engine) readSpool(ctx context.Context) error {
+	wait := newBackoff()
+	for {
+		var text string
+		err := e.cfg.DB.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'ledger_spool'`).Scan(&text)
+		if err == nil {
+			if e.spool, err = uuid.Parse(text); err != nil {
+				return fmt.Errorf("reading the setting ledger_spool: %w", err)
+			}
+			return nil
+		}
+		if verdict(err) != again {
+			return fmt.Errorf("reading the setting ledger_spool: %w", err)
+		}
+		wait.warn(e.cfg.Log, "the engine cannot start yet", err)
+		if wait.sleep(ctx) != nil {
+			return nil
+		}
+	}
+}
+
+// work is the life of one partition in the hands of this process.
+func (e *Engine) work(ctx context.Context, held position.Held) error {
+	l := &lane{
+		Engine: e, held: held,
+		log:    e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
+		slices: make(chan []fact, 1),
+		unsent: make(chan struct{}, 1),
+	}
+	return l.run(ctx)
+}

@@ -1,0 +1,203 @@
+package engine
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/internal/event"
+)
+
+//go:embed query/orders_by_key.sql
+var ordersByKey string
+
+//go:embed query/orders_by_no.sql
+var ordersByNo string
+
+//go:embed query/events.sql
+var eventsOf string
+
+//go:embed query/earnings.sql
+var earningsOf string
+
+//go:embed query/posted.sql
+var postedOf string
+
+// pinPlans keeps the transaction's joins on the tables' indexes. The statements are prepared once and their plans kept,
+// made when the tables were empty or their statistics old: without this, a plan that reads a table from end to end
+// would be found good, and stay until the statistics are renewed.
+const pinPlans = `
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+
+// gather opens the transaction's business: it brings the catalogue up to date, and gives each key's order, as it stands
+// in the database or new. A new order has no number yet.
+func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*order, error) {
+	merchants := make([]int64, len(keys))
+	ids := make([]string, len(keys))
+	orders := make([]*order, len(keys))
+	for i, k := range keys {
+		merchants[i], ids[i] = k.merchant, k.id
+		orders[i] = &order{key: k}
+	}
+	var version int64
+	var known []*order
+	batch := &pgx.Batch{}
+	batch.Queue(pinPlans)
+	batch.Queue(`SELECT version FROM catalogue`).QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
+	if len(keys) > 0 {
+		batch.Queue(ordersByKey, merchants, ids).Query(func(rows pgx.Rows) error {
+			var n, no int64
+			var v int32
+			var decision []byte
+			_, err := pgx.ForEachRow(rows, []any{&n, &no, &v, &decision}, func() error {
+				o := orders[n-1]
+				known = append(known, o)
+				return o.recall(no, v, decision)
+			})
+			return err
+		})
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("looking up %d orders: %w", len(keys), err)
+	}
+	if version != e.cfg.Catalogue.Version() {
+		if err := e.cfg.Catalogue.Refresh(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
+	if err := e.complete(ctx, tx, known); err != nil {
+		return nil, err
+	}
+	return orders, e.number(ctx, tx, orders)
+}
+
+// byNumber gives orders that are known by number.
+func (e *Engine) byNumber(ctx context.Context, tx pgx.Tx, numbers []int64) ([]*order, error) {
+	if _, err := e.gather(ctx, tx, nil); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, ordersByNo, numbers)
+	if err != nil {
+		return nil, fmt.Errorf("reading %d orders: %w", len(numbers), err)
+	}
+	var orders []*order
+	var no int64
+	var version int32
+	var key orderKey
+	var decision []byte
+	_, err = pgx.ForEachRow(rows, []any{&no, &version, &key.merchant, &key.id, &decision}, func() error {
+		o := &order{key: key}
+		orders = append(orders, o)
+		return o.recall(no, version, decision)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading %d orders: %w", len(numbers), err)
+	}
+	return orders, e.complete(ctx, tx, orders)
+}
+
+// recall enters what stands in the database.
+func (o *order) recall(no int64, version int32, decision []byte) error {
+	recorded, err := commission.UnmarshalRecord(decision)
+	if err != nil {
+		return fmt.Errorf("recalling order %d: %w", no, err)
+	}
+	o.known, o.no, o.version, o.recorded = true, no, version, recorded
+	return nil
+}
+
+// number gives each new order its number.
+func (e *Engine) number(ctx context.Context, tx pgx.Tx, orders []*order) error {
+	fresh := make([]*order, 0, len(orders))
+	for _, o := range orders {
+		if !o.known {
+			fresh = append(fresh, o)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT nextval('order_no') FROM generate_series(1, $1)`, len(fresh))
+	if err != nil {
+		return fmt.Errorf("numbering %d orders: %w", len(fresh), err)
+	}
+	n := 0
+	var no int64
+	_, err = pgx.ForEachRow(rows, []any{&no}, func() error {
+		fresh[n].no = no
+		n++
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("numbering %d orders: %w", len(fresh), err)
+	}
+	return nil
+}
+
+// complete reads the events, the commissions and the postings of known orders, in one round trip.
+func (e *Engine) complete(ctx context.Context, tx pgx.Tx, orders []*order) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	numbers := make([]int64, len(orders))
+	byNo := make(map[int64]*order, len(orders))
+	for i, o := range orders {
+		numbers[i] = o.no
+		byNo[o.no] = o
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(eventsOf, numbers).Query(func(rows pgx.Rows) error { return scanEvents(rows, byNo) })
+	batch.Queue(earningsOf, numbers).Query(func(rows pgx.Rows) error { return scanEarnings(rows, byNo) })
+	batch.Queue(postedOf, numbers).Query(func(rows pgx.Rows) error { return scanPosted(rows, byNo) })
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("reading what is known of %d orders: %w", len(orders), err)
+	}
+	return nil
+}
+
+func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
+	var no int64
+	var key factKey
+	var hash, payload []byte
+	_, err := pgx.ForEachRow(rows, []any{&no, &key.kind, &key.ref, &hash, &payload}, func() error {
+		e, err := event.Decode(payload)
+		if err != nil {
+			return fmt.Errorf("order %d, %s: %w", no, key.ref, err)
+		}
+		o := byNo[no]
+		o.events = append(o.events, e)
+		o.said = append(o.said, saying{key, hash})
+		return nil
+	})
+	return err
+}
+
+func scanEarnings(rows pgx.Rows, byNo map[int64]*order) error {
+	var no int64
+	var c earning
+	_, err := pgx.ForEachRow(rows, []any{
+		&no, &c.partner, &c.program, &c.link, &c.occurredAt, &c.currency, &c.lines, &c.revenue, &c.refunded,
+		&c.gross, &c.net, &c.fee, &c.pending, &c.payable, &c.holdUntil, &c.state,
+	}, func() error {
+		c.occurredAt, c.holdUntil = c.occurredAt.UTC(), c.holdUntil.UTC()
+		byNo[no].earnings = append(byNo[no].earnings, c)
+		return nil
+	})
+	return err
+}
+
+func scanPosted(rows pgx.Rows, byNo map[int64]*order) error {
+	var no int64
+	var m commission.Movement
+	_, err := pgx.ForEachRow(rows, []any{
+		&no, &m.Debit, &m.Credit, &m.Merchant, &m.Partner, &m.Unit, &m.Amount, &m.At,
+	}, func() error {
+		m.At = m.At.UTC()
+		byNo[no].posted = append(byNo[no].posted, m)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,221 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"tributary/internal/event"
+	"tributary/internal/position"
+	"tributary/internal/postgres"
+	"tributary/internal/stream"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// alone is how many failures make the records of a slice be taken one by one.
+	alone = 3
+	// hopeless is how many make a record a dead letter.
+	hopeless = 6
+)
+
+// lane is one partition in the hands of this process.
+type lane struct {
+	*Engine
+
+	held position.Held
+	log  *slog.Logger
+
+	slices chan []fact   // read and decoded, one ahead of the one that is being taken in
+	unsent chan struct{} // ledger events were written
+
+	buf rows
+	// careful is the offset before which records are taken one by one, since one of them fails.
+	careful int64
+	// failures counts how often the records at the present position have failed.
+	failures int
+}
+
+// run works until ctx ends or the partition is not to be worked on: three goroutines fetch, take in, and send.
+func (l *lane) run(ctx context.Context) error {
+	next, err := l.begin(ctx)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return l.fetch(ctx, next) })
+	group.Go(func() error { return l.consume(ctx) })
+	group.Go(func() error { return l.send(ctx) })
+	return group.Wait()
+}
+
+// begin reads where the partition stands.
+func (l *lane) begin(ctx context.Context) (next int64, err error) {
+	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
+		p, err := l.held.Lock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		next, l.failures = p.Next, p.Attempts
+		return nil
+	})
+	if l.failures >= alone {
+		l.careful = next + int64(l.cfg.SliceSize)
+	}
+	return next, err
+}
+
+// fetch reads records from offset next on and decodes them, until ctx ends or records are missing.
+func (l *lane) fetch(ctx context.Context, next int64) error {
+	wait := newBackoff()
+	for ctx.Err() == nil {
+		records, err := l.cfg.Kafka.Fetch(ctx, event.Orders, l.held.Partition, next, fetchBytes, fetchWait)
+		var unframed *stream.HeaderError
+		var facts []fact
+		switch {
+		case errors.As(err, &unframed):
+			facts = []fact{{record: unframed.Record, unframed: true, unreadable: unframed}}
+		case position.IsGap(err):
+			return err
+		case err != nil:
+			wait.warn(l.log, "orders cannot be fetched", err)
+			if err := wait.sleep(ctx); err != nil {
+				return err
+			}
+			continue
+		}
+		wait.over(l.log, "orders are fetched again")
+		for _, r := range records {
+			facts = append(facts, read(r, l.cfg.Partitions))
+		}
+		for len(facts) > 0 {
+			n := min(len(facts), l.cfg.SliceSize)
+			select {
+			case l.slices <- facts[:n]:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			next = facts[n-1].record.Offset + 1
+			facts = facts[n:]
+		}
+	}
+	return ctx.Err()
+}
+
+// consume takes in slice after slice, and in between what else there is to do in the partition.
+func (l *lane) consume(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	more := make(chan struct{}, 1) // there was more to do than one round takes
+	more <- struct{}{}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case facts := <-l.slices:
+			if err := l.take(ctx, facts); err != nil {
+				return err
+			}
+			continue
+		case <-tick.C:
+		case <-more:
+		}
+		left, err := l.tend(ctx)
+		if err != nil {
+			return err
+		}
+		if left {
+			select {
+			case more <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// take takes in a slice, as a whole or, where that fails, in smaller parts, and returns only when all of it is in or the
+// partition has to be left.
+func (l *lane) take(ctx context.Context, facts []fact) error {
+	wait := newBackoff()
+	for len(facts) > 0 {
+		part := facts
+		if facts[0].record.Offset < l.careful {
+			part = facts[:1]
+		}
+		done, err := l.attempt(ctx, part)
+		switch verdict(err) {
+		case leave:
+			return err
+		case failed:
+			if err := l.blame(ctx, part, err); err != nil {
+				return err
+			}
+		case again:
+			if err == nil {
+				facts = facts[done:]
+				l.failures = 0
+				wait.over(l.log, "orders are taken in again")
+				continue
+			}
+			wait.warn(l.log, "orders cannot be taken in", err)
+		}
+		if err := wait.sleep(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attempt runs one slice when there is a place for it, and tells how many of its records are in.
+func (l *lane) attempt(ctx context.Context, facts []fact) (done int, err error) {
+	if err := l.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer l.exit()
+	return l.apply(ctx, facts)
+}
+
+// enter waits for a place among the transactions that are under way.
+func (e *Engine) enter(ctx context.Context) error {
+	select {
+	case e.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *Engine) exit() { <-e.slots }
+
+// blame counts a failure of records against them, in the database, before they are tried again: first as they were, then
+// one by one, and the one that fails even so is set aside.
+func (l *lane) blame(ctx context.Context, part []fact, cause error) error {
+	l.books.Forget() // the accounts may be what was wrong
+	l.failures++
+	l.metrics.failures.Inc()
+	l.log.Error("orders failed", "offset", part[0].record.Offset, "records", len(part), "failures", l.failures, "error", cause)
+	if l.failures >= alone {
+		l.careful = max(l.careful, part[len(part)-1].record.Offset+1)
+	}
+	if len(part) == 1 && l.failures >= hopeless {
+		part[0].unreadable = fmt.Errorf("it failed %d times: %w", l.failures, cause)
+		return nil
+	}
+	err := postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
+		p, err := l.held.Lock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		p.Attempts = l.failures
+		return l.held.Save(ctx, tx, p)
+	})
+	if err != nil && verdict(err) == leave {
+		return err
+	}
+	return nil // a count that could not be written is made again
+}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the engine's counters. They count without a registry too.
+type metrics struct {
+	facts, duplicates, conflicts, dead, failures, sent, released prometheus.Counter
+
+	sliceSize, sliceSeconds prometheus.Histogram
+	next                    *prometheus.GaugeVec
+}
+
+func newMetrics(registry prometheus.Registerer) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "tributary", Subsystem: "engine", Name: name, Help: help})
+	}
+	m := &metrics{
+		facts:      counter("facts_total", "Sales and refunds that were taken in."),
+		duplicates: counter("duplicates_total", "Records that said what was known already."),
+		conflicts:  counter("conflicts_total", "Records that said something else about a sale or refund that was known."),
+		dead:       counter("dead_letters_total", "Records that were set aside."),
+		failures:   counter("failures_total", "Transactions that failed through the fault of a record."),
+		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),
+		released:   counter("released_orders_total", "Orders whose hold was ended."),
+		sliceSize: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "slice_records", Help: "Records in a transaction.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 6),
+		}),
+		sliceSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "slice_seconds", Help: "Time of a transaction, from its begin to the end of its commit.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 12),
+		}),
+		next: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "next_offset", Help: "Offset of the record to take in next.",
+		}, []string{"partition"}),
+	}
+	if registry != nil {
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.next)
+	}
+	return m
+}
+
+func (m *metrics) slice(partition int, t *tally, next int64, took time.Duration) {
+	m.facts.Add(float64(t.facts))
+	m.duplicates.Add(float64(t.duplicates))
+	m.conflicts.Add(float64(t.conflicts))
+	m.dead.Add(float64(t.dead))
+	m.sliceSize.Observe(float64(t.facts + t.duplicates + t.conflicts + t.dead))
+	m.sliceSeconds.Observe(took.Seconds())
+	m.next.WithLabelValues(strconv.Itoa(partition)).Set(float64(next))
+}
+
+func (m *metrics) release(t *tally, took time.Duration) {
+	m.released.Add(float64(t.orders))
+	m.sliceSeconds.Observe(took.Seconds())
+}

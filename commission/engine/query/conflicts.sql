@@ -1,0 +1,4 @@
+-- Reports of other content under a key that has one. The same report again changes nothing.
+INSERT INTO order_conflict (order_no, merchant_id, kind, ref, content_hash, event_id, received_at, payload)
+SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::bytea[], $6::uuid[], $7::timestamptz[], $8::bytea[])
+    ON CONFLICT DO NOTHING

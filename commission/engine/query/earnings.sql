@@ -1,0 +1,4 @@
+-- The commissions on the orders numbered $1.
+SELECT c.order_no, c.partner_id, c.program_id, c.link_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded,
+       c.gross, c.net, c.fee, c.pending, c.payable, c.hold_until, c.state
+  FROM unnest($1::bigint[]) k (no) JOIN commission c ON c.order_no = k.no

@@ -1,0 +1,9 @@
+-- The new state of orders that were known.
+UPDATE orders o
+   SET version = n.version, occurred_at = n.occurred_at, currency = n.currency, lines = n.lines, amount = n.amount,
+       refunded = n.refunded, customer_id = n.customer_id, outcome = n.outcome, over_refund = n.over_refund,
+       decision = n.decision::json
+  FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::int[], $6::bigint[], $7::bigint[], $8::text[], $9::text[],
+              $10::bigint[], $11::text[])
+       n (no, version, occurred_at, currency, lines, amount, refunded, customer_id, outcome, over_refund, decision)
+ WHERE o.no = n.no

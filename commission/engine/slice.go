@@ -1,0 +1,204 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/event"
+	"tributary/internal/position"
+	"tributary/internal/postgres"
+)
+
+// tally is what one transaction has done.
+type tally struct {
+	facts, duplicates, conflicts, dead, orders, events int
+}
+
+// apply takes in records in one transaction, and tells how many of them, from the first on, are in. Records that are in
+// already are passed over: after a commit whose answer was lost, running the same again is the way to find out.
+func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
+	began := time.Now()
+	var t tally
+	var next int64
+	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
+		return guard(func() error {
+			p, err := l.held.Lock(ctx, tx)
+			if err != nil {
+				return err
+			}
+			t = tally{}
+			accepted, dead, n, err := admit(p, facts, &t)
+			if err != nil {
+				return err
+			}
+			done, next = n, p.Next
+			orders, err := l.fold(ctx, tx, accepted, &t)
+			if err != nil {
+				return err
+			}
+			if err := l.post(ctx, tx, p, orders, dead, &t); err != nil {
+				return err
+			}
+			p.Attempts = 0
+			return l.held.Save(ctx, tx, p)
+		})
+	})
+	if err != nil {
+		return 0, err
+	}
+	l.metrics.slice(l.held.Partition, &t, next, time.Since(began))
+	l.announce(&t)
+	return done, nil
+}
+
+// announce wakes the sender, and says aloud what needs a person.
+func (l *lane) announce(t *tally) {
+	if t.dead > 0 {
+		l.log.Error("records were set aside as dead letters; see tributary deadletters", "records", t.dead)
+	}
+	if t.events == 0 {
+		return
+	}
+	select {
+	case l.unsent <- struct{}{}:
+	default:
+	}
+}
+
+// admit applies the sequence rule. It gives the facts to be folded, those to be set aside, and how many records it went
+// through: up to a gap, which is an error only where it comes first.
+func admit(p *position.Position, facts []fact, t *tally) (accepted, dead []*fact, n int, err error) {
+	if first := facts[0].record.Offset; first > p.Next {
+		return nil, nil, 0, fmt.Errorf("%w: offset %d, not %d", errBehind, p.Next, first)
+	}
+	accepted = make([]*fact, 0, len(facts))
+	for i := range facts {
+		f := &facts[i]
+		if f.unframed {
+			if f.record.Offset == p.Next {
+				p.Next++
+				dead = append(dead, f)
+			}
+			continue
+		}
+		duplicate, err := p.Admit(f.record)
+		switch {
+		case err != nil && i > 0:
+			return accepted, dead, i, nil
+		case err != nil:
+			return nil, nil, 0, err
+		case duplicate:
+			t.duplicates++
+		case f.unreadable != nil:
+			dead = append(dead, f)
+		default:
+			accepted = append(accepted, f)
+		}
+	}
+	return accepted, dead, len(facts), nil
+}
+
+// fold gathers the orders that the facts speak of, adds the facts to them, and decides those that have changed. It gives
+// all of them, the first mentioned first.
+func (l *lane) fold(ctx context.Context, tx pgx.Tx, facts []*fact, t *tally) ([]*order, error) {
+	keys := make([]orderKey, 0, len(facts))
+	index := make(map[orderKey]int, len(facts))
+	for _, f := range facts {
+		if _, known := index[f.order]; !known {
+			index[f.order] = len(keys)
+			keys = append(keys, f.order)
+		}
+	}
+	orders, err := l.gather(ctx, tx, keys)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range facts {
+		orders[index[f.order]].take(f)
+	}
+	for _, o := range orders {
+		t.facts += len(o.fresh)
+		t.duplicates += o.duplicates
+		t.conflicts += len(o.disputed)
+		if len(o.fresh) == 0 {
+			continue
+		}
+		if err := l.settle(o); err != nil {
+			return nil, err
+		}
+	}
+	return orders, nil
+}
+
+func (e *Engine) settle(o *order) error {
+	if err := o.settle(e.cfg.Clock(), e.cfg.VerifyClick, e.cfg.Catalogue); err != nil {
+		return &recordError{err}
+	}
+	return nil
+}
+
+// post writes everything that follows, apart from the position itself, whose count of outgoing events it moves on.
+func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders []*order, dead []*fact, t *tally) error {
+	settled := make([]*order, 0, len(orders))
+	batch := &pgx.Batch{}
+	var disputes conflictColumns
+	for _, o := range orders {
+		if o.decided.Outcome != "" {
+			settled = append(settled, o)
+		}
+		for _, f := range o.disputed {
+			disputes.add(o, f)
+		}
+	}
+	t.orders, t.dead = len(settled), len(dead)
+	if len(settled) > 0 {
+		if err := l.write(ctx, tx, l.held.Partition, settled, &l.buf); err != nil {
+			return err
+		}
+		n, err := l.pack(batch, p, settled, time.Now())
+		if err != nil {
+			return err
+		}
+		t.events = n
+	}
+	disputes.queue(batch)
+	for _, f := range dead {
+		l.bury(batch, f)
+	}
+	if batch.Len() == 0 {
+		return nil
+	}
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("writing ledger events, conflicts and dead letters: %w", err)
+	}
+	return nil
+}
+
+// conflictColumns are the facts without effect, column by column.
+type conflictColumns struct {
+	order, merchant   []int64
+	kind              []int16
+	ref               []string
+	hash, id, payload [][]byte
+	receivedAt        []time.Time
+}
+
+func (c *conflictColumns) add(o *order, f *fact) {
+	c.order = append(c.order, o.no)
+	c.merchant = append(c.merchant, o.key.merchant)
+	c.kind = append(c.kind, f.key.kind)
+	c.ref = append(c.ref, f.key.ref)
+	c.hash = append(c.hash, f.hash)
+	c.id = append(c.id, f.event.GetId())
+	c.receivedAt = append(c.receivedAt, event.Time(f.event.GetReceivedAt()))
+	c.payload = append(c.payload, f.record.Value)
+}
+
+func (c *conflictColumns) queue(batch *pgx.Batch) {
+	if len(c.order) > 0 {
+		batch.Queue(insertConflicts, c.order, c.merchant, c.kind, c.ref, c.hash, c.id, c.receivedAt, c.payload)
+	}
+}

@@ -1,0 +1,224 @@
+package engine
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission/ledger"
+	"tributary/internal/event"
+	"tributary/internal/pgcopy"
+)
+
+//go:embed query/update_orders.sql
+var updateOrders string
+
+//go:embed query/upsert_commissions.sql
+var upsertCommissions string
+
+//go:embed query/conflicts.sql
+var insertConflicts string
+
+const (
+	copyOrders = `COPY orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id,
+		outcome, over_refund, decision) FROM STDIN BINARY`
+	copyEvents = `COPY order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload) FROM STDIN BINARY`
+
+	copyCommissions = `COPY commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, lines,
+		revenue, refunded, gross, net, fee, hold_until, state, pending, payable) FROM STDIN BINARY`
+)
+
+// rows are the buffers of one transaction, reused by the next.
+type rows struct {
+	orders, events, commissions pgcopy.Rows
+	postings                    []ledger.Posting
+	record                      []byte
+}
+
+// write writes what follows for the orders of a lane, all but the postings' accounts in bulk: new rows by COPY, changes
+// by one UPDATE a table.
+func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order, buf *rows) error {
+	buf.orders.Reset(14)
+	buf.events.Reset(8)
+	buf.commissions.Reset(18)
+	buf.postings = buf.postings[:0]
+	var changed orderColumns
+	var earned commissionColumns
+	for _, o := range orders {
+		for _, f := range o.fresh {
+			copyEvent(&buf.events, o.no, f)
+		}
+		buf.postings = o.appendPostings(buf.postings)
+		buf.record = o.decided.AppendJSON(buf.record[:0])
+		if o.known {
+			changed.add(o, buf.record)
+			earned.add(o, lane)
+			continue
+		}
+		copyOrder(&buf.orders, o, lane, buf.record)
+		for i := range o.paying {
+			copyCommission(&buf.commissions, o, lane, &o.paying[i])
+		}
+	}
+	if err := buf.orders.Send(ctx, tx, copyOrders); err != nil {
+		return fmt.Errorf("writing new orders: %w", err)
+	}
+	if err := buf.events.Send(ctx, tx, copyEvents); err != nil {
+		return fmt.Errorf("writing order events: %w", err)
+	}
+	if err := buf.commissions.Send(ctx, tx, copyCommissions); err != nil {
+		return fmt.Errorf("writing new commissions: %w", err)
+	}
+	if err := e.books.Post(ctx, tx, buf.postings); err != nil {
+		return err
+	}
+	if len(changed.no) == 0 {
+		return nil
+	}
+	batch := &pgx.Batch{}
+	changed.queue(batch)
+	earned.queue(batch)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("writing %d changed orders: %w", len(changed.no), err)
+	}
+	return nil
+}
+
+func copyOrder(r *pgcopy.Rows, o *order, lane int, record []byte) {
+	d := &o.decided.Order
+	r.Row()
+	r.Int8(o.no)
+	r.Int8(o.key.merchant)
+	r.Text(o.key.id)
+	r.Int2(int16(lane))
+	r.Int4(o.version)
+	if d.Placed() {
+		r.Time(d.At)
+		r.Text(d.Currency)
+	} else {
+		r.Null()
+		r.Null()
+	}
+	r.Int4(int32(len(d.Lines)))
+	r.Int8(d.Amount)
+	r.Int8(d.Refunded)
+	r.Text(d.Customer)
+	r.Text(string(o.decided.Outcome))
+	r.Int8(d.OverRefund)
+	r.Bytes(record)
+}
+
+func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
+	r.Row()
+	r.Int8(no)
+	r.Int2(f.key.kind)
+	r.Text(f.key.ref)
+	r.Bytes(f.event.GetId())
+	r.Time(event.Time(f.event.GetOccurredAt()))
+	r.Time(event.Time(f.event.GetReceivedAt()))
+	r.Bytes(f.hash)
+	r.Bytes(f.record.Value)
+}
+
+func copyCommission(r *pgcopy.Rows, o *order, lane int, c *earning) {
+	r.Row()
+	r.Int8(o.no)
+	r.Int8(int64(c.partner))
+	r.Int8(o.key.merchant)
+	r.Int8(int64(c.program))
+	r.Int8(int64(c.link))
+	r.Int2(int16(lane))
+	r.Time(c.occurredAt)
+	r.Text(c.currency)
+	r.Int4(int32(c.lines))
+	r.Int8(c.revenue)
+	r.Int8(c.refunded)
+	r.Int8(c.gross)
+	r.Int8(c.net)
+	r.Int8(c.fee)
+	r.Time(c.holdUntil)
+	r.Text(string(c.state))
+	r.Int8(c.pending)
+	r.Int8(c.payable)
+}
+
+// orderColumns are the changed orders, column by column.
+type orderColumns struct {
+	no                           []int64
+	version                      []int32
+	occurredAt                   []*time.Time
+	currency                     []*string
+	lines                        []int32
+	amount, refunded, overRefund []int64
+	customer, outcome, decision  []string
+}
+
+func (c *orderColumns) add(o *order, record []byte) {
+	d := &o.decided.Order
+	var at *time.Time
+	var currency *string
+	if d.Placed() {
+		at, currency = &d.At, &d.Currency
+	}
+	c.no = append(c.no, o.no)
+	c.version = append(c.version, o.version)
+	c.occurredAt = append(c.occurredAt, at)
+	c.currency = append(c.currency, currency)
+	c.lines = append(c.lines, int32(len(d.Lines)))
+	c.amount = append(c.amount, d.Amount)
+	c.refunded = append(c.refunded, d.Refunded)
+	c.overRefund = append(c.overRefund, d.OverRefund)
+	c.customer = append(c.customer, d.Customer)
+	c.outcome = append(c.outcome, string(o.decided.Outcome))
+	c.decision = append(c.decision, string(record))
+}
+
+func (c *orderColumns) queue(batch *pgx.Batch) {
+	batch.Queue(updateOrders, c.no, c.version, c.occurredAt, c.currency, c.lines, c.amount, c.refunded, c.customer, c.outcome,
+		c.overRefund, c.decision)
+}
+
+// commissionColumns are the changed commissions, column by column.
+type commissionColumns struct {
+	order, partner, merchant, program, link              []int64
+	lane                                                 []int16
+	occurredAt, holdUntil                                []time.Time
+	currency, state                                      []string
+	lines                                                []int32
+	revenue, refunded, gross, net, fee, pending, payable []int64
+}
+
+func (c *commissionColumns) add(o *order, lane int) {
+	for i := range o.paying {
+		e := &o.paying[i]
+		c.order = append(c.order, o.no)
+		c.partner = append(c.partner, int64(e.partner))
+		c.merchant = append(c.merchant, o.key.merchant)
+		c.program = append(c.program, int64(e.program))
+		c.link = append(c.link, int64(e.link))
+		c.lane = append(c.lane, int16(lane))
+		c.occurredAt = append(c.occurredAt, e.occurredAt)
+		c.currency = append(c.currency, e.currency)
+		c.lines = append(c.lines, int32(e.lines))
+		c.revenue = append(c.revenue, e.revenue)
+		c.refunded = append(c.refunded, e.refunded)
+		c.gross = append(c.gross, e.gross)
+		c.net = append(c.net, e.net)
+		c.fee = append(c.fee, e.fee)
+		c.holdUntil = append(c.holdUntil, e.holdUntil)
+		c.state = append(c.state, string(e.state))
+		c.pending = append(c.pending, e.pending)
+		c.payable = append(c.payable, e.payable)
+	}
+}
+
+func (c *commissionColumns) queue(batch *pgx.Batch) {
+	if len(c.order) == 0 {
+		return
+	}
+	batch.Queue(upsertCommissions, c.order, c.partner, c.merchant, c.program, c.link, c.lane, c.occurredAt, c.currency, c.lines,
+		c.revenue, c.refunded, c.gross, c.net, c.fee, c.holdUntil, c.state, c.pending, c.payable)
+}

@@ -1,0 +1,300 @@
+package ledger
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/internal/pgcopy"
+	"tributary/internal/postgres"
+)
+
+const (
+	// sealEvery is how often the Sealer looks for new postings.
+	sealEvery = 5 * time.Second
+	// headEvery is how often at most the head of the chain is logged.
+	headEvery = 10 * time.Minute
+	// blockRows bounds a block of the chain, and the memory that sealing takes.
+	blockRows = 20_000
+	// checkpointEvery is how many postings an account may have behind its last checkpoint when a block is sealed.
+	checkpointEvery = 1_000
+	// rememberedAccounts bounds the accounts whose running sums are kept between blocks.
+	rememberedAccounts = 200_000
+	// settleLimit bounds the wait for transactions that were posting when a boundary was taken.
+	settleLimit = 2 * time.Second
+	settlePause = 5 * time.Millisecond
+)
+
+// Head is the end of the hash chain. Written down elsewhere it proves later that nothing before it was changed.
+type Head struct {
+	// Block counts from 1; 0 is an empty chain.
+	Block int64
+	Hash  [32]byte
+	// Through is the number of the last posting that is sealed.
+	Through int64
+}
+
+// String is the head as it is logged: the block, a colon, and the hash in hex.
+func (h Head) String() string { return fmt.Sprintf("%d:%s", h.Block, hex.EncodeToString(h.Hash[:])) }
+
+// Sealed is what one round of sealing has done.
+type Sealed struct {
+	Blocks, Rows, Checkpoints int
+}
+
+// Sealer adds blocks to the hash chain and checkpoints to busy accounts, off the path of whoever posts: it takes no
+// lock that a posting waits for. Any number of processes may run one; at any time one of them seals.
+type Sealer struct {
+	db  *pgxpool.Pool
+	log *slog.Logger
+
+	// What this process remembers of the accounts holds for the block after this one only.
+	after    int64
+	accounts map[AccountID]*running
+}
+
+// running is what an account's postings add up to.
+type running struct {
+	debits, credits int64
+	latest          time.Time
+	behind          int  // postings behind the last checkpoint
+	due             bool // for a checkpoint at the end of the block
+}
+
+// NewSealer makes a sealer of the books in db, in the engine's role. It does nothing until Run.
+func NewSealer(db *pgxpool.Pool, log *slog.Logger) *Sealer {
+	return &Sealer{db: db, log: log, accounts: make(map[AccountID]*running)}
+}
+
+// Run seals until ctx ends. Errors are logged when they begin and when they are over.
+func (s *Sealer) Run(ctx context.Context) error {
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	var logged time.Time
+	failing := false
+	for {
+		sealed, err := s.runOnce(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && !failing:
+			s.log.Warn("the books cannot be sealed; trying again", "error", err)
+		case err == nil && failing:
+			s.log.Info("the books are sealed again")
+		}
+		failing = err != nil
+		if sealed.Blocks > 0 && time.Since(logged) >= headEvery {
+			if head, err := ChainHead(ctx, s.db); err == nil {
+				s.log.Info("books sealed", "head", head.String(), "through", head.Through)
+				logged = time.Now()
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// runOnce seals what has been posted so far.
+func (s *Sealer) runOnce(ctx context.Context) (Sealed, error) {
+	var done Sealed
+	boundary, err := s.boundary(ctx)
+	if err != nil {
+		return done, err
+	}
+	for {
+		rows, checkpoints, err := s.seal(ctx, boundary)
+		if err != nil {
+			s.forget()
+			return done, err
+		}
+		if rows == 0 {
+			return done, nil
+		}
+		done.Blocks++
+		done.Rows += rows
+		done.Checkpoints += checkpoints
+	}
+}
+
+func (s *Sealer) forget() {
+	s.after = 0
+	clear(s.accounts)
+}
+
+// postingNow lists the transactions that may be inserting postings: whoever inserts holds this lock from before it
+// takes its first number until it ends.
+const postingNow = `
+SELECT DISTINCT virtualtransaction FROM pg_locks
+ WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted AND relation = 'posting'::regclass
+   AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+   AND ($1::text[] IS NULL OR virtualtransaction = ANY ($1))`
+
+var errUnsettled = errors.New("a transaction that posts does not end")
+
+// boundary gives a number at or below which no posting can be added any more. It reads the highest number there is, and
+// waits until each transaction that was inserting then has ended: an insert that took a lower number had begun before,
+// and those that begin later take higher ones. This is how an index is built concurrently; locking the table instead
+// would make everybody who posts wait for the slowest of them.
+func (s *Sealer) boundary(ctx context.Context) (int64, error) {
+	var highest int64
+	if err := s.db.QueryRow(ctx, `SELECT coalesce(max(seq), 0) FROM posting`).Scan(&highest); err != nil {
+		return 0, fmt.Errorf("reading the highest posting: %w", err)
+	}
+	var inserting []string // nil asks for all
+	for deadline := time.Now().Add(settleLimit); ; {
+		rows, err := s.db.Query(ctx, postingNow, inserting)
+		if err != nil {
+			return 0, fmt.Errorf("looking who is posting: %w", err)
+		}
+		if inserting, err = pgx.CollectRows(rows, pgx.RowTo[string]); err != nil {
+			return 0, fmt.Errorf("looking who is posting: %w", err)
+		}
+		if len(inserting) == 0 {
+			return highest, nil
+		}
+		if time.Now().After(deadline) {
+			return 0, fmt.Errorf("%w: %d after %s", errUnsettled, len(inserting), settleLimit)
+		}
+		select {
+		case <-time.After(settlePause):
+		case <-ctx.Done():
+			return 0, context.Cause(ctx)
+		}
+	}
+}
+
+// sealLock keeps two processes from sealing the same block; the table's key would too, by an error.
+const sealLock = 7302911
+
+// seal adds one block of postings up to the boundary, with the checkpoints of the accounts that are due, in one
+// transaction. It gives the number of rows, 0 when there are none or another process is at it.
+func (s *Sealer) seal(ctx context.Context, boundary int64) (rows, checkpoints int, err error) {
+	err = postgres.InTx(ctx, s.db, func(tx pgx.Tx) error {
+		rows, checkpoints = 0, 0
+		var mine bool
+		if err := tx.QueryRow(ctx, `SELECT pg_try_advisory_xact_lock($1)`, sealLock).Scan(&mine); err != nil || !mine {
+			return err
+		}
+		head, err := ChainHead(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if head.Through != s.after || len(s.accounts) > rememberedAccounts {
+			s.forget()
+		}
+		block, err := readBlock(ctx, tx, head, boundary)
+		if err != nil || block.rows == 0 {
+			return err
+		}
+		if err := s.recall(ctx, tx, head.Through, block.entries); err != nil {
+			return err
+		}
+		due := s.add(block.entries)
+		if _, err := tx.Exec(ctx, `INSERT INTO chain (block, after_seq, through_seq, rows, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)`,
+			head.Block+1, head.Through, block.through, block.rows, head.Hash[:], block.hash[:]); err != nil {
+			return fmt.Errorf("adding block %d: %w", head.Block+1, err)
+		}
+		rows, checkpoints = block.rows, len(due)
+		s.after = block.through
+		return s.checkpoint(ctx, tx, block.through, due)
+	})
+	return rows, checkpoints, err
+}
+
+// recallSums gives, for accounts, what their postings up to $2 add up to, and how many are behind the last checkpoint.
+const recallSums = `
+SELECT k.id, (coalesce(c.debits, 0) + p.debits)::bigint, (coalesce(c.credits, 0) + p.credits)::bigint,
+       coalesce(greatest(c.latest, p.latest), '-infinity'), p.rows
+  FROM unnest($1::bigint[]) k (id)
+  LEFT JOIN LATERAL (SELECT through_seq, latest, debits, credits FROM checkpoint
+                      WHERE account_id = k.id ORDER BY through_seq DESC LIMIT 1) c ON true
+ CROSS JOIN LATERAL (
+       SELECT coalesce(sum(debit), 0) AS debits, coalesce(sum(credit), 0) AS credits, max(effective_at) AS latest, count(*) AS rows FROM (
+         SELECT amount AS debit, 0 AS credit, effective_at FROM posting WHERE debit = k.id AND seq > coalesce(c.through_seq, 0) AND seq <= $2
+         UNION ALL
+         SELECT 0, amount, effective_at FROM posting WHERE credit = k.id AND seq > coalesce(c.through_seq, 0) AND seq <= $2) both_sides) p`
+
+// recall works out the sums, up to the block before, of the accounts that are not remembered from it.
+func (s *Sealer) recall(ctx context.Context, tx pgx.Tx, through int64, entries []entry) error {
+	var missing []int64
+	for i := range entries {
+		for _, id := range [2]AccountID{entries[i].debit, entries[i].credit} {
+			if s.accounts[id] == nil {
+				s.accounts[id] = &running{}
+				missing = append(missing, int64(id))
+			}
+		}
+	}
+	if len(missing) == 0 || through == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, recallSums, missing, through)
+	if err != nil {
+		return fmt.Errorf("recalling %d accounts: %w", len(missing), err)
+	}
+	var id AccountID
+	var debits, credits int64
+	var latest pgtype.Timestamptz // -infinity, which has the zero time, where there are none
+	var behind int
+	_, err = pgx.ForEachRow(rows, []any{&id, &debits, &credits, &latest, &behind}, func() error {
+		*s.accounts[id] = running{debits: debits, credits: credits, latest: latest.Time, behind: behind}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("recalling %d accounts: %w", len(missing), err)
+	}
+	return nil
+}
+
+// add adds a block's postings to the sums, and gives the accounts that are due for a checkpoint.
+func (s *Sealer) add(entries []entry) []AccountID {
+	var due []AccountID
+	count := func(id AccountID, debit, credit int64, at time.Time) {
+		r := s.accounts[id]
+		r.debits += debit
+		r.credits += credit
+		if at.After(r.latest) {
+			r.latest = at
+		}
+		if r.behind++; r.behind >= checkpointEvery && !r.due {
+			r.due = true
+			due = append(due, id)
+		}
+	}
+	for i := range entries {
+		e := &entries[i]
+		count(e.debit, e.amount, 0, e.at)
+		count(e.credit, 0, e.amount, e.at)
+	}
+	return due
+}
+
+// checkpoint writes checkpoints as of the end of the block.
+func (s *Sealer) checkpoint(ctx context.Context, tx pgx.Tx, through int64, due []AccountID) error {
+	var rows pgcopy.Rows
+	rows.Reset(5)
+	for _, id := range due {
+		r := s.accounts[id]
+		r.behind, r.due = 0, false
+		rows.Row()
+		rows.Int8(int64(id))
+		rows.Int8(through)
+		rows.Time(r.latest)
+		rows.Int8(r.debits)
+		rows.Int8(r.credits)
+	}
+	if err := rows.Send(ctx, tx, `COPY checkpoint (account_id, through_seq, latest, debits, credits) FROM STDIN BINARY`); err != nil {
+		return fmt.Errorf("writing checkpoints: %w", err)
+	}
+	return nil
+}
