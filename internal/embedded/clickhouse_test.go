@@ -87,13 +87,15 @@ func TestClickHouseOutlivesBrokenConnections(t *testing.T) {
 	s, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true})
 	writeClickHouse(t, a)
 	before := s.Status(ClickHouse)
-	address := strings.TrimPrefix(a.ClickHouseURL[strings.Index(a.ClickHouseURL, "@"):], "@")
-	address, _, _ = strings.Cut(address, "/")
+	address, err := url.Parse(a.ClickHouseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, bytes := range map[string]string{
 		"nothing": "", "half a greeting": "\x00\x05hello", "HTTP": "GET / HTTP/1.0\r\n\r\n", "TLS": "\x16\x03\x01\x02\x00\x01",
 		"noise": strings.Repeat("\xff", 5000),
 	} {
-		conn, err := net.Dial("tcp", address)
+		conn, err := net.Dial("tcp", address.Host)
 		if err != nil {
 			t.Fatalf("before sending %s: %v", what, err)
 		}

@@ -30,28 +30,50 @@ func TestMain(m *testing.M) {
 // parentVariable makes this test program a process that runs engines, so that tests can treat it badly.
 const parentVariable = "TRIBUTARY_EMBEDDED_TEST_PARENT"
 
+// An errand says what such a process runs.
+type errand struct {
+	Dir        string `json:"dir"`
+	Cache      string `json:"cache"`
+	Postgres   bool   `json:"postgres"`
+	Kafka      bool   `json:"kafka"`
+	ClickHouse bool   `json:"clickhouse"`
+}
+
 // A report is what such a process prints when its engines are ready.
 type report struct {
-	Addresses Addresses
-	Pids      map[Engine]int
+	Postgres   string         `json:"postgres"`
+	Kafka      string         `json:"kafka"`
+	ClickHouse string         `json:"clickhouse"`
+	Pids       map[Engine]int `json:"pids"`
+}
+
+func (r report) addresses() Addresses {
+	return Addresses{PostgresURL: r.Postgres, KafkaBrokers: r.Kafka, ClickHouseURL: r.ClickHouse}
 }
 
 // parentMain runs engines until SIGTERM.
 func parentMain(raw string) int {
-	var cfg Config
-	if err := json.Unmarshal([]byte(raw), &cfg); err != nil {
+	if done, err := disguise(); done || err != nil {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		return 0
+	}
+	var e errand
+	if err := json.Unmarshal([]byte(raw), &e); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 2
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	s := New(cfg)
+	s := New(Config{Dir: e.Dir, Cache: e.Cache, Postgres: e.Postgres, Kafka: e.Kafka, ClickHouse: e.ClickHouse})
 	go func() {
-		addresses, err := s.Ready(ctx)
+		a, err := s.Ready(ctx)
 		if err != nil {
 			return // Run says why
 		}
-		r := report{Addresses: addresses, Pids: map[Engine]int{}}
+		r := report{Postgres: a.PostgresURL, Kafka: a.KafkaBrokers, ClickHouse: a.ClickHouseURL, Pids: map[Engine]int{}}
 		for _, e := range []Engine{Kafka, ClickHouse, Postgres} {
 			r.Pids[e] = s.Status(e).Pid
 		}

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -29,7 +30,7 @@ func writeKafka(t *testing.T, a Addresses) {
 	topic := kmsg.NewCreateTopicsRequestTopic()
 	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = testTopic, 3, 1
 	config := kmsg.NewCreateTopicsRequestTopicConfig()
-	config.Name, config.Value = "retention.ms", kmsg.StringPtr("3600000")
+	config.Name, config.Value = "retention.ms", new("3600000")
 	topic.Configs = append(topic.Configs, config)
 	request := kmsg.NewPtrCreateTopicsRequest()
 	request.Topics = append(request.Topics, topic)
@@ -58,7 +59,7 @@ func readKafka(t *testing.T, a Addresses) {
 			t.Fatalf("fetching after %d records: %v", got, err)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			if want := fmt.Sprint(next[r.Partition]); string(r.Value) != want {
+			if want := strconv.Itoa(next[r.Partition]); string(r.Value) != want {
 				t.Errorf("partition %d offset %d holds %s, want %s", r.Partition, r.Offset, r.Value, want)
 			}
 			next[r.Partition] += 3

@@ -254,7 +254,11 @@ func writeManifest(dir string) error {
 	if err != nil {
 		return fmt.Errorf("encoding list of files: %w", err)
 	}
-	return writeFile(filepath.Join(dir, manifestName), raw)
+	// Like the package itself, it is for every user who can reach the folder.
+	if err := os.WriteFile(filepath.Join(dir, manifestName), raw, 0o644); err != nil { //nolint:gosec // as said
+		return fmt.Errorf("writing list of files: %w", err)
+	}
+	return nil
 }
 
 // whole reports whether dir holds every file of its manifest, each at its size.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -53,6 +54,7 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 			_ = h.Close() // it carried no data
 		}
 	}
+	var missing []*int
 	for _, p := range []struct {
 		want  bool
 		fixed int
@@ -63,13 +65,21 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 		{cfg.ClickHouse, cfg.ClickHousePort, &settled.ClickHouse},
 		{cfg.ClickHouse, cfg.ClickHouseHTTPPort, &settled.ClickHouseHTTP},
 	} {
-		switch {
-		case !p.want:
-		case p.fixed != 0:
-			*p.port = p.fixed
-		default:
-			held = append(held, reserveSome(p.port))
+		if !p.want {
+			continue
 		}
+		if p.fixed != 0 {
+			*p.port = p.fixed
+			continue
+		}
+		if reservation, free := reserve(*p.port); free {
+			held = append(held, reservation)
+		} else {
+			missing = append(missing, p.port)
+		}
+	}
+	for _, port := range missing { // after those that were kept, so as not to take one of them
+		held = append(held, reserveAny(port))
 	}
 	raw, err = json.Marshal(settled)
 	if err == nil {
@@ -82,17 +92,13 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 	return settled, release, nil
 }
 
-// reserveSome reserves the port it is given, or, where that is 0 or taken, a free one below the range from which the kernel
-// serves outgoing connections.
-func reserveSome(port *int) io.Closer {
-	const first, count = 20000, 12000
-	for next := os.Getpid() % count; ; next = (next + 1) % count {
-		if *port != 0 {
-			if reservation, free := reserve(*port); free {
-				return reservation
-			}
+// reserveAny reserves a free port below the range from which the kernel serves outgoing connections.
+func reserveAny(port *int) io.Closer {
+	for {
+		*port = 20000 + rand.IntN(12000) //nolint:gosec // not a secret
+		if reservation, free := reserve(*port); free {
+			return reservation
 		}
-		*port = first + next
 	}
 }
 
@@ -100,6 +106,9 @@ func reserveSome(port *int) io.Closer {
 // there and after. The reservation is the UDP port of the same number, which nothing here needs and which the kernel frees
 // however its owner ends.
 func reserve(port int) (reservation io.Closer, free bool) {
+	if port == 0 {
+		return nil, false
+	}
 	udp, err := net.ListenPacket("udp", loopback(port)) //nolint:noctx // nothing to wait for
 	if err != nil {
 		return nil, false
