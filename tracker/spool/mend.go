@@ -66,7 +66,7 @@ func (v *salvage) examine(number uint64) (*patient, error) {
 		v.next[lane] = p.header.first[lane]
 	}
 	p.first = slices.Clone(v.next)
-	if after, sound := v.header(number + 1); sound {
+	if after, sound := v.header(number + 1); sound && after.previousEnd >= headerLength(v.lanes) {
 		p.after = &after
 	}
 	return p, nil
@@ -80,7 +80,7 @@ func (v *salvage) header(number uint64) (h header, sound bool) {
 	}
 	defer f.Close()
 	h, err = readHeader(f, v.lanes)
-	return h, err == nil && h.id == v.id && h.number == number && (number == 1 || h.previousEnd >= headerLength(v.lanes))
+	return h, err == nil && h.id == v.id && h.number == number
 }
 
 // expect notes what a lane has lost if its next record has this sequence.
