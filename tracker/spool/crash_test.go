@@ -192,7 +192,11 @@ func TestNothingAcknowledgedIsLostInACrash(t *testing.T) {
 
 func TestErrorsOfTheDiskLoseNothingAcknowledged(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(3_000) {
+	seeds := uint64(1_500)
+	if testing.Short() {
+		seeds = 150
+	}
+	for seed := range seeds {
 		l := newLife(seed)
 		for n := range 3 {
 			if err := l.open(); err != nil {

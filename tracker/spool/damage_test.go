@@ -340,7 +340,9 @@ func TestSalvageKeepsEveryRecordThatWasNotTouched(t *testing.T) {
 		if !slices.Equal(got, want) || int(report.Kept) != len(want) {
 			t.Fatalf("seed %d: %d kept (-want +got):\n%s%s", seed, report.Kept, gocmp.Diff(want, got), &out)
 		}
-		for i, p := range places {
+		for range min(3, len(places)) {
+			i := rng.IntN(len(places))
+			p := places[i]
 			if behind := records(t, again, Cursor{Segment: p.segment, Offset: p.to}); !slices.Equal(behind, want[i+1:]) {
 				t.Fatalf("seed %d: behind the old cursor of %q: %q", seed, p.text, behind)
 			}
@@ -363,6 +365,7 @@ func TestSalvageKeepsEveryRecordThatWasNotTouched(t *testing.T) {
 
 // survey returns the place of each record.
 func survey(t *testing.T, s *Spool) (places []place) {
+	t.Helper()
 	r, err := s.Reader(Cursor{})
 	if err != nil {
 		t.Fatal(err)
@@ -420,7 +423,7 @@ func wreck(t *testing.T, rng *rand.Rand, dir string, newest uint64, places []pla
 	}
 	after := contents(t, dir, newest)
 	return slices.DeleteFunc(places, func(p place) bool {
-		now := append(after[p.segment], make([]byte, p.to)...) // a record may have ended with the zeros that were cut off
+		now := slices.Concat(after[p.segment], make([]byte, p.to)) // a record may have ended with the zeros that were cut off
 		return !bytes.Equal(before[p.segment][p.from:p.to], now[p.from:p.to])
 	})
 }
