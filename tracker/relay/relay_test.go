@@ -1,0 +1,369 @@
+package relay
+
+import (
+	"errors"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"go.uber.org/goleak"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/position"
+)
+
+func TestStoppingLeavesNothingBehind(t *testing.T) {
+	brokers, prefix := enginetest.Kafka(t)
+	c := client(t, brokers, prefix)
+	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 2)
+	before := goleak.IgnoreCurrent()
+	r.start()
+	r.fill(100, r.lanes()...)
+	r.drainAll()
+	r.stop()
+	c.Close()
+	goleak.VerifyNone(t, before)
+}
+
+func TestEverythingArrivesOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	c := client(t, brokers, prefix)
+	if err := c.CreateTopics(t.Context(), 3, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 3)
+	r.fill(5000, 0, 1, 2)
+	r.start()
+	r.fill(500, r.lanes()...)
+	r.fill(1, 4)
+	if copies := r.drainAll(); copies != 0 {
+		t.Errorf("%d records came twice although nothing went wrong", copies)
+	}
+	until(t, 5*time.Second, "the figures are those of a relay that is done", func() bool {
+		s := r.relay.Stats()
+		return s.Sent == 5000*3+500*6+1 && s.Queued == 0 && s.Backlog == 0 && s.Failing+s.Parked+s.Detached == 0 && s.Missing == 0
+	})
+}
+
+func TestKafkaAwayDelaysAndLosesNothing(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	c := client(t, b.address(), "")
+	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 2)
+	r.memory = 1 << 20
+	r.start()
+	r.fill(200, r.lanes()...)
+	r.drainAll()
+	b.away()
+	r.fill(5000, r.lanes()...) // 4 MiB and more, with 1 MiB of memory
+	until(t, 20*time.Second, "all lanes fail", func() bool { return r.relay.Stats().Failing == 4 })
+	if s := r.relay.Stats(); s.Queued > r.memory+1<<15 || s.Detached != 0 {
+		t.Errorf("with Kafka away %d bytes wait in memory, and %d lanes read for themselves", s.Queued, s.Detached)
+	}
+	b.back()
+	r.drainAll()
+	until(t, 10*time.Second, "no lane fails any more", func() bool { return r.relay.Stats().Failing == 0 })
+}
+
+func TestLostAnswersMakeCopiesThatTheSequenceRuleDrops(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	c := client(t, b.address(), "")
+	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 2)
+	r.start()
+	b.mute.Store(true)
+	for range 40 {
+		r.fill(20, r.lanes()...)
+		sent := r.relay.Stats().Sent
+		until(t, 20*time.Second, "something arrives in spite of it", func() bool { return r.relay.Stats().Sent > sent })
+	}
+	b.mute.Store(false)
+	if copies := r.drainAll(); copies == 0 {
+		t.Error("no record came twice: the test lost no answer")
+	}
+}
+
+func TestARelayGoesOnWhereAnEarlierOneStopped(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	c := client(t, brokers, prefix)
+	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 2)
+	for range 5 {
+		r.fill(3000, r.lanes()...)
+		r.start()
+		r.stop() // in the middle, or before its first record, or after its last
+	}
+	r.start()
+	r.drainAll()
+	r.stop()
+	// All is acknowledged and written down, so nothing is sent again.
+	r.start()
+	r.fill(1, 0)
+	until(t, 10*time.Second, "the new record is sent", func() bool { return r.relay.Stats().Sent > 0 })
+	if s := r.relay.Stats(); s.Sent != 1 || s.Missing != 0 {
+		t.Errorf("after a restart %+v", s)
+	}
+}
+
+func TestLosingTheCursorsOnlyMakesCopies(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	c := client(t, brokers, prefix)
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 1)
+	r.fill(1000, r.lanes()...)
+	r.start()
+	r.drainAll()
+	r.stop()
+	if err := os.Remove(r.file()); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.fill(1, r.lanes()...)
+	if copies := r.drainAll(); copies != 2000 {
+		t.Errorf("%d records came twice, want all 2000 of before", copies)
+	}
+}
+
+func TestAStuckLaneReadsForItselfAndTheOthersGoOn(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	makeTopics(t, b.address(), 2) // the third partition is missing: its lane is stuck
+	c := client(t, b.address(), "")
+	r := newRiver(t, c, 3)
+	r.memory = 256 << 10
+	r.limits = limits{stuckAfter: 100 * time.Millisecond, parkedPause: time.Second}
+	r.start()
+	r.fill(10_000, 0, 2)
+	until(t, 30*time.Second, "the lane is on its own", func() bool { return r.relay.Stats().Detached == 1 })
+	r.fill(1000, 0, 1, 2, 3, 4)
+	for _, lane := range []int{0, 1, 3, 4} {
+		r.drain(lane)
+	}
+	growTopics(t, b.address(), 3)
+	r.drain(2)
+	until(t, 20*time.Second, "the lane is with the others again", func() bool { return r.relay.Stats().Detached == 0 })
+	r.fill(100, r.lanes()...)
+	if copies := r.drainAll(); copies != 0 {
+		t.Errorf("%d records came twice although every request was refused or answered", copies)
+	}
+	if s := r.relay.Stats(); s.Missing != 0 || s.Queued != 0 {
+		t.Errorf("at the end %+v", s)
+	}
+}
+
+// admin is kafka-go itself, for what the river never does.
+func admin(t *testing.T, address string) *kafka.Client {
+	t.Helper()
+	transport := &kafka.Transport{MetadataTTL: 100 * time.Millisecond}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &kafka.Client{Addr: kafka.TCP(address), Transport: transport}
+}
+
+func makeTopics(t *testing.T, address string, partitions int) {
+	t.Helper()
+	request := &kafka.CreateTopicsRequest{}
+	for _, name := range []string{event.Touches, event.Orders, event.Decisions} {
+		request.Topics = append(request.Topics, kafka.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: 1})
+	}
+	response, err := admin(t, address).CreateTopics(t.Context(), request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range response.Errors {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func growTopics(t *testing.T, address string, partitions int32) {
+	t.Helper()
+	request := &kafka.CreatePartitionsRequest{}
+	for _, name := range []string{event.Touches, event.Orders, event.Decisions} {
+		request.Topics = append(request.Topics, kafka.TopicPartitionsConfig{Name: name, Count: partitions})
+	}
+	if _, err := admin(t, address).CreatePartitions(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func setLimit(t *testing.T, address, topic, bytes string) {
+	t.Helper()
+	response, err := admin(t, address).IncrementalAlterConfigs(t.Context(), &kafka.IncrementalAlterConfigsRequest{
+		Resources: []kafka.IncrementalAlterConfigsRequestResource{{
+			ResourceType: kafka.ResourceTypeTopic, ResourceName: topic,
+			Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: "max.message.bytes", Value: bytes, ConfigOperation: kafka.ConfigOperationSet}},
+		}},
+	})
+	if err == nil {
+		err = response.Resources[0].Error
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestARefusedRequestParksItsLaneAndIsNeverSkipped(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	c := client(t, b.address(), "")
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	setLimit(t, b.address(), event.Touches, "100")
+	r := newRiver(t, c, 1)
+	r.limits = limits{stuckAfter: time.Minute, parkedPause: 200 * time.Millisecond}
+	r.start()
+	r.fill(500, 0, 1)
+	until(t, 20*time.Second, "the lane is parked", func() bool { return r.relay.Stats().Parked == 1 })
+	r.drain(1)
+	if s := r.relay.Stats(); s.Acknowledged[0] != 0 || s.Acknowledged[1] != 500 {
+		t.Errorf("acknowledged are %v", s.Acknowledged)
+	}
+	setLimit(t, b.address(), event.Touches, "1000000")
+	if copies := r.drain(0); copies != 0 {
+		t.Errorf("%d refused records are there twice", copies)
+	}
+	until(t, 10*time.Second, "the lane is not parked any more", func() bool { return r.relay.Stats().Parked == 0 })
+}
+
+func TestARequestThatIsTooLargeIsSentInParts(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	c := client(t, b.address(), "")
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	setLimit(t, b.address(), event.Touches, "20000") // about fifty records
+	r := newRiver(t, c, 1)
+	r.fill(3000, 0)
+	r.start()
+	r.drain(0)
+}
+
+func TestRewindingFillsAKafkaThatLostRecords(t *testing.T) {
+	t.Parallel()
+	lost := startBroker(t)
+	c := client(t, lost.address(), "")
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 1)
+	r.start()
+	r.fill(1000, 0)
+	until(t, 10*time.Second, "all is acknowledged", func() bool { return r.relay.Stats().Acknowledged[0] == 1000 })
+	r.stop()
+
+	// Another Kafka in its place, with nothing in it: what the relay sends next begins at sequence 1001.
+	r.kafka = client(t, startBroker(t).address(), "")
+	if err := r.kafka.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.fill(10, 0)
+	until(t, 10*time.Second, "the new records are there", func() bool { return r.relay.Stats().Sent == 10 })
+	r.stop()
+	id := [16]byte(r.spool.ID())
+	consumer := &position.Position{Marks: map[[16]byte]uint64{id: 600}}
+	records, err := r.kafka.Fetch(t.Context(), event.Touches, 0, 0, 1<<20, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var gap *position.GapError
+	if _, err := consumer.Admit(records[0]); !errors.As(err, &gap) || gap.Want != 601 || gap.Got != 1001 {
+		t.Fatalf("the consumer met %v", err)
+	}
+	for _, bad := range []struct {
+		lane int
+		seq  uint64
+	}{{0, 0}, {0, 1011}, {-1, 1}, {2, 1}, {1, 1}} {
+		if err := Rewind(r.file(), bad.lane, bad.seq); err == nil {
+			t.Errorf("lane %d was rewound to %d", bad.lane, bad.seq)
+		}
+	}
+	if err := Rewind(r.file(), 0, gap.Want); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	consumer.Gaps = map[[16]byte]uint64{id: gap.Got} // what position.Refilled sets
+	var taken uint64
+	for consumer.Marks[id] < 1010 {
+		records, err := r.kafka.Fetch(t.Context(), event.Touches, 0, consumer.Next, 1<<20, 5*time.Second)
+		if err != nil || len(records) == 0 {
+			t.Fatalf("after %d: %d records, %v", consumer.Marks[id], len(records), err)
+		}
+		for _, record := range records {
+			duplicate, err := consumer.Admit(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !duplicate {
+				taken++
+			}
+		}
+	}
+	if taken != 410 {
+		t.Errorf("the consumer took %d records, want 410", taken)
+	}
+}
+
+func TestASpoolThatLostItsEndIsRefused(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	r := newRiver(t, client(t, b.address(), ""), 1)
+	r.fill(10, 0)
+	p := &places{Spool: r.spool.ID(), Lanes: []place{{Sent: 11}, {}}}
+	if err := p.write(r.file()); err != nil {
+		t.Fatal(err)
+	}
+	relay := New(Config{Spool: r.spool, Kafka: r.kafka, Partitions: 1, File: r.file(), Log: slog.New(slog.DiscardHandler)})
+	if err := relay.Run(t.Context()); !errors.Is(err, ErrShortened) {
+		t.Errorf("Run gave %v, want ErrShortened", err)
+	}
+	if err := os.WriteFile(r.file(), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := relay.Run(t.Context()); err == nil {
+		t.Error("Run took a cursor file that is no JSON")
+	}
+}
+
+func TestAcknowledgedSegmentsMayGoAlsoWhereALaneIsIdle(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	c := client(t, b.address(), "")
+	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 2)
+	r.start()
+	r.fill(1, r.lanes()...)
+	r.fill(5000, 0)
+	r.drainAll()
+	until(t, 5*time.Second, "all lanes are at the end of the spool", func() bool {
+		return r.relay.lowest() == r.spool.End()
+	})
+	until(t, 5*time.Second, "the file says so", func() bool {
+		p, err := readPlaces(r.file())
+		return err == nil && p != nil && p.Lanes[3] == place{Cursor: r.spool.End(), Sent: 1}
+	})
+}
