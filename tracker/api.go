@@ -1,0 +1,174 @@
+package tracker
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"tributary/internal/fault"
+	"tributary/partners"
+)
+
+// maxBody is the largest body of a request, in bytes. The largest report that fits into an event is smaller.
+const maxBody = 64 << 10
+
+// memory is what one report is read into and answered from.
+type memory struct {
+	body   []byte
+	answer []byte
+}
+
+func (s *Server) memory() *memory {
+	return s.bodies.Get().(*memory) //nolint:forcetypeassert // the pool holds nothing else
+}
+
+// read takes the body of a request, as long as it is plain JSON of a bearable size.
+func (m *memory) read(c echo.Context) error {
+	r := c.Request()
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || media != echo.MIMEApplicationJSON {
+		return fault.New(fault.Unsupported, "unsupported_type", "Send the body as JSON, with the header Content-Type: application/json.")
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return fault.New(fault.Unsupported, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
+	}
+	limited := http.MaxBytesReader(c.Response(), r.Body, maxBody)
+	if m.body, err = readAll(m.body[:0], limited); err != nil {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return fault.New(fault.TooLarge, "body_too_large", fmt.Sprintf("The body has more than %d bytes.", maxBody))
+		}
+		return &fault.Error{Kind: fault.Malformed, Code: "unreadable_body", Detail: "The body did not arrive whole.", Cause: err}
+	}
+	return checkJSON(m.body)
+}
+
+// readAll appends what r has to b.
+func readAll(b []byte, r io.Reader) ([]byte, error) {
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			return b, nil
+		}
+		if err != nil {
+			return b, err
+		}
+	}
+}
+
+// authenticate finds the merchant whose API key a request carries.
+func (s *Server) authenticate(r *http.Request) (partners.MerchantID, error) {
+	values := r.Header["Authorization"]
+	if len(values) != 1 {
+		return 0, unauthorized("Send your API key once, as the header Authorization: Bearer tk_live_...")
+	}
+	scheme, key, _ := strings.Cut(values[0], " ")
+	sum, formed := partners.KeyHash(strings.TrimSpace(key))
+	if !strings.EqualFold(scheme, "Bearer") || !formed {
+		return 0, unauthorized("The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.")
+	}
+	// The look-up is by hash, so how long it takes tells nothing about any key.
+	merchant, found := s.cfg.Catalogue.KeyOwner(sum)
+	if !found {
+		return 0, unauthorized("This API key is not known, or was revoked.")
+	}
+	return merchant, nil
+}
+
+func unauthorized(detail string) error {
+	return fault.New(fault.Unauthorized, "unauthorized", detail)
+}
+
+// requestKey holds the id of a request in its context.
+const requestKey = "request"
+
+// named gives a request of a program an id, by which the log knows it, and counts and times its answer.
+func (s *Server) named(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		began := time.Now()
+		id := rand.Text()
+		c.Set(requestKey, id)
+		c.Response().Header().Set("X-Request-Id", id)
+		err := next(c)
+		s.metrics.report(c.Path(), err, time.Since(began))
+		return err
+	}
+}
+
+// guard turns a panic into an error, so that one request cannot end the process.
+func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if broken := recover(); broken != nil {
+				if broken == http.ErrAbortHandler { //nolint:errorlint,err113 // net/http compares it so
+					panic(broken)
+				}
+				err = fmt.Errorf("panic: %v\n%s", broken, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// fail is the one place where an error becomes an answer: problem+json for programs, a page for people. What is wrong on
+// our side goes to the log, with neither query nor headers, and is only hinted at in the answer.
+func (s *Server) fail(err error, c echo.Context) {
+	if c.Response().Committed {
+		return
+	}
+	f, status := describe(err)
+	id, _ := c.Get(requestKey).(string)
+	if status >= http.StatusInternalServerError {
+		s.cfg.Log.Error("a request failed", "route", c.Path(), "status", status, "request", id, "error", err)
+	}
+	h := c.Response().Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	switch status {
+	case http.StatusUnauthorized:
+		h.Set("WWW-Authenticate", `Bearer realm="tributary"`)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", "1")
+	}
+	if !strings.HasPrefix(c.Request().URL.Path, "/v1/") {
+		err = s.pages.write(c, status)
+	} else {
+		problem := f.Problem(id)
+		problem.Status, problem.Title = status, http.StatusText(status)
+		h.Set("Content-Type", fault.ProblemType)
+		err = c.JSON(status, problem)
+	}
+	if err != nil { // the peer has gone
+		s.cfg.Log.Debug("an answer could not be written", "route", c.Path(), "error", err)
+	}
+}
+
+// describe gives the fault in an error and the status of its answer. echo's own errors are about routes.
+func describe(err error) (f *fault.Error, status int) {
+	routing, ok := errors.AsType[*echo.HTTPError](err)
+	if !ok {
+		f = fault.Of(err)
+		return f, f.Status()
+	}
+	switch routing.Code {
+	case http.StatusNotFound:
+		f = fault.New(fault.NotFound, "unknown_route", "There is nothing at this address. The routes are POST /v1/conversions and POST /v1/refunds.")
+	case http.StatusMethodNotAllowed:
+		f = fault.New(fault.Malformed, "wrong_method", "This address is not asked with this method: see the header Allow.")
+	default:
+		f = &fault.Error{Kind: fault.Internal, Code: "http_" + strconv.Itoa(routing.Code), Detail: http.StatusText(routing.Code), Cause: err}
+	}
+	return f, routing.Code
+}

@@ -1,0 +1,65 @@
+package tracker
+
+import (
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+//go:embed page.html
+var pageHTML string
+
+// pages are what a person sees who cannot be sent on, by status. They hold nothing that comes from outside.
+type pages struct {
+	byStatus map[int][]byte
+	policy   string
+}
+
+func newPages() pages {
+	_, style, _ := strings.Cut(pageHTML, "<style>")
+	style, _, _ = strings.Cut(style, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	p := pages{
+		byStatus: map[int][]byte{},
+		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+			"'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+	}
+	for status, words := range map[int][4]string{
+		http.StatusNotFound: {
+			"This link leads nowhere", "It may have been closed by whoever placed it, or a part of it was lost on the way here.",
+			"Go back and follow the link again, or search for the shop by its name.", "Nothing about this visit was recorded.",
+		},
+		http.StatusMethodNotAllowed: {
+			"This is not how a link is followed", "The address was asked in a way that it does not answer.",
+			"Open it in a browser.", "Nothing about this visit was recorded.",
+		},
+		http.StatusInternalServerError: {
+			"Something went wrong on our side", "The link may be fine; we could not follow it just now.",
+			"Try it again in a moment.", "The trouble is in our log.",
+		},
+	} {
+		p.byStatus[status] = []byte(strings.NewReplacer("{title}", words[0], "{what}", words[1], "{mend}", words[2], "{note}", words[3]).Replace(pageHTML))
+	}
+	return p
+}
+
+// write answers with the page of a status; one without a page of its own gets that of trouble on our side.
+func (p *pages) write(c echo.Context, status int) error {
+	page, ok := p.byStatus[status]
+	if !ok {
+		page = p.byStatus[http.StatusInternalServerError]
+	}
+	h := c.Response().Header()
+	h.Set("Content-Security-Policy", p.policy)
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Frame-Options", "DENY")
+	if c.Request().Method == http.MethodHead {
+		h.Set("Content-Type", echo.MIMETextHTMLCharsetUTF8)
+		return c.NoContent(status)
+	}
+	return c.HTMLBlob(status, page)
+}

@@ -1,0 +1,94 @@
+package tracker
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"tributary/internal/fault"
+	"tributary/partners"
+)
+
+// click is GET /c/{code}: it sends the visitor on and records the visit. It waits a moment for the record to be durable,
+// and answers all the same when that takes too long: the click id carries what a later order needs.
+//
+// What a browser fetches ahead of a visit is refused. It then asks again when the person goes there, which is the visit
+// that counts; if the redirect were handed out ahead, nobody could tell whether it was ever followed. That a refused
+// prefetch is not used is held by https://github.com/web-platform-tests/wpt speculation-rules/prefetch.
+func (s *Server) click(c echo.Context) error {
+	began := time.Now()
+	link, program, err := s.find(c)
+	if err != nil {
+		return err
+	}
+	r, h := c.Request(), c.Response().Header()
+	if speculative(r.Header) {
+		s.metrics.speculative.Inc()
+		h["Cache-Control"] = s.noStore
+		return c.NoContent(http.StatusServiceUnavailable)
+	}
+	click := s.Intake.Judge(link, s.visit(r))
+	id, err := s.Intake.Click(click, s.cfg.RedirectWait)
+	if err != nil {
+		s.metrics.unstored.Inc()
+	}
+	if !click.Earns() {
+		id = ""
+	}
+	s.sendOn(c, link.Target, program.ClickParam, id)
+	s.metrics.click(click.Marks, time.Since(began))
+	return nil
+}
+
+// clickHead is HEAD /c/{code}: where the link leads, for who only looks. It is no visit.
+func (s *Server) clickHead(c echo.Context) error {
+	link, program, err := s.find(c)
+	if err != nil {
+		return err
+	}
+	s.sendOn(c, link.Target, program.ClickParam, "")
+	return nil
+}
+
+// find finds the open link of a request.
+func (s *Server) find(c echo.Context) (*partners.Link, *partners.Program, error) {
+	code := c.Param("*")
+	link, found := s.cfg.Catalogue.LinkByCode(code)
+	if !found {
+		link, found = s.cfg.Catalogue.LinkByCode(tidy(code))
+	}
+	if found && !link.Closed {
+		if program, ok := s.cfg.Catalogue.Program(link.Program); ok {
+			return link, program, nil
+		}
+	}
+	s.metrics.unknown.Inc()
+	return nil, nil, fault.New(fault.NotFound, "unknown_link", "There is no such link.")
+}
+
+// tidy takes off a code what a message or a person has added: a full stop or a bracket behind it, capital letters.
+func tidy(code string) string {
+	code = strings.ToLower(code)
+	end := strings.IndexFunc(code, func(r rune) bool { return r != '-' && !isAlphanumeric(r) })
+	if end < 0 {
+		end = len(code)
+	}
+	if strings.ContainsFunc(code[end:], isAlphanumeric) {
+		return ""
+	}
+	return strings.TrimRight(code[:end], "-")
+}
+
+func isAlphanumeric(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
+
+// sendOn answers 302. That is not cacheable unasked, and no-store says so to everyone who caches more than they should.
+func (s *Server) sendOn(c echo.Context, target, param, id string) {
+	var buf [512]byte
+	h := c.Response().Header()
+	h["Location"] = []string{string(appendLocation(buf[:0], target, param, id))}
+	h["Cache-Control"] = s.noStore
+	h["Referrer-Policy"] = s.referrerPolicy
+	c.Response().WriteHeader(http.StatusFound)
+}

@@ -1,0 +1,332 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"tributary/internal/event"
+	"tributary/internal/fault"
+	"tributary/internal/money"
+	"tributary/partners"
+	"tributary/tracker/clickid"
+	"tributary/tracker/spool"
+)
+
+// SaleReport is an order as a merchant reports it. Checking it brings its texts to their normal form and numbers its
+// lines.
+type SaleReport struct {
+	OrderID  string
+	Currency string
+	// Amount is the sum of the lines in minor units.
+	Amount int64
+	// Lines may be left out: the order is then one line.
+	Lines      []Line
+	ClickID    string
+	Coupon     string
+	CustomerID string
+	// OccurredAt is zero when the merchant does not say.
+	OccurredAt time.Time
+
+	// EventID is minted when it is zero. The same report told again by an import keeps it.
+	EventID uuid.UUID
+}
+
+// Line is a position of an order. The numbers are given in all lines or in none.
+type Line struct {
+	Number   int32
+	SKU      string
+	Quantity int64
+	// Amount is of all pieces together, in minor units.
+	Amount   int64
+	Category string
+}
+
+// Receipt is what became of a report.
+type Receipt struct {
+	// EventID names the record; the same report sent again is another record.
+	EventID uuid.UUID
+	// Content identifies what the report says: equal reports have equal ones.
+	Content []byte
+	// Click is nil when the report names none.
+	Click *ClickCheck
+	// Warnings are what is odd in a report that was stored all the same.
+	Warnings []fault.Field
+}
+
+// ClickCheck is what the tracker can tell about a click id without looking anything up. Whether it earns, the engine
+// decides.
+type ClickCheck struct {
+	Valid bool
+	At    time.Time
+}
+
+// Bounds of what merchants may report, seen from the time of receipt. Imports by the operator are free of them.
+const (
+	maxAhead = 5 * time.Minute
+	maxAge   = 90 * 24 * time.Hour
+)
+
+// maxQuantity bounds the pieces of a line, and so the products that the engine takes of them.
+const maxQuantity = 1_000_000_000
+
+// Sale checks a merchant's report, stores it and waits until it is durable. It answers a fault.Invalid that names all
+// that is wrong, or a fault.Unavailable when the report is not known to be stored: sending it again is then safe.
+func (in *Intake) Sale(ctx context.Context, merchant partners.MerchantID, report *SaleReport) (*Receipt, error) {
+	return in.sale(ctx, merchant, report, &review{})
+}
+
+// sale is Sale with the problems that reading the report has shown already.
+func (in *Intake) sale(ctx context.Context, merchant partners.MerchantID, report *SaleReport, r *review) (*Receipt, error) {
+	now := in.now()
+	report.check(r, in.catalogue.CurrenciesOf(merchant))
+	r.checkTime(report.OccurredAt, now)
+	if len(r.problems) > 0 {
+		return nil, invalid("invalid_conversion", "The conversion", r)
+	}
+	e, receipt, err := in.saleEvent(merchant, report, now)
+	if err != nil {
+		return nil, err
+	}
+	return receipt, in.store(ctx, in.orderLane(merchant, report.OrderID), e)
+}
+
+// Sale appends an order whose time may be any, as an operator's import brings it.
+func (b *Bulk) Sale(ctx context.Context, merchant partners.MerchantID, report *SaleReport) (*Receipt, error) {
+	r := &review{}
+	report.check(r, b.in.catalogue.CurrenciesOf(merchant))
+	if len(r.problems) > 0 {
+		return nil, invalid("invalid_conversion", "The conversion", r)
+	}
+	e, receipt, err := b.in.saleEvent(merchant, report, b.in.now())
+	if err != nil {
+		return nil, err
+	}
+	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
+}
+
+// invalid says that a report has problems and was not stored.
+func invalid(code, what string, r *review) error {
+	slices.SortStableFunc(r.problems, func(a, b fault.Field) int { return strings.Compare(a.Name, b.Name) })
+	detail := what + " was not stored: one field is wrong."
+	if n := len(r.problems); n > 1 {
+		detail = fmt.Sprintf("%s was not stored: %d things are wrong.", what, n)
+	}
+	return &fault.Error{Kind: fault.Invalid, Code: code, Detail: detail, Fields: r.problems}
+}
+
+// check notes everything that is wrong with a report of a merchant who may sell in the given currencies.
+func (s *SaleReport) check(r *review, currencies []string) {
+	s.OrderID = r.need(place{name: "order_id"}, s.OrderID, "send the order's own id, 1 to 128 bytes")
+	s.Coupon = r.settle(place{name: "coupon"}, s.Coupon, maxID)
+	s.CustomerID = r.settle(place{name: "customer_id"}, s.CustomerID, maxID)
+	s.ClickID = plain(strings.TrimSpace(s.ClickID), maxID)
+	s.OccurredAt = s.OccurredAt.Truncate(time.Microsecond)
+	r.checkCurrency(s.Currency, currencies)
+	if s.Amount < 0 || s.Amount > money.MaxAmount {
+		r.note(place{name: "amount"}, fmt.Sprintf("%d is not within 0 and %d", s.Amount, int64(money.MaxAmount)), "send minor units")
+	}
+	if len(s.Lines) == 0 {
+		s.Lines = []Line{{Number: 1, Quantity: 1, Amount: s.Amount}}
+		return
+	}
+	sum := s.checkLines(r)
+	if sum != s.Amount && r.sound("amount") && r.sound("lines") {
+		r.note(place{name: "amount"}, fmt.Sprintf("it is %d and the lines add up to %d", s.Amount, sum),
+			fmt.Sprintf("send %d, or correct the lines: every part of the order, delivery and discounts too, belongs to a line", sum))
+	}
+}
+
+// checkCurrency wants a currency in force that one of the merchant's programs takes.
+func (r *review) checkCurrency(currency string, currencies []string) {
+	at := place{name: "currency"}
+	takes := "send one that your programs take: " + strings.Join(currencies, ", ")
+	if len(currencies) == 0 {
+		takes = "you have no program yet: ask the network to set one up"
+	}
+	switch {
+	case slices.Contains(currencies, currency):
+	case currency == "":
+		r.note(at, "it is missing", takes)
+	case !money.Known(currency):
+		r.note(at, fmt.Sprintf("%q is not an ISO 4217 currency in force", cut(currency, 40)), takes)
+	default:
+		r.note(at, "no program of yours takes "+currency, takes)
+	}
+}
+
+// checkLines brings the lines to their normal form, numbers them, and adds them up.
+func (s *SaleReport) checkLines(r *review) (sum int64) {
+	numbered := 0
+	var numbers map[int32]bool
+	for i := range s.Lines {
+		l := &s.Lines[i]
+		at := func(name string) place { return place{list: "lines", index: i, name: name} }
+		l.SKU = r.settle(at("sku"), l.SKU, maxID)
+		l.Category = r.settle(at("category"), l.Category, maxID)
+		if l.Quantity < 1 || l.Quantity > maxQuantity {
+			r.note(at("quantity"), fmt.Sprintf("%d is not within 1 and %d", l.Quantity, maxQuantity), "send the number of pieces")
+		}
+		if l.Amount < 0 || l.Amount > money.MaxAmount {
+			r.note(at("amount"), fmt.Sprintf("%d is not within 0 and %d", l.Amount, int64(money.MaxAmount)), "send minor units, for all pieces together")
+		}
+		sum += l.Amount
+		switch {
+		case l.Number < 0:
+			r.note(at("line"), fmt.Sprintf("%d is below 1", l.Number), "number the lines from 1, or leave the numbers out")
+		case l.Number > 0 && numbers[l.Number]:
+			r.note(at("line"), fmt.Sprintf("another line has the number %d", l.Number), "give each line a number of its own")
+		case l.Number > 0:
+			if numbered++; numbers == nil {
+				numbers = make(map[int32]bool, len(s.Lines))
+			}
+			numbers[l.Number] = true
+		}
+		if sum > money.MaxAmount {
+			r.note(place{name: "lines"}, "they add up to more than an amount can be", "send minor units, such as cents, once")
+			return sum
+		}
+	}
+	if numbered > 0 && numbered < len(s.Lines) && r.sound("lines") {
+		r.note(place{name: "lines"}, fmt.Sprintf("%d of %d have a number", numbered, len(s.Lines)), "number all of them or none")
+	}
+	for i := range s.Lines {
+		if numbered == 0 {
+			s.Lines[i].Number = int32(i + 1)
+		}
+	}
+	return sum
+}
+
+// checkTime holds the time that a merchant states within the bounds.
+func (r *review) checkTime(stated, now time.Time) {
+	at := place{name: "occurred_at"}
+	switch {
+	case stated.IsZero():
+	case stated.After(now.Add(maxAhead)):
+		r.note(at, fmt.Sprintf("%s is in the future", stated.Format(time.RFC3339)), "check the clock of your server and the zone, or leave it out")
+	case stated.Before(now.Add(-maxAge)):
+		r.note(at, fmt.Sprintf("%s is more than 90 days ago", stated.Format(time.RFC3339)), "ask the network to import older orders")
+	}
+}
+
+// saleEvent makes the event of a report that was checked.
+func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now time.Time) (*event.Event, *Receipt, error) {
+	sale := &event.Sale{
+		MerchantId: int64(merchant), OrderId: s.OrderID, Currency: s.Currency,
+		ClickId: s.ClickID, Coupon: s.Coupon, CustomerId: s.CustomerID, Lines: make([]*event.Line, len(s.Lines)),
+	}
+	lines := make([]event.Line, len(s.Lines))
+	for i, l := range s.Lines {
+		line := &lines[i]
+		line.Number, line.Sku, line.Quantity, line.Amount, line.Category = l.Number, l.SKU, l.Quantity, l.Amount, l.Category
+		sale.Lines[i] = line
+	}
+	sale.ContentHash = event.SaleHash(sale, statedMicros(s.OccurredAt))
+	e, err := in.orderEvent(s.EventID, s.OccurredAt, now)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.Body = &event.Event_Sale{Sale: sale}
+	receipt := &Receipt{EventID: uuid.UUID(e.GetId()), Content: sale.GetContentHash()}
+	receipt.Click, receipt.Warnings = in.checkClick(merchant, s)
+	return e, receipt, nil
+}
+
+// orderEvent begins the event of a report. A stated time that is slightly ahead becomes the present.
+func (in *Intake) orderEvent(id uuid.UUID, stated, now time.Time) (*event.Event, error) {
+	id, err := identify(id)
+	if err != nil {
+		return nil, err
+	}
+	occurred := now
+	if !stated.IsZero() && stated.Before(now) {
+		occurred = stated
+	}
+	return &event.Event{Id: id[:], ReceivedAt: in.received(), OccurredAt: event.Micros(occurred)}, nil
+}
+
+// statedMicros is the time as it enters the content hash: 0 when the merchant states none, so that the same report
+// sent later is the same content.
+func statedMicros(stated time.Time) int64 {
+	if stated.IsZero() {
+		return 0
+	}
+	return event.Micros(stated)
+}
+
+// checkClick tells about the click id of a report. It depends on the report alone, and on which links and keys there are,
+// so that the same report gets the same answer.
+func (in *Intake) checkClick(merchant partners.MerchantID, s *SaleReport) (*ClickCheck, []fault.Field) {
+	if s.ClickID == "" {
+		return nil, nil
+	}
+	warn := func(problem, mend string) []fault.Field {
+		return []fault.Field{{Name: "click_id", Problem: problem, Mend: mend}}
+	}
+	id, err := in.ring.Verify(s.ClickID)
+	switch {
+	case errors.Is(err, clickid.ErrMalformed):
+		return &ClickCheck{}, warn("it is not a click id, so nobody earns by it", "send the whole value that arrived with the visitor, 54 characters, unchanged")
+	case err != nil:
+		return &ClickCheck{}, warn("it was not made by this network, or was changed, so nobody earns by it", "send the value that arrived with the visitor, unchanged")
+	}
+	check := &ClickCheck{Valid: true, At: id.At}
+	link, found := in.catalogue.Link(partners.LinkID(id.Link))
+	switch {
+	case !found:
+		return check, warn("its link is not known, so nobody earns by it", "check that the order goes to the network that the click came from")
+	case link.Merchant != merchant:
+		return check, warn("its link is not one of your programs', so nobody earns by it", "send the click id that arrived at this shop")
+	case !s.OccurredAt.IsZero() && s.OccurredAt.Truncate(time.Millisecond).Before(id.At):
+		return check, warn("the click came after the order, so nobody earns by it", "send the time of the order with its zone, and the click that came before it")
+	}
+	return check, nil
+}
+
+// store appends an event of an order and waits until it is durable.
+func (in *Intake) store(ctx context.Context, lane int, e *event.Event) error {
+	s := in.scratch.Get().(*scratch) //nolint:forcetypeassert // the pool holds nothing else
+	defer in.scratch.Put(s)
+	var err error
+	if s.buf, err = encodeOrder(e, s.buf); err != nil {
+		return err
+	}
+	ticket, err := in.spool.Append(lane, spool.Live, s.buf)
+	if err == nil {
+		err = s.wait(ticket, in.storeWait, ctx.Done())
+	}
+	if err != nil {
+		return &fault.Error{
+			Kind: fault.Unavailable, Code: "not_stored", Cause: err,
+			Detail: "It is not known whether this was stored. Send the same again in a moment: that is always safe.",
+		}
+	}
+	return nil
+}
+
+// encodeOrder writes an order's event to buf, as long as it fits into one.
+func encodeOrder(e *event.Event, buf []byte) ([]byte, error) {
+	buf, err := encode(e, buf)
+	if err != nil {
+		return buf, err
+	}
+	if len(buf) > event.MaxBytes {
+		return buf, fault.New(fault.TooLarge, "report_too_large", fmt.Sprintf(
+			"This was not stored: it takes %d bytes and %d fit. Shorten SKUs and categories, or report several lines as one.", len(buf), event.MaxBytes))
+	}
+	return buf, nil
+}
+
+func (b *Bulk) store(ctx context.Context, lane int, e *event.Event) error {
+	var err error
+	if b.buf, err = encodeOrder(e, b.buf); err != nil {
+		return err
+	}
+	return b.append(ctx, lane, b.buf)
+}

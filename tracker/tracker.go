@@ -1,0 +1,185 @@
+// Package tracker is the HTTP edge: step 1 of the life of a click, where a visitor follows a partner's link and is sent on
+// with a signed click id, and step 4, where the merchant reports the order and what comes back of it.
+//
+// Behind the routes stands the Intake, which judges and checks what comes in, makes an event of it and appends that to
+// the spool. A redirect waits a few milliseconds for the disk and then answers all the same; an order is answered 200 only
+// when its bytes are durable. Whoever brings events in without HTTP (a replay, a demonstration) uses the Intake too.
+package tracker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/partners"
+	"tributary/tracker/clickid"
+	"tributary/tracker/spool"
+)
+
+// Config is what a tracker is made of. Catalogue, Spool, Ring and Partitions must be given; zero stands for the default
+// of the rest.
+type Config struct {
+	Catalogue *partners.Catalogue
+	// Spool has twice as many lanes as there are partitions: those of the touches, then those of the orders.
+	Spool *spool.Spool
+	Ring  *clickid.Ring
+	// Partitions is how many each Kafka topic has.
+	Partitions int
+
+	// TrustedProxies are the networks whose X-Forwarded-For is believed. By default nobody's is.
+	TrustedProxies []netip.Prefix
+	// DuplicateWindow is how long a further click of one visitor on one link is a duplicate; 1 hour.
+	DuplicateWindow time.Duration
+	// RedirectWait is the longest that a redirect waits for its record to be durable; 15 ms.
+	RedirectWait time.Duration
+	// StoreWait is the longest that an order waits for its record to be durable; 2 s.
+	StoreWait time.Duration
+
+	// Metrics registers the counters; none are registered without one.
+	Metrics prometheus.Registerer
+	// Log is discarded without one.
+	Log *slog.Logger
+	// Now is the clock; time.Now by default.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.DuplicateWindow == 0 {
+		c.DuplicateWindow = time.Hour
+	}
+	if c.RedirectWait == 0 {
+		c.RedirectWait = 15 * time.Millisecond
+	}
+	if c.StoreWait == 0 {
+		c.StoreWait = 2 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	switch {
+	case c.Catalogue == nil || c.Spool == nil || c.Ring == nil:
+		return c, errors.New("making a tracker: it needs a catalogue, a spool and a ring of keys")
+	case c.Partitions < 1 || len(c.Spool.Sequences()) != 2*c.Partitions:
+		return c, fmt.Errorf("making a tracker: the spool has %d lanes, want two for each of %d partitions", len(c.Spool.Sequences()), c.Partitions)
+	case c.DuplicateWindow < time.Second || c.DuplicateWindow > maxWindow:
+		return c, fmt.Errorf("making a tracker: a duplicate window of %s, want 1s to %s", c.DuplicateWindow, maxWindow)
+	case c.RedirectWait < 0 || c.StoreWait < 0:
+		return c, errors.New("making a tracker: a wait is negative")
+	}
+	return c, nil
+}
+
+// Server answers visitors and merchants.
+type Server struct {
+	// Intake is what the routes feed.
+	Intake *Intake
+
+	cfg     Config
+	echo    *echo.Echo
+	metrics *metrics
+	pages   pages
+	bodies  sync.Pool // of *memory
+
+	// Values of headers that every redirect has, shared by all of them.
+	noStore, referrerPolicy []string
+}
+
+// New makes a tracker that does nothing until its handler is asked. It answers an error for a Config that cannot work.
+func New(cfg Config) (*Server, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	intake, err := NewIntake(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(),
+		noStore: []string{"no-store"}, referrerPolicy: []string{"strict-origin-when-cross-origin"},
+	}
+	s.bodies.New = func() any { return &memory{} }
+	s.echo.HTTPErrorHandler = s.fail
+	s.echo.IPExtractor = func(r *http.Request) string { return s.clientAddr(r).String() }
+	s.route()
+	return s, nil
+}
+
+// route is the table of everything that is answered. All but the /v1 routes are open to anyone; those ask for a
+// merchant's API key themselves.
+func (s *Server) route() {
+	e := s.echo
+	for _, r := range []struct {
+		method, path string
+		handler      echo.HandlerFunc
+	}{
+		{http.MethodGet, "/c/*", s.guard(s.click)},
+		{http.MethodHead, "/c/*", s.guard(s.clickHead)},
+		{http.MethodPost, "/v1/conversions", s.named(s.guard(s.conversion))},
+		{http.MethodPost, "/v1/refunds", s.named(s.guard(s.refund))},
+		{http.MethodGet, "/healthz", s.guard(healthy)},
+		{http.MethodGet, "/robots.txt", s.guard(robots)},
+	} {
+		e.Add(r.method, r.path, r.handler)
+	}
+}
+
+func healthy(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+
+// robots keeps crawlers that ask from following links, so that their visits need not be told from people's.
+func robots(c echo.Context) error {
+	return c.String(http.StatusOK, "User-agent: *\nDisallow: /\n")
+}
+
+// Handler answers requests. It sets no limits on headers and times: Serve does.
+func (s *Server) Handler() http.Handler { return s.echo }
+
+// Limits on what one connection may take. Requests are small, so these are generous.
+const (
+	maxHeader         = 16 << 10
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 15 * time.Second
+	writeTimeout      = 30 * time.Second
+	idleTimeout       = 2 * time.Minute
+	stopTimeout       = 10 * time.Second
+)
+
+// Serve answers requests that come in on l until ctx ends; then it takes no more, answers those it has, within 10 s, and
+// returns. It closes l.
+func (s *Server) Serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{
+		Handler:           s.echo,
+		MaxHeaderBytes:    maxHeader,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		stopped <- server.Shutdown(grace)
+	})
+	err := server.Serve(l)
+	if stop() { // ctx has not ended: the listener failed
+		return fmt.Errorf("serving: %w", err)
+	}
+	if err := <-stopped; err != nil {
+		return fmt.Errorf("stopping the tracker: %w", err)
+	}
+	return nil
+}

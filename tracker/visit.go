@@ -1,0 +1,197 @@
+package tracker
+
+import (
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// visit collects what a request says about whoever made it.
+func (s *Server) visit(r *http.Request) Visit {
+	return Visit{
+		At: s.cfg.Now(), IP: s.clientAddr(r), UserAgent: first(r.Header, "User-Agent"), Referrer: first(r.Header, "Referer"),
+		Subs: subIDs(r.URL.RawQuery), Embedded: embedded(r.Header),
+	}
+}
+
+// first gives the first value of a header, whose name must be in canonical form.
+func first(h http.Header, name string) string {
+	if values := h[name]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
+// embedded tells of requests that a page makes by itself: for an image, a frame, a script. A person who follows a link
+// navigates, and the document goes to the window. Browsers that send no such headers are taken at their word.
+func embedded(h http.Header) bool {
+	if mode := first(h, "Sec-Fetch-Mode"); mode != "" && mode != "navigate" {
+		return true
+	}
+	dest := first(h, "Sec-Fetch-Dest")
+	return dest != "" && dest != "document"
+}
+
+// speculative tells of requests that a browser makes ahead of a visit that may never come. Chrome and Firefox send
+// Sec-Purpose (https://html.spec.whatwg.org/multipage/speculative-loading.html), older ones Purpose, X-Moz or X-Purpose.
+func speculative(h http.Header) bool {
+	for _, name := range []string{"Sec-Purpose", "Purpose", "X-Moz", "X-Purpose"} {
+		if value := first(h, name); value != "" {
+			value = strings.ToLower(value)
+			if strings.Contains(value, "prefetch") || strings.Contains(value, "prerender") || strings.Contains(value, "preview") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// clientAddr is where a request came from: the peer, or, when the peer is a trusted proxy, the first address from the
+// right in X-Forwarded-For that is not one. What stands further left, anyone can write.
+func (s *Server) clientAddr(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	addr := peer.Addr().Unmap().WithZone("")
+	if len(s.cfg.TrustedProxies) == 0 || !s.trusted(addr) {
+		return addr
+	}
+	lines := r.Header["X-Forwarded-For"]
+	for i := len(lines) - 1; i >= 0; i-- {
+		for rest := lines[i]; rest != ""; {
+			var hop string
+			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
+				rest, hop = rest[:comma], rest[comma+1:]
+			} else {
+				rest, hop = "", rest
+			}
+			next, ok := parseHop(strings.TrimSpace(hop))
+			if !ok {
+				return addr
+			}
+			if addr = next; !s.trusted(addr) {
+				return addr
+			}
+		}
+	}
+	return addr
+}
+
+func (s *Server) trusted(addr netip.Addr) bool {
+	for _, network := range s.cfg.TrustedProxies {
+		if network.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseHop reads an address of X-Forwarded-For, which some proxies write with the port.
+func parseHop(text string) (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		withPort, err := netip.ParseAddrPort(text)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		addr = withPort.Addr()
+	}
+	return addr.Unmap().WithZone(""), true
+}
+
+// networkOf cuts an address off at /24 or /48, so that no single household is kept.
+func networkOf(addr netip.Addr) string {
+	bits := 48
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, err := addr.Prefix(bits)
+	if err != nil {
+		return ""
+	}
+	return prefix.String()
+}
+
+// maxReferrer is how much of a referrer is kept, in bytes.
+const maxReferrer = 512
+
+// referrer gives host and path of an address, without the query, which may hold anything about the visitor.
+func referrer(address string) string {
+	if i := strings.IndexAny(address, "?#"); i >= 0 {
+		address = address[:i]
+	}
+	if i := strings.Index(address, "://"); i >= 0 {
+		address = address[i+3:]
+	}
+	end := strings.IndexByte(address, '/')
+	if end < 0 {
+		end = len(address)
+	}
+	if at := strings.LastIndexByte(address[:end], '@'); at >= 0 {
+		address = address[at+1:]
+	}
+	return plain(address, maxReferrer)
+}
+
+// plain makes a text of foreign bytes safe to keep: at most limit bytes of valid UTF-8 without control characters, each
+// replaced by a blank or a question mark.
+func plain(text string, limit int) string {
+	text = cut(text, limit)
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= 0x7f {
+			return cut(strings.Map(blank, strings.ToValidUTF8(text, "?")), limit)
+		}
+	}
+	return text
+}
+
+func blank(r rune) rune {
+	if unicode.IsControl(r) {
+		return ' '
+	}
+	return r
+}
+
+// maxSub is how long a partner's mark may be, in bytes.
+const maxSub = 128
+
+// subIDs reads sub1 to sub5 from a query. The first of each counts. A mark that is too long is cut, and one that is not
+// printable text is dropped: the visitor is never stopped for it.
+func subIDs(query string) (subs [5]string) {
+	var found [5]bool
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		if len(pair) < 5 || pair[:3] != "sub" || pair[3] < '1' || pair[3] > '5' || pair[4] != '=' {
+			continue
+		}
+		i := pair[3] - '1'
+		if !found[i] {
+			found[i] = true
+			subs[i] = subID(pair[5:])
+		}
+	}
+	return subs
+}
+
+func subID(raw string) string {
+	text := raw
+	if strings.ContainsAny(raw, "%+") {
+		unescaped, err := url.QueryUnescape(raw)
+		if err != nil {
+			return ""
+		}
+		text = unescaped
+	}
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
+		return ""
+	}
+	return cut(text, maxSub)
+}
+
+// unprintable tells of characters that show nothing, or turn the writing around. A blank is printable here.
+func unprintable(r rune) bool { return !unicode.IsPrint(r) && r != ' ' }
