@@ -64,6 +64,14 @@ func (r *Ring) Mint(link int64, at time.Time) string {
 	return s.mint(r.first.id, link, at, s.nonce())
 }
 
+// MintAs returns the click id of a click whose nonce is given, so that an import that is run again mints the same ids.
+// Otherwise it is Mint.
+func (r *Ring) MintAs(link int64, at time.Time, nonce [8]byte) string {
+	s := r.first.take()
+	defer r.first.pool.Put(s)
+	return s.mint(r.first.id, link, at, nonce)
+}
+
 // Verify checks the text form of a click id and returns what it says. It answers ErrMalformed, ErrUnknownKey or ErrForged
 // and then nothing in the id may be used. It is safe for concurrent use.
 func (r *Ring) Verify(text string) (ID, error) {
