@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 )
 
 var errCrashed = errors.New("the machine has crashed")
@@ -30,6 +31,7 @@ type crashFile struct {
 	shown   []byte
 	durable []byte
 	changes []change // since the last sync
+	bad     int64    // reading this byte fails, unless it is 0
 }
 
 // change is a write or, without data, a truncation.
@@ -134,6 +136,9 @@ func (d *crashDisk) allNames() map[string]*crashFile {
 func (f *crashFile) ReadAt(b []byte, offset int64) (int, error) {
 	if offset >= int64(len(f.shown)) {
 		return 0, io.EOF
+	}
+	if f.bad > 0 && offset <= f.bad && f.bad < offset+int64(len(b)) {
+		return copy(b, f.shown[offset:f.bad]), syscall.EIO
 	}
 	n := copy(b, f.shown[offset:])
 	if n < len(b) {

@@ -275,6 +275,80 @@ func TestASegmentThatWasNotBegunIsRemoved(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeReadIsNotTakenForATornTail(t *testing.T) {
+	t.Parallel()
+	l := newLife(3)
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	l.spool.cfg.SegmentBytes = 1000
+	for l.spool.End().Segment < 2 {
+		l.work(1)
+	}
+	l.spool.cfg.SegmentBytes = 1 << 20
+	l.work(5)
+	l.disk = l.disk.afterCrash()
+	last := l.disk.names[segmentName(2)]
+	for name, bad := range map[string]int64{"the header": 10, "a record": headerLength(crashLanes) + 40, "the last commit": int64(len(last.shown)) - 1} {
+		last.bad = bad
+		err := l.open()
+		var refused *DamageError
+		if !errors.As(err, &refused) || !strings.Contains(err.Error(), "input/output error") {
+			t.Errorf("%s cannot be read: %v", name, err)
+		}
+	}
+	last.bad = 0
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.check(); err != nil {
+		t.Errorf("readable again: %v", err)
+	}
+	raw, pages := readable(&crashFile{shown: bytes.Repeat([]byte{7}, 10_000), bad: 5000}, 10_000)
+	if pages != 1 || bytes.Count(raw, []byte{7}) != 10_000-4096 || raw[4096] != 0 || raw[8192] != 7 {
+		t.Errorf("a bad page in three: %d pages given up, %d bytes read", pages, bytes.Count(raw, []byte{7}))
+	}
+}
+
+func TestALaneOfWhichNothingIsLeftIsNeverNumberedTwice(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		broken []uint64 // segments whose header is damaged; 1 and 2 are gone
+		want   uint64   // last sequence of lane 1, whose only record was in segment 1
+	}{
+		{nil, 1},
+		{[]uint64{3}, 1},
+		{[]uint64{3, 4, 5}, lostTrack - 1},
+	} {
+		dir := t.TempDir()
+		s := openSpool(t, Config{Dir: dir, SegmentBytes: 1})
+		stop := running(t, s)
+		put(t, s, 1, "the only one")
+		for n := range 4 {
+			put(t, s, 0, strconv.Itoa(n))
+		}
+		stop()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, number := range []uint64{1, 2} {
+			if err := os.Remove(filepath.Join(dir, segmentName(number))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, number := range row.broken {
+			alter(t, filepath.Join(dir, segmentName(number)), func(raw []byte) []byte { raw[30] ^= 1; return raw })
+		}
+		if _, err := Salvage(dir, t.Output()); err != nil {
+			t.Fatal(err)
+		}
+		got, last, err := reopened(t, dir)
+		if err != nil || !slices.Equal(got, []string{"0/2 1", "0/3 2", "0/4 3"}) || last[0] != 4 || last[1] != row.want {
+			t.Errorf("headers %v broken: %q, lanes at %v, %v", row.broken, got, last, err)
+		}
+	}
+}
+
 // A payload that spells out sound frames of its own segment is still only a payload.
 func TestAPayloadCannotPoseAsARecord(t *testing.T) {
 	t.Parallel()

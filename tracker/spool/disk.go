@@ -11,8 +11,8 @@ import (
 	"syscall"
 )
 
-// disk is the folder of a spool. There are two: osDisk here, and the disk of the tests that crashes and fails on demand.
-// Names created or removed are durable once Sync has returned.
+// disk is the folder of a spool. There are two: osDisk here, and the disk of the tests that crashes and fails on demand,
+// without which no claim about crashes could be shown. Names created or removed are durable once Sync has returned.
 type disk interface {
 	Names() ([]string, error)
 	Open(name string) (file, error)

@@ -126,7 +126,7 @@ func sniffHeader(raw []byte) (header, error) {
 	return readHeader(bytes.NewReader(raw), int(lanes))
 }
 
-// content returns what can be read of a segment; pages that cannot be read are zeros, a missing file is empty.
+// content returns what can be read of a segment; a missing file is empty.
 func (v *salvage) content(number uint64) ([]byte, error) {
 	f, err := os.Open(v.disk.path(segmentName(number)))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -139,17 +139,26 @@ func (v *salvage) content(number uint64) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("measuring: %w", err)
 	}
-	raw := make([]byte, info.Size())
-	if n, err := f.ReadAt(raw, 0); err == nil || n == len(raw) {
-		return raw, nil
+	raw, bad := readable(f, info.Size())
+	if bad > 0 {
+		v.sayf("segment %d: %d pages cannot be read", number, bad)
+	}
+	return raw, nil
+}
+
+// readable reads what it can; pages that the disk does not give back are zeros, and are counted.
+func readable(f io.ReaderAt, size int64) (raw []byte, bad int) {
+	raw = make([]byte, size)
+	if n, _ := f.ReadAt(raw, 0); n == len(raw) {
+		return raw, 0
 	}
 	const page = 4096
 	for at := 0; at < len(raw); at += page {
 		part := raw[at:min(at+page, len(raw))]
-		if n, err := f.ReadAt(part, int64(at)); n < len(part) {
+		if n, _ := f.ReadAt(part, int64(at)); n < len(part) {
 			clear(part)
-			v.sayf("segment %d: the page at byte %d cannot be read: %v", number, at, err)
+			bad++
 		}
 	}
-	return raw, nil
+	return raw, bad
 }

@@ -10,9 +10,10 @@
 //
 // Records are kept in segments, files of about Config.SegmentBytes that are written once, from front to back, by one
 // process. Open checks the headers of all segments and every byte of the last one. What stands behind the last commit
-// there was never acknowledged and is cut off (a crash leaves such a torn tail); anything else that is wrong is damage, and Open refuses with a
-// DamageError, since going on could number two records alike. The bytes of earlier segments are checked as they are read, and by Check; checking
-// two days of them at each start would take too long. Salvage repairs a damaged folder as far as it can be.
+// there was never acknowledged and is cut off (a crash leaves such a torn tail). Anything else that is wrong is damage,
+// and Open refuses with a DamageError, since going on could number two records alike. The bytes of earlier segments are
+// checked as they are read, and by Check: two days of them would take too long at each start. Salvage repairs a damaged
+// folder as far as it can be.
 //
 // Two losses look like something else. If the very last group before a crash is damaged afterwards, it looks like a torn
 // tail; a clean stop leaves a mark behind the last group, so this is limited to crashes. And if the newest segments are
@@ -148,9 +149,10 @@ type Spool struct {
 	stats    Stats
 
 	// Only the goroutine that commits uses these.
-	active  *active
-	stamped []uint64 // next, as it will be when the group at hand is durable
-	spare   []byte   // memory of the previous group
+	active     *active
+	stamped    []uint64  // next, as it will be when the group at hand is durable
+	spare      []byte    // memory of the previous group
+	complained time.Time // of the disk, in the log
 }
 
 // segment is one file of the spool.

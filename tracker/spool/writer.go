@@ -203,19 +203,20 @@ func (s *Spool) fail(cause error) {
 	s.stats.Failures++
 	s.mu.Unlock()
 	s.measureVolume()
-	if s.active == nil {
-		s.cfg.Log.Error("spool cannot write", "error", cause)
-		return
-	}
-	gone := s.active
-	s.active = nil
 	var err error
-	if gone.end > gone.start {
-		err = errors.Join(gone.file.Truncate(gone.end), gone.file.Close())
-	} else {
-		err = errors.Join(gone.file.Close(), s.disk.Remove(segmentName(gone.number)))
+	if gone := s.active; gone != nil {
+		s.active = nil
+		if gone.end > gone.start {
+			err = errors.Join(gone.file.Truncate(gone.end), gone.file.Close())
+		} else {
+			err = errors.Join(gone.file.Close(), s.disk.Remove(segmentName(gone.number)))
+		}
 	}
-	s.cfg.Log.Error("leaving spool segment after an error of the disk", "segment", gone.number, "error", cause, "cleanup", err)
+	const silence = 10 * time.Second // the log may well be on the same disk
+	if time.Since(s.complained) > silence {
+		s.complained = time.Now()
+		s.cfg.Log.Error("spool left a segment after an error of the disk", "error", cause, "cleanup", err)
+	}
 }
 
 // publish lets readers see the group that has become durable. The caller holds the lock.
