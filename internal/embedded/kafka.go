@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"syscall"
 	"time"
@@ -90,6 +91,10 @@ func serveKafka(args []string) error {
 		kfake.Ports(*port),
 		kfake.ClusterID("tributary"),
 		kfake.DataDir(*dir),
+		kfake.BrokerConfigs(map[string]string{
+			"log.segment.bytes":      strconv.Itoa(32 << 20), // a start reads whole segments, and only whole ones are trimmed
+			"log.cleaner.backoff.ms": "60000",                // between two looks for what a topic's retention lets go
+		}),
 		kfake.WithLogger(kfake.BasicLogger(os.Stderr, kfake.LogLevelWarn)),
 	}
 	if *sync {
@@ -99,6 +104,7 @@ func serveKafka(args []string) error {
 	if err != nil {
 		return fmt.Errorf("starting broker on %s: %w", loopback(*port), err)
 	}
+	debug.FreeOSMemory() // kfake has read all its segments to find their ends, and needs none of that any more
 	<-stop
 	cluster.Close()
 	return nil

@@ -141,7 +141,11 @@ const helperVariable = "TRIBUTARY_ENGINETEST_HELPER"
 // helper prepares a test process that runs only one test.
 func helper(t *testing.T, test string, env ...string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe", "-test.run=^"+test+"$", "-test.v", "-test.count=1")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(self, "-test.run=^"+test+"$", "-test.v", "-test.count=1")
 	cmd.Env = append(append(os.Environ(), helperVariable+"=yes"), env...)
 	return cmd
 }

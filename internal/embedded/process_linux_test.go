@@ -2,19 +2,89 @@ package embedded
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
+
+func TestMain(m *testing.M) {
+	ChildMain()
+	if raw := os.Getenv(parentVariable); raw != "" {
+		os.Exit(parentMain(raw))
+	}
+	os.Exit(m.Run())
+}
+
+// parentVariable makes this test program a process that runs engines, so that tests can treat it badly.
+const parentVariable = "TRIBUTARY_EMBEDDED_TEST_PARENT"
+
+// An errand says what such a process runs.
+type errand struct {
+	Dir        string `json:"dir"`
+	Cache      string `json:"cache"`
+	Postgres   bool   `json:"postgres"`
+	Kafka      bool   `json:"kafka"`
+	ClickHouse bool   `json:"clickhouse"`
+}
+
+// A report is what such a process prints when its engines are ready.
+type report struct {
+	Postgres   string         `json:"postgres"`
+	Kafka      string         `json:"kafka"`
+	ClickHouse string         `json:"clickhouse"`
+	Pids       map[Engine]int `json:"pids"`
+}
+
+func (r report) addresses() Addresses {
+	return Addresses{PostgresURL: r.Postgres, KafkaBrokers: r.Kafka, ClickHouseURL: r.ClickHouse}
+}
+
+// parentMain runs engines until SIGTERM.
+func parentMain(raw string) int {
+	if done, err := disguise(); done || err != nil {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 2
+		}
+		return 0
+	}
+	var e errand
+	if err := json.Unmarshal([]byte(raw), &e); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	s := New(Config{Dir: e.Dir, Cache: e.Cache, Postgres: e.Postgres, Kafka: e.Kafka, ClickHouse: e.ClickHouse})
+	go func() {
+		a, err := s.Ready(ctx)
+		if err != nil {
+			return // Run says why
+		}
+		r := report{Postgres: a.PostgresURL, Kafka: a.KafkaBrokers, ClickHouse: a.ClickHouseURL, Pids: map[Engine]int{}}
+		for _, e := range []Engine{Kafka, ClickHouse, Postgres} {
+			r.Pids[e] = s.Status(e).Pid
+		}
+		if err := json.NewEncoder(os.Stdout).Encode(r); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
+	if err := s.Run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
 
 // A parent is another process that runs engines.
 type parent struct {
@@ -86,19 +156,11 @@ func childrenOf(pid int) []int {
 	return children
 }
 
-func needLinux(t *testing.T) {
-	t.Helper()
-	if runtime.GOOS != "linux" {
-		t.Skip("reads /proc")
-	}
-}
-
 // all asks for every engine in dir.
 func all(dir string) errand { return errand{Dir: dir, Postgres: true, Kafka: true, ClickHouse: true} }
 
 func TestEnginesEndWithTheirParent(t *testing.T) {
 	t.Parallel()
-	needLinux(t)
 	cfg := all(t.TempDir())
 	cfg.Cache = ownCache(t)
 	for _, how := range []syscall.Signal{syscall.SIGKILL, syscall.SIGQUIT, syscall.SIGTERM} {
@@ -212,7 +274,6 @@ func TestUnnamedUserWithoutNamespacesIsTold(t *testing.T) {
 
 func needRoot(t *testing.T) {
 	t.Helper()
-	needLinux(t)
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become other users")
 	}
