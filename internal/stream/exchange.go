@@ -42,7 +42,7 @@ type exchange struct {
 }
 
 // ApiKey names the request.
-func (e *exchange) ApiKey() protocol.ApiKey { return e.key }
+func (e *exchange) ApiKey() protocol.ApiKey { return e.key } //nolint:staticcheck // kafka-go's interface spells it so
 
 // Broker finds the partition's leader.
 func (e *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {

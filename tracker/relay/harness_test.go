@@ -34,18 +34,18 @@ type broker struct {
 	now  *kfake.Cluster
 }
 
-func startBroker(t testing.TB) *broker {
-	t.Helper()
+func startBroker(tb testing.TB) *broker {
+	tb.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	b := &broker{t: t, dir: t.TempDir(), port: l.Addr().(*net.TCPAddr).Port}
+	b := &broker{t: tb, dir: tb.TempDir(), port: l.Addr().(*net.TCPAddr).Port}
 	if err := l.Close(); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	b.back()
-	t.Cleanup(b.away)
+	tb.Cleanup(b.away)
 	return b
 }
 
@@ -101,10 +101,10 @@ func (c lossyConn) Write(answer []byte) (int, error) {
 	return c.Conn.Write(answer)
 }
 
-func client(t testing.TB, address, prefix string) *stream.Client {
-	t.Helper()
+func client(tb testing.TB, address, prefix string) *stream.Client {
+	tb.Helper()
 	c := stream.Open(strings.Split(address, ","), prefix, slog.New(slog.DiscardHandler))
-	t.Cleanup(c.Close)
+	tb.Cleanup(c.Close)
 	return c
 }
 
@@ -118,24 +118,22 @@ type river struct {
 	memory     int64
 	limits     limits
 
-	relay *Relay
-	stop  func()
-
-	mu       sync.Mutex
+	relay    *Relay
+	stop     func()
 	appended []uint64 // of each lane
 }
 
-func newRiver(t testing.TB, kafka *stream.Client, partitions int) *river {
-	t.Helper()
-	r := &river{t: t, dir: t.TempDir(), partitions: partitions, kafka: kafka, appended: make([]uint64, 2*partitions)}
-	r.openSpool(64 << 20)
+func newRiver(tb testing.TB, kafka *stream.Client, partitions int) *river {
+	tb.Helper()
+	r := &river{t: tb, dir: tb.TempDir(), partitions: partitions, kafka: kafka, appended: make([]uint64, 2*partitions)}
+	r.openSpool()
 	return r
 }
 
 // openSpool opens the river's spool and runs it until the test ends.
-func (r *river) openSpool(segment int64) {
+func (r *river) openSpool() {
 	r.t.Helper()
-	s, err := spool.Open(spool.Config{Dir: filepath.Join(r.dir, "spool"), Lanes: 2 * r.partitions, SegmentBytes: segment, PendingBytes: 32 << 20})
+	s, err := spool.Open(spool.Config{Dir: filepath.Join(r.dir, "spool"), Lanes: 2 * r.partitions, SegmentBytes: 1 << 20, PendingBytes: 32 << 20})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -272,14 +270,14 @@ func (r *river) drainAll() (copies int) {
 }
 
 // until waits for a condition.
-func until(t testing.TB, limit time.Duration, what string, condition func() bool) {
-	t.Helper()
+func until(tb testing.TB, limit time.Duration, what string, condition func() bool) {
+	tb.Helper()
 	start := time.Now()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		if time.Since(start) > limit {
-			t.Fatalf("not within %v: %s", limit, what)
+			tb.Fatalf("not within %v: %s", limit, what)
 		}
 		<-tick.C
 	}

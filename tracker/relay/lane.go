@@ -230,7 +230,8 @@ func (l *lane) deliver(ctx context.Context, records []stream.Record) bool {
 		}
 		permanent := stream.IsPermanent(err)
 		l.failed(err, permanent)
-		pause := backoff/2 + rand.N(backoff) // from half to one and a half, so that lanes do not come together
+		// From half of it to one and a half, so that lanes do not come together.
+		pause := backoff/2 + rand.N(backoff) //nolint:gosec // chance, not a secret
 		backoff = min(2*backoff, lastBackoff)
 		if permanent {
 			pause = l.relay.limits.parkedPause

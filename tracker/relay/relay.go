@@ -196,7 +196,7 @@ func (r *Relay) read(ctx context.Context, start spool.Cursor) {
 		}
 		reader, err = openReader(r.cfg.Spool, start)
 	}
-	defer reader.Close()
+	defer func() { _ = reader.Close() }()
 	for n := 1; ; n++ {
 		entry, found, err := reader.Poll()
 		if err == nil && !found {

@@ -7,7 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
 	"tributary/internal/enginetest"
@@ -146,8 +147,11 @@ func TestLosingTheCursorsOnlyMakesCopies(t *testing.T) {
 func TestAStuckLaneReadsForItselfAndTheOthersGoOn(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
-	makeTopics(t, b.address(), 2) // the third partition is missing: its lane is stuck
 	c := client(t, b.address(), "")
+	if err := c.CreateTopics(t.Context(), 3, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	stuck := b.now.Fault(kfake.Fault{Topic: event.Touches, Partitions: []int32{2}, Err: kerr.NotLeaderForPartition, Count: -1})
 	r := newRiver(t, c, 3)
 	r.memory = 256 << 10
 	r.limits = limits{stuckAfter: 100 * time.Millisecond, parkedPause: time.Second}
@@ -158,7 +162,7 @@ func TestAStuckLaneReadsForItselfAndTheOthersGoOn(t *testing.T) {
 	for _, lane := range []int{0, 1, 3, 4} {
 		r.drain(lane)
 	}
-	growTopics(t, b.address(), 3)
+	stuck.Remove()
 	r.drain(2)
 	until(t, 20*time.Second, "the lane is with the others again", func() bool { return r.relay.Stats().Detached == 0 })
 	r.fill(100, r.lanes()...)
@@ -170,58 +174,6 @@ func TestAStuckLaneReadsForItselfAndTheOthersGoOn(t *testing.T) {
 	}
 }
 
-// admin is kafka-go itself, for what the river never does.
-func admin(t *testing.T, address string) *kafka.Client {
-	t.Helper()
-	transport := &kafka.Transport{MetadataTTL: 100 * time.Millisecond}
-	t.Cleanup(transport.CloseIdleConnections)
-	return &kafka.Client{Addr: kafka.TCP(address), Transport: transport}
-}
-
-func makeTopics(t *testing.T, address string, partitions int) {
-	t.Helper()
-	request := &kafka.CreateTopicsRequest{}
-	for _, name := range []string{event.Touches, event.Orders, event.Decisions} {
-		request.Topics = append(request.Topics, kafka.TopicConfig{Topic: name, NumPartitions: partitions, ReplicationFactor: 1})
-	}
-	response, err := admin(t, address).CreateTopics(t.Context(), request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, err := range response.Errors {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func growTopics(t *testing.T, address string, partitions int32) {
-	t.Helper()
-	request := &kafka.CreatePartitionsRequest{}
-	for _, name := range []string{event.Touches, event.Orders, event.Decisions} {
-		request.Topics = append(request.Topics, kafka.TopicPartitionsConfig{Name: name, Count: partitions})
-	}
-	if _, err := admin(t, address).CreatePartitions(t.Context(), request); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func setLimit(t *testing.T, address, topic, bytes string) {
-	t.Helper()
-	response, err := admin(t, address).IncrementalAlterConfigs(t.Context(), &kafka.IncrementalAlterConfigsRequest{
-		Resources: []kafka.IncrementalAlterConfigsRequestResource{{
-			ResourceType: kafka.ResourceTypeTopic, ResourceName: topic,
-			Configs: []kafka.IncrementalAlterConfigsRequestConfig{{Name: "max.message.bytes", Value: bytes, ConfigOperation: kafka.ConfigOperationSet}},
-		}},
-	})
-	if err == nil {
-		err = response.Resources[0].Error
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestARefusedRequestParksItsLaneAndIsNeverSkipped(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
@@ -229,7 +181,7 @@ func TestARefusedRequestParksItsLaneAndIsNeverSkipped(t *testing.T) {
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	setLimit(t, b.address(), event.Touches, "100")
+	refused := b.now.Fault(kfake.Fault{Topic: event.Touches, Err: kerr.PolicyViolation, Count: -1})
 	r := newRiver(t, c, 1)
 	r.limits = limits{stuckAfter: time.Minute, parkedPause: 200 * time.Millisecond}
 	r.start()
@@ -239,7 +191,7 @@ func TestARefusedRequestParksItsLaneAndIsNeverSkipped(t *testing.T) {
 	if s := r.relay.Stats(); s.Acknowledged[0] != 0 || s.Acknowledged[1] != 500 {
 		t.Errorf("acknowledged are %v", s.Acknowledged)
 	}
-	setLimit(t, b.address(), event.Touches, "1000000")
+	refused.Remove()
 	if copies := r.drain(0); copies != 0 {
 		t.Errorf("%d refused records are there twice", copies)
 	}
@@ -250,10 +202,10 @@ func TestARequestThatIsTooLargeIsSentInParts(t *testing.T) {
 	t.Parallel()
 	b := startBroker(t)
 	c := client(t, b.address(), "")
-	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+	// About fifty records fit into one request.
+	if err := b.now.CreateTopic(event.Touches, 1, map[string]string{"max.message.bytes": "20000"}); err != nil {
 		t.Fatal(err)
 	}
-	setLimit(t, b.address(), event.Touches, "20000") // about fifty records
 	r := newRiver(t, c, 1)
 	r.fill(3000, 0)
 	r.start()
@@ -323,6 +275,33 @@ func TestRewindingFillsAKafkaThatLostRecords(t *testing.T) {
 	}
 	if taken != 410 {
 		t.Errorf("the consumer took %d records, want 410", taken)
+	}
+}
+
+func TestRecordsThatTheSpoolNoLongerKeepsAreCounted(t *testing.T) {
+	t.Parallel()
+	b := startBroker(t)
+	c := client(t, b.address(), "")
+	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r := newRiver(t, c, 1)
+	r.start()
+	for range 10 {
+		r.fill(500, 0) // more than a segment
+	}
+	until(t, 10*time.Second, "all is acknowledged", func() bool { return r.relay.Stats().Acknowledged[0] == 5000 })
+	r.stop()
+	if err := r.spool.Prune(r.spool.End(), time.Now().Add(1000*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if err := Rewind(r.file(), 0, 1); err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	until(t, 10*time.Second, "what is kept is sent again", func() bool { return r.relay.Stats().Acknowledged[0] == 5000 })
+	if s := r.relay.Stats(); s.Missing == 0 || s.Missing+s.Sent != 5000 {
+		t.Errorf("%d records are missing and %d were sent, of 5000", s.Missing, s.Sent)
 	}
 }
 
