@@ -1,0 +1,115 @@
+// What HTML cannot do alone: copying, the theme, floating chart labels, a URL put together while typing, and asking for
+// news while somebody looks. Every page works without it.
+"use strict";
+
+class CopyButton extends HTMLElement {
+  connectedCallback() {
+    this.addEventListener("click", async () => {
+      const from = this.getAttribute("from");
+      const text = from ? document.getElementById(from).textContent : this.getAttribute("text");
+      await navigator.clipboard.writeText(text.trim());
+      this.setAttribute("copied", "");
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.removeAttribute("copied"), 1600);
+    });
+  }
+}
+
+class ThemeSwitch extends HTMLElement {
+  connectedCallback() {
+    const select = this.querySelector("select, button");
+    select.addEventListener("click", () => {
+      const order = ["", "light", "dark"];
+      const root = document.documentElement;
+      const next = order[(order.indexOf(root.dataset.theme || "") + 1) % order.length];
+      const age = next ? 31536000 : 0;
+      document.cookie = `theme=${next}; path=/; max-age=${age}; samesite=lax`;
+      if (next) root.dataset.theme = next;
+      else delete root.dataset.theme;
+      select.title = `Theme: ${next || "system"}`;
+      select.setAttribute("aria-label", select.title);
+    });
+  }
+}
+
+// The days of a chart are groups of class "day" that carry their label; pointer and arrow keys choose one.
+class DayChart extends HTMLElement {
+  connectedCallback() {
+    this.days = [...this.querySelectorAll(".day")];
+    this.addEventListener("pointermove", (e) => this.choose(this.days.indexOf(e.target.closest(".day"))));
+    this.addEventListener("pointerleave", () => this.choose(-1));
+    this.addEventListener("focusout", () => this.choose(-1));
+    this.addEventListener("keydown", (e) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[e.key];
+      if (!step) return;
+      e.preventDefault();
+      const at = this.at ?? (step > 0 ? -1 : this.days.length);
+      this.choose(Math.min(Math.max(at + step, 0), this.days.length - 1));
+    });
+  }
+
+  choose(i) {
+    if (i === (this.at ?? -1)) return;
+    this.days[this.at]?.classList.remove("on");
+    this.at = i < 0 ? undefined : i;
+    if (!this.tip) {
+      this.tip = this.appendChild(document.createElement("div"));
+      this.tip.className = "chart-tip";
+      this.tip.setAttribute("role", "status");
+    }
+    this.tip.hidden = i < 0;
+    if (i < 0) return;
+    const day = this.days[i];
+    day.classList.add("on");
+    this.tip.textContent = day.dataset.label;
+    const box = this.getBoundingClientRect();
+    const hit = day.querySelector(".hit").getBoundingClientRect();
+    const middle = hit.left - box.left + hit.width / 2;
+    const width = this.tip.offsetWidth;
+    const left = middle + 14 + width > box.width ? middle - 14 - width : middle + 14;
+    this.tip.style.left = `${Math.max(0, left)}px`;
+  }
+}
+
+// Inputs named sub1 to sub5 become the query of a tracking link.
+class LinkBuilder extends HTMLElement {
+  connectedCallback() {
+    const output = this.querySelector("output");
+    const show = () => {
+      const query = new URLSearchParams();
+      for (const input of this.querySelectorAll("input[name]")) {
+        if (input.value.trim()) query.set(input.name, input.value.trim());
+      }
+      const text = query.toString();
+      output.textContent = this.getAttribute("base") + (text ? `?${text}` : "");
+    };
+    this.addEventListener("input", show);
+    show();
+  }
+}
+
+// Fires "fresh" every few seconds while the page is in view and nobody works in the list; htmx asks for it again.
+class LiveList extends HTMLElement {
+  connectedCallback() {
+    const every = Number(this.getAttribute("every")) * 1000;
+    this.timer = setInterval(() => {
+      if (!document.hidden && !this.contains(document.activeElement)) this.dispatchEvent(new CustomEvent("fresh"));
+    }, every);
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.timer);
+  }
+}
+
+customElements.define("copy-button", CopyButton);
+customElements.define("theme-switch", ThemeSwitch);
+customElements.define("day-chart", DayChart);
+customElements.define("link-builder", LinkBuilder);
+customElements.define("live-list", LiveList);
+
+document.addEventListener("click", (e) => {
+  if (e.target.closest("[data-print]")) window.print();
+});
+// A tab that is out of sight on a narrow screen is brought into view.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

@@ -1,0 +1,101 @@
+package dashboard
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+
+	"github.com/labstack/echo/v4"
+
+	"tributary/internal/fault"
+)
+
+// contentPolicy lets pages load only what this server gives them, and be framed by nobody.
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
+// withHeaders sets what a browser is to refuse on our behalf. Nothing but the assets may be stored by anyone.
+func (s *Server) withHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		h := c.Response().Header()
+		h.Set("Content-Security-Policy", contentPolicy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "same-origin") // not "no-referrer": forms would then post with Origin: null
+		h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		if s.cfg.SecureCookies {
+			h.Set("Strict-Transport-Security", "max-age=63072000; includeSubDomains")
+		}
+		return next(c)
+	}
+}
+
+// requestID is the context key of the id under which a request is logged and shown on error pages.
+const requestID = "request_id"
+
+func (s *Server) withRequestID(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := rand.Text()[:16]
+		c.Set(requestID, id)
+		c.Response().Header().Set(echo.HeaderXRequestID, id)
+		return next(c)
+	}
+}
+
+// withRecovery turns a panic into an error, with its stack in the log.
+func (s *Server) withRecovery(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			if r := recover(); r != nil {
+				if abort, ok := r.(error); ok && errors.Is(abort, http.ErrAbortHandler) {
+					panic(r)
+				}
+				err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		return next(c)
+	}
+}
+
+// sameOriginOnly refuses what another site makes a browser send: anything but GET, HEAD and OPTIONS.
+func (s *Server) sameOriginOnly(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if err := s.origins.Check(c.Request()); err != nil {
+			return &fault.Error{
+				Kind: fault.Forbidden, Code: "cross_origin", Cause: err,
+				Detail: "This form was sent from another site, so nothing was changed. Open the page here and send it again.",
+			}
+		}
+		return next(c)
+	}
+}
+
+// guard lets a request through to a route's page when the person may open it.
+func (s *Server) guard(r route) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		v, err := s.visit(c)
+		if err != nil {
+			return err
+		}
+		c.Set(visitKey, v)
+		switch {
+		case r.who == everyone:
+		case !v.signedIn():
+			return s.askToSignIn(c)
+		case r.who != anybodySignedIn && r.who != audience(v.login.Role):
+			return fault.New(fault.Forbidden, "not_for_you", "This page is for other people of the network: you are signed in as a "+v.login.Role+".")
+		}
+		return r.page(c, v)
+	}
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}

@@ -1,0 +1,15 @@
+-- Orders of a merchant by their time, newest first; those of which only a refund is known have none, and are listed on
+-- their own, by number.
+SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.lines, o.amount, o.refunded, o.customer_id, o.outcome, o.over_refund,
+       EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no) AS conflict,
+       coalesce(p.name, '') AS partner, coalesce(c.net, 0) AS net, coalesce(c.fee, 0) AS fee, coalesce(c.state, '') AS state
+  FROM orders o
+  LEFT JOIN commission c ON c.order_no = o.no
+  LEFT JOIN partner p ON p.id = c.partner_id
+ WHERE o.merchant_id = @merchant
+   AND (@outcome::text IN ('', 'nobody') OR o.outcome = @outcome)
+   AND (@outcome <> 'nobody' OR o.outcome <> 'credited')
+   AND (@oddity::text <> 'over_refund' OR o.over_refund > 0)
+   AND (@oddity <> 'conflict' OR EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no))
+   AND (@partner::bigint = 0 OR c.partner_id = @partner)
+   AND (@text::text = '' OR position(lower(@text) IN lower(o.order_id || ' ' || o.customer_id)) > 0)

@@ -1,0 +1,103 @@
+package dashboard
+
+import "github.com/labstack/echo/v4"
+
+// audience says who may open a page. The zero value is nobody's: a route that names none is refused by a test.
+type audience string
+
+const (
+	everyone        audience = "everyone"
+	anybodySignedIn audience = "signed in"
+	partnerOnly     audience = "partner"
+	merchantOnly    audience = "merchant"
+	operatorOnly    audience = "operator"
+)
+
+// A route is a path, who may open it, and the page.
+type route struct {
+	method, path string
+	who          audience
+	page         func(c echo.Context, v *visit) error
+}
+
+// routes is every page there is.
+func (s *Server) routes() []route {
+	const get, post = "GET", "POST"
+	return []route{
+		{get, "/", everyone, s.home},
+		{get, "/signin", everyone, s.signInPage},
+		{post, "/signin", everyone, s.signIn},
+		{post, "/signout", anybodySignedIn, s.signOut},
+		{get, "/account", anybodySignedIn, s.accountPage},
+		{post, "/account/password", anybodySignedIn, s.changePassword},
+		{post, "/account/signout", anybodySignedIn, s.signOutEverywhere},
+
+		{get, "/partner", partnerOnly, s.partnerOverview},
+		{get, "/partner/days.csv", partnerOnly, s.partnerDaysCSV},
+		{get, "/partner/commissions", partnerOnly, s.commissions},
+		{get, "/partner/commissions.csv", partnerOnly, s.commissionsCSV},
+		{get, "/partner/commissions/:order", partnerOnly, s.why},
+		{get, "/partner/links", partnerOnly, s.links},
+		{get, "/partner/links.csv", partnerOnly, s.linksCSV},
+		{get, "/partner/links/new", partnerOnly, s.newLinkPage},
+		{post, "/partner/links", partnerOnly, s.createLink},
+		{get, "/partner/links/:link", partnerOnly, s.linkPage},
+		{post, "/partner/links/:link/close", partnerOnly, s.closeLink},
+		{get, "/partner/programs", partnerOnly, s.partnerPrograms},
+
+		{get, "/merchant", merchantOnly, s.merchantOverview},
+		{get, "/merchant/days.csv", merchantOnly, s.merchantDaysCSV},
+		{get, "/merchant/partners", merchantOnly, s.merchantPartners},
+		{get, "/merchant/partners.csv", merchantOnly, s.merchantPartnersCSV},
+		{get, "/merchant/partners/:partner", merchantOnly, s.merchantPartner},
+		{get, "/merchant/orders", merchantOnly, s.orders},
+		{get, "/merchant/orders.csv", merchantOnly, s.ordersCSV},
+		{get, "/merchant/orders/:order", merchantOnly, s.why},
+		{get, "/merchant/conflicts", merchantOnly, s.conflicts},
+		{get, "/merchant/conflicts.csv", merchantOnly, s.conflictsCSV},
+		{get, "/merchant/developers", merchantOnly, s.developers},
+		{post, "/merchant/keys", merchantOnly, s.issueKey},
+		{post, "/merchant/keys/:key/revoke", merchantOnly, s.revokeKey},
+		{get, "/merchant/programs", merchantOnly, s.merchantPrograms},
+
+		{get, "/network", operatorOnly, s.network},
+		{get, "/network.csv", operatorOnly, s.networkCSV},
+	}
+}
+
+// A tab is an entry of the navigation.
+type tab struct{ path, name, icon string }
+
+// tabs is the navigation of a role.
+func tabs(role string) []tab {
+	switch audience(role) {
+	case partnerOnly:
+		return []tab{
+			{"/partner", "Overview", "chart"},
+			{"/partner/commissions", "Commissions", "coins"},
+			{"/partner/links", "Links", "link"},
+			{"/partner/programs", "Programs", "book"},
+		}
+	case merchantOnly:
+		return []tab{
+			{"/merchant", "Overview", "chart"},
+			{"/merchant/orders", "Orders", "bag"},
+			{"/merchant/partners", "Partners", "people"},
+			{"/merchant/conflicts", "Conflicts", "alert"},
+			{"/merchant/programs", "Programs", "book"},
+			{"/merchant/developers", "Developers", "code"},
+		}
+	case operatorOnly:
+		return []tab{{"/network", "Network", "people"}}
+	case everyone, anybodySignedIn:
+	}
+	return nil
+}
+
+// homeOf is where a role begins.
+func homeOf(role string) string {
+	if t := tabs(role); len(t) > 0 {
+		return t[0].path
+	}
+	return "/account"
+}

@@ -1,0 +1,109 @@
+// Package dashboard is step 7 in the life of a click: the pages on which a partner sees what a link earned and why, a
+// merchant sees what its programs bring and cost, and the network's operator sees all of it. HTML is made here, on the
+// server; scripts only add comfort.
+//
+// Money is read from the books and commissions in PostgreSQL, in transactions that see one tenant's rows; counts and
+// charts come from ClickHouse. Each page is a file named after it: its handler and queries in page_x.go, its HTML in
+// page_x.templ.
+package dashboard
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/labstack/echo/v4"
+	"github.com/labstack/echo/v4/middleware"
+
+	"tributary/dashboard/asset"
+	"tributary/dashboard/password"
+	"tributary/internal/clickhouse"
+)
+
+// Config is what the pages need.
+type Config struct {
+	// Postgres must act in the role postgres.Dashboard: its policies keep tenants apart.
+	Postgres *pgxpool.Pool
+	// ClickHouse may be away: pages then say that counts are missing.
+	ClickHouse clickhouse.Conn
+	// TrackerURL is where tracking links begin, such as "https://go.example.net", without a slash at the end.
+	TrackerURL string
+	Log        *slog.Logger
+	// SessionIdle ends a session that nobody uses. 30 minutes when zero.
+	SessionIdle time.Duration
+	// SessionLifetime ends every session. 12 hours when zero.
+	SessionLifetime time.Duration
+	// SecureCookies is for pages served over https: cookies are then bound to it (and to this very host).
+	SecureCookies bool
+	// TrustedProxies are those whose X-Forwarded-For is believed. With none the peer is the client.
+	TrustedProxies []netip.Prefix
+	// TrustedOrigins may post forms besides the pages' own origin, such as "https://portal.example.net" where a proxy
+	// rewrites the Host header.
+	TrustedOrigins []string
+}
+
+// Server serves the pages.
+type Server struct {
+	cfg      Config
+	assets   *asset.Set
+	sessions *scs.SessionManager
+	checker  *password.Checker
+	tries    *tries
+	origins  *http.CrossOriginProtection
+	now      func() time.Time
+}
+
+// New makes a server that does nothing yet: see Handler. The error is about the configuration.
+func New(cfg Config) (*Server, error) {
+	assets, err := asset.New()
+	if err != nil {
+		return nil, fmt.Errorf("making the dashboard: %w", err)
+	}
+	s := &Server{
+		cfg: cfg, assets: assets, checker: password.NewChecker(2), tries: newTries(),
+		origins: http.NewCrossOriginProtection(), now: func() time.Time { return time.Now().UTC() },
+	}
+	for _, origin := range cfg.TrustedOrigins {
+		if err := s.origins.AddTrustedOrigin(origin); err != nil {
+			return nil, fmt.Errorf("reading the trusted origin %q: %w", origin, err)
+		}
+	}
+	s.sessions = s.newSessions()
+	return s, nil
+}
+
+// HashPassword gives the argon2id hash, as PHC text, that a login row holds for a password.
+func HashPassword(text string) (string, error) { return password.Hash(text) }
+
+// maxBody bounds a form: no page takes files.
+const maxBody = "64K"
+
+// Handler serves the pages and their assets.
+func (s *Server) Handler() http.Handler {
+	e := echo.New()
+	e.HTTPErrorHandler = s.fail
+	e.IPExtractor = s.clientIP()
+	e.Use(s.withRequestID, s.withHeaders, s.withRecovery, middleware.BodyLimit(maxBody), s.sameOriginOnly)
+	e.GET(asset.Prefix+"*", echo.WrapHandler(s.assets))
+	pages := e.Group("", echo.WrapMiddleware(s.sessions.LoadAndSave))
+	for _, r := range s.routes() {
+		pages.Add(r.method, r.path, s.guard(r))
+	}
+	return e
+}
+
+// clientIP trusts no header that a client can set: echo believes X-Forwarded-For of anyone unless told.
+func (s *Server) clientIP() echo.IPExtractor {
+	if len(s.cfg.TrustedProxies) == 0 {
+		return echo.ExtractIPDirect()
+	}
+	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
+	for _, prefix := range s.cfg.TrustedProxies {
+		trust = append(trust, echo.TrustIPRange(ipNet(prefix)))
+	}
+	return echo.ExtractIPFromXFFHeader(trust...)
+}

@@ -1,0 +1,103 @@
+package dashboard
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// How often a password may be tried. A person who signed in from a device before has tries of their own there, so that
+// somebody else's guessing does not lock them out.
+const (
+	triesPerAccount = 10
+	triesPerAddress = 60
+	triesEvery      = time.Hour // in which they come back, evenly
+	triesKept       = 100_000   // accounts and addresses remembered
+)
+
+// tries counts attempts to sign in by account, device and address. It remembers a bounded number of each, in this
+// process.
+type tries struct {
+	mu      sync.Mutex
+	buckets *lru.Cache[string, *bucket]
+}
+
+// A bucket holds tries that come back over time.
+type bucket struct {
+	used  int       // of which some may have come back since
+	since time.Time // when used was last brought up to date
+}
+
+func newTries() *tries {
+	cache, err := lru.New[string, *bucket](triesKept)
+	if err != nil {
+		panic(err) // the size is a constant above zero
+	}
+	return &tries{buckets: cache}
+}
+
+// take uses up one try of each name and tells whether there was one, and otherwise how long to wait.
+func (t *tries) take(now time.Time, names map[string]int) (wait time.Duration, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name, limit := range names {
+		b := t.at(name, limit, now)
+		if b.used >= limit {
+			wait = max(wait, b.since.Add(triesEvery/time.Duration(limit)).Sub(now))
+		}
+	}
+	if wait > 0 {
+		return wait, false
+	}
+	for name, limit := range names {
+		t.at(name, limit, now).used++
+	}
+	return 0, true
+}
+
+// giveBack undoes take after a password that was right.
+func (t *tries) giveBack(names map[string]int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for name := range names {
+		if b, ok := t.buckets.Get(name); ok && b.used > 0 {
+			b.used--
+		}
+	}
+}
+
+func (t *tries) at(name string, limit int, now time.Time) *bucket {
+	b, ok := t.buckets.Get(name)
+	if !ok {
+		b = &bucket{since: now}
+		t.buckets.Add(name, b)
+	}
+	every := triesEvery / time.Duration(limit)
+	if back := int(now.Sub(b.since) / every); back > 0 {
+		b.used = max(0, b.used-back)
+		b.since = b.since.Add(time.Duration(back) * every)
+	}
+	if b.used == 0 {
+		b.since = now
+	}
+	return b
+}
+
+// network is the part of an address that one customer of a provider has: the whole of IPv4, the /64 of IPv6.
+func network(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return "unknown"
+	}
+	a = a.Unmap()
+	if a.Is4() {
+		return a.String()
+	}
+	prefix, err := a.WithZone("").Prefix(64)
+	if err != nil {
+		return "unknown"
+	}
+	return prefix.String()
+}
