@@ -68,10 +68,10 @@ func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*ord
 			return nil, err
 		}
 	}
-	if err := e.complete(ctx, tx, known); err != nil {
+	if err := complete(ctx, tx, known); err != nil {
 		return nil, err
 	}
-	return orders, e.number(ctx, tx, orders)
+	return orders, number(ctx, tx, orders)
 }
 
 // byNumber gives orders that are known by number.
@@ -96,21 +96,21 @@ func (e *Engine) byNumber(ctx context.Context, tx pgx.Tx, numbers []int64) ([]*o
 	if err != nil {
 		return nil, fmt.Errorf("reading %d orders: %w", len(numbers), err)
 	}
-	return orders, e.complete(ctx, tx, orders)
+	return orders, complete(ctx, tx, orders)
 }
 
 // recall enters what stands in the database.
 func (o *order) recall(no int64, version int32, decision []byte) error {
 	recorded, err := commission.UnmarshalRecord(decision)
 	if err != nil {
-		return fmt.Errorf("recalling order %d: %w", no, err)
+		return &recordError{fmt.Errorf("recalling order %d: %w", no, err)}
 	}
 	o.known, o.no, o.version, o.recorded = true, no, version, recorded
 	return nil
 }
 
 // number gives each new order its number.
-func (e *Engine) number(ctx context.Context, tx pgx.Tx, orders []*order) error {
+func number(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	fresh := make([]*order, 0, len(orders))
 	for _, o := range orders {
 		if !o.known {
@@ -138,7 +138,7 @@ func (e *Engine) number(ctx context.Context, tx pgx.Tx, orders []*order) error {
 }
 
 // complete reads the events, the commissions and the postings of known orders, in one round trip.
-func (e *Engine) complete(ctx context.Context, tx pgx.Tx, orders []*order) error {
+func complete(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	if len(orders) == 0 {
 		return nil
 	}
@@ -165,7 +165,7 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 	_, err := pgx.ForEachRow(rows, []any{&no, &key.kind, &key.ref, &hash, &payload}, func() error {
 		e, err := event.Decode(payload)
 		if err != nil {
-			return fmt.Errorf("order %d, %s: %w", no, key.ref, err)
+			return &recordError{fmt.Errorf("order %d: its event of kind %d, %q: %w", no, key.kind, key.ref, err)}
 		}
 		o := byNo[no]
 		o.events = append(o.events, e)

@@ -1,0 +1,299 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tributary/commission"
+	"tributary/commission/ledger"
+	"tributary/internal/event"
+	"tributary/internal/postgres"
+	"tributary/partners"
+)
+
+// books are the balances that are not zero, by kind and partner (0 for the network's and the merchant's).
+type books map[string]int64
+
+// books reads the balances as of a time; the zero time for all.
+func (w *world) books(asOf time.Time) books {
+	w.t.Helper()
+	all := make(books)
+	check(w.t, ledger.AllBalances(w.t.Context(), w.db, asOf, func(b ledger.Balance) error {
+		if b.Amount() != 0 {
+			all[fmt.Sprintf("%s/%d/%d/%s", b.Kind, b.Merchant, b.Partner, b.Unit)] = b.Amount()
+		}
+		return nil
+	}))
+	return all
+}
+
+// clean verifies everything and fails on any finding.
+func (w *world) clean() {
+	w.t.Helper()
+	for _, f := range w.verify() {
+		w.t.Errorf("verify: %s", f)
+	}
+}
+
+func (w *world) verify() []Finding {
+	w.t.Helper()
+	db, err := postgres.Open(w.t.Context(), w.url, postgres.Operator, 3)
+	check(w.t, err)
+	defer db.Close()
+	verdict, err := Verify(w.t.Context(), Check{
+		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions,
+	})
+	check(w.t, err)
+	return verdict.Findings
+}
+
+// outcome is what became of an order.
+func (w *world) outcome(merchant int64, id string) string {
+	w.t.Helper()
+	var s string
+	check(w.t, w.db.QueryRow(w.t.Context(), `SELECT outcome FROM orders WHERE merchant_id = $1 AND order_id = $2`, merchant, id).Scan(&s))
+	return s
+}
+
+func equal[T any](t testing.TB, what string, got, want T) {
+	t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
+	}
+}
+
+// click is a click on the link of the first partner with the first merchant, a day before noon.
+func (w *world) click() string { return clickOn(w.links[0], noon().Add(-day)) }
+
+// pending are the books of the first merchant and partner while so much is pending.
+func (w *world) pending(net, fee int64) books {
+	return books{
+		"merchant_receivable/1/0/GBP":                          net + fee,
+		fmt.Sprintf("partner_pending/1/%d/GBP", w.partners[0]): net,
+		"fee_pending/1/0/GBP":                                  fee,
+	}
+}
+
+func (w *world) payable(net, fee int64) books {
+	return books{
+		"merchant_receivable/1/0/GBP":                          net + fee,
+		fmt.Sprintf("partner_payable/1/%d/GBP", w.partners[0]): net,
+		"fee_earned/1/0/GBP":                                   fee,
+	}
+}
+
+func TestASaleIsCreditedAndABookEntryExplainsIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.settled()
+	equal(t, "outcome", w.outcome(1, "A1"), "credited")
+	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
+	w.clean()
+}
+
+func TestTheSameOrderTwiceCountsOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	first := sale(1, "A1", w.click(), 10_000)
+	again := sale(1, "A1", w.click(), 10_000)
+	again.Id, again.ReceivedAt = idOf("sent again"), event.Micros(noon().Add(time.Hour))
+	w.send(first, first, again)
+	w.settled()
+	w.send(again)
+	w.settled()
+	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
+	equal(t, "events", w.number(`SELECT count(*) FROM order_event`), 1)
+	equal(t, "conflicts", w.number(`SELECT count(*) FROM order_conflict`), 0)
+	equal(t, "version", w.number(`SELECT version FROM orders`), 1)
+	w.clean()
+}
+
+func TestAnOrderWithOtherContentIsAConflictAndTheFirstStands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000), sale(1, "A1", w.click(), 99_000))
+	w.settled()
+	w.send(sale(1, "A1", w.click(), 99_000), refund(1, "A1", "r", day, 1000), refund(1, "A1", "r", day, 2000))
+	w.settled()
+	equal(t, "books", w.books(time.Time{}), w.pending(900, 180))
+	equal(t, "conflicts", w.number(`SELECT count(*) FROM order_conflict`), 2)
+	equal(t, "conflicting sales", w.number(`SELECT count(*) FROM order_conflict WHERE kind = 1 AND merchant_id = 1 AND ref = ''`), 1)
+	w.clean()
+}
+
+func TestARefundBeforeItsSaleGivesTheSameBooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.send(refund(1, "A1", "r1", day, 4000))
+	w.settled()
+	equal(t, "outcome", w.outcome(1, "A1"), "awaiting_sale")
+	equal(t, "books", w.books(time.Time{}), books{})
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.settled()
+	equal(t, "books at the sale", w.books(noon()), w.pending(1000, 200))
+	equal(t, "books after the refund", w.books(noon().Add(day)), w.pending(600, 120))
+	w.clean()
+}
+
+func TestRefundsBeyondTheOrderAreRecordedAndTakeNoMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000), refund(1, "A1", "r1", day, 7000), refund(1, "A1", "r2", 2*day, 7000))
+	w.settled()
+	equal(t, "books", w.books(time.Time{}), books{})
+	equal(t, "over-refund", w.number(`SELECT over_refund FROM orders`), 4000)
+	equal(t, "reversed", w.number(`SELECT count(*) FROM commission WHERE state = 'reversed' AND net = 0`), 1)
+	w.clean()
+}
+
+func TestWhoEarnsNothingAndWhy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	link := w.links[0]
+	elsewhere := w.links[len(w.partners)] // the second merchant's
+	dollars := sale(1, "dollars", w.click(), 10_000)
+	dollars.GetSale().Currency = "USD"
+	window := 30 * day
+	facts := map[string]struct {
+		event   *event.Event
+		outcome commission.Reason
+	}{
+		"no click":                  {sale(1, "none", "", 10_000), commission.NoClick},
+		"malformed click id":        {sale(1, "malformed", "malformed_click_id", 10_000), commission.MalformedClickID},
+		"forged click id":           {sale(1, "forged", "forged_click_id", 10_000), commission.ForgedClickID},
+		"unknown key":               {sale(1, "key", "unknown_click_key", 10_000), commission.UnknownClickKey},
+		"unknown link":              {sale(1, "link", clickOn(999_999, noon()), 10_000), commission.UnknownLink},
+		"another merchant's link":   {sale(1, "other", clickOn(elsewhere, noon()), 10_000), commission.LinkOfAnotherMerchant},
+		"click after the order":     {sale(1, "after", clickOn(link, noon().Add(time.Millisecond)), 10_000), commission.ClickAfterOrder},
+		"click at the order":        {sale(1, "at", clickOn(link, noon()), 10_000), commission.Credited},
+		"window to the millisecond": {sale(1, "window", clickOn(link, noon().Add(-window)), 10_000), commission.Credited},
+		"a millisecond too old":     {sale(1, "old", clickOn(link, noon().Add(-window-time.Millisecond)), 10_000), commission.OutsideWindow},
+		"a second too old":          {sale(1, "older", clickOn(link, noon().Add(-window-time.Second)), 10_000), commission.OutsideWindow},
+		"currency not in program":   {dollars, commission.CurrencyNotInProgram},
+	}
+	for _, f := range facts {
+		w.send(f.event)
+	}
+	w.settled()
+	for name, f := range facts {
+		equal(t, name, w.outcome(1, f.event.GetSale().GetOrderId()), string(f.outcome))
+	}
+	equal(t, "books", w.books(time.Time{}), w.pending(2000, 400))
+	w.clean()
+}
+
+func TestALinkMadeAMomentAgoEarns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.send(sale(1, "A0", w.click(), 10_000))
+	w.settled() // the engine has its catalogue, which nobody refreshes in this test
+	for i := range 5 {
+		link := w.addLink(w.programs[0], w.partners[1])
+		w.send(sale(1, fmt.Sprint("B", i), clickOn(link, noon()), 10_000))
+		w.settled()
+		equal(t, "outcome", w.outcome(1, fmt.Sprint("B", i)), "credited")
+	}
+	w.clean()
+}
+
+func TestHoldsEndAsOfTheirTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000), refund(1, "A1", "r1", day, 1000))
+	w.settled()
+	w.setClock(noon().Add(30*day - time.Microsecond))
+	w.send(sale(1, "A2", "", 100)) // something to wait for
+	w.settled()
+	equal(t, "a microsecond before", w.books(time.Time{}), w.pending(900, 180))
+	w.setClock(noon().Add(30 * day))
+	w.eventually("the hold has ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'approved'`) == 1 })
+	equal(t, "books", w.books(time.Time{}), w.payable(900, 180))
+	equal(t, "books as of the day before", w.books(noon().Add(29*day)), w.pending(900, 180))
+	equal(t, "books as of the end", w.books(noon().Add(30*day)), w.payable(900, 180))
+	w.send(refund(1, "A1", "r2", 31*day, 4500))
+	w.settled()
+	equal(t, "after a late refund", w.books(time.Time{}), w.payable(450, 90))
+	// A refund of before the end of the hold that is heard of only now.
+	w.send(refund(1, "A1", "r3", 2*day, 1000))
+	w.settled()
+	equal(t, "as of the third day", w.books(noon().Add(3*day)), w.pending(800, 160))
+	equal(t, "as of the end of the hold", w.books(noon().Add(30*day)), w.payable(800, 160))
+	equal(t, "now", w.books(time.Time{}), w.payable(350, 70))
+	w.clean()
+}
+
+func TestAnOrderHeardOfAfterItsHoldIsPayableAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.setClock(noon().Add(40 * day))
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.settled()
+	equal(t, "books", w.books(time.Time{}), w.payable(1000, 200))
+	equal(t, "books as of the first day", w.books(noon()), w.pending(1000, 200))
+	equal(t, "version", w.number(`SELECT version FROM orders`), 1)
+	w.clean()
+}
+
+func TestManyPartitionsOpenTheSameAccountsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 8, 3)
+	var events []*event.Event
+	want := int64(0)
+	for i := range 400 {
+		link := w.links[i%len(w.links)]
+		merchant := int64(1 + i%len(w.links)/len(w.partners))
+		events = append(events, sale(merchant, fmt.Sprint("A", i), clickOn(link, noon()), 10_000))
+		want += 1000
+	}
+	w.send(events...)
+	cfg := w.config("one")
+	cfg.Workers, cfg.SliceSize = 6, 10
+	w.start(cfg)
+	w.settled()
+	equal(t, "accounts", w.number(`SELECT count(*) FROM account`), int64(2*3+2+2))
+	equal(t, "pending", w.number(`SELECT sum(amount) FROM posting p JOIN account a ON a.id = p.credit WHERE a.kind = 'partner_pending'`), want)
+	w.clean()
+}
+
+func TestTheBooksAreTheSameWhateverTheOrderOfArrival(t *testing.T) {
+	t.Parallel()
+	history, times := shoppingHistory(300)
+	var want []books
+	for _, seed := range []int64{0, 1, 2} {
+		w := newWorld(t)
+		w.setClock(noon().Add(35 * day)) // some holds have ended, others not
+		cfg := w.config("one")
+		cfg.SliceSize = 7 + int(seed)*31
+		w.start(cfg)
+		w.send(arrival(w, history, seed)...)
+		w.settled()
+		w.clean()
+		var got []books
+		for _, at := range times {
+			got = append(got, w.books(at))
+		}
+		if want == nil {
+			want = got
+			continue
+		}
+		for i := range want {
+			if !maps.Equal(want[i], got[i]) {
+				t.Errorf("seed %d, as of %s (-in order +shuffled):\n%s", seed, times[i], cmp.Diff(want[i], got[i]))
+			}
+		}
+	}
+}

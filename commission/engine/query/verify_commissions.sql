@@ -1,0 +1,25 @@
+-- What the commissions add up to beside the balances of the accounts: those of each partner, and of each merchant the
+-- fees and what it owes.
+WITH balance AS (
+  SELECT a.id, a.kind, a.merchant_id, a.partner_id, a.unit,
+         coalesce((SELECT sum(amount) FROM posting WHERE credit = a.id), 0) - coalesce((SELECT sum(amount) FROM posting WHERE debit = a.id), 0) AS amount
+    FROM account a),
+earned AS (
+  SELECT merchant_id, partner_id, currency, sum(pending) AS pending, sum(payable) AS payable FROM commission GROUP BY 1, 2, 3),
+owed AS (
+  SELECT merchant_id, currency, sum(net) + sum(fee) AS amount, sum(fee) AS fee FROM commission GROUP BY 1, 2),
+expected AS (
+  SELECT 'partner_pending' AS kind, merchant_id, partner_id, currency AS unit, pending AS amount FROM earned
+  UNION ALL SELECT 'partner_payable', merchant_id, partner_id, currency, payable FROM earned
+  UNION ALL SELECT 'fee', merchant_id, NULL, currency, fee FROM owed
+  UNION ALL SELECT 'merchant_receivable', merchant_id, NULL, currency, -amount FROM owed),
+actual AS (
+  SELECT kind, merchant_id, partner_id, unit, amount FROM balance WHERE kind NOT IN ('fee_pending', 'fee_earned')
+  UNION ALL
+  SELECT 'fee', merchant_id, NULL, unit, sum(amount) FROM balance WHERE kind IN ('fee_pending', 'fee_earned') GROUP BY merchant_id, unit)
+SELECT 'account', format('%s of merchant %s, partner %s, %s', kind, merchant_id, coalesce(partner_id::text, 'none'), unit), 'balance',
+       coalesce(sum(want), 0)::text, coalesce(sum(have), 0)::text
+  FROM (SELECT kind, merchant_id, partner_id, unit, amount AS want, NULL::numeric AS have FROM expected
+        UNION ALL SELECT kind, merchant_id, partner_id, unit, NULL, amount FROM actual) both_sides
+ GROUP BY kind, merchant_id, partner_id, unit
+HAVING coalesce(sum(want), 0) <> coalesce(sum(have), 0) LIMIT $1

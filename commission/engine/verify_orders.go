@@ -1,0 +1,319 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/internal/event"
+	"tributary/internal/stream"
+)
+
+// pageSize is how many orders are verified at a time.
+const pageSize = 500
+
+// stored is an order as the tables have it.
+type stored struct {
+	order
+
+	lane                         int16
+	occurredAt                   *time.Time
+	currency                     *string
+	lines                        int32
+	amount, refunded, overRefund int64
+	customer, outcome            string
+	record                       []byte
+	numbered                     []posted
+	facts                        int
+}
+
+// posted names a posting within its order.
+type posted struct {
+	version int32
+	n       int16
+}
+
+const ordersPage = `
+SELECT no, version, merchant_id, order_id, lane, occurred_at, currency, lines, amount, refunded, over_refund, customer_id, outcome, decision::text
+  FROM orders WHERE no > $1 ORDER BY no LIMIT $2`
+
+// orders verifies every order: that what stands of it follows from its events.
+func (v *verification) orders(ctx context.Context) error {
+	for last := int64(0); ; {
+		page, err := v.page(ctx, last)
+		if err != nil {
+			return fmt.Errorf("checking orders after %d: %w", last, err)
+		}
+		if len(page) == 0 {
+			return nil
+		}
+		for _, o := range page {
+			v.order(o)
+		}
+		last = page[len(page)-1].no
+	}
+}
+
+// page reads the next orders with all that belongs to them.
+func (v *verification) page(ctx context.Context, after int64) ([]*stored, error) {
+	rows, err := v.tx.Query(ctx, ordersPage, after, pageSize)
+	if err != nil {
+		return nil, err
+	}
+	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*stored, error) {
+		o := &stored{}
+		return o, row.Scan(&o.no, &o.version, &o.key.merchant, &o.key.id, &o.lane, &o.occurredAt, &o.currency, &o.lines, &o.amount,
+			&o.refunded, &o.overRefund, &o.customer, &o.outcome, &o.record)
+	})
+	if err != nil || len(page) == 0 {
+		return nil, err
+	}
+	numbers := make([]int64, len(page))
+	byNo := make(map[int64]*stored, len(page))
+	orders := make(map[int64]*order, len(page))
+	for i, o := range page {
+		numbers[i] = o.no
+		byNo[o.no], orders[o.no] = o, &o.order
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(verifyEvents, numbers).Query(func(rows pgx.Rows) error { return v.events(rows, byNo) })
+	batch.Queue(earningsOf, numbers).Query(func(rows pgx.Rows) error { return scanEarnings(rows, orders) })
+	batch.Queue(verifyPosted, numbers).Query(func(rows pgx.Rows) error { return v.postings(rows, byNo) })
+	return page, v.tx.SendBatch(ctx, batch).Close()
+}
+
+//go:embed query/verify_events.sql
+var verifyEvents string
+
+//go:embed query/verify_posted.sql
+var verifyPosted string
+
+// events reads the orders' events, and compares each row with the bytes it holds.
+func (v *verification) events(rows pgx.Rows, byNo map[int64]*stored) error {
+	var no int64
+	var key factKey
+	var id, hash, payload []byte
+	var occurred, received time.Time
+	_, err := pgx.ForEachRow(rows, []any{&no, &key.kind, &key.ref, &id, &occurred, &received, &hash, &payload}, func() error {
+		v.verdict.Events++
+		o := byNo[no]
+		o.facts++
+		f := read(stream.Record{Partition: int(o.lane), Value: payload}, v.Partitions)
+		at := Finding{Check: "event", Table: "order_event", Key: fmt.Sprintf("(%d, %d, %q)", no, key.kind, key.ref)}
+		if f.unreadable != nil {
+			at.Column, at.Want, at.Have = "payload", "an event of this order", f.unreadable.Error()
+			v.find(at)
+			return nil
+		}
+		v.compare(at, "order_no", fmt.Sprintf("%d/%s", f.order.merchant, f.order.id), fmt.Sprintf("%d/%s", o.key.merchant, o.key.id))
+		v.compare(at, "ref", fmt.Sprintf("%d %q", f.key.kind, f.key.ref), fmt.Sprintf("%d %q", key.kind, key.ref))
+		v.compare(at, "event_id", hex.EncodeToString(f.event.GetId()), hex.EncodeToString(id))
+		v.compare(at, "occurred_at", show(event.Time(f.event.GetOccurredAt())), show(occurred))
+		v.compare(at, "received_at", show(event.Time(f.event.GetReceivedAt())), show(received))
+		v.compare(at, "content_hash", hex.EncodeToString(f.hash), hex.EncodeToString(hash))
+		o.order.events = append(o.order.events, f.event)
+		return nil
+	})
+	return err
+}
+
+// postings reads the orders' postings.
+func (v *verification) postings(rows pgx.Rows, byNo map[int64]*stored) error {
+	var no int64
+	var p posted
+	var m commission.Movement
+	_, err := pgx.ForEachRow(rows, []any{&no, &p.version, &p.n, &m.Debit, &m.Credit, &m.Merchant, &m.Partner, &m.Unit, &m.Amount, &m.At}, func() error {
+		v.verdict.Postings++
+		m.At = m.At.UTC()
+		byNo[no].posted = append(byNo[no].posted, m)
+		byNo[no].numbered = append(byNo[no].numbered, p)
+		return nil
+	})
+	return err
+}
+
+// order verifies one order.
+func (v *verification) order(o *stored) {
+	v.verdict.Orders++
+	at := Finding{Check: "order", Table: "orders", Key: fmt.Sprintf("%d (merchant %d, %q)", o.no, o.key.merchant, o.key.id)}
+	v.compare(at, "lane", strconv.Itoa(event.Lane(event.OrderKey(o.key.merchant, o.key.id), v.Partitions)), strconv.Itoa(int(o.lane)))
+	v.numbering(o)
+	if len(o.events) == 0 {
+		if o.facts == 0 {
+			at.Want, at.Have = "events that it is folded from", "none"
+			v.find(at)
+		}
+		return
+	}
+	recorded, err := commission.UnmarshalRecord(o.record)
+	if err != nil {
+		at.Column, at.Want, at.Have = "decision", "the record of a decision", err.Error()
+		v.find(at)
+	}
+	folded, err := commission.Fold(o.events)
+	if err != nil {
+		at.Want, at.Have = "events of one order", err.Error()
+		v.find(at)
+		return
+	}
+	o.decided = commission.Decide(folded, clickOf(&folded, &recorded, v.VerifyClick), v.Catalogue)
+	v.columns(at, o)
+	released := o.isReleased()
+	desired := o.decided.Movements(released)
+	for _, m := range commission.Difference(o.posted, desired) {
+		v.misposted(o, m, desired)
+	}
+	v.earnings(o, desired, released)
+}
+
+// numbering verifies that the order's postings are numbered without holes under versions that the order has had.
+func (v *verification) numbering(o *stored) {
+	for i, p := range o.numbered {
+		at := Finding{Check: "versions", Table: "posting", Key: fmt.Sprintf("(1, %d, %d, %d)", o.no, p.version, p.n)}
+		want := posted{p.version, 0}
+		if i > 0 && o.numbered[i-1].version == p.version {
+			want.n = o.numbered[i-1].n + 1
+		}
+		v.compare(at, "n", strconv.Itoa(int(want.n)), strconv.Itoa(int(p.n)))
+		if p.version < 1 || p.version > o.version {
+			at.Column, at.Want, at.Have = "version", fmt.Sprintf("1 to %d", o.version), strconv.Itoa(int(p.version))
+			v.find(at)
+		}
+	}
+}
+
+// columns compares the row of an order with its fold.
+func (v *verification) columns(at Finding, o *stored) {
+	d := &o.decided.Order
+	placed, currency := "none", "none"
+	if d.Placed() {
+		placed, currency = show(d.At), d.Currency
+	}
+	has := func(t *time.Time) string {
+		if t == nil {
+			return "none"
+		}
+		return show(*t)
+	}
+	text := func(s *string) string {
+		if s == nil {
+			return "none"
+		}
+		return *s
+	}
+	v.compare(at, "occurred_at", placed, has(o.occurredAt))
+	v.compare(at, "currency", currency, text(o.currency))
+	v.amount(at, "lines", int64(len(d.Lines)), int64(o.lines))
+	v.amount(at, "amount", d.Amount, o.amount)
+	v.amount(at, "refunded", d.Refunded, o.refunded)
+	v.amount(at, "over_refund", d.OverRefund, o.overRefund)
+	v.compare(at, "customer_id", d.Customer, o.customer)
+	v.compare(at, "outcome", string(o.decided.Outcome), o.outcome)
+	if want := o.decided.AppendJSON(nil); !bytes.Equal(want, o.record) {
+		v.compare(at, "decision", string(want), string(o.record))
+	}
+}
+
+// misposted reports an amount that is missing at one time and pair of accounts, or too much.
+func (v *verification) misposted(o *stored, missing commission.Movement, desired []commission.Movement) {
+	at := func(all []commission.Movement) int64 {
+		sum := int64(0)
+		for _, m := range all {
+			switch {
+			case !m.At.Equal(missing.At) || m.Partner != missing.Partner || m.Merchant != missing.Merchant || m.Unit != missing.Unit:
+			case m.Debit == missing.Debit && m.Credit == missing.Credit:
+				sum += m.Amount
+			case m.Debit == missing.Credit && m.Credit == missing.Debit:
+				sum -= m.Amount
+			}
+		}
+		return sum
+	}
+	v.find(Finding{
+		Check: "postings follow from events", Table: "posting",
+		Key: fmt.Sprintf("of order %d from %s to %s, partner %d, merchant %d, %s, effective %s", o.no, missing.Credit, missing.Debit, missing.Partner,
+			missing.Merchant, missing.Unit, show(missing.At)),
+		Column: "amount", Want: strconv.FormatInt(at(desired), 10), Have: strconv.FormatInt(at(o.posted), 10),
+	})
+}
+
+// earnings compares the rows of an order's commissions with the decision.
+func (v *verification) earnings(o *stored, desired []commission.Movement, released bool) {
+	stand := o.order.earnings
+	o.order.earnings = nil
+	wanted := o.earn(desired, released)
+	o.order.earnings = stand
+	for i := range wanted {
+		want := &wanted[i]
+		have := o.earningOf(want.partner)
+		at := Finding{Check: "commission follows from events", Table: "commission", Key: fmt.Sprintf("(%d, %d)", o.no, want.partner)}
+		if have == nil {
+			at.Want, at.Have = fmt.Sprintf("a net of %d %s", want.net, want.currency), "no row"
+			v.find(at)
+			continue
+		}
+		v.earning(at, want, have)
+	}
+	for i := range stand {
+		have := &stand[i]
+		at := Finding{Check: "commission follows from events", Table: "commission", Key: fmt.Sprintf("(%d, %d)", o.no, have.partner)}
+		if len(wanted) > 0 && wanted[0].partner == have.partner {
+			continue
+		}
+		none := *have
+		none.lines, none.revenue, none.refunded, none.gross, none.net, none.fee, none.pending, none.payable = 0, 0, 0, 0, 0, 0, 0, 0
+		v.earning(at, &none, have)
+	}
+}
+
+func (v *verification) earning(at Finding, want, have *earning) {
+	for _, c := range [...]struct {
+		column     string
+		want, have int64
+	}{
+		{"program_id", int64(want.program), int64(have.program)},
+		{"link_id", int64(want.link), int64(have.link)},
+		{"lines", int64(want.lines), int64(have.lines)},
+		{"revenue", want.revenue, have.revenue},
+		{"refunded", want.refunded, have.refunded},
+		{"gross", want.gross, have.gross},
+		{"net", want.net, have.net},
+		{"fee", want.fee, have.fee},
+		{"pending", want.pending, have.pending},
+		{"payable", want.payable, have.payable},
+	} {
+		v.amount(at, c.column, c.want, c.have)
+	}
+	v.compare(at, "currency", want.currency, have.currency)
+	v.compare(at, "occurred_at", show(want.occurredAt), show(have.occurredAt))
+	v.compare(at, "hold_until", show(want.holdUntil), show(have.holdUntil))
+	switch have.state {
+	case commission.Paid, commission.Held, commission.Rejected:
+		// people put it there
+	default:
+		v.compare(at, "state", string(want.state), string(have.state))
+	}
+}
+
+// compare takes down that two values differ.
+func (v *verification) compare(at Finding, column, want, have string) {
+	if want != have {
+		at.Column, at.Want, at.Have = column, want, have
+		v.find(at)
+	}
+}
+
+func (v *verification) amount(at Finding, column string, want, have int64) {
+	if want != have {
+		v.compare(at, column, strconv.FormatInt(want, 10), strconv.FormatInt(have, 10))
+	}
+}
+
+func show(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }

@@ -1,0 +1,291 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/commission"
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+	"tributary/internal/stream"
+	"tributary/partners"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+const (
+	lanes = 3
+	day   = 24 * time.Hour
+)
+
+// noon is when the orders of these tests are placed, unless they say otherwise.
+func noon() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC) }
+
+// world is a network with two merchants, each with one program, and its engines. Site partners earn 10 %, the network 20 %
+// of that; window and hold are 30 days. The clock stands at noon until a test moves it.
+type world struct {
+	t          testing.TB
+	partitions int
+	db         *pgxpool.Pool // as the owner of the tables
+	url        string
+	brokers    string
+	prefix     string
+	kafka      *stream.Client
+	programs   []partners.ProgramID
+	partners   []partners.PartnerID
+	links      []partners.LinkID // a link for each partner and program: partner p in program 0 is links[p]
+	now        atomic.Int64      // microseconds
+
+	mu    sync.Mutex
+	spool [16]byte
+	seqs  []uint64
+}
+
+func newWorld(t testing.TB) *world { return newWorldOf(t, lanes, 4) }
+
+func newWorldOf(t testing.TB, partitions, sites int) *world {
+	t.Helper()
+	ctx := t.Context()
+	w := &world{t: t, partitions: partitions, url: enginetest.PostgresURL(t), seqs: make([]uint64, partitions)}
+	sum := sha256.Sum256([]byte(t.Name()))
+	copy(w.spool[:], sum[:])
+	w.setClock(noon())
+	db, err := pgxpool.New(ctx, w.url)
+	check(t, err)
+	t.Cleanup(db.Close)
+	w.db = db
+	w.brokers, w.prefix = enginetest.Kafka(t)
+	w.kafka = w.client()
+	check(t, w.kafka.CreateTopics(ctx, partitions, time.Hour))
+	for m := range 2 {
+		w.addMerchant(fmt.Sprintf("merchant %d", m+1))
+	}
+	for p := range sites {
+		id, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: partners.Site, Name: fmt.Sprintf("site %d", p)})
+		check(t, err)
+		w.partners = append(w.partners, id)
+	}
+	for _, program := range w.programs {
+		for _, p := range w.partners {
+			w.links = append(w.links, w.addLink(program, p))
+		}
+	}
+	return w
+}
+
+func (w *world) addMerchant(name string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	merchant, err := partners.CreateMerchant(ctx, w.db, name)
+	check(w.t, err)
+	tx, err := w.db.Begin(ctx)
+	check(w.t, err)
+	defer tx.Rollback(ctx)
+	program, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
+		Merchant: merchant, Name: name, LandingURL: "https://shop.example/", Currencies: []string{"GBP", "EUR"},
+		Terms: []partners.Terms{{
+			EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000,
+			Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"*": 100_000, "free": 0}},
+		}},
+	})
+	check(w.t, err)
+	check(w.t, tx.Commit(ctx))
+	w.programs = append(w.programs, program)
+}
+
+func (w *world) addLink(program partners.ProgramID, partner partners.PartnerID) partners.LinkID {
+	w.t.Helper()
+	ctx := w.t.Context()
+	check(w.t, partners.Enrol(ctx, w.db, program, partner))
+	link, err := partners.CreateLink(ctx, w.db, partners.NewLink{Program: program, Partner: partner})
+	check(w.t, err)
+	return link.ID
+}
+
+func (w *world) client() *stream.Client {
+	c := stream.Open(strings.Split(w.brokers, ","), w.prefix, quiet())
+	w.t.Cleanup(c.Close)
+	return c
+}
+
+func (w *world) setClock(t time.Time) { w.now.Store(t.UnixMicro()) }
+func (w *world) clock() time.Time     { return time.UnixMicro(w.now.Load()).UTC() }
+
+// config is what an engine of this world is made of, under the name given.
+func (w *world) config(owner string) Config {
+	w.t.Helper()
+	db, err := postgres.Open(w.t.Context(), w.url, postgres.Engine, 12)
+	check(w.t, err)
+	w.t.Cleanup(db.Close)
+	catalogue := partners.NewCatalogue(db, quiet())
+	check(w.t, catalogue.Load(w.t.Context()))
+	return Config{
+		DB: db, Kafka: w.client(), Catalogue: catalogue, VerifyClick: verifyClick, Partitions: w.partitions,
+		Owner: owner, Log: quiet(), Clock: w.clock,
+	}
+}
+
+// start runs an engine until stop is called or the test ends.
+func (w *world) start(cfg Config) (stop func()) {
+	w.t.Helper()
+	e := New(cfg)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- e.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			w.t.Errorf("the engine ended with %v", err)
+		}
+	})
+	w.t.Cleanup(stop)
+	return stop
+}
+
+// clickOn is the text of a click id of these tests: the link and when.
+func clickOn(link partners.LinkID, at time.Time) string {
+	return fmt.Sprintf("%d@%d", link, at.UnixMilli())
+}
+
+// verifyClick reads what clickOn has written; anything else is refused for the reason it names.
+func verifyClick(id string) commission.Click {
+	link, at, ok := strings.Cut(id, "@")
+	n, err := strconv.ParseInt(link, 10, 64)
+	ms, err2 := strconv.ParseInt(at, 10, 64)
+	if !ok || err != nil || err2 != nil {
+		return commission.Click{ID: id, Refused: commission.Reason(id)}
+	}
+	return commission.Click{ID: id, Link: partners.LinkID(n), At: time.UnixMilli(ms).UTC()}
+}
+
+// sale is an order of a merchant (1 or 2) placed at noon with the given lines of 100.00 each.
+func sale(merchant int64, order, click string, amounts ...int64) *event.Event {
+	s := &event.Sale{MerchantId: merchant, OrderId: order, Currency: "GBP", ClickId: click}
+	for i, a := range amounts {
+		s.Lines = append(s.Lines, &event.Line{Number: int32(i + 1), Sku: fmt.Sprintf("SKU-%d", i+1), Quantity: 2, Amount: a, Category: "goods"})
+	}
+	e := &event.Event{Id: idOf("sale", merchant, order), ReceivedAt: event.Micros(noon()), OccurredAt: event.Micros(noon()), Body: &event.Event_Sale{Sale: s}}
+	s.ContentHash = event.SaleHash(s, e.GetOccurredAt())
+	return e
+}
+
+// refund takes an amount of an order back, some time after noon, or with 0 all of it.
+func refund(merchant int64, order, id string, after time.Duration, amount int64) *event.Event {
+	r := &event.Refund{MerchantId: merchant, OrderId: order, RefundId: id, Amount: amount}
+	at := event.Micros(noon().Add(after))
+	e := &event.Event{Id: idOf("refund", merchant, order, id), ReceivedAt: at, OccurredAt: at, Body: &event.Event_Refund{Refund: r}}
+	r.ContentHash = event.RefundHash(r, at)
+	return e
+}
+
+// idOf is an event id made from what it names.
+func idOf(parts ...any) []byte {
+	sum := sha256.Sum256(fmt.Append(nil, parts...))
+	return sum[:16]
+}
+
+// send puts events into Kafka as the relay would, in their order.
+func (w *world) send(events ...*event.Event) {
+	w.t.Helper()
+	values := make([][]byte, len(events))
+	lane := make([]int, len(events))
+	for i, e := range events {
+		data, err := e.MarshalVT()
+		check(w.t, err)
+		values[i] = data
+		if s := e.GetSale(); s != nil {
+			lane[i] = event.Lane(event.OrderKey(s.GetMerchantId(), s.GetOrderId()), w.partitions)
+		} else {
+			lane[i] = event.Lane(event.OrderKey(e.GetRefund().GetMerchantId(), e.GetRefund().GetOrderId()), w.partitions)
+		}
+	}
+	for p := range w.partitions {
+		var mine [][]byte
+		for i := range values {
+			if lane[i] == p {
+				mine = append(mine, values[i])
+			}
+		}
+		w.sendRaw(p, mine...)
+	}
+}
+
+// sendRaw puts records into a partition, numbered as a spool would.
+func (w *world) sendRaw(partition int, values ...[]byte) {
+	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for len(values) > 0 {
+		n := min(len(values), 500)
+		records := make([]stream.Record, n)
+		for i, v := range values[:n] {
+			w.seqs[partition]++
+			records[i] = stream.Record{Key: []byte("k"), Value: v, Spool: w.spool, Seq: w.seqs[partition]}
+		}
+		check(w.t, w.kafka.Produce(w.t.Context(), event.Orders, partition, records))
+		values = values[n:]
+	}
+}
+
+// settled waits until the engines have taken in everything that was sent, and Kafka has what they had to say.
+func (w *world) settled() {
+	w.t.Helper()
+	w.eventually("everything is taken in", func() bool {
+		for p := range w.partitions {
+			_, end, err := w.kafka.Offsets(w.t.Context(), event.Orders, p)
+			check(w.t, err)
+			if w.number(`SELECT coalesce(max(next_offset), 0) FROM position WHERE consumer = 'engine' AND partition = $1`, p) < end {
+				return false
+			}
+		}
+		return w.number(`SELECT count(*) FROM ledger_outbox`) == 0
+	})
+}
+
+// eventually waits until a condition holds, for at most 20 seconds.
+func (w *world) eventually(what string, holds func() bool) {
+	w.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if holds() {
+			return
+		}
+		if time.Now().After(deadline) {
+			w.t.Fatalf("waited in vain until %s", what)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+func (w *world) number(sql string, args ...any) int64 {
+	w.t.Helper()
+	var n int64
+	check(w.t, w.db.QueryRow(w.t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+func (w *world) exec(sql string, args ...any) {
+	w.t.Helper()
+	_, err := w.db.Exec(w.t.Context(), sql, args...)
+	check(w.t, err)
+}
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
