@@ -76,6 +76,11 @@ func (s *Supervisor) Ready(ctx context.Context) (Addresses, error) {
 		return Addresses{}, s.err
 	case <-s.ready:
 	}
+	return s.addresses(), nil
+}
+
+// addresses may be asked for once every engine is ready.
+func (s *Supervisor) addresses() Addresses {
 	var a Addresses
 	for _, r := range s.runners {
 		switch r.engine {
@@ -87,7 +92,7 @@ func (s *Supervisor) Ready(ctx context.Context) (Addresses, error) {
 			a.ClickHouseURL = r.address
 		}
 	}
-	return a, nil
+	return a
 }
 
 // Status returns the state of one engine; the zero Status for an engine that was not asked for.
@@ -155,6 +160,11 @@ func (s *Supervisor) wait(ctx context.Context, failed <-chan error) error {
 		case <-r.ready:
 		}
 	}
+	forget, err := s.tell()
+	if err != nil {
+		return err
+	}
+	defer forget()
 	close(s.ready)
 	select {
 	case <-ctx.Done():
