@@ -33,7 +33,16 @@ func lockDir(dir string) (unlock func(), err error) {
 	if err := f.Truncate(0); err == nil {
 		_, _ = f.WriteString(strconv.Itoa(os.Getpid()) + "\n") // only for the message above
 	}
-	return func() { _ = f.Close() }, nil
+	return unlocking(f), nil
+}
+
+// unlocking returns what frees a lock. Closing the file alone is not enough: a child that was forked meanwhile has the file
+// too, until it executes its program.
+func unlocking(f *os.File) func() {
+	return func() {
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+		_ = f.Close()
+	}
 }
 
 // lockFile waits for the lock on path, calling waiting once when it is not free at once.
@@ -45,7 +54,7 @@ func lockFile(ctx context.Context, path string, waiting func()) (unlock func(), 
 	for first := true; ; first = false {
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
-			return func() { _ = f.Close() }, nil
+			return unlocking(f), nil
 		}
 		if !errors.Is(err, syscall.EWOULDBLOCK) {
 			_ = f.Close()

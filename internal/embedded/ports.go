@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 )
 
 // ports are the TCP ports of the engines, kept as JSON in the data folder.
@@ -72,7 +73,7 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 			*p.port = p.fixed
 			continue
 		}
-		if reservation, free := reserve(*p.port); free {
+		if reservation, free := reserveKept(*p.port); free {
 			held = append(held, reservation)
 		} else {
 			missing = append(missing, p.port)
@@ -90,6 +91,18 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 		return ports{}, nil, fmt.Errorf("keeping ports: %w", err)
 	}
 	return settled, release, nil
+}
+
+// reserveKept reserves the port of an earlier run. It tries for a moment: a child that is just being started holds what its
+// parent held, until it executes its program.
+func reserveKept(port int) (reservation io.Closer, free bool) {
+	for range 20 {
+		if reservation, free = reserve(port); free || port == 0 {
+			break
+		}
+		time.Sleep(probeEvery)
+	}
+	return reservation, free
 }
 
 // reserveAny reserves a free port below the range from which the kernel serves outgoing connections.

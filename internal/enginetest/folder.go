@@ -20,7 +20,10 @@ func lock(dir string) (unlock func(), err error) {
 		_ = f.Close()
 		return nil, fmt.Errorf("locking %s: %w", dir, err)
 	}
-	return func() { _ = f.Close() }, nil
+	return func() {
+		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN) // a child that is just being started has the file too
+		_ = f.Close()
+	}, nil
 }
 
 // sweep removes the folders of test processes that were killed. A folder that has no lock yet is being made.
