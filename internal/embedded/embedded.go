@@ -55,9 +55,9 @@ type Config struct {
 
 // Addresses says where the engines listen; empty for an engine that was not asked for. The URLs contain passwords.
 type Addresses struct {
-	PostgresURL   string // postgres://tributary:PASSWORD@127.0.0.1:PORT/tributary?sslmode=disable, a superuser
-	KafkaBrokers  string // 127.0.0.1:PORT, no authentication
-	ClickHouseURL string // clickhouse://tributary:PASSWORD@127.0.0.1:PORT/tributary, native protocol
+	PostgresURL   string `json:"postgres"`   // postgres://tributary:PASSWORD@127.0.0.1:PORT/tributary?sslmode=disable, a superuser
+	KafkaBrokers  string `json:"kafka"`      // 127.0.0.1:PORT, no authentication
+	ClickHouseURL string `json:"clickhouse"` // clickhouse://tributary:PASSWORD@127.0.0.1:PORT/tributary, native protocol
 }
 
 // Status is what a [Supervisor] knows of one engine at this moment.

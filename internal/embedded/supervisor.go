@@ -189,6 +189,7 @@ func (s *Supervisor) claimDir() (release func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = os.Remove(addressesFile(dir)) // a crash left it; these engines are not up yet
 	ports, free, err := settlePorts(dir, s.cfg)
 	if err != nil {
 		unlock()
