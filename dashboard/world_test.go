@@ -1,0 +1,366 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/commission"
+	"tributary/commission/ledger"
+	"tributary/internal/clickhouse"
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+	"tributary/partners"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+// A world is a network in fresh databases, with the rows that the stages before the pages would have written.
+type world struct {
+	t      testing.TB
+	owner  *pgxpool.Pool
+	ch     clickhouse.Conn
+	server *Server
+	// network is reloaded by learn after changes.
+	network *partners.Catalogue
+	books   *ledger.Books
+	now     time.Time
+	serial  uint64
+
+	shop, rival          partners.MerchantID
+	program, other       partners.ProgramID
+	site, member, outsid partners.PartnerID
+	link, memberLink     *partners.Link
+	foreign              *partners.Link
+}
+
+const thePassword = "correct horse battery"
+
+// newWorld makes two merchants: shop, with the partners site and member, and rival, with the partner outsid.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	w := emptyWorld(t)
+	w.shop, w.rival = w.merchant("Alder & Finch"), w.merchant("Kestrel Outdoor")
+	w.program = w.newProgram(w.shop, "Alder & Finch Home", "https://alder.example/", []string{"GBP", "EUR"})
+	w.other = w.newProgram(w.rival, "Kestrel Trails", "https://kestrel.example/", []string{"USD"})
+	w.site = w.partner(partners.Site, "The Slow Kitchen", "https://slowkitchen.example", w.program)
+	w.member = w.partner(partners.Member, "Mira Okafor", "", w.program)
+	w.outsid = w.partner(partners.Site, "Ridge Notes", "https://ridge.example", w.other)
+	w.link = w.newLink(w.program, w.site, "slow-kitchen", "Sidebar")
+	w.memberLink = w.newLink(w.program, w.member, "mira", "")
+	w.foreign = w.newLink(w.other, w.outsid, "ridge", "")
+	w.login("site@example.net", "partner", w.site, 0)
+	w.login("member@example.net", "partner", w.member, 0)
+	w.login("outsider@example.net", "partner", w.outsid, 0)
+	w.login("shop@example.net", "merchant", 0, w.shop)
+	w.login("rival@example.net", "merchant", 0, w.rival)
+	w.login("operator@example.net", "operator", 0, 0)
+	w.learn()
+	return w
+}
+
+// emptyWorld is databases without a network.
+func emptyWorld(t testing.TB) *world {
+	t.Helper()
+	url := enginetest.PostgresURL(t)
+	w := &world{t: t, books: ledger.NewBooks(), now: time.Now().UTC().Truncate(time.Second)}
+	var err error
+	w.owner, err = pgxpool.New(t.Context(), url)
+	w.must(err)
+	pool, err := postgres.Open(context.Background(), url, postgres.Dashboard, 8)
+	w.must(err)
+	w.ch, err = clickhouse.Open(enginetest.ClickHouseMigrated(t), 4)
+	w.must(err)
+	t.Cleanup(func() {
+		w.owner.Close()
+		pool.Close()
+		_ = w.ch.Close()
+	})
+	w.network = partners.NewCatalogue(w.owner, slog.New(slog.DiscardHandler))
+	w.server, err = New(Config{
+		Postgres: pool, ClickHouse: w.ch, TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
+	w.must(err)
+	return w
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// learn makes what was written to the network known to decisions.
+func (w *world) learn() { w.must(w.network.Load(w.t.Context())) }
+
+func (w *world) merchant(name string) partners.MerchantID {
+	id, err := partners.CreateMerchant(w.t.Context(), w.owner, name)
+	w.must(err)
+	return id
+}
+
+// newProgram pays sites 8 % (10 % on books) and members 5 %, since forever; from two weeks before today a point more.
+func (w *world) newProgram(id partners.MerchantID, name, landing string, currencies []string) partners.ProgramID {
+	terms := func(from time.Time, more money.Rate) partners.Terms {
+		return partners.Terms{
+			EffectiveFrom: from, Window: 30 * aDay, Hold: 30 * aDay, NetworkFee: 200_000,
+			Rates: map[partners.Kind]map[string]money.Rate{
+				partners.Site:   {partners.AnyCategory: 80_000 + more, "books": 100_000 + more, "gift cards": 0},
+				partners.Member: {partners.AnyCategory: 50_000 + more},
+			},
+		}
+	}
+	var program partners.ProgramID
+	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) (err error) {
+		program, err = partners.CreateProgram(w.t.Context(), tx, partners.NewProgram{
+			Merchant: id, Name: name, LandingURL: landing, Currencies: currencies,
+			Terms: []partners.Terms{terms(w.now.Add(-400*aDay), 0), terms(w.now.Truncate(aDay).Add(-14*aDay), 10_000)},
+		})
+		return err
+	}))
+	return program
+}
+
+func (w *world) partner(kind partners.Kind, name, site string, programs ...partners.ProgramID) partners.PartnerID {
+	id, err := partners.CreatePartner(w.t.Context(), w.owner, partners.NewPartner{Kind: kind, Name: name, SiteURL: site})
+	w.must(err)
+	for _, p := range programs {
+		w.must(partners.Enrol(w.t.Context(), w.owner, p, id))
+	}
+	return id
+}
+
+func (w *world) newLink(program partners.ProgramID, partner partners.PartnerID, code, label string) *partners.Link {
+	l, err := partners.CreateLink(w.t.Context(), w.owner, partners.NewLink{Program: program, Partner: partner, Code: code, Label: label})
+	w.must(err)
+	return l
+}
+
+func (w *world) login(email, role string, partner partners.PartnerID, merchant partners.MerchantID) partners.LoginID {
+	hash, err := HashPassword(thePassword)
+	w.must(err)
+	id, err := partners.CreateLogin(w.t.Context(), w.owner, partners.NewLogin{
+		Email: email, Name: email, Role: role, PasswordHash: hash, Partner: partner, Merchant: merchant,
+	})
+	w.must(err)
+	return id
+}
+
+// A sale is an order to be reported; zero fields get plain values.
+type sale struct {
+	merchant partners.MerchantID
+	id       string
+	at       time.Time
+	currency string
+	lines    []*event.Line
+	link     *partners.Link // clicked; nil for an order without a click
+	clicked  time.Time      // an hour before the order when zero
+	coupon   string
+	customer string
+	refunds  []*event.Refund // at the time of their map's entry in refundedAt
+	refunded time.Time       // an hour after the order when zero
+	noSale   bool            // only the refunds are known
+}
+
+// order writes what the engine and the loader would have made of an order, and returns its number.
+func (w *world) order(o sale) int64 {
+	w.t.Helper()
+	if o.merchant == 0 {
+		o.merchant = w.shop
+	}
+	if o.currency == "" {
+		o.currency = "GBP"
+	}
+	if o.lines == nil {
+		o.lines = []*event.Line{{Number: 1, Sku: "A-1", Quantity: 2, Amount: 5999, Category: "books"}}
+	}
+	if o.at.IsZero() {
+		o.at = w.now.Add(-2 * time.Hour)
+	}
+	events := w.events(o)
+	folded, err := commission.Fold(events)
+	w.must(err)
+	click := commission.Click{}
+	if o.link != nil {
+		click = commission.Click{ID: folded.ClickID, Link: o.link.ID, At: orTime(o.clicked, o.at.Add(-time.Hour)).Truncate(time.Millisecond)}
+	}
+	d := commission.Decide(folded, click, w.network)
+	var no int64
+	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) error {
+		if err := tx.QueryRow(w.t.Context(), `SELECT nextval('order_no')`).Scan(&no); err != nil {
+			return err
+		}
+		return w.write(tx, no, d, events)
+	}))
+	w.report(no, d, events)
+	return no
+}
+
+// events are what the shop reports of a sale.
+func (w *world) events(o sale) []*event.Event {
+	var events []*event.Event
+	add := func(at time.Time) *event.Event {
+		e, err := event.New(at.Add(time.Second), at)
+		w.must(err)
+		events = append(events, e)
+		return e
+	}
+	if !o.noSale {
+		s := &event.Sale{
+			MerchantId: int64(o.merchant), OrderId: o.id, Currency: o.currency, Lines: o.lines, Coupon: o.coupon, CustomerId: o.customer,
+		}
+		if o.link != nil {
+			w.serial++
+			s.ClickId = fmt.Sprintf("v1.k1.%s-%04d", o.link.Code, w.serial)
+		}
+		s.ContentHash = event.SaleHash(s, 0)
+		add(o.at).Body = &event.Event_Sale{Sale: s}
+	}
+	for i, r := range o.refunds {
+		r.MerchantId, r.OrderId = int64(o.merchant), o.id
+		if r.RefundId == "" {
+			r.RefundId = "R-" + strconv.Itoa(i+1)
+		}
+		r.ContentHash = event.RefundHash(r, 0)
+		add(orTime(o.refunded, o.at.Add(time.Hour))).Body = &event.Event_Refund{Refund: r}
+	}
+	return events
+}
+
+// write stores an order as the engine does.
+func (w *world) write(tx pgx.Tx, no int64, d commission.Decision, events []*event.Event) error {
+	ctx, o := w.t.Context(), &d.Order
+	var at *time.Time
+	if o.Placed() {
+		at = &o.At
+	}
+	customer := ""
+	for _, t := range d.Touches {
+		if t.Kind == commission.TouchCustomer {
+			customer = t.ID
+		}
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id, outcome, over_refund, decision)
+		VALUES ($1, $2, $3, 0, 1, $4, nullif($5, ''), $6, $7, $8, $9, $10, $11, $12)`, no, int64(o.Merchant), o.ID, at, o.Currency, len(o.Lines), o.Amount,
+		o.Refunded, customer, string(d.Outcome), o.OverRefund, d.AppendJSON(nil))
+	if err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err := w.writeEvent(tx, `INSERT INTO order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, no, e); err != nil {
+			return err
+		}
+	}
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		released := !c.HoldUntil.After(w.now)
+		pending, payable := c.Net, int64(0)
+		if released {
+			pending, payable = 0, c.Net
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable)
+			VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, no, int64(c.Partner), int64(c.Merchant), int64(c.Program), int64(c.Link),
+			c.OrderedAt, c.Currency, c.Lines, c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.HoldUntil, string(c.State(released)), pending, payable)
+		if err != nil {
+			return err
+		}
+		if err := w.post(tx, no, d.Movements(released)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) writeEvent(tx pgx.Tx, sql string, no int64, e *event.Event) error {
+	kind, ref, hash := 1, "", e.GetSale().GetContentHash()
+	if r := e.GetRefund(); r != nil {
+		kind, ref, hash = 2, r.GetRefundId(), r.GetContentHash()
+	}
+	payload, err := e.MarshalVT()
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(w.t.Context(), sql, no, kind, ref, uuid.UUID(e.GetId()), event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), hash, payload)
+	return err
+}
+
+func (w *world) post(tx pgx.Tx, no int64, movements []commission.Movement) error {
+	account := func(kind commission.AccountKind, m commission.Movement) ledger.Account {
+		a := ledger.Account{Kind: ledger.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
+		if kind == commission.PartnerPending || kind == commission.PartnerPayable {
+			a.Partner = m.Partner
+		}
+		return a
+	}
+	postings := make([]ledger.Posting, len(movements))
+	for i, m := range movements {
+		postings[i] = ledger.Posting{
+			Source: ledger.OfOrder, No: no, Version: 1, N: int16(i), Debit: account(m.Debit, m), Credit: account(m.Credit, m),
+			Amount: m.Amount, EffectiveAt: m.At,
+		}
+	}
+	return w.books.Post(w.t.Context(), tx, postings)
+}
+
+// report writes an order to ClickHouse as the loader does.
+func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
+	ctx := w.t.Context()
+	for _, e := range events {
+		s := e.GetSale()
+		if s == nil {
+			continue
+		}
+		w.must(w.ch.Exec(ctx, `INSERT INTO order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id) VALUES (?, 'sale', ?, ?, ?, ?, ?, ?, ?)`,
+			uuid.UUID(e.GetId()), event.Time(e.GetReceivedAt()), event.Time(e.GetOccurredAt()), s.GetMerchantId(), s.GetOrderId(), s.GetCurrency(), d.Order.Amount, s.GetCustomerId()))
+	}
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		customer := ""
+		for _, t := range d.Touches {
+			if t.Kind == commission.TouchCustomer {
+				customer = t.ID
+			}
+		}
+		w.must(w.ch.Exec(ctx, `INSERT INTO ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, step, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee, pending)
+			VALUES (generateUUIDv4(), ?, ?, ?, ?, 1, 0, ?, ?, ?, ?, ?, ?, ?, 'sale', 1, ?, ?, ?, ?, ?, ?)`, c.OrderedAt, c.OrderedAt, c.OrderedAt, no,
+			int64(c.Merchant), int64(c.Program), int64(c.Partner), int64(c.Link), d.Order.ID, customer, c.Currency, c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.Net))
+	}
+}
+
+// conflict stores a second report of an order that says something else.
+func (w *world) conflict(no int64, o sale) {
+	if o.merchant == 0 {
+		o.merchant = w.shop
+	}
+	o.at = orTime(o.at, w.now.Add(-time.Hour))
+	for _, e := range w.events(o) {
+		w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) error {
+			payload, err := e.MarshalVT()
+			if err != nil {
+				return err
+			}
+			hash := binary.BigEndian.AppendUint64(e.GetSale().GetContentHash()[:8:8], w.serial)
+			_, err = tx.Exec(w.t.Context(), `INSERT INTO order_conflict (order_no, merchant_id, kind, ref, content_hash, event_id, received_at, payload) VALUES ($1, $2, 1, '', $3, $4, $5, $6)`,
+				no, int64(o.merchant), hash, uuid.UUID(e.GetId()), event.Time(e.GetReceivedAt()), payload)
+			return err
+		}))
+	}
+}
+
+// clicks writes n clicks on a link at a time.
+func (w *world) clicks(l *partners.Link, at time.Time, n int) {
+	w.must(w.ch.Exec(w.t.Context(), `INSERT INTO touch (event_id, kind, received_at, occurred_at, merchant_id, program_id, partner_id, link_id, click_id, marks)
+		SELECT generateUUIDv4(), 'click', ?, ?, ?, ?, ?, ?, 'c', 0 FROM numbers(?)`,
+		at, at, int64(l.Merchant), int64(l.Program), int64(l.Partner), int64(l.ID), n))
+}
