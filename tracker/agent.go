@@ -134,13 +134,41 @@ func botName(text, sign string) string {
 // browserName tells apart the browsers inside apps and the ones that mssola takes for another.
 func browserName(text, parsed string) string {
 	for _, app := range [][2]string{
-		{"KAKAOTALK", "KakaoTalk"}, {"NAVER(inapp", "NAVER"}, {" Line/", "LINE"}, {"MicroMessenger", "WeChat"},
-		{"Weibo", "Weibo"}, {"Instagram", "Instagram"}, {"musical_ly", "TikTok"}, {"BytedanceWebview", "TikTok"}, {"TikTok", "TikTok"},
-		{"FBAN/", "Facebook"}, {"FBAV/", "Facebook"}, {"Pinterest", "Pinterest"}, {"Snapchat", "Snapchat"}, {"Twitter for", "X"},
-		{"LinkedInApp", "LinkedIn"}, {"GSA/", "Google app"}, {"SamsungBrowser/", "Samsung Internet"}, {"EdgA/", "Edge"}, {"EdgiOS/", "Edge"},
-		{"FxiOS/", "Firefox"}, {"CriOS/", "Chrome"}, {"OPR/", "Opera"}, {"OPiOS/", "Opera"}, {"Opera Mini", "Opera Mini"}, {"YaBrowser/", "Yandex Browser"},
-		{"UCBrowser", "UC Browser"}, {"UCWEB", "UC Browser"}, {"MiuiBrowser/", "Mi Browser"}, {"HuaweiBrowser/", "Huawei Browser"}, {"Whale/", "Whale"},
-		{"Vivaldi/", "Vivaldi"}, {"DuckDuckGo/", "DuckDuckGo"}, {"Silk/", "Silk"}, {"MQQBrowser/", "QQ Browser"}, {"QQBrowser/", "QQ Browser"},
+		{"KAKAOTALK", "KakaoTalk"},
+		{"NAVER(inapp", "NAVER"},
+		{" Line/", "LINE"},
+		{"MicroMessenger", "WeChat"},
+		{"Weibo", "Weibo"},
+		{"Instagram", "Instagram"},
+		{"musical_ly", "TikTok"},
+		{"BytedanceWebview", "TikTok"},
+		{"TikTok", "TikTok"},
+		{"FBAN/", "Facebook"},
+		{"FBAV/", "Facebook"},
+		{"Pinterest", "Pinterest"},
+		{"Snapchat", "Snapchat"},
+		{"Twitter for", "X"},
+		{"LinkedInApp", "LinkedIn"},
+		{"GSA/", "Google app"},
+		{"SamsungBrowser/", "Samsung Internet"},
+		{"EdgA/", "Edge"},
+		{"EdgiOS/", "Edge"},
+		{"FxiOS/", "Firefox"},
+		{"CriOS/", "Chrome"},
+		{"OPR/", "Opera"},
+		{"OPiOS/", "Opera"},
+		{"Opera Mini", "Opera Mini"},
+		{"YaBrowser/", "Yandex Browser"},
+		{"UCBrowser", "UC Browser"},
+		{"UCWEB", "UC Browser"},
+		{"MiuiBrowser/", "Mi Browser"},
+		{"HuaweiBrowser/", "Huawei Browser"},
+		{"Whale/", "Whale"},
+		{"Vivaldi/", "Vivaldi"},
+		{"DuckDuckGo/", "DuckDuckGo"},
+		{"Silk/", "Silk"},
+		{"MQQBrowser/", "QQ Browser"},
+		{"QQBrowser/", "QQ Browser"},
 	} {
 		if strings.Contains(text, app[0]) {
 			return app[1]
@@ -152,8 +180,16 @@ func browserName(text, parsed string) string {
 // osFamily gives the family, since browsers have frozen the versions.
 func osFamily(text string) string {
 	for _, family := range [][2]string{
-		{"Windows", "Windows"}, {"Android", "Android"}, {"iPhone", "iOS"}, {"iPad", "iOS"}, {"iPod", "iOS"}, {"CrOS", "ChromeOS"},
-		{"Macintosh", "macOS"}, {"Mac OS", "macOS"}, {"Linux", "Linux"}, {"X11", "Linux"},
+		{"Windows", "Windows"},
+		{"Android", "Android"},
+		{"iPhone", "iOS"},
+		{"iPad", "iOS"},
+		{"iPod", "iOS"},
+		{"CrOS", "ChromeOS"},
+		{"Macintosh", "macOS"},
+		{"Mac OS", "macOS"},
+		{"Linux", "Linux"},
+		{"X11", "Linux"},
 	} {
 		if strings.Contains(text, family[0]) {
 			return family[1]

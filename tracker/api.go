@@ -41,6 +41,9 @@ func (m *memory) read(c echo.Context) error {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return fault.New(fault.Unsupported, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
 	}
+	if err := http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(readBodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return fmt.Errorf("limiting the time of a body: %w", err)
+	}
 	limited := http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	if m.body, err = readAll(m.body[:0], limited); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -100,7 +103,7 @@ func (s *Server) named(next echo.HandlerFunc) echo.HandlerFunc {
 		began := time.Now()
 		id := rand.Text()
 		c.Set(requestKey, id)
-		c.Response().Header().Set("X-Request-Id", id)
+		c.Response().Header().Set("X-Request-ID", id)
 		err := next(c)
 		s.metrics.report(c.Path(), err, time.Since(began))
 		return err

@@ -73,8 +73,8 @@ func checkJSON(body []byte) error {
 		return malformed("The body is not valid UTF-8.")
 	}
 	if !json.Valid(body) {
-		var any any
-		err := json.Unmarshal(body, &any)
+		var value any
+		err := json.Unmarshal(body, &value)
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			return malformed(fmt.Sprintf("The body is not JSON: at byte %d, %s.", syntax.Offset, syntax.Error()))
 		}

@@ -102,11 +102,9 @@ func (in *Intake) encodeClick(s *scratch, c *Click) (id string, err error) {
 	if id == "" {
 		id = in.ring.Mint(int64(c.Link.ID), c.At)
 	}
-	if s.id, err = identify(c.EventID); err != nil {
-		return id, err
-	}
-	s.event.Id = s.id[:]
 	s.event.ReceivedAt = in.received()
+	s.id = identify(c.EventID, s.event.GetReceivedAt())
+	s.event.Id = s.id[:]
 	s.event.OccurredAt = event.Micros(c.At)
 	k := &s.click
 	k.ClickId = id

@@ -2,8 +2,10 @@ package tracker
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -99,16 +101,18 @@ func encode(e *event.Event, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// identify gives the id that was stated, or a fresh one.
-func identify(stated uuid.UUID) (uuid.UUID, error) {
+// identify gives the id that was stated, or a fresh UUIDv7 of the time of receipt. It need only be unique, so it takes its
+// 74 random bits from the runtime's generator, at a twentieth of what asking the kernel costs.
+func identify(stated uuid.UUID, received int64) uuid.UUID {
 	if stated != uuid.Nil {
-		return stated, nil
+		return stated
 	}
-	id, err := uuid.NewV7()
-	if err != nil {
-		return id, fmt.Errorf("minting an event id: %w", err)
-	}
-	return id, nil
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[0:], uint64(received/1000)<<16|rand.Uint64()>>48) //nolint:gosec // see above
+	binary.BigEndian.PutUint64(id[8:], rand.Uint64())                               //nolint:gosec // see above
+	id[6] = id[6]&0x0f | 0x70                                                       // version 7
+	id[8] = id[8]&0x3f | 0x80                                                       // the variant of RFC 9562
+	return id
 }
 
 // touchLane is the lane of a click, and orderLane that of everything about one order.

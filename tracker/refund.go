@@ -51,10 +51,7 @@ func (in *Intake) refund(ctx context.Context, merchant partners.MerchantID, repo
 	if len(r.problems) > 0 {
 		return nil, invalid("invalid_refund", "The refund", r)
 	}
-	e, receipt, err := in.refundEvent(merchant, report, now)
-	if err != nil {
-		return nil, err
-	}
+	e, receipt := in.refundEvent(merchant, report, now)
 	return receipt, in.store(ctx, in.orderLane(merchant, report.OrderID), e)
 }
 
@@ -64,10 +61,7 @@ func (b *Bulk) Refund(ctx context.Context, merchant partners.MerchantID, report 
 	if report.check(r); len(r.problems) > 0 {
 		return nil, invalid("invalid_refund", "The refund", r)
 	}
-	e, receipt, err := b.in.refundEvent(merchant, report, b.in.now())
-	if err != nil {
-		return nil, err
-	}
+	e, receipt := b.in.refundEvent(merchant, report, b.in.now())
 	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
 }
 
@@ -114,7 +108,7 @@ func (f *RefundItem) check(r *review, index int) {
 }
 
 // refundEvent makes the event of a report that was checked.
-func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now time.Time) (*event.Event, *Receipt, error) {
+func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now time.Time) (*event.Event, *Receipt) {
 	refund := &event.Refund{
 		MerchantId: int64(merchant), OrderId: f.OrderID, RefundId: f.RefundID, Amount: f.Amount, Reason: f.Reason,
 		Items: make([]*event.RefundItem, len(f.Items)),
@@ -123,12 +117,9 @@ func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now
 		refund.Items[i] = &event.RefundItem{Line: item.Line, Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount}
 	}
 	refund.ContentHash = event.RefundHash(refund, statedMicros(f.OccurredAt))
-	e, err := in.orderEvent(f.EventID, f.OccurredAt, now)
-	if err != nil {
-		return nil, nil, err
-	}
+	e := in.orderEvent(f.EventID, f.OccurredAt, now)
 	e.Body = &event.Event_Refund{Refund: refund}
-	return e, &Receipt{EventID: uuid.UUID(e.GetId()), Content: refund.GetContentHash()}, nil
+	return e, &Receipt{EventID: uuid.UUID(e.GetId()), Content: refund.GetContentHash()}
 }
 
 // readRefund reads a body that checkJSON has let through. A merchant with one currency is told amounts in it.

@@ -89,10 +89,7 @@ func (in *Intake) sale(ctx context.Context, merchant partners.MerchantID, report
 	if len(r.problems) > 0 {
 		return nil, invalid("invalid_conversion", "The conversion", r)
 	}
-	e, receipt, err := in.saleEvent(merchant, report, now)
-	if err != nil {
-		return nil, err
-	}
+	e, receipt := in.saleEvent(merchant, report, now)
 	return receipt, in.store(ctx, in.orderLane(merchant, report.OrderID), e)
 }
 
@@ -103,10 +100,7 @@ func (b *Bulk) Sale(ctx context.Context, merchant partners.MerchantID, report *S
 	if len(r.problems) > 0 {
 		return nil, invalid("invalid_conversion", "The conversion", r)
 	}
-	e, receipt, err := b.in.saleEvent(merchant, report, b.in.now())
-	if err != nil {
-		return nil, err
-	}
+	e, receipt := b.in.saleEvent(merchant, report, b.in.now())
 	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
 }
 
@@ -216,7 +210,7 @@ func (r *review) checkTime(stated, now time.Time) {
 }
 
 // saleEvent makes the event of a report that was checked.
-func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now time.Time) (*event.Event, *Receipt, error) {
+func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now time.Time) (*event.Event, *Receipt) {
 	sale := &event.Sale{
 		MerchantId: int64(merchant), OrderId: s.OrderID, Currency: s.Currency,
 		ClickId: s.ClickID, Coupon: s.Coupon, CustomerId: s.CustomerID, Lines: make([]*event.Line, len(s.Lines)),
@@ -228,27 +222,22 @@ func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now tim
 		sale.Lines[i] = line
 	}
 	sale.ContentHash = event.SaleHash(sale, statedMicros(s.OccurredAt))
-	e, err := in.orderEvent(s.EventID, s.OccurredAt, now)
-	if err != nil {
-		return nil, nil, err
-	}
+	e := in.orderEvent(s.EventID, s.OccurredAt, now)
 	e.Body = &event.Event_Sale{Sale: sale}
 	receipt := &Receipt{EventID: uuid.UUID(e.GetId()), Content: sale.GetContentHash()}
 	receipt.Click, receipt.Warnings = in.checkClick(merchant, s)
-	return e, receipt, nil
+	return e, receipt
 }
 
 // orderEvent begins the event of a report. A stated time that is slightly ahead becomes the present.
-func (in *Intake) orderEvent(id uuid.UUID, stated, now time.Time) (*event.Event, error) {
-	id, err := identify(id)
-	if err != nil {
-		return nil, err
-	}
+func (in *Intake) orderEvent(id uuid.UUID, stated, now time.Time) *event.Event {
+	received := in.received()
+	id = identify(id, received)
 	occurred := now
 	if !stated.IsZero() && stated.Before(now) {
 		occurred = stated
 	}
-	return &event.Event{Id: id[:], ReceivedAt: in.received(), OccurredAt: event.Micros(occurred)}, nil
+	return &event.Event{Id: id[:], ReceivedAt: received, OccurredAt: event.Micros(occurred)}
 }
 
 // statedMicros is the time as it enters the content hash: 0 when the merchant states none, so that the same report

@@ -146,12 +146,13 @@ func robots(c echo.Context) error {
 // Handler answers requests. It sets no limits on headers and times: Serve does.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// Limits on what one connection may take. Requests are small, so these are generous.
+// Limits on what one connection may take. The server itself limits no bodies and answers: a redirect has no body, setting
+// those limits costs each one a few percent, and the routes that read a body limit it themselves. An answer is a few
+// kilobytes, which the kernel takes at once.
 const (
 	maxHeader         = 16 << 10
 	readHeaderTimeout = 5 * time.Second
-	readTimeout       = 15 * time.Second
-	writeTimeout      = 30 * time.Second
+	readBodyTimeout   = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
 	stopTimeout       = 10 * time.Second
 )
@@ -163,8 +164,6 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		Handler:           s.echo,
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: readHeaderTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		ErrorLog:          slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelDebug),
 	}

@@ -1,0 +1,222 @@
+package tracker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/tracker/clickid"
+	"tributary/tracker/spool"
+)
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(benchRole); role != "" {
+		benchServe(role)
+		return
+	}
+	enginetest.Main(m)
+}
+
+const partitions = 3
+
+// edge is a tracker on loopback with a real spool and a real database, and two shops in it.
+type edge struct {
+	*Server
+
+	url       string
+	db        *pgxpool.Pool
+	catalogue *partners.Catalogue
+	spool     *spool.Spool
+	ring      *clickid.Ring
+	mine      shop
+	theirs    shop
+}
+
+// shop is a merchant with a program, a partner, a link and a key.
+type shop struct {
+	merchant partners.MerchantID
+	program  partners.ProgramID
+	partner  partners.PartnerID
+	link     *partners.Link
+	key      string
+	keyID    partners.KeyID
+}
+
+// newEdge starts a tracker; change may alter its configuration.
+func newEdge(tb testing.TB, change func(*Config)) *edge {
+	tb.Helper()
+	e := &edge{db: enginetest.Postgres(tb)}
+	e.mine = newShop(tb, e.db, "GBP", "JPY")
+	e.theirs = newShop(tb, e.db, "EUR")
+	e.start(tb, change)
+	return e
+}
+
+// start starts a tracker on the network in e.db.
+func (e *edge) start(tb testing.TB, change func(*Config)) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
+	running := make(chan error, 3)
+	run := func(f func(context.Context) error) { go func() { running <- f(ctx) }() }
+
+	cfg := Config{Partitions: partitions, RedirectWait: 5 * time.Second, StoreWait: 10 * time.Second}
+	var err error
+	cfg.Catalogue = partners.NewCatalogue(e.db, quiet())
+	must(tb, cfg.Catalogue.Load(ctx))
+	cfg.Spool, err = spool.Open(spool.Config{Dir: tb.TempDir(), Lanes: 2 * partitions})
+	must(tb, err)
+	key := clickid.GenerateKey(1)
+	cfg.Ring, err = clickid.NewRing([]clickid.Key{key})
+	must(tb, err)
+	if change != nil {
+		change(&cfg)
+	}
+	e.catalogue, e.spool, e.ring = cfg.Catalogue, cfg.Spool, cfg.Ring
+	e.Server, err = New(cfg)
+	must(tb, err)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(tb, err)
+	e.url = "http://" + l.Addr().String()
+	run(e.catalogue.Run)
+	run(e.spool.Run)
+	run(func(ctx context.Context) error { return e.Serve(ctx, l) })
+	tb.Cleanup(func() {
+		cancel()
+		for range cap(running) {
+			if err := <-running; err != nil {
+				tb.Error(err)
+			}
+		}
+		must(tb, e.spool.Close())
+	})
+}
+
+func newShop(tb testing.TB, db *pgxpool.Pool, currencies ...string) shop {
+	tb.Helper()
+	ctx := tb.Context()
+	var s shop
+	must(tb, postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+		if s.merchant, err = partners.CreateMerchant(ctx, tx, "Shop"); err != nil {
+			return err
+		}
+		s.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
+			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: currencies,
+			Terms: []partners.Terms{{Window: time.Hour, Rates: map[partners.Kind]map[string]money.Rate{}}},
+		})
+		if err != nil {
+			return err
+		}
+		if s.partner, err = partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: partners.Site, Name: "Blog"}); err != nil {
+			return err
+		}
+		if err = partners.Enrol(ctx, tx, s.program, s.partner); err != nil {
+			return err
+		}
+		s.key, s.keyID, err = partners.IssueKey(ctx, tx, s.merchant, "")
+		return err
+	}))
+	s.link = s.newLink(tb, db, "https://shop.example/boots?colour=brown#size")
+	return s
+}
+
+func (s *shop) newLink(tb testing.TB, db *pgxpool.Pool, target string) *partners.Link {
+	tb.Helper()
+	link, err := partners.CreateLink(tb.Context(), db, partners.NewLink{Program: s.program, Partner: s.partner, Target: target})
+	must(tb, err)
+	return link
+}
+
+// records reads everything that is in the spool at this moment.
+func (e *edge) records(tb testing.TB) []*event.Event {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(tb.Context())
+	cancel() // what is there is read; nothing more is waited for
+	reader, err := e.spool.Reader(spool.Cursor{})
+	must(tb, err)
+	var events []*event.Event
+	for {
+		entry, err := reader.Next(ctx)
+		if errors.Is(err, context.Canceled) {
+			must(tb, reader.Close())
+			return events
+		}
+		must(tb, err)
+		decoded, err := event.Decode(append([]byte(nil), entry.Payload...))
+		must(tb, err)
+		want := e.Intake.touchLane(decoded.GetClick().GetClickId())
+		switch {
+		case decoded.GetSale() != nil:
+			want = e.Intake.orderLane(partners.MerchantID(decoded.GetSale().GetMerchantId()), decoded.GetSale().GetOrderId())
+		case decoded.GetRefund() != nil:
+			want = e.Intake.orderLane(partners.MerchantID(decoded.GetRefund().GetMerchantId()), decoded.GetRefund().GetOrderId())
+		}
+		if entry.Lane != want {
+			tb.Errorf("a record is in lane %d, want %d", entry.Lane, want)
+		}
+		events = append(events, decoded)
+	}
+}
+
+// answer is what came back for a request.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// ask makes one request and follows no redirect. Headers come as name and value in turn; a name may come again.
+func (e *edge) ask(tb testing.TB, method, path string, body io.Reader, headers ...string) answer {
+	tb.Helper()
+	r, err := http.NewRequestWithContext(tb.Context(), method, e.url+path, body)
+	must(tb, err)
+	r.Header.Set("User-Agent", firefox)
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i] == "User-Agent" {
+			r.Header.Del("User-Agent")
+		}
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultTransport.RoundTrip(r)
+	must(tb, err)
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	must(tb, err)
+	return answer{res.StatusCode, res.Header, string(text)}
+}
+
+const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+func must(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// eventually waits for a condition, for at most 10 s.
+func eventually(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for !holds() {
+		select {
+		case <-deadline:
+			tb.Fatalf("%s: not after 10 s", what)
+		case <-tick.C:
+		}
+	}
+}
