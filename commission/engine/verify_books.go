@@ -25,8 +25,8 @@ func (v *verification) accounts(ctx context.Context) error {
 	return v.rows(ctx, "postings fit their accounts", Broken, `
 SELECT 'posting', format('(%s, %s, %s, %s)', p.source, p.source_no, p.version, p.n), 'debit, credit, unit',
        'two accounts of one owner and of the unit',
-       format('account %s (%s) and account %s (%s), %s %s', p.debit, coalesce(format('%s of merchant %s, partner %s, %s', d.kind, d.merchant_id, d.partner_id, d.unit), 'none'),
-              p.credit, coalesce(format('%s of merchant %s, partner %s, %s', c.kind, c.merchant_id, c.partner_id, c.unit), 'none'), p.amount, p.unit)
+       format('account %s (%s) and account %s (%s), %s %s', p.debit, CASE WHEN d.id IS NULL THEN 'none' ELSE format('%s of merchant %s, partner %s, %s', d.kind, d.merchant_id, d.partner_id, d.unit) END,
+              p.credit, CASE WHEN c.id IS NULL THEN 'none' ELSE format('%s of merchant %s, partner %s, %s', c.kind, c.merchant_id, c.partner_id, c.unit) END, p.amount, p.unit)
   FROM posting p LEFT JOIN account d ON d.id = p.debit LEFT JOIN account c ON c.id = p.credit
  WHERE d.unit IS DISTINCT FROM p.unit OR c.unit IS DISTINCT FROM p.unit OR p.amount <= 0
     OR d.merchant_id <> c.merchant_id OR d.partner_id <> c.partner_id LIMIT $1`, v.Limit)

@@ -236,11 +236,16 @@ func (v *verification) misposted(o *stored, missing commission.Movement, desired
 		}
 		return sum
 	}
+	want, have := at(desired), at(o.posted)
+	if want < 0 || want == 0 && have < 0 { // told in the direction in which it goes
+		want, have = -want, -have
+		missing.Debit, missing.Credit = missing.Credit, missing.Debit
+	}
 	v.find(Finding{
 		Check: "postings follow from events", Table: "posting",
 		Key: fmt.Sprintf("of order %d from %s to %s, partner %d, merchant %d, %s, effective %s", o.no, missing.Credit, missing.Debit, missing.Partner,
 			missing.Merchant, missing.Unit, show(missing.At)),
-		Column: "amount", Want: strconv.FormatInt(at(desired), 10), Have: strconv.FormatInt(at(o.posted), 10),
+		Column: "amount", Want: strconv.FormatInt(want, 10), Have: strconv.FormatInt(have, 10),
 	})
 }
 

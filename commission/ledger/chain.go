@@ -42,8 +42,8 @@ func (e *entry) targets() []any {
 }
 
 // readBlock reads and hashes what comes after the head, up to a boundary.
-func readBlock(ctx context.Context, q Querier, head Head, boundary int64) (block, error) {
-	rows, err := q.Query(ctx, blockPostings, head.Through, boundary, blockRows)
+func readBlock(ctx context.Context, q Querier, head Head, boundary int64, limit int) (block, error) {
+	rows, err := q.Query(ctx, blockPostings, head.Through, boundary, limit)
 	if err != nil {
 		return block{}, fmt.Errorf("reading postings after %d: %w", head.Through, err)
 	}
@@ -217,16 +217,23 @@ func batchOf(links []link) int {
 
 var errChecked = errors.New("checked") // ends a scan that has found its break
 
-// verifyLinks verifies consecutive blocks behind head and moves it on.
+// verifyLinks verifies the blocks behind head and moves it on.
 func verifyLinks(ctx context.Context, q Querier, head *Head, links []link) error {
 	for i, l := range links {
 		before := *head
 		if i > 0 {
-			before = Head{Block: links[i-1].block, Hash: [32]byte(links[i-1].hash), Through: links[i-1].through}
+			before = links[i-1].head()
 		}
-		if problem := l.follows(before); problem != "" {
-			return &Break{l.block, l.after, l.through, problem}
+		problem := l.follows(before)
+		if problem == "" {
+			continue
 		}
+		if i > 0 { // what comes before is broken first, if it is
+			if err := verifyLinks(ctx, q, head, links[:i]); err != nil {
+				return err
+			}
+		}
+		return &Break{l.block, l.after, l.through, problem}
 	}
 	rows, err := q.Query(ctx, blockPostings, links[0].after, links[len(links)-1].through, nil)
 	if err != nil {
@@ -264,10 +271,11 @@ func verifyLinks(ctx context.Context, q Querier, head *Head, links []link) error
 	if broken != nil {
 		return broken
 	}
-	last := links[len(links)-1]
-	*head = Head{Block: last.block, Hash: [32]byte(last.hash), Through: last.through}
+	*head = links[len(links)-1].head()
 	return nil
 }
+
+func (l *link) head() Head { return Head{Block: l.block, Hash: [32]byte(l.hash), Through: l.through} }
 
 // follows tells what keeps a block from being the next behind a head, or nothing.
 func (l *link) follows(head Head) string {

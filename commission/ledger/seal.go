@@ -21,9 +21,8 @@ const (
 	sealEvery = 5 * time.Second
 	// headEvery is how often at most the head of the chain is logged.
 	headEvery = 10 * time.Minute
-	// blockRows bounds a block of the chain, and the memory that sealing takes.
-	blockRows = 20_000
-	// checkpointEvery is how many postings an account may have behind its last checkpoint when a block is sealed.
+	// blockRows and checkpointEvery are a Sealer's defaults.
+	blockRows       = 20_000
 	checkpointEvery = 1_000
 	// rememberedAccounts bounds the accounts whose running sums are kept between blocks.
 	rememberedAccounts = 200_000
@@ -52,6 +51,11 @@ type Sealed struct {
 // Sealer adds blocks to the hash chain and checkpoints to busy accounts, off the path of whoever posts: it takes no
 // lock that a posting waits for. Any number of processes may run one; at any time one of them seals.
 type Sealer struct {
+	// BlockRows bounds a block of the chain and the memory that sealing takes: 20,000.
+	BlockRows int
+	// CheckpointEvery is how many postings an account has behind its last checkpoint at least to get one: 1,000.
+	CheckpointEvery int
+
 	db  *pgxpool.Pool
 	log *slog.Logger
 
@@ -70,7 +74,7 @@ type running struct {
 
 // NewSealer makes a sealer of the books in db, in the engine's role. It does nothing until Run.
 func NewSealer(db *pgxpool.Pool, log *slog.Logger) *Sealer {
-	return &Sealer{db: db, log: log, accounts: make(map[AccountID]*running)}
+	return &Sealer{BlockRows: blockRows, CheckpointEvery: checkpointEvery, db: db, log: log, accounts: make(map[AccountID]*running)}
 }
 
 // Run seals until ctx ends. Errors are logged when they begin and when they are over.
@@ -80,7 +84,7 @@ func (s *Sealer) Run(ctx context.Context) error {
 	var logged time.Time
 	failing := false
 	for {
-		sealed, err := s.runOnce(ctx)
+		sealed, err := s.Seal(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -104,8 +108,8 @@ func (s *Sealer) Run(ctx context.Context) error {
 	}
 }
 
-// runOnce seals what has been posted so far.
-func (s *Sealer) runOnce(ctx context.Context) (Sealed, error) {
+// Seal seals what has been posted so far, once. It must not be called while Run is at work.
+func (s *Sealer) Seal(ctx context.Context) (Sealed, error) {
 	var done Sealed
 	boundary, err := s.boundary(ctx)
 	if err != nil {
@@ -192,7 +196,7 @@ func (s *Sealer) seal(ctx context.Context, boundary int64) (rows, checkpoints in
 		if head.Through != s.after || len(s.accounts) > rememberedAccounts {
 			s.forget()
 		}
-		block, err := readBlock(ctx, tx, head, boundary)
+		block, err := readBlock(ctx, tx, head, boundary, s.BlockRows)
 		if err != nil || block.rows == 0 {
 			return err
 		}
@@ -266,7 +270,7 @@ func (s *Sealer) add(entries []entry) []AccountID {
 		if at.After(r.latest) {
 			r.latest = at
 		}
-		if r.behind++; r.behind >= checkpointEvery && !r.due {
+		if r.behind++; r.behind >= s.CheckpointEvery && !r.due {
 			r.due = true
 			due = append(due, id)
 		}
