@@ -88,8 +88,15 @@ type lane struct {
 	parked  bool
 }
 
-func (l *lane) restore(p place) {
-	l.place, l.last, l.taken = p, p.Sent, p.Sent
+// restore sets the lane to a place written down earlier, or, without one, to the first record that the spool keeps.
+func (l *lane) restore(p *place) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p == nil {
+		l.fresh = true
+		return
+	}
+	l.place, l.last, l.taken = *p, p.Sent, p.Sent
 }
 
 // put queues an entry, unless the lane has it or reads for itself.

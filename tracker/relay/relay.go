@@ -138,7 +138,7 @@ func (r *Relay) restore() (spool.Cursor, error) {
 	if saved == nil || saved.Spool != r.id {
 		r.cfg.Log.Info("no cursors of this spool; sending all that it keeps", "spool", r.id.String())
 		for _, l := range r.lanes {
-			l.fresh = true
+			l.restore(nil)
 		}
 		return spool.Cursor{}, nil
 	}
@@ -151,7 +151,7 @@ func (r *Relay) restore() (spool.Cursor, error) {
 		if p.Sent > held[i] {
 			return spool.Cursor{}, fmt.Errorf("%w: lane %d was sent up to sequence %d, and ends at %d", ErrShortened, i, p.Sent, held[i])
 		}
-		l.restore(p)
+		l.restore(&p)
 		if p.Cursor.Compare(lowest) < 0 {
 			lowest = p.Cursor
 		}
