@@ -1,0 +1,239 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// prefix opens the name of every setting in the environment.
+const prefix = "TRIBUTARY_"
+
+// config is every setting of every role. Each is a flag, and the same name in capitals behind TRIBUTARY_ in the
+// environment; the flag wins. A secret may also stand in a file that TRIBUTARY_<NAME>_FILE names.
+type config struct {
+	Data          string
+	PostgresURL   string
+	KafkaBrokers  []string
+	KafkaPrefix   string
+	ClickHouseURL string
+	Partitions    int
+	Retention     time.Duration
+
+	TrackerListen   string
+	TrackerURL      string
+	DashboardListen string
+	DashboardURL    string
+	AdminListen     string
+	TrustedProxies  []string
+
+	ClickKeys       string
+	RedirectWait    time.Duration
+	ConversionWait  time.Duration
+	DuplicateWindow time.Duration
+	SpoolKeep       time.Duration
+	EngineWorkers   int
+
+	LogLevel  string
+	LogFormat string
+}
+
+// secrets are the settings that are never printed.
+func secrets() []string { return []string{"click-keys", "postgres-url", "clickhouse-url"} }
+
+// bind declares the settings as flags.
+func (c *config) bind(fs *pflag.FlagSet) {
+	fs.StringVar(&c.Data, "data", defaultData(), "folder of everything this installation keeps on disk: spool, keys, embedded engines")
+	fs.StringVar(&c.PostgresURL, "postgres-url", "", "PostgreSQL 18, postgres://user:password@host:port/database; unset: start an embedded one")
+	fs.StringSliceVar(&c.KafkaBrokers, "kafka-brokers", nil, "Kafka brokers, host:port with commas; unset: start an embedded one")
+	fs.StringVar(&c.KafkaPrefix, "kafka-prefix", "tributary.", "what the names of the topics begin with")
+	fs.StringVar(&c.ClickHouseURL, "clickhouse-url", "", "ClickHouse 26, clickhouse://user:password@host:port/database; unset: start an embedded one")
+	fs.IntVar(&c.Partitions, "partitions", 6, "partitions of each topic; fixed once the topics are made")
+	fs.DurationVar(&c.Retention, "retention", 7*24*time.Hour, "how long Kafka keeps records")
+
+	fs.StringVar(&c.TrackerListen, "tracker-listen", "127.0.0.1:8080", "address the tracker listens on")
+	fs.StringVar(&c.TrackerURL, "tracker-url", "", "address of the tracker as visitors see it; unset: made from tracker-listen")
+	fs.StringVar(&c.DashboardListen, "dashboard-listen", "127.0.0.1:8081", "address the dashboard listens on")
+	fs.StringVar(&c.DashboardURL, "dashboard-url", "", "address of the dashboard as people see it; with https, cookies are marked secure; unset: made from dashboard-listen")
+	fs.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8082", "address of health checks and metrics; keep it inside; empty: none")
+	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "CIDRs of the proxies in front whose X-Forwarded-For is believed; unset: nobody's")
+
+	fs.StringVar(&c.ClickKeys, "click-keys", "", "keys that sign click ids, ID:BASE64 with commas, the first mints; every tracker and engine needs the same; unset: made once and kept in the data folder")
+	fs.DurationVar(&c.RedirectWait, "redirect-wait", 15*time.Millisecond, "how long a redirect waits for its click to be on disk before it answers anyway")
+	fs.DurationVar(&c.ConversionWait, "conversion-wait", 2*time.Second, "how long a conversion waits to be on disk before it is answered with 503")
+	fs.DurationVar(&c.DuplicateWindow, "duplicate-window", time.Hour, "a visitor who follows a link again within this time is marked a duplicate")
+	fs.DurationVar(&c.SpoolKeep, "spool-keep", 48*time.Hour, "how long acknowledged records stay in the spool, to refill Kafka after a loss")
+	fs.IntVar(&c.EngineWorkers, "engine-workers", 2, "partitions that one engine works on at the same time")
+
+	fs.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
+}
+
+// defaultData is where an installation lives when nobody says otherwise.
+func defaultData() string {
+	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
+		return filepath.Join(dir, "tributary")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "share", "tributary")
+	}
+	return filepath.Join(os.TempDir(), "tributary")
+}
+
+// envName is the name of a setting in the environment.
+func envName(flag string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// fromEnv sets every flag that the command line left alone from the environment, and warns of names that mean
+// nothing, with the nearest that does.
+func fromEnv(fs *pflag.FlagSet, environ []string, warn func(string)) error {
+	env := map[string]string{}
+	for _, pair := range environ {
+		if name, value, _ := strings.Cut(pair, "="); strings.HasPrefix(name, prefix) {
+			env[name] = value
+		}
+	}
+	var problems []error
+	fs.VisitAll(func(f *pflag.Flag) {
+		name := envName(f.Name)
+		value, set := env[name]
+		delete(env, name)
+		if path, ok := env[name+"_FILE"]; ok && slices.Contains(secrets(), f.Name) {
+			delete(env, name+"_FILE")
+			content, err := os.ReadFile(path)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("reading %s_FILE: %w", name, err))
+				return
+			}
+			value, set = strings.TrimSpace(string(content)), true
+		}
+		if !set || f.Changed {
+			return
+		}
+		if err := fs.Set(f.Name, value); err != nil {
+			problems = append(problems, fmt.Errorf("reading %s=%q: %w", name, value, err))
+			return
+		}
+		_ = fs.SetAnnotation(f.Name, "source", []string{name})
+	})
+	for name := range env {
+		if strings.HasPrefix(name, prefix+"TEST_") || strings.HasPrefix(name, prefix+"ENGINE_") {
+			continue
+		}
+		warn(fmt.Sprintf("%s is not a setting of this version%s", name, nearest(fs, name)))
+	}
+	return errors.Join(problems...)
+}
+
+// nearest suggests the setting whose name shares the longest beginning with a mistyped one.
+func nearest(fs *pflag.FlagSet, name string) string {
+	best, length := "", len(prefix)
+	fs.VisitAll(func(f *pflag.Flag) {
+		candidate := envName(f.Name)
+		n := 0
+		for n < len(candidate) && n < len(name) && candidate[n] == name[n] {
+			n++
+		}
+		if n > length {
+			best, length = candidate, n
+		}
+	})
+	if best == "" {
+		return ""
+	}
+	return "; did you mean " + best + "?"
+}
+
+// check refuses settings that cannot work, all at once, before anything starts.
+func (c *config) check() error {
+	var problems []error
+	bad := func(flag, value, mend string) {
+		problems = append(problems, fmt.Errorf("--%s (%s) is %q: %s", flag, envName(flag), value, mend))
+	}
+	if c.Partitions < 1 || c.Partitions > 256 {
+		bad("partitions", fmt.Sprint(c.Partitions), "it must be 1 to 256")
+	}
+	if c.EngineWorkers < 1 || c.EngineWorkers > 64 {
+		bad("engine-workers", fmt.Sprint(c.EngineWorkers), "it must be 1 to 64")
+	}
+	for _, p := range c.TrustedProxies {
+		if _, err := netip.ParsePrefix(p); err != nil {
+			bad("trusted-proxies", p, "each must be a network such as 10.0.0.0/8")
+		}
+	}
+	for flag, value := range map[string]string{"tracker-url": c.TrackerURL, "dashboard-url": c.DashboardURL} {
+		if u, err := url.Parse(value); value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {
+			bad(flag, value, "it must be an address such as https://go.example.com")
+		}
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		bad("log-level", c.LogLevel, "it must be debug, info, warn or error")
+	}
+	if !slices.Contains([]string{"auto", "text", "json"}, c.LogFormat) {
+		bad("log-format", c.LogFormat, "it must be auto, text or json")
+	}
+	for flag, d := range map[string]time.Duration{
+		"redirect-wait": c.RedirectWait, "conversion-wait": c.ConversionWait, "duplicate-window": c.DuplicateWindow,
+		"spool-keep": c.SpoolKeep, "retention": c.Retention,
+	} {
+		if d < 0 {
+			bad(flag, d.String(), "it must not be negative")
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// trackerURL is the public address of the tracker, without a slash at its end.
+func (c *config) trackerURL() string { return publicURL(c.TrackerURL, c.TrackerListen) }
+
+// dashboardURL is the public address of the dashboard, without a slash at its end.
+func (c *config) dashboardURL() string { return publicURL(c.DashboardURL, c.DashboardListen) }
+
+func publicURL(stated, listen string) string {
+	if stated != "" {
+		return strings.TrimRight(stated, "/")
+	}
+	if strings.HasPrefix(listen, ":") {
+		listen = "127.0.0.1" + listen
+	}
+	return "http://" + listen
+}
+
+// newConfig is `tributary config`: every setting, its value, and where the value came from.
+func newConfig() *cobra.Command {
+	return &cobra.Command{
+		Use:   "config",
+		Short: "Print every setting, its value and where that came from",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			out := cmd.OutOrStdout()
+			cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) {
+				value, source := f.Value.String(), "default"
+				if slices.Contains(secrets(), f.Name) && value != "" {
+					value = "(secret)"
+				}
+				if from := f.Annotations["source"]; len(from) == 1 {
+					source = from[0]
+				} else if f.Changed {
+					source = "--" + f.Name
+				}
+				fallback := f.DefValue
+				if fallback == "" || fallback == "[]" {
+					fallback = "unset"
+				}
+				fmt.Fprintf(out, "%s=%s\n  %s\n  default %s; this value from %s\n", envName(f.Name), value, f.Usage, fallback, source)
+			})
+			return nil
+		},
+	}
+}

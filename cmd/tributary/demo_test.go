@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// demoAnswer is what `demo --json` prints.
+type demoAnswer struct {
+	Tracker     string      `json:"tracker"`
+	Dashboard   string      `json:"dashboard"`
+	MerchantKey string      `json:"merchant_key"`
+	Link        string      `json:"link"`
+	Logins      []demoLogin `json:"logins"`
+	Postgres    string      `json:"postgres"`
+	Kafka       string      `json:"kafka"`
+	ClickHouse  string      `json:"clickhouse"`
+}
+
+// lineWriter hands on each line that is written.
+type lineWriter struct {
+	buffer bytes.Buffer
+	lines  chan string
+}
+
+func (w *lineWriter) Write(p []byte) (int, error) {
+	w.buffer.Write(p)
+	for {
+		line, err := w.buffer.ReadString('\n')
+		if err != nil {
+			w.buffer.WriteString(line)
+			return len(p), nil
+		}
+		w.lines <- line
+	}
+}
+
+// startDemo starts the demo on a folder; stop ends it and gives its error.
+func startDemo(t *testing.T, data string, port int) (answer demoAnswer, stop func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &lineWriter{lines: make(chan string, 4)}
+	root := newRoot(nil)
+	root.SetOut(out)
+	root.SetErr(testLog{t})
+	root.SetArgs([]string{"demo", "--json", "--data", data, "--port", strconv.Itoa(port), "--log-level", "error"})
+	ended := make(chan error, 1)
+	go func() { ended <- root.ExecuteContext(ctx) }()
+	select {
+	case line := <-out.lines:
+		if err := json.Unmarshal([]byte(line), &answer); err != nil {
+			t.Fatalf("reading the demo's answer: %v", err)
+		}
+	case err := <-ended:
+		t.Fatalf("the demo ended: %v", err)
+	case <-time.After(3 * time.Minute):
+		t.Fatal("the demo is not ready after three minutes")
+	}
+	return answer, func() error {
+		cancel()
+		return <-ended
+	}
+}
+
+// freePorts gives the first of four ports in a row that are free.
+func freePorts(t *testing.T) int {
+	t.Helper()
+	for port := 18400; port < 19400; port += 4 {
+		free := true
+		for i := range 4 {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+i))
+			if err != nil {
+				free = false
+				break
+			}
+			_ = l.Close()
+		}
+		if free {
+			return port
+		}
+	}
+	t.Fatal("no four free ports in a row")
+	return 0
+}
+
+func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	data, port := t.TempDir(), freePorts(t)
+	first, stop := startDemo(t, data, port)
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+
+	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, first.Link+"?sub1=test", http.NoBody)
+	request.Header.Set("User-Agent", demoAgents()[0])
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	landing, err := response.Location()
+	if err != nil || response.StatusCode != http.StatusFound {
+		t.Fatalf("the link answered %s, %v", response.Status, err)
+	}
+	clickID := landing.Query().Get("tclid")
+	order := fmt.Sprintf(`{"order_id":"T-1","amount":10000,"currency":"GBP","click_id":%q,"lines":[{"sku":"TENT-2P","quantity":1,"amount":10000,"category":"camping"}]}`, clickID)
+	request, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, first.Tracker+"/v1/conversions", strings.NewReader(order))
+	request.Header.Set("Authorization", "Bearer "+first.MerchantKey)
+	request.Header.Set("Content-Type", "application/json")
+	sent := time.Now()
+	if response, err = client.Do(request); err != nil {
+		t.Fatal(err)
+	}
+	body := readAll(t, response.Body)
+	if response.StatusCode != http.StatusOK {
+		t.Fatalf("the order was answered %s: %s", response.Status, body)
+	}
+
+	pages := signIn(t, first, "partner")
+	if !awaitPage(t, pages, first.Dashboard+"/partner/commissions?text=T-1", "GBP 10.00") {
+		t.Fatal("the commission of 10 % is not on the partner's page")
+	}
+	t.Logf("on the partner's page %s after it was sent", time.Since(sent).Round(time.Millisecond))
+
+	commissions := countCommissions(t, first.Postgres)
+	if err := stop(); err != nil {
+		t.Fatalf("stopping: %v", err)
+	}
+	began := time.Now()
+	second, stop := startDemo(t, data, port)
+	t.Logf("ready again after %s", time.Since(began).Round(time.Millisecond))
+	if second.MerchantKey != first.MerchantKey || second.Logins[0] != first.Logins[0] {
+		t.Error("keys or log-ins changed with the restart")
+	}
+	if n := countCommissions(t, second.Postgres); n < commissions {
+		t.Errorf("%d commissions after the restart, %d before", n, commissions)
+	}
+	if err := stop(); err != nil {
+		t.Fatalf("stopping: %v", err)
+	}
+	if out, err := tributary(t.Context(), t, nil, "verify", "--data", data); err != nil {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+}
+
+// signIn gives a client that is signed in as the first person of a role.
+func signIn(t *testing.T, demo demoAnswer, role string) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	for _, login := range demo.Logins {
+		if login.Role != role {
+			continue
+		}
+		response, err := client.PostForm(demo.Dashboard+"/signin", url.Values{"email": {login.Email}, "password": {login.Password}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Fatalf("signing in: %s", response.Status)
+		}
+		return client
+	}
+	t.Fatalf("no log-in for role %s", role)
+	return nil
+}
+
+// awaitPage asks for a page until it holds a text, for ten seconds.
+func awaitPage(t *testing.T, client *http.Client, address, text string) bool {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		response, err := client.Get(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := readAll(t, response.Body)
+		_ = response.Body.Close()
+		if strings.Contains(body, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func countCommissions(t *testing.T, address string) (n int) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	if err := conn.QueryRow(t.Context(), `SELECT count(*) FROM commission`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

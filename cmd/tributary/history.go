@@ -1,0 +1,171 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// demoDays is how far back the demo's history reaches.
+const demoDays = 90
+
+// visit is a click of the demo's history.
+type visit struct {
+	at       time.Time
+	link     *demoLink
+	agent    string
+	ip       string
+	referrer string
+	sub1     string
+	clickID  string // once it was recorded
+}
+
+// purchase is an order of the demo's history.
+type purchase struct {
+	at       time.Time
+	merchant *demoMerchant
+	id       string
+	currency string
+	customer string
+	coupon   string
+	lines    []purchaseLine
+	visit    *visit // nil: nobody sent the customer
+}
+
+type purchaseLine struct {
+	goods    *demoGoods
+	quantity int64
+	amount   int64
+}
+
+// takeback is a refund of the demo's history: of everything, or of one piece of the first line.
+type takeback struct {
+	at       time.Time
+	purchase *purchase
+	id       string
+	whole    bool
+}
+
+// fact is one thing that happened, in the order of time; exactly one field is set.
+type fact struct {
+	at       time.Time
+	visit    *visit
+	purchase *purchase
+	takeback *takeback
+}
+
+// historian draws the demo's past, the same for the same seed and day.
+type historian struct {
+	random  *rand.Rand
+	network []*demoMerchant
+	links   []*demoLink
+	weights []float64 // running sums over links
+	orders  int
+	facts   []fact
+}
+
+// history draws what happened in the demoDays before now.
+func history(seed uint64, network []*demoMerchant, now time.Time) []fact {
+	h := &historian{random: rand.New(rand.NewPCG(seed, 0)), network: network}
+	sum := 0.0
+	for _, m := range network {
+		for _, l := range m.links {
+			sum += l.weight
+			h.links, h.weights = append(h.links, l), append(h.weights, sum)
+		}
+	}
+	for day := demoDays; day >= 0; day-- {
+		h.day(now.AddDate(0, 0, -day).Truncate(24*time.Hour), day)
+	}
+	slices.SortStableFunc(h.facts, func(a, b fact) int { return cmp.Compare(a.at.UnixMicro(), b.at.UnixMicro()) })
+	end, _ := slices.BinarySearchFunc(h.facts, now, func(f fact, t time.Time) int { return f.at.Compare(t) })
+	return h.facts[:end]
+}
+
+// day draws one day: a weekly rhythm, slow growth, and a good week in the middle.
+func (h *historian) day(midnight time.Time, ago int) {
+	rhythm := []float64{1.15, 0.95, 0.9, 0.92, 1, 1.1, 1.3}[midnight.Weekday()]
+	growth := 1 + 0.5*float64(demoDays-ago)/demoDays
+	if ago > 40 && ago < 48 {
+		growth *= 1.6
+	}
+	visits := int(300 * rhythm * growth * (0.85 + 0.3*h.random.Float64()))
+	for range visits {
+		h.visit(midnight.Add(h.timeOfDay()))
+	}
+	for range int(float64(visits) * 0.035) {
+		h.purchase(midnight.Add(h.timeOfDay()), h.network[h.random.IntN(len(h.network))], nil)
+	}
+}
+
+// timeOfDay is most often in the evening.
+func (h *historian) timeOfDay() time.Duration {
+	hour := math.Mod(19.5+5*h.random.NormFloat64()+48, 24)
+	return time.Duration(hour * float64(time.Hour)).Truncate(time.Millisecond)
+}
+
+func (h *historian) visit(at time.Time) {
+	place, _ := slices.BinarySearch(h.weights, h.random.Float64()*h.weights[len(h.weights)-1])
+	link := h.links[min(place, len(h.links)-1)]
+	v := &visit{
+		at: at, link: link, referrer: link.partner.site, sub1: pick(h.random, demoPlacements()),
+		agent: pick(h.random, demoAgents()), ip: fmt.Sprintf("203.0.113.%d", h.random.IntN(254)+1),
+	}
+	if h.random.IntN(100) < 5 {
+		v.agent = pick(h.random, demoBots())
+	}
+	h.facts = append(h.facts, fact{at: at, visit: v})
+	if h.random.IntN(100) < 3 { // clicked again at once
+		again := *v
+		again.at = at.Add(time.Duration(1+h.random.IntN(20)) * time.Second)
+		h.facts = append(h.facts, fact{at: again.at, visit: &again})
+	}
+	if h.random.Float64() < 0.032*link.partner.skill {
+		lag := time.Duration(math.Exp(7+2.2*h.random.NormFloat64())) * time.Second // around 20 minutes, up to weeks
+		h.purchase(at.Add(min(max(lag, 20*time.Second), 50*24*time.Hour)), link.merchant, v)
+	}
+}
+
+func (h *historian) purchase(at time.Time, m *demoMerchant, v *visit) {
+	h.orders++
+	p := &purchase{
+		at: at, merchant: m, visit: v,
+		id:       fmt.Sprintf("%s-%06d", m.orderPrefix, 100000+h.orders),
+		currency: m.currencies[0],
+		customer: fmt.Sprintf("c%04d", h.random.IntN(1400)),
+	}
+	if h.random.IntN(100) < 18 {
+		p.currency = m.currencies[len(m.currencies)-1]
+	}
+	if h.random.IntN(100) < 9 {
+		p.coupon = "WELCOME10"
+	}
+	p.lines = drawLines(h.random, m, p.currency)
+	h.facts = append(h.facts, fact{at: at, purchase: p})
+	if h.random.IntN(100) < 7 {
+		t := &takeback{
+			purchase: p, id: "R-" + p.id, whole: h.random.IntN(2) == 0,
+			at: at.Add(time.Duration(2*24+h.random.IntN(20*24)) * time.Hour),
+		}
+		h.facts = append(h.facts, fact{at: t.at, takeback: t})
+	}
+}
+
+// drawLines fills a basket with one to three different goods.
+func drawLines(random *rand.Rand, m *demoMerchant, currency string) []purchaseLine {
+	var lines []purchaseLine
+	for _, i := range random.Perm(len(m.goods))[:1+random.IntN(3)] {
+		goods := &m.goods[i]
+		quantity := int64(1)
+		if random.IntN(4) == 0 {
+			quantity = 2
+		}
+		lines = append(lines, purchaseLine{goods: goods, quantity: quantity, amount: quantity * goods.price[currency]})
+	}
+	return lines
+}
+
+func pick[T any](random *rand.Rand, from []T) T { return from[random.IntN(len(from))] }

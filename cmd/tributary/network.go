@@ -1,0 +1,172 @@
+package main
+
+import (
+	"time"
+
+	"tributary/internal/money"
+	"tributary/partners"
+)
+
+// demoMerchant is a merchant of the demo: what it sells, what it pays, and who sends it customers.
+type demoMerchant struct {
+	name        string
+	orderPrefix string
+	currencies  []string
+	goods       []demoGoods
+	terms       func(now time.Time) []partners.Terms
+
+	id      partners.MerchantID
+	program partners.ProgramID
+	key     string
+	links   []*demoLink
+}
+
+type demoGoods struct {
+	sku, name, category string
+	price               map[string]int64 // minor units by currency
+}
+
+// demoPartner is a partner of the demo.
+type demoPartner struct {
+	name, site string
+	kind       partners.Kind
+	reach      float64 // how many visits, relative to others
+	skill      float64 // how many of them buy, relative to others
+
+	id partners.PartnerID
+}
+
+// demoLink is a tracking link of the demo.
+type demoLink struct {
+	link     *partners.Link
+	merchant *demoMerchant
+	partner  *demoPartner
+	weight   float64
+}
+
+const day = 24 * time.Hour
+
+// demoNetwork is the cast: three merchants who pay differently, in five currencies.
+func demoNetwork() []*demoMerchant {
+	rates := func(site, member money.Rate, extra map[string]money.Rate) map[partners.Kind]map[string]money.Rate {
+		forSites := map[string]money.Rate{partners.AnyCategory: site, "service": 0}
+		for category, rate := range extra {
+			forSites[category] = rate
+		}
+		return map[partners.Kind]map[string]money.Rate{
+			partners.Site:   forSites,
+			partners.Member: {partners.AnyCategory: member, "service": 0},
+		}
+	}
+	return []*demoMerchant{
+		{
+			name: "Fernhill Outdoor", orderPrefix: "FH", currencies: []string{"GBP", "EUR"},
+			goods: []demoGoods{
+				{"BOOT-41", "Ridge walking boots", "footwear", map[string]int64{"GBP": 12900, "EUR": 14900}},
+				{"TENT-2P", "Two-person tent", "camping", map[string]int64{"GBP": 24500, "EUR": 28900}},
+				{"SHELL-M", "Rain shell", "clothing", map[string]int64{"GBP": 8950, "EUR": 9995}},
+				{"SOCK-3", "Merino socks, three pairs", "clothing", map[string]int64{"GBP": 2199, "EUR": 2499}},
+				{"POST", "Delivery", "service", map[string]int64{"GBP": 495, "EUR": 595}},
+			},
+			terms: func(now time.Time) []partners.Terms {
+				return []partners.Terms{
+					{Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000, Rates: rates(80_000, 50_000, nil), EffectiveFrom: now.Add(-200 * day)},
+					{Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000, Rates: rates(100_000, 60_000, map[string]money.Rate{"footwear": 120_000}), EffectiveFrom: now.Add(-35 * day).Truncate(day)},
+				}
+			},
+		},
+		{
+			name: "Kumo Audio", orderPrefix: "KA", currencies: []string{"JPY", "USD"},
+			goods: []demoGoods{
+				{"HP-100", "Open headphones", "headphones", map[string]int64{"JPY": 24800, "USD": 16900}},
+				{"HP-200", "Travel headphones", "headphones", map[string]int64{"JPY": 38500, "USD": 25900}},
+				{"DAC-1", "Desktop converter", "electronics", map[string]int64{"JPY": 15800, "USD": 10900}},
+				{"PAD-1", "Ear pads", "accessories", map[string]int64{"JPY": 2980, "USD": 2195}},
+			},
+			terms: func(now time.Time) []partners.Terms {
+				return []partners.Terms{
+					{Window: 7 * day, Hold: 14 * day, NetworkFee: 250_000, Rates: rates(55_000, 40_000, map[string]money.Rate{"headphones": 72_500}), EffectiveFrom: now.Add(-200 * day)},
+				}
+			},
+		},
+		{
+			name: "Maison Verte", orderPrefix: "MV", currencies: []string{"EUR", "CHF"},
+			goods: []demoGoods{
+				{"POT-20", "Glazed pot, 20 cm", "pots", map[string]int64{"EUR": 3490, "CHF": 3590}},
+				{"MONSTERA", "Monstera, 80 cm", "plants", map[string]int64{"EUR": 4995, "CHF": 5490}},
+				{"FERN-S", "Boston fern", "plants", map[string]int64{"EUR": 1850, "CHF": 1990}},
+				{"SOIL-10", "Potting soil, 10 l", "supplies", map[string]int64{"EUR": 799, "CHF": 890}},
+				{"CARE", "A year of plant care", "service", map[string]int64{"EUR": 5900, "CHF": 6400}},
+			},
+			terms: func(now time.Time) []partners.Terms {
+				return []partners.Terms{
+					{Window: 45 * day, Hold: 21 * day, NetworkFee: 200_000, Rates: rates(90_000, 60_000, map[string]money.Rate{"plants": 125_000}), EffectiveFrom: now.Add(-200 * day)},
+				}
+			},
+		},
+	}
+}
+
+// demoPartners are thirty-two sites and eight members. The first site and the first member have log-ins.
+func demoPartners() []*demoPartner {
+	sites := []string{
+		"Trail Notes", "Summit Weekly", "The Quiet Ear", "Balcony Jungle", "Gear Ledger", "Hill & Hound", "Slow Rooms", "Nordic Pack",
+		"Couch Audiophile", "Green Corner", "Wander Cheap", "Rain or Shine", "Desk Setup Diary", "Potted Life", "Camp Kitchen", "Loft & Leaf",
+		"Second Summit", "Signal to Noise", "Daily Deals Harbour", "Window Sill", "The Long Path", "Fjell Blog", "Tokyo Listening", "Herb Garden News",
+		"Bothy Club", "Budget Hi-Fi", "Family Outdoors", "Urban Botanist", "Packing List", "Voucher Lane", "Weekend Walks", "Studio Ninety",
+	}
+	members := []string{"Aiko T.", "Beatriz M.", "Callum R.", "Dagny S.", "Emil K.", "Farah N.", "Giulia P.", "Hugo L."}
+	list := make([]*demoPartner, 0, len(sites)+len(members))
+	for i, name := range sites {
+		list = append(list, &demoPartner{
+			name: name, kind: partners.Site, site: "https://" + slug(name) + ".example/",
+			reach: 12 / float64(i+2), skill: 0.6 + 0.2*float64(i*7%5),
+		})
+	}
+	for i, name := range members {
+		list = append(list, &demoPartner{name: name, kind: partners.Member, reach: 0.25, skill: 2 + 0.3*float64(i%3)})
+	}
+	return list
+}
+
+// slug is a name as a host label.
+func slug(name string) string {
+	out := make([]byte, 0, len(name))
+	for _, c := range []byte(name) {
+		switch {
+		case c >= 'A' && c <= 'Z':
+			out = append(out, c+'a'-'A')
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			out = append(out, c)
+		case len(out) > 0 && out[len(out)-1] != '-':
+			out = append(out, '-')
+		}
+	}
+	return string(out)
+}
+
+func demoPlacements() []string {
+	return []string{"review", "review", "newsletter", "sidebar", "guide", "guide", "social", ""}
+}
+
+func demoAgents() []string {
+	return []string{
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Safari/605.1.15",
+		"Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1",
+		"Mozilla/5.0 (Linux; Android 10; K) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Mobile Safari/537.36",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:143.0) Gecko/20100101 Firefox/143.0",
+		"Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
+		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36 Edg/141.0.0.0",
+	}
+}
+
+func demoBots() []string {
+	return []string{
+		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+		"Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
+		"python-requests/2.32.3",
+		"Mozilla/5.0 AppleWebKit/537.36 (KHTML, like Gecko; compatible; GPTBot/1.2; +https://openai.com/gptbot)",
+	}
+}

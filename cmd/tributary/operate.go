@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"tributary/commission/engine"
+	"tributary/dashboard"
+	"tributary/internal/event"
+	"tributary/internal/position"
+	"tributary/internal/postgres"
+	"tributary/internal/stream"
+	"tributary/partners"
+	"tributary/tracker/clickid"
+	"tributary/tracker/relay"
+	"tributary/tracker/spool"
+)
+
+// withPostgres runs work in a role of the database.
+func (a *app) withPostgres(cmd *cobra.Command, role postgres.Role, work func(ctx context.Context, db *pgxpool.Pool) error) error {
+	return a.withStores(cmd.Context(), need{postgres: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
+		db, err := postgres.Open(ctx, s.postgres, role, 2)
+		if err != nil {
+			return err //nolint:wrapcheck // the error says all there is to say
+		}
+		defer db.Close()
+		return work(ctx, db)
+	})
+}
+
+func newDeadLetters(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "deadletters",
+		Short: "List, mend and put back records that the engine could not process",
+		Long: `A record that the engine cannot process is set aside with the reason, and the partition goes on. List what is there, look at
+one, mend its bytes if need be, and put it back: it goes through the same fold, so putting back twice is harmless.`,
+	}
+	var all bool
+	list := &cobra.Command{
+		Use: "list", Short: "List open dead letters", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				letters, err := engine.Letters(ctx, db, all, 1000)
+				if err != nil {
+					return err //nolint:wrapcheck // the error says all there is to say
+				}
+				if len(letters) == 0 {
+					fmt.Fprintln(cmd.OutOrStdout(), "There are no dead letters.")
+				}
+				for _, l := range letters {
+					fmt.Fprintf(cmd.OutOrStdout(), "%d %d\t%s\t%s\t%s\t%s\n", l.Partition, l.Offset, l.State, l.At.Format("2006-01-02 15:04:05"), l.Key, l.Error)
+				}
+				return nil
+			})
+		},
+	}
+	list.Flags().BoolVar(&all, "all", false, "also those that were settled")
+	one := func(use, short string, extra int, work func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error) *cobra.Command {
+		return &cobra.Command{
+			Use: use, Short: short, Args: cobra.ExactArgs(2 + extra),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				partition, err := strconv.Atoi(args[0])
+				if err != nil {
+					return usageError(cmd, "the partition must be a number")
+				}
+				offset, err := strconv.ParseInt(args[1], 10, 64)
+				if err != nil {
+					return usageError(cmd, "the offset must be a number")
+				}
+				return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+					return work(ctx, cmd, db, partition, offset, args[2:])
+				})
+			},
+		}
+	}
+	root.AddCommand(list,
+		one("show PARTITION OFFSET", "Print one with its bytes in hex", 0, showLetter),
+		one("mend PARTITION OFFSET FILE", "Replace its bytes with those of a file (hex, - for standard input), checked before", 1, func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
+			value, err := readHex(cmd, args[0])
+			if err != nil {
+				return err
+			}
+			return engine.MendLetter(ctx, db, partition, offset, value, a.cfg.Partitions) //nolint:wrapcheck // the error says all there is to say
+		}),
+		one("put-back PARTITION OFFSET", "Hand it to the engine again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
+			return engine.PutBack(ctx, db, partition, offset) //nolint:wrapcheck // the error says all there is to say
+		}),
+		one("discard PARTITION OFFSET NOTE", "Give it up, with a note why", 1, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
+			return engine.DiscardLetter(ctx, db, partition, offset, args[0]) //nolint:wrapcheck // the error says all there is to say
+		}))
+	return root
+}
+
+func showLetter(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
+	l, err := engine.ShowLetter(ctx, db, partition, offset)
+	if err != nil {
+		return err //nolint:wrapcheck // the error says all there is to say
+	}
+	out := cmd.OutOrStdout()
+	fmt.Fprintf(out, "state   %s\nat      %s\nkey     %s\nerror   %s\nnote    %s\nvalue   %s\n", l.State, l.At, l.Key, l.Error, l.Note, hex.EncodeToString(l.Value))
+	if e, err := event.Decode(l.Value); err == nil {
+		fmt.Fprintf(out, "event   %v\n", e)
+	}
+	return nil
+}
+
+// readHex reads bytes written in hex from a file or standard input.
+func readHex(cmd *cobra.Command, path string) ([]byte, error) {
+	in := cmd.InOrStdin()
+	if path != "-" {
+		file, err := os.Open(path)
+		if err != nil {
+			return nil, fmt.Errorf("opening the mended record: %w", err)
+		}
+		defer file.Close()
+		in = file
+	}
+	text, err := io.ReadAll(io.LimitReader(in, 2*event.MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the mended record: %w", err)
+	}
+	value, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the mended record as hex: %w", err)
+	}
+	return value, nil
+}
+
+func newSpool(a *app) *cobra.Command {
+	root := &cobra.Command{Use: "spool", Short: "Mend a damaged spool, or send kept records again"}
+	root.AddCommand(&cobra.Command{
+		Use:   "salvage [DIR]",
+		Short: "Keep every record of a damaged spool that verifies, and set the damaged files aside",
+		Long:  "Stop the tracker first. Rewrites a spool that the tracker refuses to open: every record that verifies is kept, damaged segments are moved aside, and what was lost is listed by lane and sequence.",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			dir := filepath.Join(a.cfg.Data, "spool")
+			if len(args) == 1 {
+				dir = args[0]
+			}
+			_, err := spool.Salvage(dir, cmd.OutOrStdout())
+			return err //nolint:wrapcheck // the error says all there is to say
+		},
+	}, &cobra.Command{
+		Use:   "rewind LANE SEQUENCE",
+		Short: "Send a lane again from a sequence on, to refill a Kafka that lost records",
+		Long:  "Stop the tracker first. At its next start the relay sends the lane again from SEQUENCE on, out of the kept segments; consumers drop what they have.",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			lane, err := strconv.Atoi(args[0])
+			if err != nil {
+				return usageError(cmd, "the lane must be a number")
+			}
+			seq, err := strconv.ParseUint(args[1], 10, 64)
+			if err != nil {
+				return usageError(cmd, "the sequence must be a number")
+			}
+			return relay.Rewind(filepath.Join(a.cfg.Data, "relay.cursor"), lane, seq) //nolint:wrapcheck // the error says all there is to say
+		},
+	})
+	return root
+}
+
+func newResume(a *app) *cobra.Command {
+	var remedy string
+	cmd := &cobra.Command{
+		Use:   "resume CONSUMER TOPIC PARTITION",
+		Short: "Let a partition that stands still go on",
+		Long: `A partition that meets a gap stands still until a person says how it goes on. CONSUMER is engine or loader, TOPIC is touches,
+orders or ledger. Remedies:
+  retry        the cause was elsewhere and is gone; read on under the same rule
+  refilled     the missing records are being sent again ("tributary spool rewind")
+  accept-loss  give the missing records up
+  from-first   the topic was made anew, or its retention passed the position`,
+		Args: cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			how, known := map[string]position.Remedy{
+				"retry": position.Retry, "refilled": position.Refilled, "accept-loss": position.AcceptLoss, "from-first": position.FromFirst,
+			}[remedy]
+			partition, err := strconv.Atoi(args[2])
+			if err != nil || !known {
+				return usageError(cmd, "PARTITION must be a number and --remedy one of those named")
+			}
+			return a.withStores(cmd.Context(), need{postgres: true, kafka: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
+				kafka := stream.Open(s.kafka, a.cfg.KafkaPrefix, a.log)
+				defer kafka.Close()
+				first, _, err := kafka.Offsets(ctx, args[1], partition)
+				if err != nil {
+					return err //nolint:wrapcheck // the error says all there is to say
+				}
+				db, err := postgres.Open(ctx, s.postgres, postgres.Operator, 1)
+				if err != nil {
+					return err //nolint:wrapcheck // the error says all there is to say
+				}
+				defer db.Close()
+				return position.Resume(ctx, db, args[0], args[1], partition, how, first) //nolint:wrapcheck // the error says all there is to say
+			})
+		},
+	}
+	cmd.Flags().StringVar(&remedy, "remedy", "retry", "retry, refilled, accept-loss or from-first")
+	return cmd
+}
+
+func newKeys() *cobra.Command {
+	root := &cobra.Command{Use: "keys", Short: "Make keys that sign click ids"}
+	var id uint8
+	made := &cobra.Command{
+		Use:   "new",
+		Short: "Print a new key",
+		Long: `Print a new key for TRIBUTARY_CLICK_KEYS. To rotate: put a key with a new --id in front of the old one on every tracker and
+engine; remove the old one when the longest attribution window has passed.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			fmt.Fprintln(cmd.OutOrStdout(), clickid.GenerateKey(id).Reveal())
+			return nil
+		},
+	}
+	made.Flags().Uint8Var(&id, "id", 1, "0 to 255, unlike that of any key in use")
+	root.AddCommand(made)
+	return root
+}
+
+// newAccounts makes the first people who can sign in.
+func newAccounts(a *app) *cobra.Command {
+	root := &cobra.Command{Use: "admin", Short: "Make log-ins"}
+	var login partners.NewLogin
+	create := &cobra.Command{
+		Use:   "create-login EMAIL",
+		Short: "Make a log-in; the password is asked for, or read from standard input",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			password, err := askPassword(cmd)
+			if err != nil {
+				return err
+			}
+			if login.PasswordHash, err = dashboard.HashPassword(password); err != nil {
+				return err //nolint:wrapcheck // the error says all there is to say
+			}
+			login.Email = args[0]
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				_, err := partners.CreateLogin(ctx, db, login)
+				return err //nolint:wrapcheck // the error says all there is to say
+			})
+		},
+	}
+	create.Flags().StringVar(&login.Role, "role", "operator", "operator, merchant or partner")
+	create.Flags().StringVar(&login.Name, "name", "", "the person's name")
+	create.Flags().Int64Var((*int64)(&login.Merchant), "merchant", 0, "id of the merchant, for that role")
+	create.Flags().Int64Var((*int64)(&login.Partner), "partner", 0, "id of the partner, for that role")
+	root.AddCommand(create)
+	return root
+}
+
+// askPassword asks on a terminal, and reads a line elsewhere.
+func askPassword(cmd *cobra.Command) (string, error) {
+	var password string
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
+		typed, err := term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Fprintln(cmd.ErrOrStderr())
+		if err != nil {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		password = string(typed)
+	} else {
+		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		password = strings.TrimRight(line, "\r\n")
+	}
+	if len(password) < 12 {
+		return "", fmt.Errorf("the password has %d characters: use at least 12", len(password))
+	}
+	return password, nil
+}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/internal/event"
+	"tributary/internal/stream"
+)
+
+// quiet tells whether nothing is in flight: the spool is in Kafka, Kafka is in the books and in ClickHouse, and what
+// the books had to say is there too. What is still on its way is named.
+type quiet struct {
+	db         *pgxpool.Pool
+	kafka      *stream.Client
+	partitions int
+	intake     *intake // nil: another process has the spool
+}
+
+// await waits until nothing is in flight, reporting what is left at most once a second.
+func (q *quiet) await(ctx context.Context, report func(left string)) error {
+	reported := time.Now()
+	for {
+		left, err := q.inFlight(ctx)
+		if err != nil {
+			return err
+		}
+		if left == "" {
+			return nil
+		}
+		if time.Since(reported) > time.Second {
+			report(left)
+			reported = time.Now()
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", left, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// inFlight names the first stage that has something left to do, "" when none has. The stages are asked in the order of
+// the river, so that nothing can slip from one that was asked into one that was not.
+func (q *quiet) inFlight(ctx context.Context) (string, error) {
+	if q.intake != nil && !slices.Equal(q.intake.spool.Sequences(), q.intake.relay.Stats().Acknowledged) {
+		return "the relay to send the spool", nil
+	}
+	for _, hop := range []struct{ consumer, topic string }{
+		{"engine", event.Orders}, {"loader", event.Orders}, {"loader", event.Touches},
+	} {
+		if behind, err := q.behind(ctx, hop.consumer, hop.topic); err != nil || behind != "" {
+			return behind, err
+		}
+	}
+	var outbox, planned bool
+	err := q.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ledger_outbox), EXISTS (SELECT FROM clickhouse_batch WHERE state = 'planned')`).Scan(&outbox, &planned)
+	switch {
+	case err != nil:
+		return "", fmt.Errorf("asking what is in flight: %w", err)
+	case outbox:
+		return "the engine to send its ledger events", nil
+	}
+	if behind, err := q.behind(ctx, "loader", event.Decisions); err != nil || behind != "" {
+		return behind, err
+	}
+	if planned {
+		return "the loader to finish its batches", nil
+	}
+	return "", nil
+}
+
+// behind says how far a consumer is behind the end of a topic, "" when it is not.
+func (q *quiet) behind(ctx context.Context, consumer, topic string) (string, error) {
+	next := make([]int64, q.partitions)
+	rows, err := q.db.Query(ctx, `SELECT partition, next_offset, halted FROM position WHERE consumer = $1 AND topic = $2`, consumer, topic)
+	if err != nil {
+		return "", fmt.Errorf("reading positions: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var partition int
+		var offset int64
+		var halted string
+		if err := rows.Scan(&partition, &offset, &halted); err != nil {
+			return "", fmt.Errorf("reading positions: %w", err)
+		}
+		if halted != "" {
+			return "", fmt.Errorf("partition %d of %s stands still for the %s: %s", partition, topic, consumer, halted)
+		}
+		if partition < q.partitions {
+			next[partition] = offset
+		}
+	}
+	if rows.Err() != nil {
+		return "", fmt.Errorf("reading positions: %w", rows.Err())
+	}
+	left := int64(0)
+	for partition, offset := range next {
+		_, end, err := q.kafka.Offsets(ctx, topic, partition)
+		if err != nil {
+			return "", fmt.Errorf("asking Kafka for the end of %s: %w", topic, err)
+		}
+		left += end - offset
+	}
+	if left > 0 {
+		return fmt.Sprintf("the %s to read %d records of %s", consumer, left, topic), nil
+	}
+	return "", nil
+}

@@ -1,0 +1,353 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/errgroup"
+
+	"tributary/commission"
+	"tributary/commission/engine"
+	"tributary/dashboard"
+	"tributary/internal/clickhouse"
+	"tributary/internal/postgres"
+	"tributary/internal/stream"
+	"tributary/partners"
+	"tributary/tracker"
+	"tributary/tracker/clickid"
+	"tributary/tracker/loader"
+	"tributary/tracker/relay"
+	"tributary/tracker/spool"
+)
+
+// river is what the roles of one process share. Each role below is wired by hand, from the stores to its Run.
+type river struct {
+	cfg     *config
+	log     *slog.Logger
+	stores  stores
+	kafka   *stream.Client
+	ring    *clickid.Ring
+	metrics *prometheus.Registry
+	owner   string
+}
+
+// newRiver opens what the roles share; close it when they have returned.
+func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
+	ring, err := clickRing(cfg)
+	if err != nil {
+		return nil, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	r := &river{
+		cfg: cfg, log: log, stores: s, ring: ring, metrics: prometheus.NewRegistry(),
+		owner: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
+	}
+	r.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if len(s.kafka) > 0 {
+		r.kafka = stream.Open(s.kafka, cfg.KafkaPrefix, log)
+	}
+	return r, nil
+}
+
+func (r *river) close() {
+	if r.kafka != nil {
+		r.kafka.Close()
+	}
+}
+
+// clickRing reads the keys of the click ids from the settings or the data folder, where it makes them once.
+func clickRing(cfg *config) (*clickid.Ring, error) {
+	text := cfg.ClickKeys
+	if text == "" {
+		path := filepath.Join(cfg.Data, "click-keys")
+		content, err := os.ReadFile(path)
+		if errors.Is(err, os.ErrNotExist) {
+			content = []byte(clickid.GenerateKey(1).Reveal())
+			err = writeSecret(path, content)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the click keys: %w", err)
+		}
+		text = strings.TrimSpace(string(content))
+	}
+	keys, err := clickid.ParseKeys(text)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", envName("click-keys"), err)
+	}
+	return clickid.NewRing(keys) //nolint:wrapcheck // the error says all there is to say
+}
+
+// writeSecret writes a file that only its owner can read, whole or not at all.
+func writeSecret(path string, content []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	temporary := path + ".new"
+	if err := os.WriteFile(temporary, append(content, '\n'), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(temporary, path)
+}
+
+// beside runs front, with background around it: the background starts before and ends after, and one that fails ends
+// front.
+func beside(ctx context.Context, front func(ctx context.Context) error, background ...func(ctx context.Context) error) error {
+	frontCtx, stopFront := context.WithCancelCause(ctx)
+	defer stopFront(nil)
+	backCtx, stopBack := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBack()
+	var group errgroup.Group
+	for _, run := range background {
+		group.Go(func() error {
+			err := run(backCtx)
+			if err != nil {
+				stopFront(err)
+			}
+			return err
+		})
+	}
+	err := front(frontCtx)
+	stopBack()
+	return errors.Join(err, group.Wait())
+}
+
+// open makes a pool in a role's rights.
+func (r *river) open(ctx context.Context, role postgres.Role, size int32) (*pgxpool.Pool, error) {
+	return postgres.Open(ctx, r.stores.postgres, role, size) //nolint:wrapcheck // the error says all there is to say
+}
+
+// catalogue loads the network, waiting for a PostgreSQL that is not there yet.
+func (r *river) catalogue(ctx context.Context, db *pgxpool.Pool) (*partners.Catalogue, error) {
+	c := partners.NewCatalogue(db, r.log)
+	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		err := c.Load(ctx)
+		if err == nil {
+			return c, nil
+		}
+		if !postgres.Retryable(err) || ctx.Err() != nil {
+			return nil, fmt.Errorf("loading the network: %w", err)
+		}
+		r.log.Warn("waiting for PostgreSQL", "error", err, "again in", wait)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// intake is the tracker's way to Kafka without its HTTP edge: the spool, and the relay behind it.
+type intake struct {
+	config tracker.Config
+	spool  *spool.Spool
+	relay  *relay.Relay
+}
+
+func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
+	var proxies []netip.Prefix
+	for _, p := range r.cfg.TrustedProxies {
+		prefix, err := netip.ParsePrefix(p)
+		if err != nil {
+			return nil, fmt.Errorf("reading trusted-proxies: %w", err)
+		}
+		proxies = append(proxies, prefix)
+	}
+	dir := filepath.Join(r.cfg.Data, "spool")
+	s, err := spool.Open(spool.Config{Dir: dir, Lanes: 2 * r.cfg.Partitions, Keep: r.cfg.SpoolKeep, Log: r.log})
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the error says all there is to say
+	}
+	return &intake{
+		spool: s,
+		relay: relay.New(relay.Config{
+			Spool: s, Kafka: r.kafka, Partitions: r.cfg.Partitions, File: filepath.Join(r.cfg.Data, "relay.cursor"), Log: r.log,
+		}),
+		config: tracker.Config{
+			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: proxies,
+			DuplicateWindow: r.cfg.DuplicateWindow, RedirectWait: r.cfg.RedirectWait, StoreWait: r.cfg.ConversionWait,
+			Metrics: r.metrics, Log: r.log,
+		},
+	}, nil
+}
+
+// tracker is the role at the edge: HTTP, spool and relay.
+func (r *river) tracker(ctx context.Context) error {
+	// The fsync of a group blocks its thread; with a single processor of Go's the redirects would wait behind it.
+	if runtime.GOMAXPROCS(0) < 2 {
+		runtime.GOMAXPROCS(2)
+	}
+	listener, err := listen(ctx, r.cfg.TrackerListen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	db, err := r.open(ctx, postgres.Tracker, 2)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	catalogue, err := r.catalogue(ctx, db)
+	if err != nil {
+		return err
+	}
+	in, err := r.intake(catalogue)
+	if err != nil {
+		return err
+	}
+	defer in.spool.Close()
+	server, err := tracker.New(in.config)
+	if err != nil {
+		return err //nolint:wrapcheck // the error says all there is to say
+	}
+	r.log.Info("tracker is ready", "address", r.cfg.trackerURL(), "links", catalogue.Links())
+	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run)
+}
+
+// loader is the role that writes ClickHouse.
+func (r *river) loader(ctx context.Context) error {
+	db, err := r.open(ctx, postgres.Loader, int32(3*r.cfg.Partitions+4))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	conn, err := clickhouse.Open(r.stores.clickhouse, 2*r.cfg.Partitions)
+	if err != nil {
+		return err //nolint:wrapcheck // the error says all there is to say
+	}
+	defer conn.Close()
+	l := loader.New(loader.Config{
+		DB: db, Kafka: r.kafka, ClickHouse: conn, Partitions: r.cfg.Partitions, Owner: r.owner,
+	}, r.log, r.metrics)
+	return l.Run(ctx) //nolint:wrapcheck // the error says all there is to say
+}
+
+// engine is the role that decides and keeps the books.
+func (r *river) engine(ctx context.Context) error {
+	db, err := r.open(ctx, postgres.Engine, int32(2*r.cfg.EngineWorkers+6))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	catalogue, err := r.catalogue(ctx, db)
+	if err != nil {
+		return err
+	}
+	e := engine.New(engine.Config{
+		DB: db, Kafka: r.kafka, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
+		Owner: r.owner, Log: r.log, Workers: r.cfg.EngineWorkers, Metrics: r.metrics,
+	})
+	r.log.Info("engine is ready")
+	return e.Run(ctx)
+}
+
+// verifyClick tells the engine what a click id says.
+func verifyClick(ring *clickid.Ring) func(id string) commission.Click {
+	return func(text string) commission.Click {
+		id, err := ring.Verify(text)
+		click := commission.Click{ID: text, Link: partners.LinkID(id.Link), At: id.At}
+		switch {
+		case err == nil:
+		case errors.Is(err, clickid.ErrUnknownKey):
+			click.Refused = commission.UnknownClickKey
+		case errors.Is(err, clickid.ErrForged):
+			click.Refused = commission.ForgedClickID
+		default:
+			click.Refused = commission.MalformedClickID
+		}
+		return click
+	}
+}
+
+// dashboard is the role of the pages.
+func (r *river) dashboard(ctx context.Context) error {
+	listener, err := listen(ctx, r.cfg.DashboardListen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	db, err := r.open(ctx, postgres.Dashboard, 10)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	conn, err := clickhouse.Open(r.stores.clickhouse, 5)
+	if err != nil {
+		return err //nolint:wrapcheck // the error says all there is to say
+	}
+	defer conn.Close()
+	server, err := dashboard.New(dashboard.Config{
+		Postgres: db, ClickHouse: conn, TrackerURL: r.cfg.trackerURL(), SecureCookies: strings.HasPrefix(r.cfg.dashboardURL(), "https:"),
+		Log: r.log,
+	})
+	if err != nil {
+		return err //nolint:wrapcheck // the error says all there is to say
+	}
+	r.log.Info("dashboard is ready", "address", r.cfg.dashboardURL())
+	return serveHTTP(ctx, listener, server.Handler(), r.log)
+}
+
+// admin is the inside listener: is this process alive, and what does it count.
+func (r *river) admin(ctx context.Context) error {
+	if r.cfg.AdminListen == "" {
+		return nil
+	}
+	listener, err := listen(ctx, r.cfg.AdminListen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics, promhttp.HandlerOpts{}))
+	return serveHTTP(ctx, listener, mux, r.log)
+}
+
+// listen opens an address, and says what to do when it is taken.
+func listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s (is something else running there? choose another address with a --...-listen flag, or --port for the demo): %w", address, err)
+	}
+	return l, nil
+}
+
+// serveHTTP answers until ctx ends, then finishes what is under way.
+func serveHTTP(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+	stopped := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		stopped <- server.Shutdown(grace)
+	})
+	err := server.Serve(l)
+	if stop() {
+		return fmt.Errorf("serving %s: %w", l.Addr(), err)
+	}
+	if err := <-stopped; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("stopping %s: %w", l.Addr(), err)
+	}
+	return nil
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"tributary/internal/stream"
+	"tributary/migrations"
+)
+
+// roleNames are the roles of serve, in the order of the river.
+func roleNames() []string { return []string{"tracker", "loader", "engine", "dashboard"} }
+
+func newServe(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "serve [tracker|loader|engine|dashboard|all]...",
+		Short: "Run one role, several or all of them until interrupted",
+		Long: `Run roles of the network until interrupted. Without a role, all of them.
+
+Servers that no setting names are started embedded, in the data folder, and brought up to date. With servers of your own, run
+"tributary migrate" first. Several processes of a role share the work: trackers behind a balancer, loaders and engines by
+leases that move within 10 s when one dies.`,
+		ValidArgs: append(roleNames(), "all"),
+		Args:      cobra.OnlyValidArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 || slices.Contains(args, "all") {
+				args = roleNames()
+			}
+			n := need{}
+			for _, role := range args {
+				n = n.or(map[string]need{
+					"tracker": {true, true, false}, "loader": {true, true, true},
+					"engine": {true, true, false}, "dashboard": {true, false, true},
+				}[role])
+			}
+			return a.withStores(cmd.Context(), n, os.Stderr, func(ctx context.Context, s stores) error {
+				if err := a.prepare(ctx, s, n); err != nil {
+					return err
+				}
+				return a.run(ctx, s, args)
+			})
+		},
+	}
+}
+
+// run runs roles until ctx ends or one of them fails, which ends the others.
+func (a *app) run(ctx context.Context, s stores, roles []string) error {
+	r, err := newRiver(&a.cfg, a.log, s)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	work := map[string]func(ctx context.Context) error{
+		"tracker": r.tracker, "loader": r.loader, "engine": r.engine, "dashboard": r.dashboard,
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, role := range slices.Compact(slices.Sorted(slices.Values(roles))) {
+		group.Go(func() error {
+			if err := work[role](ctx); err != nil && ctx.Err() == nil {
+				return fmt.Errorf("%s: %w", role, err)
+			}
+			return nil
+		})
+	}
+	group.Go(func() error { return r.admin(ctx) })
+	return group.Wait()
+}
+
+// prepare brings embedded servers up to this binary's schema, and refuses others that are not.
+func (a *app) prepare(ctx context.Context, s stores, n need) error {
+	if a.cfg.PostgresURL == "" {
+		if err := migrations.Postgres(ctx, s.postgres); err != nil {
+			return err //nolint:wrapcheck // the error says all there is to say
+		}
+	} else if current, err := migrations.PostgresCurrent(ctx, s.postgres); err != nil {
+		return err //nolint:wrapcheck // the error says all there is to say
+	} else if !current {
+		return errors.New("the database is not at this version's schema: run `tributary migrate` first")
+	}
+	if n.clickhouse && a.cfg.ClickHouseURL == "" {
+		if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
+			return err //nolint:wrapcheck // the error says all there is to say
+		}
+	}
+	if n.kafka && len(a.cfg.KafkaBrokers) == 0 {
+		return a.createTopics(ctx, s)
+	}
+	return nil
+}
+
+func (a *app) createTopics(ctx context.Context, s stores) error {
+	kafka := stream.Open(s.kafka, a.cfg.KafkaPrefix, a.log)
+	defer kafka.Close()
+	return kafka.CreateTopics(ctx, a.cfg.Partitions, a.cfg.Retention) //nolint:wrapcheck // the error says all there is to say
+}
+
+func newMigrate(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "migrate",
+		Short: "Bring PostgreSQL, ClickHouse and the Kafka topics up to this version",
+		Long:  "Bring both databases up to this version's schema and make the topics. May be run again at any time, before any process of the new version starts.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withStores(cmd.Context(), everything(), os.Stderr, func(ctx context.Context, s stores) error {
+				if err := migrations.Postgres(ctx, s.postgres); err != nil {
+					return err //nolint:wrapcheck // the error says all there is to say
+				}
+				if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
+					return err //nolint:wrapcheck // the error says all there is to say
+				}
+				if err := a.createTopics(ctx, s); err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), "PostgreSQL, ClickHouse and the topics are up to date.")
+				return nil
+			})
+		},
+	}
+}
+
+func newHealth(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "health",
+		Short: "Ask the process behind --admin-listen whether it is alive; exits 1 when not",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
+			defer cancel()
+			address := a.cfg.AdminListen
+			if strings.HasPrefix(address, ":") {
+				address = "127.0.0.1" + address
+			}
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/livez", http.NoBody)
+			if err != nil {
+				return fmt.Errorf("asking for health: %w", err)
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err != nil {
+				return fmt.Errorf("asking for health: %w", err)
+			}
+			defer response.Body.Close()
+			if response.StatusCode != http.StatusOK {
+				return fmt.Errorf("asking for health: %s", response.Status)
+			}
+			_, err = io.Copy(cmd.OutOrStdout(), io.LimitReader(response.Body, 1<<10))
+			return err
+		},
+	}
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	randv2 "math/rand/v2"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"tributary/partners"
+	"tributary/tracker"
+	"tributary/tracker/clickid"
+)
+
+// historySender sends the demo's past through the intake, judged as live visits are.
+type historySender struct {
+	bulk   *tracker.Bulk
+	intake *tracker.Intake
+	ring   *clickid.Ring
+}
+
+func (h *historySender) send(ctx context.Context, f fact) error {
+	switch {
+	case f.visit != nil:
+		return h.sendVisit(ctx, f.visit)
+	case f.purchase != nil:
+		return h.sendPurchase(ctx, f.purchase)
+	default:
+		t := f.takeback
+		report := &tracker.RefundReport{
+			OrderID: t.purchase.id, RefundID: t.id, Reason: "returned", OccurredAt: t.at, EventID: eventID("demo refund", t.id, t.at),
+		}
+		if !t.whole {
+			report.Items = []tracker.RefundItem{{Line: 1, Quantity: 1}}
+		}
+		_, err := h.bulk.Refund(ctx, t.purchase.merchant.id, report)
+		return err //nolint:wrapcheck // the error says all there is to say
+	}
+}
+
+func (h *historySender) sendVisit(ctx context.Context, v *visit) error {
+	sum := fnv.New64a()
+	fmt.Fprintf(sum, "%d/%s/%s/%s", v.link.link.ID, v.at.Format(time.RFC3339Nano), v.ip, v.agent)
+	ip, err := netip.ParseAddr(v.ip)
+	if err != nil {
+		return fmt.Errorf("reading an address: %w", err)
+	}
+	click := h.intake.Judge(v.link.link, tracker.Visit{
+		At: v.at, IP: ip, UserAgent: v.agent, Referrer: v.referrer, Subs: [5]string{v.sub1},
+	})
+	click.ID = h.ring.MintAs(int64(v.link.link.ID), v.at, [8]byte(sum.Sum(nil)))
+	click.EventID = eventID("demo click", click.ID, v.at)
+	if click.Earns() {
+		v.clickID = click.ID
+	}
+	_, err = h.bulk.Click(ctx, click)
+	return err //nolint:wrapcheck // the error says all there is to say
+}
+
+func (h *historySender) sendPurchase(ctx context.Context, p *purchase) error {
+	report := &tracker.SaleReport{
+		OrderID: p.id, Currency: p.currency, CustomerID: p.customer, Coupon: p.coupon, OccurredAt: p.at,
+		EventID: eventID("demo sale", p.id, p.at),
+	}
+	if p.visit != nil {
+		report.ClickID = p.visit.clickID
+	}
+	for i, l := range p.lines {
+		report.Amount += l.amount
+		report.Lines = append(report.Lines, tracker.Line{
+			Number: int32(i + 1), SKU: l.goods.sku, Quantity: l.quantity, Amount: l.amount, Category: l.goods.category,
+		})
+	}
+	_, err := h.bulk.Sale(ctx, p.merchant.id, report)
+	return err //nolint:wrapcheck // the error says all there is to say
+}
+
+// traffic is the demo's visitors: they follow links over HTTP, and some of them buy.
+type traffic struct {
+	network []*demoMerchant
+	shop    *shop
+	random  *randv2.Rand
+	client  *http.Client
+	orders  int64
+}
+
+func newTraffic(network []*demoMerchant, s *shop) *traffic {
+	return &traffic{
+		network: network, shop: s, random: randv2.New(randv2.NewPCG(uint64(time.Now().UnixNano()), 1)), orders: time.Now().UnixMilli(),
+		client: &http.Client{
+			Timeout:       5 * time.Second,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// run visits about twice a second until ctx ends; every eighth visitor buys, and somebody buys without a link.
+func (t *traffic) run(ctx context.Context) {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for n := 1; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		m := t.network[t.random.IntN(len(t.network))]
+		clickID := t.visit(ctx, m)
+		if n%16 == 0 {
+			clickID = ""
+		}
+		if n%8 == 0 {
+			t.buy(ctx, m, clickID)
+		}
+	}
+}
+
+// visit follows a link and gives the click id that the shop would receive, "" when there is none. Traffic that fails is
+// traffic that did not come: the demo goes on.
+func (t *traffic) visit(ctx context.Context, m *demoMerchant) string {
+	if len(m.links) == 0 {
+		return ""
+	}
+	link := m.links[t.random.IntN(len(m.links))]
+	address := t.shop.tracker + "/c/" + link.link.Code
+	if placement := pick(t.random, demoPlacements()); placement != "" {
+		address += "?sub1=" + url.QueryEscape(placement)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return ""
+	}
+	request.Header.Set("User-Agent", pick(t.random, demoAgents()))
+	if link.partner.site != "" {
+		request.Header.Set("Referer", link.partner.site)
+	}
+	response, err := t.client.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer response.Body.Close()
+	landing, err := response.Location()
+	if err != nil {
+		return ""
+	}
+	return landing.Query().Get(partners.DefaultClickParam)
+}
+
+func (t *traffic) buy(ctx context.Context, m *demoMerchant, clickID string) {
+	t.orders++
+	currency := m.currencies[t.random.IntN(len(m.currencies))]
+	p := &purchase{
+		merchant: m, currency: currency, id: fmt.Sprintf("%s-%d", m.orderPrefix, t.orders),
+		customer: fmt.Sprintf("c%04d", t.random.IntN(1400)), lines: drawLines(t.random, m, currency),
+	}
+	_, _, _ = t.shop.report(ctx, p, clickID)
+}
+
+// awaitReady waits until tracker and dashboard answer.
+func (d *demo) awaitReady(ctx context.Context) error {
+	for _, address := range []string{d.cfg.trackerURL() + "/healthz", d.cfg.dashboardURL() + "/signin"} {
+		for {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+			if err != nil {
+				return fmt.Errorf("asking %s: %w", address, err)
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err == nil {
+				_ = response.Body.Close()
+				if response.StatusCode == http.StatusOK {
+					break
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// announce prints where everything is.
+func (d *demo) announce(s stores) error {
+	link := ""
+	if links := d.network[0].links; len(links) > 0 {
+		link = d.cfg.trackerURL() + "/c/" + links[0].link.Code
+	}
+	if d.json {
+		return json.NewEncoder(d.out).Encode(struct { //nolint:wrapcheck // standard output
+			Tracker     string      `json:"tracker"`
+			Dashboard   string      `json:"dashboard"`
+			Shop        string      `json:"shop"`
+			MerchantKey string      `json:"merchant_key"`
+			Link        string      `json:"link"`
+			Logins      []demoLogin `json:"logins"`
+			Postgres    string      `json:"postgres"`
+			Kafka       string      `json:"kafka"`
+			ClickHouse  string      `json:"clickhouse"`
+		}{
+			d.cfg.trackerURL(), d.cfg.dashboardURL(), d.shopURL, d.network[0].key, link, d.state.Logins,
+			s.postgres, strings.Join(s.kafka, ","), s.clickhouse,
+		})
+	}
+	d.say("ready")
+	fmt.Fprintf(d.out, "\nTributary demo: a network with 3 merchants, 40 partners and live traffic.\n\n")
+	fmt.Fprintf(d.out, "  Dashboard    %s\n", d.cfg.dashboardURL())
+	for _, l := range d.state.Logins {
+		fmt.Fprintf(d.out, "    %-10s %-24s %s\n", l.Role, l.Email, l.Password)
+	}
+	fmt.Fprintf(d.out, "  A link       %s\n    (leads to %s's demo shop; buy something and look at the partner's page)\n", link, d.network[0].name)
+	fmt.Fprintf(d.out, "  Tracker      %s\n  API key      %s   (%s)\n", d.cfg.trackerURL(), d.network[0].key, d.network[0].name)
+	fmt.Fprintf(d.out, "  PostgreSQL   %s\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s\n", s.postgres, strings.Join(s.kafka, ","), s.clickhouse)
+	fmt.Fprintf(d.out, "  Data         %s\n\nCtrl-C stops everything. The same command goes on where it was.\n", d.cfg.Data)
+	return nil
+}
+
+// randomPassword is easy to copy and hard to guess.
+func randomPassword() string { return strings.ToLower(rand.Text()[:16]) }
