@@ -341,7 +341,7 @@ func (r *round) settle(ctx context.Context, o outcome) {
 		err := t.held.Halt(ctx, r.db, o.err)
 		if err == nil {
 			r.count(func(s *Stats) { s.Gaps++ })
-			r.log.Error("partition halted: records are missing; see docs/operate.md", "partition", o.partition, "error", o.err)
+			r.log.Error("partition halted: records are missing; it goes on when a person resumes it", "partition", o.partition, "error", o.err)
 			return
 		}
 		o.err = errors.Join(o.err, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"os"
 	"os/exec"
 	"slices"
@@ -241,6 +242,40 @@ func TestAFrozenOwnerCannotWriteWhenItWakes(t *testing.T) {
 	if moved != 0 {
 		t.Errorf("%d positions were moved by an owner that had lost them", moved)
 	}
+}
+
+func TestWorkEndsWhenItsLeaseCannotBeRenewedAndGoesOnAfterwards(t *testing.T) {
+	t.Parallel()
+	db, address := open(t, postgres.Loader)
+	name := db.Config().ConnConfig.Database
+	elsewhere, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere.Path = "/postgres"
+	server, err := pgxpool.New(t.Context(), elsewhere.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	w := run(t, db, "a", 2, nil)
+	until(t, 5*time.Second, "both are held", func() bool { return len(w.partitions()) == 2 })
+	for _, statement := range []string{
+		"ALTER DATABASE " + name + " ALLOW_CONNECTIONS false",
+		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '" + name + "'",
+	} {
+		if _, err := server.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	took := until(t, 12*time.Second, "work has ended", func() bool { return len(w.partitions()) == 0 })
+	if took < 5*time.Second {
+		t.Errorf("work ended after %v, with its lease running", took)
+	}
+	if _, err := server.Exec(t.Context(), "ALTER DATABASE "+name+" ALLOW_CONNECTIONS true"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, 12*time.Second, "work goes on", func() bool { return len(w.partitions()) == 2 })
 }
 
 // startChild runs this test binary as another consumer of the same database and gives the lines it prints.

@@ -112,7 +112,8 @@ SELECT next_offset, out_seq, attempts, epoch, halted,
 const readMarks = `SELECT spool, seq, gap FROM high_water WHERE consumer = $1 AND topic = $2 AND partition = $3`
 
 // Lock locks the partition's position for the rest of tx and reads it, in one round trip. It gives ErrLost when
-// another process holds the partition by now, and ErrHalted when the partition stands still.
+// another process holds the partition by now, and ErrHalted when the partition stands still. From here on the server
+// ends tx when it waits 8 seconds (a lease) for its next statement.
 func (h Held) Lock(ctx context.Context, tx pgx.Tx) (*Position, error) {
 	p := &Position{Marks: make(map[[16]byte]uint64), Gaps: make(map[[16]byte]uint64), touched: make(map[[16]byte]struct{})}
 	batch := &pgx.Batch{}

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -9,18 +10,24 @@ import (
 )
 
 // BenchmarkRelay sends 300,000 touches of about 250 bytes, which wait in the spool, over six lanes to a broker in this
-// process: what one relay and one kfake do with two cores.
+// process, which keeps them in memory or syncs each request to its disk: what one relay and one kfake do with two cores.
 func BenchmarkRelay(b *testing.B) {
+	b.Run("memory", func(b *testing.B) { benchmarkRelay(b) })
+	b.Run("synced", func(b *testing.B) { benchmarkRelay(b, kfake.DataDir(b.TempDir()), kfake.SyncWrites()) })
+}
+
+func benchmarkRelay(b *testing.B, options ...kfake.Opt) {
+	b.Helper()
 	const records, partitions = 300_000, 6
 	var took, spent time.Duration
 	b.ReportAllocs()
-	for b.Loop() {
+	for n := 0; b.Loop(); n++ {
 		b.StopTimer()
-		cluster, err := kfake.NewCluster(kfake.NumBrokers(1))
+		cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(1))...)
 		if err != nil {
 			b.Fatal(err)
 		}
-		c := client(b, cluster.ListenAddrs()[0], "")
+		c := client(b, cluster.ListenAddrs()[0], strconv.Itoa(n))
 		if err := c.CreateTopics(b.Context(), partitions, time.Hour); err != nil {
 			b.Fatal(err)
 		}

@@ -260,7 +260,7 @@ func (l *lane) failed(err error, permanent bool) {
 	l.mu.Unlock()
 	switch {
 	case parks:
-		l.log.Error("lane parked: Kafka refuses its next request; nothing is skipped, see docs/operate.md", "error", err)
+		l.log.Error("lane parked: Kafka refuses its next request, which is tried again from time to time and never skipped", "error", err)
 	case first:
 		l.log.Warn("Kafka does not take a request; sending it again until it does", "error", err)
 	}

@@ -240,7 +240,7 @@ func (r *Relay) cannotRead(ctx context.Context, err error) (again bool) {
 		return false
 	}
 	if !r.damaged.Swap(true) {
-		r.cfg.Log.Error("the spool cannot be read: nothing behind this place is sent until it can be; see docs/operate.md", "error", err)
+		r.cfg.Log.Error("the spool cannot be read: nothing behind this place is sent until it can be", "error", err)
 	}
 	return sleep(ctx, readAgain)
 }
