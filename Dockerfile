@@ -6,7 +6,8 @@ RUN go mod download
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o /out/tributary ./cmd/tributary && mkdir -p /out/data
 
-FROM scratch
+# Not scratch: the loader of the embedded ClickHouse binds to glibc, also where it is not used.
+FROM debian:bookworm-slim
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /out/tributary /tributary
 COPY --from=build --chown=65532:65532 /out/data /data
