@@ -87,6 +87,32 @@ func read(t *testing.T, db *pgxpool.Pool, h position.Held) (p *position.Position
 	return p, err
 }
 
+func TestACloneIsSavedWhileTheOriginalGoesOn(t *testing.T) {
+	t.Parallel()
+	db, _ := open(t, postgres.Loader)
+	h := hold(t, db, "loader")
+	spool := [16]byte{3}
+	p := &position.Position{}
+	for seq := uint64(1); seq <= 9; seq += 3 {
+		admit(t, p, spool, seq, seq+1)
+		copied := p.Clone()
+		admit(t, p, spool, seq+2)
+		if err := save(t, db, h, copied); err != nil {
+			t.Fatal(err)
+		}
+		got, err := read(t, db, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Next != int64(seq+1) || got.Marks[spool] != seq+1 {
+			t.Errorf("saved is offset %d, mark %d; want %d for both", got.Next, got.Marks[spool], seq+1)
+		}
+	}
+	if p.Next != 9 || p.Marks[spool] != 9 {
+		t.Errorf("the original is at offset %d, mark %d; want 9 for both", p.Next, p.Marks[spool])
+	}
+}
+
 func TestAStaleEpochCanNeitherLockNorSaveNorHalt(t *testing.T) {
 	t.Parallel()
 	db, _ := open(t, postgres.Engine)

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
@@ -93,6 +94,13 @@ func (p *Position) advance(spool [16]byte, seq uint64) {
 	p.Marks[spool] = seq
 	p.touched[spool] = struct{}{}
 	delete(p.Gaps, spool)
+}
+
+// Clone copies the position, so that one copy can be saved while the other goes on.
+func (p *Position) Clone() *Position {
+	c := *p
+	c.Marks, c.Gaps, c.touched = maps.Clone(p.Marks), maps.Clone(p.Gaps), maps.Clone(p.touched)
+	return &c
 }
 
 // Held is a partition that this process holds under one epoch.
