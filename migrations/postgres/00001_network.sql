@@ -107,6 +107,19 @@ END $$;
 -- +goose StatementEnd
 CREATE TRIGGER terms_reach_forward BEFORE INSERT ON terms FOR EACH ROW EXECUTE FUNCTION terms_reach_forward();
 
+-- A program keeps the currencies it ever took: an order that was credited in one must not lose its commission when a
+-- later refund has it decided again.
+-- +goose StatementBegin
+CREATE FUNCTION currencies_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NOT NEW.currencies @> OLD.currencies THEN
+    RAISE EXCEPTION 'program % cannot give up a currency: it has % and would have %', OLD.id, OLD.currencies, NEW.currencies USING ERRCODE = 'check_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER currencies_only_grow BEFORE UPDATE OF currencies ON program FOR EACH ROW EXECUTE FUNCTION currencies_only_grow();
+
 CREATE TABLE partner (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   kind       text NOT NULL CHECK (kind IN ('site', 'member')),
@@ -219,4 +232,4 @@ GRANT SELECT ON login TO tributary_operator;
 
 -- +goose Down
 DROP TABLE setting, session, login, link, enrolment, partner, terms_rate, terms, program, api_key, merchant, catalogue;
-DROP FUNCTION bump_catalogue(), mark_changed(), terms_reach_forward();
+DROP FUNCTION bump_catalogue(), mark_changed(), terms_reach_forward(), currencies_only_grow();
