@@ -110,7 +110,7 @@ func networkOf(addr netip.Addr) string {
 		bits = 24
 	}
 	prefix, err := addr.Prefix(bits)
-	if err != nil {
+	if err != nil || !addr.IsValid() {
 		return ""
 	}
 	return prefix.String()

@@ -1,0 +1,139 @@
+package tracker
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"tributary/internal/event"
+)
+
+func TestARefundIsStoredAsItWasUnderstood(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	e := newEdge(t, func(cfg *Config) { cfg.Now = func() time.Time { return now } })
+	for _, row := range []struct {
+		body   string
+		answer string // after the ids
+		want   *event.Refund
+		at     time.Time
+	}{
+		{
+			`{"order_id":"A","refund_id":"R1"}`, `"whole_order":true,`,
+			&event.Refund{RefundId: "R1"}, now,
+		},
+		{
+			`{"order_id":"A","refund_id":" R2 ","amount":500,"reason":"late \"parcel\"","occurred_at":"2026-11-22T11:00:00Z"}`,
+			`"amount":500,"whole_order":false,"reason":"late \"parcel\"","occurred_at":"2026-11-22T11:00:00Z",`,
+			&event.Refund{RefundId: "R2", Amount: 500, Reason: `late "parcel"`}, now.Add(-time.Hour),
+		},
+		{
+			`{"order_id":"A","refund_id":"R3","items":[{"sku":"SOCK-3","quantity":1},{"line":2,"amount":99},{"line":3}]}`,
+			`"items":[{"sku":"SOCK-3","quantity":1},{"line":2,"amount":99},{"line":3}],"whole_order":false,`,
+			&event.Refund{RefundId: "R3", Items: []*event.RefundItem{{Sku: "SOCK-3", Quantity: 1}, {Line: 2, Amount: 99}, {Line: 3}}}, now,
+		},
+	} {
+		before := len(e.records(t))
+		a := e.post(t, "/v1/refunds", e.mine.key, row.body)
+		added := e.records(t)[before:]
+		if a.status != http.StatusOK || len(added) != 1 {
+			t.Fatalf("%s: %d %s, %d records", row.body, a.status, a.body, len(added))
+		}
+		row.want.MerchantId, row.want.OrderId = int64(e.mine.merchant), "A"
+		stated := int64(0)
+		if !row.at.Equal(now) {
+			stated = event.Micros(row.at)
+		}
+		row.want.ContentHash = event.RefundHash(row.want, stated)
+		if diff := cmp.Diff(row.want, added[0].GetRefund(), protocmp.Transform()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.body, diff)
+		}
+		if got := event.Time(added[0].GetOccurredAt()); !got.Equal(row.at) {
+			t.Errorf("%s: at %s, want %s", row.body, got, row.at)
+		}
+		answer := fmt.Sprintf(`{"stored":true,"order_id":"A","refund_id":%q,%s"content":"%x","warnings":[]}`+"\n", row.want.GetRefundId(), row.answer, row.want.GetContentHash())
+		if diff := cmp.Diff(answer, a.body); diff != "" {
+			t.Errorf("%s: answer (-want +got):\n%s", row.body, diff)
+		}
+		if again := e.post(t, "/v1/refunds", e.mine.key, row.body); again.body != a.body {
+			t.Errorf("%s again: %s", row.body, again.body)
+		}
+	}
+}
+
+func TestEverythingWrongWithARefundIsNamedAtOnce(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	for _, row := range []struct {
+		name, key, body, want string
+	}{
+		{"nothing", e.mine.key, `{}`, "order_id: missing; refund_id: missing"},
+		{"no items in the list would mean all of it", e.mine.key, `{"order_id":"A","refund_id":"R","items":[]}`, "items: empty"},
+		{"an amount of zero would mean all of it", e.mine.key, `{"order_id":"A","refund_id":"R","amount":0}`, "amount: leave it out"},
+		{"items and an amount", e.mine.key, `{"order_id":"A","refund_id":"R","amount":5,"items":[{"line":1}]}`, "amount: refund of its own"},
+		{"an item of nothing", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{}]}`, "items[0]: neither"},
+		{"an item of two things", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"sku":"x"}]}`, "items[0]: a line and a sku"},
+		{"pieces and an amount", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":1,"amount":1}]}`, "items[0]: send either"},
+		{"no pieces", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":0}]}`, "items[0].quantity: from 1"},
+		{"an item's amount of zero", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"amount":0}]}`, "items[0].amount: leave it out"},
+		{"an item that is none", e.mine.key, `{"order_id":"A","refund_id":"R","items":["SOCK"]}`, "items[0]: object"},
+		{"a decimal, of a merchant with two currencies", e.mine.key, `{"order_id":"A","refund_id":"R","amount":1.50}`, "amount: such as 1050"},
+		{"a decimal, of a merchant with one currency", e.theirs.key, `{"order_id":"A","refund_id":"R","amount":1.50}`, "amount: send 150, which is EUR 1.50"},
+		{"unknown fields", e.mine.key, `{"order_id":"A","refundId":"R","refund_id":"R","items":[{"line":1,"qantity":2}]}`, `items[0].qantity: "quantity"; refundId: "refund_id"`},
+		{"several at once", e.mine.key, `{"order_id":"A","amount":-1,"reason":7,"occurred_at":"2010-01-01T00:00:00Z"}`, "amount: refund; occurred_at: 90 days; reason: quotes; refund_id: missing"},
+	} {
+		a := e.post(t, "/v1/refunds", row.key, row.body)
+		p := problem(t, a)
+		if a.status != http.StatusUnprocessableEntity || p.Code != "invalid_refund" {
+			t.Errorf("%s: %d %s", row.name, a.status, a.body)
+		}
+		if missing := unsaid(row.want, p.Errors); missing != "" {
+			t.Errorf("%s: %s is not among\n%s", row.name, missing, a.body)
+		}
+	}
+	if n := len(e.records(t)); n != 0 {
+		t.Errorf("%d records", n)
+	}
+}
+
+func TestABulkTakesReportsOfAnyTime(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	ctx := t.Context()
+	long := time.Date(2010, 12, 1, 8, 26, 0, 0, time.UTC)
+	b := e.Intake.Bulk()
+	sale := &SaleReport{OrderID: "536365", Currency: "GBP", Amount: 100, OccurredAt: long, EventID: identify([16]byte{}, 0)}
+	for range 2 {
+		_, err := b.Sale(ctx, e.mine.merchant, sale)
+		must(t, err)
+	}
+	_, err := b.Refund(ctx, e.mine.merchant, &RefundReport{OrderID: "536365", RefundID: "C1", OccurredAt: long.Add(time.Hour), Items: []RefundItem{{Line: 1, Quantity: 1}}})
+	must(t, err)
+	if _, err := b.Sale(ctx, e.mine.merchant, &SaleReport{OrderID: "x", Currency: "USD", Amount: 1}); err == nil {
+		t.Error("an order in a currency that no program has was taken")
+	}
+	if _, err := b.Refund(ctx, e.mine.merchant, &RefundReport{OrderID: "x"}); err == nil {
+		t.Error("a refund without an id was taken")
+	}
+	must(t, b.Wait(ctx))
+	got := e.records(t)
+	if len(got) != 3 {
+		t.Fatalf("%d records, want 3", len(got))
+	}
+	for i, r := range got {
+		want := long
+		if i == 2 {
+			want = long.Add(time.Hour)
+		}
+		if !event.Time(r.GetOccurredAt()).Equal(want) {
+			t.Errorf("record %d at %s, want %s", i, event.Time(r.GetOccurredAt()), want)
+		}
+	}
+	if string(got[0].GetId()) != string(sale.EventID[:]) || string(got[1].GetId()) != string(sale.EventID[:]) {
+		t.Error("the event id that was stated is not kept")
+	}
+}
