@@ -298,6 +298,12 @@ func TestWhatCannotBeReadIsNotTakenForATornTail(t *testing.T) {
 		}
 	}
 	last.bad = 0
+	begun := slices.Clone(last.shown)
+	last.shown, last.bad = begun[:headerLength(crashLanes)], 10
+	if err := l.open(); err == nil {
+		t.Error("a segment without records whose header cannot be read was removed")
+	}
+	last.shown, last.bad = begun, 0
 	if err := l.open(); err != nil {
 		t.Fatal(err)
 	}
@@ -307,6 +313,77 @@ func TestWhatCannotBeReadIsNotTakenForATornTail(t *testing.T) {
 	raw, pages := readable(&crashFile{shown: bytes.Repeat([]byte{7}, 10_000), bad: 5000}, 10_000)
 	if pages != 1 || bytes.Count(raw, []byte{7}) != 10_000-4096 || raw[4096] != 0 || raw[8192] != 7 {
 		t.Errorf("a bad page in three: %d pages given up, %d bytes read", pages, bytes.Count(raw, []byte{7}))
+	}
+}
+
+// Lanes whose numbers jump although every checksum holds can only be a mistake of the program; readers stop there too.
+func TestALaneThatJumpsIsDamage(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		name    string
+		segment int64  // size of segments
+		from    uint64 // sequence that follows 2
+		read    string // what a reader says
+		open    string // what Open says
+		kept    []string
+	}{
+		{"ahead inside the last segment", 1 << 20, 4, "lane 0 jumps from 2 to 4", "lane 0 jumps from 2 to 4", []string{"0/1 a", "0/2 b", "0/4 c", "0/5 d"}},
+		{"back inside the last segment", 1 << 20, 2, "lane 0 jumps from 2 to 2", "lane 0 jumps from 2 to 2", []string{"0/1 a", "0/2 b", "0/3 d"}},
+		{"ahead between segments", 1, 4, "lane 0 jumps from 2 to 4", "", []string{"0/1 a", "0/2 b", "0/4 c", "0/5 d"}},
+		{"back between segments", 1, 2, "lane 0 jumps from 2 to 2", "", []string{"0/1 a", "0/2 b", "0/3 d"}},
+	} {
+		dir := t.TempDir()
+		s := openSpool(t, Config{Dir: dir, SegmentBytes: row.segment})
+		for _, payload := range []string{"a", "b", "c", "d"} {
+			if payload == "c" {
+				s.next[0] = row.from
+			}
+			if _, err := s.Append(0, Live, []byte(payload)); err != nil {
+				t.Fatal(err)
+			}
+			s.commit(s.take())
+		}
+		if _, err := readAll(s, Cursor{}); err == nil || !strings.Contains(err.Error(), row.read) {
+			t.Errorf("%s: reading: %v, want %q", row.name, err, row.read)
+		}
+		if err := errors.Join(s.active.file.Close(), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(Config{Dir: dir, Lanes: 4})
+		if err == nil {
+			if err := again.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if row.open == "" && err != nil || row.open != "" && (err == nil || !strings.Contains(err.Error(), row.open)) {
+			t.Errorf("%s: opening: %v, want %q", row.name, err, row.open)
+		}
+		if _, err := Salvage(dir, t.Output()); err != nil {
+			t.Fatal(err)
+		}
+		if got, _, err := reopened(t, dir); err != nil || !slices.Equal(got, row.kept) {
+			t.Errorf("%s: after salvage: %q, %v", row.name, got, err)
+		}
+	}
+}
+
+func TestSalvageSealsEvenBeforeASegmentThatWasNotBegun(t *testing.T) {
+	t.Parallel()
+	dir := filled(t, Config{SegmentBytes: 300}, groupsOf(9))
+	names, err := filepath.Glob(filepath.Join(dir, "*"+segmentSuffix))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newest := uint64(len(names))
+	alter(t, filepath.Join(dir, segmentName(newest)), func(raw []byte) []byte { raw[20] ^= 1; return raw })
+	if err := os.WriteFile(filepath.Join(dir, segmentName(newest+1)), make([]byte, 40), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Salvage(dir, t.Output()); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, err := reopened(t, dir); err != nil || len(got) != 27 {
+		t.Errorf("%d records, %v", len(got), err)
 	}
 }
 

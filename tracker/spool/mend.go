@@ -17,6 +17,7 @@ type patient struct {
 	sound  bool     // the header is what was written
 	raw    []byte   // what could be read, brought to the length that the segment should have
 	short  bool     // bytes are missing at its end
+	jumps  bool     // records are missing in it or at its end, so it has to say that it was salvaged
 	after  *header  // of the segment behind, if that one is sound: it tells where this one ends
 	first  []uint64 // for each lane the sequence its first record here should have, 0 if that is not known
 	holes  []hole   // damage
@@ -36,10 +37,14 @@ func (v *salvage) segment(number uint64, newest bool) error {
 	if err := v.harvest(p); err != nil {
 		return err
 	}
+	for lane := 0; p.after != nil && lane < v.lanes; lane++ {
+		p.jumps = p.jumps || v.next[lane] != 0 && p.after.first[lane] > v.next[lane]
+	}
 	previousEnd := v.end
 	v.end = int64(len(p.raw))
-	v.mended = p.header.salvaged || !p.sound || p.short || len(p.holes) > 0
-	if !p.sound || p.short || len(p.holes) > 0 {
+	sick := !p.sound || p.short || len(p.holes) > 0 || p.jumps && !p.header.salvaged
+	v.mended = sick || p.header.salvaged
+	if sick {
 		if err := v.mend(p, previousEnd); err != nil {
 			return err
 		}
@@ -62,7 +67,7 @@ func (v *salvage) examine(number uint64) (*patient, error) {
 		p.sound = p.header.first[lane] >= v.next[lane]
 	}
 	for lane := 0; p.sound && lane < v.lanes; lane++ {
-		v.expect(lane, p.header.first[lane])
+		v.goesOn(lane, p.header.first[lane])
 		v.next[lane] = p.header.first[lane]
 	}
 	p.first = slices.Clone(v.next)
@@ -83,12 +88,15 @@ func (v *salvage) header(number uint64) (h header, sound bool) {
 	return h, err == nil && h.id == v.id && h.number == number
 }
 
-// expect notes what a lane has lost if its next record has this sequence.
-func (v *salvage) expect(lane int, seq uint64) {
-	if next := v.next[lane]; next != 0 && seq > next {
-		v.report.Lost = append(v.report.Lost, Loss{Lane: lane, First: next, Last: seq - 1})
-		v.sayf("lane %d: records %d to %d are lost", lane, next, seq-1)
+// goesOn notes what a lane has lost if its next record has this sequence, and reports whether it has lost nothing.
+func (v *salvage) goesOn(lane int, seq uint64) bool {
+	next := v.next[lane]
+	if next == 0 || seq <= next {
+		return true
 	}
+	v.report.Lost = append(v.report.Lost, Loss{Lane: lane, First: next, Last: seq - 1})
+	v.sayf("lane %d: records %d to %d are lost", lane, next, seq-1)
+	return false
 }
 
 func (v *salvage) walker(p *patient) *walker {
@@ -171,7 +179,7 @@ func (v *salvage) keep(p *patient, f frame) bool {
 		return false
 	}
 	if f.kind == kindRecord {
-		v.expect(f.lane, f.seq)
+		p.jumps = !v.goesOn(f.lane, f.seq) || p.jumps
 		v.next[f.lane] = f.seq + 1
 		v.report.Kept++
 		if p.first[f.lane] == 0 {
