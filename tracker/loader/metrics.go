@@ -1,0 +1,70 @@
+package loader
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/internal/position"
+)
+
+// metrics are the loader's counters. They count without a registry too.
+type metrics struct {
+	rows, batches, duplicates, letters, retries, parked *prometheus.CounterVec
+
+	size, seconds *prometheus.HistogramVec
+	lag           *prometheus.GaugeVec
+	waiting       prometheus.Gauge
+}
+
+func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *metrics {
+	counter := func(name, help string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "tributary", Subsystem: "loader", Name: name, Help: help}, []string{"topic"})
+	}
+	m := &metrics{
+		rows:       counter("rows_total", "Rows stored in ClickHouse."),
+		batches:    counter("batches_total", "Batches dealt with, those without rows among them."),
+		duplicates: counter("duplicates_total", "Records dropped because their sequence was seen before."),
+		letters:    counter("dead_letters_total", "Records that were set aside."),
+		retries:    counter("retries_total", "Attempts at an insert that did not succeed."),
+		parked:     counter("parked_total", "Batches that were left to a person."),
+		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "batch_rows", Help: "Rows of a batch.",
+			Buckets: prometheus.ExponentialBuckets(1, 4, 9),
+		}, []string{"topic"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "batch_seconds", Help: "Time from a batch's plan to its end.",
+			Buckets: prometheus.ExponentialBuckets(0.002, 2, 14),
+		}, []string{"topic"}),
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "lag_records", Help: "Records in Kafka that are not planned yet, as of the last look.",
+		}, []string{"topic", "partition"}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "parked_batches", Help: "Batches that wait for a person, as of the last look.",
+		}),
+	}
+	if registry == nil {
+		return m
+	}
+	registry.MustRegister(m.rows, m.batches, m.duplicates, m.letters, m.retries, m.parked, m.size, m.seconds, m.lag, m.waiting)
+	for i, t := range tables() {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "halted_partitions", Help: "Partitions that stand still, whoever holds them.",
+			ConstLabels: prometheus.Labels{"topic": t.topic},
+		}, func() float64 { return float64(keepers[i].Stats().Halted) }))
+	}
+	return m
+}
+
+// stored counts a batch that is done. took is 0 for one that another process began.
+func (m *metrics) stored(topic string, b *batch, took time.Duration) {
+	m.batches.WithLabelValues(topic).Inc()
+	m.rows.WithLabelValues(topic).Add(float64(b.n))
+	m.size.WithLabelValues(topic).Observe(float64(b.n))
+	if took == 0 {
+		return // its plan counted the rest
+	}
+	m.duplicates.WithLabelValues(topic).Add(float64(b.duplicates))
+	m.letters.WithLabelValues(topic).Add(float64(len(b.letters)))
+	m.seconds.WithLabelValues(topic).Observe(took.Seconds())
+}

@@ -1,0 +1,133 @@
+package loader
+
+import (
+	"tributary/internal/event"
+	"tributary/internal/stream"
+)
+
+const orderColumns = "kind, merchant_id, order_id, ref, currency, amount, click_id, coupon, customer_id, " +
+	"`line.number`, `line.sku`, `line.quantity`, `line.amount`, `line.category`, content_hash"
+
+// The values of order_event.kind.
+const (
+	kindSale   int8 = 1
+	kindRefund int8 = 2
+)
+
+// orders are rows of the table order_event.
+type orders struct {
+	head
+
+	kinds                      []int8
+	merchants, amounts         []int64
+	ids, refs, currencies      []string
+	clicks, coupons, customers []string
+	numbers                    [][]int32
+	skus, categories           [][]string
+	quantities, lineAmounts    [][]int64
+	hashes                     []string
+}
+
+func (o *orders) add(e *event.Event, r *stream.Record) error {
+	if err := checkTimes(e.GetReceivedAt(), e.GetOccurredAt()); err != nil {
+		return err
+	}
+	switch body := e.GetBody().(type) {
+	case *event.Event_Sale:
+		o.addSale(body.Sale)
+	case *event.Event_Refund:
+		o.addRefund(body.Refund)
+	default:
+		return misplaced(e, event.Orders)
+	}
+	o.head.add(e, r)
+	return nil
+}
+
+func (o *orders) addSale(s *event.Sale) {
+	l := newLines(len(s.GetLines()))
+	var amount int64
+	for _, line := range s.GetLines() {
+		amount += line.GetAmount()
+		l.add(line.GetNumber(), line.GetSku(), line.GetQuantity(), line.GetAmount(), line.GetCategory())
+	}
+	o.kinds = append(o.kinds, kindSale)
+	o.merchants = append(o.merchants, s.GetMerchantId())
+	o.amounts = append(o.amounts, amount)
+	o.ids = append(o.ids, s.GetOrderId())
+	o.refs = append(o.refs, "")
+	o.currencies = append(o.currencies, s.GetCurrency())
+	o.clicks = append(o.clicks, s.GetClickId())
+	o.coupons = append(o.coupons, s.GetCoupon())
+	o.customers = append(o.customers, s.GetCustomerId())
+	o.hashes = append(o.hashes, string(s.GetContentHash()))
+	o.addLines(l)
+}
+
+func (o *orders) addRefund(f *event.Refund) {
+	l := newLines(len(f.GetItems()))
+	amount := f.GetAmount()
+	for _, item := range f.GetItems() {
+		amount += item.GetAmount()
+		l.add(item.GetLine(), item.GetSku(), item.GetQuantity(), item.GetAmount(), "")
+	}
+	o.kinds = append(o.kinds, kindRefund)
+	o.merchants = append(o.merchants, f.GetMerchantId())
+	o.amounts = append(o.amounts, amount)
+	o.ids = append(o.ids, f.GetOrderId())
+	o.refs = append(o.refs, f.GetRefundId())
+	o.currencies = append(o.currencies, "")
+	o.clicks = append(o.clicks, "")
+	o.coupons = append(o.coupons, "")
+	o.customers = append(o.customers, "")
+	o.hashes = append(o.hashes, string(f.GetContentHash()))
+	o.addLines(l)
+}
+
+func (o *orders) addLines(l lines) {
+	o.numbers = append(o.numbers, l.numbers)
+	o.skus = append(o.skus, l.skus)
+	o.quantities = append(o.quantities, l.quantities)
+	o.lineAmounts = append(o.lineAmounts, l.amounts)
+	o.categories = append(o.categories, l.categories)
+}
+
+func (o *orders) columns(dst []any, a, z int) []any {
+	return append(o.head.columns(dst, a, z), o.kinds[a:z], o.merchants[a:z], o.ids[a:z], o.refs[a:z], o.currencies[a:z], o.amounts[a:z],
+		o.clicks[a:z], o.coupons[a:z], o.customers[a:z],
+		o.numbers[a:z], o.skus[a:z], o.quantities[a:z], o.lineAmounts[a:z], o.categories[a:z], o.hashes[a:z])
+}
+
+func (o *orders) reset() {
+	o.head.reset()
+	o.kinds, o.merchants, o.amounts = o.kinds[:0], o.merchants[:0], o.amounts[:0]
+	forget(&o.ids, &o.refs, &o.currencies, &o.clicks, &o.coupons, &o.customers, &o.hashes)
+	clear(o.skus)
+	clear(o.categories)
+	o.numbers, o.skus, o.categories = o.numbers[:0], o.skus[:0], o.categories[:0]
+	o.quantities, o.lineAmounts = o.quantities[:0], o.lineAmounts[:0]
+}
+
+// lines are the columns of one order's lines.
+type lines struct {
+	numbers             []int32
+	skus, categories    []string
+	quantities, amounts []int64
+}
+
+func newLines(n int) lines {
+	texts, figures := make([]string, 0, 2*n), make([]int64, 0, 2*n)
+	return lines{
+		numbers: make([]int32, 0, n),
+		skus:    texts[0:0:n], categories: texts[n : n : 2*n],
+		quantities: figures[0:0:n], amounts: figures[n : n : 2*n],
+	}
+}
+
+func (l *lines) add(number int32, sku string, quantity, amount int64, category string) {
+	l.numbers = append(l.numbers, number)
+	l.skus = append(l.skus, sku)
+	l.quantities = append(l.quantities, quantity)
+	l.amounts = append(l.amounts, amount)
+	l.categories = append(l.categories, category)
+}
