@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -267,6 +268,12 @@ func (r *river) drainAll() (copies int) {
 		copies += r.drain(lane)
 	}
 	return copies
+}
+
+// settle waits until the relay knows that Kafka has all, which is a little later than Kafka has it.
+func (r *river) settle() {
+	r.t.Helper()
+	until(r.t, 30*time.Second, "all is acknowledged", func() bool { return slices.Equal(r.relay.Stats().Acknowledged, r.appended) })
 }
 
 // until waits for a condition.
