@@ -46,9 +46,11 @@ func marked() measure { return measure{sum: "marked", table: "touch_hourly"} }
 func credited() measure {
 	return measure{sum: "orders", table: "ledger_hourly"}
 }
+
 func earned() measure {
 	return measure{sum: "net", table: "ledger_hourly", condition: " AND currency = {currency:String}"}
 }
+
 func revenue() measure {
 	return measure{sum: "revenue - refunded", table: "ledger_hourly", condition: " AND currency = {currency:String}"}
 }

@@ -46,6 +46,14 @@ func wholeUnit(currency string) int64 {
 	return unit
 }
 
+// each is an amount divided by n, rounded to the currency; a dash for none.
+func (a amount) each(n int64) string {
+	if n <= 0 {
+		return "–"
+	}
+	return amount{a.Currency, money.Scale(a.Minor, 1, n)}.figures()
+}
+
 // per is an amount for each of n, with two decimals more than the currency has, as its number.
 func (a amount) per(n int64) string {
 	if n <= 0 || a.Minor > money.MaxAmount || a.Minor < -money.MaxAmount {

@@ -3,13 +3,17 @@ package dashboard
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/chart"
+	"tributary/internal/clickhouse"
 	"tributary/internal/fault"
 	"tributary/partners"
 )
@@ -21,11 +25,70 @@ type linkView struct {
 	clicks, orders series
 	missing        bool
 	latest         []commissionRow
+	by             origin
+	origins        []originRow
+}
+
+// An origin is what clicks are told apart by: a column of the reports.
+type origin struct{ column, name string }
+
+// origins are the choices; the first is the one that a page begins with.
+func origins() []origin {
+	return []origin{
+		{"referrer", "Page"}, {"sub1", "sub1"}, {"sub2", "sub2"}, {"sub3", "sub3"}, {"sub4", "sub4"}, {"sub5", "sub5"}, {"device", "Device"}, {"browser", "Browser"},
+	}
+}
+
+// originOf is the origin that an address names.
+func originOf(column string) origin {
+	for _, o := range origins() {
+		if o.column == column {
+			return o
+		}
+	}
+	return origins()[0]
+}
+
+// originRow is a value of an origin with its clicks.
+type originRow struct {
+	value  string
+	clicks int64
+}
+
+// maxOrigins bounds the table of origins: the most frequent ones.
+const maxOrigins = 20
+
+// clicksBy counts a link's clicks by origin, the most frequent first.
+func (s *Server) clicksBy(ctx context.Context, q question, by origin) ([]originRow, error) {
+	where, parameters := q.scope.condition()
+	maps.Copy(parameters, map[string]string{
+		"from": strconv.FormatInt(q.period.From.Unix(), 10), "to": strconv.FormatInt(q.period.To.Unix(), 10), "link": strconv.FormatInt(q.link, 10),
+	})
+	rows, err := s.cfg.ClickHouse.Query(clickhouse.WithParameters(ctx, clickHouseLimit, parameters), `SELECT toString(`+by.column+`) AS value, toInt64(count()) AS clicks
+		FROM touch WHERE `+where+` AND link_id = {link:Int64} AND kind = 'click' AND marks = 0
+		AND occurred_at >= toDateTime({from:Int64}, 'UTC') AND occurred_at < toDateTime({to:Int64}, 'UTC')
+		GROUP BY value ORDER BY clicks DESC, value LIMIT `+strconv.Itoa(maxOrigins))
+	if err != nil {
+		return nil, fmt.Errorf("asking ClickHouse for origins: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	var list []originRow
+	for rows.Next() {
+		var r originRow
+		if err := rows.Scan(&r.value, &r.clicks); err != nil {
+			return nil, fmt.Errorf("reading origins: %w", err)
+		}
+		list = append(list, r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("reading origins: %w", err)
+	}
+	return list, nil
 }
 
 func (s *Server) linkPage(c echo.Context, v *visit) error {
 	id := number(c.Param("link"))
-	view := linkView{period: readPeriod(c.QueryParams(), v.at)}
+	view := linkView{period: readPeriod(c.QueryParams(), v.at), by: originOf(c.QueryParam("by"))}
 	ctx := c.Request().Context()
 	err := s.see(ctx, v.scope(), func(tx pgx.Tx) error {
 		list, err := listLinks(ctx, tx, linkFilter{partner: v.login.Partner, link: id, period: view.period, limit: 1})
@@ -44,15 +107,26 @@ func (s *Server) linkPage(c echo.Context, v *visit) error {
 	}
 	view.link.URL = s.trackingURL(view.link.Code)
 	q := question{scope: v.scope(), period: view.period, link: id}
-	if view.clicks, err = s.daily(ctx, q, clicks()); err == nil {
-		view.orders, err = s.daily(ctx, q, credited())
-	}
-	if err != nil {
+	if err := s.countLink(ctx, q, &view); err != nil {
 		s.cfg.Log.Warn("counts are missing on a link", "error", err, "request", v.id)
 		view.missing = true
 	}
 	return s.page(c, v, "Link "+view.link.title(), linkPageView(view))
 }
+
+func (s *Server) countLink(ctx context.Context, q question, view *linkView) (err error) {
+	if view.clicks, err = s.daily(ctx, q, clicks()); err != nil {
+		return err
+	}
+	if view.orders, err = s.daily(ctx, q, credited()); err != nil {
+		return err
+	}
+	view.origins, err = s.clicksBy(ctx, q, view.by)
+	return err
+}
+
+// path is the link's own page.
+func (view linkView) path() string { return "/partner/links/" + strconv.FormatInt(view.link.ID, 10) }
 
 // chart is the link's clicks above its orders.
 func (view linkView) chart() chart.Days {
@@ -77,6 +151,9 @@ type newLinkForm struct {
 	Label    string
 	problem  *fault.Error
 	tracker  string
+	at       time.Time
+	// kind is the partner's, whose rates are shown.
+	kind partners.Kind
 }
 
 // wrong is what is wrong with a field, or nil.
@@ -98,9 +175,13 @@ func (s *Server) newLinkPage(c echo.Context, v *visit) error {
 }
 
 func (s *Server) showNewLink(c echo.Context, v *visit, status int, form newLinkForm) error {
-	form.tracker = s.trackingURL("")
+	_, form.tracker, _ = strings.Cut(s.trackingURL(""), "://")
+	form.at = v.at
 	ctx := c.Request().Context()
 	err := s.see(ctx, v.scope(), func(tx pgx.Tx) (err error) {
+		if form.kind, err = partnerKind(ctx, tx, v.login.Partner); err != nil {
+			return err
+		}
 		form.programs, err = listPrograms(ctx, tx, v.scope())
 		return err
 	})

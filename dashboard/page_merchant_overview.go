@@ -31,14 +31,14 @@ type merchantOverviewView struct {
 
 // merchantMoney is what partners brought a merchant and cost it, in one currency, net of refunds.
 type merchantMoney struct {
-	Currency              string
-	Orders                int64
-	Revenue               int64
-	RevenueBefore         int64
-	Commission            int64
-	Fee                   int64
-	Cost                  int64
-	CostBefore            int64
+	Currency      string
+	Orders        int64
+	Revenue       int64
+	RevenueBefore int64
+	Commission    int64
+	Fee           int64
+	Cost          int64
+	CostBefore    int64
 }
 
 // merchantCounts are the figures from ClickHouse.

@@ -238,9 +238,11 @@ func (s *Server) merchantPartnersCSV(c echo.Context, v *visit) error {
 func (r partnerRow) revenues() []amount {
 	return r.amounts(func(m partnerCost) int64 { return m.Revenue })
 }
+
 func (r partnerRow) costs() []amount {
 	return r.amounts(func(m partnerCost) int64 { return m.Net + m.Fee })
 }
+
 func (r partnerRow) commissions() []amount {
 	return r.amounts(func(m partnerCost) int64 { return m.Net })
 }

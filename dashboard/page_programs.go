@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -17,23 +18,14 @@ type programsView struct {
 	kind partners.Kind
 }
 
-func (s *Server) partnerPrograms(c echo.Context, v *visit) error {
-	return s.showPrograms(c, v, func(ctx context.Context, tx pgx.Tx) (kind partners.Kind, err error) {
-		err = tx.QueryRow(ctx, `SELECT kind FROM partner WHERE id = $1`, int64(v.login.Partner)).Scan(&kind)
-		return kind, err
-	})
-}
-
-func (s *Server) merchantPrograms(c echo.Context, v *visit) error {
-	return s.showPrograms(c, v, func(context.Context, pgx.Tx) (partners.Kind, error) { return "", nil })
-}
-
-func (s *Server) showPrograms(c echo.Context, v *visit, kindOf func(ctx context.Context, tx pgx.Tx) (partners.Kind, error)) error {
+func (s *Server) programs(c echo.Context, v *visit) error {
 	view := programsView{visit: v}
 	ctx := c.Request().Context()
 	err := s.see(ctx, v.scope(), func(tx pgx.Tx) (err error) {
-		if view.kind, err = kindOf(ctx, tx); err != nil {
-			return err
+		if v.login.Partner != 0 {
+			if view.kind, err = partnerKind(ctx, tx, v.login.Partner); err != nil {
+				return err
+			}
 		}
 		view.list, err = listPrograms(ctx, tx, v.scope())
 		return err
@@ -42,4 +34,12 @@ func (s *Server) showPrograms(c echo.Context, v *visit, kindOf func(ctx context.
 		return err
 	}
 	return s.page(c, v, "Programs", programsPage(view))
+}
+
+// partnerKind is the kind of a partner, which says what rates apply.
+func partnerKind(ctx context.Context, tx pgx.Tx, id partners.PartnerID) (kind partners.Kind, err error) {
+	if err := tx.QueryRow(ctx, `SELECT kind FROM partner WHERE id = $1`, int64(id)).Scan(&kind); err != nil {
+		return "", fmt.Errorf("reading a partner's kind: %w", err)
+	}
+	return kind, nil
 }

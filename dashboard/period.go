@@ -68,6 +68,14 @@ func (p period) words() string {
 	return day(p.From) + " to " + day(p.last())
 }
 
+// phrase is the period within a sentence.
+func (p period) phrase() string {
+	if p.Preset > 0 {
+		return "last " + strconv.Itoa(p.Preset) + " days"
+	}
+	return p.words()
+}
+
 // index is the day of the period that a time falls on.
 func (p period) index(t time.Time) (int, bool) {
 	i := int(t.Sub(p.From) / aDay)

@@ -43,7 +43,7 @@ func (s *Server) routes() []route {
 		{post, "/partner/links", partnerOnly, s.createLink},
 		{get, "/partner/links/:link", partnerOnly, s.linkPage},
 		{post, "/partner/links/:link/close", partnerOnly, s.closeLink},
-		{get, "/partner/programs", partnerOnly, s.partnerPrograms},
+		{get, "/partner/programs", partnerOnly, s.programs},
 
 		{get, "/merchant", merchantOnly, s.merchantOverview},
 		{get, "/merchant/days.csv", merchantOnly, s.merchantDaysCSV},
@@ -58,7 +58,7 @@ func (s *Server) routes() []route {
 		{get, "/merchant/developers", merchantOnly, s.developers},
 		{post, "/merchant/keys", merchantOnly, s.issueKey},
 		{post, "/merchant/keys/:key/revoke", merchantOnly, s.revokeKey},
-		{get, "/merchant/programs", merchantOnly, s.merchantPrograms},
+		{get, "/merchant/programs", merchantOnly, s.programs},
 
 		{get, "/network", operatorOnly, s.network},
 		{get, "/network.csv", operatorOnly, s.networkCSV},

@@ -42,7 +42,9 @@ func (s *Server) newSessions() *scs.SessionManager {
 	m.Cookie.SameSite = http.SameSiteLaxMode
 	m.Cookie.Secure = s.cfg.SecureCookies
 	m.Cookie.Name = s.cookieName("session")
-	m.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) { s.failPlainly(w, r, fmt.Errorf("keeping the session: %w", err)) }
+	m.ErrorFunc = func(w http.ResponseWriter, r *http.Request, err error) {
+		s.failPlainly(w, r, fmt.Errorf("keeping the session: %w", err))
+	}
 	return m
 }
 

@@ -36,6 +36,11 @@ type world struct {
 	books   *ledger.Books
 	now     time.Time
 	serial  uint64
+	// bulk keeps what goes to ClickHouse until flush is called.
+	bulk bool
+	// sub1 and referrer are those of the clicks to come.
+	sub1, referrer                   string
+	orderRows, ledgerRows, clickRows [][]any
 
 	shop, rival          partners.MerchantID
 	program, other       partners.ProgramID
@@ -313,29 +318,52 @@ func (w *world) post(tx pgx.Tx, no int64, movements []commission.Movement) error
 	return w.books.Post(w.t.Context(), tx, postings)
 }
 
-// report writes an order to ClickHouse as the loader does.
+// report writes an order to ClickHouse as the loader does, or keeps it for flush.
 func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
-	ctx := w.t.Context()
-	for _, e := range events {
-		s := e.GetSale()
-		if s == nil {
-			continue
+	customer := ""
+	for _, t := range d.Touches {
+		if t.Kind == commission.TouchCustomer {
+			customer = t.ID
 		}
-		w.must(w.ch.Exec(ctx, `INSERT INTO order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id) VALUES (?, 'sale', ?, ?, ?, ?, ?, ?, ?)`,
-			uuid.UUID(e.GetId()), event.Time(e.GetReceivedAt()), event.Time(e.GetOccurredAt()), s.GetMerchantId(), s.GetOrderId(), s.GetCurrency(), d.Order.Amount, s.GetCustomerId()))
+	}
+	for _, e := range events {
+		if s := e.GetSale(); s != nil {
+			w.orderRows = append(w.orderRows, []any{
+				uuid.UUID(e.GetId()), "sale", event.Time(e.GetReceivedAt()), event.Time(e.GetOccurredAt()),
+				s.GetMerchantId(), s.GetOrderId(), s.GetCurrency(), d.Order.Amount, s.GetCustomerId(),
+			})
+		}
 	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
-		customer := ""
-		for _, t := range d.Touches {
-			if t.Kind == commission.TouchCustomer {
-				customer = t.ID
-			}
-		}
-		w.must(w.ch.Exec(ctx, `INSERT INTO ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, step, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee, pending)
-			VALUES (generateUUIDv4(), ?, ?, ?, ?, 1, 0, ?, ?, ?, ?, ?, ?, ?, 'sale', 1, ?, ?, ?, ?, ?, ?)`, c.OrderedAt, c.OrderedAt, c.OrderedAt, no,
-			int64(c.Merchant), int64(c.Program), int64(c.Partner), int64(c.Link), d.Order.ID, customer, c.Currency, c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.Net))
+		w.ledgerRows = append(w.ledgerRows, []any{
+			uuid.New(), c.OrderedAt, c.OrderedAt, c.OrderedAt, no, int32(1), int64(c.Merchant), int64(c.Program), int64(c.Partner), int64(c.Link),
+			d.Order.ID, customer, c.Currency, "sale", int32(1), c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.Net,
+		})
 	}
+	if !w.bulk {
+		w.flush()
+	}
+}
+
+// flush sends what is kept for ClickHouse.
+func (w *world) flush() {
+	w.insert("order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id)", w.orderRows)
+	w.insert("ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee, pending)", w.ledgerRows)
+	w.insert("touch (event_id, kind, received_at, occurred_at, merchant_id, program_id, partner_id, link_id, click_id, sub1, referrer)", w.clickRows)
+	w.orderRows, w.ledgerRows, w.clickRows = nil, nil, nil
+}
+
+func (w *world) insert(into string, rows [][]any) {
+	if len(rows) == 0 {
+		return
+	}
+	batch, err := w.ch.PrepareBatch(w.t.Context(), "INSERT INTO "+into)
+	w.must(err)
+	for _, r := range rows {
+		w.must(batch.Append(r...))
+	}
+	w.must(batch.Send())
 }
 
 // conflict stores a second report of an order that says something else.
@@ -358,9 +386,12 @@ func (w *world) conflict(no int64, o sale) {
 	}
 }
 
-// clicks writes n clicks on a link at a time.
+// clicks writes n clicks on a link at a time, or keeps them for flush.
 func (w *world) clicks(l *partners.Link, at time.Time, n int) {
-	w.must(w.ch.Exec(w.t.Context(), `INSERT INTO touch (event_id, kind, received_at, occurred_at, merchant_id, program_id, partner_id, link_id, click_id, marks)
-		SELECT generateUUIDv4(), 'click', ?, ?, ?, ?, ?, ?, 'c', 0 FROM numbers(?)`,
-		at, at, int64(l.Merchant), int64(l.Program), int64(l.Partner), int64(l.ID), n))
+	for range n {
+		w.clickRows = append(w.clickRows, []any{uuid.New(), "click", at, at, int64(l.Merchant), int64(l.Program), int64(l.Partner), int64(l.ID), "c", w.sub1, w.referrer})
+	}
+	if !w.bulk {
+		w.flush()
+	}
 }
