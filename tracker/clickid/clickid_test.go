@@ -262,7 +262,7 @@ func TestASecretIsNeverPrinted(t *testing.T) {
 	}
 	secret := key.Secret[:8]
 	for _, form := range []string{
-		string(secret), hex.EncodeToString(secret), fmt.Sprintf("%X", secret), strings.Trim(fmt.Sprint(secret), "[]"),
+		string(secret), hex.EncodeToString(secret), fmt.Sprintf("%X", secret), strings.Trim(fmt.Sprintf("%d", secret), "[]"),
 		strings.Trim(fmt.Sprintf("%#v", secret), "[]byte{}"), strings.Trim(fmt.Sprintf("%o", secret), "[]"),
 		base64.StdEncoding.EncodeToString(key.Secret[:])[:10],
 	} {

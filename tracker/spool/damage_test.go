@@ -189,14 +189,40 @@ func TestDamageBeforeTheTailIsRefusedAndSalvaged(t *testing.T) {
 	}
 }
 
+func TestAfterACleanStopTheLastGroupIsGuardedToo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	s := openSpool(t, Config{Dir: dir})
+	stop := running(t, s)
+	put(t, s, 0, "the last one")
+	stop()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	alter(t, filepath.Join(dir, segmentName(1)), func(raw []byte) []byte { raw[headerLength(4)+30] ^= 1; return raw })
+	if _, _, err := reopened(t, dir); !strings.Contains(fmt.Sprint(err), "the checksum does not match") {
+		t.Errorf("opening: %v", err)
+	}
+}
+
 func TestDamageInAnEarlierSegmentIsFoundWhenItIsRead(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(raw []byte) []byte{
-		"a flipped bit":     func(raw []byte) []byte { raw[headerLength(4)+30] ^= 1; return raw },
-		"an overwritten id": func(raw []byte) []byte { copy(raw[headerLength(4):], raw[headerLength(4)+100:][:50]); return raw },
+	start := headerLength(4)
+	for name, change := range map[string]func(raw []byte, id ID){
+		"a flipped bit":            func(raw []byte, _ ID) { raw[start+30] ^= 1 },
+		"a frame in another place": func(raw []byte, _ ID) { copy(raw[start:], raw[start+100:][:50]) },
+		"a void that nobody made": func(raw []byte, id ID) {
+			void := raw[start:][:parseFrame(raw[start:]).length()]
+			putFrame(void, frame{kind: kindVoid, size: int64(len(void)) - frameHeader})
+			signFrame(void[:frameHeader], id.seed(2), start)
+		},
 	} {
 		dir := filled(t, Config{SegmentBytes: 300}, groupsOf(9))
-		alter(t, filepath.Join(dir, segmentName(2)), change)
+		id, _, err := readIdentity(osDisk(dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		alter(t, filepath.Join(dir, segmentName(2)), func(raw []byte) []byte { change(raw, id); return raw })
 		s := openSpool(t, Config{Dir: dir})
 		r, err := s.Reader(Cursor{Segment: 3})
 		if err != nil {
@@ -375,14 +401,14 @@ func TestSalvageSealsEvenBeforeASegmentThatWasNotBegun(t *testing.T) {
 		t.Fatal(err)
 	}
 	newest := uint64(len(names))
-	alter(t, filepath.Join(dir, segmentName(newest)), func(raw []byte) []byte { raw[20] ^= 1; return raw })
+	alter(t, filepath.Join(dir, segmentName(newest)), func(raw []byte) []byte { raw[headerLength(4)+20] ^= 1; raw[20] ^= 1; return raw })
 	if err := os.WriteFile(filepath.Join(dir, segmentName(newest+1)), make([]byte, 40), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Salvage(dir, t.Output()); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, err := reopened(t, dir); err != nil || len(got) != 27 {
+	if got, _, err := reopened(t, dir); err != nil || len(got) != 26 {
 		t.Errorf("%d records, %v", len(got), err)
 	}
 }

@@ -125,6 +125,30 @@ func TestPrune(t *testing.T) {
 	}
 }
 
+func TestASegmentIsAsOldAsItsLastRecord(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s := openSpool(t, Config{Dir: dir, SegmentBytes: 1})
+		stop := running(t, s)
+		defer stop()
+		put(t, s, 0, "open until the next one")
+		time.Sleep(50 * time.Hour) // of the bubble's clock
+		put(t, s, 0, "the next one")
+		for _, row := range []struct {
+			later  time.Duration
+			oldest uint64
+		}{{47 * time.Hour, 1}, {49 * time.Hour, 2}} {
+			if err := s.Prune(Cursor{Segment: 2}, time.Now().Add(row.later)); err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Start().Segment; got != row.oldest {
+				t.Errorf("%s later: the oldest segment is %d, want %d", row.later, got, row.oldest)
+			}
+		}
+	})
+}
+
 func TestAReaderOfADeletedSegmentReadsOnOrIsTold(t *testing.T) {
 	t.Parallel()
 	s := openSpool(t, Config{Dir: t.TempDir(), SegmentBytes: 1, Keep: 1})
