@@ -230,14 +230,15 @@ func (c *checker) stored(ctx context.Context, t *table, lines []line) (map[int64
 	return stored, nil
 }
 
-// twice looks for events that a table has more than once, day by day, so that a server with little memory can do it.
+// twice looks for records that a table has more than once, day by day, so that a server with little memory can do it. A
+// record is a place in a spool: an event that its source reported twice is two records, and stands there twice.
 func (c *checker) twice(ctx context.Context, t *table) error {
 	days, err := c.days(ctx, t)
 	if err != nil {
 		return err
 	}
 	for _, day := range days {
-		query := fmt.Sprintf("SELECT toString(event_id), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY event_id HAVING n > 1 ORDER BY event_id LIMIT %d",
+		query := fmt.Sprintf("SELECT concat('spool ', lower(toString(_spool)), ', sequence ', toString(_seq)), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY _spool, _partition, _seq HAVING n > 1 ORDER BY _spool, _partition, _seq LIMIT %d",
 			t.name, mostFindings)
 		rows, err := c.conn.Query(ctx, query, day, day.AddDate(0, 0, 1))
 		if err != nil {
@@ -246,7 +247,7 @@ func (c *checker) twice(ctx context.Context, t *table) error {
 		var id string
 		var n uint64
 		err = clickhouse.ForEachRow(rows, []any{&id, &n}, func() {
-			c.add(Finding{Topic: t.topic, Partition: -1, Key: "event " + id, Problem: fmt.Sprintf("the table %s has it %d times", t.name, n)})
+			c.add(Finding{Topic: t.topic, Partition: -1, Key: id, Problem: fmt.Sprintf("the table %s has it %d times", t.name, n)})
 		})
 		if err != nil {
 			return fmt.Errorf("looking for events that are there twice: %w", err)
