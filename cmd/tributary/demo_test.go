@@ -127,7 +127,7 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	}
 
 	pages := signIn(t, first, "partner")
-	if !awaitPage(t, pages, first.Dashboard+"/partner/commissions?text=T-1", "GBP 10.00") {
+	if !awaitPage(t, pages, first.Dashboard+"/partner/commissions?q=T-1", "</span> 10.00<") {
 		t.Fatal("the commission of 10 % is not on the partner's page")
 	}
 	t.Logf("on the partner's page %s after it was sent", time.Since(sent).Round(time.Millisecond))
