@@ -72,7 +72,7 @@ func (a *agents) bot(text string, parsed *useragent.UserAgent, browser string) s
 	if strings.TrimSpace(text) == "" {
 		return "no agent"
 	}
-	lower := strings.ToLower(text)
+	lower := lowerASCII(text)
 	// Cubot makes telephones, and Facebook names the carrier, such as Orange Botswana.
 	lower = strings.ReplaceAll(strings.ReplaceAll(lower, "cubot", ""), "botswana", "")
 	for _, word := range a.words {
@@ -108,7 +108,7 @@ func browserLike(lower string) bool {
 
 // botName takes from an agent string the word in which a sign was found, or its first word.
 func botName(text, sign string) string {
-	start := strings.Index(strings.ToLower(text), sign)
+	start := strings.Index(lowerASCII(text), sign)
 	if start < 0 || strings.HasPrefix(sign, "http") || strings.HasPrefix(sign, "+http") {
 		start = 0
 	}
@@ -211,6 +211,17 @@ func deviceClass(text string, mobile bool) string {
 		return "desktop"
 	}
 	return ""
+}
+
+// lowerASCII keeps the length of a text, whatever its bytes are, so that a place in one is a place in the other.
+func lowerASCII(text string) string {
+	lower := []byte(text)
+	for i, c := range lower {
+		if c >= 'A' && c <= 'Z' {
+			lower[i] = c | 0x20
+		}
+	}
+	return string(lower)
 }
 
 // cut shortens a text to at most limit bytes, at the end of a character.

@@ -92,7 +92,9 @@ func TestBrowsersAreNotBots(t *testing.T) {
 
 func TestAllKnownBotsAreTold(t *testing.T) {
 	t.Parallel()
-	var crawlers []struct{ Instances []string }
+	var crawlers []struct {
+		Instances []string `json:"instances"`
+	}
 	must(t, json.NewDecoder(wholeSet(t, "crawler-user-agents/crawler-user-agents.json")).Decode(&crawlers))
 	var all []string
 	for _, crawler := range crawlers {
@@ -192,7 +194,7 @@ func TestAnAgentIsReadOnceAndUpToItsLimit(t *testing.T) {
 }
 
 func FuzzAgent(f *testing.F) {
-	for _, agent := range []string{"", firefox, "curl/8", "Mozilla/5.0 (compatible; x)", strings.Repeat("é", 400), "\xff\x00(("} {
+	for _, agent := range []string{"", firefox, "curl/8", "Mozilla/5.0 (compatible; x)", strings.Repeat("é", 400), "\xff\x00((", "\xff\xffGooglebot", "\u0130\u212aGooglebot"} {
 		f.Add(agent)
 	}
 	a := newTestAgents(f)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strconv"
@@ -48,12 +49,34 @@ func benchServe(role string) {
 		e.GET("/c/:code", func(c echo.Context) error {
 			return c.Redirect(http.StatusFound, "https://shop.example/boots?colour=brown#size")
 		})
+		e.POST("/v1/conversions", func(c echo.Context) error {
+			var order benchSale
+			if err := c.Bind(&order); err != nil {
+				return err
+			}
+			return c.JSON(http.StatusOK, order)
+		})
 		server := &http.Server{Handler: e}
 		context.AfterFunc(ctx, func() { _ = server.Close() })
 		_ = server.Serve(l)
 	case "tracker":
 		benchTracker(ctx, l)
 	}
+}
+
+// benchSale is a conversion as any handler would decode it.
+type benchSale struct {
+	OrderID    string `json:"order_id"`
+	Amount     int64  `json:"amount"`
+	Currency   string `json:"currency"`
+	ClickID    string `json:"click_id"`
+	CustomerID string `json:"customer_id"`
+	Lines      []struct {
+		SKU      string `json:"sku"`
+		Quantity int64  `json:"quantity"`
+		Amount   int64  `json:"amount"`
+		Category string `json:"category"`
+	} `json:"lines"`
 }
 
 func benchTracker(ctx context.Context, l net.Listener) {
@@ -120,11 +143,11 @@ func startBench(t *testing.T, role string, env ...string) benched {
 	return benched{strings.TrimSpace(address), cmd.Process.Pid}
 }
 
-// TestRedirectRate measures redirects whose record is durable before the answer, beside a bare echo that only answers
-// 302, with wrk on the second core. It takes a while and a quiet machine: it runs when TRIBUTARY_BENCH is set.
-func TestRedirectRate(t *testing.T) {
+// rivals starts a bare echo and a tracker, and measures one after the other.
+func rivals(t *testing.T, path func(s shop) string, arguments func(s shop) []string) {
+	t.Helper()
 	if os.Getenv("TRIBUTARY_BENCH") == "" {
-		t.Skip("set TRIBUTARY_BENCH=1 to measure")
+		t.Skip("set TRIBUTARY_BENCH=1 to measure; it takes a while, a quiet machine, two cores and wrk")
 	}
 	url := enginetest.PostgresURL(t)
 	db, err := postgres.Open(t.Context(), url, postgres.Operator, 2)
@@ -134,12 +157,30 @@ func TestRedirectRate(t *testing.T) {
 	bare := startBench(t, "echo")
 	ours := startBench(t, "tracker", "TRIBUTARY_BENCH_POSTGRES="+url, "TRIBUTARY_BENCH_SPOOL="+t.TempDir())
 	for _, connections := range []int{64, 256} {
-		against := wrk(t, connections, bare, s.link.Code)
-		rate := wrk(t, connections, ours, s.link.Code)
+		against := wrk(t, connections, bare, path(s), arguments(s))
+		rate := wrk(t, connections, ours, path(s), arguments(s))
 		t.Logf("%d connections: %.0f/s durable (p99 %s), bare echo %.0f/s (p99 %s), ratio %.2f; processor %s and %s a request, ratio %.2f",
 			connections, rate.perSecond, rate.p99, against.perSecond, against.p99, rate.perSecond/against.perSecond,
 			rate.cpu, against.cpu, float64(against.cpu)/float64(rate.cpu))
 	}
+}
+
+// TestRedirectRate measures redirects whose record is durable before the answer, beside a bare echo that only answers
+// 302: each on the first core, wrk on the second.
+func TestRedirectRate(t *testing.T) {
+	rivals(t, func(s shop) string { return "/c/" + s.link.Code }, func(shop) []string {
+		return []string{"-H", "User-Agent: " + firefox, "-H", "Sec-Fetch-Dest: document", "-H", "Sec-Fetch-Mode: navigate"}
+	})
+}
+
+// TestConversionRate measures orders of three lines that are durable before the answer, beside a bare echo that decodes
+// the same JSON and answers with it.
+func TestConversionRate(t *testing.T) {
+	script := filepath.Join(t.TempDir(), "order.lua")
+	must(t, os.WriteFile(script, []byte("wrk.method = 'POST'\nwrk.body = [["+benchOrder+"]]\n"), 0o600))
+	rivals(t, func(shop) string { return "/v1/conversions" }, func(s shop) []string {
+		return []string{"-s", script, "-H", "Content-Type: application/json", "-H", "Authorization: Bearer " + s.key}
+	})
 }
 
 type load struct {
@@ -148,16 +189,15 @@ type load struct {
 	cpu       time.Duration // a request
 }
 
-func wrk(t *testing.T, connections int, server benched, code string) load {
+func wrk(t *testing.T, connections int, server benched, path string, arguments []string) load {
 	t.Helper()
 	before := server.cpu(t)
 	seconds := os.Getenv("TRIBUTARY_BENCH_SECONDS")
 	if seconds == "" {
 		seconds = "5"
 	}
-	out, err := exec.CommandContext(t.Context(), "taskset", "-c", "1", "wrk", "-t1", "-c"+strconv.Itoa(connections), "-d"+seconds+"s",
-		"--latency", "-H", "User-Agent: "+firefox, "-H", "Sec-Fetch-Dest: document", "-H", "Sec-Fetch-Mode: navigate",
-		"http://"+server.address+"/c/"+code).CombinedOutput()
+	command := append([]string{"-c", "1", "wrk", "-t1", "-c" + strconv.Itoa(connections), "-d" + seconds + "s", "--latency"}, arguments...)
+	out, err := exec.CommandContext(t.Context(), "taskset", append(command, "http://"+server.address+path)...).CombinedOutput()
 	must(t, err)
 	text := string(out)
 	if strings.Contains(text, "Non-2xx") {

@@ -102,20 +102,23 @@ func (r *review) object(at place, raw []byte, names []string) (values [maxMember
 			rest = trimSpace(rest[1:])
 		}
 		end := valueEnd(rest)
-		key, _ := unquote(rest[:end])
+		key := rest[1 : end-1]
+		if slices.Contains(key, '\\') {
+			text, _ := unquote(rest[:end])
+			key = []byte(text)
+		}
 		rest = trimSpace(rest[end:])
 		rest = trimSpace(rest[1:]) // the colon
 		end = valueEnd(rest)
 		value := rest[:end]
 		rest = rest[end:]
-		member := at
-		member.name = key
-		i := slices.Index(names, key)
-		switch {
+		switch i := slices.IndexFunc(names, func(name string) bool { return string(key) == name }); {
 		case i < 0:
-			r.note(member, "there is no such field", suggest(key, names))
+			at.name = string(key)
+			r.note(at, "there is no such field", suggest(at.name, names))
 		case seen[i]:
-			r.note(member, "it is given twice", "give it once")
+			at.name = names[i]
+			r.note(at, "it is given twice", "give it once")
 		default:
 			seen[i] = true
 			if string(value) != "null" {
@@ -294,7 +297,7 @@ const (
 // or more than limit bytes, is a problem.
 func (r *review) settle(at place, text string, limit int) string {
 	text = strings.TrimSpace(text)
-	if !norm.NFC.IsNormalString(text) {
+	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		text = norm.NFC.String(text)
 	}
 	switch {

@@ -2,6 +2,7 @@ package tracker
 
 import (
 	"bytes"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -74,7 +75,7 @@ func TestAnOrderIsStoredAsItWasUnderstood(t *testing.T) {
 	if diff := cmp.Diff(stored, got[0], protocmp.Transform()); diff != "" {
 		t.Errorf("record (-want +got):\n%s", diff)
 	}
-	if id := a.header.Get("Tributary-Event"); strings.ReplaceAll(id, "-", "") != fmt.Sprintf("%x", got[0].GetId()) {
+	if id := a.header.Get("Tributary-Event"); strings.ReplaceAll(id, "-", "") != hex.EncodeToString(got[0].GetId()) {
 		t.Errorf("event %s, want %x", id, got[0].GetId())
 	}
 	if a.header.Get("Content-Type") != "application/json" || a.header.Get("Cache-Control") != "no-store" || a.header.Get("X-Request-ID") == "" {
@@ -119,7 +120,7 @@ func TestContentIsWhatIsSaidNotHow(t *testing.T) {
 	var answers []string
 	for _, body := range []string{
 		`{"order_id":"é","amount":100,"currency":"GBP","customer_id":"c"}`,
-		` { "customer_id" : "\u0063" , "currency":"GBP", "order_id":"e\u0301 ", "amount" : 100, "coupon": null, "click_id": "" } `,
+		` { "customer\u005fid" : "\u0063" , "currency":"GBP", "order_id":"e\u0301 ", "amount" : 100, "coupon": null, "click_id": "" } `,
 		`{"order_id":"\u00e9","amount":100,"currency":"GBP","customer_id":"c","lines":[{"line":1,"quantity":1,"amount":100,"sku":""}]}`,
 	} {
 		a := e.post(t, "/v1/conversions", e.mine.key, body)
@@ -318,7 +319,9 @@ func TestAnOddClickIDIsWarnedOfAndStored(t *testing.T) {
 	} {
 		before := len(e.records(t))
 		a := e.post(t, "/v1/conversions", e.mine.key, `{"order_id":"1","amount":1,"currency":"GBP","click_id":"`+row.click+`"`+row.extra+`}`)
-		var got struct{ Warnings []fault.Field }
+		var got struct {
+			Warnings []fault.Field `json:"warnings"`
+		}
 		must(t, json.Unmarshal([]byte(a.body), &got))
 		if a.status != 200 || !strings.Contains(a.body, row.valid) || (row.valid == "") == strings.Contains(a.body, `"click"`) {
 			t.Errorf("%s: %d %s", row.name, a.status, a.body)
@@ -421,8 +424,10 @@ func FuzzConversionJSON(f *testing.F) {
 		}
 		var plain struct {
 			OrderID string `json:"order_id"`
-			Amount  int64
-			Lines   []struct{ Amount int64 }
+			Amount  int64  `json:"amount"`
+			Lines   []struct {
+				Amount int64 `json:"amount"`
+			} `json:"lines"`
 		}
 		must(t, json.Unmarshal(body, &plain))
 		if strings.TrimSpace(plain.OrderID) != plain.OrderID {

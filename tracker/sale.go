@@ -138,20 +138,21 @@ func (s *SaleReport) check(r *review, currencies []string) {
 
 // checkCurrency wants a currency in force that one of the merchant's programs takes.
 func (r *review) checkCurrency(currency string, currencies []string) {
-	at := place{name: "currency"}
-	takes := "send one that your programs take: " + strings.Join(currencies, ", ")
-	if len(currencies) == 0 {
-		takes = "you have no program yet: ask the network to set one up"
+	if slices.Contains(currencies, currency) {
+		return
 	}
+	problem := "no program of yours takes " + currency
 	switch {
-	case slices.Contains(currencies, currency):
 	case currency == "":
-		r.note(at, "it is missing", takes)
+		problem = "it is missing"
 	case !money.Known(currency):
-		r.note(at, fmt.Sprintf("%q is not an ISO 4217 currency in force", cut(currency, 40)), takes)
-	default:
-		r.note(at, "no program of yours takes "+currency, takes)
+		problem = fmt.Sprintf("%q is not an ISO 4217 currency in force", cut(currency, 40))
 	}
+	mend := "send one that your programs take: " + strings.Join(currencies, ", ")
+	if len(currencies) == 0 {
+		mend = "you have no program yet: ask the network to set one up"
+	}
+	r.note(place{name: "currency"}, problem, mend)
 }
 
 // checkLines brings the lines to their normal form, numbers them, and adds them up.
