@@ -1,0 +1,88 @@
+// A merchant's day: orders with who earned on them, reports that contradict each other, and API keys.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { boots, demo, login, newOrderID, report } from "./demo.mjs";
+import { card, facts, follow, openBrowser, rows, signIn, until } from "./browser.mjs";
+
+let browser;
+let merchant;
+before(async () => {
+  browser = await openBrowser();
+  merchant = await signIn(browser, "merchant");
+});
+after(() => browser.close());
+
+// findOrder searches the list of orders, by typing, until the order is its only row.
+async function findOrder(page, order) {
+  const list = await until("the order in the list", async () => {
+    await page.goto(`${demo.dashboard}/merchant/orders`);
+    await page.getByLabel("Order or customer").fill(order);
+    await page.waitForURL((url) => url.searchParams.get("q") === order);
+    return rows(page.locator("#results"));
+  }, (all) => all.length === 1 && all[0].length > 1);
+  return list[0];
+}
+
+test("an order names its partner, and another content of it is kept as a conflict", async () => {
+  const { page } = merchant;
+  const shop = await follow(browser, demo.link);
+  await shop.context.close();
+  const sale = boots(newOrderID(), shop.clickID);
+  assert.equal((await report("/v1/conversions", sale)).status, 200);
+
+  const [order, , amount, outcome, partner, commission] = await findOrder(page, sale.order_id);
+  assert.equal(order, sale.order_id);
+  assert.equal(amount, "GBP 151.17");
+  assert.equal(outcome, "credited");
+  assert.equal(partner, "Trail Notes");
+  assert.equal(commission, "GBP 17.70 pending");
+
+  const other = { ...sale, amount: 12912, lines: sale.lines.slice(0, 1) };
+  assert.equal((await report("/v1/conversions", other)).status, 200);
+  assert.equal((await report("/v1/conversions", sale)).status, 200, "the first content again is a repetition");
+  await until("the mark on the order", () => findOrder(page, sale.order_id), (row) => row[0].includes("conflict"));
+  await page.getByRole("link", { name: sale.order_id, exact: true }).click();
+  await page.getByRole("link", { name: "Compare both versions" }).click();
+  const conflict = page.locator(".conflict");
+  assert.equal(await conflict.count(), 1, "the repetition is no conflict");
+  const differing = await conflict.locator(".diff").allInnerTexts();
+  assert.ok(differing.includes("GBP 151.17") && differing.includes("GBP 129.12"), differing.join(" | "));
+
+  await conflict.getByRole("link", { name: `Order ${sale.order_id}` }).click();
+  assert.match((await facts(page.locator("dl.stats"))).Commission, /^GBP 17\.70/u, "the first report counts");
+  const fees = await rows(card(page, "Network fee"));
+  assert.deepEqual(fees.map((row) => row.slice(2)), [["15.49 × 20 % = 3.098", "3.10"], ["2.21 × 20 % = 0.442", "0.44"]]);
+});
+
+test("an API key reports orders until it is revoked", async () => {
+  const { page } = merchant;
+  const label = `till ${newOrderID()}`;
+  await page.goto(`${demo.dashboard}/merchant/developers`);
+  await page.getByLabel("Label of a new key").fill(label);
+  await page.getByRole("button", { name: "Issue key" }).click();
+  const key = (await page.locator("#issued").innerText()).trim();
+  await page.goto(`${demo.dashboard}/merchant/developers`);
+  assert.equal(await page.getByText(key).count(), 0, "the key is shown once");
+
+  const sale = boots(newOrderID());
+  await until("an answer to the new key", () => report("/v1/conversions", sale, key), ({ status }) => status === 200);
+  const row = page.locator("tr", { hasText: label });
+  await row.getByRole("button", { name: "Revoke" }).click();
+  await page.getByRole("button", { name: "Revoke key" }).locator("visible=true").click();
+  await row.getByText("revoked").waitFor();
+  const refused = await until("the refusal of the revoked key", () => report("/v1/conversions", sale, key), ({ status }) => status !== 200);
+  assert.equal(refused.status, 401, JSON.stringify(refused.answer));
+});
+
+test("a merchant sees nothing of another's", async () => {
+  const { context, page } = await signIn(browser, "merchant", { nth: 1 });
+  const shop = await follow(browser, demo.link);
+  await shop.context.close();
+  const sale = boots(newOrderID(), shop.clickID);
+  assert.equal((await report("/v1/conversions", sale)).status, 200);
+  await findOrder(merchant.page, sale.order_id);
+  await merchant.page.getByRole("link", { name: sale.order_id, exact: true }).click();
+  await merchant.page.waitForURL(/\/merchant\/orders\/\d+$/u);
+  assert.equal((await page.goto(merchant.page.url())).status(), 404, `for ${login("merchant", 1).email}`);
+  await context.close();
+});
