@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,10 +162,10 @@ func (c *config) check() error {
 		problems = append(problems, fmt.Errorf("--%s (%s) is %q: %s", flag, envName(flag), value, mend))
 	}
 	if c.Partitions < 1 || c.Partitions > 256 {
-		bad("partitions", fmt.Sprint(c.Partitions), "it must be 1 to 256")
+		bad("partitions", strconv.Itoa(c.Partitions), "it must be 1 to 256")
 	}
 	if c.EngineWorkers < 1 || c.EngineWorkers > 64 {
-		bad("engine-workers", fmt.Sprint(c.EngineWorkers), "it must be 1 to 64")
+		bad("engine-workers", strconv.Itoa(c.EngineWorkers), "it must be 1 to 64")
 	}
 	for _, p := range c.TrustedProxies {
 		if _, err := netip.ParsePrefix(p); err != nil {

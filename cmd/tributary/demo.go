@@ -83,7 +83,7 @@ type demoLogin struct {
 	Password string `json:"password"`
 }
 
-func (d *demo) say(format string, args ...any) {
+func (d *demo) sayf(format string, args ...any) {
 	if !d.json {
 		fmt.Fprintf(d.progress, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 	}
@@ -99,9 +99,9 @@ func (d *demo) run(ctx context.Context) error {
 	if err := os.MkdirAll(d.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}
-	d.say("starting PostgreSQL, Kafka and ClickHouse in %s", d.cfg.Data)
+	d.sayf("starting PostgreSQL, Kafka and ClickHouse in %s", d.cfg.Data)
 	return d.withStores(ctx, everything(), d.progress, func(ctx context.Context, s stores) error {
-		d.say("they are up; preparing the databases")
+		d.sayf("they are up; preparing the databases")
 		if err := d.prepare(ctx, s, everything()); err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func (d *demo) settle(ctx context.Context, s stores) error {
 	}
 	defer db.Close()
 	if len(d.state.Logins) == 0 {
-		d.say("making 3 merchants and 40 partners")
+		d.sayf("making 3 merchants and 40 partners")
 		if err := postgres.InTx(ctx, db, func(tx pgx.Tx) error { return d.createNetwork(ctx, tx) }); err != nil {
 			return fmt.Errorf("making the network: %w", err)
 		}
@@ -204,14 +204,14 @@ func (d *demo) createNetwork(ctx context.Context, tx pgx.Tx) error {
 	for _, p := range d.partners {
 		id, err := partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: p.kind, Name: p.name, SiteURL: p.site})
 		if err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		p.id = id
 	}
 	for i, m := range d.network {
 		id, err := partners.CreateMerchant(ctx, tx, m.name)
 		if err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		m.id = id
 		m.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
@@ -219,10 +219,10 @@ func (d *demo) createNetwork(ctx context.Context, tx pgx.Tx) error {
 			Currencies: m.currencies, Terms: m.terms(now),
 		})
 		if err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		if d.state.Keys[m.name], _, err = partners.IssueKey(ctx, tx, id, "demo shop"); err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		if err := d.createLinks(ctx, tx, m, i); err != nil {
 			return err
@@ -238,7 +238,7 @@ func (d *demo) createLinks(ctx context.Context, tx pgx.Tx, m *demoMerchant, numb
 			continue
 		}
 		if err := partners.Enrol(ctx, tx, m.program, p.id); err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		for n, label := range []string{"Home page", "Review"}[:1+(i+number)%2] {
 			code := fmt.Sprintf("%s-%s", slug(m.name)[:4], slug(p.name))
@@ -250,7 +250,7 @@ func (d *demo) createLinks(ctx context.Context, tx pgx.Tx, m *demoMerchant, numb
 			if _, err := partners.CreateLink(ctx, tx, partners.NewLink{
 				Program: m.program, Partner: p.id, Code: trimCode(code), Label: label, Target: target,
 			}); err != nil {
-				return err //nolint:wrapcheck // the error says all there is to say
+				return err
 			}
 		}
 	}
@@ -286,7 +286,7 @@ func (d *demo) createLogins(ctx context.Context, tx pgx.Tx) error {
 		}
 		person.PasswordHash = hash
 		if _, err := partners.CreateLogin(ctx, tx, person); err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		d.state.Logins = append(d.state.Logins, demoLogin{Role: person.Role, Email: person.Email, Password: password})
 	}
@@ -338,7 +338,7 @@ func (d *demo) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *
 	return beside(ctx, func(ctx context.Context) error {
 		// The same day gives the same history, so a seeding that was interrupted is begun again and repeats itself.
 		facts := history(demoSeed, d.network, d.began.UTC().Truncate(time.Hour))
-		d.say("sending 90 days of history: %d events", len(facts))
+		d.sayf("sending 90 days of history: %d events", len(facts))
 		sender := &historySender{bulk: source.Bulk(), intake: source, ring: r.ring}
 		for _, f := range facts {
 			if err := sender.send(ctx, f); err != nil {
@@ -349,7 +349,7 @@ func (d *demo) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *
 			return fmt.Errorf("sending the history: %w", err)
 		}
 		q := &quiet{db: db, kafka: r.kafka, partitions: r.cfg.Partitions, intake: in}
-		if err := q.await(ctx, func(left string) { d.say("waiting for %s", left) }); err != nil {
+		if err := q.await(ctx, func(left string) { d.sayf("waiting for %s", left) }); err != nil {
 			return err
 		}
 		d.state.Seeded = true

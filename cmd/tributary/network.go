@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"time"
 
 	"tributary/internal/money"
@@ -50,9 +51,7 @@ const day = 24 * time.Hour
 func demoNetwork() []*demoMerchant {
 	rates := func(site, member money.Rate, extra map[string]money.Rate) map[partners.Kind]map[string]money.Rate {
 		forSites := map[string]money.Rate{partners.AnyCategory: site, "service": 0}
-		for category, rate := range extra {
-			forSites[category] = rate
-		}
+		maps.Copy(forSites, extra)
 		return map[partners.Kind]map[string]money.Rate{
 			partners.Site:   forSites,
 			partners.Member: {partners.AnyCategory: member, "service": 0},

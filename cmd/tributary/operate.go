@@ -33,7 +33,7 @@ func (a *app) withPostgres(cmd *cobra.Command, role postgres.Role, work func(ctx
 	return a.withStores(cmd.Context(), need{postgres: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
 		db, err := postgres.Open(ctx, s.postgres, role, 2)
 		if err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		defer db.Close()
 		return work(ctx, db)
@@ -54,7 +54,7 @@ one, mend its bytes if need be, and put it back: it goes through the same fold, 
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				letters, err := engine.Letters(ctx, db, all, 1000)
 				if err != nil {
-					return err //nolint:wrapcheck // the error says all there is to say
+					return err
 				}
 				if len(letters) == 0 {
 					fmt.Fprintln(cmd.OutOrStdout(), "There are no dead letters.")
@@ -92,13 +92,13 @@ one, mend its bytes if need be, and put it back: it goes through the same fold, 
 			if err != nil {
 				return err
 			}
-			return engine.MendLetter(ctx, db, partition, offset, value, a.cfg.Partitions) //nolint:wrapcheck // the error says all there is to say
+			return engine.MendLetter(ctx, db, partition, offset, value, a.cfg.Partitions)
 		}),
 		one("put-back PARTITION OFFSET", "Hand it to the engine again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
-			return engine.PutBack(ctx, db, partition, offset) //nolint:wrapcheck // the error says all there is to say
+			return engine.PutBack(ctx, db, partition, offset)
 		}),
 		one("discard PARTITION OFFSET NOTE", "Give it up, with a note why", 1, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
-			return engine.DiscardLetter(ctx, db, partition, offset, args[0]) //nolint:wrapcheck // the error says all there is to say
+			return engine.DiscardLetter(ctx, db, partition, offset, args[0])
 		}))
 	return root
 }
@@ -106,7 +106,7 @@ one, mend its bytes if need be, and put it back: it goes through the same fold, 
 func showLetter(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
 	l, err := engine.ShowLetter(ctx, db, partition, offset)
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	out := cmd.OutOrStdout()
 	fmt.Fprintf(out, "state   %s\nat      %s\nkey     %s\nerror   %s\nnote    %s\nvalue   %s\n", l.State, l.At, l.Key, l.Error, l.Note, hex.EncodeToString(l.Value))
@@ -151,7 +151,7 @@ func newSpool(a *app) *cobra.Command {
 				dir = args[0]
 			}
 			_, err := spool.Salvage(dir, cmd.OutOrStdout())
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		},
 	}, &cobra.Command{
 		Use:   "rewind LANE SEQUENCE",
@@ -167,7 +167,7 @@ func newSpool(a *app) *cobra.Command {
 			if err != nil {
 				return usageError(cmd, "the sequence must be a number")
 			}
-			return relay.Rewind(filepath.Join(a.cfg.Data, "relay.cursor"), lane, seq) //nolint:wrapcheck // the error says all there is to say
+			return relay.Rewind(filepath.Join(a.cfg.Data, "relay.cursor"), lane, seq)
 		},
 	})
 	return root
@@ -198,14 +198,14 @@ orders or ledger. Remedies:
 				defer kafka.Close()
 				first, _, err := kafka.Offsets(ctx, args[1], partition)
 				if err != nil {
-					return err //nolint:wrapcheck // the error says all there is to say
+					return err
 				}
 				db, err := postgres.Open(ctx, s.postgres, postgres.Operator, 1)
 				if err != nil {
-					return err //nolint:wrapcheck // the error says all there is to say
+					return err
 				}
 				defer db.Close()
-				return position.Resume(ctx, db, args[0], args[1], partition, how, first) //nolint:wrapcheck // the error says all there is to say
+				return position.Resume(ctx, db, args[0], args[1], partition, how, first)
 			})
 		},
 	}
@@ -246,12 +246,12 @@ func newAccounts(a *app) *cobra.Command {
 				return err
 			}
 			if login.PasswordHash, err = dashboard.HashPassword(password); err != nil {
-				return err //nolint:wrapcheck // the error says all there is to say
+				return err
 			}
 			login.Email = args[0]
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				_, err := partners.CreateLogin(ctx, db, login)
-				return err //nolint:wrapcheck // the error says all there is to say
+				return err
 			})
 		},
 	}

@@ -183,7 +183,7 @@ func retailPartnerName(partner int) string { return fmt.Sprintf("P%02d", partner
 func (s *retailShop) create(ctx context.Context, tx pgx.Tx) error {
 	var err error
 	if s.merchant, err = partners.CreateMerchant(ctx, tx, retailMerchant); err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	terms := func(from time.Time, site, member money.Rate) partners.Terms {
 		return partners.Terms{
@@ -201,7 +201,7 @@ func (s *retailShop) create(ctx context.Context, tx pgx.Tx) error {
 		},
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	for i := range retailPartners {
 		n := partners.NewPartner{Kind: partners.Site, Name: retailPartnerName(i), SiteURL: fmt.Sprintf("https://p%02d.example/", i)}
@@ -210,13 +210,13 @@ func (s *retailShop) create(ctx context.Context, tx pgx.Tx) error {
 		}
 		id, err := partners.CreatePartner(ctx, tx, n)
 		if err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		if err := partners.Enrol(ctx, tx, program, id); err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 		if _, err := partners.CreateLink(ctx, tx, partners.NewLink{Program: program, Partner: id, Code: retailCode(i)}); err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 	}
 	return nil
@@ -232,35 +232,36 @@ func (r *river) sendRetail(ctx context.Context, bulk *tracker.Bulk, shop *retail
 	for _, c := range data.clicks {
 		events = append(events, func() error {
 			_, err := bulk.Click(ctx, tracker.Click{Link: shop.links[c.partner], At: c.at, ID: ids[c], EventID: eventID("click", ids[c], c.at)})
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		})
 	}
 	for _, order := range data.orders {
 		if len(order.lines) > 0 {
 			events = append(events, func() error {
 				_, err := bulk.Sale(ctx, shop.merchant, order.report(ids[order.click]))
-				return err //nolint:wrapcheck // the error says all there is to say
+				return err
 			})
 		}
 	}
 	for _, refund := range data.refunds {
 		events = append(events, func() error {
 			_, err := bulk.Refund(ctx, shop.merchant, refund.report())
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		})
 	}
 	if o.twice {
 		events = append(events, events...)
 	}
 	if o.shuffled {
-		rand.New(rand.NewPCG(o.seed, 0)).Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+		order := rand.New(rand.NewPCG(o.seed, 0)) //nolint:gosec // an order to be repeated, not a secret
+		order.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	}
 	for _, send := range events {
 		if err := send(); err != nil {
 			return 0, fmt.Errorf("sending the replay: %w", err)
 		}
 	}
-	return len(events), bulk.Wait(ctx) //nolint:wrapcheck // the error says all there is to say
+	return len(events), bulk.Wait(ctx)
 }
 
 // nonce makes the click's id the same in every replay.

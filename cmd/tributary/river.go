@@ -92,7 +92,7 @@ func clickRing(cfg *config) (*clickid.Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", envName("click-keys"), err)
 	}
-	return clickid.NewRing(keys) //nolint:wrapcheck // the error says all there is to say
+	return clickid.NewRing(keys)
 }
 
 // writeSecret writes a file that only its owner can read, whole or not at all.
@@ -131,7 +131,7 @@ func beside(ctx context.Context, front func(ctx context.Context) error, backgrou
 
 // open makes a pool in a role's rights.
 func (r *river) open(ctx context.Context, role postgres.Role, size int32) (*pgxpool.Pool, error) {
-	return postgres.Open(ctx, r.stores.postgres, role, size) //nolint:wrapcheck // the error says all there is to say
+	return postgres.Open(ctx, r.stores.postgres, role, size)
 }
 
 // catalogue loads the network, waiting for a PostgreSQL that is not there yet.
@@ -173,7 +173,7 @@ func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
 	dir := filepath.Join(r.cfg.Data, "spool")
 	s, err := spool.Open(spool.Config{Dir: dir, Lanes: 2 * r.cfg.Partitions, Keep: r.cfg.SpoolKeep, Log: r.log})
 	if err != nil {
-		return nil, err //nolint:wrapcheck // the error says all there is to say
+		return nil, err
 	}
 	return &intake{
 		spool: s,
@@ -215,7 +215,7 @@ func (r *river) tracker(ctx context.Context) error {
 	defer in.spool.Close()
 	server, err := tracker.New(in.config)
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	r.log.Info("tracker is ready", "address", r.cfg.trackerURL(), "links", catalogue.Links())
 	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run)
@@ -230,13 +230,13 @@ func (r *river) loader(ctx context.Context) error {
 	defer db.Close()
 	conn, err := clickhouse.Open(r.stores.clickhouse, 2*r.cfg.Partitions)
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	defer conn.Close()
 	l := loader.New(loader.Config{
 		DB: db, Kafka: r.kafka, ClickHouse: conn, Partitions: r.cfg.Partitions, Owner: r.owner,
 	}, r.log, r.metrics)
-	return l.Run(ctx) //nolint:wrapcheck // the error says all there is to say
+	return l.Run(ctx)
 }
 
 // engine is the role that decides and keeps the books.
@@ -290,7 +290,7 @@ func (r *river) dashboard(ctx context.Context) error {
 	defer db.Close()
 	conn, err := clickhouse.Open(r.stores.clickhouse, 5)
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	defer conn.Close()
 	server, err := dashboard.New(dashboard.Config{
@@ -298,7 +298,7 @@ func (r *river) dashboard(ctx context.Context) error {
 		Log: r.log,
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	r.log.Info("dashboard is ready", "address", r.cfg.dashboardURL())
 	return serveHTTP(ctx, listener, server.Handler(), r.log)

@@ -80,16 +80,16 @@ func (a *app) run(ctx context.Context, s stores, roles []string) error {
 func (a *app) prepare(ctx context.Context, s stores, n need) error {
 	if a.cfg.PostgresURL == "" {
 		if err := migrations.Postgres(ctx, s.postgres); err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 	} else if current, err := migrations.PostgresCurrent(ctx, s.postgres); err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	} else if !current {
 		return errors.New("the database is not at this version's schema: run `tributary migrate` first")
 	}
 	if n.clickhouse && a.cfg.ClickHouseURL == "" {
 		if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
-			return err //nolint:wrapcheck // the error says all there is to say
+			return err
 		}
 	}
 	if n.kafka && len(a.cfg.KafkaBrokers) == 0 {
@@ -101,7 +101,7 @@ func (a *app) prepare(ctx context.Context, s stores, n need) error {
 func (a *app) createTopics(ctx context.Context, s stores) error {
 	kafka := stream.Open(s.kafka, a.cfg.KafkaPrefix, a.log)
 	defer kafka.Close()
-	return kafka.CreateTopics(ctx, a.cfg.Partitions, a.cfg.Retention) //nolint:wrapcheck // the error says all there is to say
+	return kafka.CreateTopics(ctx, a.cfg.Partitions, a.cfg.Retention)
 }
 
 func newMigrate(a *app) *cobra.Command {
@@ -113,10 +113,10 @@ func newMigrate(a *app) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStores(cmd.Context(), everything(), os.Stderr, func(ctx context.Context, s stores) error {
 				if err := migrations.Postgres(ctx, s.postgres); err != nil {
-					return err //nolint:wrapcheck // the error says all there is to say
+					return err
 				}
 				if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
-					return err //nolint:wrapcheck // the error says all there is to say
+					return err
 				}
 				if err := a.createTopics(ctx, s); err != nil {
 					return err

@@ -40,7 +40,7 @@ func (h *historySender) send(ctx context.Context, f fact) error {
 			report.Items = []tracker.RefundItem{{Line: 1, Quantity: 1}}
 		}
 		_, err := h.bulk.Refund(ctx, t.purchase.merchant.id, report)
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 }
 
@@ -60,7 +60,7 @@ func (h *historySender) sendVisit(ctx context.Context, v *visit) error {
 		v.clickID = click.ID
 	}
 	_, err = h.bulk.Click(ctx, click)
-	return err //nolint:wrapcheck // the error says all there is to say
+	return err
 }
 
 func (h *historySender) sendPurchase(ctx context.Context, p *purchase) error {
@@ -78,7 +78,7 @@ func (h *historySender) sendPurchase(ctx context.Context, p *purchase) error {
 		})
 	}
 	_, err := h.bulk.Sale(ctx, p.merchant.id, report)
-	return err //nolint:wrapcheck // the error says all there is to say
+	return err
 }
 
 // traffic is the demo's visitors: they follow links over HTTP, and some of them buy.
@@ -92,7 +92,8 @@ type traffic struct {
 
 func newTraffic(network []*demoMerchant, s *shop) *traffic {
 	return &traffic{
-		network: network, shop: s, random: randv2.New(randv2.NewPCG(uint64(time.Now().UnixNano()), 1)), orders: time.Now().UnixMilli(),
+		network: network, shop: s, orders: time.Now().UnixMilli(),
+		random: randv2.New(randv2.NewPCG(uint64(time.Now().UnixNano()), 1)), //nolint:gosec // whose visit it is need not be secret
 		client: &http.Client{
 			Timeout:       5 * time.Second,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -159,7 +160,7 @@ func (t *traffic) buy(ctx context.Context, m *demoMerchant, clickID string) {
 		merchant: m, currency: currency, id: fmt.Sprintf("%s-%d", m.orderPrefix, t.orders),
 		customer: fmt.Sprintf("c%04d", t.random.IntN(1400)), lines: drawLines(t.random, m, currency),
 	}
-	_, _, _ = t.shop.report(ctx, p, clickID)
+	t.shop.report(ctx, p, clickID) //nolint:errcheck // an order that failed is one that did not come
 }
 
 // awaitReady waits until tracker and dashboard answer.
@@ -194,7 +195,7 @@ func (d *demo) announce(s stores) error {
 		link = d.cfg.trackerURL() + "/c/" + links[0].link.Code
 	}
 	if d.json {
-		return json.NewEncoder(d.out).Encode(struct { //nolint:wrapcheck // standard output
+		return json.NewEncoder(d.out).Encode(struct {
 			Tracker     string      `json:"tracker"`
 			Dashboard   string      `json:"dashboard"`
 			Shop        string      `json:"shop"`
@@ -209,7 +210,7 @@ func (d *demo) announce(s stores) error {
 			s.postgres, strings.Join(s.kafka, ","), s.clickhouse,
 		})
 	}
-	d.say("ready")
+	d.sayf("ready")
 	fmt.Fprintf(d.out, "\nTributary demo: a network with 3 merchants, 40 partners and live traffic.\n\n")
 	fmt.Fprintf(d.out, "  Dashboard    %s\n", d.cfg.dashboardURL())
 	for _, l := range d.state.Logins {

@@ -30,7 +30,7 @@ names the row. It may run beside a working network; what is merely on its way is
 			for _, text := range heads {
 				head, err := ledger.ParseHead(text)
 				if err != nil {
-					return err //nolint:wrapcheck // the error says all there is to say
+					return err
 				}
 				v.heads = append(v.heads, head)
 			}
@@ -62,7 +62,7 @@ func (v verifier) run(ctx context.Context, s stores) error {
 	defer db.Close()
 	conn, err := clickhouse.Open(s.clickhouse, 2)
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	defer conn.Close()
 	catalogue, err := r.catalogue(ctx, db)
@@ -71,13 +71,13 @@ func (v verifier) run(ctx context.Context, s stores) error {
 	}
 	loaded, err := loader.Check(ctx, db, conn)
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	verdict, err := engine.Verify(ctx, engine.Check{
 		DB: db, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: v.cfg.Partitions, Reports: conn, Heads: v.heads,
 	})
 	if err != nil {
-		return err //nolint:wrapcheck // the error says all there is to say
+		return err
 	}
 	return v.print(verdict, loaded)
 }
@@ -90,7 +90,7 @@ func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding) error 
 		}
 	}
 	if v.json {
-		if err := json.NewEncoder(v.out).Encode(struct {
+		if err := json.NewEncoder(v.out).Encode(struct { //nolint:musttag // the engine's verdict is tagged
 			Broken int `json:"broken"`
 			*engine.Verdict
 			ClickHouse []loader.Finding `json:"clickhouse"`
