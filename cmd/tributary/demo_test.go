@@ -118,7 +118,7 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	request.Header.Set("Authorization", "Bearer "+first.MerchantKey)
 	request.Header.Set("Content-Type", "application/json")
 	sent := time.Now()
-	if response, err = client.Do(request); err != nil { //nolint:bodyclose // closed below
+	if response, err = client.Do(request); err != nil {
 		t.Fatal(err)
 	}
 	body := readAll(t, response.Body)
