@@ -87,10 +87,10 @@ func TestWhatCountsAndWhoGetsAnID(t *testing.T) {
 		{"a script", "GET", []string{"User-Agent", chrome + " E", "Sec-Fetch-Dest", "script"}, 302, false, 1, event.MarkEmbedded},
 		{"a fetch", "GET", []string{"User-Agent", chrome + " F", "Sec-Fetch-Mode", "cors", "Sec-Fetch-Dest", "empty"}, 302, false, 1, event.MarkEmbedded},
 		{"a person after their own embedded request", "GET", []string{"User-Agent", chrome + " F", "Sec-Fetch-Mode", "navigate"}, 302, true, 1, 0},
-		{"a crawler", "GET", []string{"User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}, 302, false, 1, event.MarkBot},
-		{"a crawler again", "GET", []string{"User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}, 302, false, 1, event.MarkBot},
-		{"a library", "GET", []string{"User-Agent", "python-requests/2.32.3"}, 302, false, 1, event.MarkBot},
-		{"no agent", "GET", []string{"User-Agent", ""}, 302, false, 1, event.MarkBot},
+		{"a crawler", "GET", []string{"User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}, 302, true, 1, event.MarkBot},
+		{"a crawler again", "GET", []string{"User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"}, 302, true, 1, event.MarkBot},
+		{"a library", "GET", []string{"User-Agent", "python-requests/2.32.3"}, 302, true, 1, event.MarkBot},
+		{"no agent", "GET", []string{"User-Agent", ""}, 302, true, 1, event.MarkBot},
 		{"a crawler in a frame", "GET", []string{"User-Agent", "GPTBot/1.2", "Sec-Fetch-Dest", "iframe"}, 302, false, 1, event.MarkBot | event.MarkEmbedded},
 	} {
 		before := len(e.records(t))

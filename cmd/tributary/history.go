@@ -115,10 +115,14 @@ func (h *historian) visit(at time.Time) {
 		at: at, link: link, referrer: link.partner.site, sub1: pick(h.random, demoPlacements()),
 		agent: pick(h.random, demoAgents()), ip: fmt.Sprintf("203.0.113.%d", h.random.IntN(254)+1),
 	}
-	if h.random.IntN(100) < 5 {
+	bot := h.random.IntN(100) < 5
+	if bot {
 		v.agent = pick(h.random, demoBots())
 	}
 	h.facts = append(h.facts, fact{at: at, visit: v})
+	if bot {
+		return
+	}
 	if h.random.IntN(100) < 3 { // clicked again at once
 		again := *v
 		again.at = at.Add(time.Duration(1+h.random.IntN(20)) * time.Second)
