@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -60,7 +61,7 @@ func appendForEver(dir string) error {
 // folder open. It returns the process that appends and what follows on its standard output.
 func child(t *testing.T, dir string, under ...string) (process *os.Process, out *bufio.Reader, wait func() string) {
 	t.Helper()
-	line := append(under, os.Args[0])
+	line := slices.Concat(under, []string{os.Args[0]})
 	cmd := exec.CommandContext(t.Context(), line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), childFolder+"="+dir)
 	var errs strings.Builder
@@ -105,7 +106,7 @@ func TestAKernelThatRefusesCallsLosesNothingAcknowledged(t *testing.T) {
 		"fdatasync:error=EIO:when=20+2",
 		"pwrite64:error=ENOSPC:when=20+30",
 		"ftruncate,fdatasync:error=EIO:when=20+5",
-		"openat,pwrite64:error=EIO:when=100+9",
+		"fsync,pwrite64:error=EIO:when=20+9",
 	} {
 		t.Run(inject, func(t *testing.T) {
 			t.Parallel()
