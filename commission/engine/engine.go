@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
 	"tributary/commission/ledger"
@@ -99,12 +101,11 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	sealed := make(chan error, 1)
-	go func() { sealed <- e.sealer.Run(ctx) }()
+	var group errgroup.Group
+	group.Go(func() error { return e.sealer.Run(ctx) })
 	err := e.keeper.Run(ctx, e.work)
 	cancel()
-	<-sealed
-	return err
+	return errors.Join(err, group.Wait())
 }
 
 // Stats gives the keeper's counts.
@@ -126,8 +127,9 @@ func (e *Engine) readSpool(ctx context.Context) error {
 			return fmt.Errorf("reading the setting ledger_spool: %w", err)
 		}
 		wait.warn(e.cfg.Log, "the engine cannot start yet", err)
-		if wait.sleep(ctx) != nil {
-			return nil
+		wait.sleep(ctx)
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to end before it could begin
 		}
 	}
 }

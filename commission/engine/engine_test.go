@@ -59,10 +59,10 @@ func (w *world) outcome(merchant int64, id string) string {
 	return s
 }
 
-func equal[T any](t testing.TB, what string, got, want T) {
-	t.Helper()
+func equal[T any](tb testing.TB, what string, got, want T) {
+	tb.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", what, diff)
+		tb.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 

@@ -34,10 +34,10 @@ func (w *world) laneOf(merchant int64, order string) int {
 	return event.Lane(event.OrderKey(merchant, order), w.partitions)
 }
 
-func encode(t testing.TB, e *event.Event) []byte {
-	t.Helper()
+func encode(tb testing.TB, e *event.Event) []byte {
+	tb.Helper()
 	data, err := e.MarshalVT()
-	check(t, err)
+	check(tb, err)
 	return data
 }
 
@@ -346,7 +346,7 @@ func TestBooksOutliveKills(t *testing.T) {
 			if err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
-			time.Sleep(rand.N(80 * time.Millisecond)) //nolint:gosec // a random moment
+			time.Sleep(rand.N(80 * time.Millisecond))
 		}
 	})
 	disturbing.Go(func() {

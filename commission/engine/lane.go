@@ -84,9 +84,7 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 			return err
 		case err != nil:
 			wait.warn(l.log, "orders cannot be fetched", err)
-			if err := wait.sleep(ctx); err != nil {
-				return err
-			}
+			wait.sleep(ctx)
 			continue
 		}
 		wait.over(l.log, "orders are fetched again")
@@ -164,8 +162,8 @@ func (l *lane) take(ctx context.Context, facts []fact) error {
 			}
 			wait.warn(l.log, "orders cannot be taken in", err)
 		}
-		if err := wait.sleep(ctx); err != nil {
-			return err
+		if wait.sleep(ctx); ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 	return nil

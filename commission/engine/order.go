@@ -178,10 +178,10 @@ func (o *order) earningOf(partner partners.PartnerID) *earning {
 
 // change is what a movement adds to an account of a kind that grows by credits.
 func change(m *commission.Movement, kind commission.AccountKind) int64 {
-	switch kind {
-	case m.Credit:
+	if m.Credit == kind {
 		return m.Amount
-	case m.Debit:
+	}
+	if m.Debit == kind {
 		return -m.Amount
 	}
 	return 0

@@ -102,9 +102,7 @@ func (l *lane) send(ctx context.Context) error {
 			return ctx.Err()
 		case err != nil:
 			wait.warn(l.log, "ledger events cannot be sent", err)
-			if err := wait.sleep(ctx); err != nil {
-				return err
-			}
+			wait.sleep(ctx)
 			continue
 		}
 		wait.over(l.log, "ledger events are sent again")

@@ -78,17 +78,15 @@ const (
 
 func newBackoff() *backoff { return &backoff{next: firstPause} }
 
-// sleep waits; it gives an error when ctx ends first.
-func (b *backoff) sleep(ctx context.Context) error {
-	pause := b.next/2 + rand.N(b.next/2+1)
+// sleep waits, or returns when ctx ends.
+func (b *backoff) sleep(ctx context.Context) {
+	pause := b.next/2 + rand.N(b.next/2+1) //nolint:gosec // nobody gains by foreseeing it
 	b.next = min(2*b.next, lastPause)
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
 

@@ -160,8 +160,7 @@ func (v *verification) find(f Finding) {
 func (v *verification) chain(ctx context.Context) error {
 	head, err := ledger.VerifyChain(ctx, v.tx, v.Heads...)
 	v.verdict.Head = head.String()
-	var broken *ledger.Break
-	if errors.As(err, &broken) {
+	if broken, ok := errors.AsType[*ledger.BreakError](err); ok {
 		v.find(Finding{
 			Check: "hash chain", Table: "chain", Key: fmt.Sprintf("block %d (postings %d to %d)", broken.Block, broken.After+1, broken.Through),
 			Want: "what was sealed", Have: broken.Problem,

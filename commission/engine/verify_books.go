@@ -5,7 +5,10 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"tributary/commission/ledger"
 	"tributary/internal/event"
@@ -100,7 +103,10 @@ type standing struct {
 // figures are what is compared, in this order.
 type figures [10]int64
 
-var figureNames = [10]string{"orders", "revenue", "refunded", "gross", "net", "fee", "pending", "payable", "fee_pending", "fee_earned"}
+// names are the columns that the figures stand in.
+func (figures) names() [10]string {
+	return [10]string{"orders", "revenue", "refunded", "gross", "net", "fee", "pending", "payable", "fee_pending", "fee_earned"}
+}
 
 //go:embed query/verify_standings.sql
 var verifyStandings string
@@ -111,15 +117,18 @@ func (v *verification) reports(ctx context.Context) error {
 	if v.Reports == nil {
 		return nil
 	}
-	bound, complete, err := v.arrived(ctx)
-	if err != nil || !complete {
+	lanes, err := v.sent(ctx)
+	if err != nil {
+		return err
+	}
+	if complete, err := v.arrived(ctx, lanes); err != nil || !complete {
 		return err
 	}
 	ledgerHas, err := v.ledgerStandings(ctx)
 	if err != nil {
 		return err
 	}
-	reportsHave, err := v.reportStandings(ctx, bound)
+	reportsHave, err := v.reportStandings(ctx, lanes)
 	if err != nil {
 		return err
 	}
@@ -138,48 +147,61 @@ func (v *verification) figures(key standing, want, have figures) {
 		Check: "reports equal the ledger", Table: "clickhouse ledger",
 		Key: fmt.Sprintf("merchant %d, partner %d, %s", key.merchant, key.partner, key.currency),
 	}
-	for i := range want {
-		v.amount(at, figureNames[i], want[i], have[i])
+	for i, name := range want.names() {
+		v.amount(at, name, want[i], have[i])
 	}
 }
 
-// arrived tells whether every ledger event that the snapshot has sent is in ClickHouse, once, and gives the condition
-// that selects them there.
-func (v *verification) arrived(ctx context.Context) (condition string, complete bool, err error) {
-	rows, err := v.tx.Query(ctx, `SELECT partition, out_seq, (SELECT value FROM setting WHERE name = 'ledger_spool')
+// sentLane is how far the ledger events of a lane go in this snapshot.
+type sentLane struct {
+	lane  int
+	last  uint64
+	spool string
+}
+
+// selects is the condition under which ClickHouse has an event of the lane that the snapshot has sent.
+func (l sentLane) selects() string {
+	return fmt.Sprintf("_spool = toUUID('%s') AND _partition = %d AND _seq <= %d", l.spool, l.lane, l.last)
+}
+
+// sent reads how far each lane's sequence goes.
+func (v *verification) sent(ctx context.Context) ([]sentLane, error) {
+	rows, err := v.tx.Query(ctx, `SELECT partition, out_seq, (SELECT value::uuid::text FROM setting WHERE name = 'ledger_spool')
 		FROM position WHERE consumer = $1 AND topic = $2 ORDER BY partition`, Consumer, event.Orders)
 	if err != nil {
-		return "", false, fmt.Errorf("reading what was sent: %w", err)
+		return nil, fmt.Errorf("reading what was sent: %w", err)
 	}
-	defer rows.Close()
-	complete = true
-	condition = "0"
-	for rows.Next() {
-		var lane int
-		var sent uint64
-		var spool string
-		if err := rows.Scan(&lane, &sent, &spool); err != nil {
-			return "", false, fmt.Errorf("reading what was sent: %w", err)
-		}
+	lanes, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (sentLane, error) {
+		var l sentLane
+		err := row.Scan(&l.lane, &l.last, &l.spool)
+		return l, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading what was sent: %w", err)
+	}
+	return lanes, nil
+}
+
+// arrived tells whether every ledger event that the snapshot has sent is in ClickHouse, once.
+func (v *verification) arrived(ctx context.Context, lanes []sentLane) (bool, error) {
+	complete := true
+	for _, l := range lanes {
 		var have, sum uint64
-		err := v.Reports.QueryRow(ctx, `SELECT count(), sum(_seq) FROM ledger WHERE _spool = toUUID($1) AND _partition = $2 AND _seq <= $3`,
-			spool, lane, sent).Scan(&have, &sum)
-		if err != nil {
-			return "", false, fmt.Errorf("counting the reports' ledger events: %w", err)
+		if err := v.Reports.QueryRow(ctx, "SELECT count(), sum(_seq) FROM ledger WHERE "+l.selects()).Scan(&have, &sum); err != nil {
+			return false, fmt.Errorf("counting the reports' ledger events: %w", err)
 		}
-		at := Finding{Check: "reports have every event once", Table: "clickhouse ledger", Key: fmt.Sprintf("lane %d, up to %d", lane, sent)}
-		switch {
-		case have < sent:
+		at := Finding{Check: "reports have every event once", Table: "clickhouse ledger", Key: fmt.Sprintf("lane %d, up to %d", l.lane, l.last)}
+		switch wanted := l.last * (l.last + 1) / 2; {
+		case have < l.last:
 			at.Severity = Attention // not there yet, or lost: then the loader's own check says so
 			complete = false
-			v.compare(at, "events", strconv.FormatUint(sent, 10), strconv.FormatUint(have, 10))
-		case have > sent || sum != sent*(sent+1)/2:
+			v.compare(at, "events", strconv.FormatUint(l.last, 10), strconv.FormatUint(have, 10))
+		case have > l.last || sum != wanted:
 			complete = false
-			v.compare(at, "events and sum of sequences", fmt.Sprintf("%d, %d", sent, sent*(sent+1)/2), fmt.Sprintf("%d, %d", have, sum))
+			v.compare(at, "events and sum of sequences", fmt.Sprintf("%d, %d", l.last, wanted), fmt.Sprintf("%d, %d", have, sum))
 		}
-		condition += fmt.Sprintf(" OR (_spool = toUUID('%s') AND _partition = %d AND _seq <= %d)", spool, lane, sent)
 	}
-	return condition, complete, rows.Err()
+	return complete, nil
 }
 
 // ledgerStandings adds up the commissions, and under partner 0 the orders on which nobody earns.
@@ -201,15 +223,19 @@ func (v *verification) ledgerStandings(ctx context.Context) (map[standing]figure
 }
 
 // reportStandings adds up what ClickHouse has.
-func (v *verification) reportStandings(ctx context.Context, condition string) (map[standing]figures, error) {
+func (v *verification) reportStandings(ctx context.Context, lanes []sentLane) (map[standing]figures, error) {
+	conditions := make([]string, len(lanes))
+	for i, l := range lanes {
+		conditions[i] = "(" + l.selects() + ")"
+	}
 	rows, err := v.Reports.Query(ctx, `
 SELECT merchant_id, partner_id, currency, toInt64(sum(orders)), sum(revenue), sum(refunded), sum(gross), sum(net), sum(fee),
        sum(pending), sum(payable), sum(fee_pending), sum(fee_earned)
-  FROM ledger WHERE `+condition+` GROUP BY merchant_id, partner_id, currency`)
+  FROM ledger WHERE `+strings.Join(conditions, " OR ")+` GROUP BY merchant_id, partner_id, currency`)
 	if err != nil {
 		return nil, fmt.Errorf("adding up the reports: %w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }()
 	all := make(map[standing]figures)
 	for rows.Next() {
 		key, f, err := scanStanding(rows)

@@ -95,33 +95,42 @@ var verifyEvents string
 //go:embed query/verify_posted.sql
 var verifyPosted string
 
-// events reads the orders' events, and compares each row with the bytes it holds.
+// eventRow is a row of order_event.
+type eventRow struct {
+	no                 int64
+	key                factKey
+	id, hash, payload  []byte
+	occurred, received time.Time
+}
+
+// events reads the orders' events.
 func (v *verification) events(rows pgx.Rows, byNo map[int64]*stored) error {
-	var no int64
-	var key factKey
-	var id, hash, payload []byte
-	var occurred, received time.Time
-	_, err := pgx.ForEachRow(rows, []any{&no, &key.kind, &key.ref, &id, &occurred, &received, &hash, &payload}, func() error {
-		v.verdict.Events++
-		o := byNo[no]
-		o.facts++
-		f := read(stream.Record{Partition: int(o.lane), Value: payload}, v.Partitions)
-		at := Finding{Check: "event", Table: "order_event", Key: fmt.Sprintf("(%d, %d, %q)", no, key.kind, key.ref)}
-		if f.unreadable != nil {
-			at.Column, at.Want, at.Have = "payload", "an event of this order", f.unreadable.Error()
-			v.find(at)
-			return nil
-		}
-		v.compare(at, "order_no", fmt.Sprintf("%d/%s", f.order.merchant, f.order.id), fmt.Sprintf("%d/%s", o.key.merchant, o.key.id))
-		v.compare(at, "ref", fmt.Sprintf("%d %q", f.key.kind, f.key.ref), fmt.Sprintf("%d %q", key.kind, key.ref))
-		v.compare(at, "event_id", hex.EncodeToString(f.event.GetId()), hex.EncodeToString(id))
-		v.compare(at, "occurred_at", show(event.Time(f.event.GetOccurredAt())), show(occurred))
-		v.compare(at, "received_at", show(event.Time(f.event.GetReceivedAt())), show(received))
-		v.compare(at, "content_hash", hex.EncodeToString(f.hash), hex.EncodeToString(hash))
-		o.order.events = append(o.order.events, f.event)
+	var e eventRow
+	_, err := pgx.ForEachRow(rows, []any{&e.no, &e.key.kind, &e.key.ref, &e.id, &e.occurred, &e.received, &e.hash, &e.payload}, func() error {
+		v.event(byNo[e.no], &e)
 		return nil
 	})
 	return err
+}
+
+// event compares the columns of an event with the bytes that it holds, and adds it to its order.
+func (v *verification) event(o *stored, e *eventRow) {
+	v.verdict.Events++
+	o.facts++
+	f := read(stream.Record{Partition: int(o.lane), Value: e.payload}, v.Partitions)
+	at := Finding{Check: "event", Table: "order_event", Key: fmt.Sprintf("(%d, %d, %q)", e.no, e.key.kind, e.key.ref)}
+	if f.unreadable != nil {
+		at.Column, at.Want, at.Have = "payload", "an event of this order", f.unreadable.Error()
+		v.find(at)
+		return
+	}
+	v.compare(at, "order_no", fmt.Sprintf("%d/%s", f.order.merchant, f.order.id), fmt.Sprintf("%d/%s", o.key.merchant, o.key.id))
+	v.compare(at, "ref", fmt.Sprintf("%d %q", f.key.kind, f.key.ref), fmt.Sprintf("%d %q", e.key.kind, e.key.ref))
+	v.compare(at, "event_id", hex.EncodeToString(f.event.GetId()), hex.EncodeToString(e.id))
+	v.compare(at, "occurred_at", show(event.Time(f.event.GetOccurredAt())), show(e.occurred))
+	v.compare(at, "received_at", show(event.Time(f.event.GetReceivedAt())), show(e.received))
+	v.compare(at, "content_hash", hex.EncodeToString(f.hash), hex.EncodeToString(e.hash))
+	o.order.events = append(o.order.events, f.event)
 }
 
 // postings reads the orders' postings.

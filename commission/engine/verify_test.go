@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,10 +54,12 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 	w.clean()
 	no := w.number(`SELECT no FROM orders WHERE order_id = 'A1'`)
 	partner := w.partners[0]
-	of := func(sql string) string { return strings.ReplaceAll(sql, "$no", fmt.Sprint(no)) }
+	of := func(sql string) string { return strings.ReplaceAll(sql, "$no", strconv.FormatInt(no, 10)) }
 	facts := []struct{ sql, check, key, column, want, have string }{
-		{`UPDATE posting SET amount = amount + 1 WHERE source_no = $no AND version = (SELECT min(version) FROM posting WHERE source_no = $no) AND n = 0`,
-			"postings follow from events", fmt.Sprintf("of order %d from partner_pending to merchant_receivable, partner %d", no, partner), "amount", "1000", "1001"},
+		{
+			`UPDATE posting SET amount = amount + 1 WHERE source_no = $no AND version = (SELECT min(version) FROM posting WHERE source_no = $no) AND n = 0`,
+			"postings follow from events", fmt.Sprintf("of order %d from partner_pending to merchant_receivable, partner %d", no, partner), "amount", "1000", "1001",
+		},
 		{`UPDATE posting SET amount = amount + 1 WHERE source_no = $no AND n = 0`, "hash chain", "block ", "", "", ""},
 		{`UPDATE posting SET amount = amount + 1 WHERE source_no = $no AND n = 0`, "commissions equal balances", "merchant_receivable of merchant 1", "balance", "", ""},
 		{`UPDATE posting SET effective_at = effective_at + interval '1 second' WHERE source_no = $no AND n = 0`, "postings follow from events", "effective 2026-03-01T12:00:01Z", "amount", "0", ""},
@@ -73,11 +76,11 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 		{`UPDATE commission SET merchant_id = 2 WHERE order_no = $no`, "every row belongs to an order", fmt.Sprintf("(%d, %d)", no, partner), "merchant_id, lane", "", ""},
 		{`DELETE FROM commission WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "", "", "no row"},
 		{`UPDATE orders SET amount = amount + 5 WHERE no = $no`, "order", fmt.Sprintf("%d (merchant 1, \"A1\")", no), "amount", "10000", "10005"},
-		{`UPDATE orders SET outcome = 'no_click' WHERE no = $no`, "order", fmt.Sprint(no), "outcome", "credited", "no_click"},
-		{`UPDATE orders SET lane = lane + 1 WHERE no = $no`, "order", fmt.Sprint(no), "lane", "", ""},
-		{`UPDATE orders SET decision = replace(decision::text, '"rate":100000', '"rate":100001')::json WHERE no = $no`, "order", fmt.Sprint(no), "decision", "", ""},
-		{`DELETE FROM order_event WHERE order_no = $no AND kind = 2`, "order", fmt.Sprint(no), "refunded", "0", "1000"},
-		{`DELETE FROM order_event WHERE order_no = $no`, "order", fmt.Sprint(no), "", "events that it is folded from", "none"},
+		{`UPDATE orders SET outcome = 'no_click' WHERE no = $no`, "order", strconv.FormatInt(no, 10), "outcome", "credited", "no_click"},
+		{`UPDATE orders SET lane = lane + 1 WHERE no = $no`, "order", strconv.FormatInt(no, 10), "lane", "", ""},
+		{`UPDATE orders SET decision = replace(decision::text, '"rate":100000', '"rate":100001')::json WHERE no = $no`, "order", strconv.FormatInt(no, 10), "decision", "", ""},
+		{`DELETE FROM order_event WHERE order_no = $no AND kind = 2`, "order", strconv.FormatInt(no, 10), "refunded", "0", "1000"},
+		{`DELETE FROM order_event WHERE order_no = $no`, "order", strconv.FormatInt(no, 10), "", "events that it is folded from", "none"},
 		{`UPDATE order_event SET ref = 'other' WHERE order_no = $no AND kind = 2`, "event", fmt.Sprintf("(%d, 2, \"other\")", no), "ref", `2 "r1"`, `2 "other"`},
 		{`UPDATE order_event SET payload = substr(payload, 1, 20) WHERE order_no = $no AND kind = 2`, "event", fmt.Sprintf("(%d, 2, \"r1\")", no), "payload", "an event of this order", ""},
 		{`UPDATE order_event SET content_hash = '\x00' WHERE order_no = $no AND kind = 2`, "event", fmt.Sprintf("(%d, 2, \"r1\")", no), "content_hash", "", "00"},
@@ -194,22 +197,23 @@ func (w *world) ledgerEvents() []stream.Record {
 }
 
 // load writes ledger events into ClickHouse as the loader does.
-func load(t testing.TB, reports clickhouse.Conn, records []stream.Record) {
-	t.Helper()
-	batch, err := reports.PrepareBatch(t.Context(), `INSERT INTO ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, step,
+func load(tb testing.TB, reports clickhouse.Conn, records []stream.Record) {
+	tb.Helper()
+	batch, err := reports.PrepareBatch(tb.Context(), `INSERT INTO ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, step,
 		merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee,
 		pending, payable, fee_pending, fee_earned, _partition, _offset, _spool, _seq)`)
-	check(t, err)
+	check(tb, err)
+	defer batch.Close()
 	for _, r := range records {
 		e, err := event.Decode(r.Value)
-		check(t, err)
+		check(tb, err)
 		l := e.GetLedger()
-		check(t, batch.Append(uuid.UUID(e.GetId()), event.Time(e.GetReceivedAt()), event.Time(e.GetOccurredAt()), event.Time(l.GetOrderedAt()),
+		check(tb, batch.Append(uuid.UUID(e.GetId()), event.Time(e.GetReceivedAt()), event.Time(e.GetOccurredAt()), event.Time(l.GetOrderedAt()),
 			l.GetOrderNo(), l.GetVersion(), l.GetStep(), l.GetMerchantId(), l.GetProgramId(), l.GetPartnerId(), l.GetLinkId(), l.GetOrderId(),
 			l.GetCustomerId(), l.GetCurrency(), l.GetCause(), l.GetOrders(), l.GetRevenue(), l.GetRefunded(), l.GetGross(), l.GetNet(), l.GetFee(),
 			l.GetPending(), l.GetPayable(), l.GetFeePending(), l.GetFeeEarned(), uint16(r.Partition), uint64(r.Offset), uuid.UUID(r.Spool), r.Seq))
 	}
-	check(t, batch.Send())
+	check(tb, batch.Send())
 }
 
 func TestLedgerEventsAddUpToTheBooksAtEveryTime(t *testing.T) {

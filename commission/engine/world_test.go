@@ -53,28 +53,31 @@ type world struct {
 	seqs  []uint64
 }
 
-func newWorld(t testing.TB) *world { return newWorldOf(t, lanes, 4) }
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	return newWorldOf(tb, lanes, 4)
+}
 
-func newWorldOf(t testing.TB, partitions, sites int) *world {
-	t.Helper()
-	ctx := t.Context()
-	w := &world{t: t, partitions: partitions, url: enginetest.PostgresURL(t), seqs: make([]uint64, partitions)}
-	sum := sha256.Sum256([]byte(t.Name()))
+func newWorldOf(tb testing.TB, partitions, sites int) *world {
+	tb.Helper()
+	ctx := tb.Context()
+	w := &world{t: tb, partitions: partitions, url: enginetest.PostgresURL(tb), seqs: make([]uint64, partitions)}
+	sum := sha256.Sum256([]byte(tb.Name()))
 	copy(w.spool[:], sum[:])
 	w.setClock(noon())
 	db, err := pgxpool.New(ctx, w.url)
-	check(t, err)
-	t.Cleanup(db.Close)
+	check(tb, err)
+	tb.Cleanup(db.Close)
 	w.db = db
-	w.brokers, w.prefix = enginetest.Kafka(t)
+	w.brokers, w.prefix = enginetest.Kafka(tb)
 	w.kafka = w.client()
-	check(t, w.kafka.CreateTopics(ctx, partitions, time.Hour))
+	check(tb, w.kafka.CreateTopics(ctx, partitions, time.Hour))
 	for m := range 2 {
 		w.addMerchant(fmt.Sprintf("merchant %d", m+1))
 	}
 	for p := range sites {
 		id, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: partners.Site, Name: fmt.Sprintf("site %d", p)})
-		check(t, err)
+		check(tb, err)
 		w.partners = append(w.partners, id)
 	}
 	for _, program := range w.programs {
@@ -283,9 +286,9 @@ func (w *world) exec(sql string, args ...any) {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func check(t testing.TB, err error) {
-	t.Helper()
+func check(tb testing.TB, err error) {
+	tb.Helper()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }

@@ -68,7 +68,7 @@ func AllBalances(ctx context.Context, q Querier, asOf time.Time, each func(Balan
 		return fmt.Errorf("reading balances: %w", err)
 	}
 	var b Balance
-	_, err = pgx.ForEachRow(rows, b.targets(), func() error { return each(b) })
+	_, err = pgx.ForEachRow(rows, targets(&b), func() error { return each(b) })
 	if err != nil {
 		return fmt.Errorf("reading balances: %w", err)
 	}
@@ -82,7 +82,7 @@ func balances(ctx context.Context, q Querier, sql string, asOf time.Time, which 
 	}
 	var all []Balance
 	var b Balance
-	_, err = pgx.ForEachRow(rows, b.targets(), func() error {
+	_, err = pgx.ForEachRow(rows, targets(&b), func() error {
 		all = append(all, b)
 		return nil
 	})
@@ -92,7 +92,7 @@ func balances(ctx context.Context, q Querier, sql string, asOf time.Time, which 
 	return all, nil
 }
 
-func (b *Balance) targets() []any {
+func targets(b *Balance) []any {
 	return []any{&b.ID, &b.Kind, &b.Merchant, &b.Partner, &b.Unit, &b.Debits, &b.Credits}
 }
 

@@ -122,8 +122,8 @@ func ParseHead(text string) (Head, error) {
 	return Head{Block: n, Hash: [32]byte(raw)}, nil
 }
 
-// A Break is the first place where the hash chain does not hold.
-type Break struct {
+// A BreakError is the first place where the hash chain does not hold.
+type BreakError struct {
 	// Block is the number of the block that does not fit.
 	Block int64
 	// After and Through bound its postings: those above the one, up to the other.
@@ -133,12 +133,12 @@ type Break struct {
 }
 
 // Error names the block, its postings and the problem.
-func (b *Break) Error() string {
+func (b *BreakError) Error() string {
 	return fmt.Sprintf("the hash chain is broken at block %d (postings %d to %d): %s", b.Block, b.After+1, b.Through, b.Problem)
 }
 
 // VerifyChain reads the whole chain and every posting it covers, in bounded memory, and gives its head. The error is a
-// *Break when something was changed. Each of the heads given, logged at some time, must be one that the chain went
+// *BreakError when something was changed. Each of the heads given, logged at some time, must be one that the chain went
 // through. Run it in a transaction of one snapshot, or while nothing is sealed.
 func VerifyChain(ctx context.Context, q Querier, logged ...Head) (Head, error) {
 	var head Head
@@ -163,7 +163,7 @@ func VerifyChain(ctx context.Context, q Querier, logged ...Head) (Head, error) {
 	}
 	for _, h := range logged {
 		if h.Block > head.Block {
-			return head, &Break{h.Block, head.Through, head.Through, fmt.Sprintf("it was logged, but the chain ends at block %d", head.Block)}
+			return head, &BreakError{h.Block, head.Through, head.Through, fmt.Sprintf("it was logged, but the chain ends at block %d", head.Block)}
 		}
 	}
 	return head, nil
@@ -174,7 +174,7 @@ func wereLogged(links []link, logged []Head) error {
 	for _, l := range links {
 		for _, h := range logged {
 			if h.Block == l.block && !bytes.Equal(h.Hash[:], l.hash) {
-				return &Break{l.block, l.after, l.through, fmt.Sprintf("its hash is %x, but %x was logged", l.hash, h.Hash)}
+				return &BreakError{l.block, l.after, l.through, fmt.Sprintf("its hash is %x, but %x was logged", l.hash, h.Hash)}
 			}
 		}
 	}
@@ -233,18 +233,18 @@ func verifyLinks(ctx context.Context, q Querier, head *Head, links []link) error
 				return err
 			}
 		}
-		return &Break{l.block, l.after, l.through, problem}
+		return &BreakError{l.block, l.after, l.through, problem}
 	}
 	rows, err := q.Query(ctx, blockPostings, links[0].after, links[len(links)-1].through, nil)
 	if err != nil {
 		return fmt.Errorf("reading postings after %d: %w", links[0].after, err)
 	}
 	sum, count, at := newSum([32]byte(links[0].previous)), int64(0), 0
-	var broken *Break
+	var broken *BreakError
 	finish := func() {
 		l := links[at]
 		if got := sum.sum(); broken == nil && (count != l.rows || !bytes.Equal(got[:], l.hash)) {
-			broken = &Break{l.block, l.after, l.through, fmt.Sprintf("it holds %d postings with hash %x, sealed were %d with %x", count, got, l.rows, l.hash)}
+			broken = &BreakError{l.block, l.after, l.through, fmt.Sprintf("it holds %d postings with hash %x, sealed were %d with %x", count, got, l.rows, l.hash)}
 		}
 		at++
 		count = 0
