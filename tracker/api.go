@@ -133,7 +133,10 @@ func (s *Server) fail(err error, c echo.Context) {
 	}
 	f, status := describe(err)
 	id, _ := c.Get(requestKey).(string)
-	if status >= http.StatusInternalServerError {
+	switch {
+	case status == http.StatusServiceUnavailable: // the counters tell of these; under pressure there are thousands
+		s.cfg.Log.Debug("a request was put off", "route", c.Path(), "request", id, "error", err)
+	case status >= http.StatusInternalServerError:
 		s.cfg.Log.Error("a request failed", "route", c.Path(), "status", status, "request", id, "error", err)
 	}
 	h := c.Response().Header()

@@ -1,6 +1,7 @@
 package tracker
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"testing"
@@ -136,4 +137,43 @@ func TestABulkTakesReportsOfAnyTime(t *testing.T) {
 	if string(got[0].GetId()) != string(sale.EventID[:]) || string(got[1].GetId()) != string(sale.EventID[:]) {
 		t.Error("the event id that was stated is not kept")
 	}
+}
+
+// FuzzRefundJSON holds that any body is answered, and that what is accepted takes back something definite.
+func FuzzRefundJSON(f *testing.F) {
+	for _, body := range []string{
+		`{"order_id":"A","refund_id":"R"}`, `{"order_id":"A","refund_id":"R","amount":5,"reason":"x","occurred_at":"2026-11-22T10:00:00Z"}`,
+		`{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":2},{"sku":"x","amount":3},{"sku":"y"}]}`, `{"items":[{},[],null,{"line":1,"line":1}]}`,
+	} {
+		f.Add([]byte(body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if err := checkJSON(body); err != nil {
+			return
+		}
+		r := &review{}
+		report := readRefund(body, r, "EUR")
+		if report.check(r); len(r.problems) > 0 {
+			return
+		}
+		if report.OrderID == "" || report.RefundID == "" || report.Amount < 0 || report.Amount > 0 && len(report.Items) > 0 {
+			t.Errorf("%s is read as %+v", body, report)
+		}
+		for _, item := range report.Items {
+			if (item.Line > 0) == (item.SKU != "") || item.Quantity < 0 || item.Amount < 0 || item.Quantity > 0 && item.Amount > 0 {
+				t.Errorf("%s is read as %+v", body, report)
+			}
+		}
+		// An amount or items that were sent are never dropped: the refund would become one of everything.
+		var sent map[string]json.RawMessage
+		must(t, json.Unmarshal(body, &sent))
+		for _, name := range []string{"amount", "items"} {
+			if raw := sent[name]; len(raw) > 0 && string(raw) != "null" && report.Amount == 0 && len(report.Items) == 0 {
+				t.Errorf("%s takes back everything", body)
+			}
+		}
+		if answer := appendRefund(nil, report, &Receipt{}); !json.Valid(answer) {
+			t.Errorf("the answer is not JSON: %s", answer)
+		}
+	})
 }

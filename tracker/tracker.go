@@ -29,7 +29,8 @@ import (
 // of the rest.
 type Config struct {
 	Catalogue *partners.Catalogue
-	// Spool has twice as many lanes as there are partitions: those of the touches, then those of the orders.
+	// Spool has twice as many lanes as there are partitions: those of the touches, then those of the orders. Its Run must
+	// go on until Serve has returned.
 	Spool *spool.Spool
 	Ring  *clickid.Ring
 	// Partitions is how many each Kafka topic has.

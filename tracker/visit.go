@@ -138,12 +138,12 @@ func referrer(address string) string {
 }
 
 // plain makes a text of foreign bytes safe to keep: at most limit bytes of valid UTF-8 without control characters, each
-// replaced by a blank or a question mark.
+// replaced by a blank or by U+FFFD.
 func plain(text string, limit int) string {
 	text = cut(text, limit)
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c >= 0x7f {
-			return cut(strings.Map(blank, strings.ToValidUTF8(text, "?")), limit)
+			return cut(strings.Map(blank, strings.ToValidUTF8(text, string(utf8.RuneError))), limit)
 		}
 	}
 	return text

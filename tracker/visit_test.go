@@ -137,7 +137,7 @@ func TestAReferrerIsHostAndPath(t *testing.T) {
 		"https://blog.example/a@b":                      "blog.example/a@b",
 		"android-app://com.example.app/":                "com.example.app/",
 		"https://blog.example/%0d%0a":                   "blog.example/%0d%0a",
-		"https://blog.example/\x01\xff":                 "blog.example/ ?",
+		"https://blog.example/\x01\xff":                 "blog.example/ \uFFFD",
 		"https://b.example/?u=https://c@d/e":            "b.example/",
 		"https://b.example/" + strings.Repeat("é", 400): "b.example/" + strings.Repeat("é", 251),
 		"about:blank":                                   "about:blank",
@@ -200,4 +200,28 @@ func TestNobodyChoosesTheirOwnAddress(t *testing.T) {
 			t.Errorf("%s: %s, want %s", row.name, got, row.want)
 		}
 	}
+}
+
+// FuzzVisit holds that headers of any bytes are kept as short, valid text, and that an address always comes of the peer or
+// of what a trusted proxy added.
+func FuzzVisit(f *testing.F) {
+	f.Add("10.0.0.1:80", "1.2.3.4, 203.0.113.1", "https://u:p@x.example/a?b#c", "/c/abc123.")
+	f.Add("[::1]:1", "[2001:db8::1]:9,,", "\xff://@@//", "/c/%")
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	s := &Server{cfg: Config{TrustedProxies: proxies}}
+	f.Fuzz(func(t *testing.T, peer, forwarded, address, code string) {
+		r := &http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": {forwarded}}}
+		addr := s.clientAddr(r)
+		if direct, err := netip.ParseAddrPort(peer); err == nil && !s.trusted(direct.Addr().Unmap()) && addr != direct.Addr().Unmap().WithZone("") {
+			t.Errorf("%s behind %s is taken for %s", forwarded, peer, addr)
+		}
+		_ = networkOf(addr)
+		kept := referrer(address)
+		if len(kept) > maxReferrer || !utf8.ValidString(kept) || strings.ContainsAny(kept, "?#") || strings.ContainsFunc(kept, unicode.IsControl) {
+			t.Errorf("%q is kept as %q", address, kept)
+		}
+		if tidied := tidy(code); strings.ContainsFunc(tidied, func(r rune) bool { return r != '-' && !isAlphanumeric(r) }) {
+			t.Errorf("%q is looked for as %q", code, tidied)
+		}
+	})
 }
