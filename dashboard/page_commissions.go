@@ -193,7 +193,6 @@ type commissionsView struct {
 	filter   commissionFilter
 	list     []commissionRow
 	programs []choice
-	money    []partnerMoney
 	at       time.Time
 }
 

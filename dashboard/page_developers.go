@@ -130,7 +130,7 @@ func (s *Server) revokeKey(c echo.Context, v *visit) error {
 }
 
 // example is a command that reports an order, with the merchant's own values.
-func (view developersView) example() string {
+func (view *developersView) example() string {
 	key, currency, category := "YOUR_KEY", "EUR", ""
 	if view.issued != "" {
 		key = view.issued
@@ -169,7 +169,7 @@ func exampleCategory(p *programView) string {
 }
 
 // clickParam is the query parameter in which the shop receives click ids.
-func (view developersView) clickParam() string {
+func (view *developersView) clickParam() string {
 	if view.program == nil {
 		return partners.DefaultClickParam
 	}
@@ -177,7 +177,7 @@ func (view developersView) clickParam() string {
 }
 
 // refundExample is a command that takes the order of example back.
-func (view developersView) refundExample() string {
+func (view *developersView) refundExample() string {
 	key := "YOUR_KEY"
 	if view.issued != "" {
 		key = view.issued

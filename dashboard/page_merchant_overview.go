@@ -168,7 +168,7 @@ func merchantMoneyBy(ctx context.Context, tx pgx.Tx, id partners.MerchantID, par
 			coalesce(sum(net) FILTER (WHERE now), 0)::bigint AS commission, coalesce(sum(fee) FILTER (WHERE now), 0)::bigint AS fee,
 			coalesce(sum(net + fee) FILTER (WHERE now), 0)::bigint AS cost,
 			coalesce(sum(net + fee) FILTER (WHERE NOT now), 0)::bigint AS cost_before
-		FROM (SELECT *, occurred_at >= $4 AS now FROM commission
+		FROM (SELECT currency, revenue, refunded, net, fee, occurred_at >= $4 AS now FROM commission
 			WHERE merchant_id = $1 AND program_id IN (SELECT id FROM program WHERE merchant_id = $1)
 			  AND ($2::bigint = 0 OR partner_id = $2) AND occurred_at >= $3 AND occurred_at < $5) c
 		GROUP BY currency ORDER BY orders DESC, currency`, int64(id), partner, p.before().From, p.From, p.To)

@@ -102,7 +102,7 @@ func (s *Server) countPartner(ctx context.Context, v *visit, view *merchantPartn
 }
 
 // chart is the partner's clicks above their orders.
-func (view merchantPartnerView) chart() chart.Days {
+func (view *merchantPartnerView) chart() chart.Days {
 	return chart.Days{
 		Title: "Clicks and orders by day",
 		Description: fmt.Sprintf("%s: %s clicks and %s orders.", view.period.words(),

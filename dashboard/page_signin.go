@@ -67,8 +67,8 @@ func (s *Server) tryPassword(c echo.Context, email, text string) (l login, right
 	if found && s.knowsDevice(c, l) {
 		account = "device " + email
 	}
-	names := map[string]int{account: triesPerAccount, "address " + network(c.RealIP()): triesPerAddress}
-	if wait, ok := s.tries.take(s.now(), names); !ok {
+	address := "address " + network(c.RealIP())
+	if wait, ok := s.tries.take(s.now(), map[string]int{account: triesPerAccount, address: triesPerAddress}); !ok {
 		return login{}, false, wait, nil
 	}
 	right, err = s.matches(ctx, l.PasswordHash, text)
@@ -76,16 +76,13 @@ func (s *Server) tryPassword(c echo.Context, email, text string) (l login, right
 		return login{}, false, 0, err
 	}
 	if right {
-		s.tries.giveBack(names)
+		s.tries.succeeded(account, address)
 	}
 	return l, right, 0, nil
 }
 
-// passwordPatience is how long a sign-in waits for its turn to be checked.
-const passwordPatience = 10 * time.Second
-
 func (s *Server) matches(ctx context.Context, hash, text string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, passwordPatience)
+	ctx, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	right, err := s.checker.Matches(ctx, hash, text)
 	if ctx.Err() != nil {
@@ -106,7 +103,7 @@ func (s *Server) begin(c echo.Context, l login) error {
 	s.sessions.Put(ctx, sessionLogin, l.ID)
 	s.sessions.Put(ctx, sessionPrint, fingerprint(l.PasswordHash))
 	s.sessions.Put(ctx, sessionFresh, true)
-	c.SetCookie(&http.Cookie{
+	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure follows the configuration: demos run on plain http
 		Name: s.cookieName("device"), Value: deviceMark(l), Path: "/", MaxAge: 365 * 24 * 3600,
 		HttpOnly: true, Secure: s.cfg.SecureCookies, SameSite: http.SameSiteStrictMode,
 	})
@@ -133,6 +130,5 @@ func (s *Server) signOut(c echo.Context, _ *visit) error {
 	if err := s.sessions.Destroy(c.Request().Context()); err != nil {
 		return fmt.Errorf("signing out: %w", err)
 	}
-	c.Response().Header().Set("Clear-Site-Data", `"cache"`)
 	return s.redirect(c, "/signin")
 }

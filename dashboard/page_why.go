@@ -186,14 +186,14 @@ func (view *whyView) readBooks(ctx context.Context, tx pgx.Tx) error {
 }
 
 // credit is the decision's credit, or nil when nobody earns.
-func (view whyView) credit() *commission.Credit {
+func (view *whyView) credit() *commission.Credit {
 	if len(view.decision.Credits) == 0 {
 		return nil
 	}
 	return &view.decision.Credits[0]
 }
 
-func (view whyView) amount(minor int64) amount {
+func (view *whyView) amount(minor int64) amount {
 	return amount{view.decision.Order.Currency, minor}
 }
 
@@ -242,7 +242,7 @@ type happening struct {
 }
 
 // history tells what happened to the order in the order of time, and what is still to come.
-func (view whyView) history() []happening {
+func (view *whyView) history() []happening {
 	d := view.decision
 	var list []happening
 	for _, t := range d.Touches {
@@ -270,7 +270,7 @@ func (view whyView) history() []happening {
 	return list
 }
 
-func (view whyView) holdEnd(e *earning) happening {
+func (view *whyView) holdEnd(e *earning) happening {
 	h := happening{at: e.HoldUntil, title: "Hold ends"}
 	switch {
 	case e.State == string(commission.Pending) && e.HoldUntil.After(view.at):
@@ -286,7 +286,7 @@ func (view whyView) holdEnd(e *earning) happening {
 }
 
 // takenBy is what a refund took from the order's lines.
-func (view whyView) takenBy(ref string) int64 {
+func (view *whyView) takenBy(ref string) int64 {
 	total := int64(0)
 	for _, r := range view.decision.Order.Refunds {
 		if r.ID != ref {
@@ -309,7 +309,7 @@ func orDash(text string) string {
 }
 
 // visibleID is a touch's id as far as the reader may see it: a customer's and a coupon's are the merchant's matter.
-func (view whyView) visibleID(t commission.Touch) string {
+func (view *whyView) visibleID(t commission.Touch) string {
 	if !view.forMerchant && t.Kind != commission.TouchClick {
 		return "known to the merchant"
 	}
@@ -317,7 +317,7 @@ func (view whyView) visibleID(t commission.Touch) string {
 }
 
 // sentence is the whole explanation in one.
-func (view whyView) sentence() string {
+func (view *whyView) sentence() string {
 	c := view.credit()
 	if c == nil {
 		return view.decision.Outcome.Sentence()

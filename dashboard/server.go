@@ -55,6 +55,8 @@ type Server struct {
 	tries    *tries
 	origins  *http.CrossOriginProtection
 	now      func() time.Time
+	// patience is how long a sign-in waits for its turn to be checked.
+	patience time.Duration
 }
 
 // New makes a server that does nothing yet: see Handler. The error is about the configuration.
@@ -66,6 +68,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, assets: assets, checker: password.NewChecker(2), tries: newTries(),
 		origins: http.NewCrossOriginProtection(), now: func() time.Time { return time.Now().UTC() },
+		patience: 10 * time.Second,
 	}
 	for _, origin := range cfg.TrustedOrigins {
 		if err := s.origins.AddTrustedOrigin(origin); err != nil {
@@ -84,12 +87,16 @@ const maxBody = "64K"
 
 // Handler serves the pages and their assets.
 func (s *Server) Handler() http.Handler {
+	return s.router()
+}
+
+func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
 	e.IPExtractor = s.clientIP()
 	e.Use(s.withRequestID, s.withHeaders, s.withRecovery, middleware.BodyLimit(maxBody), s.sameOriginOnly)
 	e.GET(asset.Prefix+"*", echo.WrapHandler(s.assets))
-	pages := e.Group("", echo.WrapMiddleware(s.sessions.LoadAndSave))
+	pages := e.Group("", echo.WrapMiddleware(markUnattended), echo.WrapMiddleware(s.sessions.LoadAndSave))
 	for _, r := range s.routes() {
 		pages.Add(r.method, r.path, s.guard(r))
 	}

@@ -135,8 +135,8 @@ func (st *sessionStore) CommitCtx(ctx context.Context, token string, data []byte
 	if err := json.Unmarshal(data, &d); err != nil || !ok {
 		return fmt.Errorf("keeping a session: unreadable: %w", err)
 	}
-	if d.Login == 0 {
-		return nil // nobody signed in: nothing worth a row
+	if d.Login == 0 || ctx.Value(unattended{}) != nil {
+		return nil // nobody signed in, or nobody at the keyboard: nothing worth writing down
 	}
 	sql := `UPDATE session SET data = $3, seen_at = now(), expires_at = $4 WHERE token_hash = $1 AND login_id = $2`
 	if d.Fresh {
@@ -158,6 +158,19 @@ func (st *sessionStore) DeleteCtx(ctx context.Context, token string) error {
 		return fmt.Errorf("ending a session: %w", unavailable(err))
 	}
 	return nil
+}
+
+// unattended marks the context of a request that a page makes by itself to keep a list fresh. It does not count as use
+// of the session, which would otherwise never be idle.
+type unattended struct{}
+
+func markUnattended(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && r.Header.Get("X-Background") != "" {
+			r = r.WithContext(context.WithValue(r.Context(), unattended{}, true))
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // endAll ends every session of a person, and removes those of anyone that ran out.

@@ -11,7 +11,7 @@ import (
 // How often a password may be tried. A person who signed in from a device before has tries of their own there, so that
 // somebody else's guessing does not lock them out.
 const (
-	triesPerAccount = 10
+	triesPerAccount = 5 // at once, and as many again in an hour
 	triesPerAddress = 60
 	triesEvery      = time.Hour // in which they come back, evenly
 	triesKept       = 100_000   // accounts and addresses remembered
@@ -57,14 +57,14 @@ func (t *tries) take(now time.Time, names map[string]int) (wait time.Duration, o
 	return 0, true
 }
 
-// giveBack undoes take after a password that was right.
-func (t *tries) giveBack(names map[string]int) {
+// succeeded gives an account all its tries back after a password that was right, and the address this one: somebody
+// with an account of their own does not thereby get more guesses at others.
+func (t *tries) succeeded(account, address string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for name := range names {
-		if b, ok := t.buckets.Get(name); ok && b.used > 0 {
-			b.used--
-		}
+	t.buckets.Remove(account)
+	if b, ok := t.buckets.Get(address); ok && b.used > 0 {
+		b.used--
 	}
 }
 

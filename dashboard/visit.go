@@ -135,8 +135,8 @@ func (s *Server) askToSignIn(c echo.Context) error {
 	if r := c.Request(); r.Method == http.MethodGet && r.URL.Path != "/" {
 		to += "?next=" + url.QueryEscape(r.URL.RequestURI())
 	}
-	if c.Request().Header.Get("HX-Request") != "" {
-		c.Response().Header().Set("HX-Redirect", to)
+	if c.Request().Header.Get("Hx-Request") != "" {
+		c.Response().Header().Set("Hx-Redirect", to)
 		return c.NoContent(http.StatusOK)
 	}
 	return s.redirect(c, to)

@@ -52,9 +52,9 @@ type world struct {
 const thePassword = "correct horse battery"
 
 // newWorld makes two merchants: shop, with the partners site and member, and rival, with the partner outsid.
-func newWorld(t testing.TB) *world {
-	t.Helper()
-	w := emptyWorld(t)
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := emptyWorld(tb)
 	w.shop, w.rival = w.merchant("Alder & Finch"), w.merchant("Kestrel Outdoor")
 	w.program = w.newProgram(w.shop, "Alder & Finch Home", "https://alder.example/", []string{"GBP", "EUR"})
 	w.other = w.newProgram(w.rival, "Kestrel Trails", "https://kestrel.example/", []string{"USD"})
@@ -75,25 +75,25 @@ func newWorld(t testing.TB) *world {
 }
 
 // emptyWorld is databases without a network.
-func emptyWorld(t testing.TB) *world {
-	t.Helper()
-	url := enginetest.PostgresURL(t)
-	w := &world{t: t, books: ledger.NewBooks(), now: time.Now().UTC().Truncate(time.Second)}
+func emptyWorld(tb testing.TB) *world {
+	tb.Helper()
+	url := enginetest.PostgresURL(tb)
+	w := &world{t: tb, books: ledger.NewBooks(), now: time.Now().UTC().Truncate(time.Second)}
 	var err error
-	w.owner, err = pgxpool.New(t.Context(), url)
+	w.owner, err = pgxpool.New(tb.Context(), url)
 	w.must(err)
 	pool, err := postgres.Open(context.Background(), url, postgres.Dashboard, 8)
 	w.must(err)
-	w.ch, err = clickhouse.Open(enginetest.ClickHouseMigrated(t), 4)
+	w.ch, err = clickhouse.Open(enginetest.ClickHouseMigrated(tb), 4)
 	w.must(err)
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		w.owner.Close()
 		pool.Close()
 		_ = w.ch.Close()
 	})
 	w.network = partners.NewCatalogue(w.owner, slog.New(slog.DiscardHandler))
 	w.server, err = New(Config{
-		Postgres: pool, ClickHouse: w.ch, TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(t.Output(), nil)),
+		Postgres: pool, ClickHouse: w.ch, TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),
 	})
 	w.must(err)
 	return w
@@ -105,6 +105,14 @@ func (w *world) must(err error) {
 		w.t.Fatal(err)
 	}
 }
+
+// must1 is must for a statement whose effect is of no matter.
+func (w *world) must1(_ any, err error) {
+	w.t.Helper()
+	w.must(err)
+}
+
+func number10(n int64) string { return strconv.FormatInt(n, 10) }
 
 // learn makes what was written to the network known to decisions.
 func (w *world) learn() { w.must(w.network.Load(w.t.Context())) }
@@ -234,7 +242,7 @@ func (w *world) events(o sale) []*event.Event {
 	}
 	for i, r := range o.refunds {
 		r.MerchantId, r.OrderId = int64(o.merchant), o.id
-		if r.RefundId == "" {
+		if r.GetRefundId() == "" {
 			r.RefundId = "R-" + strconv.Itoa(i+1)
 		}
 		r.ContentHash = event.RefundHash(r, 0)
@@ -360,6 +368,7 @@ func (w *world) insert(into string, rows [][]any) {
 	}
 	batch, err := w.ch.PrepareBatch(w.t.Context(), "INSERT INTO "+into)
 	w.must(err)
+	defer func() { _ = batch.Close() }()
 	for _, r := range rows {
 		w.must(batch.Append(r...))
 	}

@@ -1,0 +1,108 @@
+package asset_test
+
+import (
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"tributary/dashboard/asset"
+)
+
+func names() []string { return []string{"app.css", "app.js", "htmx.min.js", "favicon.svg"} }
+
+func serve(t *testing.T, url, encoding string) *http.Response {
+	t.Helper()
+	s, err := asset.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, url, nil)
+	r.Header.Set("Accept-Encoding", encoding)
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func urlOf(t *testing.T, name string) string {
+	t.Helper()
+	s, err := asset.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.URL(name)
+}
+
+func TestAssetsAreNamedByTheirHashAndKeptForEver(t *testing.T) {
+	t.Parallel()
+	form := regexp.MustCompile(`^/assets/[a-z.]+\.[0-9a-f]{12}\.(css|js|svg)$`)
+	for _, name := range names() {
+		url := urlOf(t, name)
+		if !form.MatchString(url) {
+			t.Errorf("%s is at %q", name, url)
+		}
+		answer := serve(t, url, "")
+		if answer.StatusCode != http.StatusOK || answer.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: status %d, %v", name, answer.StatusCode, answer.Header)
+		}
+		plain, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		zipped, err := gzip.NewReader(serve(t, url, "gzip, br").Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unzipped, err := io.ReadAll(zipped)
+		if err != nil || string(unzipped) != string(plain) {
+			t.Errorf("%s differs when compressed (%v)", name, err)
+		}
+	}
+	if answer := serve(t, asset.Prefix+"app.000000000000.css", ""); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("an old hash: status %d", answer.StatusCode)
+	}
+	if answer := serve(t, asset.Prefix+"../asset.go", ""); answer.StatusCode != http.StatusNotFound {
+		t.Errorf("a path upwards: status %d", answer.StatusCode)
+	}
+}
+
+func TestAssetsAskNobodyElseForAnything(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"app.css", "app.js"} {
+		data, err := os.ReadFile("static/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(data), "http://www.w3.org/2000/svg", "")
+		if found := regexp.MustCompile(`https?://|//[a-z]+\.[a-z]|@import|eval\(|innerHTML`).FindString(text); found != "" {
+			t.Errorf("%s holds %q", name, found)
+		}
+	}
+}
+
+func TestTheStyleSheetIsSmall(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("static/app.css")
+	if err != nil || len(data) > 26<<10 {
+		t.Errorf("%d bytes (%v)", len(data), err)
+	}
+}
+
+// What is embedded is dist/htmx.min.js of htmx.org 4.0.1, unchanged.
+func TestHtmxIsAsPublished(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("static/htmx.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(data)
+	if got, want := hex.EncodeToString(sum[:]), "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"; got != want {
+		t.Errorf("SHA-256 %s, want %s", got, want)
+	}
+}

@@ -1,0 +1,185 @@
+package chart
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+func TestTicks(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		least, greatest, unit int64
+		want                  []int64
+	}{
+		{0, 0, 1, []int64{0, 1}},
+		{0, 1, 1, []int64{0, 1}},
+		{0, 3, 1, []int64{0, 1, 2, 3}},
+		{0, 9, 1, []int64{0, 2, 4, 6, 8, 10}},
+		{0, 100, 1, []int64{0, 20, 40, 60, 80, 100}},
+		{3, 47, 1, []int64{0, 10, 20, 30, 40, 50}},
+		{0, 40, 100, []int64{0, 100}},
+		{0, 123456, 100, []int64{0, 50000, 100000, 150000}},
+		{-250, 900, 100, []int64{-500, 0, 500, 1000}},
+		{-7, -2, 1, []int64{-8, -6, -4, -2, 0}},
+	} {
+		got := ticks(tc.least, tc.greatest, tc.unit)
+		if len(got) != len(tc.want) {
+			t.Errorf("ticks(%d, %d, %d) = %d, want %d", tc.least, tc.greatest, tc.unit, got, tc.want)
+			continue
+		}
+		for i := range got {
+			if got[i] != tc.want[i] {
+				t.Errorf("ticks(%d, %d, %d) = %d, want %d", tc.least, tc.greatest, tc.unit, got, tc.want)
+				break
+			}
+		}
+	}
+}
+
+func TestTicksCoverTheDataEvenlyAndHoldZero(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		const most = 1_000_000_000_000_000 // money.MaxAmount
+		least, greatest := rapid.Int64Range(-most, most).Draw(t, "least"), rapid.Int64Range(-most, most).Draw(t, "greatest")
+		unit := rapid.SampledFrom([]int64{1, 100, 1000}).Draw(t, "unit")
+		least, greatest = min(least, greatest), max(least, greatest)
+		marks := ticks(least, greatest, unit)
+		if marks[0] > least || marks[len(marks)-1] < greatest {
+			t.Fatalf("%d do not cover %d to %d", marks, least, greatest)
+		}
+		if len(marks) < 2 || len(marks) > 8 {
+			t.Fatalf("%d marks", len(marks))
+		}
+		zero := false
+		for i, m := range marks {
+			zero = zero || m == 0
+			if i > 0 && m-marks[i-1] != marks[1]-marks[0] {
+				t.Fatalf("%d are not even", marks)
+			}
+			if m%unit != 0 {
+				t.Fatalf("%d are not whole units of %d", marks, unit)
+			}
+		}
+		if !zero {
+			t.Fatalf("%d leave 0 out", marks)
+		}
+	})
+}
+
+// days draws a chart of any figures.
+func days(t *rapid.T) Days {
+	n := rapid.IntRange(1, 400).Draw(t, "days")
+	values := rapid.SliceOfN(rapid.Int64Range(-1_000_000, 1_000_000_000), n, n)
+	d := Days{Title: "Earnings", Description: "of a test", First: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)}
+	for i := range rapid.IntRange(1, 3).Draw(t, "panels") {
+		p := Panel{Name: "Panel " + strconv.Itoa(i), Values: values.Draw(t, "values"), Bars: i%2 == 1, Height: 100, Unit: 100, Text: decimal}
+		if rapid.Bool().Draw(t, "compared") {
+			p.Before = values.Draw(t, "before")
+		}
+		d.Panels = append(d.Panels, p)
+	}
+	return d
+}
+
+func decimal(v int64) string { return strconv.FormatInt(v, 10) }
+
+func TestADrawingIsWellFormedAndStaysInItsFrame(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		d := days(t)
+		var b bytes.Buffer
+		if err := d.Draw().Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(b.String(), "NaN") || strings.Contains(b.String(), "Inf") || strings.Contains(b.String(), "style=") {
+			t.Fatal("the drawing has a place that is none, or an inline style")
+		}
+		_, height := d.layout()
+		groups := 0
+		decoder := xml.NewDecoder(&b)
+		for {
+			token, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			element, ok := token.(xml.StartElement)
+			if !ok {
+				continue
+			}
+			if element.Name.Local == "g" {
+				groups++
+			}
+			for _, a := range element.Attr {
+				inside(t, element.Name.Local, a, height)
+			}
+		}
+		if groups != d.count() {
+			t.Fatalf("%d groups for %d days", groups, d.count())
+		}
+	})
+}
+
+// inside fails when a place is outside of the drawing.
+func inside(t *rapid.T, element string, a xml.Attr, height int) {
+	if element == "path" || element == "svg" || element == "day-chart" {
+		return
+	}
+	switch a.Name.Local {
+	case "x", "x1", "x2", "cx", "width":
+		v, err := strconv.ParseFloat(strings.TrimSuffix(a.Value, "%"), 64)
+		if err != nil || v < 0 || v > 100.01 {
+			t.Fatalf("<%s %s=%q>", element, a.Name.Local, a.Value)
+		}
+	case "y", "y1", "y2", "cy":
+		v, err := strconv.ParseFloat(a.Value, 64)
+		if err != nil || v < 0 || v > float64(height) {
+			t.Fatalf("<%s %s=%q> in a height of %d", element, a.Name.Local, a.Value, height)
+		}
+	}
+}
+
+func TestALineRunsFromTheScalesBottomToItsTop(t *testing.T) {
+	t.Parallel()
+	p := plot{Panel: Panel{Values: []int64{0, 50, 100}, Height: 200}, top: 10, scale: scaleOf([]int64{0, 50, 100})}
+	if got := p.line(p.Values); got != "M0.5 100L1.5 50L2.5 0" {
+		t.Errorf("line %q", got)
+	}
+	if got := p.area(); got != "M0.5 100L1.5 50L2.5 0L2.5 100L0.5 100Z" {
+		t.Errorf("area %q", got)
+	}
+	if got := p.y(50); got != "110" {
+		t.Errorf("y %q", got)
+	}
+	if top, height := p.bar(50); top != "110" || height != "100" {
+		t.Errorf("bar %s %s", top, height)
+	}
+	if _, height := p.bar(0); height != "0" {
+		t.Errorf("a bar of nothing has height %s", height)
+	}
+	small := plot{Panel: Panel{Height: 200}, scale: scale{low: 0, high: 1_000_000}}
+	if _, height := small.bar(1); height != "1.5" {
+		t.Errorf("a bar of almost nothing has height %s", height)
+	}
+}
+
+func TestALabelNamesTheDayAndEveryMeasure(t *testing.T) {
+	t.Parallel()
+	d := Days{First: time.Date(2026, 2, 27, 0, 0, 0, 0, time.UTC), Panels: []Panel{
+		{Name: "Earnings", Values: []int64{1, 2, 3}, Before: []int64{7, 8, 9}, Text: decimal},
+		{Name: "Clicks", Values: []int64{4, 5, 6}, Text: decimal},
+	}}
+	if got, want := d.label(2), "Sunday, 1 March 2026\nEarnings: 3 (before: 9)\nClicks: 6"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -1,0 +1,228 @@
+package dashboard
+
+import (
+	"net/url"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"tributary/internal/money"
+)
+
+func TestAmountsAreWrittenExactly(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		amount                amount
+		figures, plain, short string
+	}{
+		{amount{"GBP", 123450}, "1,234.50", "1234.50", "1,234.50"},
+		{amount{"GBP", 123400}, "1,234.00", "1234.00", "1,234"},
+		{amount{"GBP", -5}, "-0.05", "-0.05", "-0.05"},
+		{amount{"JPY", 1234567}, "1,234,567", "1234567", "1,234,567"},
+		{amount{"KWD", 1234567}, "1,234.567", "1234.567", "1,234.567"},
+		{amount{"KWD", 0}, "0.000", "0.000", "0"},
+	} {
+		if got := tc.amount.figures(); got != tc.figures {
+			t.Errorf("%+v: figures %q, want %q", tc.amount, got, tc.figures)
+		}
+		if got := tc.amount.plain(); got != tc.plain {
+			t.Errorf("%+v: plain %q, want %q", tc.amount, got, tc.plain)
+		}
+		if got := tc.amount.short(); got != tc.short {
+			t.Errorf("%+v: short %q, want %q", tc.amount, got, tc.short)
+		}
+	}
+}
+
+func TestAnAmountDividedByACount(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		amount    amount
+		n         int64
+		per, each string
+	}{
+		{amount{"GBP", 70616}, 5930, "0.1191", "0.12"},
+		{amount{"GBP", 100}, 0, "–", "–"},
+		{amount{"GBP", -1000}, 3, "-3.3333", "-3.33"},
+		{amount{"JPY", 1000}, 3, "333.33", "333"},
+		{amount{"GBP", 123456789}, 1, "1,234,567.8900", "1,234,567.89"},
+		{amount{"GBP", 1}, 1000, "0.0000", "0.00"},
+	} {
+		if got := tc.amount.per(tc.n); got != tc.per {
+			t.Errorf("%+v per %d: %q, want %q", tc.amount, tc.n, got, tc.per)
+		}
+		if got := tc.amount.each(tc.n); got != tc.each {
+			t.Errorf("%+v each of %d: %q, want %q", tc.amount, tc.n, got, tc.each)
+		}
+	}
+}
+
+func TestShares(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		part, whole int64
+		want        string
+	}{{1, 3, "33.33 %"}, {92, 5930, "1.55 %"}, {0, 10, "0.00 %"}, {5, 0, "–"}, {30, 10, "300.00 %"}, {1, 100000, "0.00 %"}} {
+		if got := share(tc.part, tc.whole); got != tc.want {
+			t.Errorf("%d of %d: %q, want %q", tc.part, tc.whole, got, tc.want)
+		}
+	}
+}
+
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		now, before int64
+		want        change
+	}{
+		{110, 100, change{"+10 %", "up"}},
+		{90, 100, change{"−10 %", "down"}},
+		{5, 5, change{"no change", ""}},
+		{5, 0, change{"from 0", ""}},
+		{0, 4, change{"−100 %", "down"}},
+		{5000, 1, change{"over 10 times", "up"}},
+		{1000, 999, change{"+0 %", "up"}},
+		{-5, 10, change{"from 10", ""}},
+	} {
+		if got := changeOf(tc.now, tc.before); got != tc.want {
+			t.Errorf("%d after %d: %+v, want %+v", tc.now, tc.before, got, tc.want)
+		}
+	}
+}
+
+func TestSpansNameTheirTwoLargestUnits(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0 seconds", time.Second: "1 second", 90 * time.Minute: "1 hour 30 minutes", 30 * aDay: "30 days", 30*aDay + time.Second: "30 days",
+		26*time.Hour + 3*time.Minute: "1 day 2 hours", 400 * time.Millisecond: "400 milliseconds", -time.Hour: "minus 1 hour", 1200 * aDay: "1,200 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestAProductIsWrittenWithEveryDecimal(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		rate     money.Rate
+		base     int64
+		currency string
+		want     string
+	}{
+		{110_000, 3998, "GBP", "4.3978"},
+		{90_000, 4250, "GBP", "3.825"},
+		{80_000, 1, "GBP", "0.0008"},
+		{72_500, 1999, "JPY", "144.9275"},
+		{1_000_000, 123456789, "GBP", "1,234,567.89"},
+		{0, 500, "GBP", "0.00"},
+		{100_000, 5, "KWD", "0.0005"},
+		{333_333, 100, "GBP", "0.333333"},
+	} {
+		if got := exact(tc.rate.Exact(tc.base), tc.currency); got != tc.want {
+			t.Errorf("%s of %d %s: %q, want %q", tc.rate, tc.base, tc.currency, got, tc.want)
+		}
+	}
+}
+
+func TestPeriods(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 15, 4, 5, 0, time.UTC)
+	date := func(s string) time.Time {
+		d, err := time.Parse(time.DateOnly, s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for _, tc := range []struct {
+		query    string
+		from, to string // to is the first day after
+		preset   int
+	}{
+		{"", "2026-01-31", "2026-03-02", 30},
+		{"days=7", "2026-02-23", "2026-03-02", 7},
+		{"days=8", "2026-01-31", "2026-03-02", 30},
+		{"from=2026-01-01&to=2026-01-31", "2026-01-01", "2026-02-01", 0},
+		{"from=2026-02-01&to=2026-01-31", "2026-01-31", "2026-03-02", 30},
+		{"from=nonsense&to=2026-01-31", "2026-01-31", "2026-03-02", 30},
+		{"from=2001-01-01&to=2026-01-31", "2025-01-31", "2026-02-01", 0},
+		{"from=2026-01-31&to=9999-12-31", "2026-01-31", "2026-03-02", 30},
+	} {
+		q, err := url.ParseQuery(tc.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := readPeriod(q, now)
+		if !p.From.Equal(date(tc.from)) || !p.To.Equal(date(tc.to)) || p.Preset != tc.preset {
+			t.Errorf("%q: %s to %s, preset %d", tc.query, p.From, p.To, p.Preset)
+		}
+		if again := readPeriod(p.query(), now); again != p {
+			t.Errorf("%q: %+v reads back as %+v", tc.query, p, again)
+		}
+		if b := p.before(); b.days() != p.days() || !b.To.Equal(p.From) {
+			t.Errorf("%q: the period before is %s to %s", tc.query, b.From, b.To)
+		}
+	}
+}
+
+func TestAnyPeriodHasItsDays(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		now := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "now"), 0)
+		q := url.Values{"from": {rapid.StringMatching(`20[0-9]{2}-[01][0-9]-[0-3][0-9]`).Draw(t, "from")}, "to": {rapid.StringMatching(`20[0-9]{2}-[01][0-9]-[0-3][0-9]`).Draw(t, "to")}}
+		p := readPeriod(q, now)
+		if n := p.days(); n < 1 || n > maxDays || len(along(p, nil)) != n {
+			t.Fatalf("%d days", n)
+		}
+		for i := range p.days() {
+			if at, ok := p.index(p.From.AddDate(0, 0, i).Add(time.Hour)); !ok || at != i {
+				t.Fatalf("day %d is at %d (%v)", i, at, ok)
+			}
+		}
+		if _, ok := p.index(p.To); ok {
+			t.Fatal("the day after is within")
+		}
+	})
+}
+
+func TestCursorsReadBack(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		c := cursor{
+			At: time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "at")).UTC(), Currency: rapid.StringMatching(`[A-Z]{0,3}`).Draw(t, "currency"),
+			Minor: rapid.Int64().Draw(t, "minor"), No: rapid.Int64().Draw(t, "no"),
+		}
+		if got := readCursor(c.text()); !got.At.Equal(c.At) || got.Currency != c.Currency || got.Minor != c.Minor || got.No != c.No {
+			t.Fatalf("%+v became %+v", c, got)
+		}
+	})
+}
+
+// FuzzFilters: whatever an address holds, it is read without a panic, and what was read reads back the same.
+func FuzzFilters(f *testing.F) {
+	for _, seed := range []string{"state=pending&from=2026-01-01", "q=%00%ff&after=e30", "after=eyJ0IjoiOTk5OTktMDEtMDFUMDA6MDA6MDBaIn0", "program=-1&sort=largest", "days=7&to=2026-02-30", "outcome=no_click&oddity=conflict"} {
+		f.Add(seed)
+	}
+	now := time.Date(2026, 3, 1, 15, 4, 5, 0, time.UTC)
+	f.Fuzz(func(t *testing.T, raw string) {
+		q, err := url.ParseQuery(raw)
+		if err != nil {
+			t.Skip()
+		}
+		for name, once := range map[string]func(url.Values) url.Values{
+			"commissions": func(q url.Values) url.Values { return readCommissionFilter(q).query() },
+			"links":       func(q url.Values) url.Values { return readLinkFilter(q, now).query() },
+			"partners":    func(q url.Values) url.Values { return readPartnerFilter(q, now).query() },
+			"orders":      func(q url.Values) url.Values { return readOrderFilter(q).query() },
+			"conflicts":   func(q url.Values) url.Values { return readConflictFilter(q).query() },
+			"period":      func(q url.Values) url.Values { return readPeriod(q, now).query() },
+		} {
+			first := once(q)
+			if second := once(first); first.Encode() != second.Encode() {
+				t.Errorf("%s: %q reads as %q, and that as %q", name, raw, first.Encode(), second.Encode())
+			}
+		}
+	})
+}

@@ -1,0 +1,94 @@
+package password_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+
+	"tributary/dashboard/password"
+)
+
+func TestAPasswordMatchesItsOwnHashOnly(t *testing.T) {
+	t.Parallel()
+	c := password.NewChecker(2)
+	hash, err := password.Hash("correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$") {
+		t.Errorf("hash %q", hash)
+	}
+	again, err := password.Hash("correct horse")
+	if err != nil || again == hash {
+		t.Errorf("the same password twice gave %q (%v)", again, err)
+	}
+	for text, want := range map[string]bool{"correct horse": true, "correct horse ": false, "Correct horse": false, "": false, strings.Repeat("x", password.MaxLen+1): false} {
+		got, err := c.Matches(t.Context(), hash, text)
+		if err != nil || got != want {
+			t.Errorf("%.20q matches: %v (%v), want %v", text, got, err, want)
+		}
+	}
+}
+
+func TestAHashMadeElsewhereMatches(t *testing.T) {
+	t.Parallel()
+	// From the reference implementation: echo -n password | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 32
+	const hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	if ok, err := password.NewChecker(1).Matches(t.Context(), hash, "password"); !ok || err != nil {
+		t.Errorf("matches: %v, %v", ok, err)
+	}
+}
+
+func TestAnUnknownAccountNeverMatches(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "nobody", "password"} {
+		if ok, err := password.NewChecker(1).Matches(t.Context(), "", text); ok || err != nil {
+			t.Errorf("%q: %v, %v", text, ok, err)
+		}
+	}
+}
+
+func TestWhatIsNoHashIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, hash := range []string{
+		"plain", "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+		"$argon2id$v=16$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+		"$argon2id$v=19$m=4294967295,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+		"$argon2id$v=19$m=65536,t=2000,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+		"$argon2id$v=19$m=65536,t=0,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+		"$argon2id$v=19$m=65536,t=2,p=1$c29t$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+		"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$AAAA", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$***", "$argon2id$v=19$t=2$c29tZXNhbHQ$AAAA",
+	} {
+		if _, err := password.NewChecker(1).Matches(t.Context(), hash, "password"); !errors.Is(err, password.ErrNotHash) {
+			t.Errorf("%q: %v", hash, err)
+		}
+	}
+}
+
+func TestOnlySoManyAtOnce(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := password.NewChecker(0).Matches(ended, "", "x"); !errors.Is(err, context.Canceled) {
+		t.Errorf("without a turn: %v", err)
+	}
+	c := password.NewChecker(2)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, err := c.Matches(t.Context(), "", "x"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestTooLongAPasswordIsNotHashed(t *testing.T) {
+	t.Parallel()
+	if _, err := password.Hash(strings.Repeat("x", password.MaxLen+1)); err == nil {
+		t.Error("it was")
+	}
+}

@@ -1,0 +1,224 @@
+package dashboard
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"tributary/dashboard/asset"
+	"tributary/partners"
+)
+
+// everyoneWho are the people of the authorization matrix, by what they are to the rows that the routes name: the owner
+// of the partner's rows, another partner of the same merchant, a partner elsewhere, the owner of the merchant's rows,
+// another merchant, the operator, and nobody.
+func everyoneWho() []string {
+	return []string{"site", "member", "outsider", "shop", "rival", "operator", "nobody"}
+}
+
+// roles of the people above.
+func roleOf(who string) audience {
+	switch who {
+	case "site", "member", "outsider":
+		return partnerOnly
+	case "shop", "rival":
+		return merchantOnly
+	case "operator":
+		return operatorOnly
+	}
+	return ""
+}
+
+func TestEveryRouteOfTheRouterIsInTheTableWithItsAudience(t *testing.T) {
+	t.Parallel()
+	w := emptyWorld(t)
+	declared := map[string]audience{"GET " + asset.Prefix + "*": everyone}
+	for _, r := range w.server.routes() {
+		if !slices.Contains([]audience{everyone, anybodySignedIn, partnerOnly, merchantOnly, operatorOnly}, r.who) {
+			t.Errorf("%s %s names no audience", r.method, r.path)
+		}
+		if r.page == nil {
+			t.Errorf("%s %s has no page", r.method, r.path)
+		}
+		if home := strings.TrimPrefix(homeOf(string(r.who)), "/"); strings.HasPrefix(r.path, "/"+home) && r.who == everyone && home != "account" {
+			t.Errorf("%s %s is open to everyone below a role's pages", r.method, r.path)
+		}
+		declared[r.method+" "+r.path] = r.who
+	}
+	for _, r := range w.server.router().Routes() {
+		if r.Method == "echo_route_not_found" {
+			continue
+		}
+		if _, ok := declared[r.Method+" "+r.Path]; !ok {
+			t.Errorf("%s %s is served without a declared audience", r.Method, r.Path)
+		}
+	}
+	for _, r := range w.server.routes() {
+		for prefix, who := range map[string]audience{"/partner": partnerOnly, "/merchant": merchantOnly, "/network": operatorOnly} {
+			if strings.HasPrefix(r.path, prefix) && r.who != who {
+				t.Errorf("%s %s is for %q, not for %q", r.method, r.path, r.who, who)
+			}
+		}
+	}
+}
+
+// rows are what the routes with a parameter name, and who may see each: anybody else must not learn that it exists.
+type rows struct {
+	values map[string]string
+	owners map[string][]string
+}
+
+func (w *world) rows() rows {
+	order := w.order(sale{id: "A-1", link: w.link})
+	_, key, err := partners.IssueKey(w.t.Context(), w.owner, w.shop, "server")
+	w.must(err)
+	return rows{
+		values: map[string]string{
+			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
+			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
+		},
+		owners: map[string][]string{":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}},
+	}
+}
+
+func (r rows) path(pattern string) (path string, owners []string) {
+	parts := strings.Split(pattern, "/")
+	for i, part := range parts {
+		if value, ok := r.values[part]; ok {
+			parts[i], owners = value, r.owners[part]
+		}
+	}
+	return strings.Join(parts, "/"), owners
+}
+
+func TestAuthorizationMatrix(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	named := w.rows()
+	// Forms that would succeed for those who may send them.
+	forms := map[string]url.Values{
+		"/partner/links":    {"program": {strconv.FormatInt(int64(w.program), 10)}},
+		"/merchant/keys":    {"label": {"another server"}},
+		"/account/password": {"old": {"not the password"}, "new": {"quite another sentence"}},
+	}
+	// A form that names a program answers as if it did not exist for partners who are not in it.
+	enrolledIn := map[string][]string{"/partner/links": {"site", "member"}}
+	for _, who := range everyoneWho() {
+		t.Run(who, func(t *testing.T) {
+			t.Parallel()
+			reader := w.client()
+			if who != "nobody" {
+				reader = w.as(who + "@example.net")
+			}
+			for _, r := range w.server.routes() {
+				c := reader
+				if who != "nobody" && r.method == http.MethodPost {
+					c = w.as(who + "@example.net") // some of them end the session
+				}
+				path, owners := named.path(r.path)
+				if strings.Contains(path, ":") {
+					t.Fatalf("%s has a parameter that this test knows no row for", r.path)
+				}
+				if of := enrolledIn[r.path]; r.method == http.MethodPost && of != nil {
+					owners = of
+				}
+				got := c.do(r.method, path, forms[r.path].Encode())
+				want := wanted(r, who, owners)
+				if !want.allows(got) {
+					t.Errorf("%s %s as %s: status %d to %q, want %s", r.method, path, who, got.status, got.header.Get("Location"), want)
+				}
+			}
+		})
+	}
+}
+
+// wish is what a route must answer.
+type wish struct {
+	statuses []int
+	to       string // the beginning of where it redirects to
+}
+
+func (w wish) String() string { return fmt.Sprint(w.statuses, " ", w.to) }
+
+func (w wish) allows(r reply) bool {
+	return slices.Contains(w.statuses, r.status) && strings.HasPrefix(r.header.Get("Location"), w.to)
+}
+
+// wanted is the policy, written a second time and without looking at the code that enforces it.
+func wanted(r route, who string, owners []string) wish {
+	success := wish{statuses: []int{http.StatusOK, http.StatusCreated, http.StatusSeeOther, http.StatusUnprocessableEntity}}
+	switch {
+	case r.who == everyone:
+		return success
+	case who == "nobody":
+		return wish{statuses: []int{http.StatusSeeOther}, to: "/signin"}
+	case r.who == anybodySignedIn:
+		return success
+	case roleOf(who) != r.who:
+		return wish{statuses: []int{http.StatusForbidden}}
+	case owners != nil && !slices.Contains(owners, who):
+		return wish{statuses: []int{http.StatusNotFound}}
+	}
+	return wish{statuses: []int{http.StatusOK, http.StatusCreated, http.StatusSeeOther}}
+}
+
+func TestNothingOfAnotherTenantIsOnAnyPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{id: "ours-1", link: w.link, customer: "ours-customer"})
+	no := w.order(sale{id: "theirs-1", merchant: w.rival, currency: "USD", link: w.foreign, customer: "theirs-customer"})
+	w.conflict(no, sale{id: "theirs-1", merchant: w.rival, currency: "USD", customer: "theirs-other"})
+	w.clicks(w.foreign, w.now, 7)
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs-key")
+	w.must(err)
+	theirs := []string{"theirs-", "Kestrel", "Ridge Notes", "ridge"}
+	for _, who := range []string{"site", "member", "shop"} {
+		c := w.as(who + "@example.net")
+		for _, r := range w.server.routes() {
+			if r.method != http.MethodGet || r.who != roleOf(who) || strings.Contains(r.path, ":") {
+				continue
+			}
+			got := c.page(r.path)
+			for _, text := range theirs {
+				if strings.Contains(got.body, text) {
+					t.Errorf("%s sees %q on %s", who, text, r.path)
+				}
+			}
+		}
+	}
+	// The partner member is in the same program as site, and sees nothing of site's either.
+	c := w.as("member@example.net")
+	for _, path := range []string{"/partner", "/partner/commissions", "/partner/commissions.csv", "/partner/links", "/partner/links.csv"} {
+		if body := c.page(path).body; strings.Contains(body, "ours-1") || strings.Contains(body, "slow-kitchen") {
+			t.Errorf("a partner of the same program sees another's rows on %s", path)
+		}
+	}
+}
+
+func TestQueriesWithoutATenantSeeNoRows(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.conflict(w.order(sale{id: "A-1", link: w.link}), sale{id: "A-1"})
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server")
+	w.must(err)
+	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "account", "posting", "enrolment"} {
+		var n int
+		w.must(w.owner.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
+		if n == 0 {
+			t.Fatalf("%s has no rows to be hidden", table)
+		}
+		w.must(w.server.cfg.Postgres.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
+		if n != 0 {
+			t.Errorf("without a tenant %s has %d rows", table, n)
+		}
+	}
+	n, err := ask[int64](t.Context(), w.ch, question{period: readPeriod(nil, w.now)}, credited(), perPartner)
+	w.must(err)
+	if len(n) != 0 {
+		t.Errorf("without a tenant the reports say %v", n)
+	}
+}
