@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,15 +98,13 @@ func TestRecordsThatCannotBeRowsAreSetAside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if len(got) > 0 && strings.HasPrefix(got[0].Error, "decoding an event of 12 bytes: ") {
+		got[0].Error = "decoding" // the rest is the decoder's own words
+	}
 	want := []letter{
-		{1, "decoding an event of 12 bytes: proto: wiretype end group for non-group"},
+		{1, "decoding"},
 		{2, "the topic touches does not carry *event.Event_Sale"},
 		{3, "the time -1 lies outside the years 1970 to 2106"},
-	}
-	for i := range got {
-		if i == 0 {
-			got[0].Error = want[0].Error // the decoder's own words
-		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("dead letters (-want +got):\n%s", diff)

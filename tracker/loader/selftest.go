@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -79,18 +80,18 @@ func selfTest(ctx context.Context, conn clickhouse.Conn, tables []*table, settin
 
 // refused makes a *SelfTestError of what a server answered. Where there was no answer, err goes on as it is.
 func refused(server, problem string, err error) error {
-	var wrong *wrongCount
+	var wrong *wrongAnswer
 	if _, answered := clickhouse.Code(err); !answered && !errors.As(err, &wrong) {
 		return fmt.Errorf("testing ClickHouse %s: %w", server, err)
 	}
 	return &SelfTestError{Server: server, Problem: problem, Cause: err}
 }
 
-// wrongCount says that the server gave another answer than it must.
-type wrongCount struct{ problem string }
+// wrongAnswer says that the server gave another answer than it must.
+type wrongAnswer struct{ problem string }
 
 // Error says which.
-func (e *wrongCount) Error() string { return e.problem }
+func (e *wrongAnswer) Error() string { return e.problem }
 
 // knownSettings leaves out deduplicate_insert where the server does not know it: it is younger than the others.
 func knownSettings(ctx context.Context, conn clickhouse.Conn, settings clickhouse.Settings) (clickhouse.Settings, error) {
@@ -122,7 +123,7 @@ func effective(ctx context.Context, conn clickhouse.Conn, settings clickhouse.Se
 	found := 0
 	err = clickhouse.ForEachRow(rows, []any{&name, &value}, func() {
 		if want := fmt.Sprint(settings[name]); value != want {
-			wrong = &wrongCount{fmt.Sprintf("%s is %s, not %s", name, value, want)}
+			wrong = &wrongAnswer{fmt.Sprintf("%s is %s, not %s", name, value, want)}
 		}
 		found++
 	})
@@ -133,14 +134,17 @@ func effective(ctx context.Context, conn clickhouse.Conn, settings clickhouse.Se
 		return wrong
 	}
 	if found != len(settings) {
-		return &wrongCount{fmt.Sprintf("it knows only %d of the settings %s", found, strings.Join(names, ", "))}
+		return &wrongAnswer{fmt.Sprintf("it knows only %d of the settings %s", found, strings.Join(names, ", "))}
 	}
 	return nil
 }
 
 func engineOf(ctx context.Context, conn clickhouse.Conn, table string) (engine string, err error) {
 	err = conn.QueryRow(ctx, "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = ?", table).Scan(&engine)
-	if err != nil {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return "", &wrongAnswer{"it does not exist"}
+	case err != nil:
 		return "", fmt.Errorf("looking at table %s: %w", table, err)
 	}
 	return engine, nil
@@ -188,7 +192,7 @@ func (c *canary) judge(ctx context.Context) error {
 		return fmt.Errorf("counting canary rows: %w", err)
 	}
 	if rows != canaryRows || parts != 1 {
-		return &wrongCount{fmt.Sprintf("the table has %d rows in %d parts, not %d in one", rows, parts, canaryRows)}
+		return &wrongAnswer{fmt.Sprintf("the table has %d rows in %d parts, not %d in one", rows, parts, canaryRows)}
 	}
 	r := c.table.rollup
 	if r == nil {
@@ -199,7 +203,7 @@ func (c *canary) judge(ctx context.Context) error {
 		return fmt.Errorf("counting canary rows: %w", err)
 	}
 	if sum != canaryRows {
-		return &wrongCount{fmt.Sprintf("the rollup behind a materialized view has %d of %d, while the table has each row once", sum, canaryRows)}
+		return &wrongAnswer{fmt.Sprintf("the rollup behind a materialized view has %d of %d, while the table has each row once", sum, canaryRows)}
 	}
 	return nil
 }
