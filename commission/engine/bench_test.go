@@ -22,18 +22,7 @@ func BenchmarkEngine(b *testing.B) {
 	if n, err := strconv.Atoi(os.Getenv("BENCH_WORKERS")); err == nil {
 		cfg.Workers = n
 	}
-	const batch = 6000
-	for n := 0; n < b.N; n += batch {
-		events := make([]*event.Event, 0, batch)
-		for i := n; i < min(n+batch, b.N); i++ {
-			at := time.Now()
-			e := sale(1, fmt.Sprintf("ORD-%x", idOf("order", i)[:6]), clickOn(w.links[i%40], at.Add(-time.Hour)), 1999, 4950, 12_000)
-			e.OccurredAt, e.ReceivedAt = event.Micros(at), event.Micros(at)
-			e.GetSale().CustomerId = fmt.Sprintf("customer-%d", i%5000)
-			events = append(events, e)
-		}
-		w.send(events...)
-	}
+	w.sendMany(b.N)
 	b.ReportAllocs()
 	b.ResetTimer()
 	stop := w.start(cfg)
@@ -47,4 +36,32 @@ func BenchmarkEngine(b *testing.B) {
 	b.StopTimer()
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
 	stop()
+}
+
+// BenchmarkVerify verifies the books of so many orders.
+func BenchmarkVerify(b *testing.B) {
+	w := newWorldOf(b, 6, 40)
+	w.sendMany(b.N)
+	w.start(w.config("bench"))
+	w.settled()
+	b.ResetTimer()
+	w.clean()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
+}
+
+// sendMany puts so many orders of three lines into Kafka, placed now, from the links of the first merchant in turn.
+func (w *world) sendMany(orders int) {
+	w.t.Helper()
+	const batch = 6000
+	for n := 0; n < orders; n += batch {
+		events := make([]*event.Event, 0, batch)
+		for i := n; i < min(n+batch, orders); i++ {
+			at := time.Now()
+			e := sale(1, fmt.Sprintf("ORD-%x", idOf("order", i)[:6]), clickOn(w.links[i%len(w.partners)], at.Add(-time.Hour)), 1999, 4950, 12_000)
+			e.OccurredAt, e.ReceivedAt = event.Micros(at), event.Micros(at)
+			e.GetSale().CustomerId = fmt.Sprintf("customer-%d", i%5000)
+			events = append(events, e)
+		}
+		w.send(events...)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/google/uuid"
@@ -42,21 +43,23 @@ type Config struct {
 	Clock func() time.Time
 	// SliceSize bounds the records of one transaction: 1,000 by default.
 	SliceSize int
-	// Workers bounds the transactions that are under way at a time: 3 by default.
+	// Workers bounds the transactions that are under way at a time: as many as there are cores by default, from 2 to 4.
 	Workers int
 	// Metrics is where the counters are registered; nowhere by default.
 	Metrics prometheus.Registerer
 }
 
 const (
-	defaultSlice   = 1000
-	defaultWorkers = 3
+	defaultSlice = 1000
+
 	// fetchBytes is about what a slice of orders of three lines takes.
 	fetchBytes = 1 << 20
 	// fetchWait is how long Kafka holds on to a request for records that are not there yet.
 	fetchWait = 2 * time.Second
 	// lookEvery is how often a lane looks for ended holds, returned dead letters and events that others left to send.
 	lookEvery = time.Second
+	// watchEvery is how often a lane's lag is measured.
+	watchEvery = 5 * time.Second
 )
 
 // Engine takes in the partitions of the topic orders that are this process's to take.
@@ -79,7 +82,7 @@ func New(cfg Config) *Engine {
 		cfg.SliceSize = defaultSlice
 	}
 	if cfg.Workers <= 0 {
-		cfg.Workers = defaultWorkers
+		cfg.Workers = min(max(runtime.GOMAXPROCS(0), 2), 4)
 	}
 	// A transaction waits for the catalogue, and whoever refreshes that waits for a connection.
 	cfg.Workers = max(1, min(cfg.Workers, int(cfg.DB.Config().MaxConns)/2))

@@ -55,7 +55,8 @@ func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*ord
 			_, err := pgx.ForEachRow(rows, []any{&n, &no, &v, &decision}, func() error {
 				o := orders[n-1]
 				known = append(known, o)
-				return o.recall(no, v, decision)
+				o.known, o.no, o.version, o.record = true, no, v, decision
+				return nil
 			})
 			return err
 		})
@@ -89,24 +90,13 @@ func (e *Engine) byNumber(ctx context.Context, tx pgx.Tx, numbers []int64) ([]*o
 	var key orderKey
 	var decision []byte
 	_, err = pgx.ForEachRow(rows, []any{&no, &version, &key.merchant, &key.id, &decision}, func() error {
-		o := &order{key: key}
-		orders = append(orders, o)
-		return o.recall(no, version, decision)
+		orders = append(orders, &order{key: key, known: true, no: no, version: version, record: decision})
+		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading %d orders: %w", len(numbers), err)
 	}
 	return orders, complete(ctx, tx, orders)
-}
-
-// recall enters what stands in the database.
-func (o *order) recall(no int64, version int32, decision []byte) error {
-	recorded, err := commission.UnmarshalRecord(decision)
-	if err != nil {
-		return &recordError{fmt.Errorf("recalling order %d: %w", no, err)}
-	}
-	o.known, o.no, o.version, o.recorded = true, no, version, recorded
-	return nil
 }
 
 // number gives each new order its number.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -37,11 +38,14 @@ type lane struct {
 	buf rows
 	// careful is the offset before which records are taken one by one, since one of them fails.
 	careful int64
+	// next is the offset of the record to take in next, as of the last transaction.
+	next atomic.Int64
 	// failures counts how often the records at the present position have failed.
 	failures int
 }
 
-// run works until ctx ends or the partition is not to be worked on: three goroutines fetch, take in, and send.
+// run works until ctx ends or the partition is not to be worked on: four goroutines fetch, take in,
+// send, and watch.
 func (l *lane) run(ctx context.Context) error {
 	next, err := l.begin(ctx)
 	if err != nil {
@@ -51,6 +55,7 @@ func (l *lane) run(ctx context.Context) error {
 	group.Go(func() error { return l.fetch(ctx, next) })
 	group.Go(func() error { return l.consume(ctx) })
 	group.Go(func() error { return l.send(ctx) })
+	group.Go(func() error { return l.watch(ctx) })
 	return group.Wait()
 }
 
@@ -67,6 +72,7 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 	if l.failures >= alone {
 		l.careful = next + int64(l.cfg.SliceSize)
 	}
+	l.next.Store(next)
 	return next, err
 }
 
@@ -146,6 +152,12 @@ func (l *lane) take(ctx context.Context, facts []fact) error {
 			part = facts[:1]
 		}
 		done, err := l.attempt(ctx, part)
+		if err == nil {
+			facts = facts[done:]
+			l.failures = 0
+			wait.over(l.log, "orders are taken in again")
+			continue
+		}
 		switch verdict(err) {
 		case leave:
 			return err
@@ -154,12 +166,6 @@ func (l *lane) take(ctx context.Context, facts []fact) error {
 				return err
 			}
 		case again:
-			if err == nil {
-				facts = facts[done:]
-				l.failures = 0
-				wait.over(l.log, "orders are taken in again")
-				continue
-			}
 			wait.warn(l.log, "orders cannot be taken in", err)
 		}
 		if wait.sleep(ctx); ctx.Err() != nil {
@@ -216,4 +222,21 @@ func (l *lane) blame(ctx context.Context, part []fact, cause error) error {
 		return err
 	}
 	return nil // a count that could not be written is made again
+}
+
+// watch measures how far behind the partition is, until ctx ends.
+func (l *lane) watch(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	defer l.metrics.forget(l.held.Partition)
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+		if _, end, err := l.cfg.Kafka.Offsets(ctx, event.Orders, l.held.Partition); err == nil {
+			l.metrics.behind(l.held.Partition, end-l.next.Load())
+		}
+	}
 }

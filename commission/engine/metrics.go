@@ -12,7 +12,7 @@ type metrics struct {
 	facts, duplicates, conflicts, dead, failures, sent, released prometheus.Counter
 
 	sliceSize, sliceSeconds prometheus.Histogram
-	next                    *prometheus.GaugeVec
+	lag                     *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -35,24 +35,32 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Namespace: "tributary", Subsystem: "engine", Name: "slice_seconds", Help: "Time of a transaction, from its begin to the end of its commit.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 12),
 		}),
-		next: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "engine", Name: "next_offset", Help: "Offset of the record to take in next.",
+		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "lag_records", Help: "Records of a partition held here that are not taken in yet.",
 		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.next)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.lag)
 	}
 	return m
 }
 
-func (m *metrics) slice(partition int, t *tally, next int64, took time.Duration) {
+func (m *metrics) slice(t *tally, took time.Duration) {
 	m.facts.Add(float64(t.facts))
 	m.duplicates.Add(float64(t.duplicates))
 	m.conflicts.Add(float64(t.conflicts))
 	m.dead.Add(float64(t.dead))
 	m.sliceSize.Observe(float64(t.facts + t.duplicates + t.conflicts + t.dead))
 	m.sliceSeconds.Observe(took.Seconds())
-	m.next.WithLabelValues(strconv.Itoa(partition)).Set(float64(next))
+}
+
+func (m *metrics) behind(partition int, records int64) {
+	m.lag.WithLabelValues(strconv.Itoa(partition)).Set(float64(max(records, 0)))
+}
+
+// forget ends the gauge of a partition that another process may hold by now.
+func (m *metrics) forget(partition int) {
+	m.lag.DeleteLabelValues(strconv.Itoa(partition))
 }
 
 func (m *metrics) release(t *tally, took time.Duration) {

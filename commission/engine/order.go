@@ -18,7 +18,8 @@ type order struct {
 	known bool // it stood in the database already
 
 	version    int32
-	recorded   commission.Decision // the record of the last decision; of a new order the zero value
+	record     []byte              // of the last decision, as it is stored
+	recorded   commission.Decision // the same, read once it is needed; of a new order the zero value
 	earnings   []earning           // the commissions as they stand
 	posted     []commission.Movement
 	events     []*event.Event
@@ -77,6 +78,9 @@ func (o *order) take(f *fact) {
 // network and the click ids' keys.
 func (o *order) settle(now time.Time, verify func(string) commission.Click, network *partners.Catalogue) error {
 	folded, err := commission.Fold(o.events)
+	if err == nil && o.known {
+		o.recorded, err = commission.UnmarshalRecord(o.record)
+	}
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}

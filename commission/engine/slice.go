@@ -49,7 +49,8 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	l.metrics.slice(l.held.Partition, &t, next, time.Since(began))
+	l.next.Store(next)
+	l.metrics.slice(&t, time.Since(began))
 	l.announce(&t)
 	return done, nil
 }

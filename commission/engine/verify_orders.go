@@ -29,7 +29,6 @@ type stored struct {
 	lines                        int32
 	amount, refunded, overRefund int64
 	customer, outcome            string
-	record                       []byte
 	numbered                     []posted
 	facts                        int
 }

@@ -1,0 +1,202 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/commission"
+	"tributary/internal/event"
+	"tributary/internal/stream"
+)
+
+// verifies gives the click of the first link, a day before noon, or refuses it for a reason.
+func (w *world) verifies(refused commission.Reason) func(string) commission.Click {
+	return func(id string) commission.Click {
+		if refused != "" {
+			return commission.Click{ID: id, Refused: refused}
+		}
+		return verifyClick(id)
+	}
+}
+
+// decided is an order of 100.00 that stands in the database as credited and pending.
+func (w *world) decided(cfg Config) *order {
+	w.t.Helper()
+	first := &order{no: 1, key: orderKey{1, "A1"}, events: []*event.Event{sale(1, "A1", w.click(), 10_000)}}
+	check(w.t, first.settle(noon(), verifyClick, cfg.Catalogue))
+	return &order{
+		no: 1, key: first.key, known: true, version: 1, record: first.decided.AppendJSON(nil), earnings: first.paying,
+		posted: first.due, events: first.events,
+	}
+}
+
+func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config("one")
+	o := w.decided(cfg)
+	check(t, o.settle(noon(), w.verifies(commission.UnknownClickKey), cfg.Catalogue))
+	equal(t, "outcome", o.decided.Outcome, commission.Credited)
+	equal(t, "to be posted", len(o.due), 0)
+	equal(t, "to be reported", len(o.reported), 0)
+	// A new order has no record to go by.
+	o = &order{key: orderKey{1, "A1"}, events: o.events}
+	check(t, o.settle(noon(), w.verifies(commission.UnknownClickKey), cfg.Catalogue))
+	equal(t, "outcome of a new one", o.decided.Outcome, commission.UnknownClickKey)
+}
+
+func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config("one")
+	o := w.decided(cfg)
+	check(t, o.settle(noon(), w.verifies(commission.ForgedClickID), cfg.Catalogue))
+	equal(t, "outcome", o.decided.Outcome, commission.ForgedClickID)
+	equal(t, "postings", len(o.due), 2)
+	for _, m := range o.due {
+		equal(t, "cause", m.Cause, commission.CauseCorrection)
+		equal(t, "at", m.At, noon())
+	}
+	equal(t, "rows", len(o.paying), 1)
+	row := o.paying[0]
+	equal(t, "state", row.state, commission.Rejected)
+	equal(t, "what is left", row.revenue+row.gross+row.net+row.fee+row.pending+row.payable, 0)
+	equal(t, "events", len(o.reported), 2)
+	partner, nobody := o.reported[0], o.reported[1]
+	equal(t, "of the partner", [4]int64{int64(partner.orders), partner.revenue, partner.gross, partner.pending}, [4]int64{-1, -10_000, -1000, -1000})
+	equal(t, "of nobody", [4]int64{int64(nobody.orders), nobody.revenue, nobody.gross, nobody.pending}, [4]int64{1, 10_000, 0, 0})
+}
+
+func TestPeopleHaveTheLastWordOnAState(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config("one")
+	for state, want := range map[commission.State]commission.State{
+		commission.Pending:  commission.Approved,
+		commission.Rejected: commission.Rejected,
+		commission.Paid:     commission.Paid,
+		commission.Reversed: commission.Reversed,
+	} {
+		o := w.decided(cfg)
+		o.earnings[0].state = state
+		check(t, o.settle(noon().Add(40*day), verifyClick, cfg.Catalogue))
+		equal(t, "after "+string(state), o.paying[0].state, want)
+	}
+}
+
+func TestEndedHoldsDoNotBeginAgainWhenTheClockGoesBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config("one")
+	o := w.decided(cfg)
+	check(t, o.settle(noon().Add(40*day), verifyClick, cfg.Catalogue))
+	posted := append(o.posted, o.due...)
+	o = &order{
+		no: 1, key: o.key, known: true, version: 2, record: o.decided.AppendJSON(nil), earnings: o.paying, posted: posted,
+		events: append(o.events, refund(1, "A1", "r", day, 1000)),
+	}
+	check(t, o.settle(noon(), verifyClick, cfg.Catalogue))
+	equal(t, "payable", o.paying[0].payable, 900)
+	equal(t, "pending", o.paying[0].pending, 0)
+}
+
+// TestPlansStayOnIndexes explains the statements that run in every transaction, on tables that are empty and have no
+// statistics: the plans that are made then are kept while the tables grow.
+func TestPlansStayOnIndexes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for name, sql := range map[string]string{
+		"orders by key": ordersByKey, "orders by number": ordersByNo, "events": eventsOf, "earnings": earningsOf, "posted": postedOf,
+		"update orders": updateOrders, "upsert commissions": upsertCommissions, "due orders": dueOrders,
+	} {
+		check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), pinPlans)
+			check(t, err)
+			results, err := tx.Conn().PgConn().Exec(t.Context(), "EXPLAIN (GENERIC_PLAN) "+sql).ReadAll()
+			check(t, err)
+			var plan string
+			for _, row := range results[0].Rows {
+				plan += string(row[0]) + "\n"
+			}
+			if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Hash Join") || strings.Contains(plan, "Merge Join") {
+				t.Errorf("%s:\n%s", name, plan)
+			}
+			return nil
+		}))
+	}
+}
+
+func TestAnOrderIsInTheBooksWithinASecond(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	registry := prometheus.NewRegistry()
+	cfg := w.config("one")
+	cfg.Metrics = registry
+	w.start(cfg)
+	w.send(sale(1, "first", w.click(), 100))
+	w.settled()
+	const orders = 20
+	slow := 0
+	for i := range orders {
+		id := orderIn(w, i%lanes) + strings.Repeat("x", i)
+		began := time.Now()
+		w.send(sale(1, id, w.click(), 100))
+		w.eventually("it is credited", func() bool { return w.number(`SELECT count(*) FROM orders WHERE order_id = $1`, id) == 1 })
+		if time.Since(began) > time.Second {
+			slow++
+		}
+	}
+	if slow > 1 {
+		t.Errorf("%d of %d orders took longer than a second", slow, orders)
+	}
+	families, err := registry.Gather()
+	check(t, err)
+	for _, f := range families {
+		if f.GetName() == "tributary_engine_facts_total" {
+			equal(t, "facts counted", f.GetMetric()[0].GetCounter().GetValue(), float64(orders+1))
+			return
+		}
+	}
+	t.Error("the facts are not counted")
+}
+
+// FuzzRead feeds arbitrary bytes to what reads records: they are an event of their partition or unreadable, never a panic.
+func FuzzRead(f *testing.F) {
+	for _, e := range []*event.Event{sale(1, "A1", "click", 1, 2), refund(1, "A1", "r", day, 5), {Id: make([]byte, 16)}} {
+		data, err := e.MarshalVT()
+		check(f, err)
+		f.Add(data)
+		f.Add(data[:len(data)/2])
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for partition := range lanes {
+			got := read(stream.Record{Partition: partition, Value: data}, lanes)
+			if got.unreadable != nil {
+				continue
+			}
+			if len(got.hash) == 0 || got.order.id == "" || got.order.merchant == 0 {
+				t.Errorf("%x was read as %+v", data, got)
+			}
+			if _, err := commission.Fold([]*event.Event{got.event}); err != nil {
+				t.Errorf("%x cannot be folded: %v", data, err)
+			}
+		}
+	})
+}
+
+// FuzzUnpack feeds arbitrary bytes to what reads the outbox.
+func FuzzUnpack(f *testing.F) {
+	f.Add([]byte{1, 'k', 2, 'v', 'v'}, int64(1))
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, int64(3))
+	f.Fuzz(func(t *testing.T, data []byte, n int64) {
+		l := &lane{Engine: &Engine{}}
+		records, err := l.unpack(nil, parcel{first: 1, last: n % 100, events: data})
+		if err == nil && n%100 > 0 && len(records) != int(n%100) {
+			t.Errorf("%d records of %d", len(records), n%100)
+		}
+	})
+}
