@@ -18,7 +18,7 @@ import (
 func TestFormsOfAnotherSiteChangeNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	named := w.rows()
+	named := w.targets()
 	for _, tc := range []struct {
 		name    string
 		header  map[string]string
@@ -98,7 +98,7 @@ func TestTrustedOriginsMayPost(t *testing.T) {
 func TestEveryPageHasTheSecurityHeaders(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	named := w.rows()
+	named := w.targets()
 	want := map[string]string{
 		"Content-Security-Policy": contentPolicy, "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY",
 		"Referrer-Policy": "same-origin", "Cache-Control": "no-store", "Cross-Origin-Opener-Policy": "same-origin",

@@ -91,7 +91,7 @@ func (s *Server) linkPage(c echo.Context, v *visit) error {
 	view := linkView{period: readPeriod(c.QueryParams(), v.at), by: originOf(c.QueryParam("by"))}
 	ctx := c.Request().Context()
 	err := s.see(ctx, v.scope(), func(tx pgx.Tx) error {
-		list, err := listLinks(ctx, tx, linkFilter{partner: v.login.Partner, link: id, period: view.period, limit: 1})
+		list, err := s.listLinks(ctx, tx, linkFilter{partner: v.login.Partner, link: id, period: view.period, limit: 1})
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,6 @@ func (s *Server) linkPage(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view.link.URL = s.trackingURL(view.link.Code)
 	q := question{scope: v.scope(), period: view.period, link: id}
 	if err := s.countLink(ctx, q, &view); err != nil {
 		s.cfg.Log.Warn("counts are missing on a link", "error", err, "request", v.id)

@@ -29,9 +29,10 @@ type linkRow struct {
 	Merchant   string
 	Currencies []string
 	Earned     []int64
-	// URL is what the partner puts on a page; Clicks and Orders come from the reports.
-	URL            string `db:"-"`
-	Clicks, Orders int64  `db:"-"`
+	// URL is what the partner puts on a page.
+	URL string `db:"-"`
+	// Clicks and Orders come from the reports.
+	Clicks, Orders int64 `db:"-"`
 }
 
 // amounts are the earnings by currency.
@@ -88,7 +89,7 @@ func (f linkFilter) narrowed() bool { return f.Program != 0 || f.State != "" || 
 //go:embed query/links.sql
 var linksSQL string
 
-func listLinks(ctx context.Context, tx pgx.Tx, f linkFilter) ([]linkRow, error) {
+func (s *Server) listLinks(ctx context.Context, tx pgx.Tx, f linkFilter) ([]linkRow, error) {
 	after := f.After
 	if after == 0 {
 		after = math.MaxInt64
@@ -105,13 +106,16 @@ func listLinks(ctx context.Context, tx pgx.Tx, f linkFilter) ([]linkRow, error) 
 	if err != nil {
 		return nil, fmt.Errorf("listing links: %w", err)
 	}
+	for i := range list {
+		list[i].URL = s.trackingURL(list[i].Code)
+	}
 	return list, nil
 }
 
 // trackingURL is the address that a link's code has at the tracker.
 func (s *Server) trackingURL(code string) string { return s.cfg.TrackerURL + "/c/" + code }
 
-// withCounts adds addresses, clicks and orders to links. Missing says that the reports are away.
+// withCounts adds clicks and orders to links. Missing says that the reports are away.
 func (s *Server) withCounts(ctx context.Context, sc scope, p period, list []linkRow) (missing bool) {
 	q := question{scope: sc, period: p}
 	byClicks, err := ask[int64](ctx, s.cfg.ClickHouse, q, clicks(), perLink)
@@ -121,9 +125,6 @@ func (s *Server) withCounts(ctx context.Context, sc scope, p period, list []link
 		for i := range list {
 			list[i].Clicks, list[i].Orders = byClicks[list[i].ID], byOrders[list[i].ID]
 		}
-	}
-	for i := range list {
-		list[i].URL = s.trackingURL(list[i].Code)
 	}
 	if err != nil {
 		s.cfg.Log.Warn("counts are missing on a list of links", "error", err)
@@ -144,7 +145,7 @@ func (s *Server) loadLinks(ctx context.Context, v *visit, f linkFilter) (linksVi
 	f.partner = v.login.Partner
 	view := linksView{filter: f, at: v.at}
 	err := s.see(ctx, v.scope(), func(tx pgx.Tx) (err error) {
-		if view.list, err = listLinks(ctx, tx, f); err != nil {
+		if view.list, err = s.listLinks(ctx, tx, f); err != nil {
 			return err
 		}
 		view.programs, err = enrolledPrograms(ctx, tx, f.partner)

@@ -62,7 +62,7 @@ func (s *Server) loadPartnerOverview(ctx context.Context, v *visit, query url.Va
 		if view.latest, err = listCommissions(ctx, tx, commissionFilter{partner: id, Sort: sortNewest, limit: 6}); err != nil {
 			return err
 		}
-		view.links, err = listLinks(ctx, tx, linkFilter{partner: id, State: "open", limit: 3})
+		view.links, err = s.listLinks(ctx, tx, linkFilter{partner: id, State: "open", limit: 3})
 		return err
 	})
 	if err != nil {

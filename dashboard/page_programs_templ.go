@@ -5,16 +5,13 @@ package dashboard
 
 //lint:file-ignore SA4006 This context is only used if a nested component is present.
 
-import (
-	"github.com/a-h/templ"
-	templruntime "github.com/a-h/templ/runtime"
-)
+import "github.com/a-h/templ"
+import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"strconv"
 	"strings"
 	"time"
-
 	"tributary/partners"
 )
 
@@ -240,7 +237,7 @@ func programsPage(view programsView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				for i := len(p.Terms) - 1; i >= 0; i-- {
-					templ_7745c5c3_Var11 := []any{templ.KV("done", i == p.inForce(view.visit.at))}
+					var templ_7745c5c3_Var11 = []any{templ.KV("done", i == p.inForce(view.visit.at))}
 					templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var11...)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -335,7 +332,7 @@ func termsFacts(t *partners.Terms, kind partners.Kind, state string) templ.Compo
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Var15 := []any{"chip", templ.KV("active", state == "In force")}
+		var templ_7745c5c3_Var15 = []any{"chip", templ.KV("active", state == "In force")}
 		templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var15...)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err

@@ -5,15 +5,12 @@ package dashboard
 
 //lint:file-ignore SA4006 This context is only used if a nested component is present.
 
-import (
-	"github.com/a-h/templ"
-	templruntime "github.com/a-h/templ/runtime"
-)
+import "github.com/a-h/templ"
+import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"strconv"
 	"time"
-
 	"tributary/commission"
 )
 
@@ -159,7 +156,7 @@ func whyPage(view whyView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		for _, h := range view.history() {
-			templ_7745c5c3_Var5 := []any{h.mood}
+			var templ_7745c5c3_Var5 = []any{h.mood}
 			templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var5...)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -797,7 +794,7 @@ func whyTouches(view whyView) templ.Component {
 						return templ_7745c5c3_Err
 					}
 				}
-				templ_7745c5c3_Var37 := []any{"under break", templ.KV("mono", view.forMerchant || t.Kind == commission.TouchClick)}
+				var templ_7745c5c3_Var37 = []any{"under break", templ.KV("mono", view.forMerchant || t.Kind == commission.TouchClick)}
 				templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var37...)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,6 +51,9 @@ type world struct {
 }
 
 const thePassword = "correct horse battery"
+
+// theHash is made once: a hash is meant to take long.
+var theHash = sync.OnceValues(func() (string, error) { return HashPassword(thePassword) })
 
 // newWorld makes two merchants: shop, with the partners site and member, and rival, with the partner outsid.
 func newWorld(tb testing.TB) *world {
@@ -161,7 +165,7 @@ func (w *world) newLink(program partners.ProgramID, partner partners.PartnerID, 
 }
 
 func (w *world) login(email, role string, partner partners.PartnerID, merchant partners.MerchantID) partners.LoginID {
-	hash, err := HashPassword(thePassword)
+	hash, err := theHash()
 	w.must(err)
 	id, err := partners.CreateLogin(w.t.Context(), w.owner, partners.NewLogin{
 		Email: email, Name: email, Role: role, PasswordHash: hash, Partner: partner, Merchant: merchant,

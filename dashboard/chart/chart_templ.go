@@ -5,10 +5,8 @@ package chart
 
 //lint:file-ignore SA4006 This context is only used if a nested component is present.
 
-import (
-	"github.com/a-h/templ"
-	templruntime "github.com/a-h/templ/runtime"
-)
+import "github.com/a-h/templ"
+import templruntime "github.com/a-h/templ/runtime"
 
 import "strconv"
 
@@ -136,7 +134,7 @@ func (d Days) Draw() templ.Component {
 				return templ_7745c5c3_Err
 			}
 			for _, mark := range p.marks {
-				templ_7745c5c3_Var9 := []any{"grid", templ.KV("zero", mark == 0)}
+				var templ_7745c5c3_Var9 = []any{"grid", templ.KV("zero", mark == 0)}
 				templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var9...)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -408,7 +406,7 @@ func (d Days) Draw() templ.Component {
 			}
 		}
 		for _, mark := range d.dayMarks() {
-			templ_7745c5c3_Var27 := []any{templ.KV("minor", mark.minor)}
+			var templ_7745c5c3_Var27 = []any{templ.KV("minor", mark.minor)}
 			templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var27...)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

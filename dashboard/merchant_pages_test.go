@@ -1,0 +1,255 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"tributary/internal/event"
+	"tributary/partners"
+)
+
+func TestMerchantOverviewComparesPartnersWithAllOrders(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	line := []*event.Line{{Number: 1, Quantity: 1, Amount: 10_000, Category: "home"}}
+	w.order(sale{id: "1", link: w.link, at: w.now.Add(-aDay), lines: line, customer: "new"})
+	w.order(sale{id: "2", link: w.link, at: w.now.Add(-2 * aDay), lines: line, customer: "known"})
+	w.order(sale{id: "3", at: w.now.Add(-50 * aDay), lines: line, customer: "known"})
+	w.order(sale{id: "4", at: w.now.Add(-aDay), lines: line})
+	w.order(sale{id: "5", link: w.memberLink, at: w.now.Add(-aDay), lines: line, currency: "EUR"})
+	w.order(sale{id: "6", link: w.link, at: w.now.Add(-aDay), lines: line, refunds: []*event.Refund{{}}})
+	w.order(sale{id: "7", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay), lines: line, customer: "new"})
+	w.clicks(w.link, w.now.Add(-aDay), 90)
+	w.clicks(w.memberLink, w.now.Add(-aDay), 10)
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server")
+	w.must(err)
+	c := w.as("shop@example.net")
+	// Three sites' orders of GBP 100.00, one of them taken back: 9 % of each, and 20 % of that on top.
+	c.page("/merchant").holds(t,
+		"Clicks 100", "Orders from partners 4", "Share of all orders 80.00 % of 5 orders", "First orders 1 50.00 % new, 1 repeat",
+		"Revenue from partners GBP 200.00 EUR 100.00", "Cost: commission and fee GBP 21.60 EUR 7.20", "Cost per order GBP 7.20 EUR 7.20", "Cost of revenue GBP 10.80 % EUR 7.20 %",
+		"The Slow Kitchen site slowkitchen.example 90 3 3.33 % GBP 200.00 GBP 18.00 GBP 21.60", "Mira Okafor member 10 1 10.00 % EUR 100.00 EUR 6.00 EUR 7.20")
+	c.page("/merchant/partners/"+number10(int64(w.site))).holds(t, "The Slow Kitchen", "Clicks 90", "Orders 3", "Revenue GBP 200.00", "Cost: commission and fee GBP 21.60", "slow-kitchen https://alder.example/ 90")
+	days := c.page("/merchant/days.csv?currency=GBP").records(t)
+	yesterday := slices.IndexFunc(days, func(d []string) bool { return strings.HasPrefix(w.now.Add(-aDay).Format("2006-01-02"), d[0]) })
+	if yesterday < 0 || !slices.Equal(days[yesterday][1:], []string{"100", "3", "100.00", "GBP"}) {
+		t.Errorf("days %q", days)
+	}
+}
+
+func TestPartnersCanBeNarrowedAndSorted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	zero := w.partner(partners.Site, "aardvark news", "https://aardvark.example", w.program)
+	w.order(sale{id: "1", link: w.memberLink, at: w.now.Add(-aDay)})
+	w.clicks(w.link, w.now.Add(-aDay), 20)
+	w.clicks(w.memberLink, w.now.Add(-aDay), 10)
+	c := w.as("shop@example.net")
+	for query, want := range map[string][]string{
+		"":                  {"Mira Okafor", "The Slow Kitchen", "aardvark news"},
+		"sort=clicks":       {"The Slow Kitchen", "Mira Okafor", "aardvark news"},
+		"sort=name":         {"aardvark news", "Mira Okafor", "The Slow Kitchen"},
+		"kind=member":       {"Mira Okafor"},
+		"q=SLOWKITCHEN.EX":  {"The Slow Kitchen"},
+		"q=%25":             nil,
+		"after=2":           {"aardvark news"},
+		"after=99999999999": nil,
+	} {
+		if got := c.page("/merchant/partners?" + query).rows(); !slices.Equal(got, want) {
+			t.Errorf("%q lists %q, want %q", query, got, want)
+		}
+	}
+	if records := c.page("/merchant/partners.csv?sort=name").records(t); len(records) != 4 || records[2][0] != "Mira Okafor" || records[2][5] != "1" {
+		t.Errorf("the file: %q", records)
+	}
+	if got := w.as("rival@example.net").get("/merchant/partners/" + number10(int64(zero))); got.status != http.StatusNotFound {
+		t.Errorf("another merchant's partner: status %d", got.status)
+	}
+}
+
+func TestOrdersSayWhyNobodyEarned(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := w.now.Add(-aDay)
+	w.order(sale{id: "paid-for", link: w.link, at: at, customer: "c-1"})
+	w.order(sale{id: "no-click", at: at})
+	w.order(sale{id: "too-late", link: w.link, at: at, clicked: at.Add(-31 * aDay)})
+	w.order(sale{id: "dollars", link: w.link, at: at, currency: "USD"})
+	w.order(sale{id: "wrong-shop", link: w.foreign, at: at})
+	w.order(sale{id: "before-click", link: w.link, at: at, clicked: at.Add(aDay / 24)})
+	w.order(sale{id: "too-much-back", link: w.link, at: at.Add(-aDay), refunds: []*event.Refund{{Amount: 99_999}}})
+	waiting := w.order(sale{id: "refund-only", noSale: true, refunds: []*event.Refund{{}}})
+	twice := w.order(sale{id: "told-twice", link: w.link, at: at.Add(-2 * aDay)})
+	w.conflict(twice, sale{id: "told-twice"})
+	c := w.as("shop@example.net")
+	c.page("/merchant/orders").holds(t, "1 order only known by a refund", "too-much-back over-refund", "told-twice conflict", "no click", "outside window",
+		"currency not taken", "another merchant's link", "click after order", "paid-for customer c-1")
+	for query, want := range map[string][]string{
+		"outcome=credited":                         {"paid-for", "too-much-back", "told-twice"},
+		"outcome=nobody":                           {"before-click", "wrong-shop", "dollars", "too-late", "no-click"},
+		"outcome=outside_window":                   {"too-late"},
+		"outcome=awaiting_sale":                    {"refund-only"},
+		"oddity=conflict":                          {"told-twice"},
+		"oddity=over_refund":                       {"too-much-back"},
+		"q=c-1":                                    {"paid-for"},
+		"partner=" + number10(int64(w.site)):       {"paid-for", "too-much-back", "told-twice"},
+		"partner=" + number10(int64(w.member)):     nil,
+		"to=" + at.Add(-aDay).Format("2006-01-02"): {"too-much-back", "told-twice"},
+	} {
+		got := c.page("/merchant/orders?" + query).rows()
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%q lists %q, want %q", query, got, want)
+		}
+		if records := c.page("/merchant/orders.csv?" + query).records(t); len(records) != len(want)+1 {
+			t.Errorf("%q: the file has %d rows, want %d", query, len(records)-1, len(want))
+		}
+	}
+	c.page("/merchant/orders/"+number10(waiting)).holds(t, "A refund of this order has arrived, the order itself has not.", "not reported yet", "Nothing is posted")
+	c.page("/merchant/orders/"+number10(twice)).holds(t, "reported again with other content", "Compare both versions")
+}
+
+func TestConflictsStandSideBySide(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{id: "c-100", link: w.link, customer: "c-7", lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 4250}, {Number: 2, Sku: "B", Quantity: 1, Amount: 100}}})
+	w.conflict(no, sale{id: "c-100", currency: "GBP", customer: "c-7", lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 2, Amount: 8500}}})
+	c := w.as("shop@example.net")
+	page := c.page("/merchant/conflicts")
+	page.holds(t, "Order c-100", "Amount GBP 43.50 GBP 85.00", "Line 1 GBP 42.50 · 1 piece · A GBP 85.00 · 2 pieces · A", "Line 2 GBP 1.00 · 1 piece · B –", "Customer c-7 c-7")
+	if same := regexp.MustCompile(`class="[^"]*diff[^"]*">c-7<`).FindString(page.body); same != "" {
+		t.Errorf("what is the same is marked: %q", same)
+	}
+	if !strings.Contains(page.body, `<span class="diff">GBP 85.00</span>`) {
+		t.Error("what differs is not marked")
+	}
+	if got := c.page("/merchant/conflicts?q=nothing").text(); !strings.Contains(got, "Nothing matches") {
+		t.Error("the filter does not narrow")
+	}
+	records := c.page("/merchant/conflicts.csv?q=c-100").records(t)
+	if i := slices.IndexFunc(records, func(r []string) bool { return r[4] == "Amount" }); i < 0 || !slices.Equal(records[i][5:], []string{"GBP 43.50", "GBP 85.00"}) {
+		t.Errorf("the file: %q", records)
+	}
+	w.as("rival@example.net").page("/merchant/conflicts").holds(t, "No conflicts")
+}
+
+func TestPagesOfConflictsHoldEveryOneOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bulk = true
+	const n = 45
+	for i := range n {
+		no := w.order(sale{id: "x" + number10(int64(i)), at: w.now.Add(-aDay)})
+		w.conflict(no, sale{id: "x" + number10(int64(i)), at: w.now.Add(-aDay)}) // all received in one second
+	}
+	c := w.as("shop@example.net")
+	seen := map[string]bool{}
+	pages := 0
+	for next := "/merchant/conflicts"; next != "" && pages < 9; pages++ {
+		page := c.page(next)
+		for _, m := range regexp.MustCompile(`">Order (x\d+)</a>`).FindAllStringSubmatch(page.body, -1) {
+			if seen[m[1]] {
+				t.Errorf("%s is there twice", m[1])
+			}
+			seen[m[1]] = true
+		}
+		next = page.next()
+	}
+	if len(seen) != n || pages != 3 {
+		t.Errorf("%d conflicts on %d pages", len(seen), pages)
+	}
+}
+
+func TestAKeyIsShownOnceAndWorksUntilRevoked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.as("shop@example.net")
+	c.page("/merchant").holds(t, "Connect your shop")
+	c.page("/merchant/developers").holds(t, "No key yet", "Waiting for the first report", "curl https://go.example.net/v1/conversions", "Bearer YOUR_KEY", `"category": "books"`, "tclid")
+	got := c.post("/merchant/keys", url.Values{"label": {"shop server"}})
+	key := regexp.MustCompile(`tk_live_[0-9A-Za-z]{49}`).FindString(got.body)
+	if got.status != http.StatusCreated || key == "" {
+		t.Fatalf("status %d: %s", got.status, got.text())
+	}
+	got.holds(t, "shown this once", "Bearer "+key)
+	sum, ok := partners.KeyHash(key)
+	if !ok {
+		t.Fatalf("%q is not a key", key)
+	}
+	w.learn()
+	if owner, found := w.network.KeyOwner(sum); !found || owner != w.shop {
+		t.Errorf("the key belongs to %d (%v)", owner, found)
+	}
+	again := c.page("/merchant/developers")
+	again.holds(t, "shop server", key[:12]+"…", "live")
+	if strings.Contains(again.body, key) {
+		t.Error("the key is shown again")
+	}
+	var id int64
+	w.must(w.owner.QueryRow(t.Context(), `SELECT id FROM api_key WHERE merchant_id = $1`, int64(w.shop)).Scan(&id))
+	if got := w.as("rival@example.net").post("/merchant/keys/"+number10(id)+"/revoke", nil); got.status != http.StatusNotFound {
+		t.Errorf("another merchant revokes it: status %d", got.status)
+	}
+	c.post("/merchant/keys/"+number10(id)+"/revoke", nil)
+	c.page("/merchant/developers").holds(t, "The key is revoked", "revoked "+day(w.now))
+	w.learn()
+	if _, found := w.network.KeyOwner(sum); found {
+		t.Error("a revoked key is still known")
+	}
+}
+
+func TestKeysNeedALabelAndHaveALimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.as("shop@example.net")
+	if got := c.post("/merchant/keys", url.Values{"label": {"  "}}); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("no label: status %d", got.status)
+	}
+	for range maxKeys {
+		_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "x")
+		w.must(err)
+	}
+	got := c.post("/merchant/keys", url.Values{"label": {"one more"}})
+	if got.status != http.StatusConflict {
+		t.Errorf("one too many: status %d", got.status)
+	}
+	got.holds(t, "Revoke one that is not used any more")
+}
+
+func TestANewMerchantIsToldWhatToDo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.login("fresh@example.net", "merchant", 0, w.merchant("Fresh Shop"))
+	c := w.as("fresh@example.net")
+	for path, says := range map[string]string{
+		"/merchant": "Connect your shop", "/merchant/orders": "No orders yet", "/merchant/partners": "No partners yet", "/merchant/conflicts": "No conflicts",
+		"/merchant/programs": "No program yet", "/merchant/developers": "No key yet",
+	} {
+		c.page(path).holds(t, says)
+	}
+}
+
+func TestTheOperatorSeesTheWholeNetworkAndItsBooks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{id: "1", link: w.link, at: w.now.Add(-aDay)})
+	w.order(sale{id: "2", link: w.link, at: w.now.Add(-40 * aDay)})
+	w.order(sale{id: "3", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay)})
+	w.order(sale{id: "4", noSale: true, refunds: []*event.Refund{{}}})
+	w.clicks(w.foreign, w.now.Add(-aDay), 12)
+	c := w.as("operator@example.net")
+	c.page("/network").holds(t, "Alder & Finch 1 2 0 1 GBP 7.92", "Kestrel Outdoor 1 1 12 1 USD 7.92", "Clicks 12", "Orders credited 2",
+		"GBP 15.12 6.60 6.00 1.32 1.20 balanced", "USD 7.92 6.60 0.00 1.32 0.00 balanced", "1 orders that no sale has arrived for")
+	c.page("/network?q=kestrel").holds(t, "1 merchant")
+	if records := c.page("/network.csv").records(t); len(records) != 3 || records[1][0] != "Alder & Finch" {
+		t.Errorf("the file: %q", records)
+	}
+	empty := emptyWorld(t)
+	empty.login("operator@example.net", "operator", 0, 0)
+	empty.as("operator@example.net").page("/network").holds(t, "No merchants yet", "Nothing is posted yet")
+}

@@ -1,0 +1,397 @@
+package dashboard
+
+import (
+	"encoding/csv"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"tributary/internal/event"
+	"tributary/internal/postgres"
+	"tributary/partners"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// records reads a CSV answer, heading first.
+func (r reply) records(t *testing.T) [][]string {
+	t.Helper()
+	text, ok := strings.CutPrefix(r.body, "\ufeff")
+	if !ok || r.header.Get("Content-Type") != "text/csv; charset=utf-8" {
+		t.Fatalf("not a CSV file: %s %.80q", r.header.Get("Content-Type"), r.body)
+	}
+	if !strings.HasPrefix(r.header.Get("Content-Disposition"), `attachment; filename="tributary-`) {
+		t.Errorf("Content-Disposition %q", r.header.Get("Content-Disposition"))
+	}
+	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return records
+}
+
+func TestOverviewAddsUpByCurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// Terms of two weeks ago pay 9 % on what is no book; one order a day before, in the period before it, of 8 %.
+	line := func(amount int64) []*event.Line {
+		return []*event.Line{{Number: 1, Quantity: 1, Amount: amount, Category: "home"}}
+	}
+	w.order(sale{id: "1", link: w.link, at: w.now.Add(-aDay), lines: line(10_000)})                                                // GBP 9.00
+	w.order(sale{id: "2", link: w.link, at: w.now.Add(-2 * aDay), lines: line(20_001)})                                            // GBP 18.00 (18.0009)
+	w.order(sale{id: "3", link: w.link, at: w.now.Add(-3 * aDay), lines: line(5_000), currency: "EUR"})                            // EUR 4.50
+	w.order(sale{id: "4", link: w.link, at: w.now.Add(-40 * aDay), lines: line(1_000)})                                            // GBP 0.80, before, payable
+	w.order(sale{id: "5", link: w.link, at: w.now.Add(-4 * aDay), lines: line(10_000), refunds: []*event.Refund{{Amount: 2_500}}}) // GBP 6.75
+	w.order(sale{id: "6", link: w.memberLink, at: w.now.Add(-aDay), lines: line(10_000)})                                          // another partner's
+	w.order(sale{id: "7", at: w.now.Add(-aDay), lines: line(10_000)})                                                              // nobody's
+	w.order(sale{id: "8", link: w.link, at: w.now.Add(-aDay), clicked: w.now.Add(-40 * aDay), lines: line(10_000)})                // outside the window
+	w.clicks(w.link, w.now.Add(-23*time.Hour), 150)
+	w.clicks(w.link, w.now.Add(-40*aDay), 100)
+	w.clicks(w.memberLink, w.now.Add(-aDay), 9)
+	page := w.as("site@example.net").page("/partner?days=30")
+	page.holds(t,
+		"Earned GBP 33.75 EUR 4.50 in the period", "Pending GBP 33.75 EUR 4.50 in hold", "Payable GBP 0.80 EUR 0.00",
+		"Earned per click GBP 0.2250 EUR 0.0300", "Clicks 150 +50 %", "Orders 4 +300 %", "Conversion rate 2.67 % before: 1.00 %", "Earned per order GBP 11.25 EUR 4.50",
+		"as of", "newest click received")
+	for _, d := range w.as("site@example.net").page("/partner/days.csv?days=30&currency=GBP").records(t)[1:] {
+		if d[0] == w.now.Add(-2*aDay).Format(time.DateOnly) && !slices.Equal(d[1:], []string{"0", "1", "18.00", "GBP"}) {
+			t.Errorf("the day of order 2: %q", d)
+		}
+	}
+}
+
+func TestANewPartnerIsToldWhatToDo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	fresh := w.partner(partners.Site, "Fresh", "", w.program)
+	w.login("fresh@example.net", "partner", fresh, 0)
+	c := w.as("fresh@example.net")
+	c.page("/partner").holds(t, "Make your first link", "No commissions yet")
+	c.page("/partner/links").holds(t, "Make your first link")
+	c.page("/partner/commissions").holds(t, "It begins with a link on your site.")
+	w.newLink(w.program, fresh, "fresh-link", "")
+	c.page("/partner").holds(t, "No clicks yet", "Put this link on your site", "https://go.example.net/c/fresh-link")
+	alone := w.partner(partners.Member, "Alone", "")
+	w.login("alone@example.net", "partner", alone, 0)
+	c = w.as("alone@example.net")
+	c.page("/partner/programs").holds(t, "You are in no program yet")
+	c.page("/partner/links/new").holds(t, "You are in no program yet")
+}
+
+func TestACommissionIsOnTheListAsSoonAsItIsCommitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bulk = true // ClickHouse has heard nothing of it yet
+	c := w.as("site@example.net")
+	c.page("/partner/commissions").holds(t, "No commissions yet")
+	w.order(sale{id: "just-now", link: w.link})
+	c.page("/partner/commissions").holds(t, "just-now", "Alder & Finch Home", "Sidebar", "GBP 6.60", "pending")
+	c.page("/partner").holds(t, "just-now", "Pending GBP 6.60")
+}
+
+// TestPagesOfAListHoldEveryRowOnce follows a list from page to page in each order, with rows that are alike in what
+// they are sorted by.
+func TestPagesOfAListHoldEveryRowOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bulk = true
+	const n = 2*pageSize + 7
+	for i := range n {
+		currency := "GBP"
+		if i%3 == 0 {
+			currency = "EUR"
+		}
+		w.order(sale{
+			id: "o" + number10(int64(i)), link: w.link, currency: currency, at: w.now.Add(-time.Duration(i/4) * time.Hour),
+			lines: []*event.Line{{Number: 1, Quantity: 1, Amount: int64(1000 * (i % 5))}},
+		})
+	}
+	site, shop := w.as("site@example.net"), w.as("shop@example.net")
+	for _, list := range []struct {
+		c    *client
+		path string
+	}{
+		{site, "/partner/commissions"}, {site, "/partner/commissions?sort=oldest"}, {site, "/partner/commissions?sort=largest"}, {shop, "/merchant/orders"},
+	} {
+		seen := map[string]int{}
+		next, pages := list.path, 0
+		for next != "" && pages < 10 {
+			page := list.c.page(next)
+			pages++
+			for _, id := range page.rows() {
+				seen[id]++
+			}
+			next = page.next()
+		}
+		if len(seen) != n || pages != 3 {
+			t.Errorf("%s: %d orders on %d pages, want %d on 3", list.path, len(seen), pages, n)
+		}
+		for id, times := range seen {
+			if times != 1 {
+				t.Errorf("%s: order %s is there %d times", list.path, id, times)
+			}
+		}
+	}
+	if records := site.page("/partner/commissions.csv?sort=oldest").records(t); len(records) != n+1 || records[1][0] != "o"+number10(n-1) && !strings.HasPrefix(records[1][0], "o10") {
+		t.Errorf("the file has %d rows and begins with %q", len(records), records[1])
+	}
+}
+
+// rows is the names of a list's rows.
+func (r reply) rows() []string {
+	var list []string
+	for _, part := range strings.Split(r.body, `<a class="row break"`)[1:] {
+		_, text, _ := strings.Cut(part, ">")
+		text, _, _ = strings.Cut(text, "<")
+		list = append(list, strings.TrimSpace(text))
+	}
+	return list
+}
+
+// next is the address behind "Next page", or empty.
+func (r reply) next() string {
+	before, _, found := strings.Cut(r.body, "Next page")
+	if !found {
+		return ""
+	}
+	at := strings.LastIndex(before, `href="`)
+	to, _, _ := strings.Cut(before[at+len(`href="`):], `"`)
+	return strings.ReplaceAll(to, "&amp;", "&")
+}
+
+func TestCommissionsCanBeNarrowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	second := w.newLink(w.program, w.site, "second", "Second")
+	w.learn()
+	w.order(sale{id: "recent", link: w.link, at: w.now.Add(-aDay)})
+	w.order(sale{id: "released", link: w.link, at: w.now.Add(-45 * aDay)})
+	w.order(sale{id: "taken-back", link: second, at: w.now.Add(-2 * aDay), refunds: []*event.Refund{{}}})
+	w.order(sale{id: "in-euro_100%", link: second, at: w.now.Add(-3 * aDay), currency: "EUR"})
+	c := w.as("site@example.net")
+	yesterday := w.now.Add(-aDay).Format(time.DateOnly)
+	for query, want := range map[string][]string{
+		"":                                    {"recent", "taken-back", "in-euro_100%", "released"},
+		"state=pending":                       {"recent", "in-euro_100%"},
+		"state=approved":                      {"released"},
+		"state=reversed":                      {"taken-back"},
+		"state=paid":                          nil,
+		"currency=EUR":                        {"in-euro_100%"},
+		"q=RELEAS":                            {"released"},
+		"q=_100%25":                           {"in-euro_100%"},
+		"q=%25":                               {"in-euro_100%"},
+		"from=" + yesterday:                   {"recent"},
+		"to=" + yesterday + "&sort=oldest":    {"released", "in-euro_100%", "taken-back", "recent"},
+		"link=" + number10(int64(second.ID)):  {"taken-back", "in-euro_100%"},
+		"state=nonsense&program=x&after=%00":  {"recent", "taken-back", "in-euro_100%", "released"},
+		"program=" + number10(int64(w.other)): nil,
+	} {
+		got := c.page("/partner/commissions?" + query)
+		if ids := got.rows(); !slices.Equal(ids, want) {
+			t.Errorf("%q lists %q, want %q", query, ids, want)
+		}
+		if len(want) == 0 {
+			got.holds(t, "Nothing matches")
+		}
+		if records := c.page("/partner/commissions.csv?" + query).records(t); len(records) != len(want)+1 {
+			t.Errorf("%q: the file has %d rows", query, len(records)-1)
+		}
+	}
+}
+
+func TestWhyExplainsEveryCent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := time.Date(w.now.Year(), w.now.Month(), w.now.Day(), 3, 4, 1, 0, time.UTC).Add(-2 * aDay)
+	no := w.order(sale{
+		id: "20871", link: w.link, at: at, clicked: at.Add(-26 * time.Hour), customer: "c-7", coupon: "AUTUMN10",
+		lines: []*event.Line{
+			{Number: 1, Sku: "CARAFE-1L", Quantity: 1, Amount: 4250, Category: "kitchen"},
+			{Number: 2, Sku: "BK-SALT", Quantity: 3, Amount: 5997, Category: "books"},
+			{Number: 3, Sku: "GC-50", Quantity: 1, Amount: 5000, Category: "gift cards"},
+		},
+		refunds: []*event.Refund{{Items: []*event.RefundItem{{Line: 2, Quantity: 1}, {Sku: "NOT-THERE", Quantity: 2}}}},
+	})
+	path := number10(no)
+	site := w.as("site@example.net").page("/partner/commissions/" + path)
+	site.holds(t,
+		"You earn GBP 8.23 on this order: the customer came through link slow-kitchen 1 day 2 hours before ordering, within the window of 30 days. Before refunds it was GBP 10.43.",
+		"Version 2, in force from", "30 days from the order, until "+second(at.Add(30*aDay)), "1 day 2 hours; the window is 30 days",
+		"42.50 × 9 % = 3.825 3.83", "39.98 × 11 % = 4.3978 4.40", "50.00 × 0 % = 0.00 0.00", "row for all other categories", "row “books”",
+		"152.47 19.99 GBP 8.23", "Network fee: GBP 1.65", "3.83 × 20 % = 0.766 0.77",
+		"This was the last click before the order", "coupon known to the merchant", "The order carries this coupon.", "customer known to the merchant",
+		"NOT-THERE 2 pieces too many", "The order has no such line.",
+		"Merchant owes Partner, pending GBP 10.43", "Partner, pending Merchant owes GBP 2.20",
+		"Click "+second(at.Add(-26*time.Hour)), "Order placed "+second(at), "Refund R-1 "+second(at.Add(time.Hour)), "GBP 19.99 taken back", "Hold ends "+second(at.Add(30*aDay)),
+	)
+	for _, secret := range []string{"c-7", "AUTUMN10", "Network fee, pending"} {
+		if strings.Contains(site.body, secret) {
+			t.Errorf("the partner sees %q", secret)
+		}
+	}
+	w.as("shop@example.net").page("/merchant/orders/"+path).holds(t,
+		"The Slow Kitchen earns GBP 8.23 on this order", "customer c-7", "coupon AUTUMN10", "Merchant owes Network fee, pending GBP 2.09", `"outcome":"credited"`)
+}
+
+func TestWhyOfAReleasedCommissionShowsWhereItWent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{id: "old", link: w.link, at: w.now.Add(-40 * aDay), refunded: w.now.Add(-5 * aDay), refunds: []*event.Refund{{Amount: 1000}}})
+	w.as("site@example.net").page("/partner/commissions/"+number10(no)).holds(t,
+		"Partner, pending Partner, payable GBP 6.00", "Partner, payable Merchant owes GBP 1.00", "The commission became payable.", "Payable GBP 5.00", "Version 1")
+}
+
+func TestLinksListWhatEachBrought(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	second := w.newLink(w.program, w.site, "second-link", "Second, with words")
+	w.learn()
+	w.order(sale{id: "1", link: w.link, at: w.now.Add(-aDay)})
+	w.order(sale{id: "2", link: w.link, at: w.now.Add(-aDay), currency: "EUR"})
+	w.order(sale{id: "3", link: w.link, at: w.now.Add(-60 * aDay)})
+	w.clicks(w.link, w.now.Add(-aDay), 40)
+	w.clicks(second, w.now.Add(-aDay), 3)
+	w.clicks(w.link, w.now.Add(-60*aDay), 7)
+	c := w.as("site@example.net")
+	c.page("/partner/links").holds(t, "Sidebar https://go.example.net/c/slow-kitchen Alder & Finch Home Alder & Finch 40 2 5.00 % EUR 6.60 GBP 6.60", "Second, with words")
+	c.page("/partner/links?days=90").holds(t, "47 3 6.38 %")
+	if got := c.page("/partner/links?q=words").rows(); !slices.Equal(got, []string{"Second, with words"}) {
+		t.Errorf("q=words lists %q", got)
+	}
+	records := c.page("/partner/links.csv").records(t)
+	if len(records) != 4 || !slices.Equal(records[2][7:], []string{"40", "2", "EUR", "6.60"}) {
+		t.Errorf("the file: %q", records)
+	}
+}
+
+func TestALinkIsMadeAndWorks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.as("site@example.net")
+	program := number10(int64(w.program))
+	got := c.post("/partner/links", url.Values{"program": {program}, "target": {"https://www.alder.example/sale?x=1"}, "label": {"Autumn"}, "code": {"autumn-sale"}})
+	if got.status != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", got.status, got.text())
+	}
+	c.page(got.header.Get("Location")).holds(t, "The link is ready", "https://go.example.net/c/autumn-sale", "leads to https://www.alder.example/sale?x=1", "sub5")
+	w.learn()
+	l, ok := w.network.LinkByCode("autumn-sale")
+	if !ok || l.Partner != w.site || l.Program != w.program {
+		t.Errorf("the tracker would find %+v (%v)", l, ok)
+	}
+}
+
+func TestALinkThatCannotBeMadeSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.as("site@example.net")
+	program := number10(int64(w.program))
+	for _, tc := range []struct {
+		form   url.Values
+		status int
+		says   string
+	}{
+		{url.Values{"program": {program}, "target": {"https://evil.example/"}}, http.StatusUnprocessableEntity, "is not one of the program's"},
+		{url.Values{"program": {program}, "target": {"javascript:alert(1)"}}, http.StatusUnprocessableEntity, "does not begin with https://"},
+		{url.Values{"program": {program}, "code": {"No Good"}}, http.StatusUnprocessableEntity, "cannot be a code"},
+		{url.Values{"program": {program}, "code": {"ridge"}}, http.StatusConflict, "is taken"},
+		{url.Values{"program": {program}, "label": {strings.Repeat("x", 300)}}, http.StatusUnprocessableEntity, "use at most 200"},
+		{url.Values{"program": {number10(int64(w.other))}}, http.StatusNotFound, "There is no such program"},
+		{url.Values{"program": {"12345"}}, http.StatusNotFound, "There is no such program"},
+		{url.Values{}, http.StatusNotFound, "There is no such program"},
+	} {
+		got := c.post("/partner/links", tc.form)
+		if got.status != tc.status {
+			t.Errorf("%v: status %d, want %d", tc.form, got.status, tc.status)
+		}
+		got.holds(t, tc.says)
+	}
+	var n int
+	w.must(w.owner.QueryRow(t.Context(), `SELECT count(*) FROM link WHERE partner_id = $1`, int64(w.site)).Scan(&n))
+	if n != 1 {
+		t.Errorf("%d links", n)
+	}
+}
+
+func TestAClosedLinkStaysClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.as("site@example.net")
+	path := "/partner/links/" + number10(int64(w.link.ID))
+	if got := w.as("member@example.net").post(path+"/close", nil); got.status != http.StatusNotFound {
+		t.Errorf("another partner: status %d", got.status)
+	}
+	c.post(path+"/close", nil)
+	c.page(path).holds(t, "The link is closed", "closed")
+	var first, again time.Time
+	closedAt := func(at *time.Time) {
+		w.must(w.owner.QueryRow(t.Context(), `SELECT closed_at FROM link WHERE id = $1`, int64(w.link.ID)).Scan(at))
+	}
+	closedAt(&first)
+	c.post(path+"/close", nil)
+	if closedAt(&again); !again.Equal(first) {
+		t.Errorf("closed at %s, then at %s", first, again)
+	}
+	if got := c.page("/partner/links?state=open").rows(); len(got) != 0 {
+		t.Errorf("open links: %q", got)
+	}
+}
+
+func TestWhereClicksCameFrom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sub1, w.referrer = "newsletter", "slowkitchen.example/guide"
+	w.clicks(w.link, w.now.Add(-aDay), 3)
+	w.sub1, w.referrer = "", ""
+	w.clicks(w.link, w.now.Add(-aDay), 1)
+	w.sub1 = "someone else's"
+	w.clicks(w.memberLink, w.now.Add(-aDay), 5)
+	c := w.as("site@example.net")
+	path := "/partner/links/" + number10(int64(w.link.ID))
+	c.page(path).holds(t, "slowkitchen.example/guide 3 75.00 %", "not given 1 25.00 %")
+	c.page(path+"?by=sub1").holds(t, "newsletter 3 75.00 %")
+	c.page(path+"?by=ip_prefix").holds(t, "slowkitchen.example/guide") // not on offer
+	if body := c.page(path + "?by=sub1").body; strings.Contains(body, "someone else") {
+		t.Error("another partner's sub-id is on the page")
+	}
+}
+
+func TestProgramsShowTermsOfAnyDate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) error {
+		_, err := partners.AddTerms(t.Context(), tx, w.program, partners.Terms{
+			EffectiveFrom: w.now.Add(10 * aDay), Window: 7 * aDay, Hold: 0, NetworkFee: 150_000, Rates: nil,
+		})
+		return err
+	}))
+	w.as("site@example.net").page("/partner/programs").holds(t, "Alder & Finch Home", "Version 2 In force", "Version 3 To come", "Version 1 Past",
+		"books 11 %", "all others 9 %", "books 10 %", "A click counts for 7 days", "15 % of the commission")
+	if text := w.as("site@example.net").page("/partner/programs").text(); strings.Contains(text, "Members") {
+		t.Error("a site is shown the rates of members")
+	}
+	w.as("member@example.net").page("/partner/programs").holds(t, "Members", "all others 6 %")
+	w.as("shop@example.net").page("/merchant/programs").holds(t, "Sites Members", "3 versions", "Click id parameter tclid", "2 partners")
+}
+
+func TestWithoutClickHouseMoneyIsStillShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	order := w.order(sale{id: "A-1", link: w.link})
+	site, shop, operator := w.as("site@example.net"), w.as("shop@example.net"), w.as("operator@example.net")
+	_ = w.ch.Close()
+	site.page("/partner").holds(t, "Counts of clicks and orders cannot be read at the moment", "Pending GBP 6.60", "Clicks –", "A-1")
+	site.page("/partner/links").holds(t, "Counts of clicks and orders cannot be read", "GBP 6.60")
+	site.page("/partner/links/"+number10(int64(w.link.ID))).holds(t, "Counts of clicks and orders cannot be read", "Earned GBP 6.60")
+	site.page("/partner/commissions/"+number10(order)).holds(t, "You earn GBP 6.60")
+	shop.page("/merchant").holds(t, "Counts of clicks and orders cannot be read", "Revenue from partners GBP 59.99")
+	shop.page("/merchant/partners").holds(t, "The Slow Kitchen", "GBP 59.99")
+	shop.page("/merchant/partners/"+number10(int64(w.site))).holds(t, "Revenue GBP 59.99")
+	operator.page("/network").holds(t, "Merchants owe", "7.92", "balanced")
+	if got := site.get("/partner/days.csv"); got.status != http.StatusServiceUnavailable {
+		t.Errorf("a file of counts: status %d", got.status)
+	}
+}
