@@ -228,6 +228,10 @@ func (d *demo) createNetwork(ctx context.Context, tx pgx.Tx) error {
 			return err
 		}
 	}
+	// Partners came one after the other, before the history begins.
+	if _, err := tx.Exec(ctx, `UPDATE enrolment SET created_at = now() - interval '190 days' + partner_id * interval '50 hours'`); err != nil {
+		return fmt.Errorf("dating the enrolments: %w", err)
+	}
 	return d.createLogins(ctx, tx)
 }
 

@@ -162,7 +162,11 @@ func (h *historian) purchase(at time.Time, m *demoMerchant, v *visit) {
 // drawLines fills a basket with one to three different goods.
 func drawLines(random *rand.Rand, m *demoMerchant, currency string) []purchaseLine {
 	var lines []purchaseLine
-	for _, i := range random.Perm(len(m.goods))[:1+random.IntN(3)] {
+	chosen := random.Perm(len(m.goods))[:1+random.IntN(3)]
+	if len(chosen) == 1 && m.goods[chosen[0]].category == "service" { // a service comes with goods
+		chosen[0] = 0
+	}
+	for _, i := range chosen {
 		goods := &m.goods[i]
 		quantity := int64(1)
 		if random.IntN(4) == 0 {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,11 +89,16 @@ type traffic struct {
 	random  *randv2.Rand
 	client  *http.Client
 	orders  int64
+	// looking holds the click ids of who came to a merchant and has not bought, the latest maxLooking of them.
+	looking map[*demoMerchant][]string
 }
+
+// maxLooking lets a visitor look around for up to two minutes before buying.
+const maxLooking = 64
 
 func newTraffic(network []*demoMerchant, s *shop) *traffic {
 	return &traffic{
-		network: network, shop: s, orders: time.Now().UnixMilli(),
+		network: network, shop: s, orders: time.Now().UnixMilli(), looking: map[*demoMerchant][]string{},
 		random: randv2.New(randv2.NewPCG(uint64(time.Now().UnixNano()), 1)), //nolint:gosec // whose visit it is need not be secret
 		client: &http.Client{
 			Timeout:       5 * time.Second,
@@ -101,7 +107,8 @@ func newTraffic(network []*demoMerchant, s *shop) *traffic {
 	}
 }
 
-// run visits about twice a second until ctx ends; every eighth visitor buys, and somebody buys without a link.
+// run visits about twice a second until ctx ends. Somebody buys four seconds apart: one who came through a link, and one
+// who did not, in turn.
 func (t *traffic) run(ctx context.Context) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -112,12 +119,15 @@ func (t *traffic) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		m := t.network[t.random.IntN(len(t.network))]
-		clickID := t.visit(ctx, m)
-		if n%16 == 0 {
-			clickID = ""
+		if clickID := t.visit(ctx, m); clickID != "" {
+			t.looking[m] = append(t.looking[m], clickID)
+			t.looking[m] = t.looking[m][max(0, len(t.looking[m])-maxLooking):]
 		}
-		if n%8 == 0 {
-			t.buy(ctx, m, clickID)
+		switch {
+		case n%16 == 0:
+			t.buy(ctx, m, "")
+		case n%8 == 0:
+			t.buy(ctx, m, t.decide(m))
 		}
 	}
 }
@@ -151,6 +161,17 @@ func (t *traffic) visit(ctx context.Context, m *demoMerchant) string {
 		return ""
 	}
 	return landing.Query().Get(partners.DefaultClickParam)
+}
+
+// decide gives the click id of one who looks around at a merchant and now buys, "" when nobody does.
+func (t *traffic) decide(m *demoMerchant) string {
+	if len(t.looking[m]) == 0 {
+		return ""
+	}
+	i := t.random.IntN(len(t.looking[m]))
+	clickID := t.looking[m][i]
+	t.looking[m] = slices.Delete(t.looking[m], i, i+1)
+	return clickID
 }
 
 func (t *traffic) buy(ctx context.Context, m *demoMerchant, clickID string) {
