@@ -142,7 +142,7 @@ func (e *Engine) work(ctx context.Context, held position.Held) error {
 	l := &lane{
 		Engine: e, held: held,
 		log:    e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
-		slices: make(chan []fact, 1),
+		hauls:  make(chan haul, 1),
 		unsent: make(chan struct{}, 1),
 	}
 	return l.run(ctx)

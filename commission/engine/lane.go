@@ -32,7 +32,7 @@ type lane struct {
 	held position.Held
 	log  *slog.Logger
 
-	slices chan []fact   // read and decoded, one ahead of the one that is being taken in
+	hauls  chan haul     // fetched and decoded, one ahead of the one that is being taken in
 	unsent chan struct{} // ledger events were written
 
 	buf rows
@@ -42,6 +42,12 @@ type lane struct {
 	next atomic.Int64
 	// failures counts how often the records at the present position have failed.
 	failures int
+}
+
+// haul is what fetch hands over: a slice of records, or why there are no further ones.
+type haul struct {
+	facts []fact
+	end   error
 }
 
 // run works until ctx ends or the partition is not to be worked on: four goroutines fetch, take in,
@@ -76,7 +82,8 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 	return next, err
 }
 
-// fetch reads records from offset next on and decodes them, until ctx ends or records are missing.
+// fetch reads records from offset next on and decodes them, until ctx ends or records are missing: what came before
+// those is taken in first.
 func (l *lane) fetch(ctx context.Context, next int64) error {
 	wait := newBackoff()
 	for ctx.Err() == nil {
@@ -87,7 +94,7 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 		case errors.As(err, &unframed):
 			facts = []fact{{record: unframed.Record, unframed: true, unreadable: unframed}}
 		case position.IsGap(err):
-			return err
+			return l.hand(ctx, haul{end: err})
 		case err != nil:
 			wait.warn(l.log, "orders cannot be fetched", err)
 			wait.sleep(ctx)
@@ -99,16 +106,23 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 		}
 		for len(facts) > 0 {
 			n := min(len(facts), l.cfg.SliceSize)
-			select {
-			case l.slices <- facts[:n]:
-			case <-ctx.Done():
-				return ctx.Err()
+			if err := l.hand(ctx, haul{facts: facts[:n]}); err != nil {
+				return err
 			}
 			next = facts[n-1].record.Offset + 1
 			facts = facts[n:]
 		}
 	}
 	return ctx.Err()
+}
+
+func (l *lane) hand(ctx context.Context, h haul) error {
+	select {
+	case l.hauls <- h:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // consume takes in slice after slice, and in between what else there is to do in the partition.
@@ -121,8 +135,11 @@ func (l *lane) consume(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case facts := <-l.slices:
-			if err := l.take(ctx, facts); err != nil {
+		case h := <-l.hauls:
+			if h.end != nil {
+				return h.end
+			}
+			if err := l.take(ctx, h.facts); err != nil {
 				return err
 			}
 			continue

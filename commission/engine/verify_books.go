@@ -84,7 +84,10 @@ SELECT 'ledger_outbox', format('(%s, %s)', o.lane, o.first_seq), 'last_seq', o.n
 		return err
 	}
 	return v.rows(ctx, "partitions move", Attention, `
-SELECT 'position', format('(%s, %s, %s)', consumer, topic, partition), 'halted', 'not halted', halted FROM position WHERE halted <> ''`)
+SELECT 'position', format('(%s, %s, %s)', consumer, topic, partition), 'halted', 'not halted', halted FROM position WHERE halted <> ''
+UNION ALL
+SELECT 'high_water', format('(%s, %s, %s, %s)', consumer, topic, partition, spool), 'gap', format('sequence %s', seq + 1), format('sequence %s', gap)
+  FROM high_water WHERE gap <> 0`)
 }
 
 // letters reports dead letters that nobody has settled.

@@ -242,18 +242,13 @@ func (w *world) sendRaw(partition int, values ...[]byte) {
 	}
 }
 
-// settled waits until the engines have taken in everything that was sent, and Kafka has what they had to say.
+// settled waits until the engines have nothing left to do, and Kafka has what they had to say.
 func (w *world) settled() {
 	w.t.Helper()
-	w.eventually("everything is taken in", func() bool {
-		for p := range w.partitions {
-			_, end, err := w.kafka.Offsets(w.t.Context(), event.Orders, p)
-			check(w.t, err)
-			if w.number(`SELECT coalesce(max(next_offset), 0) FROM position WHERE consumer = 'engine' AND partition = $1`, p) < end {
-				return false
-			}
-		}
-		return w.number(`SELECT count(*) FROM ledger_outbox`) == 0
+	w.eventually("nothing is left to do", func() bool {
+		left, err := ReadBacklog(w.t.Context(), w.db, w.kafka, w.partitions, w.clock())
+		check(w.t, err)
+		return left.IsEmpty()
 	})
 }
 

@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tributary/internal/event"
+	"tributary/internal/stream"
+)
+
+// Backlog is what the engines have not done yet.
+type Backlog struct {
+	// Records of the topic orders that are not taken in.
+	Records int64
+	// Due are commissions whose hold is over and has not been ended.
+	Due int64
+	// Returning are dead letters that are to be taken back.
+	Returning int64
+	// Unsent are ledger events that Kafka has not acknowledged.
+	Unsent int64
+}
+
+// IsEmpty tells whether nothing is left to do.
+func (b Backlog) IsEmpty() bool { return b == Backlog{} }
+
+const readBacklog = `
+SELECT (SELECT count(*) FROM commission WHERE state = 'pending' AND hold_until <= $3),
+       (SELECT count(*) FROM dead_letter WHERE consumer = $1 AND topic = $2 AND state = 'returning'),
+       (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_outbox)::bigint`
+
+// ReadBacklog measures what is left to do as of now, the engines' clock, in a topic of so many partitions. It is for
+// whoever waits for the end of a replay; Records is a moment older than the rest, so that nothing can be in between.
+func ReadBacklog(ctx context.Context, db querier, kafka *stream.Client, partitions int, now time.Time) (Backlog, error) {
+	var b Backlog
+	for p := range partitions {
+		_, end, err := kafka.Offsets(ctx, event.Orders, p)
+		if err != nil {
+			return b, err
+		}
+		var next int64
+		err = db.QueryRow(ctx, `SELECT coalesce(max(next_offset), 0) FROM position WHERE consumer = $1 AND topic = $2 AND partition = $3`,
+			Consumer, event.Orders, p).Scan(&next)
+		if err != nil {
+			return b, fmt.Errorf("reading a position: %w", err)
+		}
+		b.Records += max(0, end-next)
+	}
+	if err := db.QueryRow(ctx, readBacklog, Consumer, event.Orders, now).Scan(&b.Due, &b.Returning, &b.Unsent); err != nil {
+		return b, fmt.Errorf("reading what is left to do: %w", err)
+	}
+	return b, nil
+}
