@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -94,7 +95,7 @@ func TestEndedHoldsDoNotBeginAgainWhenTheClockGoesBack(t *testing.T) {
 	cfg := w.config("one")
 	o := w.decided(cfg)
 	check(t, o.settle(noon().Add(40*day), verifyClick, cfg.Catalogue))
-	posted := append(o.posted, o.due...)
+	posted := slices.Concat(o.posted, o.due)
 	o = &order{
 		no: 1, key: o.key, known: true, version: 2, record: o.decided.AppendJSON(nil), earnings: o.paying, posted: posted,
 		events: append(o.events, refund(1, "A1", "r", day, 1000)),
@@ -118,10 +119,11 @@ func TestPlansStayOnIndexes(t *testing.T) {
 			check(t, err)
 			results, err := tx.Conn().PgConn().Exec(t.Context(), "EXPLAIN (GENERIC_PLAN) "+sql).ReadAll()
 			check(t, err)
-			var plan string
-			for _, row := range results[0].Rows {
-				plan += string(row[0]) + "\n"
+			lines := make([]string, len(results[0].Rows))
+			for i, row := range results[0].Rows {
+				lines[i] = string(row[0])
 			}
+			plan := strings.Join(lines, "\n")
 			if strings.Contains(plan, "Seq Scan") || strings.Contains(plan, "Hash Join") || strings.Contains(plan, "Merge Join") {
 				t.Errorf("%s:\n%s", name, plan)
 			}
