@@ -34,7 +34,7 @@ type Finding struct {
 	Partition int
 	// First and Last are offsets, where some are concerned.
 	First, Last int64
-	// Key names a row: an event id, or the key columns of a rollup.
+	// Key names a row: a record by its spool, or the key columns of a rollup.
 	Key     string
 	Problem string
 }
@@ -52,7 +52,7 @@ func (f Finding) String() string {
 }
 
 // Check compares ClickHouse with the loader's manifest and with itself: every batch that is done has its rows, batches
-// neither overlap nor leave a hole and reach the position, no event is there twice, and the rollups add up to what the
+// neither overlap nor leave a hole and reach the position, no record is there twice, and the rollups add up to what the
 // raw tables hold. It may run beside the loaders: a finding counts when it is still the same some seconds later.
 func Check(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn) ([]Finding, error) {
 	var standing []Finding
@@ -238,19 +238,19 @@ func (c *checker) twice(ctx context.Context, t *table) error {
 		return err
 	}
 	for _, day := range days {
-		query := fmt.Sprintf("SELECT concat('spool ', lower(toString(_spool)), ', sequence ', toString(_seq)), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY _spool, _partition, _seq HAVING n > 1 ORDER BY _spool, _partition, _seq LIMIT %d",
+		query := fmt.Sprintf("SELECT concat('spool ', toString(_spool), ', lane ', toString(_partition), ', sequence ', toString(_seq)), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY _spool, _partition, _seq HAVING n > 1 ORDER BY _spool, _partition, _seq LIMIT %d",
 			t.name, mostFindings)
 		rows, err := c.conn.Query(ctx, query, day, day.AddDate(0, 0, 1))
 		if err != nil {
-			return fmt.Errorf("looking for events that are there twice: %w", err)
+			return fmt.Errorf("looking for records that are there twice: %w", err)
 		}
-		var id string
+		var key string
 		var n uint64
-		err = clickhouse.ForEachRow(rows, []any{&id, &n}, func() {
-			c.add(Finding{Topic: t.topic, Partition: -1, Key: id, Problem: fmt.Sprintf("the table %s has it %d times", t.name, n)})
+		err = clickhouse.ForEachRow(rows, []any{&key, &n}, func() {
+			c.add(Finding{Topic: t.topic, Partition: -1, Key: key, Problem: fmt.Sprintf("the table %s has it %d times", t.name, n)})
 		})
 		if err != nil {
-			return fmt.Errorf("looking for events that are there twice: %w", err)
+			return fmt.Errorf("looking for records that are there twice: %w", err)
 		}
 	}
 	return nil

@@ -1,7 +1,6 @@
 package loader
 
 import (
-	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -156,22 +155,22 @@ func TestAKillBetweenTheStepsOfABatchLeavesOneCopy(t *testing.T) {
 			t.Parallel()
 			r := newRiver(t, 1)
 			r.send(event.Touches, 0, 1, several(click, 1, 40)...)
-			r.hold(event.Touches, owner(), func(ctx context.Context, h position.Held) {
-				l := r.lane(r.loader(owner()), event.Touches, h)
-				b := r.cut(ctx, l, 30)
-				steps := []func() error{
-					func() error { return l.plan(ctx, b) },
-					func() error {
-						return send(ctx, r.ch, l.table, "touch", b.token(event.Touches, 0), l.settings, b.rows, b.n)
-					},
-					func() error { return l.done(ctx, b) },
+			ctx, h, release := r.hold(event.Touches, owner())
+			l := r.lane(r.loader(owner()), event.Touches, h)
+			b := r.cut(ctx, l, 30)
+			steps := []func() error{
+				func() error { return l.plan(ctx, b) },
+				func() error {
+					return send(ctx, r.ch, l.table, "touch", b.token(event.Touches, 0), l.settings, b.rows, b.n)
+				},
+				func() error { return l.done(ctx, b) },
+			}
+			for _, step := range steps[:at] {
+				if err := step(); err != nil {
+					t.Fatal(err)
 				}
-				for _, step := range steps[:at] {
-					if err := step(); err != nil {
-						t.Fatal(err)
-					}
-				}
-			})
+			}
+			release()
 			r.run(r.loader(owner()))
 			r.loaded(event.Touches, 40)
 			r.once(event.Touches, 40)
@@ -193,71 +192,72 @@ func TestAPlannedBatchIsCutAgainAsItWas(t *testing.T) {
 		record(t, 1, 2, click(2)), record(t, 1, 3, click(3)), record(t, 2, 2, click(102)), record(t, 1, 4, sale(4)),
 		record(t, 2, 2, click(102)), record(t, 1, 5, click(5)), record(t, 1, 6, click(6)),
 	)
-	r.hold(event.Touches, owner(), func(ctx context.Context, h position.Held) {
-		l := r.lane(r.loader(owner()), event.Touches, h)
-		before := r.cut(ctx, l, 3)
-		if err := errors.Join(l.plan(ctx, before), l.load(ctx, before, true)); err != nil {
-			t.Fatal(err)
-		}
-		b := r.cut(ctx, l, 6)
-		if err := l.plan(ctx, b); err != nil {
-			t.Fatal(err)
-		}
-		plans, err := l.open(ctx)
-		if err != nil || len(plans) != 1 {
-			t.Fatalf("open() = %v, %v; want one plan", plans, err)
-		}
-		again, err := l.recall(ctx, plans[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(b.rows.columns(nil, 0, b.n), again.rows.columns(nil, 0, again.n)); diff != "" {
-			t.Errorf("rows (-first +again):\n%s", diff)
-		}
-		if b.n != 3 || b.token(event.Touches, 0) != again.token(event.Touches, 0) || !cmp.Equal(b.after.Marks, again.after.Marks) {
-			t.Errorf("cut again: %d rows, token %s, marks %v; first %d rows, token %s, marks %v",
-				again.n, again.token(event.Touches, 0), again.after.Marks, b.n, b.token(event.Touches, 0), b.after.Marks)
-		}
-	})
+	ctx, h, release := r.hold(event.Touches, owner())
+	l := r.lane(r.loader(owner()), event.Touches, h)
+	before := r.cut(ctx, l, 3)
+	if err := errors.Join(l.plan(ctx, before), l.load(ctx, before, true)); err != nil {
+		t.Fatal(err)
+	}
+	b := r.cut(ctx, l, 6)
+	if err := l.plan(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	plans, err := l.open(ctx)
+	if err != nil || len(plans) != 1 {
+		t.Fatalf("open() = %v, %v; want one plan", plans, err)
+	}
+	again, err := l.recall(ctx, plans[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(b.rows.columns(nil, 0, b.n), again.rows.columns(nil, 0, again.n)); diff != "" {
+		t.Errorf("rows (-first +again):\n%s", diff)
+	}
+	if b.n != 3 || b.token(event.Touches, 0) != again.token(event.Touches, 0) || !cmp.Equal(b.after.Marks, again.after.Marks) {
+		t.Errorf("cut again: %d rows, token %s, marks %v; first %d rows, token %s, marks %v",
+			again.n, again.token(event.Touches, 0), again.after.Marks, b.n, b.token(event.Touches, 0), b.after.Marks)
+	}
+	release()
 }
 
 func TestAFrozenLoaderCannotDoubleRows(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	r.send(event.Touches, 0, 1, several(click, 1, 60)...)
-	r.hold(event.Touches, "frozen", func(ctx context.Context, h position.Held) {
-		frozen := r.lane(r.loader("frozen"), event.Touches, h)
-		b := r.cut(ctx, frozen, 20)
-		if err := frozen.plan(ctx, b); err != nil {
-			t.Fatal(err)
-		}
-		next := r.cut(ctx, frozen, 20)
-		// Another takes over, since nobody renews the lease of one that is frozen, and finishes the work.
-		if _, err := r.db.Exec(ctx, `UPDATE position SET owner = 'other', epoch = epoch + 1 WHERE consumer = 'loader' AND topic = 'touches'`); err != nil {
-			t.Fatal(err)
-		}
-		h.Epoch++
-		other := r.lane(r.loader("other"), event.Touches, h)
-		if err := other.finish(ctx); err != nil {
-			t.Fatal(err)
-		}
-		rest := r.cut(ctx, other, 40)
-		if err := errors.Join(other.plan(ctx, rest), other.load(ctx, rest, true)); err != nil {
-			t.Fatal(err)
-		}
-		// It wakes, and goes on where it was.
-		if err := frozen.load(ctx, b, true); err != nil {
-			t.Errorf("sending the planned batch once more: %v", err)
-		}
-		if err := frozen.plan(ctx, next); !errors.Is(err, position.ErrLost) {
-			t.Errorf("planning under a lost lease: %v, want %v", err, position.ErrLost)
-		}
-		// Had it slept for longer than a plan counts as fresh, it would have asked first.
-		b.planned = time.Now().Add(-time.Minute)
-		if err := frozen.load(ctx, b, true); !errors.Is(err, position.ErrLost) {
-			t.Errorf("sending after a long sleep: %v, want %v", err, position.ErrLost)
-		}
-	})
+	_, h, release := r.hold(event.Touches, "frozen")
+	ctx := t.Context() // it does not learn that its lease is lost
+	frozen := r.lane(r.loader("frozen"), event.Touches, h)
+	b := r.cut(ctx, frozen, 20)
+	if err := frozen.plan(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	next := r.cut(ctx, frozen, 20)
+	// Another takes over, since nobody renews the lease of one that is frozen, and finishes the work.
+	if _, err := r.db.Exec(ctx, `UPDATE position SET owner = 'other', epoch = epoch + 1 WHERE consumer = 'loader' AND topic = 'touches'`); err != nil {
+		t.Fatal(err)
+	}
+	h.Epoch++
+	other := r.lane(r.loader("other"), event.Touches, h)
+	if err := other.finish(ctx); err != nil {
+		t.Fatal(err)
+	}
+	rest := r.cut(ctx, other, 40)
+	if err := errors.Join(other.plan(ctx, rest), other.load(ctx, rest, true)); err != nil {
+		t.Fatal(err)
+	}
+	// It wakes, and goes on where it was.
+	if err := frozen.load(ctx, b, true); err != nil {
+		t.Errorf("sending the planned batch once more: %v", err)
+	}
+	if err := frozen.plan(ctx, next); !errors.Is(err, position.ErrLost) {
+		t.Errorf("planning under a lost lease: %v, want %v", err, position.ErrLost)
+	}
+	// Had it slept for longer than a plan counts as fresh, it would have asked first.
+	b.planned = time.Now().Add(-time.Minute)
+	if err := frozen.load(ctx, b, true); !errors.Is(err, position.ErrLost) {
+		t.Errorf("sending after a long sleep: %v, want %v", err, position.ErrLost)
+	}
+	release()
 	r.once(event.Touches, 60)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -94,23 +95,37 @@ func (r *river) run(l *Loader) (stop func()) {
 	return stop
 }
 
-// hold gives the lease of a partition of a topic to work, and ends it when work returns.
-func (r *river) hold(topic, owner string, work func(ctx context.Context, h position.Held)) {
+// hold takes the lease of the only partition of a topic, and gives it back when the test ends or release is called. ctx ends
+// when the lease is lost.
+func (r *river) hold(topic, owner string) (ctx context.Context, h position.Held, release func()) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
-	defer cancel()
-	k := position.NewKeeper(r.db, Consumer, topic, 1, owner, slog.New(slog.DiscardHandler))
-	worked := false
-	err := k.Run(ctx, func(ctx context.Context, h position.Held) error {
-		if !worked {
-			worked = true
-			work(ctx, h)
-			cancel()
+	keeping, cancel := context.WithCancel(r.t.Context())
+	type tenure struct {
+		ctx context.Context
+		h   position.Held
+	}
+	held, ended := make(chan tenure, 1), make(chan error, 1)
+	go func() {
+		k := position.NewKeeper(r.db, Consumer, topic, 1, owner, slog.New(slog.DiscardHandler))
+		ended <- k.Run(keeping, func(ctx context.Context, h position.Held) error {
+			held <- tenure{ctx, h}
+			<-ctx.Done()
+			return nil
+		})
+	}()
+	release = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			r.t.Errorf("holding %s: %v", topic, err)
 		}
-		return nil
 	})
-	if err != nil || !worked {
-		r.t.Fatalf("holding %s: worked %v, error %v", topic, worked, err)
+	r.t.Cleanup(release)
+	select {
+	case got := <-held:
+		return got.ctx, got.h, release
+	case <-time.After(patience):
+		r.t.Fatalf("nobody gave us the lease of %s", topic)
+		panic("unreachable")
 	}
 }
 

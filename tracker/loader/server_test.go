@@ -9,7 +9,6 @@ import (
 
 	"tributary/internal/embedded"
 	"tributary/internal/event"
-	"tributary/internal/position"
 	"tributary/migrations"
 )
 
@@ -72,27 +71,27 @@ func TestKilledServerIsCompletedByTheRetry(t *testing.T) {
 	slow := strings.Replace(tables()[0].rollup.sumUp("touch"), " GROUP BY", " WHERE sleep(2) = 0 GROUP BY", 1)
 	r.exec("CREATE MATERIALIZED VIEW touch_hourly_view TO touch_hourly AS " + slow)
 	r.send(event.Touches, 0, 1, several(click, 1, 50)...)
-	r.hold(event.Touches, owner(), func(ctx context.Context, h position.Held) {
-		l := r.lane(r.loader(owner()), event.Touches, h)
-		b := r.cut(ctx, l, 50)
-		if err := l.plan(ctx, b); err != nil {
-			t.Fatal(err)
-		}
-		sent := make(chan error, 1)
-		go func() {
-			sent <- send(ctx, r.ch, l.table, "touch", b.token(event.Touches, 0), l.settings, b.rows, b.n)
-		}()
-		r.eventually("the raw rows are there", func() bool { return r.number("SELECT count() FROM touch") == 50 })
-		r.kill(s)
-		if err := <-sent; err == nil {
-			t.Error("the insert succeeded although its server was killed")
-		}
-		r.equal("rows of touch after the kill", r.number("SELECT count() FROM touch"), 50)
-		r.equal("clicks of touch_hourly after the kill", r.number("SELECT sum(clicks + marked) FROM touch_hourly"), 0)
-		if err := l.load(ctx, b, false); err != nil {
-			t.Fatal(err)
-		}
-	})
+	ctx, h, release := r.hold(event.Touches, owner())
+	l := r.lane(r.loader(owner()), event.Touches, h)
+	b := r.cut(ctx, l, 50)
+	if err := l.plan(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan error, 1)
+	go func() {
+		sent <- send(ctx, r.ch, l.table, "touch", b.token(event.Touches, 0), l.settings, b.rows, b.n)
+	}()
+	r.eventually("the raw rows are there", func() bool { return r.number("SELECT count() FROM touch") == 50 })
+	r.kill(s)
+	if err := <-sent; err == nil {
+		t.Error("the insert succeeded although its server was killed")
+	}
+	r.equal("rows of touch after the kill", r.number("SELECT count() FROM touch"), 50)
+	r.equal("clicks of touch_hourly after the kill", r.number("SELECT sum(clicks + marked) FROM touch_hourly"), 0)
+	if err := l.load(ctx, b, false); err != nil {
+		t.Fatal(err)
+	}
+	release()
 	r.once(event.Touches, 50)
 }
 
@@ -142,13 +141,13 @@ func TestABatchThatIsNeitherThereNorMissingIsParked(t *testing.T) {
 			t.Parallel()
 			r := newRiver(t, 1)
 			r.send(event.Touches, 0, 1, several(click, 1, 60)...)
-			r.hold(event.Touches, owner(), func(ctx context.Context, h position.Held) {
-				l := r.lane(r.loader(owner()), event.Touches, h)
-				b := r.cut(ctx, l, 30)
-				if err := errors.Join(l.plan(ctx, b), l.load(ctx, b, true)); err != nil {
-					t.Fatal(err)
-				}
-			})
+			ctx, h, release := r.hold(event.Touches, owner())
+			l := r.lane(r.loader(owner()), event.Touches, h)
+			b := r.cut(ctx, l, 30)
+			if err := errors.Join(l.plan(ctx, b), l.load(ctx, b, true)); err != nil {
+				t.Fatal(err)
+			}
+			release()
 			r.exec(c.spoil)
 			if err := Reload(t.Context(), r.db, event.Touches, 0, 0); err != nil {
 				t.Fatal(err)
@@ -183,15 +182,15 @@ func TestABatchWhoseRecordsAreGoneIsParked(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.hold(event.Touches, owner(), func(ctx context.Context, h position.Held) {
-		l := r.lane(r.loader(owner()), event.Touches, h)
-		for _, c := range []struct{ first, last, rows int64 }{{0, 4, 4}, {200, 290, 86}} {
-			p := plan{first: c.first, last: c.last, rows: int(c.rows), before: []byte("{}"), generation: 1}
-			if err := l.resume(ctx, p); err != nil {
-				t.Error(err)
-			}
+	ctx, h, release := r.hold(event.Touches, owner())
+	l := r.lane(r.loader(owner()), event.Touches, h)
+	for _, c := range []struct{ first, last, rows int64 }{{0, 4, 4}, {200, 290, 86}} {
+		p := plan{first: c.first, last: c.last, rows: int(c.rows), before: []byte("{}"), generation: 1}
+		if err := l.resume(ctx, p); err != nil {
+			t.Error(err)
 		}
-	})
+	}
+	release()
 	r.equal("parked", r.books(`SELECT count(*) FROM clickhouse_batch WHERE state = 'parked' AND problem = 'offsets 0 to 4 give 5 rows now, and were planned as 4'`), 1)
 	r.equal("rows", r.number("SELECT count() FROM touch"), 0)
 }

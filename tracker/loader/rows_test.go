@@ -1,0 +1,149 @@
+package loader
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"tributary/internal/event"
+	"tributary/internal/position"
+)
+
+// TestARowSaysWhatItsEventSaid fills every field of each kind of event with something of its own.
+func TestARowSaysWhatItsEventSaid(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	const received, occurred, ordered = 1_773_489_600_123_456, 1_773_489_500_000_001, 1_773_400_000_000_002
+	of := func(topic int) *event.Event {
+		return &event.Event{Id: id(topic, 77), ReceivedAt: received, OccurredAt: occurred}
+	}
+	visit, view, sold, refunded, booked := of(1), of(4), of(2), of(5), of(3)
+	visit.Body = &event.Event_Click{Click: &event.Click{
+		ClickId: "cl", MerchantId: 11, ProgramId: 12, PartnerId: 13, LinkId: 14, Marks: 5, Sub1: "s1", Sub2: "s2", Sub3: "s3", Sub4: "s4", Sub5: "s5",
+		Referrer: "ref", UserAgent: "agent", IpPrefix: "10.1.2.0/24", Browser: "br", Os: "os", Device: "dev", Bot: "bot",
+	}}
+	view.Body = &event.Event_Impression{Impression: &event.Impression{
+		MerchantId: 21, ProgramId: 22, PartnerId: 23, LinkId: 24, Marks: 1, Referrer: "ref2", UserAgent: "agent2", IpPrefix: "2001:db8:1::/48",
+	}}
+	sold.Body = &event.Event_Sale{Sale: &event.Sale{
+		MerchantId: 31, OrderId: "order", Currency: "JPY", ClickId: "cl2", Coupon: "SAVE", CustomerId: "cu", ContentHash: []byte("0123456789abcdef"),
+		Lines: []*event.Line{{Number: 1, Sku: "a", Quantity: 2, Amount: 300, Category: "books"}, {Number: 4, Sku: "ü", Quantity: 5, Amount: 6, Category: ""}},
+	}}
+	refunded.Body = &event.Event_Refund{Refund: &event.Refund{
+		MerchantId: 41, OrderId: "order", RefundId: "re", Amount: 1000, Reason: "r", ContentHash: []byte("fedcba9876543210"),
+		Items: []*event.RefundItem{{Line: 4, Quantity: 1, Amount: 50}, {Sku: "a"}},
+	}}
+	booked.Body = &event.Event_Ledger{Ledger: &event.Ledger{
+		OrderNo: 51, Version: 2, Step: 3, MerchantId: 52, ProgramId: 53, PartnerId: 54, LinkId: 55, OrderId: "order", CustomerId: "cu", Currency: "EUR",
+		OrderedAt: ordered, Cause: "refund", Orders: -1, Revenue: -2, Refunded: 3, Gross: -4, Net: -5, Fee: -6, Pending: -7, Payable: -8, FeePending: -9, FeeEarned: -10,
+	}}
+	r.send(event.Touches, 0, 9, visit, view)
+	r.send(event.Orders, 0, 9, sold, refunded)
+	r.send(event.Decisions, 0, 9, booked)
+	r.run(r.loader(owner()))
+	for topic, n := range map[string]int64{event.Touches: 2, event.Orders: 2, event.Decisions: 1} {
+		r.loaded(topic, n)
+	}
+	const spool = `"_spool":"09000000-0000-0000-0000-000000000000"`
+	const times = `"received_at":"2026-03-14 12:00:00.123456","occurred_at":"2026-03-14 11:58:20.000001"`
+	for table, want := range map[string][]string{
+		"touch": {
+			`{"event_id":"01000000-0000-0000-0000-00000000004d","kind":"click",` + times + `,"merchant_id":11,"program_id":12,"partner_id":13,"link_id":14,` +
+				`"click_id":"cl","marks":5,"sub1":"s1","sub2":"s2","sub3":"s3","sub4":"s4","sub5":"s5","referrer":"ref","user_agent":"agent","ip_prefix":"10.1.2.0/24",` +
+				`"browser":"br","os":"os","device":"dev","bot":"bot","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
+			`{"event_id":"04000000-0000-0000-0000-00000000004d","kind":"impression",` + times + `,"merchant_id":21,"program_id":22,"partner_id":23,"link_id":24,` +
+				`"click_id":"","marks":1,"sub1":"","sub2":"","sub3":"","sub4":"","sub5":"","referrer":"ref2","user_agent":"agent2","ip_prefix":"2001:db8:1::/48",` +
+				`"browser":"","os":"","device":"","bot":"","_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
+		},
+		"order_event": {
+			`{"event_id":"02000000-0000-0000-0000-00000000004d","kind":"sale",` + times + `,"merchant_id":31,"order_id":"order","ref":"","currency":"JPY","amount":306,` +
+				`"click_id":"cl2","coupon":"SAVE","customer_id":"cu","line.number":[1,4],"line.sku":["a","ü"],"line.quantity":[2,5],"line.amount":[300,6],"line.category":["books",""],` +
+				`"content_hash":"0123456789abcdef","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
+			`{"event_id":"05000000-0000-0000-0000-00000000004d","kind":"refund",` + times + `,"merchant_id":41,"order_id":"order","ref":"re","currency":"","amount":1050,` +
+				`"click_id":"","coupon":"","customer_id":"","line.number":[4,0],"line.sku":["","a"],"line.quantity":[1,0],"line.amount":[50,0],"line.category":["",""],` +
+				`"content_hash":"fedcba9876543210","_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
+		},
+		"ledger": {
+			`{"event_id":"03000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"version":2,"step":3,` +
+				`"merchant_id":52,"program_id":53,"partner_id":54,"link_id":55,"order_id":"order","customer_id":"cu","currency":"EUR","cause":"refund","orders":-1,` +
+				`"revenue":-2,"refunded":3,"gross":-4,"net":-5,"fee":-6,"pending":-7,"payable":-8,"fee_pending":-9,"fee_earned":-10,"_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
+		},
+	} {
+		var got []string
+		err := r.ch.QueryRow(t.Context(), "SELECT groupArray(j) FROM (SELECT trimRight(formatRow('JSONEachRow', *)) AS j FROM "+table+
+			" ORDER BY _offset SETTINGS output_format_json_quote_64bit_integers = 0, output_format_json_escape_forward_slashes = 0)").Scan(&got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range got {
+			got[i] = trimLine(got[i])
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("rows of %s (-want +got):\n%s", table, diff)
+		}
+	}
+}
+
+func trimLine(s string) string {
+	for len(s) > 0 && s[len(s)-1] == '\n' {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func TestMarksComeBackAsTheyWere(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		spool := rapid.Custom(func(t *rapid.T) [16]byte {
+			return [16]byte(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "spool"))
+		})
+		want := &position.Position{
+			Next:  rapid.Int64Min(0).Draw(t, "next"),
+			Marks: rapid.MapOf(spool, rapid.Uint64()).Draw(t, "marks"),
+			Gaps:  map[[16]byte]uint64{},
+		}
+		for s := range want.Marks {
+			if gap := rapid.Uint64().Draw(t, "gap"); gap%3 == 1 {
+				want.Gaps[s] = gap
+			}
+		}
+		data, err := encodeMarks(want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := decodeMarks(want.Next, data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Next != want.Next || !cmp.Equal(got.Marks, want.Marks) || !cmp.Equal(got.Gaps, want.Gaps) {
+			t.Errorf("came back as %v %v, want %v %v", got.Marks, got.Gaps, want.Marks, want.Gaps)
+		}
+	})
+}
+
+func TestColumnsThatAreUsedAgainHoldOnlyTheNewRows(t *testing.T) {
+	t.Parallel()
+	for _, tb := range tables() {
+		fill := func(rows rows, n int) {
+			e := canaryEvent(tb.topic)
+			e.Id = id(1, n)
+			r := record(t, byte(n), uint64(n), e)
+			if err := rows.add(e, &r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		used, fresh := tb.take(), tb.make()
+		fill(used, 1)
+		tb.give(used)
+		again := tb.take()
+		if again != used {
+			t.Errorf("%s: the columns were not kept", tb.name)
+		}
+		fill(again, 2)
+		fill(fresh, 2)
+		if diff := cmp.Diff(fresh.columns(nil, 0, 1), again.columns(nil, 0, 1)); diff != "" {
+			t.Errorf("%s (-fresh +used again):\n%s", tb.name, diff)
+		}
+	}
+}
