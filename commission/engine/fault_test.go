@@ -444,3 +444,19 @@ func TestManyEventsArePackedInBoundedRows(t *testing.T) {
 		t.Errorf("a damaged row gives %v", err)
 	}
 }
+
+func TestAnOrderWithThousandsOfRefundsDoesNotHoldUpItsLane(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	w.start(w.config("one"))
+	refunds := make([]*event.Event, 9000)
+	for i := range refunds {
+		refunds[i] = refund(1, "many", fmt.Sprintf("r-%05d", i), time.Duration(i+1)*time.Second, 1)
+	}
+	w.send(refunds...)
+	w.settled()
+	click := clickOn(w.links[0], noon().Add(-time.Hour))
+	w.send(sale(1, "many", click, 1_000_000), sale(1, "next", click, 10_000))
+	w.settled() // 9,001 ledger events of one order are more than a request to Kafka may hold
+	equal(t, "net", w.number(`SELECT net FROM commission c JOIN orders o ON o.no = c.order_no WHERE order_id = 'many'`), 99_100)
+}

@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// packBytes bounds a row of the outbox, sendBytes a request to Kafka: its own limit is a megabyte.
+	// packBytes bounds a row of the outbox, sendBytes a request to Kafka, with what Kafka adds to each record: its own
+	// limit is a megabyte.
 	packBytes = 384 << 10
 	sendBytes = 768 << 10
 )
@@ -34,15 +35,16 @@ func (l *lane) pack(batch *pgx.Batch, p *position.Position, orders []*order, pos
 		packed, first = nil, p.Out+1
 	}
 	for _, o := range orders {
-		var n int
-		var err error
-		if packed, n, err = o.appendEvents(packed, postedAt); err != nil {
-			return 0, err
-		}
-		p.Out += int64(n)
-		total += n
-		if len(packed) >= packBytes {
-			flush()
+		for n := range o.reported { // thousands, where as many refunds came before the order
+			var err error
+			if packed, err = o.appendEvent(packed, n, postedAt); err != nil {
+				return 0, err
+			}
+			p.Out++
+			total++
+			if len(packed)+int(p.Out-first+1)*stream.Overhead >= packBytes {
+				flush()
+			}
 		}
 	}
 	flush()
@@ -142,7 +144,7 @@ func (l *lane) sendOnce(ctx context.Context, sent int64) (int64, error) {
 	var records []stream.Record
 	size, last := 0, sent
 	for _, p := range parcels {
-		if size += len(p.events); size > sendBytes && len(records) > 0 {
+		if size += len(p.events) + int(p.last-p.first+1)*stream.Overhead; size > sendBytes && len(records) > 0 {
 			break
 		}
 		if records, err = l.unpack(records, p); err != nil {

@@ -111,25 +111,22 @@ func report(was, is *commission.Decision, earner owner, posting []commission.Mov
 	return all
 }
 
-// appendEvents appends the order's ledger events as the outbox packs them, key and event each behind its length, and
-// tells how many there are.
-func (o *order) appendEvents(dst []byte, postedAt time.Time) ([]byte, int, error) {
-	for i := range o.reported {
-		e, err := o.ledgerEvent(i, postedAt)
-		if err != nil {
-			return nil, 0, err
-		}
-		key := event.OrderKey(o.key.merchant, o.key.id)
-		dst = binary.AppendUvarint(dst, uint64(len(key)))
-		dst = append(dst, key...)
-		size := e.SizeVT()
-		dst = binary.AppendUvarint(dst, uint64(size))
-		dst = slices.Grow(dst, size)[:len(dst)+size]
-		if _, err := e.MarshalToSizedBufferVT(dst[len(dst)-size:]); err != nil {
-			return nil, 0, fmt.Errorf("encoding a ledger event of order %d: %w", o.no, err)
-		}
+// appendEvent appends one of the order's ledger events as the outbox packs them, key and event each behind its length.
+func (o *order) appendEvent(dst []byte, n int, postedAt time.Time) ([]byte, error) {
+	e, err := o.ledgerEvent(n, postedAt)
+	if err != nil {
+		return nil, err
 	}
-	return dst, len(o.reported), nil
+	key := event.OrderKey(o.key.merchant, o.key.id)
+	dst = binary.AppendUvarint(dst, uint64(len(key)))
+	dst = append(dst, key...)
+	size := e.SizeVT()
+	dst = binary.AppendUvarint(dst, uint64(size))
+	dst = slices.Grow(dst, size)[:len(dst)+size]
+	if _, err := e.MarshalToSizedBufferVT(dst[len(dst)-size:]); err != nil {
+		return nil, fmt.Errorf("encoding a ledger event of order %d: %w", o.no, err)
+	}
+	return dst, nil
 }
 
 func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
