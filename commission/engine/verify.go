@@ -75,22 +75,16 @@ type Verdict struct {
 	Events   int64 `json:"events"`
 	// Head is the end of the hash chain as far as it is valid.
 	Head string `json:"head"`
-	// Findings are the first so many. More counts those left out.
+	// Findings are the first so many, More counts those left out, and Broken counts among all of them those that are.
 	Findings []Finding `json:"findings"`
 	More     int       `json:"more,omitempty"`
+	Broken   int       `json:"broken"`
 	// Took is how long it took.
 	Took time.Duration `json:"took_ns"`
 }
 
 // IsBroken tells whether a promise does not hold.
-func (v *Verdict) IsBroken() bool {
-	for _, f := range v.Findings {
-		if f.Severity == Broken {
-			return true
-		}
-	}
-	return false
-}
+func (v *Verdict) IsBroken() bool { return v.Broken > 0 }
 
 // defaultFindings is how many findings are kept.
 const defaultFindings = 1000
@@ -148,6 +142,9 @@ func (v *verification) run(ctx context.Context) error {
 func (v *verification) find(f Finding) {
 	if f.Severity == "" {
 		f.Severity = Broken
+	}
+	if f.Severity == Broken {
+		v.verdict.Broken++
 	}
 	if len(v.verdict.Findings) >= v.Limit {
 		v.verdict.More++

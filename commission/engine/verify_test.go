@@ -110,6 +110,28 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 	w.clean()
 }
 
+func TestVerifyCountsWhatItDoesNotKeep(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stop := w.start(w.config("one"))
+	for i := range 5 {
+		w.send(sale(1, strconv.Itoa(i), w.click(), 10_000))
+	}
+	w.settled()
+	stop()
+	w.exec(`UPDATE orders SET customer_id = 'somebody'`)
+	check := Check{
+		DB: w.db, Catalogue: partners.NewCatalogue(w.db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Limit: 2,
+	}
+	verdict, err := Verify(t.Context(), check)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "kept, left out, broken", [3]int{len(verdict.Findings), verdict.More, verdict.Broken}, [3]int{2, 3, 5})
+	equal(t, "is broken", verdict.IsBroken(), true)
+	equal(t, "orders", verdict.Orders, 5)
+}
+
 // sealAll seals the books with checkpoints, as the engine's sealer would in its own time.
 func (w *world) sealAll(every int) {
 	w.t.Helper()
