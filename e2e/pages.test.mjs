@@ -61,7 +61,7 @@ async function inspect(page, name, width) {
 const nameOf = (route, role) => (route.name ?? route.path).replace(`/${role}`, "").replaceAll(/[/:]+/gu, "-").replace(/^-/u, "") || "overview";
 
 for (const role of roles) {
-  test(`every page of a ${role}`, async (t) => {
+  test(`the pages of role ${role}`, async (t) => {
     const { context, page } = await signIn(browser, role);
     const heard = complaints(page);
     const paths = await pathsFor(role, page);
