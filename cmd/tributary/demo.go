@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/dashboard"
+	"tributary/internal/embedded"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/tracker"
@@ -34,7 +35,10 @@ func newDemo(a *app) *cobra.Command {
 		Short: "Start a living network with everything embedded",
 		Long: `Start everything on this machine: PostgreSQL, Kafka, ClickHouse, all roles, a demo shop, 3 merchants and 40 partners with
 90 days of history, and live traffic. Prints addresses and log-ins. Ctrl-C stops all of it; started again on the same folder,
-it goes on where it was.`,
+it goes on where it was.
+
+Unless --data says otherwise it lives in a folder of its own, "tributary-demo" beside the usual one. Addresses follow from
+--port; the flags for listening addresses and public addresses are not used.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !changed(cmd.Root().PersistentFlags(), "data") {
@@ -96,8 +100,15 @@ func (d *demo) run(ctx context.Context) error {
 	d.cfg.TrackerURL, d.cfg.DashboardURL = "", ""
 	d.shopURL = "http://" + address(2)
 	d.network, d.partners = demoNetwork(), demoPartners()
+	if err := d.checkPorts(ctx); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(d.cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
+	}
+	// A second demo would move the links of the first to its own shop.
+	if _, running := embedded.Running(d.enginesDir()); running {
+		return fmt.Errorf("something runs on %s already, another demo perhaps: stop it, or choose another folder with --data", d.cfg.Data)
 	}
 	d.sayf("starting PostgreSQL, Kafka and ClickHouse in %s", d.cfg.Data)
 	return d.withStores(ctx, everything(), d.progress, func(ctx context.Context, s stores) error {
@@ -113,6 +124,22 @@ func (d *demo) run(ctx context.Context) error {
 		}
 		return d.live(ctx, s)
 	})
+}
+
+// checkPorts finds out before anything is started whether the four ports are free.
+func (d *demo) checkPorts(ctx context.Context) error {
+	if d.port < 1 || d.port+3 > 65535 {
+		return fmt.Errorf("--port is %d: choose one from 1 to 65532", d.port)
+	}
+	for n := range 4 {
+		var lc net.ListenConfig
+		l, err := lc.Listen(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port+n)))
+		if err != nil {
+			return fmt.Errorf("the demo needs ports %d to %d; choose others with --port: %w", d.port, d.port+3, err)
+		}
+		_ = l.Close()
+	}
+	return nil
 }
 
 func (d *demo) statePath() string { return filepath.Join(d.cfg.Data, "demo.json") }
@@ -155,15 +182,8 @@ func (d *demo) settle(ctx context.Context, s stores) error {
 		return err
 	}
 	defer db.Close()
-	if len(d.state.Logins) == 0 {
-		d.sayf("making 3 merchants and 40 partners")
-		if err := postgres.InTx(ctx, db, func(tx pgx.Tx) error { return d.createNetwork(ctx, tx) }); err != nil {
-			return fmt.Errorf("making the network: %w", err)
-		}
-		d.state.Shop = d.shopURL
-		if err := d.writeState(); err != nil {
-			return err
-		}
+	if err := d.makeNetwork(ctx, db); err != nil {
+		return err
 	}
 	if err := d.moveShop(ctx, db); err != nil {
 		return err
@@ -179,6 +199,32 @@ func (d *demo) settle(ctx context.Context, s stores) error {
 		return nil
 	}
 	return d.seed(ctx, r, db, catalogue)
+}
+
+// makeNetwork makes the cast in a database that holds nobody. What is shown once is written down before the database
+// keeps it: a demo that was killed in between begins anew, and one without its file does not touch what it finds.
+func (d *demo) makeNetwork(ctx context.Context, db *pgxpool.Pool) error {
+	var inhabited bool
+	if err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM merchant) OR EXISTS (SELECT FROM partner)`).Scan(&inhabited); err != nil {
+		return fmt.Errorf("looking for a network: %w", err)
+	}
+	switch {
+	case inhabited && len(d.state.Logins) == 0:
+		return fmt.Errorf("the database holds a network that is not this demo's (%s is missing): choose another folder with --data, or a database that is empty", d.statePath())
+	case inhabited:
+		return nil
+	}
+	d.sayf("making 3 merchants and 40 partners")
+	if err := postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+		d.state = demoState{Shop: d.shopURL, Keys: map[string]string{}}
+		if err := d.createNetwork(ctx, tx); err != nil {
+			return err
+		}
+		return d.writeState()
+	}); err != nil {
+		return fmt.Errorf("making the network: %w", err)
+	}
+	return nil
 }
 
 // moveShop follows the shop when the demo was given another port than last time.

@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -95,6 +99,35 @@ func freePorts(t *testing.T) int {
 	return 0
 }
 
+// runDemo runs a demo that is refused before it starts anything, and gives its error.
+func runDemo(t *testing.T, data string, port int) error {
+	t.Helper()
+	root := newRoot(nil)
+	root.SetOut(testLog{t})
+	root.SetErr(testLog{t})
+	root.SetArgs([]string{"demo", "--json", "--data", data, "--port", strconv.Itoa(port), "--log-level", "error"})
+	return root.ExecuteContext(t.Context())
+}
+
+func TestTheDemoRefusesPortsBeforeItStartsAnything(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	third := taken.Addr().(*net.TCPAddr).Port - 2
+	for port, want := range map[int]string{0: "--port", 65533: "--port", third: "choose others with --port"} {
+		data := filepath.Join(t.TempDir(), "data")
+		if err := runDemo(t, data, port); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("port %d: %v", port, err)
+		}
+		if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("port %d: the data folder was made: %v", port, err)
+		}
+	}
+}
+
 func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	data, port := t.TempDir(), freePorts(t)
@@ -133,6 +166,9 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	}
 	t.Logf("on the partner's page %s after it was sent", time.Since(sent).Round(time.Millisecond))
 
+	if err := runDemo(t, data, freePorts(t)); err == nil || !strings.Contains(err.Error(), "runs on "+data+" already") {
+		t.Errorf("a second demo on the same folder: %v", err)
+	}
 	commissions := countCommissions(t, first.Postgres)
 	if err := stop(); err != nil {
 		t.Fatalf("stopping: %v", err)

@@ -28,13 +28,16 @@ func (n need) or(m need) need {
 // everything is what most commands need.
 func everything() need { return need{true, true, true} }
 
+// enginesDir is where the embedded engines keep their data.
+func (a *app) enginesDir() string { return filepath.Join(a.cfg.Data, "engines") }
+
 // withStores runs work with the addresses of the servers it needs. Those without a configured address are started
 // embedded in the data folder and stopped, in order, once work has returned; when another process has them running on the
 // same folder already, work gets that process's.
 func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work func(ctx context.Context, s stores) error) error {
 	s := stores{postgres: a.cfg.PostgresURL, kafka: a.cfg.KafkaBrokers, clickhouse: a.cfg.ClickHouseURL}
 	engines := embedded.Config{
-		Dir:      filepath.Join(a.cfg.Data, "engines"),
+		Dir:      a.enginesDir(),
 		Postgres: n.postgres && s.postgres == "", Kafka: n.kafka && len(s.kafka) == 0, ClickHouse: n.clickhouse && s.clickhouse == "",
 		Log: a.log, Progress: progress,
 	}

@@ -201,7 +201,7 @@ func (d *demo) awaitReady(ctx context.Context) error {
 			}
 			select {
 			case <-ctx.Done():
-				return nil
+				return fmt.Errorf("waiting for %s: %w", address, ctx.Err())
 			case <-time.After(20 * time.Millisecond):
 			}
 		}
