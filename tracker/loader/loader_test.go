@@ -2,6 +2,7 @@ package loader
 
 import (
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/stream"
@@ -307,5 +309,43 @@ func TestTheManifestIsTrimmed(t *testing.T) {
 	stats, err := l.Stats(t.Context())
 	if err != nil || stats.Parked != 1 || stats.Open != 0 || len(stats.Lags) != 3 {
 		t.Errorf("Stats() = %+v, %v; want one parked batch and three partitions", stats, err)
+	}
+}
+
+func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	r.send(event.Touches, 0, 1, several(click, 1, 40)...)
+	stop := r.run(r.loader(owner()))
+	r.loaded(event.Touches, 40)
+	stop()
+
+	// Kafka has lost everything, and the offsets begin anew.
+	brokers, prefix := enginetest.Kafka(t)
+	r.kafka = stream.Open([]string{brokers}, prefix+"anew.", slog.New(slog.DiscardHandler))
+	t.Cleanup(r.kafka.Close)
+	if err := r.kafka.CreateTopics(t.Context(), 1, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	r.send(event.Touches, 0, 1, several(click, 41, 70)...)
+	r.run(r.loader(owner()))
+	r.eventually("the partition halts", func() bool { return r.books(`SELECT count(*) FROM position WHERE halted <> ''`) == 1 })
+	if err := position.Resume(t.Context(), r.db, Consumer, event.Touches, 0, position.FromFirst, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the rest is loaded", func() bool { return r.number("SELECT count() FROM touch") == 70 })
+	r.equal("events of touch", r.number("SELECT uniqExact(event_id) FROM touch"), 70)
+	r.equal("clicks of touch_hourly", r.number("SELECT sum(clicks + marked + impressions) FROM touch_hourly"), 70)
+}
+
+func TestBatchesOfTheSameOffsetsInAnotherLogHaveOtherTokens(t *testing.T) {
+	t.Parallel()
+	of := func(from, to int64) string {
+		return (&batch{
+			generation: 1, before: &position.Position{Next: 0}, after: &position.Position{Next: 10}, earliest: from, latest: to,
+		}).token(event.Touches, 0)
+	}
+	if of(1, 5) == of(6, 9) {
+		t.Errorf("both have the token %s, so ClickHouse would drop the later one", of(1, 5))
 	}
 }

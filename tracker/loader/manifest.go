@@ -30,6 +30,10 @@ const insertPlan = `
 INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows, before, generation, state, done_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $8 = 'done' THEN now() END)`
 
+// forgetOtherLog removes what is done at or behind a batch that is new: the position was set back (position.FromFirst),
+// so those lines speak of a log that is no more.
+const forgetOtherLog = `DELETE FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND first_offset >= $3 AND state = 'done'`
+
 const insertLetter = `
 INSERT INTO dead_letter (consumer, topic, partition, "offset", key, value, error) VALUES ($1, $2, $3, $4, $5, $6, $7)
     ON CONFLICT DO NOTHING`
@@ -59,6 +63,7 @@ func (l *lane) plan(ctx context.Context, b *batch) error {
 			state = "done"
 		}
 		batch := &pgx.Batch{}
+		batch.Queue(forgetOtherLog, l.table.topic, l.held.Partition, b.first())
 		batch.Queue(insertPlan, l.table.topic, l.held.Partition, b.first(), b.last(), b.n, marks, b.generation, state)
 		for _, d := range b.letters {
 			batch.Queue(insertLetter, Consumer, l.table.topic, l.held.Partition, d.record.Offset,
