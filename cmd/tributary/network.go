@@ -119,7 +119,7 @@ func demoPartners() []*demoPartner {
 	for i, name := range sites {
 		list = append(list, &demoPartner{
 			name: name, kind: partners.Site, site: "https://" + slug(name) + ".example/",
-			reach: 12 / float64(i+2), skill: 0.6 + 0.2*float64(i*7%5),
+			reach: 12 / float64(i+2), skill: 0.6 + 0.2*float64((i*7+4)%5),
 		})
 	}
 	for i, name := range members {
