@@ -1,7 +1,7 @@
 package migrations_test
 
 import (
-	"strings"
+	"fmt"
 	"testing"
 
 	"tributary/internal/clickhouse"
@@ -58,18 +58,62 @@ func TestAProgramKeepsItsCurrenciesAndTermsReachForward(t *testing.T) {
 		t.Fatal(err)
 	}
 	const terms = `INSERT INTO terms (program_id, version, effective_from, window_seconds, hold_seconds, network_fee_ppm) VALUES (1, %s, 1, 1, 1)`
-	for name, row := range map[string]struct {
-		sql string
-		ok  bool
+	const rate = `INSERT INTO terms_rate (program_id, version, partner_kind, category, rate_ppm) VALUES (%s)`
+	if err := exec(`INSERT INTO partner (kind, name) VALUES ('site', 's'); INSERT INTO merchant (name) VALUES ('other');
+		ALTER TABLE terms DISABLE TRIGGER USER; ` + fmt.Sprintf(terms, "1, now() - interval '1 day'") + `; ALTER TABLE terms ENABLE TRIGGER USER`); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		name, sql string
+		ok        bool
 	}{
-		"a currency more":              {`UPDATE program SET currencies = '{EUR,GBP,USD}'`, true},
-		"a currency less":              {`UPDATE program SET currencies = '{EUR}'`, false},
-		"terms from tomorrow":          {strings.Replace(terms, "%s", "1, now() + interval '1 day'", 1), true},
-		"terms from yesterday":         {strings.Replace(terms, "%s", "2, now() - interval '1 day'", 1), false},
-		"a rate above all of the sale": {`INSERT INTO terms_rate VALUES (1, 1, 'site', '*', 1000001)`, false},
+		{"a currency more", `UPDATE program SET currencies = '{EUR,GBP,USD}'`, true},
+		{"a currency less", `UPDATE program SET currencies = '{EUR}'`, false},
+		{"terms from tomorrow", fmt.Sprintf(terms, "2, now() + interval '1 day'"), true},
+		{"terms from yesterday", fmt.Sprintf(terms, "3, now() - interval '1 day'"), false},
+		{"terms from now", fmt.Sprintf(terms, "3, now()"), false},
+		{"a rate of coming terms", fmt.Sprintf(rate, "1, 2, 'site', '*', 1000"), true},
+		{"a rate above all of the sale", fmt.Sprintf(rate, "1, 2, 'site', 'all', 1000001"), false},
+		{"a rate of coming terms corrected", `UPDATE terms_rate SET rate_ppm = 2000 WHERE version = 2`, true},
+		{"a rate more of terms in force", fmt.Sprintf(rate, "1, 1, 'site', '*', 1000"), false},
+		{"terms in force changed", `UPDATE terms SET hold_seconds = 2 WHERE version = 1`, false},
+		{"terms in force removed", `DELETE FROM terms WHERE version = 1`, false},
+		{"coming terms moved into the past", `UPDATE terms SET effective_from = now() - interval '1 hour' WHERE version = 2`, false},
+		{"another name of a partner", `UPDATE partner SET name = 'renamed'`, true},
+		{"another kind of a partner", `UPDATE partner SET kind = 'member'`, false},
+		{"another merchant's program", `UPDATE program SET merchant_id = 2`, false},
 	} {
 		if err := exec(row.sql); (err == nil) != row.ok {
-			t.Errorf("%s: %v, want it taken: %v", name, err, row.ok)
+			t.Errorf("%s: %v, want it taken: %v", row.name, err, row.ok)
 		}
+	}
+}
+
+func TestTermsThatAreCommittedTooLateAreRefused(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	ctx := t.Context()
+	if _, err := db.Exec(ctx, `INSERT INTO merchant (name) VALUES ('m');
+		INSERT INTO program (merchant_id, name, landing_url, domains, currencies) VALUES (1, 'p', 'https://m.example/', '{m.example}', '{EUR}')`); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := db.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(ctx)
+	// A minute is more than a test waits: the first look is left out, the one at the commit is not.
+	if _, err := tx.Exec(ctx, `ALTER TABLE terms DISABLE TRIGGER terms_reach_forward`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, window_seconds, hold_seconds, network_fee_ppm)
+		VALUES (1, 1, clock_timestamp() + interval '50 ms', 1, 1, 1)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(ctx, `SELECT pg_sleep(0.1)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(ctx); err == nil {
+		t.Error("terms were committed after the time at which they take effect")
 	}
 }

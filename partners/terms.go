@@ -45,7 +45,8 @@ func (t *Terms) Rate(kind Kind, category string) (rate money.Rate, matched strin
 	return 0, ""
 }
 
-// AddTerms adds terms that take effect at or after the present, in the caller's transaction, and returns their version.
+// AddTerms adds terms that take effect a minute from now or later, in the caller's transaction, and returns their version. The
+// commit fails when it comes after the time at which they take effect.
 func AddTerms(ctx context.Context, tx pgx.Tx, program ProgramID, t Terms) (version int, err error) {
 	if bad := t.check(""); len(bad) > 0 {
 		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Detail: "The terms cannot be added as they stand.", Fields: bad}
