@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"tributary/internal/embedded"
+	"tributary/internal/fault"
 )
 
 func main() {
@@ -23,6 +24,11 @@ func main() {
 	}
 	if finding := (*findingError)(nil); !errors.As(err, &finding) {
 		fmt.Fprintln(os.Stderr, "tributary: "+err.Error())
+		if shown, ok := errors.AsType[*fault.Error](err); ok {
+			for _, f := range shown.Fields {
+				fmt.Fprintf(os.Stderr, "  %s: %s\n", f.Name, f.Mend)
+			}
+		}
 	}
 	os.Exit(1)
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -14,15 +12,12 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"tributary/commission/engine"
-	"tributary/dashboard"
 	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
-	"tributary/partners"
 	"tributary/tracker/clickid"
 	"tributary/tracker/relay"
 	"tributary/tracker/spool"
@@ -167,6 +162,9 @@ func newSpool(a *app) *cobra.Command {
 			if err != nil {
 				return usageError(cmd, "the sequence must be a number")
 			}
+			if err := spool.Idle(filepath.Join(a.cfg.Data, "spool")); err != nil {
+				return fmt.Errorf("stop the tracker first: %w", err)
+			}
 			return relay.Rewind(filepath.Join(a.cfg.Data, "relay.cursor"), lane, seq)
 		},
 	})
@@ -230,59 +228,4 @@ engine; remove the old one when the longest attribution window has passed.`,
 	made.Flags().Uint8Var(&id, "id", 1, "0 to 255, unlike that of any key in use")
 	root.AddCommand(made)
 	return root
-}
-
-// newAccounts makes the first people who can sign in.
-func newAccounts(a *app) *cobra.Command {
-	root := &cobra.Command{Use: "admin", Short: "Make log-ins"}
-	var login partners.NewLogin
-	create := &cobra.Command{
-		Use:   "create-login EMAIL",
-		Short: "Make a log-in; the password is asked for, or read from standard input",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := askPassword(cmd)
-			if err != nil {
-				return err
-			}
-			if login.PasswordHash, err = dashboard.HashPassword(password); err != nil {
-				return err
-			}
-			login.Email = args[0]
-			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				_, err := partners.CreateLogin(ctx, db, login)
-				return err
-			})
-		},
-	}
-	create.Flags().StringVar(&login.Role, "role", "operator", "operator, merchant or partner")
-	create.Flags().StringVar(&login.Name, "name", "", "the person's name")
-	create.Flags().Int64Var((*int64)(&login.Merchant), "merchant", 0, "id of the merchant, for that role")
-	create.Flags().Int64Var((*int64)(&login.Partner), "partner", 0, "id of the partner, for that role")
-	root.AddCommand(create)
-	return root
-}
-
-// askPassword asks on a terminal, and reads a line elsewhere.
-func askPassword(cmd *cobra.Command) (string, error) {
-	var password string
-	if term.IsTerminal(int(os.Stdin.Fd())) {
-		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
-		typed, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(cmd.ErrOrStderr())
-		if err != nil {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		password = string(typed)
-	} else {
-		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		password = strings.TrimRight(line, "\r\n")
-	}
-	if len(password) < 12 {
-		return "", fmt.Errorf("the password has %d characters: use at least 12", len(password))
-	}
-	return password, nil
 }

@@ -90,6 +90,12 @@ func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding) error 
 		}
 	}
 	if v.json {
+		if verdict.Findings == nil {
+			verdict.Findings = []engine.Finding{}
+		}
+		if loaded == nil {
+			loaded = []loader.Finding{}
+		}
 		if err := json.NewEncoder(v.out).Encode(struct { //nolint:musttag // the engine's verdict is tagged
 			Broken int `json:"broken"`
 			*engine.Verdict

@@ -98,6 +98,15 @@ func lockFolder(dir string) (*os.File, error) {
 	return f, nil
 }
 
+// Idle answers ErrLocked while a process has the folder open: for tools that change what belongs to its tracker.
+func Idle(dir string) error {
+	lock, err := lockFolder(dir)
+	if err != nil {
+		return err
+	}
+	return lock.Close()
+}
+
 func writeAll(f io.WriterAt, b []byte, offset int64) error {
 	_, err := f.WriteAt(b, offset)
 	return err

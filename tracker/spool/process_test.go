@@ -166,6 +166,9 @@ func TestTwoProcessesCannotShareAFolder(t *testing.T) {
 	if _, err := Open(Config{Dir: dir, Lanes: 4}); !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), owner) {
 		t.Errorf("opening: %v, want %v %s", err, ErrLocked, owner)
 	}
+	if err := Idle(dir); !errors.Is(err, ErrLocked) {
+		t.Errorf("asking whether it is idle: %v, want %v", err, ErrLocked)
+	}
 	if _, err := Salvage(dir, io.Discard); !errors.Is(err, ErrLocked) {
 		t.Errorf("salvaging: %v, want %v", err, ErrLocked)
 	}

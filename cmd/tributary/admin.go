@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"tributary/dashboard"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+	"tributary/partners"
+)
+
+// newAdmin makes those who are in the network, and the people who can sign in.
+func newAdmin(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "admin",
+		Short: "Make merchants, programs, partners and log-ins",
+		Long: `Make those who are in the network. Each command prints the id of what it made:
+
+  tributary admin create-merchant "Fernhill Outdoor"
+  tributary admin create-program 1 "Fernhill partners" --landing https://fernhill.example/ --currency GBP --rate site=8
+  tributary admin create-partner "Trail Notes" --site https://trailnotes.example
+  tributary admin enrol 1 1
+  tributary admin create-login shop@fernhill.example --role merchant --merchant 1
+  tributary admin create-login anna@trailnotes.example --role partner --partner 1
+
+The merchant then issues an API key under Developers, and the partner makes links.`,
+	}
+	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newCreatePartner(a), newEnrol(a), newCreateLogin(a))
+	return root
+}
+
+func newCreateMerchant(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "create-merchant NAME", Short: "Add a merchant", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				id, err := partners.CreateMerchant(ctx, db, args[0])
+				return printID(cmd, int64(id), err)
+			})
+		},
+	}
+}
+
+func newCreateProgram(a *app) *cobra.Command {
+	var n partners.NewProgram
+	var fee string
+	var rates []string
+	terms := partners.Terms{}
+	cmd := &cobra.Command{
+		Use:   "create-program MERCHANT NAME",
+		Short: "Add a program of a merchant, with its first terms",
+		Long: `Add a program of a merchant, with its first terms, in force from now on. A rate is in percent, for a kind of partner (site or
+member) and, where it differs, a category of goods: --rate site=8 --rate site:footwear=12.5 --rate member=5`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			merchant, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil {
+				return usageError(cmd, "MERCHANT must be the number that create-merchant printed")
+			}
+			if terms.Rates, err = parseRates(rates); err != nil {
+				return usageError(cmd, err.Error())
+			}
+			if terms.NetworkFee, err = parsePercent(fee); err != nil {
+				return usageError(cmd, "--network-fee: "+err.Error())
+			}
+			n.Merchant, n.Name, terms.EffectiveFrom = partners.MerchantID(merchant), args[1], time.Now().UTC()
+			n.Terms = []partners.Terms{terms}
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				var id partners.ProgramID
+				err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+					id, err = partners.CreateProgram(ctx, tx, n)
+					return err
+				})
+				return printID(cmd, int64(id), err)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&n.LandingURL, "landing", "", "where links lead that name no page of their own")
+	cmd.Flags().StringSliceVar(&n.Domains, "domain", nil, "hosts that links may lead to (default the host of --landing)")
+	cmd.Flags().StringVar(&n.ClickParam, "click-param", partners.DefaultClickParam, "query parameter that carries the click id")
+	cmd.Flags().StringSliceVar(&n.Currencies, "currency", nil, "currencies that orders may be in, ISO 4217")
+	cmd.Flags().DurationVar(&terms.Window, "window", 30*24*time.Hour, "how old a click may be when the order is placed")
+	cmd.Flags().DurationVar(&terms.Hold, "hold", 30*24*time.Hour, "how long a commission stays pending")
+	cmd.Flags().StringVar(&fee, "network-fee", "0", "what the network takes, in percent of each commission, on top of it")
+	cmd.Flags().StringSliceVar(&rates, "rate", nil, "KIND=PERCENT or KIND:CATEGORY=PERCENT; may be given several times")
+	_ = cmd.MarkFlagRequired("landing")
+	_ = cmd.MarkFlagRequired("currency")
+	_ = cmd.MarkFlagRequired("rate")
+	return cmd
+}
+
+func newCreatePartner(a *app) *cobra.Command {
+	var n partners.NewPartner
+	cmd := &cobra.Command{
+		Use: "create-partner NAME", Short: "Add a partner, who is in no program yet", Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if n.Kind != partners.Site && n.Kind != partners.Member {
+				return usageError(cmd, "--kind must be site or member")
+			}
+			n.Name = args[0]
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				id, err := partners.CreatePartner(ctx, db, n)
+				return printID(cmd, int64(id), err)
+			})
+		},
+	}
+	cmd.Flags().StringVar((*string)(&n.Kind), "kind", string(partners.Site), "site or member")
+	cmd.Flags().StringVar(&n.SiteURL, "site", "", "address of the partner's site")
+	return cmd
+}
+
+func newEnrol(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "enrol PROGRAM PARTNER", Short: "Take a partner into a program", Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			program, err := strconv.ParseInt(args[0], 10, 64)
+			partner, err2 := strconv.ParseInt(args[1], 10, 64)
+			if errors.Join(err, err2) != nil {
+				return usageError(cmd, "PROGRAM and PARTNER must be numbers")
+			}
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				return partners.Enrol(ctx, db, partners.ProgramID(program), partners.PartnerID(partner))
+			})
+		},
+	}
+}
+
+func printID(cmd *cobra.Command, id int64, err error) error {
+	if err == nil {
+		fmt.Fprintln(cmd.OutOrStdout(), id)
+	}
+	return err
+}
+
+// parseRates reads KIND=PERCENT and KIND:CATEGORY=PERCENT.
+func parseRates(texts []string) (map[partners.Kind]map[string]money.Rate, error) {
+	rates := map[partners.Kind]map[string]money.Rate{}
+	for _, text := range texts {
+		who, percent, found := strings.Cut(text, "=")
+		kind, category, named := strings.Cut(who, ":")
+		if !named {
+			category = partners.AnyCategory
+		}
+		if !found || category == "" {
+			return nil, fmt.Errorf("--rate %q is not KIND=PERCENT or KIND:CATEGORY=PERCENT", text)
+		}
+		rate, err := parsePercent(percent)
+		if err != nil {
+			return nil, fmt.Errorf("--rate %q: %w", text, err)
+		}
+		if rates[partners.Kind(kind)] == nil {
+			rates[partners.Kind(kind)] = map[string]money.Rate{}
+		}
+		rates[partners.Kind(kind)][category] = rate
+	}
+	return rates, nil
+}
+
+// parsePercent reads a number of percent with at most four decimals: a part per million each.
+func parsePercent(text string) (money.Rate, error) {
+	whole, decimals, _ := strings.Cut(strings.TrimSuffix(text, "%"), ".")
+	if len(decimals) <= 4 && whole != "" && len(whole) <= 3 {
+		decimals += strings.Repeat("0", 4-len(decimals))
+		if n, err := strconv.ParseUint(whole+decimals, 10, 32); err == nil {
+			return money.Rate(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a number of percent such as 8 or 12.5", text)
+}
+
+func newCreateLogin(a *app) *cobra.Command {
+	var login partners.NewLogin
+	create := &cobra.Command{
+		Use:   "create-login EMAIL",
+		Short: "Make a log-in; the password is asked for, or read from standard input",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkLogin(login, args[0]); err != nil {
+				return usageError(cmd, err.Error())
+			}
+			password, err := askPassword(cmd)
+			if err != nil {
+				return err
+			}
+			if login.PasswordHash, err = dashboard.HashPassword(password); err != nil {
+				return err
+			}
+			login.Email = args[0]
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				_, err := partners.CreateLogin(ctx, db, login)
+				return err
+			})
+		},
+	}
+	create.Flags().StringVar(&login.Role, "role", "operator", "operator, merchant or partner")
+	create.Flags().StringVar(&login.Name, "name", "", "the person's name")
+	create.Flags().Int64Var((*int64)(&login.Merchant), "merchant", 0, "id of the merchant, for that role")
+	create.Flags().Int64Var((*int64)(&login.Partner), "partner", 0, "id of the partner, for that role")
+	return create
+}
+
+// checkLogin tells what a log-in lacks, before a password is asked for.
+func checkLogin(l partners.NewLogin, email string) error {
+	name, host, found := strings.Cut(email, "@")
+	switch {
+	case !found || name == "" || host == "" || strings.ContainsAny(email, " \t\r\n"):
+		return fmt.Errorf("%q is not an e-mail address", email)
+	case l.Role != "operator" && l.Role != "merchant" && l.Role != "partner":
+		return fmt.Errorf("--role is %q: it must be operator, merchant or partner", l.Role)
+	case (l.Role == "merchant") != (l.Merchant != 0):
+		return errors.New("--merchant goes with --role merchant, and only with it")
+	case (l.Role == "partner") != (l.Partner != 0):
+		return errors.New("--partner goes with --role partner, and only with it")
+	}
+	return nil
+}
+
+// askPassword asks on a terminal, and reads a line elsewhere.
+func askPassword(cmd *cobra.Command) (string, error) {
+	var password string
+	if term.IsTerminal(int(os.Stdin.Fd())) {
+		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
+		typed, err := term.ReadPassword(int(os.Stdin.Fd()))
+		fmt.Fprintln(cmd.ErrOrStderr())
+		if err != nil {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		password = string(typed)
+	} else {
+		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+		if err != nil && !errors.Is(err, io.EOF) {
+			return "", fmt.Errorf("reading the password: %w", err)
+		}
+		password = strings.TrimRight(line, "\r\n")
+	}
+	if len(password) < 12 {
+		return "", fmt.Errorf("the password has %d characters: use at least 12", len(password))
+	}
+	return password, nil
+}

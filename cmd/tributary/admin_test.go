@@ -1,0 +1,89 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/money"
+	"tributary/partners"
+)
+
+func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
+	stdin, err := os.Open(os.DevNull) // create-login asks on a terminal; the passwords below are read instead
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stdin.Close()
+	before := os.Stdin
+	os.Stdin = stdin
+	defer func() { os.Stdin = before }()
+
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.PostgresURL(t), "TRIBUTARY_DATA=" + t.TempDir()}
+	for _, row := range []struct {
+		command string
+		prints  string
+		refused string
+	}{
+		{"create-merchant|Fernhill", "1\n", ""},
+		{"create-merchant|", "", "merchant"},
+		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP,EUR|--rate|site=8|--rate|site:footwear=12.5|--rate|member=5|--network-fee|20", "1\n", ""},
+		{"create-program|9|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=8", "", "does not exist"},
+		{"create-program|1|Partners|--landing|fernhill|--currency|GBP|--rate|site=8", "", "landing_url"},
+		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=8,5x", "", "--rate"},
+		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|friend=8", "", "friend"},
+		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=101", "", "100 %"},
+		{"create-program|one|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=1", "", "MERCHANT"},
+		{"create-partner|Trail Notes|--site|https://trailnotes.example", "1\n", ""},
+		{"create-partner|Trail Notes|--kind|friend", "", "--kind"},
+		{"enrol|1|1", "", ""},
+		{"enrol|1|2", "", "does not exist"},
+		{"create-login|anna", "", "e-mail"},
+		{"create-login|anna@trailnotes.example|--role|king", "", "--role"},
+		{"create-login|anna@trailnotes.example|--role|partner", "", "--partner"},
+		{"create-login|anna@trailnotes.example|--merchant|1", "", "--merchant"},
+		{"create-login|anna@trailnotes.example|--role|partner|--partner|1", "", ""},
+		{"create-login|Anna@trailnotes.example", "", "already"},
+	} {
+		var out strings.Builder
+		root := newRoot(environ)
+		root.SetIn(strings.NewReader("a long password\n"))
+		root.SetOut(&out)
+		root.SetErr(testLog{t})
+		root.SetArgs(append([]string{"admin"}, strings.Split(row.command, "|")...))
+		err := root.ExecuteContext(t.Context())
+		switch {
+		case row.refused != "" && (err == nil || !strings.Contains(err.Error(), row.refused)):
+			t.Errorf("%s: %v, want a refusal that names %q", row.command, err, row.refused)
+		case row.refused == "" && err != nil:
+			t.Errorf("%s: %v", row.command, err)
+		case out.String() != row.prints:
+			t.Errorf("%s printed %q, want %q", row.command, out.String(), row.prints)
+		}
+	}
+}
+
+func TestRatesAreReadAsPartsPerMillion(t *testing.T) {
+	t.Parallel()
+	rates, err := parseRates([]string{"site=8", "site:footwear=12.5", "member=0.0001", "member:*=100%"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []struct {
+		kind     partners.Kind
+		category string
+		want     money.Rate
+	}{
+		{partners.Site, partners.AnyCategory, 80_000}, {partners.Site, "footwear", 125_000}, {partners.Member, partners.AnyCategory, 1_000_000},
+	} {
+		if got := rates[row.kind][row.category]; got != row.want {
+			t.Errorf("%s %s: %d, want %d", row.kind, row.category, got, row.want)
+		}
+	}
+	for _, text := range []string{"", "-1", "1,5", "1e2", "0.00001", ".5", "x", "+1"} {
+		if rate, err := parsePercent(text); err == nil {
+			t.Errorf("%q was read as %d", text, rate)
+		}
+	}
+}
