@@ -275,9 +275,11 @@ func (r *review) list(at place, raw []byte) [][]byte {
 
 // instant reads an RFC 3339 time; absent it is the zero time.
 func (r *review) instant(at place, raw []byte) time.Time {
-	text := r.text(at, raw)
-	if text == "" {
-		return time.Time{}
+	text := string(raw) // without quotes, seconds since 1970 perhaps: quotes would not mend that
+	if raw == nil || raw[0] == '"' {
+		if text = r.text(at, raw); text == "" {
+			return time.Time{}
+		}
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil || t.Year() < 1970 {

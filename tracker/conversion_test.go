@@ -171,6 +171,7 @@ func TestEverythingWrongWithAnOrderIsNamedAtOnce(t *testing.T) {
 		{"some lines with a number", `{"order_id":"1","amount":2,"currency":"GBP","lines":[{"line":3,"amount":1},{"amount":1}]}`, "lines: all of them or none"},
 		{"a line number of zero", `{"order_id":"1","amount":1,"currency":"GBP","lines":[{"line":0,"amount":1}]}`, "lines[0].line: from 1"},
 		{"a time that is none", `{"order_id":"1","amount":1,"currency":"GBP","occurred_at":"yesterday"}`, "occurred_at: RFC 3339"},
+		{"a time in seconds", `{"order_id":"1","amount":1,"currency":"GBP","occurred_at":1795320000}`, "occurred_at: RFC 3339"},
 		{"a time without a zone", `{"order_id":"1","amount":1,"currency":"GBP","occurred_at":"2026-11-22T10:00:00"}`, "occurred_at: zone"},
 		{"a time too long ago", `{"order_id":"1","amount":1,"currency":"GBP","occurred_at":"` + old + `"}`, "occurred_at: 90 days"},
 		{"a time ahead", `{"order_id":"1","amount":1,"currency":"GBP","occurred_at":"` + ahead + `"}`, "occurred_at: future"},
