@@ -65,3 +65,16 @@ func (w *world) sendMany(orders int) {
 		w.send(events...)
 	}
 }
+
+// BenchmarkRelease ends the holds of so many orders.
+func BenchmarkRelease(b *testing.B) {
+	w := newWorldOf(b, 6, 40)
+	w.setClock(time.Now())
+	w.sendMany(b.N)
+	w.start(w.config("bench"))
+	w.settled()
+	b.ResetTimer()
+	w.setClock(time.Now().Add(31 * day))
+	w.settled()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
+}

@@ -26,11 +26,13 @@ var earningsOf string
 //go:embed query/posted.sql
 var postedOf string
 
-// pinPlans keeps the transaction's joins on the tables' indexes. The statements are prepared once and their plans kept,
-// made when the tables were empty or their statistics old: without this, a plan that reads a table from end to end
-// would be found good, and stay until the statistics are renewed.
+// pinPlans makes the transaction look rows up by index, one by one, planned for the tables as large as they are by now.
+// The engine's tables grow by millions of rows between two looks of the statistics: a plan made when they were empty, and
+// kept, would find it good to read a table from end to end, or all orders of a merchant. For the same reason the
+// statements put each look-up behind OFFSET 0, which no planner turns into another join.
 const pinPlans = `
-SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+       set_config('plan_cache_mode', 'force_custom_plan', true)`
 
 // gather opens the transaction's business: it brings the catalogue up to date, and gives each key's order, as it stands
 // in the database or new. A new order has no number yet.

@@ -1,4 +1,5 @@
 -- The commissions on the orders numbered $1.
-SELECT c.order_no, c.partner_id, c.program_id, c.link_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded,
+SELECT k.no, c.partner_id, c.program_id, c.link_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded,
        c.gross, c.net, c.fee, c.pending, c.payable, c.hold_until, c.state
-  FROM unnest($1::bigint[]) k (no) JOIN commission c ON c.order_no = k.no
+  FROM unnest($1::bigint[]) k (no)
+ CROSS JOIN LATERAL (SELECT * FROM commission WHERE order_no = k.no OFFSET 0) c
