@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,9 +58,7 @@ func (c *client) do(method, path, body string) reply {
 	if method == http.MethodPost {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
-	for name, values := range c.header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, c.header)
 	for _, cookie := range c.cookies {
 		r.AddCookie(cookie)
 	}

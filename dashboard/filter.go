@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/a-h/templ"
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/export"
@@ -98,6 +99,23 @@ func orTime(t, otherwise time.Time) time.Time {
 		return otherwise
 	}
 	return t
+}
+
+// filtering makes a form narrow the list #results as it is filled in, and on its own where there are no scripts.
+func filtering(path string) templ.Attributes {
+	return templ.Attributes{
+		"method": "get", "action": path, "hx-get": path,
+		"hx-trigger": "change, submit, input delay:300ms",
+		"hx-target":  "#results", "hx-select": "#results", "hx-swap": "outerHTML", "hx-sync": "this:replace",
+	}
+}
+
+// keepAddress makes a list that was narrowed in place show its address, without what was left empty, so that it can be
+// kept and sent on.
+func keepAddress(c echo.Context, path string, q url.Values) {
+	if strings.HasPrefix(c.Request().Header.Get("Hx-Source"), "form") {
+		c.Response().Header().Set("Hx-Replace-Url", withQuery(path, q))
+	}
 }
 
 // sendCSV sends a list as a file named after it and the day.

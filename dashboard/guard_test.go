@@ -328,7 +328,7 @@ func TestTheClientsAddressIsBelievedOnlyFromProxiesWeTrust(t *testing.T) {
 		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = tc.peer
 		r.Header.Set("X-Forwarded-For", tc.xff)
-		r.Header.Set("X-Real-Ip", "9.9.9.9")
+		r.Header.Set("X-Real-IP", "9.9.9.9")
 		if got := w.server.clientIP()(r); got != tc.want {
 			t.Errorf("%+v: %s", tc, got)
 		}

@@ -216,6 +216,7 @@ func (s *Server) commissions(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	keepAddress(c, "/partner/commissions", view.filter.query())
 	return s.page(c, v, "Commissions", commissionsPage(view))
 }
 

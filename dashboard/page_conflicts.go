@@ -120,6 +120,7 @@ func (s *Server) conflicts(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	keepAddress(c, "/merchant/conflicts", view.filter.query())
 	return s.page(c, v, "Conflicts", conflictsPage(view))
 }
 

@@ -163,6 +163,7 @@ func (s *Server) links(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	keepAddress(c, "/partner/links", view.filter.query())
 	return s.page(c, v, "Links", linksPage(view))
 }
 

@@ -204,6 +204,7 @@ func (s *Server) merchantPartners(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	keepAddress(c, "/merchant/partners", view.filter.query())
 	return s.page(c, v, "Partners", merchantPartnersPage(view))
 }
 

@@ -83,6 +83,7 @@ func (s *Server) network(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	keepAddress(c, "/network", withText(view.period.query(), view.text))
 	return s.page(c, v, "Network", networkPage(view))
 }
 

@@ -168,6 +168,7 @@ func (s *Server) orders(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
+	keepAddress(c, "/merchant/orders", view.filter.query())
 	return s.page(c, v, "Orders", ordersPage(view))
 }
 

@@ -17,7 +17,7 @@ import (
 
 func names() []string { return []string{"app.css", "app.js", "htmx.min.js", "favicon.svg"} }
 
-func serve(t *testing.T, url, encoding string) *http.Response {
+func serve(t *testing.T, url, encoding string) *httptest.ResponseRecorder {
 	t.Helper()
 	s, err := asset.New()
 	if err != nil {
@@ -27,7 +27,7 @@ func serve(t *testing.T, url, encoding string) *http.Response {
 	r.Header.Set("Accept-Encoding", encoding)
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, r)
-	return w.Result()
+	return w
 }
 
 func urlOf(t *testing.T, name string) string {
@@ -48,8 +48,8 @@ func TestAssetsAreNamedByTheirHashAndKeptForEver(t *testing.T) {
 			t.Errorf("%s is at %q", name, url)
 		}
 		answer := serve(t, url, "")
-		if answer.StatusCode != http.StatusOK || answer.Header.Get("Cache-Control") != "public, max-age=31536000, immutable" {
-			t.Errorf("%s: status %d, %v", name, answer.StatusCode, answer.Header)
+		if answer.Code != http.StatusOK || answer.Header().Get("Cache-Control") != "public, max-age=31536000, immutable" {
+			t.Errorf("%s: status %d, %v", name, answer.Code, answer.Header())
 		}
 		plain, err := io.ReadAll(answer.Body)
 		if err != nil {
@@ -64,11 +64,11 @@ func TestAssetsAreNamedByTheirHashAndKeptForEver(t *testing.T) {
 			t.Errorf("%s differs when compressed (%v)", name, err)
 		}
 	}
-	if answer := serve(t, asset.Prefix+"app.000000000000.css", ""); answer.StatusCode != http.StatusNotFound {
-		t.Errorf("an old hash: status %d", answer.StatusCode)
+	if answer := serve(t, asset.Prefix+"app.000000000000.css", ""); answer.Code != http.StatusNotFound {
+		t.Errorf("an old hash: status %d", answer.Code)
 	}
-	if answer := serve(t, asset.Prefix+"../asset.go", ""); answer.StatusCode != http.StatusNotFound {
-		t.Errorf("a path upwards: status %d", answer.StatusCode)
+	if answer := serve(t, asset.Prefix+"../asset.go", ""); answer.Code != http.StatusNotFound {
+		t.Errorf("a path upwards: status %d", answer.Code)
 	}
 }
 

@@ -76,12 +76,10 @@ class LinkBuilder extends HTMLElement {
   connectedCallback() {
     const output = this.querySelector("output");
     const show = () => {
-      const query = new URLSearchParams();
-      for (const input of this.querySelectorAll("input[name]")) {
-        if (input.value.trim()) query.set(input.name, input.value.trim());
-      }
-      const text = query.toString();
-      output.textContent = this.getAttribute("base") + (text ? `?${text}` : "");
+      const query = [...this.querySelectorAll("input[name]")]
+        .filter((input) => input.value.trim())
+        .map((input) => `${input.name}=${encodeURIComponent(input.value.trim())}`);
+      output.textContent = [this.getAttribute("base"), query.join("&")].filter(Boolean).join("?");
     };
     this.addEventListener("input", show);
     show();
