@@ -23,6 +23,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/tracker"
+	"tributary/tracker/spool"
 )
 
 // demoSeed draws the demo's history: the same network for everyone who starts it on the same day.
@@ -76,9 +77,18 @@ type demo struct {
 // the next start.
 type demoState struct {
 	Seeded bool              `json:"seeded"`
+	Past   demoPast          `json:"past,omitzero"`
 	Shop   string            `json:"shop"`
 	Keys   map[string]string `json:"keys"` // by merchant's name
 	Logins []demoLogin       `json:"logins"`
+}
+
+// demoPast says which history is being sent, so that a seeding that was interrupted goes on with the same one where it was.
+type demoPast struct {
+	// Until is where the history ends.
+	Until time.Time `json:"until"`
+	// Behind is how many records the spool had before the first of it.
+	Behind uint64 `json:"behind"`
 }
 
 type demoLogin struct {
@@ -385,11 +395,17 @@ func (d *demo) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *
 	if err != nil {
 		return fmt.Errorf("making the intake: %w", err)
 	}
+	if d.state.Past.Until.IsZero() {
+		d.state.Past = demoPast{Until: d.began.UTC().Truncate(time.Hour), Behind: stored(in.spool)}
+		if err := d.writeState(); err != nil {
+			return err
+		}
+	}
 	return beside(ctx, func(ctx context.Context) error {
-		// The same day gives the same history, so a seeding that was interrupted is begun again and repeats itself.
-		facts := history(demoSeed, d.network, d.began.UTC().Truncate(time.Hour))
-		d.sayf("sending 90 days of history: %d events", len(facts))
-		sender := &historySender{bulk: source.Bulk(), intake: source, ring: r.ring}
+		facts := history(demoSeed, d.network, d.state.Past.Until)
+		// Each fact is one record, and the spool keeps their order: what it has is the beginning.
+		sender := &historySender{bulk: source.Bulk(), intake: source, ring: r.ring, stored: int(stored(in.spool) - d.state.Past.Behind)}
+		d.sayf("sending 90 days of history: %d events", len(facts)-sender.stored)
 		for _, f := range facts {
 			if err := sender.send(ctx, f); err != nil {
 				return fmt.Errorf("sending the history: %w", err)
@@ -405,6 +421,14 @@ func (d *demo) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *
 		d.state.Seeded = true
 		return d.writeState()
 	}, in.spool.Run, in.relay.Run, r.engine, r.loader)
+}
+
+// stored is how many records a spool has taken in all.
+func stored(s *spool.Spool) (n uint64) {
+	for _, last := range s.Sequences() {
+		n += last
+	}
+	return n
 }
 
 // live runs every role, the shop and the traffic until ctx ends.

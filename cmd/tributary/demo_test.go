@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/clickhouse"
 )
 
 // demoAnswer is what `demo --json` prints.
@@ -187,6 +189,54 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	}
 	if out, err := tributary(t.Context(), t, nil, "verify", "--data", data); err != nil {
 		t.Errorf("verify: %v\n%s", err, out)
+	}
+}
+
+// textWatch calls do when a text is written for the first time.
+type textWatch struct {
+	testLog
+	text string
+	do   func()
+}
+
+func (w textWatch) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.text) {
+		w.do()
+	}
+	return w.testLog.Write(p)
+}
+
+func TestASeedingThatWasInterruptedGoesOnWhereItWas(t *testing.T) {
+	t.Parallel()
+	data, port := t.TempDir(), freePorts(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	root := newRoot(nil)
+	root.SetOut(testLog{t})
+	root.SetErr(textWatch{testLog{t}, "of history", func() { time.AfterFunc(100*time.Millisecond, cancel) }})
+	root.SetArgs([]string{"demo", "--data", data, "--port", strconv.Itoa(port), "--log-level", "error"})
+	if err := root.ExecuteContext(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	answer, stop := startDemo(t, data, port)
+	conn, err := clickhouse.Open(answer.ClickHouse, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	var rows, events uint64
+	for _, table := range []string{"touch", "order_event"} {
+		// The live traffic goes on meanwhile.
+		query := "SELECT count(), uniqExact(event_id) FROM " + table + " WHERE occurred_at < now() - INTERVAL 1 HOUR"
+		if err := conn.QueryRow(t.Context(), query).Scan(&rows, &events); err != nil {
+			t.Fatal(err)
+		}
+		if rows == 0 || rows != events {
+			t.Errorf("%s holds %d rows of %d events", table, rows, events)
+		}
+	}
+	if err := stop(); err != nil {
+		t.Fatalf("stopping: %v", err)
 	}
 }
 
