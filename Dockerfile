@@ -1,4 +1,4 @@
-# One static binary; the roles are arguments. Engines are never embedded here: give their addresses.
+# One binary; the roles are arguments. There is no npm in the image, so nothing is embedded: give the addresses of servers.
 FROM golang:1.26.8-bookworm AS build
 WORKDIR /src
 COPY go.mod go.sum ./
