@@ -206,7 +206,7 @@ func (r *review) checkTime(stated, now time.Time) {
 	case stated.After(now.Add(maxAhead)):
 		r.note(at, fmt.Sprintf("%s is in the future", stated.Format(time.RFC3339)), "check the clock of your server and the zone, or leave it out")
 	case stated.Before(now.Add(-maxAge)):
-		r.note(at, fmt.Sprintf("%s is more than 90 days ago", stated.Format(time.RFC3339)), "ask the network to import older orders")
+		r.note(at, fmt.Sprintf("%s is more than 90 days ago", stated.Format(time.RFC3339)), "report orders within 90 days: older ones are not taken")
 	}
 }
 
