@@ -1,5 +1,6 @@
 # Tributary. `make` prints what there is to do.
 TOOL = go tool -modfile=tools/go.mod
+GOSTYLE ?= ../shared/tools/gostyle
 export CGO_ENABLED = 0
 
 .PHONY: help
@@ -43,5 +44,6 @@ generate: ## write the generated code anew: protobuf and templ
 	$(TOOL) templ generate -path dashboard
 
 .PHONY: style
-style: ## print the style figures of shared/style.md
-	../shared/tools/gostyle .
+style: ## print the style figures, where GOSTYLE names a tool that measures them
+	@command -v "$(GOSTYLE)" >/dev/null || { echo 'set GOSTYLE to the tool'; exit 1; }
+	$(GOSTYLE) .
