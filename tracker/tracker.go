@@ -132,6 +132,7 @@ func (s *Server) route() {
 		{http.MethodPost, "/v1/refunds", s.named(s.guard(s.refund))},
 		{http.MethodGet, "/healthz", s.guard(healthy)},
 		{http.MethodGet, "/robots.txt", s.guard(robots)},
+		{http.MethodGet, "/problems/:code", s.guard(s.problem)},
 	} {
 		e.Add(r.method, r.path, r.handler)
 	}
