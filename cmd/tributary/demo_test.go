@@ -80,10 +80,10 @@ func startDemo(t *testing.T, data string, port int) (answer demoAnswer, stop fun
 	}
 }
 
-// freePorts gives the first of four ports in a row that are free.
-func freePorts(t *testing.T) int {
+// freePorts gives the first of four ports in a row that are free, from one on. Tests that run side by side begin apart.
+func freePorts(t *testing.T, from int) int {
 	t.Helper()
-	for port := 18400; port < 19400; port += 4 {
+	for port := from; port < from+200; port += 4 {
 		free := true
 		for i := range 4 {
 			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+i))
@@ -132,7 +132,7 @@ func TestTheDemoRefusesPortsBeforeItStartsAnything(t *testing.T) {
 
 func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	data, port := t.TempDir(), freePorts(t)
+	data, port := t.TempDir(), freePorts(t, 18400)
 	first, stop := startDemo(t, data, port)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
@@ -168,7 +168,7 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	}
 	t.Logf("on the partner's page %s after it was sent", time.Since(sent).Round(time.Millisecond))
 
-	if err := runDemo(t, data, freePorts(t)); err == nil || !strings.Contains(err.Error(), "runs on "+data+" already") {
+	if err := runDemo(t, data, freePorts(t, 18400)); err == nil || !strings.Contains(err.Error(), "runs on "+data+" already") {
 		t.Errorf("a second demo on the same folder: %v", err)
 	}
 	commissions := countCommissions(t, first.Postgres)
@@ -208,7 +208,7 @@ func (w textWatch) Write(p []byte) (int, error) {
 
 func TestASeedingThatWasInterruptedGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
-	data, port := t.TempDir(), freePorts(t)
+	data, port := t.TempDir(), freePorts(t, 18600)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	root := newRoot(nil)

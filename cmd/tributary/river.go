@@ -137,18 +137,23 @@ func (r *river) open(ctx context.Context, role postgres.Role, size int32) (*pgxp
 // catalogue loads the network, waiting for a PostgreSQL that is not there yet.
 func (r *river) catalogue(ctx context.Context, db *pgxpool.Pool) (*partners.Catalogue, error) {
 	c := partners.NewCatalogue(db, r.log)
+	if err := awaitPostgres(ctx, r.log, c.Load); err != nil {
+		return nil, fmt.Errorf("loading the network: %w", err)
+	}
+	return c, nil
+}
+
+// awaitPostgres runs work until PostgreSQL is there for it.
+func awaitPostgres(ctx context.Context, log *slog.Logger, work func(ctx context.Context) error) error {
 	for wait := 100 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		err := c.Load(ctx)
-		if err == nil {
-			return c, nil
+		err := work(ctx)
+		if err == nil || !postgres.Retryable(err) || ctx.Err() != nil {
+			return err
 		}
-		if !postgres.Retryable(err) || ctx.Err() != nil {
-			return nil, fmt.Errorf("loading the network: %w", err)
-		}
-		r.log.Warn("waiting for PostgreSQL", "error", err, "again in", wait)
+		log.Warn("waiting for PostgreSQL", "error", err, "again in", wait)
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		case <-time.After(wait):
 		}
 	}

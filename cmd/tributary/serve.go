@@ -82,10 +82,8 @@ func (a *app) prepare(ctx context.Context, s stores, n need) error {
 		if err := migrations.Postgres(ctx, s.postgres); err != nil {
 			return err
 		}
-	} else if current, err := migrations.PostgresCurrent(ctx, s.postgres); err != nil {
+	} else if err := a.awaitSchema(ctx, s); err != nil {
 		return err
-	} else if !current {
-		return errors.New("the database is not at this version's schema: run `tributary migrate` first")
 	}
 	if n.clickhouse && a.cfg.ClickHouseURL == "" {
 		if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
@@ -96,6 +94,19 @@ func (a *app) prepare(ctx context.Context, s stores, n need) error {
 		return a.createTopics(ctx, s)
 	}
 	return nil
+}
+
+// awaitSchema waits for a PostgreSQL that is not there yet, and refuses one with another schema than this binary's.
+func (a *app) awaitSchema(ctx context.Context, s stores) error {
+	current := false
+	err := awaitPostgres(ctx, a.log, func(ctx context.Context) (err error) {
+		current, err = migrations.PostgresCurrent(ctx, s.postgres)
+		return err
+	})
+	if err == nil && !current {
+		err = errors.New("the database is not at this version's schema: run `tributary migrate` first")
+	}
+	return err
 }
 
 func (a *app) createTopics(ctx context.Context, s stores) error {

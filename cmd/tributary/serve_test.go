@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"testing"
+	"time"
+
+	"tributary/internal/enginetest"
+)
+
+func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse(enginetest.PostgresURL(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := address.Host
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address.Host = door.Addr().String()
+	_ = door.Close() // nobody is there yet
+
+	port := freePorts(t, 18800)
+	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := tributary(ctx, t, []string{
+			"TRIBUTARY_POSTGRES_URL=" + address.String(), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x",
+		}, "serve", "tracker", "--data", t.TempDir(), "--tracker-listen", listen, "--admin-listen", "")
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		t.Fatalf("it ended while PostgreSQL was away: %v", err)
+	case <-time.After(time.Second):
+	}
+	forward(t, address.Host, server)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		response, err := http.Get("http://" + listen + "/healthz")
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				break
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the tracker does not answer although PostgreSQL is there: %v", err)
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+// forward lets connections to an address through to a server.
+func forward(t *testing.T, from, to string) {
+	t.Helper()
+	door, err := net.Listen("tcp", from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = door.Close() })
+	go func() {
+		for {
+			in, err := door.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			go func() { _, _ = io.Copy(out, in); _ = out.Close() }()
+			go func() { _, _ = io.Copy(in, out); _ = in.Close() }()
+		}
+	}()
+}
