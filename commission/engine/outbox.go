@@ -156,15 +156,16 @@ func (l *lane) sendOnce(ctx context.Context, sent int64) (int64, error) {
 		return sent, err
 	}
 	l.metrics.sent.Add(float64(len(records)))
-	return last, l.clear(ctx, last)
+	return last, l.clear(ctx, sent, last)
 }
 
-// clear deletes what has been acknowledged. A crash may forget that: it is then sent again.
-func (l *lane) clear(ctx context.Context, last int64) error {
+// clear deletes what has been acknowledged, after one sequence up to another. A crash may forget that: it is then sent
+// again.
+func (l *lane) clear(ctx context.Context, after, last int64) error {
 	return postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`SET LOCAL synchronous_commit = off`)
-		batch.Queue(`DELETE FROM ledger_outbox WHERE lane = $1 AND last_seq <= $2`, l.held.Partition, last)
+		batch.Queue(`DELETE FROM ledger_outbox WHERE lane = $1 AND first_seq > $2 AND last_seq <= $3`, l.held.Partition, after, last)
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("clearing the outbox: %w", err)
 		}

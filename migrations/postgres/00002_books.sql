@@ -219,7 +219,7 @@ CREATE TABLE ledger_outbox (
   lane      int    NOT NULL,
   first_seq bigint NOT NULL,
   last_seq  bigint NOT NULL CHECK (last_seq >= first_seq),
-  events    bytea  NOT NULL,
+  events    bytea  STORAGE EXTERNAL NOT NULL, -- gone within a second: not worth compressing
   PRIMARY KEY (lane, first_seq)
 );
 
