@@ -2,6 +2,10 @@
 -- row says where in Kafka it stood. Tables are partitioned by the month of receipt, which the loader cuts its batches
 -- at: one batch is one part of one partition, written whole or not at all. The rollups have no partitions for the same
 -- reason.
+--
+-- Settings of all tables: the tokens of the last 10,000 inserts are remembered (the loader relies on it, and tests it at
+-- its start); a part is on the disk before its insert is answered; and a part up to 64 MiB keeps all columns in one
+-- file, so that an insert of 50,000 clicks syncs 14 files and not 116.
 
 -- +goose Up
 CREATE TABLE touch (
@@ -13,7 +17,7 @@ CREATE TABLE touch (
   program_id  Int64,
   partner_id  Int64,
   link_id     Int64,
-  click_id    String,
+  click_id    String CODEC(ZSTD(1)), -- half of what a row takes; random base64, of which LZ4 saves nothing and ZSTD a quarter
   marks       UInt32, -- bits: 1 bot, 2 duplicate, 4 embedded; 0 counts
   sub1        String,
   sub2        String,
@@ -34,7 +38,7 @@ CREATE TABLE touch (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (merchant_id, program_id, partner_id, occurred_at)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 67108864;
 
 CREATE TABLE touch_hourly (
   merchant_id Int64,
@@ -47,7 +51,7 @@ CREATE TABLE touch_hourly (
   impressions UInt64
 ) ENGINE = SummingMergeTree
 ORDER BY (merchant_id, program_id, partner_id, link_id, hour)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 67108864;
 
 CREATE MATERIALIZED VIEW touch_hourly_view TO touch_hourly AS
 SELECT merchant_id, program_id, partner_id, link_id, toStartOfHour(occurred_at) AS hour,
@@ -82,7 +86,7 @@ CREATE TABLE order_event (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (merchant_id, occurred_at, order_id)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 67108864;
 
 CREATE TABLE ledger (
   event_id    UUID,
@@ -117,7 +121,7 @@ CREATE TABLE ledger (
 ) ENGINE = MergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (merchant_id, program_id, partner_id, ordered_at)
-SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 67108864;
 
 CREATE TABLE ledger_hourly (
   merchant_id Int64,
@@ -136,7 +140,7 @@ CREATE TABLE ledger_hourly (
   payable     Int64
 ) ENGINE = SummingMergeTree
 ORDER BY (merchant_id, program_id, partner_id, link_id, currency, hour)
-SETTINGS non_replicated_deduplication_window = 10000;
+SETTINGS non_replicated_deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, min_bytes_for_wide_part = 67108864;
 
 CREATE MATERIALIZED VIEW ledger_hourly_view TO ledger_hourly AS
 SELECT merchant_id, program_id, partner_id, link_id, currency, toStartOfHour(ordered_at) AS hour,

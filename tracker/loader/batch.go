@@ -22,7 +22,8 @@ type batch struct {
 	earliest, latest int64
 	month            month
 	began            time.Time // when its first record was read
-	reserved         int64     // of the loader's budget
+	// reserved is what the batch holds of the loader's budget, and used what its records take of that.
+	reserved, used int64
 
 	generation int
 	planned    time.Time // when its plan was last known to stand, by this process's clock

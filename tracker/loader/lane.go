@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// fetchBytes is what one request to Kafka asks for at most.
+	// fetchBytes is what one request to Kafka asks for at most when the partition is behind, and idleBytes else. One that
+	// brings a quarter of what it asked for says that the partition is behind.
 	fetchBytes = 1 << 20
+	idleBytes  = 128 << 10
 	// idleWait is how long a request waits for a first record.
 	idleWait = 2 * time.Second
 	// lookEvery is how often a partition looks for batches that are to be sent again.

@@ -333,8 +333,11 @@ func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
 	if err := position.Resume(t.Context(), r.db, Consumer, event.Touches, 0, position.FromFirst, 0); err != nil {
 		t.Fatal(err)
 	}
-	r.eventually("the rest is loaded", func() bool { return r.number("SELECT count() FROM touch") == 70 })
+	r.eventually("the rest is loaded", func() bool {
+		return r.books(`SELECT count(*) FROM clickhouse_batch WHERE topic = 'touches' AND last_offset = 29 AND state = 'done'`) == 1
+	})
 	r.equal("events of touch", r.number("SELECT uniqExact(event_id) FROM touch"), 70)
+	r.equal("rows of touch", r.number("SELECT count() FROM touch"), 70)
 	r.equal("clicks of touch_hourly", r.number("SELECT sum(clicks + marked + impressions) FROM touch_hourly"), 70)
 }
 

@@ -15,8 +15,10 @@ type reader struct {
 	*lane
 
 	at  *position.Position // behind the last record read
-	now *batch             // being filled; nil when there is none
+	now *batch             // being filled; nil when none was begun
 	out chan *batch
+	// behind is set while there is more in Kafka than a fetch brings.
+	behind bool
 }
 
 // run reads until ctx ends or records are missing; what was read before the gap is handed on first.
@@ -24,16 +26,18 @@ func (r *reader) run(ctx context.Context) error {
 	defer r.drop()
 	wait := newBackoff()
 	for {
-		reserved, err := r.reserve(ctx)
-		if err != nil {
+		if err := r.reserve(ctx); err != nil {
 			return err
 		}
-		records, err := r.Kafka.Fetch(ctx, r.table.topic, r.held.Partition, r.at.Next, fetchBytes, r.patience())
-		got := r.keep(reserved, records)
+		ask := r.ask()
+		records, err := r.Kafka.Fetch(ctx, r.table.topic, r.held.Partition, r.at.Next, int(ask), r.patience())
+		got := size(records)
+		r.now.used += got
+		r.behind = got >= ask/4
 		var unframed *stream.HeaderError
 		switch {
 		case errors.As(err, &unframed):
-			r.batch().setAside(r.at, unframed)
+			r.started().setAside(r.at, unframed)
 		case position.IsGap(err):
 			return r.handOverAnd(ctx, err)
 		case err != nil:
@@ -48,53 +52,72 @@ func (r *reader) run(ctx context.Context) error {
 		if err := r.take(ctx, records); err != nil {
 			return err
 		}
-		if err := r.pace(ctx, got); err != nil {
+		if err := r.pace(ctx); err != nil {
 			return err
 		}
 	}
 }
 
-// reserve takes room for one fetch out of the budget. When there is none, what was read so far goes on at once, because
-// room comes from batches that are stored.
-func (r *reader) reserve(ctx context.Context) (int64, error) {
-	if r.budget.TryAcquire(fetchBytes) {
-		return fetchBytes, nil
+// ask is how much the next fetch is to bring at most.
+func (r *reader) ask() int64 {
+	if r.behind {
+		return fetchBytes
 	}
-	if err := r.handOver(ctx); err != nil {
-		return 0, err
-	}
-	if err := r.budget.Acquire(ctx, fetchBytes); err != nil {
-		return 0, fmt.Errorf("waiting for memory: %w", err)
-	}
-	return fetchBytes, nil
+	return idleBytes
 }
 
-// keep charges the batch with what a fetch brought, gives the rest of the reservation back, and tells the size.
-func (r *reader) keep(reserved int64, records []stream.Record) int64 {
-	var got int64
+// size is what records take of the budget.
+func size(records []stream.Record) int64 {
+	var bytes int64
 	for i := range records {
-		got += int64(len(records[i].Key) + len(records[i].Value) + stream.Overhead)
+		bytes += int64(len(records[i].Key) + len(records[i].Value) + stream.Overhead)
 	}
-	kept := min(got, reserved)
-	if kept > 0 {
-		r.batch().reserved += kept
+	return bytes
+}
+
+// reserve makes sure that there is a batch with room for one more fetch. A partition that is behind takes room for a full
+// batch at once, and waits for it while it holds none, so that batches stay large when memory is scarce. Else, when
+// there is no room, what was read so far goes on at once: room comes from batches that are stored.
+func (r *reader) reserve(ctx context.Context) error {
+	want := r.ask()
+	if r.now != nil && r.now.reserved-r.now.used >= want {
+		return nil
 	}
-	r.budget.Release(reserved - kept)
-	return got
+	atOnce := r.behind && (r.now == nil || r.now.reserved == 0)
+	if atOnce {
+		want += int64(r.MaxBytes)
+	}
+	if !r.budget.TryAcquire(want) {
+		if !atOnce {
+			if err := r.handOver(ctx); err != nil {
+				return err
+			}
+		}
+		if err := r.budget.Acquire(ctx, want); err != nil {
+			return fmt.Errorf("waiting for memory: %w", err)
+		}
+	}
+	if r.now == nil {
+		r.now = newBatch(r.at, r.table.take())
+	}
+	r.now.reserved += want
+	return nil
 }
 
 // patience is how long a fetch may wait for records.
 func (r *reader) patience() time.Duration {
-	if r.now == nil {
+	if r.now.examined(r.at) == 0 {
 		return idleWait
 	}
 	return max(time.Until(r.now.began.Add(r.Linger)), 0)
 }
 
-// batch is the one that is being filled.
-func (r *reader) batch() *batch {
+// started is the batch that is being filled, whose time runs from its first record on.
+func (r *reader) started() *batch {
 	if r.now == nil {
 		r.now = newBatch(r.at, r.table.take())
+	}
+	if r.now.began.IsZero() {
 		r.now.began = time.Now()
 	}
 	return r.now
@@ -103,7 +126,7 @@ func (r *reader) batch() *batch {
 // take puts records into batches, and hands on those that are full.
 func (r *reader) take(ctx context.Context, records []stream.Record) error {
 	for i := 0; i < len(records); {
-		b := r.batch()
+		b := r.started()
 		fits, err := b.offer(r.at, &records[i])
 		if err != nil {
 			return r.handOverAnd(ctx, err)
@@ -127,27 +150,40 @@ func (r *reader) full(b *batch) bool {
 }
 
 // pace hands the batch on when its time is up, and lets records gather when they come in one by one.
-func (r *reader) pace(ctx context.Context, got int64) error {
+func (r *reader) pace(ctx context.Context) error {
 	if r.now == nil {
+		return nil
+	}
+	if r.now.examined(r.at) == 0 {
+		r.shrink(r.now, idleBytes)
 		return nil
 	}
 	left := time.Until(r.now.began.Add(r.Linger))
 	if left <= 0 {
 		return r.handOver(ctx)
 	}
-	if got < fetchBytes/4 {
+	if !r.behind {
 		return sleep(ctx, min(left, r.Linger/4))
 	}
 	return nil
 }
 
-// handOver gives the batch, if any, to be stored, and waits until that begins.
+// shrink gives back what the batch holds of the budget above keep.
+func (l *lane) shrink(b *batch, keep int64) {
+	if b.reserved > keep {
+		l.budget.Release(b.reserved - keep)
+		b.reserved = keep
+	}
+}
+
+// handOver gives the batch, if there is something in it, to be stored, and waits until that begins.
 func (r *reader) handOver(ctx context.Context) error {
 	b := r.now
 	if b == nil || b.examined(r.at) == 0 {
 		return nil
 	}
 	b.after = r.at.Clone()
+	r.shrink(b, b.used)
 	select {
 	case r.out <- b:
 		r.now = nil
