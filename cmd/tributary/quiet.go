@@ -57,21 +57,25 @@ func (q *quiet) inFlight(ctx context.Context) (string, error) {
 			return behind, err
 		}
 	}
-	var outbox, planned bool
-	err := q.db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM ledger_outbox), EXISTS (SELECT FROM clickhouse_batch WHERE state = 'planned')`).Scan(&outbox, &planned)
-	switch {
-	case err != nil:
-		return "", fmt.Errorf("asking what is in flight: %w", err)
-	case outbox:
-		return "the engine to send its ledger events", nil
+	if left, err := q.any(ctx, `SELECT FROM ledger_outbox`); err != nil || left {
+		return "the engine to send its ledger events", err
 	}
 	if behind, err := q.behind(ctx, "loader", event.Decisions); err != nil || behind != "" {
 		return behind, err
 	}
-	if planned {
-		return "the loader to finish its batches", nil
+	// Asked last: a batch is planned in the moment in which its records count as read.
+	if left, err := q.any(ctx, `SELECT FROM clickhouse_batch WHERE state = 'planned'`); err != nil || left {
+		return "the loader to finish its batches", err
 	}
 	return "", nil
+}
+
+// any tells whether a query has rows.
+func (q *quiet) any(ctx context.Context, query string) (found bool, err error) {
+	if err := q.db.QueryRow(ctx, `SELECT EXISTS (`+query+`)`).Scan(&found); err != nil {
+		return false, fmt.Errorf("asking what is in flight: %w", err)
+	}
+	return found, nil
 }
 
 // behind says how far a consumer is behind the end of a topic, "" when it is not.
