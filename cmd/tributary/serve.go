@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -85,6 +87,9 @@ func (a *app) prepare(ctx context.Context, s stores, n need) error {
 	} else if err := a.awaitSchema(ctx, s); err != nil {
 		return err
 	}
+	if err := a.checkPartitions(ctx, s); err != nil {
+		return err
+	}
 	if n.clickhouse && a.cfg.ClickHouseURL == "" {
 		if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
 			return err
@@ -109,10 +114,43 @@ func (a *app) awaitSchema(ctx context.Context, s stores) error {
 	return err
 }
 
+// checkPartitions refuses another number of partitions than the topics were made with: orders would be looked for where
+// they are not, and the partitions above the number would never be read.
+func (a *app) checkPartitions(ctx context.Context, s stores) error {
+	conn, err := pgx.Connect(ctx, s.postgres)
+	if err != nil {
+		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
+	var made int
+	err = conn.QueryRow(ctx, `SELECT value::int FROM setting WHERE name = 'partitions'`).Scan(&made)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows): // the topics have not been made yet
+		return nil
+	case err != nil:
+		return fmt.Errorf("reading the number of partitions: %w", err)
+	case made != a.cfg.Partitions:
+		return fmt.Errorf("%s is %d, but the topics of this network were made with %d: set it to that", envName("partitions"), a.cfg.Partitions, made)
+	}
+	return nil
+}
+
+// createTopics makes the topics, and writes down with how many partitions.
 func (a *app) createTopics(ctx context.Context, s stores) error {
 	kafka := stream.Open(s.kafka, a.cfg.KafkaPrefix, a.log)
 	defer kafka.Close()
-	return kafka.CreateTopics(ctx, a.cfg.Partitions, a.cfg.Retention)
+	if err := kafka.CreateTopics(ctx, a.cfg.Partitions, a.cfg.Retention); err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, s.postgres)
+	if err != nil {
+		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the statement has been answered
+	if _, err := conn.Exec(ctx, `INSERT INTO setting (name, value) VALUES ('partitions', $1) ON CONFLICT (name) DO NOTHING`, strconv.Itoa(a.cfg.Partitions)); err != nil {
+		return fmt.Errorf("writing the number of partitions down: %w", err)
+	}
+	return nil
 }
 
 func newMigrate(a *app) *cobra.Command {
@@ -127,6 +165,9 @@ func newMigrate(a *app) *cobra.Command {
 					return err
 				}
 				if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
+					return err
+				}
+				if err := a.checkPartitions(ctx, s); err != nil {
 					return err
 				}
 				if err := a.createTopics(ctx, s); err != nil {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -59,6 +60,25 @@ func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("it ended with %v", err)
+	}
+}
+
+func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	environ := []string{
+		"TRIBUTARY_POSTGRES_URL=" + enginetest.PostgresURL(t), "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
+		"TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouse(t),
+	}
+	if out, err := tributary(t.Context(), t, environ, "migrate", "--partitions", "6"); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, command := range []string{"serve engine", "serve loader", "migrate"} {
+		args := append(strings.Fields(command), "--partitions", "3", "--data", t.TempDir(), "--admin-listen", "")
+		_, err := tributary(t.Context(), t, environ, args...)
+		if err == nil || !strings.Contains(err.Error(), "made with 6") {
+			t.Errorf("%s with 3 partitions: %v", command, err)
+		}
 	}
 }
 
