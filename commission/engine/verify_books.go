@@ -227,9 +227,9 @@ func (v *verification) ledgerStandings(ctx context.Context) (map[standing]figure
 
 // reportStandings adds up what ClickHouse has.
 func (v *verification) reportStandings(ctx context.Context, lanes []sentLane) (map[standing]figures, error) {
-	conditions := make([]string, len(lanes))
-	for i, l := range lanes {
-		conditions[i] = "(" + l.selects() + ")"
+	conditions := []string{"false"} // before an engine has run there are no lanes
+	for _, l := range lanes {
+		conditions = append(conditions, "("+l.selects()+")")
 	}
 	rows, err := v.Reports.Query(ctx, `
 SELECT merchant_id, partner_id, currency, toInt64(sum(orders)), sum(revenue), sum(refunded), sum(gross), sum(net), sum(fee),
