@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -41,6 +42,7 @@ type river struct {
 	log     *slog.Logger
 	stores  stores
 	kafka   *stream.Client
+	keys    []clickid.Key
 	ring    *clickid.Ring
 	metrics *prometheus.Registry
 	owner   string
@@ -48,7 +50,11 @@ type river struct {
 
 // newRiver opens what the roles share; close it when they have returned.
 func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
-	ring, err := clickRing(cfg)
+	keys, err := clickKeys(cfg)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := clickid.NewRing(keys)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +63,7 @@ func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
 		host = "localhost"
 	}
 	r := &river{
-		cfg: cfg, log: log, stores: s, ring: ring, metrics: prometheus.NewRegistry(),
+		cfg: cfg, log: log, stores: s, keys: keys, ring: ring, metrics: prometheus.NewRegistry(),
 		owner: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
 	}
 	r.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -73,8 +79,8 @@ func (r *river) close() {
 	}
 }
 
-// clickRing reads the keys of the click ids from the settings or the data folder, where it makes them once.
-func clickRing(cfg *config) (*clickid.Ring, error) {
+// clickKeys reads the keys of the click ids from the settings or the data folder, where it makes one once.
+func clickKeys(cfg *config) ([]clickid.Key, error) {
 	text := cfg.ClickKeys
 	if text == "" {
 		path := filepath.Join(cfg.Data, "click-keys")
@@ -92,8 +98,38 @@ func clickRing(cfg *config) (*clickid.Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", envName("click-keys"), err)
 	}
-	return clickid.NewRing(keys)
+	return keys, nil
 }
+
+// registerKeys writes down which keys this process holds, and refuses one that another process holds otherwise.
+func (r *river) registerKeys(ctx context.Context, db *pgxpool.Pool) error {
+	for _, k := range r.keys {
+		_, err := db.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, keySetting(k), k.Fingerprint())
+		if err != nil {
+			return fmt.Errorf("writing down the click keys: %w", err)
+		}
+	}
+	return r.checkKeys(ctx, db)
+}
+
+// checkKeys refuses keys that are not those of this network: by them every click would be forged, and what was earned
+// by it taken back.
+func (r *river) checkKeys(ctx context.Context, db *pgxpool.Pool) error {
+	for _, k := range r.keys {
+		var known string
+		err := db.QueryRow(ctx, `SELECT value FROM setting WHERE name = $1`, keySetting(k)).Scan(&known)
+		switch {
+		case errors.Is(err, pgx.ErrNoRows): // nobody has used it yet
+		case err != nil:
+			return fmt.Errorf("comparing the click keys: %w", err)
+		case known != k.Fingerprint():
+			return fmt.Errorf("%s here is not the one that this network signs with: give %s the same value everywhere, and a new key a new number", k, envName("click-keys"))
+		}
+	}
+	return nil
+}
+
+func keySetting(k clickid.Key) string { return fmt.Sprintf("click_key_%d", k.ID) }
 
 // writeSecret writes a file that only its owner can read, whole or not at all.
 func writeSecret(path string, content []byte) error {
@@ -213,6 +249,9 @@ func (r *river) tracker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.registerKeys(ctx, db); err != nil {
+		return err
+	}
 	in, err := r.intake(catalogue)
 	if err != nil {
 		return err
@@ -253,6 +292,9 @@ func (r *river) engine(ctx context.Context) error {
 	defer db.Close()
 	catalogue, err := r.catalogue(ctx, db)
 	if err != nil {
+		return err
+	}
+	if err := r.registerKeys(ctx, db); err != nil {
 		return err
 	}
 	e := engine.New(engine.Config{

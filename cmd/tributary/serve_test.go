@@ -45,18 +45,7 @@ func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
 	case <-time.After(time.Second):
 	}
 	forward(t, address.Host, server)
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		response, err := http.Get("http://" + listen + "/healthz")
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				break
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the tracker does not answer although PostgreSQL is there: %v", err)
-		}
-	}
+	awaitHealth(t, "http://"+listen+"/healthz")
 	cancel()
 	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("it ended with %v", err)
@@ -78,6 +67,55 @@ func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 		_, err := tributary(t.Context(), t, environ, args...)
 		if err == nil || !strings.Contains(err.Error(), "made with 6") {
 			t.Errorf("%s with 3 partitions: %v", command, err)
+		}
+	}
+}
+
+func TestAnotherClickKeyThanTheNetworksIsRefused(t *testing.T) {
+	t.Parallel()
+	brokers, prefix := enginetest.Kafka(t)
+	environ := []string{
+		"TRIBUTARY_POSTGRES_URL=" + enginetest.PostgresURL(t), "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
+		"TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseMigrated(t),
+	}
+	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 19000)))
+	ours := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := tributary(ctx, t, environ, "serve", "tracker", "--data", ours, "--tracker-listen", listen, "--admin-listen", "")
+		ended <- err
+	}()
+	awaitHealth(t, "http://"+listen+"/healthz")
+	cancel()
+	if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	// Another machine has no keys in its folder, and makes one.
+	for _, command := range []string{"serve engine --admin-listen=", "serve tracker --admin-listen= --tracker-listen=127.0.0.1:0", "verify"} {
+		_, err := tributary(t.Context(), t, environ, append(strings.Fields(command), "--data", t.TempDir())...)
+		if err == nil || !strings.Contains(err.Error(), "not the one that this network signs with") {
+			t.Errorf("%s with another key: %v", command, err)
+		}
+	}
+	if out, err := tributary(t.Context(), t, environ, "verify", "--data", ours); err != nil {
+		t.Errorf("verify with the same key: %v\n%s", err, out)
+	}
+}
+
+// awaitHealth waits until an address answers.
+func awaitHealth(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		response, err := http.Get(address)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not answer: %v", address, err)
 		}
 	}
 }

@@ -69,6 +69,9 @@ func (v verifier) run(ctx context.Context, s stores) error {
 	if err != nil {
 		return err
 	}
+	if err := r.checkKeys(ctx, db); err != nil {
+		return err
+	}
 	loaded, err := loader.Check(ctx, db, conn)
 	if err != nil {
 		return err

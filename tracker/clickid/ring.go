@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -58,6 +59,12 @@ func ParseKeys(text string) ([]Key, error) {
 // Reveal returns the text form that ParseKeys reads, the secret included. It belongs in a secret store and nowhere else.
 func (k Key) Reveal() string {
 	return fmt.Sprintf("%d:%s", k.ID, base64.RawURLEncoding.EncodeToString(k.Secret[:]))
+}
+
+// Fingerprint tells keys apart without telling anything about their secrets: they are random.
+func (k Key) Fingerprint() string {
+	sum := sha256.Sum256(append([]byte("tributary click id key "), k.Secret[:]...))
+	return hex.EncodeToString(sum[:16])
 }
 
 // String names the key without its secret.
