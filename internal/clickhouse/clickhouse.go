@@ -83,8 +83,7 @@ func ForEachRow(rows Rows, dest []any, do func()) (err error) {
 
 // Code is the number of the server's error in err's chain; ok is false when it is not an answer of the server.
 func Code(err error) (code int32, ok bool) {
-	var e *clickhouse.Exception
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*clickhouse.Exception](err); ok {
 		return e.Code, true
 	}
 	return 0, false

@@ -64,11 +64,11 @@ func (b *batch) offer(at *position.Position, r *stream.Record) (fits bool, err e
 	if unreadable == nil {
 		unreadable = b.rows.add(e, r)
 	}
-	if unreadable != nil {
+	if unreadable == nil {
+		b.count(e.GetReceivedAt(), len(r.Value))
+	} else {
 		b.letters = append(b.letters, letter{*r, unreadable})
-		return true, nil
 	}
-	b.count(e.GetReceivedAt(), len(r.Value))
 	return true, nil
 }
 

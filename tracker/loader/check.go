@@ -328,13 +328,13 @@ func MendRollups(ctx context.Context, conn clickhouse.Conn) error {
 		if r == nil {
 			continue
 		}
-		columns := strings.Join(r.keys, ", ") + ", hour"
+		columns := append(slices.Clone(r.keys), "hour")
 		for _, s := range r.sums {
-			columns += ", " + s.column
+			columns = append(columns, s.column)
 		}
 		own := clickhouse.WithSettings(ctx, clickhouse.Settings{"async_insert": 0, "insert_deduplication_token": "mend:" + uuid.NewString()})
 		// A sum of unsigned columns wraps around, so that adding a negative figure takes away.
-		if err := conn.Exec(own, "INSERT INTO "+r.name+" ("+columns+") "+r.lacking(t.name)); err != nil {
+		if err := conn.Exec(own, "INSERT INTO "+r.name+" ("+strings.Join(columns, ", ")+") "+r.lacking(t.name)); err != nil {
 			return fmt.Errorf("mending %s: %w", r.name, err)
 		}
 	}

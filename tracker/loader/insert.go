@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"tributary/internal/clickhouse"
@@ -41,26 +42,42 @@ func (l *Loader) insertSettings() clickhouse.Settings {
 	}
 }
 
-// send inserts rows into a table of the form of t under a token. An error leaves it unknown whether they are in.
-func send(ctx context.Context, conn clickhouse.Conn, t *table, name, token string, settings clickhouse.Settings, r rows, n int) error {
+// insert is one attempt to put rows into a table.
+type insert struct {
+	form     *table
+	into     string // the table, of that form
+	token    string
+	settings clickhouse.Settings
+	rows     rows
+	n        int // rows
+}
+
+// send sends the insert. An error leaves it unknown whether the rows are in.
+func (i insert) send(ctx context.Context, conn clickhouse.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
 	defer cancel()
-	own := clickhouse.Settings{"insert_deduplication_token": token}
-	for k, v := range settings {
-		own[k] = v
-	}
-	b, err := conn.PrepareBatch(clickhouse.WithSettings(ctx, own), t.insertInto(name))
+	settings := maps.Clone(i.settings)
+	settings["insert_deduplication_token"] = i.token
+	b, err := conn.PrepareBatch(clickhouse.WithSettings(ctx, settings), i.form.insertInto(i.into)) //nolint:clickhouselint // Close would have the chunks sent so far stored
 	if err != nil {
-		return fmt.Errorf("beginning insert %s: %w", token, err)
+		return fmt.Errorf("beginning insert %s: %w", i.token, err)
 	}
-	if err := fill(b, r, n); err != nil {
-		_ = b.Abort() // closes the connection, and so ends the insert
-		return fmt.Errorf("sending insert %s: %w", token, err)
+	if err := fill(b, i.rows, i.n); err != nil {
+		_ = b.Abort() // closes the connection, so that the server drops the insert
+		return fmt.Errorf("sending insert %s: %w", i.token, err)
 	}
 	if err := b.Send(); err != nil {
-		return fmt.Errorf("ending insert %s: %w", token, err)
+		return fmt.Errorf("ending insert %s: %w", i.token, err)
 	}
 	return nil
+}
+
+// insert is the batch's insert under its present token.
+func (l *lane) insert(b *batch) insert {
+	return insert{
+		form: l.table, into: l.table.name, token: b.token(l.table.topic, l.held.Partition),
+		settings: l.settings, rows: b.rows, n: b.n,
+	}
 }
 
 func fill(b clickhouse.Batch, r rows, n int) error {
@@ -127,9 +144,9 @@ func (l *lane) attempt(ctx context.Context, b *batch, first bool) error {
 			return err
 		}
 	}
-	token := b.token(l.table.topic, l.held.Partition)
+	in := l.insert(b)
 	if first {
-		return send(ctx, l.ClickHouse, l.table, l.table.name, token, l.settings, b.rows, b.n)
+		return in.send(ctx, l.ClickHouse)
 	}
 	before, err := l.count(ctx, b)
 	if err != nil {
@@ -138,7 +155,7 @@ func (l *lane) attempt(ctx context.Context, b *batch, first bool) error {
 	if err := l.sendable(ctx, b, before); err != nil {
 		return err
 	}
-	if err := send(ctx, l.ClickHouse, l.table, l.table.name, token, l.settings, b.rows, b.n); err != nil {
+	if err := in.send(ctx, l.ClickHouse); err != nil {
 		return err
 	}
 	after, err := l.count(ctx, b)
@@ -148,10 +165,10 @@ func (l *lane) attempt(ctx context.Context, b *batch, first bool) error {
 	case after == b.n:
 		return nil
 	case after == 0 && before == 0 && l.alone:
-		return l.reissue(ctx, b, token)
+		return l.reissue(ctx, b)
 	}
 	return &parkError{fmt.Sprintf("%s has %d of the %d rows of offsets %d to %d, after insert %s, and had %d before",
-		l.table.name, after, b.n, b.first(), b.last(), token, before)}
+		l.table.name, after, b.n, b.first(), b.last(), in.token, before)}
 }
 
 // sendable refuses to send a batch again when its rows show that this could double them.
@@ -180,14 +197,15 @@ func (l *lane) sendable(ctx context.Context, b *batch, found int) error {
 
 // reissue sends the batch under a new token: its rows are not there, and yet the server dropped them as known, because it
 // was killed between writing the token and the rows. The old token can do no harm any more, for the server knows it.
-func (l *lane) reissue(ctx context.Context, b *batch, token string) error {
+func (l *lane) reissue(ctx context.Context, b *batch) error {
+	known := l.insert(b).token
 	if err := l.persist(ctx, func() error { return l.renew(ctx, b) }); err != nil {
 		return err
 	}
 	b.generation++
-	l.log.Warn("the server knows a token without its rows; sending them under a new one", "token", token)
-	renewed := b.token(l.table.topic, l.held.Partition)
-	if err := send(ctx, l.ClickHouse, l.table, l.table.name, renewed, l.settings, b.rows, b.n); err != nil {
+	l.log.Warn("the server knows a token without its rows; sending them under a new one", "token", known)
+	in := l.insert(b)
+	if err := in.send(ctx, l.ClickHouse); err != nil {
 		return err
 	}
 	found, err := l.count(ctx, b)
@@ -196,7 +214,7 @@ func (l *lane) reissue(ctx context.Context, b *batch, token string) error {
 	}
 	if found != b.n {
 		return &parkError{fmt.Sprintf("%s has %d of the %d rows of offsets %d to %d, even after insert %s",
-			l.table.name, found, b.n, b.first(), b.last(), renewed)}
+			l.table.name, found, b.n, b.first(), b.last(), in.token)}
 	}
 	return nil
 }

@@ -182,8 +182,7 @@ func (l *lane) finish(ctx context.Context) error {
 // resume reads the records of a planned batch again and sends it.
 func (l *lane) resume(ctx context.Context, p plan) error {
 	b, err := l.recall(ctx, p)
-	var unlike *unlikeError
-	if errors.As(err, &unlike) {
+	if unlike, ok := errors.AsType[*unlikeError](err); ok {
 		return l.abandon(ctx, p.first, p.generation, unlike.Error())
 	}
 	if err != nil {

@@ -163,7 +163,7 @@ func TestAKillBetweenTheStepsOfABatchLeavesOneCopy(t *testing.T) {
 			steps := []func() error{
 				func() error { return l.plan(ctx, b) },
 				func() error {
-					return send(ctx, r.ch, l.table, "touch", b.token(event.Touches, 0), l.settings, b.rows, b.n)
+					return l.insert(b).send(ctx, r.ch)
 				},
 				func() error { return l.done(ctx, b) },
 			}

@@ -39,30 +39,30 @@ type river struct {
 	sent  map[string]uint64 // last sequence by topic, partition and spool
 }
 
-func newRiver(t testing.TB, partitions int) *river {
-	t.Helper()
-	return newRiverTo(t, partitions, enginetest.ClickHouseMigrated(t))
+func newRiver(tb testing.TB, partitions int) *river {
+	tb.Helper()
+	return newRiverTo(tb, partitions, enginetest.ClickHouseMigrated(tb))
 }
 
-func newRiverTo(t testing.TB, partitions int, clickhouseURL string) *river {
-	t.Helper()
-	db, err := postgres.Open(t.Context(), enginetest.PostgresURL(t), postgres.Loader, 12)
+func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
+	tb.Helper()
+	db, err := postgres.Open(tb.Context(), enginetest.PostgresURL(tb), postgres.Loader, 12)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(db.Close)
+	tb.Cleanup(db.Close)
 	ch, err := clickhouse.Open(clickhouseURL, 6)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = ch.Close() })
-	brokers, prefix := enginetest.Kafka(t)
+	tb.Cleanup(func() { _ = ch.Close() })
+	brokers, prefix := enginetest.Kafka(tb)
 	kafka := stream.Open([]string{brokers}, prefix, slog.New(slog.DiscardHandler))
-	t.Cleanup(kafka.Close)
-	if err := kafka.CreateTopics(t.Context(), partitions, time.Hour); err != nil {
-		t.Fatal(err)
+	tb.Cleanup(kafka.Close)
+	if err := kafka.CreateTopics(tb.Context(), partitions, time.Hour); err != nil {
+		tb.Fatal(err)
 	}
-	return &river{t: t, db: db, ch: ch, kafka: kafka, lanes: partitions, sent: make(map[string]uint64)}
+	return &river{t: tb, db: db, ch: ch, kafka: kafka, lanes: partitions, sent: make(map[string]uint64)}
 }
 
 // loader makes a loader that cuts small batches and does not wait long.
@@ -177,11 +177,11 @@ func (r *river) produce(topic string, partition int, records ...stream.Record) {
 	}
 }
 
-func record(t testing.TB, spool byte, seq uint64, e *event.Event) stream.Record {
-	t.Helper()
+func record(tb testing.TB, spool byte, seq uint64, e *event.Event) stream.Record {
+	tb.Helper()
 	value, err := e.MarshalVT()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return stream.Record{Spool: [16]byte{spool}, Seq: seq, Key: []byte("k"), Value: value}
 }

@@ -80,18 +80,18 @@ func selfTest(ctx context.Context, conn clickhouse.Conn, tables []*table, settin
 
 // refused makes a *SelfTestError of what a server answered. Where there was no answer, err goes on as it is.
 func refused(server, problem string, err error) error {
-	var wrong *wrongAnswer
+	var wrong *wrongAnswerError
 	if _, answered := clickhouse.Code(err); !answered && !errors.As(err, &wrong) {
 		return fmt.Errorf("testing ClickHouse %s: %w", server, err)
 	}
 	return &SelfTestError{Server: server, Problem: problem, Cause: err}
 }
 
-// wrongAnswer says that the server gave another answer than it must.
-type wrongAnswer struct{ problem string }
+// wrongAnswerError says that the server gave another answer than it must.
+type wrongAnswerError struct{ problem string }
 
 // Error says which.
-func (e *wrongAnswer) Error() string { return e.problem }
+func (e *wrongAnswerError) Error() string { return e.problem }
 
 // knownSettings leaves out deduplicate_insert where the server does not know it: it is younger than the others.
 func knownSettings(ctx context.Context, conn clickhouse.Conn, settings clickhouse.Settings) (clickhouse.Settings, error) {
@@ -123,7 +123,7 @@ func effective(ctx context.Context, conn clickhouse.Conn, settings clickhouse.Se
 	found := 0
 	err = clickhouse.ForEachRow(rows, []any{&name, &value}, func() {
 		if want := fmt.Sprint(settings[name]); value != want {
-			wrong = &wrongAnswer{fmt.Sprintf("%s is %s, not %s", name, value, want)}
+			wrong = &wrongAnswerError{fmt.Sprintf("%s is %s, not %s", name, value, want)}
 		}
 		found++
 	})
@@ -134,7 +134,7 @@ func effective(ctx context.Context, conn clickhouse.Conn, settings clickhouse.Se
 		return wrong
 	}
 	if found != len(settings) {
-		return &wrongAnswer{fmt.Sprintf("it knows only %d of the settings %s", found, strings.Join(names, ", "))}
+		return &wrongAnswerError{fmt.Sprintf("it knows only %d of the settings %s", found, strings.Join(names, ", "))}
 	}
 	return nil
 }
@@ -143,7 +143,7 @@ func engineOf(ctx context.Context, conn clickhouse.Conn, table string) (engine s
 	err = conn.QueryRow(ctx, "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = ?", table).Scan(&engine)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return "", &wrongAnswer{"it does not exist"}
+		return "", &wrongAnswerError{"it does not exist"}
 	case err != nil:
 		return "", fmt.Errorf("looking at table %s: %w", table, err)
 	}
@@ -177,8 +177,9 @@ func (c *canary) sing(ctx context.Context, settings clickhouse.Settings) error {
 			return fmt.Errorf("making canary rows: %w", err)
 		}
 	}
+	in := insert{form: c.table, into: c.name, token: "canary", settings: settings, rows: rows, n: canaryRows}
 	for range 2 {
-		if err := send(ctx, c.conn, c.table, c.name, "canary", settings, rows, canaryRows); err != nil {
+		if err := in.send(ctx, c.conn); err != nil {
 			return err
 		}
 	}
@@ -192,7 +193,7 @@ func (c *canary) judge(ctx context.Context) error {
 		return fmt.Errorf("counting canary rows: %w", err)
 	}
 	if rows != canaryRows || parts != 1 {
-		return &wrongAnswer{fmt.Sprintf("the table has %d rows in %d parts, not %d in one", rows, parts, canaryRows)}
+		return &wrongAnswerError{fmt.Sprintf("the table has %d rows in %d parts, not %d in one", rows, parts, canaryRows)}
 	}
 	r := c.table.rollup
 	if r == nil {
@@ -203,7 +204,7 @@ func (c *canary) judge(ctx context.Context) error {
 		return fmt.Errorf("counting canary rows: %w", err)
 	}
 	if sum != canaryRows {
-		return &wrongAnswer{fmt.Sprintf("the rollup behind a materialized view has %d of %d, while the table has each row once", sum, canaryRows)}
+		return &wrongAnswerError{fmt.Sprintf("the rollup behind a materialized view has %d of %d, while the table has each row once", sum, canaryRows)}
 	}
 	return nil
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"strings"
 	"testing"
 
+	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/event"
 	"tributary/migrations"
@@ -79,7 +81,7 @@ func TestKilledServerIsCompletedByTheRetry(t *testing.T) {
 	}
 	sent := make(chan error, 1)
 	go func() {
-		sent <- send(ctx, r.ch, l.table, "touch", b.token(event.Touches, 0), l.settings, b.rows, b.n)
+		sent <- l.insert(b).send(ctx, r.ch)
 	}()
 	r.eventually("the raw rows are there", func() bool { return r.number("SELECT count() FROM touch") == 50 })
 	r.kill(s)
@@ -208,8 +210,8 @@ func TestAServerThatDoesNotDropWhatItKnowsIsRefused(t *testing.T) {
 			r := newRiver(t, 1)
 			r.exec(c.spoil)
 			err := New(Config{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: 1, Owner: owner()}, slog.New(slog.DiscardHandler), nil).Run(t.Context())
-			var refused *SelfTestError
-			if !errors.As(err, &refused) || !strings.Contains(err.Error(), c.problem) {
+			refused, ok := errors.AsType[*SelfTestError](err)
+			if !ok || !strings.Contains(err.Error(), c.problem) {
 				t.Fatalf("Run() = %v, want a *SelfTestError that says %q", err, c.problem)
 			}
 			version, err := r.ch.ServerVersion()
@@ -227,8 +229,7 @@ func TestAPinnedSettingIsRefused(t *testing.T) {
 	settings := r.loader(owner()).insertSettings()
 	settings["max_insert_threads"] = "no such value"
 	_, _, err := selfTest(t.Context(), r.ch, tables(), settings)
-	var refused *SelfTestError
-	if !errors.As(err, &refused) {
+	if _, ok := errors.AsType[*SelfTestError](err); !ok {
 		t.Errorf("selfTest() = %v, want a *SelfTestError", err)
 	}
 }
@@ -264,4 +265,36 @@ func TestStoppingLeavesNothingBehind(t *testing.T) {
 	if n := len(l.inserting); n != 0 {
 		t.Errorf("%d inserts count as under way", n)
 	}
+}
+
+func TestAnInsertThatBreaksOffLeavesNothing(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	r.send(event.Touches, 0, 1, several(click, 1, chunk+10)...)
+	ctx, h, _ := r.hold(event.Touches, owner())
+	l := r.lane(r.loader(owner()), event.Touches, h)
+	b := r.cut(ctx, l, chunk+10)
+	if err := l.plan(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	in := l.insert(b)
+	settings := maps.Clone(in.settings)
+	settings["insert_deduplication_token"] = in.token
+	half, err := r.ch.PrepareBatch(clickhouse.WithSettings(ctx, settings), l.table.insertInto("touch")) //nolint:clickhouselint // ended below
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range b.rows.columns(nil, 0, chunk) {
+		if err := half.Column(i).Append(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(half.Flush(), half.Abort()); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.load(ctx, b, false); err != nil {
+		t.Fatal(err)
+	}
+	r.once(event.Touches, chunk+10)
+	r.equal("batches of the first generation", r.books(`SELECT count(*) FROM clickhouse_batch WHERE generation = 1 AND state = 'done'`), 1)
 }
