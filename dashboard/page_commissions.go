@@ -135,16 +135,21 @@ func (f commissionFilter) narrowed() bool {
 //go:embed query/commissions.sql
 var commissionsSQL string
 
-// following is how each order goes on from a cursor.
-func (f commissionFilter) following() string {
+// following is how the list goes on from a cursor, and its order.
+func (f commissionFilter) following() (condition, order string) {
 	switch f.Sort {
 	case sortOldest:
-		return ` AND (c.occurred_at, c.order_no) > (@at, @no::bigint) ORDER BY c.occurred_at, c.order_no LIMIT @limit`
+		return ` AND (c.occurred_at, c.order_no) > (@at, @no::bigint)`, ` ORDER BY c.occurred_at, c.order_no`
 	case sortLargest:
-		return ` AND (c.currency, -c.net, -c.order_no) > (@after_currency::text, @minor::bigint, @no::bigint) ORDER BY c.currency, c.net DESC, c.order_no DESC LIMIT @limit`
+		return ` AND (c.currency, -c.net, -c.order_no) > (@after_currency::text, @minor::bigint, @no::bigint)`, ` ORDER BY c.currency, c.net DESC, c.order_no DESC`
 	}
-	return ` AND (c.occurred_at, c.order_no) < (@at, @no::bigint) ORDER BY c.occurred_at DESC, c.order_no DESC LIMIT @limit`
+	return ` AND (c.occurred_at, c.order_no) < (@at, @no::bigint)`, ` ORDER BY c.occurred_at DESC, c.order_no DESC`
 }
+
+// named gives the names of what a page of commissions speaks of by number.
+const named = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until,
+	g.name AS program, p.name AS partner, c.partner_id, coalesce(l.code, '') AS link, coalesce(l.label, '') AS label, c.link_id
+	FROM page c JOIN orders o ON o.no = c.order_no JOIN program g ON g.id = c.program_id JOIN partner p ON p.id = c.partner_id LEFT JOIN link l ON l.id = c.link_id`
 
 // listCommissions reads one page of the list.
 func listCommissions(ctx context.Context, tx pgx.Tx, f commissionFilter) ([]commissionRow, error) {
@@ -165,7 +170,8 @@ func listCommissions(ctx context.Context, tx pgx.Tx, f commissionFilter) ([]comm
 	} else if f.Sort == sortLargest {
 		args["no"] = -f.After.No
 	}
-	rows, err := tx.Query(ctx, commissionsSQL+f.following(), args)
+	condition, order := f.following()
+	rows, err := tx.Query(ctx, `WITH page AS (`+commissionsSQL+condition+order+` LIMIT @limit) `+named+order, args)
 	if err != nil {
 		return nil, fmt.Errorf("listing commissions: %w", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -105,4 +106,61 @@ func TestHtmxIsAsPublished(t *testing.T) {
 	if got, want := hex.EncodeToString(sum[:]), "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130"; got != want {
 		t.Errorf("SHA-256 %s, want %s", got, want)
 	}
+}
+
+// TestColoursCanBeRead compares every colour of letters with the grounds it stands on, in both themes (WCAG 2.2, 1.4.3:
+// at least 4.5 to 1).
+func TestColoursCanBeRead(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("static/app.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	colours := map[string][2]string{}
+	for _, m := range regexp.MustCompile(`--([a-z0-9-]+): light-dark\(#([0-9a-f]{6}), #([0-9a-f]{6})\)`).FindAllStringSubmatch(string(data), -1) {
+		colours[m[1]] = [2]string{m[2], m[3]}
+	}
+	for letters, grounds := range map[string][]string{
+		"ink": {"bg", "surface", "sunken", "hover"}, "ink-2": {"bg", "surface", "sunken", "hover"}, "ink-3": {"bg", "surface", "sunken", "hover"},
+		"accent": {"bg", "surface", "sunken", "hover", "accent-soft"}, "good": {"surface", "good-soft"}, "wait": {"surface", "wait-soft"},
+		"bad": {"surface", "bad-soft"}, "note": {"surface", "note-soft"}, "on-accent": {"accent", "accent-strong"}, "surface": {"bad"},
+	} {
+		for _, ground := range grounds {
+			for theme := range 2 {
+				a, b := colours[letters][theme], colours[ground][theme]
+				if a == "" || b == "" {
+					t.Fatalf("%s or %s is not among the tokens", letters, ground)
+				}
+				if ratio := contrast(t, a, b); ratio < 4.5 {
+					t.Errorf("%s (#%s) on %s (#%s): %.2f to 1", letters, a, ground, b, ratio)
+				}
+			}
+		}
+	}
+}
+
+func contrast(t *testing.T, a, b string) float64 {
+	t.Helper()
+	la, lb := luminance(t, a), luminance(t, b)
+	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
+}
+
+// luminance is the relative luminance of WCAG 2.
+func luminance(t *testing.T, colour string) float64 {
+	t.Helper()
+	rgb, err := hex.DecodeString(colour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for i, weight := range []float64{0.2126, 0.7152, 0.0722} {
+		c := float64(rgb[i]) / 255
+		if c <= 0.04045 {
+			c /= 12.92
+		} else {
+			c = math.Pow((c+0.055)/1.055, 2.4)
+		}
+		sum += weight * c
+	}
+	return sum
 }
