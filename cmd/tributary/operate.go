@@ -19,6 +19,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/tracker/clickid"
+	"tributary/tracker/loader"
 	"tributary/tracker/relay"
 	"tributary/tracker/spool"
 )
@@ -209,6 +210,31 @@ orders or ledger. Remedies:
 	}
 	cmd.Flags().StringVar(&remedy, "remedy", "retry", "retry, refilled, accept-loss or from-first")
 	return cmd
+}
+
+func newReload(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "reload TOPIC PARTITION FIRST-OFFSET",
+		Short: "Have the loader look at a batch again: one it parked, or one whose rows ClickHouse lost",
+		Long: `The loader parks a batch when ClickHouse holds another number of its rows than it should, and "verify" names those whose
+rows are missing. When the cause is gone (after a restoration of ClickHouse: drop what is left of the batch's rows first),
+name the batch by its topic (touches, orders or ledger), partition and first offset: the loader sends it again if its rows are
+missing, as long as Kafka still holds its records.`,
+		Args: cobra.ExactArgs(3),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			partition, err := strconv.Atoi(args[1])
+			if err != nil {
+				return usageError(cmd, "PARTITION must be a number")
+			}
+			first, err := strconv.ParseInt(args[2], 10, 64)
+			if err != nil {
+				return usageError(cmd, "FIRST-OFFSET must be a number")
+			}
+			return a.withPostgres(cmd, postgres.Loader, func(ctx context.Context, db *pgxpool.Pool) error {
+				return loader.Reload(ctx, db, args[0], partition, first)
+			})
+		},
+	}
 }
 
 func newKeys() *cobra.Command {
