@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
@@ -110,6 +113,92 @@ func TestRecordsThatCannotBeRowsAreSetAside(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("dead letters (-want +got):\n%s", diff)
 	}
+}
+
+func TestARecordOfAnotherProgramIsSetAside(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	r.produce(event.Touches, 0, record(t, 1, 1, click(1)))
+	foreign, err := kgo.NewClient(kgo.SeedBrokers(r.brokers), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Close()
+	if err := foreign.ProduceSync(t.Context(), &kgo.Record{Topic: r.prefix + event.Touches, Value: []byte("hello")}).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	r.produce(event.Touches, 0, record(t, 1, 2, click(2)))
+	r.run(r.loader(owner()))
+	r.loaded(event.Touches, 3)
+	r.once(event.Touches, 2)
+	r.equal("dead letters", r.books(`SELECT count(*) FROM dead_letter WHERE consumer = 'loader' AND "offset" = 1 AND value = 'hello'`), 1)
+}
+
+func TestConnectionsThatBreakChangeNothing(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	admin, err := pgx.Connect(t.Context(), r.pgURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(context.Background())
+	r.run(r.loader(owner()))
+	const wave = 600
+	for n := range 5 {
+		r.send(event.Touches, 0, 1, several(click, n*wave+1, (n+1)*wave)...)
+		r.eventually("rows arrive", func() bool { return r.number("SELECT count() FROM touch") > int64(n*wave) })
+		_, err := admin.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.eventually("all is loaded", func() bool { return r.number("SELECT count() FROM touch") == 5*wave })
+	r.eventually("nothing is open", func() bool {
+		var open int64
+		err := admin.QueryRow(t.Context(), `SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`).Scan(&open)
+		return err == nil && open == 0
+	})
+	r.once(event.Touches, 5*wave)
+}
+
+func TestTheLoaderCountsWhatItDoes(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	registry := prometheus.NewRegistry()
+	l := New(r.loader(owner()).Config, slog.New(slog.DiscardHandler), registry)
+	stop := r.run(l)
+	r.send(event.Touches, 0, 1, several(click, 1, 30)...)
+	r.produce(
+		event.Touches, 0, record(t, 1, 30, click(30)),
+		stream.Record{Spool: [16]byte{1}, Seq: 31, Key: []byte("k"), Value: []byte("?")}, record(t, 1, 33, click(33)),
+	)
+	r.eventually("the partition halts", func() bool { return r.books(`SELECT count(*) FROM position WHERE halted <> ''`) == 1 })
+	r.loaded(event.Touches, 32)
+	r.eventually("the halt is counted", func() bool { return l.keepers[0].Stats().Halted == 1 })
+	if err := l.tendOnce(t.Context(), keepDone); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if labels := m.GetLabel(); len(labels) > 0 && labels[len(labels)-1].GetValue() == event.Touches || f.GetName() == "tributary_loader_lag_records" && labels[1].GetValue() == event.Touches {
+				got[f.GetName()] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	for name, want := range map[string]float64{
+		"tributary_loader_rows_total": 30, "tributary_loader_duplicates_total": 1, "tributary_loader_dead_letters_total": 1,
+		"tributary_loader_halted_partitions": 1, "tributary_loader_lag_records": 1,
+	} {
+		if got[name] != want {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	stop()
 }
 
 func TestABatchEndsWithTheMonth(t *testing.T) {

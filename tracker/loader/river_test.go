@@ -32,11 +32,14 @@ func noon() time.Time { return time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC) }
 // river is what a loader stands in: Kafka before it, ClickHouse behind it, PostgreSQL beside it.
 type river struct {
 	t     testing.TB
+	pgURL string
 	db    *pgxpool.Pool
 	ch    clickhouse.Conn
 	kafka *stream.Client
-	lanes int
-	sent  map[string]uint64 // last sequence by topic, partition and spool
+	// brokers and prefix are what kafka was opened with.
+	brokers, prefix string
+	lanes           int
+	sent            map[string]uint64 // last sequence by topic, partition and spool
 }
 
 func newRiver(tb testing.TB, partitions int) *river {
@@ -46,7 +49,8 @@ func newRiver(tb testing.TB, partitions int) *river {
 
 func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 	tb.Helper()
-	db, err := postgres.Open(tb.Context(), enginetest.PostgresURL(tb), postgres.Loader, 12)
+	pgURL := enginetest.PostgresURL(tb)
+	db, err := postgres.Open(tb.Context(), pgURL, postgres.Loader, 12)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,7 +66,7 @@ func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 	if err := kafka.CreateTopics(tb.Context(), partitions, time.Hour); err != nil {
 		tb.Fatal(err)
 	}
-	return &river{t: tb, db: db, ch: ch, kafka: kafka, lanes: partitions, sent: make(map[string]uint64)}
+	return &river{t: tb, pgURL: pgURL, brokers: brokers, prefix: prefix, db: db, ch: ch, kafka: kafka, lanes: partitions, sent: make(map[string]uint64)}
 }
 
 // loader makes a loader that cuts small batches and does not wait long.
