@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -485,4 +486,18 @@ func TestTwoSealersMakeOneChain(t *testing.T) {
 	check(t, owner.QueryRow(t.Context(), `SELECT max(seq) FROM posting`).Scan(&last))
 	equal(t, "sealed through", head.Through, last)
 	equal(t, "balances", amounts(t, db, time.Time{}), plainSums(t, owner, time.Time{}))
+}
+
+func TestASumThatDoesNotFitIsNotSealed(t *testing.T) {
+	t.Parallel()
+	s := &Sealer{CheckpointEvery: 1, accounts: map[AccountID]*running{1: {debits: math.MaxInt64 - 5}, 2: {}}}
+	if due, err := s.add([]entry{{debit: 1, credit: 2, amount: 5}}); err != nil || len(due) != 2 {
+		t.Errorf("up to the largest sum: %v, %v", due, err)
+	}
+	if _, err := s.add([]entry{{debit: 1, credit: 2, amount: 1}}); !errors.Is(err, errTooLarge) {
+		t.Errorf("one more: %v", err)
+	}
+	if _, err := s.add([]entry{{debit: 2, credit: 1, amount: 1}}); err != nil {
+		t.Errorf("the other way round: %v", err)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -203,7 +204,10 @@ func (s *Sealer) seal(ctx context.Context, boundary int64) (rows, checkpoints in
 		if err := s.recall(ctx, tx, head.Through, block.entries); err != nil {
 			return err
 		}
-		due := s.add(block.entries)
+		due, err := s.add(block.entries)
+		if err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, `INSERT INTO chain (block, after_seq, through_seq, rows, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)`,
 			head.Block+1, head.Through, block.through, block.rows, head.Hash[:], block.hash[:]); err != nil {
 			return fmt.Errorf("adding block %d: %w", head.Block+1, err)
@@ -260,11 +264,18 @@ func (s *Sealer) recall(ctx context.Context, tx pgx.Tx, through int64, entries [
 	return nil
 }
 
+// errTooLarge says that an account's postings add up to more than can be kept. Nothing is sealed then: a sum that has
+// wrapped around would be a wrong balance that nobody notices.
+var errTooLarge = errors.New("the sum of an account's postings does not fit 64 bits")
+
 // add adds a block's postings to the sums, and gives the accounts that are due for a checkpoint.
-func (s *Sealer) add(entries []entry) []AccountID {
-	var due []AccountID
+func (s *Sealer) add(entries []entry) (due []AccountID, err error) {
 	count := func(id AccountID, debit, credit int64, at time.Time) {
 		r := s.accounts[id]
+		if debit > math.MaxInt64-r.debits || credit > math.MaxInt64-r.credits {
+			err = fmt.Errorf("%w: account %d", errTooLarge, id)
+			return
+		}
 		r.debits += debit
 		r.credits += credit
 		if at.After(r.latest) {
@@ -280,7 +291,7 @@ func (s *Sealer) add(entries []entry) []AccountID {
 		count(e.debit, e.amount, 0, e.at)
 		count(e.credit, 0, e.amount, e.at)
 	}
-	return due
+	return due, err
 }
 
 // checkpoint writes checkpoints as of the end of the block.
