@@ -17,6 +17,8 @@ type reader struct {
 	at  *position.Position // behind the last record read
 	now *batch             // being filled; nil when none was begun
 	out chan *batch
+	// last is when a batch was handed over last.
+	last time.Time
 	// behind is set while there is more in Kafka than a fetch brings.
 	behind bool
 }
@@ -109,7 +111,7 @@ func (r *reader) patience() time.Duration {
 	if r.now.examined(r.at) == 0 {
 		return idleWait
 	}
-	return max(time.Until(r.now.began.Add(r.Linger)), 0)
+	return max(time.Until(due(r.now.began, r.last, r.Linger)), 0)
 }
 
 // started is the batch that is being filled, whose time runs from its first record on.
@@ -149,6 +151,15 @@ func (r *reader) full(b *batch) bool {
 	return b.n >= r.MaxRows || b.bytes >= r.MaxBytes || b.examined(r.at) >= 4*int64(r.MaxRows)
 }
 
+// due is when a batch that began at one time goes on, full or not, when the one before it went on at another.
+func due(began, last time.Time, linger time.Duration) time.Time {
+	soon, paced := began.Add(linger/5), last.Add(linger)
+	if paced.After(soon) {
+		return paced
+	}
+	return soon
+}
+
 // pace hands the batch on when its time is up, and lets records gather when they come in one by one.
 func (r *reader) pace(ctx context.Context) error {
 	if r.now == nil {
@@ -158,7 +169,7 @@ func (r *reader) pace(ctx context.Context) error {
 		r.shrink(r.now, idleBytes)
 		return nil
 	}
-	left := time.Until(r.now.began.Add(r.Linger))
+	left := time.Until(due(r.now.began, r.last, r.Linger))
 	if left <= 0 {
 		return r.handOver(ctx)
 	}
@@ -186,7 +197,7 @@ func (r *reader) handOver(ctx context.Context) error {
 	r.shrink(b, b.used)
 	select {
 	case r.out <- b:
-		r.now = nil
+		r.now, r.last = nil, time.Now()
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("handing a batch over: %w", ctx.Err())

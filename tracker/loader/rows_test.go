@@ -2,6 +2,7 @@ package loader
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -90,6 +91,31 @@ func trimLine(s string) string {
 		s = s[:len(s)-1]
 	}
 	return s
+}
+
+func TestBatchesArePacedAndLoneRecordsAreNot(t *testing.T) {
+	t.Parallel()
+	const linger = time.Second
+	for _, c := range []struct {
+		name      string
+		sinceLast time.Duration // from the last batch to the first record of this one
+		waits     time.Duration // from then on
+	}{
+		{"after an hour", time.Hour, 200 * time.Millisecond},
+		{"after a second", time.Second, 200 * time.Millisecond},
+		{"after 900 ms", 900 * time.Millisecond, 200 * time.Millisecond},
+		{"after 800 ms", 800 * time.Millisecond, 200 * time.Millisecond},
+		{"after 300 ms", 300 * time.Millisecond, 700 * time.Millisecond},
+		{"at once", 0, time.Second},
+	} {
+		began := noon()
+		if got := due(began, began.Add(-c.sinceLast), linger).Sub(began); got != c.waits {
+			t.Errorf("%s: waits %v, want %v", c.name, got, c.waits)
+		}
+	}
+	if got := due(noon(), time.Time{}, linger).Sub(noon()); got != 200*time.Millisecond {
+		t.Errorf("the first batch waits %v", got)
+	}
 }
 
 func TestMarksComeBackAsTheyWere(t *testing.T) {
