@@ -40,19 +40,22 @@ type question struct {
 // typed becomes part of a query.
 type measure struct{ sum, table, condition string }
 
+// someoneEarns keeps to orders on which a partner earns: the ledger's events count the others under partner 0.
+const someoneEarns = " AND partner_id != 0"
+
 // Measures. Those of money are in minor units of the question's currency.
 func clicks() measure { return measure{sum: "clicks", table: "touch_hourly"} }
 func marked() measure { return measure{sum: "marked", table: "touch_hourly"} }
 func credited() measure {
-	return measure{sum: "orders", table: "ledger_hourly"}
+	return measure{sum: "orders", table: "ledger_hourly", condition: someoneEarns}
 }
 
 func earned() measure {
-	return measure{sum: "net", table: "ledger_hourly", condition: " AND currency = {currency:String}"}
+	return measure{sum: "net", table: "ledger_hourly", condition: someoneEarns + " AND currency = {currency:String}"}
 }
 
 func revenue() measure {
-	return measure{sum: "revenue - refunded", table: "ledger_hourly", condition: " AND currency = {currency:String}"}
+	return measure{sum: "revenue - refunded", table: "ledger_hourly", condition: someoneEarns + " AND currency = {currency:String}"}
 }
 
 // A grouping is the column that figures are grouped by.

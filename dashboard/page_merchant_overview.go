@@ -147,7 +147,7 @@ func (s *Server) firstAndRepeat(ctx context.Context, q question) (first, repeat 
 	})
 	err = s.cfg.ClickHouse.QueryRow(clickhouse.WithParameters(ctx, clickHouseLimit, parameters), `
 		SELECT toInt64(countIf(c.ordered <= f.first)), toInt64(countIf(c.ordered > f.first)) FROM (
-			SELECT customer_id, any(ordered_at) AS ordered FROM ledger WHERE `+where+` AND customer_id != ''
+			SELECT customer_id, any(ordered_at) AS ordered FROM ledger WHERE `+where+someoneEarns+` AND customer_id != ''
 			   AND ordered_at >= toDateTime({from:Int64}, 'UTC') AND ordered_at < toDateTime({to:Int64}, 'UTC')
 			 GROUP BY merchant_id, order_no, customer_id HAVING sum(orders) > 0) AS c
 		JOIN (SELECT customer_id, min(occurred_at) AS first FROM order_event

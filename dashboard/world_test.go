@@ -346,6 +346,13 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 			})
 		}
 	}
+	if o := &d.Order; o.Placed() && len(d.Credits) == 0 {
+		// The engine reports orders on which nobody earns under partner 0.
+		w.ledgerRows = append(w.ledgerRows, []any{
+			uuid.New(), o.At, o.At, o.At, no, int32(1), int64(o.Merchant), int64(0), int64(0), int64(0),
+			o.ID, customer, o.Currency, "sale", int32(1), o.Amount, o.Refunded, int64(0), int64(0), int64(0), int64(0),
+		})
+	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		w.ledgerRows = append(w.ledgerRows, []any{
