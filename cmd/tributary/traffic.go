@@ -104,7 +104,7 @@ type traffic struct {
 	looking map[*demoMerchant][]string
 }
 
-// maxLooking lets a visitor look around for up to two minutes before buying.
+// maxLooking lets a visitor look around for some minutes before buying.
 const maxLooking = 64
 
 func newTraffic(network []*demoMerchant, s *shop) *traffic {
@@ -118,10 +118,10 @@ func newTraffic(network []*demoMerchant, s *shop) *traffic {
 	}
 }
 
-// run visits about twice a second until ctx ends. Somebody buys four seconds apart: one who came through a link, and one
-// who did not, in turn.
+// run visits once a second until ctx ends. Every 16 seconds somebody buys: one who came through a link, and one who did
+// not, in turn. More would soon dwarf the history in every chart.
 func (t *traffic) run(ctx context.Context) {
-	tick := time.NewTicker(500 * time.Millisecond)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 1; ; n++ {
 		select {
@@ -135,9 +135,9 @@ func (t *traffic) run(ctx context.Context) {
 			t.looking[m] = t.looking[m][max(0, len(t.looking[m])-maxLooking):]
 		}
 		switch {
-		case n%16 == 0:
+		case n%32 == 0:
 			t.buy(ctx, m, "")
-		case n%8 == 0:
+		case n%16 == 0:
 			t.buy(ctx, m, t.decide(m))
 		}
 	}
