@@ -67,7 +67,8 @@ func TestAProgramKeepsItsCurrenciesAndTermsReachForward(t *testing.T) {
 		name, sql string
 		ok        bool
 	}{
-		{"a currency more", `UPDATE program SET currencies = '{EUR,GBP,USD}'`, true},
+		{"a currency more", `UPDATE program SET currencies = '{EUR,GBP,USD}'`, false},
+		{"another landing page", `UPDATE program SET landing_url = 'https://m.example/new'`, true},
 		{"a currency less", `UPDATE program SET currencies = '{EUR}'`, false},
 		{"terms from tomorrow", fmt.Sprintf(terms, "2, now() + interval '1 day'"), true},
 		{"terms from yesterday", fmt.Sprintf(terms, "3, now() - interval '1 day'"), false},

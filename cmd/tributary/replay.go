@@ -106,19 +106,19 @@ func (r *river) replayRetail(ctx context.Context, o replayOptions) error {
 		return err
 	}
 	defer db.Close()
-	shop, err := r.retailShop(ctx, db)
-	if err != nil {
-		return err
-	}
 	catalogue, err := r.catalogue(ctx, db)
 	if err != nil {
 		return err
 	}
-	in, err := r.intake(catalogue)
+	in, err := r.intake(catalogue) // before anything is made: on the folder of a running demo the replay ends here
 	if err != nil {
 		return err
 	}
 	defer in.spool.Close()
+	shop, err := r.retailShop(ctx, db, catalogue)
+	if err != nil {
+		return err
+	}
 	source, err := tracker.NewIntake(in.config)
 	if err != nil {
 		return fmt.Errorf("making the intake: %w", err)
@@ -153,7 +153,7 @@ type retailShop struct {
 const retailMerchant = "Online Retail (replay)"
 
 // retailShop finds or makes the merchant, program, partners and links of the replay.
-func (r *river) retailShop(ctx context.Context, db *pgxpool.Pool) (*retailShop, error) {
+func (r *river) retailShop(ctx context.Context, db *pgxpool.Pool, catalogue *partners.Catalogue) (*retailShop, error) {
 	shop := &retailShop{}
 	err := db.QueryRow(ctx, `SELECT id FROM merchant WHERE name = $1 ORDER BY id LIMIT 1`, retailMerchant).Scan(&shop.merchant)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -162,8 +162,7 @@ func (r *river) retailShop(ctx context.Context, db *pgxpool.Pool) (*retailShop, 
 	if err != nil {
 		return nil, fmt.Errorf("setting up the retail program: %w", err)
 	}
-	catalogue, err := r.catalogue(ctx, db)
-	if err != nil {
+	if err := catalogue.Refresh(ctx, db); err != nil {
 		return nil, err
 	}
 	for i := range shop.links {

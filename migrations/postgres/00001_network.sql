@@ -107,18 +107,18 @@ END $$;
 -- +goose StatementEnd
 CREATE TRIGGER terms_reach_forward BEFORE INSERT ON terms FOR EACH ROW EXECUTE FUNCTION terms_reach_forward();
 
--- A program keeps the currencies it ever took: an order that was credited in one must not lose its commission when a
--- later refund has it decided again.
+-- A program keeps its currencies: they decide who earns, and an order must be decided the same whenever it is decided
+-- again. A merchant who begins to sell in another currency makes another program for it.
 -- +goose StatementBegin
-CREATE FUNCTION currencies_only_grow() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION currencies_stay() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-  IF NOT NEW.currencies @> OLD.currencies THEN
-    RAISE EXCEPTION 'program % cannot give up a currency: it has % and would have %', OLD.id, OLD.currencies, NEW.currencies USING ERRCODE = 'check_violation';
+  IF NEW.currencies IS DISTINCT FROM OLD.currencies THEN
+    RAISE EXCEPTION 'program % keeps its currencies %: make another program for others', OLD.id, OLD.currencies USING ERRCODE = 'check_violation';
   END IF;
   RETURN NEW;
 END $$;
 -- +goose StatementEnd
-CREATE TRIGGER currencies_only_grow BEFORE UPDATE OF currencies ON program FOR EACH ROW EXECUTE FUNCTION currencies_only_grow();
+CREATE TRIGGER currencies_stay BEFORE UPDATE ON program FOR EACH ROW EXECUTE FUNCTION currencies_stay();
 
 CREATE TABLE partner (
   id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -232,4 +232,4 @@ GRANT SELECT ON login TO tributary_operator;
 
 -- +goose Down
 DROP TABLE setting, session, login, link, enrolment, partner, terms_rate, terms, program, api_key, merchant, catalogue;
-DROP FUNCTION bump_catalogue(), mark_changed(), terms_reach_forward(), currencies_only_grow();
+DROP FUNCTION bump_catalogue(), mark_changed(), terms_reach_forward(), currencies_stay();
