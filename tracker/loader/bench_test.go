@@ -113,13 +113,8 @@ func BenchmarkInsert(b *testing.B) {
 func BenchmarkLoad(b *testing.B) {
 	const partitions, clicks = 6, 600_000
 	r := newRiver(b, partitions)
-	records := visits(b, clicks)
 	for p := range partitions {
-		own := records[p*clicks/partitions : (p+1)*clicks/partitions]
-		for i := range own {
-			own[i].Seq = uint64(i + 1)
-		}
-		for len(own) > 0 {
+		for own := visits(b, clicks/partitions); len(own) > 0; {
 			n := min(len(own), 2000)
 			if err := r.kafka.Produce(b.Context(), event.Touches, p, own[:n]); err != nil {
 				b.Fatal(err)
