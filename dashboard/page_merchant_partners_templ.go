@@ -80,7 +80,7 @@ func merchantPartnersPage(view merchantPartnersView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = option("", "Sites and members", f.Kind).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = option("", "All kinds", f.Kind).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
