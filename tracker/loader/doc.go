@@ -22,9 +22,10 @@
 //     system calls leaves a token without rows, and a retry is dropped for nothing. So the rows are counted after a
 //     retry. None there, on a server without replicas: the batch gets a new generation, hence a new token, and is sent
 //     again. Any other number but all: the batch is parked, which is an alarm, and a person decides.
-//   - The same between the two calls for the view's part leaves the rollup without those rows for good, and so may a
-//     power cut, since the log of tokens is not synced. The window is some ten microseconds; Check finds it by
-//     comparing the rollup with the raw table, and MendRollups writes the difference.
+//   - The same between the two calls for the view's part leaves the rollup without those rows for good. The window is some
+//     ten microseconds; Check finds it by comparing the rollup with the raw table, and MendRollups writes the difference.
+//   - The log of tokens is not synced, and the parts are. After a power cut, a part may be there and its token not, so that
+//     the retry doubles the rows of that batch: the count finds it, and the batch is parked.
 //
 // A server remembers the last 10,000 tokens of a table (its non_replicated_deduplication_window). A batch that has been
 // open for longer, with its rows in place, is parked instead of sent.
