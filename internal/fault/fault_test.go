@@ -1,0 +1,54 @@
+package fault
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func TestEachKindHasItsStatus(t *testing.T) {
+	t.Parallel()
+	for kind, status := range map[Kind]int{
+		Internal: 500, Invalid: 422, Malformed: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, Conflict: 409,
+		TooLarge: 413, Unsupported: 415, TooMany: 429, Unavailable: 503, Kind(99): 500,
+	} {
+		if got := New(kind, "code", "Detail.").Status(); got != status {
+			t.Errorf("kind %d becomes %d, want %d", kind, got, status)
+		}
+	}
+}
+
+func TestAnUnknownErrorIsShownBlandlyAndLoggedInFull(t *testing.T) {
+	t.Parallel()
+	secret := errors.New("password of the database")
+	e := Of(fmt.Errorf("reading orders: %w", secret))
+	shown, err := json.Marshal(e.Problem("r-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Status() != 500 || strings.Contains(string(shown), "password") || strings.Contains(e.Detail, "password") {
+		t.Errorf("status %d, shown %s", e.Status(), shown)
+	}
+	if !errors.Is(e, secret) || !strings.Contains(e.Error(), "password") {
+		t.Errorf("the log would not have the cause: %v", e)
+	}
+}
+
+func TestAFaultIsFoundThroughItsWrapping(t *testing.T) {
+	t.Parallel()
+	inner := &Error{Kind: Invalid, Code: "bad_link", Detail: "The link cannot be made.", Fields: []Field{{Name: "code", Problem: "it is taken", Mend: "choose another"}}}
+	e := Of(fmt.Errorf("making a link: %w", inner))
+	if e != inner {
+		t.Fatalf("found %v", e)
+	}
+	shown, err := json.Marshal(e.Problem("r-2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"type":"/problems/bad_link","title":"Unprocessable Entity","status":422,"code":"bad_link","detail":"The link cannot be made.","instance":"r-2","errors":[{"field":"code","problem":"it is taken","mend":"choose another"}]}`
+	if string(shown) != want {
+		t.Errorf("shown as\n%s, want\n%s", shown, want)
+	}
+}

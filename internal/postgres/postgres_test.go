@@ -1,0 +1,103 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/postgres"
+)
+
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+func TestATransactionIsInWholeOrNotAtAll(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	refuse := errors.New("no")
+	insert := func(result error) error {
+		return postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), `INSERT INTO merchant (name) VALUES ('m')`); err != nil {
+				return err
+			}
+			return result
+		})
+	}
+	if err := insert(refuse); !errors.Is(err, refuse) {
+		t.Errorf("the work's error came back as %v", err)
+	}
+	if err := insert(nil); err != nil {
+		t.Error(err)
+	}
+	var n int
+	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM merchant`).Scan(&n); err != nil || n != 1 {
+		t.Errorf("%d merchants (%v), want the one of the transaction that returned nil", n, err)
+	}
+}
+
+// Each role may do what its stage does, and nothing of these.
+func TestRolesAreRefusedWhatIsNotTheirs(t *testing.T) {
+	t.Parallel()
+	url := enginetest.PostgresURL(t)
+	for _, row := range []struct {
+		role postgres.Role
+		sql  string
+		ok   bool
+	}{
+		{postgres.Engine, `SELECT count(*) FROM posting`, true},
+		{postgres.Engine, `UPDATE posting SET amount = 1`, false},
+		{postgres.Engine, `DELETE FROM posting`, false},
+		{postgres.Engine, `DELETE FROM order_event`, false},
+		{postgres.Engine, `TRUNCATE account`, false},
+		{postgres.Engine, `UPDATE terms SET hold_seconds = 0`, false},
+		{postgres.Tracker, `SELECT count(*) FROM link`, true},
+		{postgres.Tracker, `SELECT count(*) FROM commission`, false},
+		{postgres.Tracker, `INSERT INTO link (code, program_id, partner_id, target_url) VALUES ('abc', 1, 1, 'https://x.example/')`, false},
+		{postgres.Loader, `SELECT count(*) FROM clickhouse_batch`, true},
+		{postgres.Loader, `SELECT count(*) FROM login`, false},
+		{postgres.Dashboard, `SELECT count(*) FROM commission`, true},
+		{postgres.Dashboard, `UPDATE commission SET net = 0`, false},
+		{postgres.Dashboard, `INSERT INTO posting (source, source_no, version, n, debit, credit, amount, unit, effective_at) VALUES (1, 1, 1, 1, 1, 2, 1, 'EUR', now())`, false},
+		{postgres.Dashboard, `UPDATE login SET role = 'operator'`, false},
+	} {
+		db, err := postgres.Open(t.Context(), url, row.role, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = db.Exec(t.Context(), row.sql)
+		db.Close()
+		var refused *pgconn.PgError
+		switch {
+		case row.ok && err != nil:
+			t.Errorf("%s: %s: %v", row.role, row.sql, err)
+		case !row.ok && (!errors.As(err, &refused) || refused.Code != "42501"):
+			t.Errorf("%s: %s: %v, want permission denied", row.role, row.sql, err)
+		}
+	}
+}
+
+func TestWhatMaySucceedWhenRunAgain(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct {
+		err  error
+		want bool
+	}{
+		{&pgconn.PgError{Code: "40001"}, true},
+		{fmt.Errorf("posting: %w", &pgconn.PgError{Code: "40P01"}), true},
+		{&pgconn.PgError{Code: "08006"}, true},
+		{&pgconn.PgError{Code: "57P01"}, true},
+		{&pgconn.PgError{Code: "23505"}, false},
+		{&pgconn.PgError{Code: "42501"}, false},
+		{errors.New("unexpected EOF"), true},
+		{context.Canceled, false},
+		{nil, false},
+	} {
+		if got := postgres.Retryable(row.err); got != row.want {
+			t.Errorf("Retryable(%v) = %v", row.err, got)
+		}
+	}
+}
