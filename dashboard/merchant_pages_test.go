@@ -120,6 +120,9 @@ func TestConflictsStandSideBySide(t *testing.T) {
 	no := w.order(sale{id: "c-100", link: w.link, customer: "c-7", lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 4250}, {Number: 2, Sku: "B", Quantity: 1, Amount: 100}}})
 	w.conflict(no, sale{id: "c-100", currency: "GBP", customer: "c-7", lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 2, Amount: 8500}}})
 	c := w.as("shop@example.net")
+	if order := c.page("/merchant/orders/" + number10(no)); strings.Contains(order.body, "Sidebar") {
+		t.Error("a merchant reads the partner's own name of a link")
+	}
 	page := c.page("/merchant/conflicts")
 	page.holds(t, "Order c-100", "Amount GBP 43.50 GBP 85.00", "Line 1 GBP 42.50 · 1 piece · A GBP 85.00 · 2 pieces · A", "Line 2 GBP 1.00 · 1 piece · B –", "Customer c-7")
 	if same := regexp.MustCompile(`class="[^"]*diff[^"]*">c-7<`).FindString(page.body); same != "" {
@@ -177,6 +180,11 @@ func TestAKeyIsShownOnceAndWorksUntilRevoked(t *testing.T) {
 		t.Fatalf("status %d: %s", got.status, got.text())
 	}
 	got.holds(t, "shown this once", "Bearer "+key)
+	reloaded := c.post("/merchant/keys", url.Values{"label": {"shop server"}})
+	reloaded.holds(t, "There is a live key with this label")
+	if reloaded.status != http.StatusConflict || strings.Contains(reloaded.body, "shown this once") {
+		t.Errorf("the form sent again: status %d", reloaded.status)
+	}
 	sum, ok := partners.KeyHash(key)
 	if !ok {
 		t.Fatalf("%q is not a key", key)

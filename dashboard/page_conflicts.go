@@ -149,11 +149,14 @@ func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
 	})
 }
 
+// timeField is when a report says that it happened.
+const timeField = "Time"
+
 // contrasts lays two reports out field by field, in the order of the first.
 func contrasts(first, second []byte) []contrast {
 	a, b := fieldsOf(first), fieldsOf(second)
 	var list []contrast
-	seen := map[string]bool{}
+	seen := map[string]bool{timeField: onArrival(first) && onArrival(second)}
 	for _, f := range slices.Concat(a, b) {
 		if !seen[f.name] {
 			seen[f.name] = true
@@ -161,6 +164,13 @@ func contrasts(first, second []byte) []contrast {
 		}
 	}
 	return list
+}
+
+// onArrival tells whether a report took its time from its arrival, as it does when the shop names none: such times differ
+// by nature and are no part of a conflict.
+func onArrival(payload []byte) bool {
+	e, err := event.Decode(payload)
+	return err == nil && event.Time(e.GetReceivedAt()).Sub(event.Time(e.GetOccurredAt())).Abs() < time.Second
 }
 
 // A field is a named value of a report.
@@ -181,7 +191,7 @@ func fieldsOf(payload []byte) []field {
 	if err != nil {
 		return []field{{"Report", "unreadable: " + err.Error()}}
 	}
-	fields := []field{{"Time", second(event.Time(e.GetOccurredAt()))}}
+	fields := []field{{timeField, second(event.Time(e.GetOccurredAt()))}}
 	add := func(name, value string) {
 		if value != "" {
 			fields = append(fields, field{name, value})

@@ -91,7 +91,8 @@ func (view *developersView) read(ctx context.Context, tx pgx.Tx, id partners.Mer
 // maxKeys bounds the live keys of a merchant.
 const maxKeys = 20
 
-// issueKey makes a key and shows it on the answer itself: it is kept nowhere, so there is no page to come back to.
+// issueKey makes a key and shows it on the answer itself: it is kept nowhere, so there is no page to come back to. Whoever
+// reloads that page sends the form again; a label that is in use makes that a notice and not a second key.
 func (s *Server) issueKey(c echo.Context, v *visit) error {
 	label := short(c.FormValue("label"))
 	if label == "" {
@@ -100,9 +101,14 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 	var view developersView
 	ctx := c.Request().Context()
 	err := s.change(ctx, v.scope(), func(tx pgx.Tx) error {
-		var live int
-		if err := tx.QueryRow(ctx, `SELECT count(*) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL`, int64(v.login.Merchant)).Scan(&live); err != nil {
+		var live, named int
+		if err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE label = $2) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL`,
+			int64(v.login.Merchant), label).Scan(&live, &named); err != nil {
 			return fmt.Errorf("counting keys: %w", err)
+		}
+		if named > 0 {
+			view.problem = "There is a live key with this label. It was shown when it was issued; if it is lost, revoke it and issue another."
+			return nil
 		}
 		if live >= maxKeys {
 			return fault.New(fault.Conflict, "too_many_keys", "There are 20 live keys already. Revoke one that is not used any more.")
@@ -113,6 +119,9 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 	})
 	if err != nil {
 		return err
+	}
+	if view.problem != "" {
+		return s.showDevelopers(c, v, http.StatusConflict, view)
 	}
 	return s.showDevelopers(c, v, http.StatusCreated, view)
 }
@@ -162,7 +171,8 @@ func exampleCategory(p *programView) string {
 	}
 	for _, r := range rateRows(&p.Terms[len(p.Terms)-1]) {
 		if r.category != "all others" {
-			return `, "category": "` + r.category + `"`
+			return `,
+       "category": "` + r.category + `"`
 		}
 	}
 	return ""

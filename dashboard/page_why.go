@@ -127,7 +127,7 @@ func (view *whyView) readOrder(ctx context.Context, tx pgx.Tx, l login) error {
 	return nil
 }
 
-// readNames looks up what the decision names by number.
+// readNames looks up what the decision names by number. A link's label is its partner's own and shown to nobody else.
 func (view *whyView) readNames(ctx context.Context, tx pgx.Tx) error {
 	var programs, people, links []int64
 	for _, t := range view.decision.Touches {
@@ -136,7 +136,8 @@ func (view *whyView) readNames(ctx context.Context, tx pgx.Tx) error {
 	// name: names of why
 	rows, err := tx.Query(ctx, `SELECT 'program', id, name FROM program WHERE id = ANY ($1)
 		UNION ALL SELECT 'partner', id, name FROM partner WHERE id = ANY ($2)
-		UNION ALL SELECT 'link', id, code FROM link WHERE id = ANY ($3)`, programs, people, links)
+		UNION ALL SELECT 'link', id, CASE WHEN $4 OR label = '' THEN code ELSE '“' || label || '” (' || code || ')' END FROM link WHERE id = ANY ($3)`,
+		programs, people, links, view.forMerchant)
 	if err != nil {
 		return fmt.Errorf("reading names: %w", err)
 	}

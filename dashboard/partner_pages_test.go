@@ -218,7 +218,7 @@ func TestWhyExplainsEveryCent(t *testing.T) {
 	path := number10(no)
 	site := w.as("site@example.net").page("/partner/commissions/" + path)
 	site.holds(t,
-		"You earn GBP 8.23 on this order: the customer came through link slow-kitchen 1 day 2 hours before ordering, within the window of 30 days. Before refunds it was GBP 10.43.",
+		"You earn GBP 8.23 on this order: the customer came through link “Sidebar” (slow-kitchen) 1 day 2 hours before ordering, within the window of 30 days. Before refunds it was GBP 10.43.",
 		"Version 2, in force from", "30 days from the order, until "+second(at.Add(30*aDay)), "1 day 2 hours; the window is 30 days",
 		"42.50 × 9 % = 3.825 3.83", "39.98 × 11 % = 4.3978 4.40", "50.00 × 0 % = 0.00 0.00", "row for all other categories", "row “books”",
 		"152.47 19.99 GBP 8.23", "Network fee: GBP 1.65", "3.83 × 20 % = 0.766 0.77",

@@ -45,6 +45,7 @@ test("an order names its partner, and another content of it is kept as a conflic
   await page.getByRole("link", { name: "Compare both versions" }).click();
   const conflict = page.locator(".conflict");
   assert.equal(await conflict.count(), 1, "the repetition is no conflict");
+  assert.doesNotMatch(await conflict.innerText(), /^Time$/mu, "no time was stated in either");
   const differing = await conflict.locator(".diff").allInnerTexts();
   assert.ok(differing.includes("GBP 151.17") && differing.includes("GBP 129.12"), differing.join(" | "));
 
@@ -61,8 +62,10 @@ test("an API key reports orders until it is revoked", async () => {
   await page.getByLabel("Label of a new key").fill(label);
   await page.getByRole("button", { name: "Issue key" }).click();
   const key = (await page.locator("#issued").innerText()).trim();
-  await page.goto(`${demo.dashboard}/merchant/developers`);
+  await page.reload(); // the browser sends the form again
+  await page.getByRole("alert").waitFor();
   assert.equal(await page.getByText(key).count(), 0, "the key is shown once");
+  assert.equal(await page.locator("tr", { hasText: label }).count(), 1, "and is the only one of its label");
 
   const sale = boots(newOrderID());
   await until("an answer to the new key", () => report("/v1/conversions", sale, key), ({ status }) => status === 200);

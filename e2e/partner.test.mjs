@@ -61,7 +61,7 @@ test("an order through a new link is explained to the last digit, and a refund c
   assert.match(inputs.Hold, /^30 days from the order, until \d/u);
   assert.match(inputs["Network fee"], /^20 % of the commission/u);
   assert.match(inputs["Order amount"], /^GBP 151\.17 in 2 lines$/u);
-  assert.match((await rows(card(page, "Touches")))[0].join(" | "), new RegExp(`click on link ${link.split("/").at(-1)} .*\\| earns \\|`, "u"));
+  assert.match((await rows(card(page, "Touches")))[0].join(" | "), new RegExp(`click on link “${label}” \\(${link.split("/").at(-1)}\\) .*\\| earns \\|`, "u"));
 
   const lines = card(page, "Commission, line by line");
   assert.match(await lines.locator("header").innerText(), /rounded half away from zero, once per line/u);
