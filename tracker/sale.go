@@ -12,6 +12,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/fault/inject"
 	"tributary/internal/money"
 	"tributary/partners"
 	"tributary/tracker/clickid"
@@ -287,6 +288,7 @@ func (in *Intake) store(ctx context.Context, lane int, e *event.Event) error {
 	if s.buf, err = encodeOrder(e, s.buf); err != nil {
 		return err
 	}
+	inject.Reach(inject.TrackerBeforeAppend)
 	ticket, err := in.spool.Append(lane, spool.Live, s.buf)
 	if err == nil {
 		err = s.wait(ticket, in.storeWait, ctx.Done())
@@ -297,6 +299,7 @@ func (in *Intake) store(ctx context.Context, lane int, e *event.Event) error {
 			Detail: "It is not known whether this was stored. Send the same again in a moment: that is always safe.",
 		}
 	}
+	inject.Reach(inject.TrackerBeforeAnswer)
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/event"
+	"tributary/internal/fault/inject"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
@@ -152,11 +153,17 @@ func (l *lane) sendOnce(ctx context.Context, sent int64) (int64, error) {
 		}
 		last = p.last
 	}
+	inject.Reach(inject.EngineBeforeProduce)
 	if err := l.cfg.Kafka.Produce(ctx, event.Decisions, l.held.Partition, records); err != nil {
 		return sent, err
 	}
+	inject.Reach(inject.EngineAfterProduce)
 	l.metrics.sent.Add(float64(len(records)))
-	return last, l.clear(ctx, sent, last)
+	if err := l.clear(ctx, sent, last); err != nil {
+		return last, err
+	}
+	inject.Reach(inject.EngineAfterClear)
+	return last, nil
 }
 
 // clear deletes what has been acknowledged, after one sequence up to another. A crash may forget that: it is then sent

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/event"
+	"tributary/internal/fault/inject"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 )
@@ -43,12 +44,17 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 				return err
 			}
 			p.Attempts = 0
-			return l.held.Save(ctx, tx, p)
+			if err := l.held.Save(ctx, tx, p); err != nil {
+				return err
+			}
+			inject.Reach(inject.EngineBeforeCommit)
+			return nil
 		})
 	})
 	if err != nil {
 		return 0, err
 	}
+	inject.Reach(inject.EngineAfterCommit)
 	l.next.Store(next)
 	l.metrics.slice(&t, time.Since(began))
 	l.announce(&t)

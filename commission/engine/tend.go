@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/fault/inject"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 )
@@ -82,12 +83,17 @@ func (l *lane) release(ctx context.Context) (more bool, err error) {
 			if err := l.post(ctx, tx, p, orders, nil, &t); err != nil {
 				return err
 			}
-			return l.held.Save(ctx, tx, p)
+			if err := l.held.Save(ctx, tx, p); err != nil {
+				return err
+			}
+			inject.Reach(inject.EngineBeforeRelease)
+			return nil
 		})
 	})
 	if err != nil {
 		return false, fmt.Errorf("ending holds: %w", err)
 	}
+	inject.Reach(inject.EngineAfterRelease)
 	l.metrics.release(&t, time.Since(began))
 	l.announce(&t)
 	return more, nil

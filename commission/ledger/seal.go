@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tributary/internal/fault/inject"
 	"tributary/internal/pgcopy"
 	"tributary/internal/postgres"
 )
@@ -214,8 +215,15 @@ func (s *Sealer) seal(ctx context.Context, boundary int64) (rows, checkpoints in
 		}
 		rows, checkpoints = block.rows, len(due)
 		s.after = block.through
-		return s.checkpoint(ctx, tx, block.through, due)
+		if err := s.checkpoint(ctx, tx, block.through, due); err != nil {
+			return err
+		}
+		inject.Reach(inject.SealBeforeCommit)
+		return nil
 	})
+	if err == nil && rows > 0 {
+		inject.Reach(inject.SealAfterCommit)
+	}
 	return rows, checkpoints, err
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/internal/fault/inject"
 )
 
 // leaseRow is the state of one partition as the database has it.
@@ -114,6 +116,9 @@ func (k *Keeper) claim(ctx context.Context, n int, except []int) ([]leaseRow, er
 	})
 	if err != nil {
 		return nil, fmt.Errorf("claiming partitions: %w", err)
+	}
+	if len(claimed) > 0 {
+		inject.Reach(inject.PositionAfterClaim)
 	}
 	return claimed, nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/fault/inject"
 	"tributary/internal/position"
 )
 
@@ -56,6 +57,7 @@ type insert struct {
 func (i insert) send(ctx context.Context, conn clickhouse.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, insertTimeout)
 	defer cancel()
+	inject.Reach(inject.LoaderBeforeInsert)
 	settings := maps.Clone(i.settings)
 	settings["insert_deduplication_token"] = i.token
 	b, err := conn.PrepareBatch(clickhouse.WithSettings(ctx, settings), i.form.insertInto(i.into)) //nolint:clickhouselint // Close would have the chunks sent so far stored
@@ -66,9 +68,11 @@ func (i insert) send(ctx context.Context, conn clickhouse.Conn) error {
 		_ = b.Abort() // closes the connection, so that the server drops the insert
 		return fmt.Errorf("sending insert %s: %w", i.token, err)
 	}
+	inject.Reach(inject.LoaderInsideInsert)
 	if err := b.Send(); err != nil {
 		return fmt.Errorf("ending insert %s: %w", i.token, err)
 	}
+	inject.Reach(inject.LoaderAfterInsert)
 	return nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/fault"
+	"tributary/internal/fault/inject"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 )
@@ -72,9 +73,16 @@ func (l *lane) plan(ctx context.Context, b *batch) error {
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("writing the plan of offsets %d to %d: %w", b.first(), b.last(), err)
 		}
-		return l.held.Save(ctx, tx, b.after)
+		if err := l.held.Save(ctx, tx, b.after); err != nil {
+			return err
+		}
+		inject.Reach(inject.LoaderBeforePlan)
+		return nil
 	})
 	b.planned = began
+	if err == nil {
+		inject.Reach(inject.LoaderAfterPlan)
+	}
 	return err
 }
 
@@ -115,6 +123,7 @@ func (l *lane) done(ctx context.Context, b *batch) error {
 	if err != nil {
 		return fmt.Errorf("marking offsets %d to %d as done: %w", b.first(), b.last(), err)
 	}
+	inject.Reach(inject.LoaderAfterDone)
 	return nil
 }
 

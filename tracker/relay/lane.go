@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"tributary/internal/fault/inject"
 	"tributary/internal/stream"
 	"tributary/tracker/spool"
 )
@@ -167,6 +168,7 @@ func (l *lane) run(ctx context.Context) {
 			return
 		}
 		l.acknowledge(c)
+		inject.Reach(inject.RelayAfterAck)
 	}
 }
 
@@ -223,8 +225,10 @@ func (l *lane) await(ctx context.Context, wait time.Duration) {
 func (l *lane) deliver(ctx context.Context, records []stream.Record) bool {
 	backoff := firstBackoff
 	for {
+		inject.Reach(inject.RelayBeforeProduce)
 		err := l.relay.cfg.Kafka.Produce(ctx, l.topic, l.partition, records)
 		if err == nil {
+			inject.Reach(inject.RelayAfterProduce)
 			l.recovered()
 			return true
 		}

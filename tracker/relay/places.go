@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"tributary/internal/fault/inject"
 	"tributary/tracker/spool"
 )
 
@@ -119,7 +120,12 @@ func (r *Relay) places() []place {
 
 // save writes the places down.
 func (r *Relay) save() error {
-	return (&places{Spool: r.id, Lanes: r.places()}).write(r.cfg.File)
+	inject.Reach(inject.RelayBeforePlace)
+	if err := (&places{Spool: r.id, Lanes: r.places()}).write(r.cfg.File); err != nil {
+		return err
+	}
+	inject.Reach(inject.RelayAfterPlace)
+	return nil
 }
 
 // Rewind makes the relay send the lane's records again from the sequence seq on, when it is next started: for a Kafka

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"tributary/internal/fault/inject"
 )
 
 // active is the segment that is being written.
@@ -120,6 +122,7 @@ func (s *Spool) commit(b *batch) {
 	s.mu.Unlock()
 	s.spare, b.buf = b.buf, nil
 	b.err = err
+	inject.Reach(inject.SpoolAfterCommit)
 	close(b.done)
 }
 
@@ -138,12 +141,15 @@ func (s *Spool) store(b *batch) error {
 		}
 	}
 	b.buf = s.stamp(b.buf, b.records)
+	inject.Reach(inject.SpoolBeforeWrite)
 	if err := writeAll(s.active.file, b.buf, s.active.end); err != nil {
 		return fmt.Errorf("writing spool segment %d: %w", s.active.number, err)
 	}
+	inject.Reach(inject.SpoolBeforeSync)
 	if err := s.active.file.Sync(); err != nil {
 		return fmt.Errorf("syncing spool segment %d: %w", s.active.number, err)
 	}
+	inject.Reach(inject.SpoolAfterSync)
 	return nil
 }
 
@@ -191,6 +197,7 @@ func (s *Spool) begin(now time.Time) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("making spool segment %d: %w", h.number, err), f.Close(), s.disk.Remove(name))
 	}
+	inject.Reach(inject.SpoolAfterSegment)
 	start := int64(len(raw))
 	s.active = &active{file: f, number: h.number, start: start, end: start, seed: s.id.seed(h.number), created: h.created}
 	return nil
