@@ -172,7 +172,8 @@ func (c *Client) CreateTopics(ctx context.Context, partitions int, retention tim
 	return nil
 }
 
-// awaitTopic waits until the client knows a leader for each partition of a topic: Kafka makes topics in its own time.
+// awaitTopic waits until the leader of each partition of a topic is known and serves it: Kafka makes topics in its own
+// time, and Apache Kafka names a leader some milliseconds before it is one.
 func (c *Client) awaitTopic(ctx context.Context, topic string, partitions int) error {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
@@ -187,7 +188,9 @@ func (c *Client) awaitTopic(ctx context.Context, topic string, partitions int) e
 					topic, len(found), partitions)
 			}
 			if led(found) {
-				return nil
+				if err = c.serves(ctx, topic, partitions); err == nil {
+					return nil
+				}
 			}
 		}
 		select {
@@ -196,6 +199,24 @@ func (c *Client) awaitTopic(ctx context.Context, topic string, partitions int) e
 			return fmt.Errorf("waiting for topic %s: %w", topic, errors.Join(ctx.Err(), err))
 		}
 	}
+}
+
+// serves tells whether each partition's leader answers for it.
+func (c *Client) serves(ctx context.Context, topic string, partitions int) error {
+	asked := make([]kafka.OffsetRequest, 0, partitions)
+	for p := range partitions {
+		asked = append(asked, kafka.LastOffsetOf(p))
+	}
+	response, err := c.admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: asked}})
+	if err != nil {
+		return err //nolint:wrapcheck // the caller names the topic
+	}
+	for _, p := range response.Topics[topic] {
+		if p.Error != nil {
+			return p.Error
+		}
+	}
+	return nil
 }
 
 func led(partitions []kafka.Partition) bool {

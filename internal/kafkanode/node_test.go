@@ -1,0 +1,79 @@
+package kafkanode_test
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"tributary/internal/event"
+	"tributary/internal/kafkanode"
+	"tributary/internal/stream"
+)
+
+// start gives a node of the test's own, with Apache Kafka's jars.
+func start(t *testing.T, cfg kafkanode.Config) *kafkanode.Node {
+	t.Helper()
+	if os.Getenv("TRIBUTARY_TEST_KAFKA_BROKERS") == "" {
+		t.Skip("make test-kafka runs it")
+	}
+	var err error
+	if cfg.Jars, err = kafkanode.Install(t.Context(), os.Stderr); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Dir = t.TempDir()
+	node, err := kafkanode.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := node.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(node.Stop)
+	return node
+}
+
+func TestWhatIsAcknowledgedIsThereAfterAKill(t *testing.T) {
+	t.Parallel()
+	node := start(t, kafkanode.Config{})
+	c := stream.Open([]string{node.Address()}, "", slog.New(slog.DiscardHandler))
+	t.Cleanup(c.Close)
+	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	first := node.Pid()
+	for life := range 3 {
+		if err := c.Produce(t.Context(), event.Orders, 1, []stream.Record{{Value: []byte("kept"), Seq: uint64(life + 1)}}); err != nil {
+			t.Fatal(err)
+		}
+		node.Kill()
+		if err := c.Produce(t.Context(), event.Orders, 1, []stream.Record{{Value: []byte("nobody listens"), Seq: 9}}); err == nil {
+			t.Fatal("a killed broker took a record")
+		}
+		if err := node.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		awaitEnd(t, c, int64(life+1))
+	}
+	if node.Pid() == 0 || node.Pid() == first {
+		t.Errorf("the process is %d, and was %d before it was killed", node.Pid(), first)
+	}
+}
+
+// awaitEnd waits until the broker leads the partition again, and checks what it holds.
+func awaitEnd(t *testing.T, c *stream.Client, want int64) {
+	t.Helper()
+	deadline := time.Now().Add(time.Minute)
+	for {
+		first, end, err := c.Offsets(t.Context(), event.Orders, 1)
+		if err == nil {
+			if first != 0 || end != want {
+				t.Fatalf("the partition holds offsets %d to %d, want 0 to %d", first, end, want)
+			}
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}
