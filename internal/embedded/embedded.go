@@ -43,6 +43,9 @@ type Config struct {
 	ClickHousePort     int // native protocol
 	ClickHouseHTTPPort int
 
+	// KafkaAdvertised is the port that Kafka tells its clients to dial, for a proxy in front of it; 0 means its own.
+	KafkaAdvertised int
+
 	// Throwaway gives up safety against a power cut for speed: nothing is fsynced, and the PostgreSQL cluster is a
 	// copy of one made earlier. A killed engine still keeps its data. For tests.
 	Throwaway bool

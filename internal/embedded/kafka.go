@@ -37,7 +37,7 @@ func (k *kafkaBroker) prepare(_ context.Context, dir string, p ports) (string, e
 
 func (k *kafkaBroker) command() (*exec.Cmd, error) {
 	cmd, err := childCommand(string(Kafka),
-		"-dir="+k.dir, "-port="+strconv.Itoa(k.port), "-sync="+strconv.FormatBool(!k.cfg.Throwaway))
+		"-dir="+k.dir, "-port="+strconv.Itoa(k.port), "-advertised="+strconv.Itoa(k.cfg.KafkaAdvertised), "-sync="+strconv.FormatBool(!k.cfg.Throwaway))
 	if err != nil {
 		return nil, err
 	}
@@ -81,6 +81,7 @@ func serveKafka(args []string) error {
 	flags := flag.NewFlagSet("kafka", flag.ContinueOnError)
 	dir := flags.String("dir", "", "data folder")
 	port := flags.Int("port", 0, "TCP port on 127.0.0.1")
+	advertised := flags.Int("advertised", 0, "TCP port that clients are told, where it is another")
 	sync := flags.Bool("sync", true, "fsync each batch before it is acknowledged")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("reading arguments: %w", err)
@@ -100,6 +101,12 @@ func serveKafka(args []string) error {
 	if *sync {
 		options = append(options, kfake.SyncWrites())
 	}
+	if *advertised != 0 {
+		options = append(options, kfake.ListenFn(func(network, address string) (net.Listener, error) {
+			l, err := net.Listen(network, address) //nolint:noctx // nothing to wait for
+			return advertisedListener{l, net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: *advertised}}, err
+		}))
+	}
 	cluster, err := kfake.NewCluster(options...)
 	if err != nil {
 		return fmt.Errorf("starting broker on %s: %w", loopback(*port), err)
@@ -109,3 +116,13 @@ func serveKafka(args []string) error {
 	cluster.Close()
 	return nil
 }
+
+// advertisedListener gives another address for its own: kfake tells clients what its listener says.
+type advertisedListener struct {
+	net.Listener
+
+	address net.TCPAddr
+}
+
+// Addr is where clients are told to go.
+func (l advertisedListener) Addr() net.Addr { return &l.address }
