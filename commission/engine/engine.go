@@ -86,7 +86,7 @@ func New(cfg Config) *Engine {
 	}
 	// A transaction waits for the catalogue, and whoever refreshes that waits for a connection.
 	cfg.Workers = max(1, min(cfg.Workers, int(cfg.DB.Config().MaxConns)/2))
-	return &Engine{
+	e := &Engine{
 		cfg:     cfg,
 		books:   ledger.NewBooks(),
 		sealer:  ledger.NewSealer(cfg.DB, cfg.Log),
@@ -94,6 +94,8 @@ func New(cfg Config) *Engine {
 		slots:   make(chan struct{}, cfg.Workers),
 		metrics: newMetrics(cfg.Metrics),
 	}
+	e.keeper.Register(cfg.Metrics)
+	return e
 }
 
 // Run takes in records, ends holds, sends ledger events and seals the books until ctx ends. It returns when everything

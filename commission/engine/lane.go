@@ -40,8 +40,14 @@ type lane struct {
 	careful int64
 	// next is the offset of the record to take in next, as of the last transaction.
 	next atomic.Int64
+	// taking is when the first record of the slice at hand was sent to Kafka, in nanoseconds; 0 while there is none.
+	taking atomic.Int64
 	// failures counts how often the records at the present position have failed.
 	failures int
+
+	ending ending
+	// reconsidered is the last order that was looked at for a click key that was added since.
+	reconsidered int64
 }
 
 // haul is what fetch hands over: a slice of records, or why there are no further ones.
@@ -163,7 +169,9 @@ func (l *lane) consume(ctx context.Context) error {
 // partition has to be left.
 func (l *lane) take(ctx context.Context, facts []fact) error {
 	wait := newBackoff()
+	defer l.taking.Store(0)
 	for len(facts) > 0 {
+		l.taking.Store(facts[0].record.Time.UnixNano())
 		part := facts
 		if facts[0].record.Offset < l.careful {
 			part = facts[:1]
@@ -253,7 +261,11 @@ func (l *lane) watch(ctx context.Context) error {
 		case <-tick.C:
 		}
 		if _, end, err := l.cfg.Kafka.Offsets(ctx, event.Orders, l.held.Partition); err == nil {
-			l.metrics.behind(l.held.Partition, end-l.next.Load())
+			var waited time.Duration
+			if sent := l.taking.Load(); sent != 0 {
+				waited = time.Since(time.Unix(0, sent))
+			}
+			l.metrics.behind(l.held.Partition, end-l.next.Load(), waited)
 		}
 	}
 }

@@ -5,14 +5,16 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/internal/event"
 )
 
 // metrics are the engine's counters. They count without a registry too.
 type metrics struct {
 	facts, duplicates, conflicts, dead, failures, sent, released prometheus.Counter
 
-	sliceSize, sliceSeconds prometheus.Histogram
-	lag                     *prometheus.GaugeVec
+	sliceSize, sliceSeconds, freshness prometheus.Histogram
+	lag, age                           *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -35,12 +37,19 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Namespace: "tributary", Subsystem: "engine", Name: "slice_seconds", Help: "Time of a transaction, from its begin to the end of its commit.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 12),
 		}),
+		freshness: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "freshness_seconds", Help: "Age of a transaction's oldest new record, since its receipt by a tracker, when it is in the books.",
+			Buckets: prometheus.ExponentialBuckets(0.01, 2, 16),
+		}),
+		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "lag_seconds", Help: "Age, since it was sent to Kafka, of the record of a partition held here that is being taken in; 0 when there is none.",
+		}, []string{"partition"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "tributary", Subsystem: "engine", Name: "lag_records", Help: "Records of a partition held here that are not taken in yet.",
 		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.lag)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age)
 	}
 	return m
 }
@@ -52,15 +61,21 @@ func (m *metrics) slice(t *tally, took time.Duration) {
 	m.dead.Add(float64(t.dead))
 	m.sliceSize.Observe(float64(t.facts + t.duplicates + t.conflicts + t.dead))
 	m.sliceSeconds.Observe(took.Seconds())
+	if t.received != 0 {
+		m.freshness.Observe(time.Since(event.Time(t.received)).Seconds())
+	}
 }
 
-func (m *metrics) behind(partition int, records int64) {
+// behind tells how many records a partition lacks, and for how long the one that is being taken in has waited.
+func (m *metrics) behind(partition int, records int64, waited time.Duration) {
 	m.lag.WithLabelValues(strconv.Itoa(partition)).Set(float64(max(records, 0)))
+	m.age.WithLabelValues(strconv.Itoa(partition)).Set(max(waited.Seconds(), 0))
 }
 
-// forget ends the gauge of a partition that another process may hold by now.
+// forget ends the gauges of a partition that another process may hold by now.
 func (m *metrics) forget(partition int) {
 	m.lag.DeleteLabelValues(strconv.Itoa(partition))
+	m.age.DeleteLabelValues(strconv.Itoa(partition))
 }
 
 func (m *metrics) release(t *tally, took time.Duration) {

@@ -16,6 +16,8 @@ import (
 // tally is what one transaction has done.
 type tally struct {
 	facts, duplicates, conflicts, dead, orders, events int
+	// received is when the first of the new facts was, in microseconds; 0 when none is new.
+	received int64
 }
 
 // apply takes in records in one transaction, and tells how many of them, from the first on, are in. Records that are in
@@ -103,6 +105,9 @@ func admit(p *position.Position, facts []fact, t *tally) (accepted, dead []*fact
 			dead = append(dead, f)
 		default:
 			accepted = append(accepted, f)
+			if at := f.event.GetReceivedAt(); t.received == 0 || at < t.received {
+				t.received = at
+			}
 		}
 	}
 	return accepted, dead, len(facts), nil

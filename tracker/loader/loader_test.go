@@ -192,7 +192,7 @@ func TestTheLoaderCountsWhatItDoes(t *testing.T) {
 	}
 	for name, want := range map[string]float64{
 		"tributary_loader_rows_total": 30, "tributary_loader_duplicates_total": 1, "tributary_loader_dead_letters_total": 1,
-		"tributary_loader_halted_partitions": 1, "tributary_loader_lag_records": 1,
+		"tributary_halted_partitions": 1, "tributary_loader_lag_records": 1,
 	} {
 		if got[name] != want {
 			t.Errorf("%s is %v, want %v", name, got[name], want)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/internal/event"
 	"tributary/internal/position"
 )
 
@@ -12,9 +13,10 @@ import (
 type metrics struct {
 	rows, batches, duplicates, letters, retries, parked *prometheus.CounterVec
 
-	size, seconds *prometheus.HistogramVec
-	lag           *prometheus.GaugeVec
-	waiting       prometheus.Gauge
+	size, seconds, freshness *prometheus.HistogramVec
+
+	lag             *prometheus.GaugeVec
+	waiting, oldest prometheus.Gauge
 }
 
 func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *metrics {
@@ -36,22 +38,26 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 			Namespace: "tributary", Subsystem: "loader", Name: "batch_seconds", Help: "Time from a batch's plan to its end.",
 			Buckets: prometheus.ExponentialBuckets(0.002, 2, 14),
 		}, []string{"topic"}),
+		freshness: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "freshness_seconds", Help: "Age of a batch's oldest record, since its receipt or posting, when its rows are in ClickHouse.",
+			Buckets: prometheus.ExponentialBuckets(0.05, 2, 14),
+		}, []string{"topic"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "lag_records", Help: "Records in Kafka that are not planned yet, as of the last look.",
 		}, []string{"topic", "partition"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "parked_batches", Help: "Batches that wait for a person, as of the last look.",
 		}),
+		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "oldest_open_seconds", Help: "Age of the oldest batch that is planned and not in ClickHouse yet, as of the last look; 0 when there is none.",
+		}),
 	}
 	if registry == nil {
 		return m
 	}
-	registry.MustRegister(m.rows, m.batches, m.duplicates, m.letters, m.retries, m.parked, m.size, m.seconds, m.lag, m.waiting)
-	for i, t := range tables() {
-		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "loader", Name: "halted_partitions", Help: "Partitions that stand still, whoever holds them.",
-			ConstLabels: prometheus.Labels{"topic": t.topic},
-		}, func() float64 { return float64(keepers[i].Stats().Halted) }))
+	registry.MustRegister(m.rows, m.batches, m.duplicates, m.letters, m.retries, m.parked, m.size, m.seconds, m.freshness, m.lag, m.waiting, m.oldest)
+	for _, k := range keepers {
+		k.Register(registry)
 	}
 	return m
 }
@@ -61,6 +67,9 @@ func (m *metrics) stored(topic string, b *batch, took time.Duration) {
 	m.batches.WithLabelValues(topic).Inc()
 	m.rows.WithLabelValues(topic).Add(float64(b.n))
 	m.size.WithLabelValues(topic).Observe(float64(b.n))
+	if b.n > 0 {
+		m.freshness.WithLabelValues(topic).Observe(time.Since(event.Time(b.earliest)).Seconds())
+	}
 	if took == 0 {
 		return // its plan counted the rest
 	}

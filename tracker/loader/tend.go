@@ -31,6 +31,8 @@ type Stats struct {
 	Lags []Lag
 	// Open batches are planned and not done; Parked ones wait for a person.
 	Open, Parked int64
+	// Oldest is how long ago the oldest open batch was planned; 0 when none is open.
+	Oldest time.Duration
 }
 
 // tend looks after the manifest and the metrics until ctx ends.
@@ -69,6 +71,7 @@ func (l *Loader) tendOnce(ctx context.Context, keep time.Duration) error {
 		l.metrics.lag.WithLabelValues(lag.Topic, strconv.Itoa(lag.Partition)).Set(float64(lag.End - lag.Next))
 	}
 	l.metrics.waiting.Set(float64(stats.Parked))
+	l.metrics.oldest.Set(stats.Oldest.Seconds())
 	return nil
 }
 
@@ -103,8 +106,9 @@ func (l *Loader) Stats(ctx context.Context) (Stats, error) {
 			return Stats{}, err
 		}
 	}
-	err = l.db.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'planned'), count(*) FILTER (WHERE state = 'parked')
-		FROM clickhouse_batch WHERE state <> 'done'`).Scan(&s.Open, &s.Parked)
+	err = l.db.QueryRow(ctx, `SELECT count(*) FILTER (WHERE state = 'planned'), count(*) FILTER (WHERE state = 'parked'),
+		coalesce(now() - min(planned_at) FILTER (WHERE state = 'planned'), '0')
+		FROM clickhouse_batch WHERE state <> 'done'`).Scan(&s.Open, &s.Parked, &s.Oldest)
 	if err != nil {
 		return Stats{}, fmt.Errorf("counting open batches: %w", err)
 	}

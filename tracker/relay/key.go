@@ -9,6 +9,7 @@ import (
 // relay wants nothing else of an event.
 const (
 	fieldID         = 1
+	fieldReceived   = 2
 	fieldClick      = 10
 	fieldSale       = 20
 	fieldRefund     = 21

@@ -81,6 +81,8 @@ type lane struct {
 	fresh bool
 	// sending is set while the sender has records that are not acknowledged.
 	sending bool
+	// since is when the first of those was received, in microseconds.
+	since int64
 	// detached is set while the lane reads for itself; skipped is behind the last record that it was not given meanwhile.
 	detached bool
 	skipped  spool.Cursor
@@ -207,7 +209,7 @@ func (l *lane) take(ctx context.Context) *chunk {
 
 // hold notes that the sender has the chunk. The caller holds the lock.
 func (l *lane) hold(c *chunk) {
-	l.sending, l.taken = true, c.last()
+	l.sending, l.taken, l.since = true, c.last(), receipt(c.records)
 }
 
 // await waits for a while or until there may be more.
@@ -226,8 +228,10 @@ func (l *lane) deliver(ctx context.Context, records []stream.Record) bool {
 	backoff := firstBackoff
 	for {
 		inject.Reach(inject.RelayBeforeProduce)
+		began := time.Now()
 		err := l.relay.cfg.Kafka.Produce(ctx, l.topic, l.partition, records)
 		if err == nil {
+			l.relay.metrics.acknowledged(l.topic, len(records), time.Since(began))
 			inject.Reach(inject.RelayAfterProduce)
 			l.recovered()
 			return true

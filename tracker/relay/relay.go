@@ -23,6 +23,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"tributary/internal/event"
 	"tributary/internal/stream"
 	"tributary/tracker/spool"
@@ -40,6 +42,8 @@ type Config struct {
 	// Memory bounds the bytes of records that wait for Kafka; 64 MiB when 0.
 	Memory int64
 	Log    *slog.Logger
+	// Metrics registers the figures; none are registered without one.
+	Metrics prometheus.Registerer
 }
 
 const (
@@ -77,6 +81,8 @@ type Relay struct {
 	chunks sync.Pool     // of *chunk
 	limits limits
 
+	metrics *metrics
+
 	sent    atomic.Uint64
 	retries atomic.Uint64
 	missing atomic.Uint64
@@ -104,6 +110,7 @@ func New(cfg Config) *Relay {
 		l.log = cfg.Log.With("topic", topic, "partition", l.partition)
 		r.lanes = append(r.lanes, l)
 	}
+	r.metrics = newMetrics(r, cfg.Metrics)
 	return r
 }
 
@@ -307,6 +314,10 @@ type Stats struct {
 	Sent, Retries uint64
 	// Missing counts records that the spool should hold and does not, since the start: consumers halt where they were.
 	Missing uint64
+	// Unsent counts records on disk that Kafka has not acknowledged. Oldest is when the first of those that the relay has in
+	// hand was received; zero if it has none.
+	Unsent uint64
+	Oldest time.Time
 	// Queued are the bytes that wait for Kafka in memory, Backlog those behind the lowest lane in the spool's files.
 	Queued, Backlog int64
 	// Failing lanes have a request that Kafka does not take, parked ones a request that Kafka refuses for good. Detached
@@ -327,6 +338,10 @@ func (r *Relay) Stats() Stats {
 	for _, l := range r.lanes {
 		l.report(&s)
 	}
+	for lane, last := range r.cfg.Spool.Sequences() {
+		s.Unsent += last - min(last, s.Acknowledged[lane])
+	}
+	s.Oldest = r.oldest()
 	return s
 }
 

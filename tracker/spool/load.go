@@ -58,6 +58,7 @@ func load(cfg Config, d disk, lock io.Closer) (*Spool, error) {
 		return nil, err
 	}
 	s.measureVolume()
+	s.metrics = newMetrics(s, cfg.Metrics)
 	return s, nil
 }
 

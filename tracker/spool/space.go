@@ -40,6 +40,7 @@ func (s *Spool) measureVolume() {
 	}
 	use := float64(used) / float64(total)
 	s.use.Store(math.Float64bits(use))
+	s.free.Store(total - used)
 	now := roomy
 	switch {
 	case use >= s.cfg.StopAt:

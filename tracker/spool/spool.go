@@ -34,6 +34,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // What Append and the tickets answer when a record is not stored.
@@ -73,6 +75,9 @@ type Config struct {
 	BatchStopAt  float64       // use of the volume from which Bulk records are refused; 0.85
 	StopAt       float64       // use of the volume from which all records are refused; 0.95
 	Log          *slog.Logger  // nothing is logged without one
+
+	// Metrics registers the figures; none are registered without one.
+	Metrics prometheus.Registerer
 
 	// Volume measures the volume of a folder, in bytes; the operating system is asked by default.
 	Volume func(dir string) (used, total int64, err error)
@@ -135,6 +140,7 @@ type Spool struct {
 	wake chan struct{} // of capacity one: something is pending
 	ran  atomic.Bool
 	use  atomic.Uint64 // share of the volume in use, bits of a float64
+	free atomic.Int64  // bytes of the volume that are not in use
 	stop atomic.Int32  // which classes the volume has room for, a level
 
 	pruning sync.Mutex // one Prune at a time
@@ -147,6 +153,8 @@ type Spool struct {
 	next     []uint64      // for each lane the sequence of the next record to be committed
 	more     chan struct{} // closed at the next commit; nil while nobody waits for it
 	stats    Stats
+
+	metrics *metrics
 
 	// Only the goroutine that commits uses these.
 	active     *active
@@ -290,6 +298,7 @@ type Stats struct {
 	Failures       uint64        // writes or syncs that the disk refused since Open
 	LastCommit     time.Duration // what the last commit took, from taking the group to its end
 	DiskUse        float64       // share of the volume in use, 0 to 1, measured each second
+	DiskFree       int64         // bytes of the volume that are not in use, measured each second
 }
 
 // Stats returns the figures of this moment.
@@ -305,7 +314,7 @@ func (s *Spool) Stats() Stats {
 	if len(s.segments) > 0 {
 		stats.Oldest = s.segments[0].created
 	}
-	stats.DiskUse = s.diskUse()
+	stats.DiskUse, stats.DiskFree = s.diskUse(), s.free.Load()
 	return stats
 }
 

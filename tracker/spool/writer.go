@@ -115,11 +115,15 @@ func (s *Spool) commit(b *batch) {
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 	}
+	took := time.Since(began)
 	s.mu.Lock()
 	if err == nil {
-		s.publish(b, time.Since(began))
+		s.publish(b, took)
 	}
 	s.mu.Unlock()
+	if err == nil {
+		s.metrics.committed(b, took)
+	}
 	s.spare, b.buf = b.buf, nil
 	b.err = err
 	inject.Reach(inject.SpoolAfterCommit)
@@ -146,9 +150,11 @@ func (s *Spool) store(b *batch) error {
 		return fmt.Errorf("writing spool segment %d: %w", s.active.number, err)
 	}
 	inject.Reach(inject.SpoolBeforeSync)
+	syncing := time.Now()
 	if err := s.active.file.Sync(); err != nil {
 		return fmt.Errorf("syncing spool segment %d: %w", s.active.number, err)
 	}
+	s.metrics.sync.Observe(time.Since(syncing).Seconds())
 	inject.Reach(inject.SpoolAfterSync)
 	return nil
 }
