@@ -47,13 +47,16 @@ func TestWhatIsAcknowledgedIsThereAfterAKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		node.Kill()
+		killed := time.Now()
 		if err := c.Produce(t.Context(), event.Orders, 1, []stream.Record{{Value: []byte("nobody listens"), Seq: 9}}); err == nil {
 			t.Fatal("a killed broker took a record")
 		}
 		if err := node.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		started := time.Now()
 		awaitEnd(t, c, int64(life+1))
+		t.Logf("killed; answers after %v, leads again after %v more", started.Sub(killed).Round(time.Millisecond), time.Since(started).Round(time.Millisecond))
 	}
 	if node.Pid() == 0 || node.Pid() == first {
 		t.Errorf("the process is %d, and was %d before it was killed", node.Pid(), first)

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/position"
 )
 
 const (
@@ -109,6 +111,12 @@ type line struct {
 	old         bool // so old that a line behind it may have been trimmed
 }
 
+func scanLine(row pgx.CollectableRow) (line, error) {
+	var l line
+	err := row.Scan(&l.partition, &l.first, &l.last, &l.rows, &l.state, &l.problem, &l.old)
+	return l, err
+}
+
 const listManifest = `
 SELECT partition, first_offset, last_offset, rows, state, problem, planned_at < now() - $5 * interval '1 second'
   FROM clickhouse_batch WHERE topic = $1 AND (partition, first_offset) > ($2, $3) ORDER BY partition, first_offset LIMIT $4`
@@ -121,11 +129,7 @@ func (c *checker) manifest(ctx context.Context, t *table) error {
 		if err != nil {
 			return fmt.Errorf("reading the manifest: %w", err)
 		}
-		lines, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (line, error) {
-			var l line
-			err := row.Scan(&l.partition, &l.first, &l.last, &l.rows, &l.state, &l.problem, &l.old)
-			return l, err
-		})
+		lines, err := pgx.CollectRows(rows, scanLine)
 		if err != nil {
 			return fmt.Errorf("reading the manifest: %w", err)
 		}
@@ -211,12 +215,16 @@ func (c *checker) rows(ctx context.Context, t *table, lines []line) error {
 
 // stored counts the rows of each of the lines, which are of one partition and in order, by their first offset.
 func (c *checker) stored(ctx context.Context, t *table, lines []line) (map[int64]int64, error) {
+	marks, err := c.marks(ctx, t, lines[0])
+	if err != nil {
+		return nil, err
+	}
 	firsts := make([]string, 0, len(lines))
 	for _, l := range lines {
 		firsts = append(firsts, strconv.FormatInt(l.first, 10))
 	}
 	query := fmt.Sprintf("SELECT toInt64(roundDown(_offset, CAST([%s], 'Array(UInt64)'))) AS first, count() FROM %s"+
-		" WHERE _partition = ? AND _offset BETWEEN ? AND ? GROUP BY first", strings.Join(firsts, ","), t.name)
+		" WHERE _partition = ? AND _offset BETWEEN ? AND ? AND %s GROUP BY first", strings.Join(firsts, ","), t.name, behind(marks))
 	rows, err := c.conn.Query(ctx, query, lines[0].partition, lines[0].first, lines[len(lines)-1].last)
 	if err != nil {
 		return nil, fmt.Errorf("counting rows: %w", err)
@@ -228,6 +236,20 @@ func (c *checker) stored(ctx context.Context, t *table, lines []line) (map[int64
 		return nil, fmt.Errorf("counting rows: %w", err)
 	}
 	return stored, nil
+}
+
+// marks is what was seen before the line.
+func (c *checker) marks(ctx context.Context, t *table, l line) (*position.Position, error) {
+	var before []byte
+	err := c.db.QueryRow(ctx, `SELECT before FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND first_offset = $3`,
+		t.topic, l.partition, l.first).Scan(&before)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return &position.Position{}, nil // trimmed a moment ago: the next look sees the rest
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the marks of offset %d: %w", l.first, err)
+	}
+	return decodeMarks(l.first, before)
 }
 
 // twice looks for records that a table has more than once, day by day, so that a server with little memory can do it. A

@@ -231,7 +231,7 @@ func (l *lane) count(ctx context.Context, b *batch) (int, error) {
 	ctx = clickhouse.WithSettings(ctx, clickhouse.Settings{"select_sequential_consistency": 1})
 	var n uint64
 	err := l.ClickHouse.QueryRow(ctx, "SELECT count() FROM "+l.table.name+
-		" WHERE _partition = ? AND _offset BETWEEN ? AND ? AND received_at BETWEEN fromUnixTimestamp64Micro(?) AND fromUnixTimestamp64Micro(?)",
+		" WHERE _partition = ? AND _offset BETWEEN ? AND ? AND received_at BETWEEN fromUnixTimestamp64Micro(?) AND fromUnixTimestamp64Micro(?) AND "+behind(b.before),
 		l.held.Partition, b.first(), b.last(), b.earliest, b.latest).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("counting the rows of offsets %d to %d: %w", b.first(), b.last(), err)

@@ -416,7 +416,9 @@ func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
 	if err := r.kafka.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}
-	r.send(event.Touches, 0, 1, several(click, 41, 70)...)
+	for n := 41; n <= 70; n++ {
+		r.send(event.Touches, 0, 1, clickAt(n, noon().Add(time.Duration(n-40)*time.Second))) // received as those of the other log were
+	}
 	r.run(r.loader(owner()))
 	r.eventually("the partition halts", func() bool { return r.books(`SELECT count(*) FROM position WHERE halted <> ''`) == 1 })
 	if err := position.Resume(t.Context(), r.db, Consumer, event.Touches, 0, position.FromFirst, 0); err != nil {
@@ -425,9 +427,14 @@ func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
 	r.eventually("the rest is loaded", func() bool {
 		return r.books(`SELECT count(*) FROM clickhouse_batch WHERE topic = 'touches' AND last_offset = 29 AND state = 'done'`) == 1
 	})
-	r.equal("events of touch", r.number("SELECT uniqExact(event_id) FROM touch"), 70)
-	r.equal("rows of touch", r.number("SELECT count() FROM touch"), 70)
-	r.equal("clicks of touch_hourly", r.number("SELECT sum(clicks + marked + impressions) FROM touch_hourly"), 70)
+	r.once(event.Touches, 70) // Check tells the rows of the two logs apart, whose offsets are the same
+
+	// So does a batch whose outcome is not known.
+	if err := Reload(t.Context(), r.db, event.Touches, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the batch is settled again", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`) == 0 })
+	r.once(event.Touches, 70)
 }
 
 func TestBatchesOfTheSameOffsetsInAnotherLogHaveOtherTokens(t *testing.T) {

@@ -1,13 +1,18 @@
 package loader
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -31,13 +36,15 @@ const insertPlan = `
 INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows, before, generation, state, done_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $8 = 'done' THEN now() END)`
 
-// forgetOtherLog removes what is done at or behind a batch that is new: the position was set back (position.FromFirst),
-// so those lines speak of a log that is no more.
-const forgetOtherLog = `DELETE FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND first_offset >= $3 AND state = 'done'`
+// forgetOtherLog removes what is done when some of it lies at or behind a batch that is new: the position was set back
+// (position.FromFirst), so all those lines speak of a log that is no more.
+const forgetOtherLog = `
+DELETE FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND state = 'done' AND EXISTS (
+  SELECT FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND first_offset >= $3 AND state = 'done')`
 
 const insertLetter = `
-INSERT INTO dead_letter (consumer, topic, partition, "offset", key, value, error) VALUES ($1, $2, $3, $4, $5, $6, $7)
-    ON CONFLICT DO NOTHING`
+INSERT INTO dead_letter (consumer, topic, partition, "offset", spool, seq, key, value, error)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`
 
 // plan writes the batch down and moves the position behind it. It may be called again when its outcome is not known.
 // A batch without rows is done with that.
@@ -67,7 +74,8 @@ func (l *lane) plan(ctx context.Context, b *batch) error {
 		batch.Queue(forgetOtherLog, l.table.topic, l.held.Partition, b.first())
 		batch.Queue(insertPlan, l.table.topic, l.held.Partition, b.first(), b.last(), b.n, marks, b.generation, state)
 		for _, d := range b.letters {
-			batch.Queue(insertLetter, Consumer, l.table.topic, l.held.Partition, d.record.Offset,
+			spool, seq := position.LetterName(d.record)
+			batch.Queue(insertLetter, Consumer, l.table.topic, l.held.Partition, d.record.Offset, spool, seq,
 				notNull(d.record.Key), notNull(d.record.Value), d.cause.Error())
 		}
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -230,6 +238,19 @@ func Reload(ctx context.Context, db *pgxpool.Pool, topic string, partition int, 
 		return fault.New(fault.NotFound, "unknown_batch", fmt.Sprintf("The manifest of %s, partition %d, has no batch with rows that begins at offset %d.", topic, partition, first))
 	}
 	return nil
+}
+
+// behind is a condition of SQL for rows of records that were not seen before the position. Those of an earlier log, whose
+// offsets were the same, were.
+func behind(p *position.Position) string {
+	if len(p.Marks) == 0 {
+		return "_seq > 0"
+	}
+	var seen strings.Builder
+	for _, spool := range slices.SortedFunc(maps.Keys(p.Marks), func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) }) {
+		_, _ = fmt.Fprintf(&seen, "_spool = toUUID('%s'), %d, ", uuid.UUID(spool), p.Marks[spool])
+	}
+	return "_seq > multiIf(" + seen.String() + "0)"
 }
 
 // mark is what is known of one spool at a position, as the manifest has it.
