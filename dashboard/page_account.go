@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"time"
-	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -60,10 +59,10 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 		return s.showAccount(c, v, http.StatusTooManyRequests, "That was tried too often. Please wait "+roughly(wait)+" and try again.")
 	case !right:
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, "The present password is another one.")
-	case utf8.RuneCountInString(next) < password.MinLen || len(next) > password.MaxLen:
-		return s.showAccount(c, v, http.StatusUnprocessableEntity, fmt.Sprintf("A new password has at least %d characters; a sentence is easy to remember.", password.MinLen))
-	case next == v.login.Email || next == c.FormValue("old"):
-		return s.showAccount(c, v, http.StatusUnprocessableEntity, "Please choose a password that is neither your e-mail address nor the present password.")
+	case password.Weakness(next, v.login.Email) != "":
+		return s.showAccount(c, v, http.StatusUnprocessableEntity, password.Weakness(next, v.login.Email))
+	case next == c.FormValue("old"):
+		return s.showAccount(c, v, http.StatusUnprocessableEntity, "Please choose a password that is not the present one.")
 	}
 	l := v.login
 	if l.PasswordHash, err = password.Hash(next); err != nil {

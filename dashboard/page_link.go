@@ -64,7 +64,7 @@ func (s *Server) clicksBy(ctx context.Context, q question, by origin) ([]originR
 	maps.Copy(parameters, map[string]string{
 		"from": strconv.FormatInt(q.period.From.Unix(), 10), "to": strconv.FormatInt(q.period.To.Unix(), 10), "link": strconv.FormatInt(q.link, 10),
 	})
-	rows, err := s.cfg.ClickHouse.Query(clickhouse.WithParameters(ctx, clickHouseLimit, parameters), `SELECT toString(`+by.column+`) AS value, toInt64(count()) AS clicks
+	rows, err := s.cfg.ClickHouse.Query(clickhouse.WithParameters(ctx, clickHouseLimit, parameters, q.scope.only()), `SELECT toString(`+by.column+`) AS value, toInt64(count()) AS clicks
 		FROM touch WHERE `+where+` AND link_id = {link:Int64} AND kind = 'click' AND marks = 0
 		AND occurred_at >= toDateTime({from:Int64}, 'UTC') AND occurred_at < toDateTime({to:Int64}, 'UTC')
 		GROUP BY value ORDER BY clicks DESC, value LIMIT `+strconv.Itoa(maxOrigins))

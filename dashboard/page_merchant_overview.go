@@ -127,7 +127,7 @@ func (s *Server) allOrders(ctx context.Context, q question) (now, before int64, 
 		"from": strconv.FormatInt(q.period.From.Unix(), 10), "to": strconv.FormatInt(q.period.To.Unix(), 10),
 		"before": strconv.FormatInt(q.period.before().From.Unix(), 10),
 	})
-	err = s.cfg.ClickHouse.QueryRow(clickhouse.WithParameters(ctx, clickHouseLimit, parameters),
+	err = s.cfg.ClickHouse.QueryRow(clickhouse.WithParameters(ctx, clickHouseLimit, parameters, q.scope.only()),
 		`SELECT toInt64(uniqExactIf(order_id, occurred_at >= toDateTime({from:Int64}, 'UTC'))),
 			toInt64(uniqExactIf(order_id, occurred_at < toDateTime({from:Int64}, 'UTC')))
 		FROM order_event WHERE `+where+` AND kind = 'sale'
@@ -145,7 +145,7 @@ func (s *Server) firstAndRepeat(ctx context.Context, q question) (first, repeat 
 	maps.Copy(parameters, map[string]string{
 		"from": strconv.FormatInt(q.period.From.Unix(), 10), "to": strconv.FormatInt(q.period.To.Unix(), 10),
 	})
-	err = s.cfg.ClickHouse.QueryRow(clickhouse.WithParameters(ctx, clickHouseLimit, parameters), `
+	err = s.cfg.ClickHouse.QueryRow(clickhouse.WithParameters(ctx, clickHouseLimit, parameters, q.scope.only()), `
 		SELECT toInt64(countIf(c.ordered <= f.first)), toInt64(countIf(c.ordered > f.first)) FROM (
 			SELECT customer_id, any(ordered_at) AS ordered FROM ledger WHERE `+where+someoneEarns+` AND customer_id != ''
 			   AND ordered_at >= toDateTime({from:Int64}, 'UTC') AND ordered_at < toDateTime({to:Int64}, 'UTC')

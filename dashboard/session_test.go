@@ -136,7 +136,8 @@ func TestChangingThePasswordKeepsThisSessionAndEndsTheOthers(t *testing.T) {
 	for _, tc := range []struct{ old, next, says string }{
 		{"wrong", "quite a long sentence", "The present password is another one."},
 		{thePassword, "short", "at least 12 characters"},
-		{thePassword, thePassword, "neither your e-mail address nor the present password"},
+		{thePassword, thePassword, "not the present one"},
+		{thePassword, "qwerty123456", "among the first that anybody would try"},
 	} {
 		got := here.post("/account/password", url.Values{"old": {tc.old}, "new": {tc.next}})
 		if got.status != http.StatusUnprocessableEntity {

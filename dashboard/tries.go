@@ -43,16 +43,22 @@ func (t *tries) take(now time.Time, names map[string]int) (wait time.Duration, o
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for name, limit := range names {
-		b := t.at(name, limit, now)
-		if b.used >= limit {
+		if b, ok := t.buckets.Get(name); ok && b.at(now, limit) >= limit {
 			wait = max(wait, b.since.Add(triesEvery/time.Duration(limit)).Sub(now))
 		}
 	}
 	if wait > 0 {
 		return wait, false
 	}
+	// A try that is refused makes no bucket: nobody without tries can make this forget the tries of others.
 	for name, limit := range names {
-		t.at(name, limit, now).used++
+		b, ok := t.buckets.Get(name)
+		if !ok {
+			b = &bucket{since: now}
+			t.buckets.Add(name, b)
+		}
+		b.at(now, limit)
+		b.used++
 	}
 	return 0, true
 }
@@ -68,12 +74,8 @@ func (t *tries) succeeded(account, address string) {
 	}
 }
 
-func (t *tries) at(name string, limit int, now time.Time) *bucket {
-	b, ok := t.buckets.Get(name)
-	if !ok {
-		b = &bucket{since: now}
-		t.buckets.Add(name, b)
-	}
+// at brings a bucket up to date and tells how many of its tries are used.
+func (b *bucket) at(now time.Time, limit int) int {
 	every := triesEvery / time.Duration(limit)
 	if back := int(now.Sub(b.since) / every); back > 0 {
 		b.used = max(0, b.used-back)
@@ -82,7 +84,7 @@ func (t *tries) at(name string, limit int, now time.Time) *bucket {
 	if b.used == 0 {
 		b.since = now
 	}
-	return b
+	return b.used
 }
 
 // network is the part of an address that one customer of a provider has: the whole of IPv4, the /64 of IPv6.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ type stores struct {
 	postgres   string
 	kafka      []string
 	clickhouse string
+	pages      string // of ClickHouse, for a user who only reads the reports; that of clickhouse where there is none
 }
 
 // need says which servers a command works with.
@@ -42,7 +44,7 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 		Log: a.log, Progress: progress,
 	}
 	if !engines.Postgres && !engines.Kafka && !engines.ClickHouse {
-		return work(ctx, s)
+		return work(ctx, s.fill(embedded.Addresses{}))
 	}
 	if running, ok := embedded.Running(engines.Dir); ok {
 		return work(ctx, s.fill(running))
@@ -83,7 +85,8 @@ func (s stores) fill(from embedded.Addresses) stores {
 		s.kafka = strings.Split(from.KafkaBrokers, ",")
 	}
 	if s.clickhouse == "" {
-		s.clickhouse = from.ClickHouseURL
+		s.clickhouse, s.pages = from.ClickHouseURL, from.ClickHousePagesURL
 	}
+	s.pages = cmp.Or(s.pages, s.clickhouse)
 	return s
 }

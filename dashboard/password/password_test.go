@@ -92,3 +92,18 @@ func TestTooLongAPasswordIsNotHashed(t *testing.T) {
 		t.Error("it was")
 	}
 }
+
+// S17: what everybody tries first may not be set.
+func TestCommonPasswordsAreRefused(t *testing.T) {
+	t.Parallel()
+	for text, refused := range map[string]bool{
+		"1qaz2wsx3edc": true, "SonyEricsson": true, "123456789987654321": true, "short": true, "": true,
+		"aaaaaaaaaaaaaaaa": true, "abababababab": true, "1234123412341": true, strings.Repeat("long", 300): true,
+		"mira@example.net": true, "mira2026!!!!!": true, "miramira2026": true,
+		"correct horse battery": false, "mira walks to the sea": false, "ää ö ü ß é è ê": false, "1qaz2wsx3edc and more": false,
+	} {
+		if got := password.Weakness(text, "mira@example.net"); (got != "") != refused {
+			t.Errorf("%.20q: %q", text, got)
+		}
+	}
+}

@@ -71,6 +71,17 @@ func (c *clickhouseServer) prepare(ctx context.Context, dir string, p ports) (st
 	return address.String(), nil
 }
 
+// pagesURL is the address of ClickHouse for the user pages; empty for none.
+func pagesURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.User == nil {
+		return ""
+	}
+	password, _ := u.User.Password()
+	u.User = url.UserPassword("pages", password)
+	return u.String()
+}
+
 // configure writes ClickHouse's configuration and user files.
 func (c *clickhouseServer) configure(dir string) error {
 	hash := sha256.Sum256([]byte(c.password))

@@ -81,6 +81,30 @@ func TestClickHouseAsksForItsPassword(t *testing.T) {
 	}
 }
 
+// TestThePagesUserReadsReportsOnly: threat S21 of the pages, should a query of theirs ever be somebody else's.
+func TestThePagesUserReadsReportsOnly(t *testing.T) {
+	t.Parallel()
+	_, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true})
+	writeClickHouse(t, a)
+	db := openClickHouse(t, a.ClickHousePagesURL, nil)
+	var n int
+	if err := db.QueryRowContext(t.Context(), "SELECT count() FROM tributary.kept").Scan(&n); err != nil || n == 0 {
+		t.Fatalf("%d rows: %v", n, err)
+	}
+	for _, statement := range []string{
+		"INSERT INTO tributary.kept SELECT * FROM tributary.kept", "DROP TABLE tributary.kept", "TRUNCATE TABLE tributary.kept", "SYSTEM STOP MERGES tributary.kept",
+		"SYSTEM SHUTDOWN", "CREATE TABLE tributary.mine (x Int8) ENGINE = Memory", "SELECT count() FROM system.processes", "SELECT count() FROM system.users",
+		"SELECT count() FROM system.query_thread_log", "SELECT * FROM file('/etc/passwd', LineAsString)",
+		"SELECT * FROM url('http://127.0.0.1:1/', LineAsString)", "SELECT * FROM remote('127.0.0.1', 'tributary', 'kept')",
+		"KILL QUERY WHERE 1", "CREATE USER mine", "GRANT SELECT ON *.* TO pages",
+	} {
+		_, err := db.ExecContext(t.Context(), statement)
+		if err == nil || !strings.Contains(err.Error(), "code: ") {
+			t.Errorf("%s: %v, want a refusal", statement, err)
+		}
+	}
+}
+
 // TestClickHouseOutlivesBrokenConnections: clickhouse-local with a query instead of a terminal ends at each of these.
 func TestClickHouseOutlivesBrokenConnections(t *testing.T) {
 	t.Parallel()

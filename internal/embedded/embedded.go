@@ -61,6 +61,8 @@ type Addresses struct {
 	PostgresURL   string `json:"postgres"`   // postgres://tributary:PASSWORD@127.0.0.1:PORT/tributary?sslmode=disable, a superuser
 	KafkaBrokers  string `json:"kafka"`      // 127.0.0.1:PORT, no authentication
 	ClickHouseURL string `json:"clickhouse"` // clickhouse://tributary:PASSWORD@127.0.0.1:PORT/tributary, native protocol
+	// ClickHousePagesURL is the same for the user pages, who may only read the reports.
+	ClickHousePagesURL string `json:"clickhouse_pages"`
 }
 
 // Status is what a [Supervisor] knows of one engine at this moment.

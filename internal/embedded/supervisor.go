@@ -89,7 +89,7 @@ func (s *Supervisor) addresses() Addresses {
 		case Kafka:
 			a.KafkaBrokers = r.address
 		case ClickHouse:
-			a.ClickHouseURL = r.address
+			a.ClickHouseURL, a.ClickHousePagesURL = r.address, pagesURL(r.address)
 		}
 	}
 	return a
