@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -33,7 +34,7 @@ func filled(tb testing.TB, cfg Config, groups [][]string) string {
 			tb.Fatal(b.err)
 		}
 	}
-	if err := errors.Join(s.active.file.Close(), s.Close()); err != nil {
+	if err := errors.Join(s.active.leave(), s.Close()); err != nil {
 		tb.Fatal(err)
 	}
 	return cfg.Dir
@@ -284,6 +285,56 @@ func TestASegmentThatIsMissingCutOrForeignIsRefused(t *testing.T) {
 	}
 }
 
+// A crash leaves the zeros that were written ahead of the groups, which are neither records nor damage.
+func TestZerosAheadAreNoDamage(t *testing.T) {
+	t.Parallel()
+	dir := filled(t, Config{}, groupsOf(4))
+	path := filepath.Join(dir, segmentName(1))
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, zeros := range []int{0, 1, frameHeader, paving} {
+		alter(t, path, func([]byte) []byte { return append(slices.Clone(whole), make([]byte, zeros)...) })
+		if got, _, err := reopened(t, dir); err != nil || len(got) != 12 {
+			t.Errorf("%d zeros: %q, %v", zeros, got, err)
+		}
+		if left, err := os.ReadFile(path); err != nil || !bytes.Equal(left, whole) {
+			t.Errorf("%d zeros: %d bytes are left, want %d, %v", zeros, len(left), len(whole), err)
+		}
+	}
+	alter(t, path, func(raw []byte) []byte {
+		raw[headerLength(4)] ^= 1
+		return append(raw, make([]byte, paving)...)
+	})
+	if _, _, err := reopened(t, dir); err == nil {
+		t.Error("a damaged record ahead of the zeros was cut off with them")
+	}
+}
+
+func TestADiskThatRefusesTheZerosRefusesNoRecord(t *testing.T) {
+	t.Parallel()
+	l := newLife(3)
+	if err := l.open(); err != nil {
+		t.Fatal(err)
+	}
+	l.spool.cfg.SegmentBytes = 1 << 20
+	writes := 0
+	l.disk.fail = func(kind string) error {
+		if kind != "write" {
+			return nil
+		}
+		if writes++; writes == 2 { // the first is the header of the segment
+			return syscall.ENOSPC
+		}
+		return nil
+	}
+	l.work(5)
+	if stats := l.spool.Stats(); writes != 7 || stats.Failures > 0 || stats.Commits != 5 {
+		t.Errorf("%d writes, %+v", writes, stats)
+	}
+}
+
 func TestASegmentThatWasNotBegunIsRemoved(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 1, 50, 96, 5000} {
@@ -313,9 +364,10 @@ func TestWhatCannotBeReadIsNotTakenForATornTail(t *testing.T) {
 	}
 	l.spool.cfg.SegmentBytes = 1 << 20
 	l.work(5)
+	end := l.spool.End().Offset
 	l.disk = l.disk.afterCrash()
 	last := l.disk.names[segmentName(2)]
-	for name, bad := range map[string]int64{"the header": 10, "a record": headerLength(crashLanes) + 40, "the last commit": int64(len(last.shown)) - 1} {
+	for name, bad := range map[string]int64{"the header": 10, "a record": headerLength(crashLanes) + 40, "the last commit": end - 1} {
 		last.bad = bad
 		err := l.open()
 		var refused *DamageError
@@ -372,7 +424,7 @@ func TestALaneThatJumpsIsDamage(t *testing.T) {
 		if _, err := readAll(s, Cursor{}); err == nil || !strings.Contains(err.Error(), row.read) {
 			t.Errorf("%s: reading: %v, want %q", row.name, err, row.read)
 		}
-		if err := errors.Join(s.active.file.Close(), s.Close()); err != nil {
+		if err := errors.Join(s.active.leave(), s.Close()); err != nil {
 			t.Fatal(err)
 		}
 		again, err := Open(Config{Dir: dir, Lanes: 4})

@@ -17,10 +17,14 @@ type active struct {
 	number uint64
 	start  int64
 	end    int64 // behind the last commit, where the next group goes
+	paved  int64 // behind the zeros that stand there already
 	seed   uint32
 	// created is when it was begun.
 	created time.Time
 }
+
+// paving is how many zeros are written ahead at a time.
+const paving = 512 << 10
 
 // Run commits what is appended until the context ends; then it takes no more, commits what has gathered, and returns. It
 // is called once. An error of the disk does not end it: the tickets concerned answer ErrUnavailable and the next group
@@ -88,7 +92,7 @@ func (s *Spool) finish() error {
 		err = errors.Join(err, mark.err)
 	}
 	if s.active != nil {
-		err = errors.Join(err, s.active.file.Close())
+		err = errors.Join(err, s.active.leave())
 		s.active = nil
 	}
 	s.mu.Lock()
@@ -134,7 +138,7 @@ func (s *Spool) commit(b *batch) {
 func (s *Spool) store(b *batch) error {
 	full := s.active != nil && s.active.end+int64(len(b.buf))+frameHeader > s.cfg.SegmentBytes
 	if full && s.active.end > s.active.start && b.records > 0 {
-		if err := s.active.file.Close(); err != nil {
+		if err := s.active.leave(); err != nil {
 			s.cfg.Log.Warn("closing full spool segment", "segment", s.active.number, "error", err)
 		}
 		s.active = nil
@@ -149,6 +153,7 @@ func (s *Spool) store(b *batch) error {
 	if err := writeAll(s.active.file, b.buf, s.active.end); err != nil {
 		return fmt.Errorf("writing spool segment %d: %w", s.active.number, err)
 	}
+	s.pave(s.active, s.active.end+int64(len(b.buf)))
 	inject.Reach(inject.SpoolBeforeSync)
 	syncing := time.Now()
 	if err := s.active.file.Sync(); err != nil {
@@ -157,6 +162,30 @@ func (s *Spool) store(b *batch) error {
 	s.metrics.sync.Observe(time.Since(syncing).Seconds())
 	inject.Reach(inject.SpoolAfterSync)
 	return nil
+}
+
+// pave makes sure that zeros stand behind the end. The groups that follow are written over them, into blocks that the file
+// has already, so that their fdatasync has nothing to note down about the file: it takes half as long, and half the
+// processor. A disk that refuses the zeros refuses no record: the rest of the segment is then written as it comes.
+func (s *Spool) pave(a *active, end int64) {
+	if end < a.paved {
+		return
+	}
+	from := end
+	end = min(end+paving, s.cfg.SegmentBytes)
+	a.paved = max(end, from+1)
+	if end <= from {
+		return
+	}
+	if err := writeAll(a.file, make([]byte, end-from), from); err != nil {
+		a.paved = 2 * maxSegmentBytes
+	}
+}
+
+// leave takes off the zeros and closes the file. Should a crash bring them back, the header of the next segment tells
+// where this one ends, and the next Open cuts them off the last one.
+func (a *active) leave() error {
+	return errors.Join(a.file.Truncate(a.end), a.file.Close())
 }
 
 // stamp completes the frames in buf for their place in the active segment and adds the commit.
@@ -193,8 +222,11 @@ func (s *Spool) begin(now time.Time) error {
 		return fmt.Errorf("making spool segment %d: %w", h.number, err)
 	}
 	raw := h.encode()
+	start := int64(len(raw))
+	next := &active{file: f, number: h.number, start: start, end: start, seed: s.id.seed(h.number), created: h.created}
 	err = writeAll(f, raw, 0)
 	if err == nil {
+		s.pave(next, start)
 		err = f.Sync()
 	}
 	if err == nil {
@@ -204,8 +236,7 @@ func (s *Spool) begin(now time.Time) error {
 		return errors.Join(fmt.Errorf("making spool segment %d: %w", h.number, err), f.Close(), s.disk.Remove(name))
 	}
 	inject.Reach(inject.SpoolAfterSegment)
-	start := int64(len(raw))
-	s.active = &active{file: f, number: h.number, start: start, end: start, seed: s.id.seed(h.number), created: h.created}
+	s.active = next
 	return nil
 }
 
