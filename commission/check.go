@@ -14,6 +14,10 @@ import (
 // MaxPieces bounds the pieces of a line and of a refund's item.
 const MaxPieces = 1_000_000_000_000
 
+// MaxRefunds is how many refunds of one order count, in the order in which they arrive; what comes after them is refused.
+// It bounds the work that one report can cause, since each is folded with all before it, and the postings of a version.
+const MaxRefunds = 1000
+
 // endOfTime is 2200-01-01 in microseconds: no fact may be dated at or after it, nor before 1970.
 const endOfTime = 7_258_118_400_000_000
 

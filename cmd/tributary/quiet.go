@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -50,18 +51,15 @@ func (q *quiet) inFlight(ctx context.Context) (string, error) {
 	if q.intake != nil && !slices.Equal(q.intake.spool.Sequences(), q.intake.relay.Stats().Acknowledged) {
 		return "the relay to send the spool", nil
 	}
-	for _, hop := range []struct{ consumer, topic string }{
-		{"engine", event.Orders}, {"loader", event.Orders}, {"loader", event.Touches},
-	} {
-		if behind, err := q.behind(ctx, hop.consumer, hop.topic); err != nil || behind != "" {
+	for _, h := range hops() {
+		if h.topic == event.Decisions {
+			if left, err := q.any(ctx, `SELECT FROM ledger_unsent`); err != nil || left {
+				return "the engine to send its ledger events", err
+			}
+		}
+		if behind, err := q.behind(ctx, h); err != nil || behind != "" {
 			return behind, err
 		}
-	}
-	if left, err := q.any(ctx, `SELECT FROM ledger_outbox`); err != nil || left {
-		return "the engine to send its ledger events", err
-	}
-	if behind, err := q.behind(ctx, "loader", event.Decisions); err != nil || behind != "" {
-		return behind, err
 	}
 	// Asked last: a batch is planned in the moment in which its records count as read.
 	if left, err := q.any(ctx, `SELECT FROM clickhouse_batch WHERE state = 'planned'`); err != nil || left {
@@ -78,41 +76,15 @@ func (q *quiet) any(ctx context.Context, query string) (found bool, err error) {
 	return found, nil
 }
 
-// behind says how far a consumer is behind the end of a topic, "" when it is not.
-func (q *quiet) behind(ctx context.Context, consumer, topic string) (string, error) {
-	next := make([]int64, q.partitions)
-	rows, err := q.db.Query(ctx, `SELECT partition, next_offset, halted FROM position WHERE consumer = $1 AND topic = $2`, consumer, topic)
-	if err != nil {
-		return "", fmt.Errorf("reading positions: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var partition int
-		var offset int64
-		var halted string
-		if err := rows.Scan(&partition, &offset, &halted); err != nil {
-			return "", fmt.Errorf("reading positions: %w", err)
-		}
-		if halted != "" {
-			return "", fmt.Errorf("partition %d of %s stands still for the %s: %s", partition, topic, consumer, halted)
-		}
-		if partition < q.partitions {
-			next[partition] = offset
-		}
-	}
-	if rows.Err() != nil {
-		return "", fmt.Errorf("reading positions: %w", rows.Err())
-	}
-	left := int64(0)
-	for partition, offset := range next {
-		_, end, err := q.kafka.Offsets(ctx, topic, partition)
-		if err != nil {
-			return "", fmt.Errorf("asking Kafka for the end of %s: %w", topic, err)
-		}
-		left += end - offset
-	}
-	if left > 0 {
-		return fmt.Sprintf("the %s to read %d records of %s", consumer, left, topic), nil
+// behind says how far a consumer is behind the end of a topic, "" when it is not. One that stands still is an error.
+func (q *quiet) behind(ctx context.Context, h hop) (string, error) {
+	switch l, err := readLevel(ctx, q.db, q.kafka, h, q.partitions); {
+	case err != nil:
+		return "", err
+	case l.halted != "":
+		return "", errors.New(l.halted)
+	case l.behind > 0:
+		return fmt.Sprintf("the %s to read %d records of %s", h.consumer, l.behind, h.topic), nil
 	}
 	return "", nil
 }

@@ -27,7 +27,7 @@ func (b Backlog) IsEmpty() bool { return b == Backlog{} }
 const readBacklog = `
 SELECT (SELECT count(*) FROM commission WHERE state = 'pending' AND hold_until <= $3),
        (SELECT count(*) FROM dead_letter WHERE consumer = $1 AND topic = $2 AND state = 'returning'),
-       (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_outbox)::bigint`
+       (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_unsent)::bigint`
 
 // ReadBacklog measures what is left to do as of now, the engines' clock, in a topic of so many partitions. It is for
 // whoever waits for the end of a replay; Records is a moment older than the rest, so that nothing can be in between.

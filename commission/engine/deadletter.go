@@ -11,6 +11,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/position"
 	"tributary/internal/stream"
 )
 
@@ -36,7 +37,9 @@ const (
 	LetterDiscarded LetterState = "discarded"
 )
 
-// Letter is a record of the topic orders that the engine could not process and set aside.
+// Letter is a record of the topic orders that the engine could not process and set aside. Commands name it by partition
+// and offset; where a topic was made anew there may be several of that name, and the newest that is not settled is meant,
+// or of settled ones the newest.
 type Letter struct {
 	Partition  int
 	Offset     int64
@@ -62,7 +65,7 @@ func scanLetter(row pgx.CollectableRow) (Letter, error) {
 // oldest first.
 func Letters(ctx context.Context, q querier, all bool, limit int) ([]Letter, error) {
 	rows, err := q.Query(ctx, `SELECT `+letterColumns+` FROM dead_letter
-		WHERE consumer = $1 AND topic = $2 AND ($3 OR state IN ('open', 'returning')) ORDER BY at, partition, "offset" LIMIT $4`,
+		WHERE consumer = $1 AND topic = $2 AND ($3 OR state IN ('open', 'returning')) ORDER BY no LIMIT $4`,
 		Consumer, event.Orders, all, limit)
 	if err != nil {
 		return nil, fmt.Errorf("listing dead letters: %w", err)
@@ -74,10 +77,13 @@ func Letters(ctx context.Context, q querier, all bool, limit int) ([]Letter, err
 	return letters, nil
 }
 
+// letterAt selects the number of the letter that a partition $3 and an offset $4 name.
+const letterAt = `(SELECT no FROM dead_letter WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4
+	ORDER BY state IN ('open', 'returning') DESC, no DESC LIMIT 1)`
+
 // ShowLetter gives one dead letter.
 func ShowLetter(ctx context.Context, q querier, partition int, offset int64) (Letter, error) {
-	rows, err := q.Query(ctx, `SELECT `+letterColumns+` FROM dead_letter
-		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4`, Consumer, event.Orders, partition, offset)
+	rows, err := q.Query(ctx, `SELECT `+letterColumns+` FROM dead_letter WHERE no = `+letterAt, Consumer, event.Orders, partition, offset)
 	if err != nil {
 		return Letter{}, fmt.Errorf("reading a dead letter: %w", err)
 	}
@@ -101,22 +107,21 @@ func MendLetter(ctx context.Context, q querier, partition int, offset int64, val
 			Kind: fault.Invalid, Code: "unreadable_event", Detail: "This could not be processed either: " + f.unreadable.Error() + ".", Cause: f.unreadable,
 		}
 	}
-	return changeLetter(ctx, q, `UPDATE dead_letter SET value = $5, key = $6, note = 'mended'
-		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state = 'open'`,
+	return changeLetter(ctx, q, `UPDATE dead_letter SET value = $5, key = $6, note = 'mended' WHERE no = `+letterAt+` AND state = 'open'`,
 		partition, offset, value, event.OrderKey(f.order.merchant, f.order.id))
 }
 
 // PutBack asks the engine that holds the partition to take an open dead letter in. It does so within a second or two of
 // being there; what was said before by another record is a duplicate then, without effect.
 func PutBack(ctx context.Context, q querier, partition int, offset int64) error {
-	return changeLetter(ctx, q, `UPDATE dead_letter SET state = 'returning'
-		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state IN ('open', 'returning')`, partition, offset)
+	return changeLetter(ctx, q, `UPDATE dead_letter SET state = 'returning' WHERE no = `+letterAt+` AND state IN ('open', 'returning')`,
+		partition, offset)
 }
 
 // DiscardLetter gives an open dead letter up, for the reason given.
 func DiscardLetter(ctx context.Context, q querier, partition int, offset int64, note string) error {
 	return changeLetter(ctx, q, `UPDATE dead_letter SET state = 'discarded', settled_at = now(), note = $5
-		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state = 'open'`, partition, offset, note)
+		WHERE no = `+letterAt+` AND state = 'open'`, partition, offset, note)
 }
 
 func changeLetter(ctx context.Context, q querier, sql string, partition int, offset int64, args ...any) error {
@@ -138,28 +143,30 @@ func changeLetter(ctx context.Context, q querier, sql string, partition int, off
 // bury queues a record to be set aside. One that lies there already stays as it is.
 func (l *lane) bury(batch *pgx.Batch, f *fact) {
 	key, value := f.record.Key, f.record.Value
+	spool, seq := position.LetterName(f.record)
 	if key == nil {
 		key = []byte{}
 	}
 	if value == nil {
 		value = []byte{}
 	}
-	batch.Queue(`INSERT INTO dead_letter (consumer, topic, partition, "offset", key, value, error) VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT DO NOTHING`, Consumer, l.held.Topic, l.held.Partition, f.record.Offset, key, value, f.unreadable.Error())
+	batch.Queue(`INSERT INTO dead_letter (consumer, topic, partition, "offset", spool, seq, key, value, error)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
+		Consumer, l.held.Topic, l.held.Partition, f.record.Offset, spool, seq, key, value, f.unreadable.Error())
 }
 
 // letter is a dead letter that is to be taken in.
 type letter struct {
-	offset int64
-	value  []byte
+	no, offset int64
+	value      []byte
 }
 
 // returning gives the first dead letter of the lane that is to be put back.
 func (l *lane) returning(ctx context.Context, q querier) (letter, bool, error) {
 	var found letter
-	err := q.QueryRow(ctx, `SELECT "offset", value FROM dead_letter
-		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND state = 'returning' ORDER BY "offset" LIMIT 1`,
-		Consumer, l.held.Topic, l.held.Partition).Scan(&found.offset, &found.value)
+	err := q.QueryRow(ctx, `SELECT no, "offset", value FROM dead_letter
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND state = 'returning' ORDER BY no LIMIT 1`,
+		Consumer, l.held.Topic, l.held.Partition).Scan(&found.no, &found.offset, &found.value)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return found, false, nil
 	}
@@ -172,13 +179,12 @@ func (l *lane) returning(ctx context.Context, q querier) (letter, bool, error) {
 // settleLetter marks a letter as taken in, as long as it is still what was read.
 const settleLetter = `
 UPDATE dead_letter SET state = 'returned', settled_at = now()
- WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND value = $5 AND state = 'returning'`
+ WHERE no = $1 AND value = $2 AND state = 'returning'`
 
 // reopen leaves a letter to a person again.
 func (l *lane) reopen(ctx context.Context, which letter, cause error) error {
-	_, err := l.cfg.DB.Exec(ctx, `UPDATE dead_letter SET state = 'open', error = $5
-		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND "offset" = $4 AND state = 'returning'`,
-		Consumer, l.held.Topic, l.held.Partition, which.offset, cause.Error())
+	_, err := l.cfg.DB.Exec(ctx, `UPDATE dead_letter SET state = 'open', error = $2 WHERE no = $1 AND state = 'returning'`,
+		which.no, cause.Error())
 	if err != nil {
 		return fmt.Errorf("reopening dead letter %d: %w", which.offset, err)
 	}

@@ -46,6 +46,7 @@ func (w *world) verify() []Finding {
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{
 		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions,
+		Now: w.clock(),
 	})
 	check(w.t, err)
 	return verdict.Findings

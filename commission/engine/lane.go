@@ -71,16 +71,20 @@ func (l *lane) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// begin reads where the partition stands.
+// begin reads where the partition stands, and makes sure that Kafka has no ledger event that the books have forgotten.
 func (l *lane) begin(ctx context.Context) (next int64, err error) {
+	var sent int64
 	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
 		p, err := l.held.Lock(ctx, tx)
 		if err != nil {
 			return err
 		}
-		next, l.failures = p.Next, p.Attempts
+		next, l.failures, sent = p.Next, p.Attempts, p.Out
 		return nil
 	})
+	if err == nil {
+		err = l.remembered(ctx, sent)
+	}
 	if l.failures >= alone {
 		l.careful = next + int64(l.cfg.SliceSize)
 	}

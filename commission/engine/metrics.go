@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/commission/ledger"
 	"tributary/internal/event"
 )
 
@@ -14,7 +15,7 @@ type metrics struct {
 	facts, duplicates, conflicts, dead, failures, sent, released prometheus.Counter
 
 	sliceSize, sliceSeconds, freshness prometheus.Histogram
-	lag, age                           *prometheus.GaugeVec
+	lag, age, stuck                    *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -47,9 +48,12 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "tributary", Subsystem: "engine", Name: "lag_records", Help: "Records of a partition held here that are not taken in yet.",
 		}, []string{"partition"}),
+		stuck: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "stuck_orders", Help: "Orders of a partition held here that cannot be decided, so that their hold does not end.",
+		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
 	}
 	return m
 }
@@ -72,13 +76,51 @@ func (m *metrics) behind(partition int, records int64, waited time.Duration) {
 	m.age.WithLabelValues(strconv.Itoa(partition)).Set(max(waited.Seconds(), 0))
 }
 
+func (m *metrics) setAside(partition, orders int) {
+	m.stuck.WithLabelValues(strconv.Itoa(partition)).Set(float64(orders))
+}
+
 // forget ends the gauges of a partition that another process may hold by now.
 func (m *metrics) forget(partition int) {
 	m.lag.DeleteLabelValues(strconv.Itoa(partition))
+	m.stuck.DeleteLabelValues(strconv.Itoa(partition))
 	m.age.DeleteLabelValues(strconv.Itoa(partition))
 }
 
 func (m *metrics) release(t *tally, took time.Duration) {
 	m.released.Add(float64(t.orders))
 	m.sliceSeconds.Observe(took.Seconds())
+}
+
+// booksMetrics are what the last inspection of the books found.
+type booksMetrics struct {
+	broken, seconds, at, block prometheus.Gauge
+	orders                     prometheus.Counter
+}
+
+func newBooksMetrics(registry prometheus.Registerer) *booksMetrics {
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tributary", Subsystem: "books", Name: name, Help: help})
+	}
+	m := &booksMetrics{
+		broken:  gauge("broken_findings", "Broken promises that the last inspection of the books found."),
+		seconds: gauge("inspection_seconds", "What the last inspection of the books took."),
+		at:      gauge("inspected_timestamp_seconds", "When the books were last inspected to the end, in seconds since 1970."),
+		block:   gauge("chain_block", "Block of the hash chain up to which it was verified."),
+		orders: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: "tributary", Subsystem: "books", Name: "inspected_orders_total", Help: "Orders that inspections have decided again.",
+		}),
+	}
+	if registry != nil {
+		registry.MustRegister(m.broken, m.seconds, m.at, m.block, m.orders)
+	}
+	return m
+}
+
+func (m *booksMetrics) inspected(v *Verdict, head ledger.Head) {
+	m.broken.Set(float64(v.Broken))
+	m.seconds.Set(v.Took.Seconds())
+	m.at.SetToCurrentTime()
+	m.block.Set(float64(head.Block))
+	m.orders.Add(float64(v.Orders))
 }

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"tributary/commission"
@@ -26,6 +27,7 @@ type order struct {
 	said       []saying
 	fresh      []*fact // accepted in this transaction, to be written
 	disputed   []*fact // other content under a key that has one already
+	refused    []*fact // refunds beyond those that an order can have
 	duplicates int
 
 	decided  commission.Decision
@@ -56,7 +58,7 @@ type earning struct {
 }
 
 // take adds a fact to the order. The first one under a key stands: the same again is a duplicate, and other content is
-// kept as disputed, without effect.
+// kept as disputed, without effect; so is a refund beyond commission.MaxRefunds.
 func (o *order) take(f *fact) {
 	for i := range o.said {
 		if o.said[i].key != f.key {
@@ -69,9 +71,22 @@ func (o *order) take(f *fact) {
 		}
 		return
 	}
+	if f.key.kind == kindRefund && o.refunds() >= commission.MaxRefunds {
+		o.refused = append(o.refused, f)
+		return
+	}
 	o.said = append(o.said, saying{f.key, f.hash})
 	o.events = append(o.events, f.event)
 	o.fresh = append(o.fresh, f)
+}
+
+// refunds counts the refunds that stand.
+func (o *order) refunds() int {
+	n := len(o.said)
+	if slices.ContainsFunc(o.said, func(s saying) bool { return s.key.kind == kindSale }) {
+		n--
+	}
+	return n
 }
 
 // settle decides the order as of now, and works out what has to be written. It is a pure function of the order, the

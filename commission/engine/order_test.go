@@ -120,7 +120,8 @@ func TestPlansStayOnIndexes(t *testing.T) {
 	text := func(sql string) string {
 		sql = strings.ReplaceAll(sql, "$1::bigint[], $2::text[]", "(SELECT array_agg(merchant_id) FROM orders), (SELECT array_agg(order_id) FROM orders)")
 		sql = strings.ReplaceAll(sql, "$1::bigint[]", numbers)
-		return strings.NewReplacer("lane = $1", "lane = 1", "<= $2", "<= now()", "LIMIT $3", "LIMIT 1000").Replace(sql)
+		return strings.NewReplacer("lane = $1", "lane = 1", "<= $2", "<= now()", "LIMIT $3", "LIMIT 1000", "$4::bigint[]", "'{}'::bigint[]",
+			"no > $2", "no > 7").Replace(sql)
 	}
 	for name, f := range map[string]struct {
 		sql     string
@@ -132,6 +133,7 @@ func TestPlansStayOnIndexes(t *testing.T) {
 		"earnings":         {earningsOf, []string{"Index Cond: (order_no = k.no)"}},
 		"posted":           {postedOf, []string{"(source = 1) AND (source_no = k.no)", "(id = posting.debit)", "(id = posting.credit)"}},
 		"due orders":       {dueOrders, []string{"commission_due"}},
+		"unknown keys":     {unknownKey, []string{"orders_unknown_key"}},
 	} {
 		check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
 			_, err := tx.Exec(t.Context(), pinPlans)

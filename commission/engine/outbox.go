@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/event"
+	"tributary/internal/fault"
 	"tributary/internal/fault/inject"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
@@ -89,17 +90,20 @@ func (l *lane) unpack(dst []stream.Record, p parcel) ([]stream.Record, error) {
 	return dst, nil
 }
 
-// send carries the lane's ledger events from the outbox to Kafka until ctx ends, in the order of their sequence: a row
-// is deleted once Kafka has acknowledged it, and the lowest row that is left is what comes next. So whatever is sent,
-// by this process or by one that held the lane before and wakes up late, all that comes before it was acknowledged: the
-// log may hold copies, which the sequence rule drops, and never a hole.
+// send carries the lane's ledger events from the outbox to Kafka until ctx ends, in the order of their sequence. The table
+// ledger_sent says up to where Kafka has acknowledged them, and each request goes on from there: so whatever is sent, by
+// this process or by one that held the lane before and wakes up late, all that comes before it was acknowledged. The log
+// may hold copies, which the sequence rule drops, and never a hole.
 func (l *lane) send(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	wait := newBackoff()
-	sent := int64(0)
+	trimmed := time.Now()
 	for {
-		n, err := l.sendOnce(ctx, sent)
+		n, err := l.sendOnce(ctx)
+		if err == nil && time.Since(trimmed) >= trimEvery {
+			trimmed, err = time.Now(), l.trim(ctx)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -109,8 +113,7 @@ func (l *lane) send(ctx context.Context) error {
 			continue
 		}
 		wait.over(l.log, "ledger events are sent again")
-		if n > sent {
-			sent = n
+		if n > 0 {
 			continue
 		}
 		select {
@@ -122,25 +125,31 @@ func (l *lane) send(ctx context.Context) error {
 	}
 }
 
-// sendOnce sends what comes after sent, one request at most, and tells up to where the outbox is sent then.
-func (l *lane) sendOnce(ctx context.Context, sent int64) (int64, error) {
-	// name: outbox next. Rows that were deleted a moment ago lie dead before first_seq: starting behind them spares the
-	// index from walking over them each time.
-	rows, err := l.cfg.DB.Query(ctx, `SELECT first_seq, last_seq, events FROM ledger_outbox
-		WHERE lane = $1 AND first_seq > $2 ORDER BY first_seq LIMIT 4`, l.held.Partition, sent)
+// nextParcels is what comes behind the mark that is read with it; one row without events where there is nothing.
+const nextParcels = `
+SELECT s.through_seq, coalesce(o.first_seq, 0), coalesce(o.last_seq, 0), o.events
+  FROM (SELECT coalesce((SELECT through_seq FROM ledger_sent WHERE lane = $1), 0) AS through_seq) s
+  LEFT JOIN LATERAL (SELECT first_seq, last_seq, events FROM ledger_outbox
+                      WHERE lane = $1 AND first_seq > s.through_seq ORDER BY first_seq LIMIT 4) o ON true
+ ORDER BY o.first_seq`
+
+// sendOnce sends what comes next, one request at most, and tells how many events that were.
+func (l *lane) sendOnce(ctx context.Context) (int, error) {
+	rows, err := l.cfg.DB.Query(ctx, nextParcels, l.held.Partition)
 	if err != nil {
-		return sent, fmt.Errorf("reading the outbox: %w", err)
+		return 0, fmt.Errorf("reading the outbox: %w", err)
 	}
+	var sent int64
 	parcels, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (parcel, error) {
 		var p parcel
-		err := row.Scan(&p.first, &p.last, &p.events)
+		err := row.Scan(&sent, &p.first, &p.last, &p.events)
 		return p, err
 	})
 	if err != nil {
-		return sent, fmt.Errorf("reading the outbox: %w", err)
+		return 0, fmt.Errorf("reading the outbox: %w", err)
 	}
-	if len(parcels) == 0 {
-		return sent, nil
+	if len(parcels) == 0 || parcels[0].first == 0 {
+		return 0, nil
 	}
 	var records []stream.Record
 	size, last := 0, sent
@@ -149,33 +158,125 @@ func (l *lane) sendOnce(ctx context.Context, sent int64) (int64, error) {
 			break
 		}
 		if records, err = l.unpack(records, p); err != nil {
-			return sent, err
+			return 0, err
 		}
 		last = p.last
 	}
 	inject.Reach(inject.EngineBeforeProduce)
 	if err := l.cfg.Kafka.Produce(ctx, event.Decisions, l.held.Partition, records); err != nil {
-		return sent, err
+		return 0, err
 	}
 	inject.Reach(inject.EngineAfterProduce)
 	l.metrics.sent.Add(float64(len(records)))
-	if err := l.clear(ctx, sent, last); err != nil {
-		return last, err
+	if err := l.mark(ctx, sent, last); err != nil {
+		return 0, err
 	}
 	inject.Reach(inject.EngineAfterClear)
-	return last, nil
+	return len(records), nil
 }
 
-// clear deletes what has been acknowledged, after one sequence up to another. A crash may forget that: it is then sent
-// again.
-func (l *lane) clear(ctx context.Context, after, last int64) error {
+// mark writes down what has been acknowledged, after one sequence up to another, unless the mark has been moved since it
+// was read. A crash may forget that: it is then sent again.
+func (l *lane) mark(ctx context.Context, after, last int64) error {
 	return postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
 		batch := &pgx.Batch{}
 		batch.Queue(`SET LOCAL synchronous_commit = off`)
-		batch.Queue(`DELETE FROM ledger_outbox WHERE lane = $1 AND first_seq > $2 AND last_seq <= $3`, l.held.Partition, after, last)
+		batch.Queue(`INSERT INTO ledger_sent AS s (lane, through_seq) VALUES ($1, $3)
+			ON CONFLICT (lane) DO UPDATE SET through_seq = excluded.through_seq WHERE s.through_seq = $2`, l.held.Partition, after, last)
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-			return fmt.Errorf("clearing the outbox: %w", err)
+			return fmt.Errorf("marking ledger events as sent: %w", err)
 		}
 		return nil
 	})
+}
+
+const (
+	// keepSent is how long ledger events stay in the outbox after they were written, to be sent again if Kafka loses
+	// them: as long as the spool of a tracker keeps its segments.
+	keepSent = 48 * time.Hour
+	// trimEvery is how often a lane looks for rows to remove, trimRows how many it removes at most.
+	trimEvery = 10 * time.Second
+	trimRows  = 5000
+)
+
+// trimOutbox removes the oldest rows of a lane that were acknowledged and are old enough.
+const trimOutbox = `
+DELETE FROM ledger_outbox o USING (
+  SELECT first_seq FROM ledger_outbox WHERE lane = $1 AND first_seq <= (SELECT through_seq FROM ledger_sent WHERE lane = $1)
+   ORDER BY first_seq LIMIT $3) oldest
+ WHERE o.lane = $1 AND o.first_seq = oldest.first_seq AND o.at < now() - $2 * interval '1 second'`
+
+// trim removes what was sent and needs no longer be kept.
+func (l *lane) trim(ctx context.Context) error {
+	if _, err := l.cfg.DB.Exec(ctx, trimOutbox, l.held.Partition, keepSent.Seconds(), trimRows); err != nil {
+		return fmt.Errorf("trimming the outbox: %w", err)
+	}
+	return nil
+}
+
+// Rewind has the ledger events of a lane sent again from a sequence on, for a Kafka that has lost what it acknowledged:
+// the engine that holds the lane does so within a second or two, and who has them drops them. It refuses a sequence that
+// the outbox does not keep any more.
+func Rewind(ctx context.Context, q querier, lane int, seq int64) error {
+	var oldest, newest int64
+	err := q.QueryRow(ctx, `SELECT coalesce((SELECT first_seq FROM ledger_outbox WHERE lane = $1 ORDER BY first_seq LIMIT 1), 0),
+		coalesce((SELECT last_seq FROM ledger_outbox WHERE lane = $1 ORDER BY first_seq DESC LIMIT 1), 0)`, lane).Scan(&oldest, &newest)
+	if err != nil {
+		return fmt.Errorf("reading the outbox: %w", err)
+	}
+	if seq < max(oldest, 1) || seq > newest {
+		kept := "nothing"
+		if oldest > 0 {
+			kept = fmt.Sprintf("sequences %d to %d", oldest, newest)
+		}
+		return fault.New(fault.NotFound, "not_kept", fmt.Sprintf("Sequence %d of lane %d is not kept: the outbox holds %s.", seq, lane, kept))
+	}
+	// A mark stands at the end of a row, so that the row with the sequence is sent as a whole.
+	_, err = q.Exec(ctx, `UPDATE ledger_sent SET through_seq = least(through_seq,
+		(SELECT max(first_seq) - 1 FROM ledger_outbox WHERE lane = $1 AND first_seq <= $2)) WHERE lane = $1`, lane, seq)
+	if err != nil {
+		return fmt.Errorf("setting lane %d back: %w", lane, err)
+	}
+	return nil
+}
+
+// remembered gives a *position.BehindError when the last ledger event of the lane in Kafka is not among those that the books
+// have numbered: only what is committed is sent, so PostgreSQL has lost commits since. It waits for both servers.
+func (l *lane) remembered(ctx context.Context, sent int64) error {
+	wait := newBackoff()
+	for {
+		seq, err := l.lastSent(ctx)
+		switch {
+		case err == nil && int64(seq) > sent:
+			return &position.BehindError{Found: fmt.Sprintf("Kafka has ledger event %d of lane %d, and the books have numbered %d", seq, l.held.Partition, sent)}
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		wait.warn(l.log, "what was sent cannot be looked at", err)
+		wait.sleep(ctx)
+	}
+}
+
+// lastSent is the sequence of the lane's last ledger event in Kafka, 0 when there is none or it is of a life that is over.
+func (l *lane) lastSent(ctx context.Context) (uint64, error) {
+	var since int64
+	err := l.cfg.DB.QueryRow(ctx, `SELECT coalesce((SELECT since FROM position WHERE consumer = 'loader' AND topic = $1 AND partition = $2), 0)`,
+		event.Decisions, l.held.Partition).Scan(&since)
+	if err != nil {
+		return 0, fmt.Errorf("reading where the lane begins: %w", err)
+	}
+	first, end, err := l.cfg.Kafka.Offsets(ctx, event.Decisions, l.held.Partition)
+	if err != nil || end <= max(first, since) {
+		return 0, err
+	}
+	records, err := l.cfg.Kafka.Fetch(ctx, event.Decisions, l.held.Partition, end-1, 1, fetchWait)
+	if err != nil || len(records) == 0 || records[len(records)-1].Spool != l.spool {
+		if unframed := (*stream.HeaderError)(nil); errors.As(err, &unframed) {
+			err = nil // it is nobody's
+		}
+		return 0, err
+	}
+	return records[len(records)-1].Seq, nil
 }

@@ -134,7 +134,7 @@ func (l *lane) fold(ctx context.Context, tx pgx.Tx, facts []*fact, t *tally) ([]
 	for _, o := range orders {
 		t.facts += len(o.fresh)
 		t.duplicates += o.duplicates
-		t.conflicts += len(o.disputed)
+		t.conflicts += len(o.disputed) + len(o.refused)
 		if len(o.fresh) == 0 {
 			continue
 		}
@@ -162,7 +162,10 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 			settled = append(settled, o)
 		}
 		for _, f := range o.disputed {
-			disputes.add(o, f)
+			disputes.add(o, f, otherContent)
+		}
+		for _, f := range o.refused {
+			disputes.add(o, f, tooManyRefunds)
 		}
 	}
 	t.orders, t.dead = len(settled), len(dead)
@@ -193,12 +196,19 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 type conflictColumns struct {
 	order, merchant   []int64
 	kind              []int16
-	ref               []string
+	ref, reason       []string
 	hash, id, payload [][]byte
 	receivedAt        []time.Time
 }
 
-func (c *conflictColumns) add(o *order, f *fact) {
+// Why a fact is without effect, as the table order_conflict knows it.
+const (
+	otherContent   = "other_content"
+	tooManyRefunds = "too_many_refunds"
+)
+
+func (c *conflictColumns) add(o *order, f *fact, reason string) {
+	c.reason = append(c.reason, reason)
 	c.order = append(c.order, o.no)
 	c.merchant = append(c.merchant, o.key.merchant)
 	c.kind = append(c.kind, f.key.kind)
@@ -211,6 +221,6 @@ func (c *conflictColumns) add(o *order, f *fact) {
 
 func (c *conflictColumns) queue(batch *pgx.Batch) {
 	if len(c.order) > 0 {
-		batch.Queue(insertConflicts, c.order, c.merchant, c.kind, c.ref, c.hash, c.id, c.receivedAt, c.payload)
+		batch.Queue(insertConflicts, c.order, c.merchant, c.kind, c.ref, c.hash, c.id, c.receivedAt, c.payload, c.reason)
 	}
 }

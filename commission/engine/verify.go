@@ -65,6 +65,8 @@ type Check struct {
 	Heads []ledger.Head
 	// Limit bounds the findings that are kept: 1,000 by default.
 	Limit int
+	// Now is the engines' time, by which holds have ended: the present by default.
+	Now time.Time
 }
 
 // Verdict is what Verify has seen.
@@ -106,6 +108,9 @@ func Verify(ctx context.Context, check Check) (*Verdict, error) {
 	if check.Limit <= 0 {
 		check.Limit = defaultFindings
 	}
+	if check.Now.IsZero() {
+		check.Now = began
+	}
 	v := &verification{Check: check}
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, check.DB, options, func(tx pgx.Tx) error {
@@ -129,7 +134,7 @@ func (v *verification) run(ctx context.Context) error {
 		return err
 	}
 	for _, check := range []func(context.Context) error{
-		v.orders, v.strays, v.accounts, v.trialBalance, v.commissions, v.checkpoints, v.chain, v.positions, v.letters, v.reports,
+		v.orders, v.strays, v.accounts, v.trialBalance, v.commissions, v.checkpoints, v.chain, v.positions, v.holds, v.letters, v.reports,
 	} {
 		if err := check(ctx); err != nil {
 			return err
@@ -158,13 +163,17 @@ func (v *verification) chain(ctx context.Context) error {
 	head, err := ledger.VerifyChain(ctx, v.tx, v.Heads...)
 	v.verdict.Head = head.String()
 	if broken, ok := errors.AsType[*ledger.BreakError](err); ok {
-		v.find(Finding{
-			Check: "hash chain", Table: "chain", Key: fmt.Sprintf("block %d (postings %d to %d)", broken.Block, broken.After+1, broken.Through),
-			Want: "what was sealed", Have: broken.Problem,
-		})
+		v.find(chainFinding(broken))
 		return nil
 	}
 	return err
+}
+
+func chainFinding(broken *ledger.BreakError) Finding {
+	return Finding{
+		Check: "hash chain", Table: "chain", Key: fmt.Sprintf("block %d (postings %d to %d)", broken.Block, broken.After+1, broken.Through),
+		Want: "what was sealed", Have: broken.Problem,
+	}
 }
 
 // rows runs a query whose every row is a finding: table, key, column, want, have.

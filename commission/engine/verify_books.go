@@ -83,11 +83,28 @@ SELECT 'ledger_outbox', format('(%s, %s)', o.lane, o.first_seq), 'last_seq', o.n
 	if err != nil {
 		return err
 	}
+	err = v.rows(ctx, "outbox is dense", Broken, `
+SELECT 'ledger_sent', lane::text, 'through_seq', 'at most ' || out_seq, through_seq::text
+  FROM ledger_sent JOIN position ON consumer = $1 AND topic = $2 AND partition = lane WHERE through_seq > out_seq`, Consumer, event.Orders)
+	if err != nil {
+		return err
+	}
 	return v.rows(ctx, "partitions move", Attention, `
 SELECT 'position', format('(%s, %s, %s)', consumer, topic, partition), 'halted', 'not halted', halted FROM position WHERE halted <> ''
 UNION ALL
 SELECT 'high_water', format('(%s, %s, %s, %s)', consumer, topic, partition, spool), 'gap', format('sequence %s', seq + 1), format('sequence %s', gap)
   FROM high_water WHERE gap <> 0`)
+}
+
+// overdue is how long after its end a hold may still be found pending: engines may have been away for a while.
+const overdue = 15 * time.Minute
+
+// holds reports commissions that should have become payable some time ago: the engine cannot decide their orders, or does
+// not run.
+func (v *verification) holds(ctx context.Context) error {
+	return v.rows(ctx, "holds end", Attention, `
+SELECT 'commission', format('(%s, %s)', order_no, partner_id), 'state', format('approved since %s', hold_until), state
+  FROM commission WHERE state = 'pending' AND hold_until < $1 ORDER BY hold_until LIMIT $2`, v.Now.Add(-overdue), v.Limit)
 }
 
 // letters reports dead letters that nobody has settled.

@@ -171,7 +171,15 @@ func (v *verification) order(o *stored) {
 		v.find(at)
 		return
 	}
-	o.decided = commission.Decide(folded, clickOf(&folded, &recorded, v.VerifyClick), v.Catalogue)
+	click := clickOf(&folded, &recorded, v.VerifyClick)
+	if recorded.Outcome == commission.UnknownClickKey && click.ID != "" && click.Refused != commission.UnknownClickKey {
+		// The engine decides it again at its next start, or has been asked by nobody yet who holds the key.
+		at.Severity, at.Column = Attention, "outcome"
+		v.compare(at, "outcome", "decided with the click key that was missing: start the engines with it", o.outcome)
+		at.Severity, at.Column = "", ""
+		click = commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}
+	}
+	o.decided = commission.Decide(folded, click, v.Catalogue)
 	v.columns(at, o)
 	released := o.isReleased()
 	desired := o.decided.Movements(released)
@@ -281,6 +289,9 @@ func (v *verification) earnings(o *stored, desired []commission.Movement, releas
 			continue
 		}
 		none := *have
+		if have.state != commission.Reversed { // which is final
+			none.state = commission.Rejected
+		}
 		none.lines, none.revenue, none.refunded, none.gross, none.net, none.fee, none.pending, none.payable = 0, 0, 0, 0, 0, 0, 0, 0
 		v.earning(at, &none, have)
 	}
@@ -307,12 +318,7 @@ func (v *verification) earning(at Finding, want, have *earning) {
 	v.compare(at, "currency", want.currency, have.currency)
 	v.compare(at, "occurred_at", show(want.occurredAt), show(have.occurredAt))
 	v.compare(at, "hold_until", show(want.holdUntil), show(have.holdUntil))
-	switch have.state {
-	case commission.Paid, commission.Held, commission.Rejected:
-		// people put it there
-	default:
-		v.compare(at, "state", string(want.state), string(have.state))
-	}
+	v.compare(at, "state", string(want.state), string(have.state))
 }
 
 // compare takes down that two values differ.

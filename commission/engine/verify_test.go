@@ -35,7 +35,7 @@ func (w *world) tamper(sql string) []Finding {
 		w.t.Fatalf("%s changed nothing", sql)
 	}
 	catalogue := partners.NewCatalogue(w.db, quiet())
-	v := &verification{Check: Check{DB: w.db, Catalogue: catalogue, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100}, tx: tx}
+	v := &verification{Check: Check{DB: w.db, Catalogue: catalogue, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock()}, tx: tx}
 	check(w.t, v.run(ctx))
 	return v.verdict.Findings
 }
@@ -72,6 +72,10 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 		{`UPDATE commission SET net = net + 7, pending = pending + 7 WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "net", "", ""},
 		{`UPDATE commission SET gross = gross + 7 WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "gross", "1000", "1007"},
 		{`UPDATE commission SET state = 'pending' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "state", "approved", "pending"},
+		{`UPDATE commission SET state = 'paid' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "state", "approved", "paid"},
+		{`UPDATE commission SET state = 'held' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "state", "approved", "held"},
+		{`UPDATE commission SET state = 'pending' WHERE order_no = $no`, "holds end", fmt.Sprintf("(%d, %d)", no, partner), "state", "approved since", "pending"},
+		{`UPDATE ledger_sent SET through_seq = 999999 WHERE lane = 1`, "outbox is dense", "1", "through_seq", "at most", "999999"},
 		{`UPDATE commission SET hold_until = hold_until + interval '1 day' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "hold_until", "", ""},
 		{`UPDATE commission SET merchant_id = 2 WHERE order_no = $no`, "every row belongs to an order", fmt.Sprintf("(%d, %d)", no, partner), "merchant_id, lane", "", ""},
 		{`DELETE FROM commission WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d)", no, partner), "", "", "no row"},
@@ -121,7 +125,7 @@ func TestVerifyCountsWhatItDoesNotKeep(t *testing.T) {
 	stop()
 	w.exec(`UPDATE orders SET customer_id = 'somebody'`)
 	check := Check{
-		DB: w.db, Catalogue: partners.NewCatalogue(w.db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Limit: 2,
+		DB: w.db, Catalogue: partners.NewCatalogue(w.db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Limit: 2, Now: w.clock(),
 	}
 	verdict, err := Verify(t.Context(), check)
 	if err != nil {
@@ -185,7 +189,7 @@ func (w *world) verifyReports(reports clickhouse.Conn) []Finding {
 	check(w.t, err)
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{
-		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Reports: reports,
+		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Reports: reports, Now: w.clock(),
 	})
 	check(w.t, err)
 	return verdict.Findings
