@@ -175,7 +175,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		defer cancel()
 		stopped <- server.Shutdown(grace)
 	})
-	err := server.Serve(l)
+	err := server.Serve(frugal{l})
 	if stop() { // ctx has not ended: the listener failed
 		return fmt.Errorf("serving: %w", err)
 	}
