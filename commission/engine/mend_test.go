@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/commission"
+	"tributary/internal/event"
+	"tributary/internal/fault"
+	"tributary/internal/postgres"
+	"tributary/internal/stream"
+)
+
+// gauge reads a gauge of a registry, summed over its labels.
+func gauge(tb testing.TB, registry *prometheus.Registry, name string) float64 {
+	tb.Helper()
+	families, err := registry.Gather()
+	check(tb, err)
+	sum := 0.0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() == name {
+				sum += m.GetGauge().GetValue()
+			}
+		}
+	}
+	return sum
+}
+
+func TestAnOrderThatCannotBeDecidedDoesNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	registry := prometheus.NewRegistry()
+	cfg := w.config("one")
+	cfg.Metrics = registry
+	w.start(cfg)
+	for i := range 60 {
+		w.send(sale(1, fmt.Sprint("A", i), w.click(), 10_000))
+	}
+	w.settled()
+	// Two records of decisions that nothing can read.
+	w.exec(`UPDATE orders SET decision = '{"outcome": 5}' WHERE order_id IN ('A7', 'A41')`)
+	w.setClock(noon().Add(40 * day))
+	w.eventually("the others' holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'approved'`) == 58 })
+	w.eventually("two are set aside", func() bool { return gauge(t, registry, "tributary_engine_stuck_orders") == 2 })
+	overdue := 0
+	for _, f := range w.verify() {
+		if f.Check == "holds end" {
+			overdue++
+		}
+	}
+	equal(t, "overdue for verify", overdue, 2)
+}
+
+func TestAClickKeyAddedLaterCreditsWhatWasRefusedForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	without := w.config("without the key")
+	without.VerifyClick = w.verifies(commission.UnknownClickKey)
+	without.SliceSize = 3
+	stop := w.start(without)
+	for i := range 20 {
+		w.send(sale(1, fmt.Sprint("A", i), w.click(), 10_000))
+	}
+	w.send(sale(1, "forged", "unknown_click_key", 10_000), refund(1, "A3", "r", day, 1000))
+	w.settled()
+	stop()
+	equal(t, "refused", w.number(`SELECT count(*) FROM orders WHERE outcome = 'unknown_click_key'`), 21)
+	// Verify holds the key: what it finds waits for an engine that does.
+	found := w.verify()
+	equal(t, "findings", len(found), 20)
+	for _, f := range found {
+		if f.Severity != Attention || f.Column != "outcome" {
+			t.Errorf("found %s", f)
+		}
+	}
+	with := w.config("with the key")
+	with.SliceSize = 3
+	w.start(with)
+	w.eventually("they are credited", func() bool { return w.number(`SELECT count(*) FROM orders WHERE outcome = 'credited'`) == 20 })
+	w.settled()
+	equal(t, "books", w.books(time.Time{}), w.pending(19_900, 3980))
+	equal(t, "still refused", w.outcome(1, "forged"), "unknown_click_key")
+	w.clean()
+}
+
+func TestLedgerEventsAreKeptAndSentAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	e := New(w.config("one"))
+	l := w.laneHeld(e, 0)
+	if err := Rewind(t.Context(), w.db, 0, 1); fault.Of(err).Kind != fault.NotFound {
+		t.Errorf("an empty outbox is set back: %v", err)
+	}
+	for i := range 10 {
+		w.send(sale(1, fmt.Sprint("A", i), w.click(), 10_000), sale(1, fmt.Sprint("B", i), w.click(), 10_000))
+		_, err := l.apply(t.Context(), w.facts(0)[2*i:])
+		check(t, err)
+	}
+	drain := func() (sent int) {
+		for {
+			n, err := l.sendOnce(t.Context())
+			check(t, err)
+			if n == 0 {
+				return sent
+			}
+			sent += n
+		}
+	}
+	equal(t, "sent", drain(), 20)
+	operator, err := postgres.Open(t.Context(), w.url, postgres.Operator, 1)
+	check(t, err)
+	defer operator.Close()
+	check(t, Rewind(t.Context(), operator, 0, 14))
+	equal(t, "to be sent again", w.number(`SELECT sum(last_seq - first_seq + 1) FROM ledger_unsent`), 8)
+	w.clean()
+	// A sender that read the mark before it was set back does not move it on.
+	check(t, l.mark(t.Context(), 18, 20))
+	equal(t, "sent again, in whole rows", drain(), 8)
+	equal(t, "distinct events in the log", len(w.ledgerEvents()), 20)
+	_, end, err := w.kafka.Offsets(t.Context(), event.Decisions, 0)
+	check(t, err)
+	equal(t, "records in the log", end, 28)
+
+	w.exec(`UPDATE ledger_outbox SET at = now() - interval '49 hours' WHERE last_seq <= 10`)
+	w.exec(`UPDATE ledger_sent SET through_seq = 8`)
+	check(t, l.trim(t.Context()))
+	equal(t, "the oldest that is kept: not sent, though old", w.number(`SELECT min(first_seq) FROM ledger_outbox`), 9)
+	for _, seq := range []int64{0, 8, 21} {
+		if err := Rewind(t.Context(), operator, 0, seq); fault.Of(err).Kind != fault.NotFound {
+			t.Errorf("lane 0 is set back to %d: %v", seq, err)
+		}
+	}
+	equal(t, "sent", drain(), 12)
+	w.clean()
+}
+
+func TestARestartSendsOnWhereTheLastOneEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i := range 4 {
+		stop := w.start(w.config(fmt.Sprint("engine ", i)))
+		for j := range 5 {
+			w.send(sale(1, fmt.Sprintf("A%d-%d", i, j), w.click(), 10_000))
+		}
+		w.settled()
+		stop()
+	}
+	total := int64(0)
+	for p := range lanes {
+		_, end, err := w.kafka.Offsets(t.Context(), event.Decisions, p)
+		check(t, err)
+		total += end
+	}
+	if total > 20+5*3 { // each mark may be lost once
+		t.Errorf("%d records carry 20 ledger events", total)
+	}
+	equal(t, "events", len(w.ledgerEvents()), 20)
+}
+
+func TestLettersOfATopicThatWasMadeAnewDoNotCollide(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	l := w.laneHeld(New(w.config("one")), 0)
+	broken := errors.New("it lacks headers")
+	topics := [][]fact{
+		{read(stream.Record{Offset: 0, Value: []byte("rubbish"), Spool: [16]byte{1}, Seq: 1}, 1)},
+		{read(stream.Record{Offset: 0, Value: []byte("rubbish"), Spool: [16]byte{2}, Seq: 1}, 1)},
+		{{record: stream.Record{Offset: 0, Value: []byte("bare")}, unframed: true, unreadable: broken}},
+		{{record: stream.Record{Offset: 0, Value: []byte("bare")}, unframed: true, unreadable: broken}}, // the same once more
+		{{record: stream.Record{Offset: 0, Value: []byte("bare too")}, unframed: true, unreadable: broken}},
+	}
+	for _, facts := range topics {
+		w.exec(`UPDATE position SET next_offset = 0`)
+		_, err := l.apply(t.Context(), facts)
+		check(t, err)
+	}
+	equal(t, "letters", len(w.letters()), 4)
+	// Each of them can be dealt with, the newest first.
+	var values []string
+	for range 4 {
+		letter, err := ShowLetter(t.Context(), w.db, 0, 0)
+		check(t, err)
+		values = append(values, string(letter.Value))
+		check(t, DiscardLetter(t.Context(), w.db, 0, 0, "a test"))
+	}
+	equal(t, "values", values, []string{"bare too", "bare", "rubbish", "rubbish"})
+	if err := DiscardLetter(t.Context(), w.db, 0, 0, "once more"); fault.Of(err).Kind != fault.Conflict {
+		t.Errorf("a settled letter is given up: %v", err)
+	}
+	// A letter that is put back is the one that was shown, whatever else lies at its offset.
+	w.exec(`UPDATE position SET next_offset = 0`)
+	_, err := l.apply(t.Context(), []fact{read(stream.Record{Offset: 0, Value: []byte("again"), Spool: [16]byte{3}, Seq: 1}, 1)})
+	check(t, err)
+	check(t, MendLetter(t.Context(), w.db, 0, 0, encode(t, sale(1, "A1", w.click(), 10_000)), 1))
+	check(t, PutBack(t.Context(), w.db, 0, 0))
+	_, err = l.takeBack(t.Context())
+	check(t, err)
+	equal(t, "returned", w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returned' AND spool = $1`, append([]byte{3}, make([]byte, 15)...)), 1)
+	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
+}
+
+// TestBusyPlansStayOnIndexes explains the statements that run over and over beside the slices, on tables that hold rows.
+func TestBusyPlansStayOnIndexes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.sendMany(2000)
+	w.settled()
+	for name, sql := range map[string]string{
+		"next parcels": `PREPARE next(int) AS ` + nextParcels + `; EXPLAIN EXECUTE next(1)`,
+		"trim":         `PREPARE trim(int, float8, int) AS ` + trimOutbox + `; EXPLAIN EXECUTE trim(1, 5, 5)`,
+		"unsent":       `EXPLAIN SELECT * FROM ledger_unsent`,
+	} {
+		check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), `SET LOCAL enable_seqscan = off`)
+			check(t, err)
+			results, err := tx.Conn().PgConn().Exec(t.Context(), sql).ReadAll()
+			check(t, err)
+			plan := ""
+			for _, r := range results {
+				for _, row := range r.Rows {
+					plan += string(row[0]) + "\n"
+				}
+			}
+			if !strings.Contains(plan, "ledger_outbox_pkey") || strings.Contains(plan, "Seq Scan on ledger_outbox") {
+				t.Errorf("%s does not look up its rows:\n%s", name, plan)
+			}
+			return nil
+		}))
+	}
+}
