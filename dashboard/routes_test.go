@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"tributary/dashboard/asset"
 	"tributary/partners"
 )
@@ -202,13 +204,14 @@ func TestNothingOfAnotherTenantIsOnAnyPage(t *testing.T) {
 	}
 }
 
+// S11.
 func TestQueriesWithoutATenantSeeNoRows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.conflict(w.order(sale{id: "A-1", link: w.link}), sale{id: "A-1"})
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server")
 	w.must(err)
-	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "account", "posting", "enrolment"} {
+	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "account", "posting", "enrolment", "program", "terms", "terms_rate"} {
 		var n int
 		w.must(w.owner.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
 		if n == 0 {
@@ -223,5 +226,88 @@ func TestQueriesWithoutATenantSeeNoRows(t *testing.T) {
 	w.must(err)
 	if len(n) != 0 {
 		t.Errorf("without a tenant the reports say %v", n)
+	}
+}
+
+// S11: whatever says whose it is shows the pages nothing but that tenant's rows, also a table that does not exist today.
+func TestEveryTableWithATenantHasItsPolicy(t *testing.T) {
+	t.Parallel()
+	w := emptyWorld(t)
+	// A login is looked for before anybody is known. The pages read it by the address or the id of who is there, alone.
+	exempt := map[string]bool{"login": true}
+	rows, err := w.owner.Query(t.Context(), `
+		SELECT c.relname, c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p
+			WHERE p.polrelid = c.oid AND 'tributary_dashboard'::regrole = ANY (p.polroles) AND pg_get_expr(p.polqual, c.oid) <> 'true'),
+			bool_or(has_column_privilege('tributary_dashboard', c.oid, a.attnum, 'SELECT'))
+		FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+		GROUP BY c.oid, c.relname HAVING bool_or(a.attname IN ('merchant_id', 'partner_id', 'program_id', 'account_id', 'order_no', 'debit'))`)
+	w.must(err)
+	found := 0
+	var table string
+	var guarded, readable bool
+	_, err = pgx.ForEachRow(rows, []any{&table, &guarded, &readable}, func() error {
+		found++
+		if readable && !guarded && !exempt[table] {
+			t.Errorf("the pages may read %s, which has a tenant and no policy for them", table)
+		}
+		return nil
+	})
+	w.must(err)
+	if found < 14 {
+		t.Errorf("only %d tables have a tenant", found)
+	}
+	var owns, may bool
+	w.must(w.owner.QueryRow(t.Context(), `SELECT rolsuper OR rolbypassrls, EXISTS (SELECT FROM pg_class WHERE relowner = r.oid)
+		FROM pg_roles r WHERE rolname = 'tributary_dashboard'`).Scan(&may, &owns))
+	if may || owns {
+		t.Errorf("the pages' role goes round policies (%v) or owns tables (%v)", may, owns)
+	}
+}
+
+// S11: an id of somebody else's in a query or in a form is as if there were none of that number.
+func TestIDsOfOthersInQueriesAndFormsShowNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{id: "ours-1", link: w.link})
+	w.order(sale{id: "mira-1", link: w.memberLink})
+	w.order(sale{id: "theirs-1", merchant: w.rival, currency: "USD", link: w.foreign})
+	wrong := w.order(sale{id: "wrong-shop", link: w.foreign})
+	w.clicks(w.foreign, w.now, 5)
+	id := func(n int64) string { return number10(n) }
+	secrets := []string{"theirs-1", "Kestrel", "Ridge", "USD"}
+	for _, tc := range []struct{ who, path string }{
+		{"site", "/partner/commissions?program=" + id(int64(w.other))}, {"site", "/partner/commissions?link=" + id(int64(w.foreign.ID))},
+		{"site", "/partner/commissions.csv?link=" + id(int64(w.foreign.ID))}, {"site", "/partner/links?program=" + id(int64(w.other))},
+		{"site", "/partner/links?after=" + id(int64(w.foreign.ID)+1)}, {"site", "/partner/links.csv?program=" + id(int64(w.other))},
+		{"site", "/partner/links/new?program=" + id(int64(w.other))}, {"site", "/partner?currency=usd"},
+		{"site", "/partner/commissions?after=" + cursor{At: w.now.Add(aDay), No: 1 << 60}.text()},
+		{"member", "/partner/commissions?link=" + id(int64(w.link.ID))}, {"shop", "/merchant/orders?partner=" + id(int64(w.outsid))},
+		{"shop", "/merchant/orders.csv?partner=" + id(int64(w.outsid))}, {"shop", "/merchant/conflicts?q=theirs"},
+		{"shop", "/merchant/partners?q=Ridge"}, {"shop", "/merchant/orders/" + id(wrong)},
+	} {
+		text := w.as(tc.who + "@example.net").page(tc.path).text()
+		for _, secret := range secrets {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s sees %q on %s: %s", tc.who, secret, tc.path, text)
+			}
+		}
+		if tc.who == "member" && (strings.Contains(text, "ours-1") || strings.Contains(text, "Sidebar")) {
+			t.Errorf("a partner of the same program sees another's rows on %s", tc.path)
+		}
+	}
+	site := w.as("site@example.net")
+	if got := site.post("/partner/links", url.Values{"program": {id(int64(w.other))}}); got.status != http.StatusNotFound {
+		t.Errorf("a link in a program one is not in: status %d", got.status)
+	}
+	// Whose it is to be cannot be said in a form.
+	got := site.post("/partner/links", url.Values{"program": {id(int64(w.program))}, "partner": {id(int64(w.member))}, "partner_id": {id(int64(w.member))}, "code": {"whose-is-it"}})
+	if got.status != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", got.status, got.text())
+	}
+	var owner int64
+	w.must(w.owner.QueryRow(t.Context(), `SELECT partner_id FROM link WHERE code = 'whose-is-it'`).Scan(&owner))
+	if owner != int64(w.site) {
+		t.Errorf("the link is partner %d's", owner)
 	}
 }

@@ -1,0 +1,47 @@
+-- The pages see the programs and terms of one tenant, as they do everything else of a tenant, and the operator sees how the
+-- river runs.
+
+-- +goose Up
+
+-- The programs a partner is in, for policies that could not ask enrolment: its own policy asks program.
+CREATE FUNCTION app_enrolled_in() RETURNS SETOF bigint LANGUAGE sql STABLE SECURITY DEFINER SET search_path = public
+  AS $$ SELECT program_id FROM enrolment WHERE partner_id = (SELECT app_partner()) $$;
+
+-- +goose StatementBegin
+DO $$
+DECLARE t text; rule text;
+BEGIN
+  FOR t, rule IN VALUES
+    ('program',    '(SELECT app_operator()) OR merchant_id = (SELECT app_merchant()) OR id IN (SELECT app_enrolled_in())'),
+    ('terms',      'EXISTS (SELECT FROM program p WHERE p.id = program_id)'),
+    ('terms_rate', 'EXISTS (SELECT FROM program p WHERE p.id = program_id)')
+  LOOP
+    EXECUTE format('ALTER TABLE %I ENABLE ROW LEVEL SECURITY', t);
+    EXECUTE format('ALTER TABLE %I FORCE ROW LEVEL SECURITY', t);
+    EXECUTE format('CREATE POLICY river ON %I TO tributary_tracker, tributary_loader, tributary_engine, tributary_operator, CURRENT_USER USING (true) WITH CHECK (true)', t);
+    EXECUTE format('CREATE POLICY tenant ON %I TO tributary_dashboard USING (%s)', t, rule);
+  END LOOP;
+END $$;
+-- +goose StatementEnd
+
+-- How the river runs, for the operator's page: views, since a policy on these tables would cost every transaction of the
+-- river. They run as their owner, so each says itself whom it shows anything. Keys and values of dead letters are left out:
+-- they hold what merchants report.
+CREATE VIEW health_lane AS
+  SELECT consumer, topic, partition, next_offset, owner, lease_until > now() AS held, attempts, halted FROM position WHERE (SELECT app_operator());
+CREATE VIEW health_owner AS
+  SELECT consumer, topic, owner, seen FROM consumer_owner WHERE (SELECT app_operator());
+CREATE VIEW health_letter AS
+  SELECT consumer, topic, partition, "offset", error, state, at FROM dead_letter WHERE state IN ('open', 'returning') AND (SELECT app_operator());
+CREATE VIEW health_batch AS
+  SELECT topic, partition, first_offset, last_offset, rows, state, planned_at, done_at, problem FROM clickhouse_batch WHERE (SELECT app_operator());
+CREATE VIEW health_gap AS
+  SELECT consumer, topic, partition, spool, seq, gap FROM high_water WHERE (SELECT app_operator());
+GRANT SELECT ON health_lane, health_owner, health_letter, health_batch, health_gap TO tributary_dashboard;
+
+-- +goose Down
+DROP VIEW health_gap, health_batch, health_letter, health_owner, health_lane;
+DROP POLICY tenant ON terms_rate; DROP POLICY river ON terms_rate; ALTER TABLE terms_rate NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
+DROP POLICY tenant ON terms; DROP POLICY river ON terms; ALTER TABLE terms NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
+DROP POLICY tenant ON program; DROP POLICY river ON program; ALTER TABLE program NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
+DROP FUNCTION app_enrolled_in();
