@@ -35,6 +35,8 @@ type config struct {
 	DashboardListen string
 	DashboardURL    string
 	AdminListen     string
+	AdminExposed    bool
+	Pprof           bool
 	TrustedProxies  []string
 
 	ClickKeys       string
@@ -43,6 +45,7 @@ type config struct {
 	DuplicateWindow time.Duration
 	SpoolKeep       time.Duration
 	EngineWorkers   int
+	BooksCheck      time.Duration
 
 	LogLevel  string
 	LogFormat string
@@ -65,7 +68,9 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.TrackerURL, "tracker-url", "", "address of the tracker as visitors see it; unset: made from tracker-listen")
 	fs.StringVar(&c.DashboardListen, "dashboard-listen", "127.0.0.1:8081", "address the dashboard listens on")
 	fs.StringVar(&c.DashboardURL, "dashboard-url", "", "address of the dashboard as people see it; with https, cookies are marked secure; unset: made from dashboard-listen")
-	fs.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8082", "address of health checks and metrics; keep it inside; empty: none")
+	fs.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8082", "address of health checks and metrics, which ask nobody who they are; empty: none")
+	fs.BoolVar(&c.AdminExposed, "admin-exposed", false, "let admin-listen be an address that other machines can reach")
+	fs.BoolVar(&c.Pprof, "pprof", false, "serve Go's profiles under /debug/pprof/ of admin-listen")
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "CIDRs of the proxies in front whose X-Forwarded-For is believed; unset: nobody's")
 
 	fs.StringVar(&c.ClickKeys, "click-keys", "", "keys that sign click ids, ID:BASE64 with commas, the first mints; every tracker and engine needs the same; unset: made once and kept in the data folder")
@@ -74,6 +79,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.DurationVar(&c.DuplicateWindow, "duplicate-window", time.Hour, "a visitor who follows a link again within this time is marked a duplicate")
 	fs.DurationVar(&c.SpoolKeep, "spool-keep", 48*time.Hour, "how long acknowledged records stay in the spool, to refill Kafka after a loss")
 	fs.IntVar(&c.EngineWorkers, "engine-workers", 2, "partitions that one engine works on at the same time")
+	fs.DurationVar(&c.BooksCheck, "books-check", 2*time.Minute, "how often an engine process goes over the books: sums, the end of the hash chain, a sample of orders decided again; 0: never")
 
 	fs.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	fs.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
@@ -177,6 +183,9 @@ func (c *config) check() error {
 			bad(flag, value, "it must be an address such as https://go.example.com")
 		}
 	}
+	if c.AdminListen != "" && !isLoopback(c.AdminListen) && !c.AdminExposed {
+		bad("admin-listen", c.AdminListen, "other machines can reach it and it asks nobody who they are: use 127.0.0.1, or say "+envName("admin-exposed")+"=true where a network of your own protects it")
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		bad("log-level", c.LogLevel, "it must be debug, info, warn or error")
 	}
@@ -185,7 +194,7 @@ func (c *config) check() error {
 	}
 	for flag, d := range map[string]time.Duration{
 		"redirect-wait": c.RedirectWait, "conversion-wait": c.ConversionWait, "duplicate-window": c.DuplicateWindow,
-		"spool-keep": c.SpoolKeep, "retention": c.Retention,
+		"spool-keep": c.SpoolKeep, "retention": c.Retention, "books-check": c.BooksCheck,
 	} {
 		if d < 0 {
 			bad(flag, d.String(), "it must not be negative")

@@ -19,13 +19,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
 	"tributary/commission/engine"
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
+	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
@@ -45,6 +45,7 @@ type river struct {
 	keys    []clickid.Key
 	ring    *clickid.Ring
 	metrics *prometheus.Registry
+	ready   *readiness
 	owner   string
 }
 
@@ -63,10 +64,13 @@ func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
 		host = "localhost"
 	}
 	r := &river{
-		cfg: cfg, log: log, stores: s, keys: keys, ring: ring, metrics: prometheus.NewRegistry(),
+		cfg: cfg, log: log, stores: s, keys: keys, ring: ring, metrics: prometheus.NewRegistry(), ready: &readiness{},
 		owner: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
 	}
 	r.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if s.engines != nil {
+		s.engines.Register(r.metrics)
+	}
 	if len(s.kafka) > 0 {
 		r.kafka = stream.Open(s.kafka, cfg.KafkaPrefix, log)
 	}
@@ -212,7 +216,7 @@ func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
 		proxies = append(proxies, prefix)
 	}
 	dir := filepath.Join(r.cfg.Data, "spool")
-	s, err := spool.Open(spool.Config{Dir: dir, Lanes: 2 * r.cfg.Partitions, Keep: r.cfg.SpoolKeep, Log: r.log})
+	s, err := spool.Open(spool.Config{Dir: dir, Lanes: 2 * r.cfg.Partitions, Keep: r.cfg.SpoolKeep, Log: r.log, Metrics: r.metrics})
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +224,7 @@ func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
 		spool: s,
 		relay: relay.New(relay.Config{
 			Spool: s, Kafka: r.kafka, Partitions: r.cfg.Partitions, File: filepath.Join(r.cfg.Data, "relay.cursor"), Log: r.log,
+			Metrics: r.metrics,
 		}),
 		config: tracker.Config{
 			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: proxies,
@@ -261,6 +266,7 @@ func (r *river) tracker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.ready.up("tracker", trackerNeeds(in, catalogue)...)
 	r.log.Info("tracker is ready", "address", r.cfg.trackerURL(), "links", catalogue.Links())
 	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run)
 }
@@ -280,6 +286,7 @@ func (r *river) loader(ctx context.Context) error {
 	l := loader.New(loader.Config{
 		DB: db, Kafka: r.kafka, ClickHouse: conn, Partitions: r.cfg.Partitions, Owner: r.owner,
 	}, r.log, r.metrics)
+	r.ready.up("loader", needPostgres(db), r.needKafka(event.Touches), needClickHouse(conn))
 	return l.Run(ctx)
 }
 
@@ -301,8 +308,21 @@ func (r *river) engine(ctx context.Context) error {
 		DB: db, Kafka: r.kafka, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
 		Owner: r.owner, Log: r.log, Workers: r.cfg.EngineWorkers, Metrics: r.metrics,
 	})
+	operator, err := r.open(ctx, postgres.Operator, 2)
+	if err != nil {
+		return err
+	}
+	defer operator.Close()
+	inspector := engine.NewInspector(engine.Check{
+		DB: operator, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
+	}, r.log, r.metrics)
+	watching := []func(ctx context.Context) error{newWatch(operator, r.kafka, r.cfg.Partitions, r.log, r.metrics).run}
+	if r.cfg.BooksCheck > 0 {
+		watching = append(watching, func(ctx context.Context) error { return inspector.Run(ctx, r.cfg.BooksCheck) })
+	}
+	r.ready.up("engine", needPostgres(db), r.needKafka(event.Orders))
 	r.log.Info("engine is ready")
-	return e.Run(ctx)
+	return beside(ctx, e.Run, watching...)
 }
 
 // verifyClick tells the engine what a click id says.
@@ -335,7 +355,7 @@ func (r *river) dashboard(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	conn, err := clickhouse.Open(r.stores.clickhouse, 5)
+	conn, err := clickhouse.Open(r.stores.pages, 5)
 	if err != nil {
 		return err
 	}
@@ -347,24 +367,9 @@ func (r *river) dashboard(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.ready.up("dashboard", needPostgres(db), needClickHouse(conn))
 	r.log.Info("dashboard is ready", "address", r.cfg.dashboardURL())
 	return serveHTTP(ctx, listener, server.Handler(), r.log)
-}
-
-// admin is the inside listener: is this process alive, and what does it count.
-func (r *river) admin(ctx context.Context) error {
-	if r.cfg.AdminListen == "" {
-		return nil
-	}
-	listener, err := listen(ctx, r.cfg.AdminListen)
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics, promhttp.HandlerOpts{}))
-	return serveHTTP(ctx, listener, mux, r.log)
 }
 
 // listen opens an address, and says what to do when it is taken.

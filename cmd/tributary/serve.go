@@ -4,13 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
@@ -62,6 +58,7 @@ func (a *app) run(ctx context.Context, s stores, roles []string) error {
 		return err
 	}
 	defer r.close()
+	r.ready.expect(roles)
 	work := map[string]func(ctx context.Context) error{
 		"tracker": r.tracker, "loader": r.loader, "engine": r.engine, "dashboard": r.dashboard,
 	}
@@ -74,7 +71,7 @@ func (a *app) run(ctx context.Context, s stores, roles []string) error {
 			return nil
 		})
 	}
-	group.Go(func() error { return r.admin(ctx) })
+	group.Go(func() error { return r.inside(ctx) })
 	return group.Wait()
 }
 
@@ -176,36 +173,6 @@ func newMigrate(a *app) *cobra.Command {
 				fmt.Fprintln(cmd.OutOrStdout(), "PostgreSQL, ClickHouse and the topics are up to date.")
 				return nil
 			})
-		},
-	}
-}
-
-func newHealth(a *app) *cobra.Command {
-	return &cobra.Command{
-		Use:   "health",
-		Short: "Ask the process behind --admin-listen whether it is alive; exits 1 when not",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, cancel := context.WithTimeout(cmd.Context(), 3*time.Second)
-			defer cancel()
-			address := a.cfg.AdminListen
-			if strings.HasPrefix(address, ":") {
-				address = "127.0.0.1" + address
-			}
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/livez", http.NoBody)
-			if err != nil {
-				return fmt.Errorf("asking for health: %w", err)
-			}
-			response, err := http.DefaultClient.Do(request)
-			if err != nil {
-				return fmt.Errorf("asking for health: %w", err)
-			}
-			defer response.Body.Close()
-			if response.StatusCode != http.StatusOK {
-				return fmt.Errorf("asking for health: %s", response.Status)
-			}
-			_, err = io.Copy(cmd.OutOrStdout(), io.LimitReader(response.Body, 1<<10))
-			return err
 		},
 	}
 }

@@ -18,6 +18,8 @@ type stores struct {
 	kafka      []string
 	clickhouse string
 	pages      string // of ClickHouse, for a user who only reads the reports; that of clickhouse where there is none
+
+	engines *embedded.Supervisor // those that this process runs; nil where it runs none
 }
 
 // need says which servers a command works with.
@@ -64,7 +66,9 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 	}()
 	addresses, err := supervisor.Ready(workCtx)
 	if err == nil {
-		err = work(workCtx, s.fill(addresses))
+		filled := s.fill(addresses)
+		filled.engines = supervisor
+		err = work(workCtx, filled)
 		if cause := context.Cause(workCtx); cause != nil && !errors.Is(cause, context.Canceled) {
 			err = cause
 		}

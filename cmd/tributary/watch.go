@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"tributary/internal/stream"
+)
+
+// watch measures what belongs to no single process: how far every hop of the river is, and what waits in PostgreSQL for
+// the next stage or for a person. Each engine process has one; all of them say the same.
+type watch struct {
+	db         *pgxpool.Pool // as the operator
+	kafka      *stream.Client
+	partitions int
+	log        *slog.Logger
+
+	behind, unheld, letters           *prometheus.GaugeVec
+	unsent, unsentAge, parked, looked prometheus.Gauge
+}
+
+// watchEvery is how often it looks.
+const watchEvery = 15 * time.Second
+
+func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.Logger, registry prometheus.Registerer) *watch {
+	vec := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "tributary", Subsystem: "river", Name: name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tributary", Subsystem: "river", Name: name, Help: help})
+	}
+	w := &watch{
+		db: db, kafka: kafka, partitions: partitions, log: log,
+		behind:    vec("lag_records", "Records in Kafka that a consumer has not taken in, whoever holds the partitions.", "consumer", "topic"),
+		unheld:    vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
+		letters:   vec("dead_letters", "Records that were set aside and wait for a person.", "consumer"),
+		unsent:    gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
+		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
+		parked:    gauge("parked_batches", "Batches of the loaders that wait for a person."),
+		looked:    gauge("looked_timestamp_seconds", "When the figures of the river were last read, in seconds since 1970."),
+	}
+	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked)
+	return w
+}
+
+// run looks until ctx ends.
+func (w *watch) run(ctx context.Context) error {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		err := w.once(ctx)
+		if err != nil && !failing && ctx.Err() == nil {
+			w.log.Warn("the state of the river cannot be read; its figures are those of the last look", "error", err)
+		}
+		failing = err != nil
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// once reads all figures.
+func (w *watch) once(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, watchEvery)
+	defer cancel()
+	for _, h := range hops() {
+		l, err := readLevel(ctx, w.db, w.kafka, h, w.partitions)
+		if err != nil {
+			return err
+		}
+		w.behind.WithLabelValues(h.consumer, h.topic).Set(float64(l.behind))
+		w.unheld.WithLabelValues(h.consumer, h.topic).Set(float64(l.unheld))
+	}
+	var engineLetters, loaderLetters, unsent, parked int64
+	var age float64
+	err := w.db.QueryRow(ctx, `
+SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
+       (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM ledger_unsent),
+       (SELECT coalesce(extract(epoch FROM now() - min(o.at)), 0)::float8 FROM ledger_outbox o JOIN ledger_unsent USING (lane, first_seq)),
+       (SELECT count(*) FROM clickhouse_batch WHERE state = 'parked')
+  FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(&engineLetters, &loaderLetters, &unsent, &age, &parked)
+	if err != nil {
+		return fmt.Errorf("reading what waits: %w", err)
+	}
+	w.letters.WithLabelValues("engine").Set(float64(engineLetters))
+	w.letters.WithLabelValues("loader").Set(float64(loaderLetters))
+	w.unsent.Set(float64(unsent))
+	w.unsentAge.Set(max(age, 0))
+	w.parked.Set(float64(parked))
+	w.looked.SetToCurrentTime()
+	return nil
+}
