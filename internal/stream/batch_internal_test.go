@@ -137,7 +137,7 @@ func FuzzDecode(f *testing.F) {
 				}
 			}
 		}
-		_, _ = readFetched(data)
+		_, _, _ = readFetched(data)
 		_ = readProduced(data)
 	})
 }

@@ -95,7 +95,8 @@ func (e *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 // send runs the exchange. The deadline of ctx also bounds how long the connection may wait.
 func (c *Client) send(ctx context.Context, e *exchange) error {
 	binary.BigEndian.PutUint32(e.request, uint32(len(e.request)-4))
-	_, err := c.transport.RoundTrip(ctx, c.admin.Addr, e)
+	link := c.link.Load()
+	_, err := link.transport.RoundTrip(ctx, link.admin.Addr, e)
 	return err //nolint:wrapcheck // the callers name topic and partition
 }
 

@@ -17,11 +17,12 @@ import (
 func (c *Client) Fetch(ctx context.Context, topic string, partition int, offset int64, maxBytes int, maxWait time.Duration) ([]Record, error) {
 	name := c.prefix + topic
 	records, err := c.fetch(ctx, fetchRequest{name: name, partition: partition, offset: offset, maxBytes: maxBytes, maxWait: maxWait})
+	c.notice(ctx, place{name, partition, protocol.Fetch}, err)
 	if errors.Is(err, kafka.OffsetOutOfRange) {
 		err = c.outOfRange(ctx, topic, partition, offset, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("fetching from %s/%d at offset %d: %w", name, partition, offset, err)
+		return nil, fmt.Errorf("fetching from %s/%d at offset %d: %w", name, partition, offset, c.explain(err))
 	}
 	return records, nil
 }
@@ -55,12 +56,18 @@ func (c *Client) fetch(ctx context.Context, f fetchRequest) ([]Record, error) {
 	if err := c.send(ctx, e); err != nil {
 		return nil, err
 	}
-	data, err := readFetched(e.response)
+	data, end, err := readFetched(e.response)
 	if err != nil {
 		return nil, err
 	}
+	if len(data) == 0 && end > f.offset {
+		return nil, fmt.Errorf("%w: they reach up to offset %d", errWithheld, end-1)
+	}
 	return f.decode(data)
 }
+
+// errWithheld says that a broker has records and gives none of them.
+var errWithheld = errors.New("the broker says that there are records and gives none")
 
 func (f fetchRequest) append(dst []byte) []byte {
 	dst = appendHead(dst, protocol.Fetch, fetchVersion)
@@ -83,33 +90,38 @@ func (f fetchRequest) append(dst []byte) []byte {
 	return appendString(dst, "") // no rack
 }
 
-// readFetched gives the batches of the one partition of an answer.
-func readFetched(response []byte) ([]byte, error) {
+// readFetched gives the batches of the one partition of an answer, and the offset behind the last record that the broker
+// would give.
+func readFetched(response []byte) (data []byte, end int64, err error) {
 	s := scanner{rest: response}
-	s.take(4) // throttling has happened already
+	throttled := s.int32() // for so many milliseconds the broker reads nothing more of us, so there is nothing to wait for
 	whole := kafka.Error(s.int16())
 	s.take(4) // session
 	topics := s.count(1)
-	if s.err == nil && whole != 0 {
-		return nil, whole
+	switch {
+	case s.err == nil && whole != 0:
+		return nil, 0, whole
+	case s.err == nil && topics == 0 && throttled > 0:
+		return nil, 0, nil // we are over our quota, and that is the whole answer
 	}
 	_ = s.text()
 	partitions := s.count(1)
 	s.take(4) // its number
 	code := kafka.Error(s.int16())
-	s.take(8 + 8 + 8)        // high watermark, last stable offset, start of the log
+	end = s.int64()
+	s.take(8 + 8)            // last stable offset, start of the log
 	s.take(16 * s.count(16)) // aborted transactions
 	s.take(4)                // preferred replica
-	data := s.bytes()
+	data = s.bytes()
 	switch {
 	case s.err == nil && code != 0:
-		return nil, code
+		return nil, 0, code
 	case s.err != nil:
-		return nil, fmt.Errorf("reading answer: %w", s.err)
+		return nil, 0, fmt.Errorf("reading answer: %w", s.err)
 	case topics != 1 || partitions != 1:
-		return nil, fmt.Errorf("reading answer: it speaks of %d topics and %d partitions", topics, partitions)
+		return nil, 0, fmt.Errorf("reading answer: it speaks of %d topics and %d partitions", topics, partitions)
 	}
-	return data, nil
+	return data, end, nil
 }
 
 // decode gives the records from f.offset up to the first place where the log is not as it should be, or the error of

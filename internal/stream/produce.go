@@ -23,8 +23,10 @@ func (c *Client) Produce(ctx context.Context, topic string, partition int, recor
 		return nil
 	}
 	name := c.prefix + topic
-	if err := c.produce(ctx, name, partition, records); err != nil {
-		return fmt.Errorf("producing %d records to %s/%d: %w", len(records), name, partition, err)
+	err := c.produce(ctx, name, partition, records)
+	c.notice(ctx, place{name, partition, protocol.Produce}, err)
+	if err != nil {
+		return fmt.Errorf("producing %d records to %s/%d: %w", len(records), name, partition, c.explain(err))
 	}
 	return nil
 }

@@ -7,12 +7,14 @@ package stream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -37,18 +39,29 @@ type Record struct {
 
 // Client speaks with one Kafka cluster. It may be used by many goroutines.
 type Client struct {
-	brokers   []string
-	prefix    string
-	log       *slog.Logger
-	transport *kafka.Transport
-	admin     *kafka.Client
-	end       context.CancelFunc // ends what kafka-go does by itself
+	brokers []string
+	prefix  string
+	log     *slog.Logger
+	access  access
+	link    atomic.Pointer[link]
+	// background ends with end, and with it what kafka-go does by itself.
+	background context.Context //nolint:containedctx // the life of the client, which no call has
+	end        context.CancelFunc
 
 	buffers sync.Pool // of *[]byte, for requests
 
-	mu     sync.Mutex
-	conns  map[net.Conn]struct{}
-	closed bool
+	mu          sync.Mutex
+	conns       map[net.Conn]struct{}
+	closed      bool
+	unreachable error // why the last connection could not be made; nil when it was
+
+	stalls stalls
+}
+
+// link is kafka-go's part of a client: what it knows of the cluster, and its connections.
+type link struct {
+	transport *kafka.Transport
+	admin     *kafka.Client
 }
 
 // Limits of one request. The broker is told less than the client waits, so that its answer still arrives.
@@ -65,40 +78,54 @@ const (
 // topics lists what the river consists of.
 func topics() []string { return []string{event.Touches, event.Orders, event.Decisions} }
 
-// Open makes a client of the cluster behind brokers ("host:port" each), whose topics carry prefix ("tributary.").
-// It does not connect yet; Close ends what it starts later.
+// Open makes a client of the cluster behind brokers ("host:port" each), whose topics carry prefix ("tributary."), without
+// encryption and password. It does not connect yet; Close ends what it starts later.
 func Open(brokers []string, prefix string, log *slog.Logger) *Client {
-	c := &Client{brokers: brokers, prefix: prefix, log: log, conns: make(map[net.Conn]struct{})}
+	return open(brokers, prefix, access{}, log)
+}
+
+func open(brokers []string, prefix string, a access, log *slog.Logger) *Client {
+	c := &Client{brokers: brokers, prefix: prefix, log: log, access: a, conns: make(map[net.Conn]struct{})}
+	c.background, c.end = context.WithCancel(context.Background())
+	c.stalls.failing = make(map[place]time.Time)
+	c.stalls.limit = stalledAfter
+	c.link.Store(c.newLink())
+	return c
+}
+
+func (c *Client) newLink() *link {
 	names := make([]string, 0, len(topics()))
 	for _, t := range topics() {
-		names = append(names, prefix+t)
+		names = append(names, c.prefix+t)
 	}
-	background, end := context.WithCancel(context.Background())
-	c.end = end
-	c.transport = &kafka.Transport{
-		Context:        background,
+	transport := &kafka.Transport{
+		Context:        c.background,
 		ClientID:       clientID,
 		Dial:           c.dial,
 		DialTimeout:    dialTimeout,
 		MetadataTTL:    metadataTTL,
 		MetadataTopics: names,
+		SASL:           c.access.mechanism,
 	}
-	c.admin = &kafka.Client{Addr: kafka.TCP(brokers...), Timeout: adminTimeout, Transport: c.transport}
-	return c
+	return &link{transport, &kafka.Client{Addr: kafka.TCP(c.brokers...), Timeout: adminTimeout, Transport: transport}}
 }
 
 // errClosed is what a call on a closed client gives.
 var errClosed = errors.New("the Kafka client is closed")
 
-// dial remembers each connection, because kafka-go by itself closes only those that are idle.
+// dial remembers each connection, because kafka-go by itself closes only those that are idle, and why the last one could
+// not be made, because kafka-go does not say.
 func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout}
-	conn, err := dialer.DialContext(ctx, network, address)
+	conn, err := c.connect(ctx, network, address)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to Kafka at %s: %w", address, err)
+		err = fmt.Errorf("connecting to Kafka at %s: %w", address, err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.unreachable = err
+	if err != nil {
+		return nil, err
+	}
 	if c.closed {
 		_ = conn.Close()
 		return nil, errClosed
@@ -106,6 +133,33 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 	tracked := &trackedConn{Conn: conn, client: c}
 	c.conns[tracked] = struct{}{}
 	return tracked, nil
+}
+
+// connect makes a connection, and lets the broker prove who it is.
+func (c *Client) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if c.access.tls == nil {
+		return dialer.DialContext(ctx, network, address) //nolint:wrapcheck // dial names the address
+	}
+	secure := &tls.Dialer{NetDialer: dialer, Config: c.access.tls} // it checks the name that it dials
+	return secure.DialContext(ctx, network, address)               //nolint:wrapcheck // as above
+}
+
+// explain adds what is known of why a broker is not available.
+func (c *Client) explain(err error) error {
+	if !errors.Is(err, kafka.BrokerNotAvailable) {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.unreachable != nil:
+		return fmt.Errorf("%w (%w)", err, c.unreachable)
+	case c.access.mechanism != nil:
+		return fmt.Errorf("%w (a connection stands, so the mechanism %s, the user or the password may be refused)", err, c.access.mechanism.Name())
+	default:
+		return err
+	}
 }
 
 // trackedConn takes itself off its client's list when it is closed.
@@ -133,7 +187,7 @@ func (c *Client) Close() {
 	}
 	c.mu.Unlock()
 	c.end()
-	c.transport.CloseIdleConnections()
+	c.link.Load().transport.CloseIdleConnections()
 	for _, conn := range open {
 		_ = conn.Close()
 	}
@@ -155,9 +209,9 @@ func (c *Client) CreateTopics(ctx context.Context, partitions int, retention tim
 			},
 		})
 	}
-	response, err := c.admin.CreateTopics(ctx, request)
+	response, err := c.link.Load().admin.CreateTopics(ctx, request)
 	if err != nil {
-		return fmt.Errorf("creating topics: %w", err)
+		return fmt.Errorf("creating topics: %w", c.explain(err))
 	}
 	for topic, err := range response.Errors {
 		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
@@ -180,7 +234,7 @@ func (c *Client) awaitTopic(ctx context.Context, topic string, partitions int) e
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		response, err := c.admin.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
+		response, err := c.link.Load().admin.Metadata(ctx, &kafka.MetadataRequest{Topics: []string{topic}})
 		if err == nil && len(response.Topics) == 1 && response.Topics[0].Error == nil {
 			found := response.Topics[0].Partitions
 			if len(found) != partitions {
@@ -207,7 +261,7 @@ func (c *Client) serves(ctx context.Context, topic string, partitions int) error
 	for p := range partitions {
 		asked = append(asked, kafka.LastOffsetOf(p))
 	}
-	response, err := c.admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: asked}})
+	response, err := c.link.Load().admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: asked}})
 	if err != nil {
 		return err //nolint:wrapcheck // the caller names the topic
 	}
@@ -231,11 +285,11 @@ func led(partitions []kafka.Partition) bool {
 // Offsets tells the first offset that a partition still holds, and its end: the offset that the next record will get.
 func (c *Client) Offsets(ctx context.Context, topic string, partition int) (first, end int64, err error) {
 	name := c.prefix + topic
-	response, err := c.admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{
+	response, err := c.link.Load().admin.ListOffsets(ctx, &kafka.ListOffsetsRequest{
 		Topics: map[string][]kafka.OffsetRequest{name: {kafka.FirstOffsetOf(partition), kafka.LastOffsetOf(partition)}},
 	})
 	if err != nil {
-		return 0, 0, fmt.Errorf("asking for the offsets of %s/%d: %w", name, partition, err)
+		return 0, 0, fmt.Errorf("asking for the offsets of %s/%d: %w", name, partition, c.explain(err))
 	}
 	for _, p := range response.Topics[name] {
 		if p.Partition != partition {

@@ -114,11 +114,17 @@ func TestAnswersOfTheLibraryAreUnderstood(t *testing.T) {
 		})
 	}
 	records := protocol.RecordSet{Version: 2, Records: protocol.NewRecordReader(protocol.Record{Value: protocol.NewBytes([]byte("v"))})}
-	data, err := readFetched(fetched(0, fetchapi.ResponsePartition{
+	data, end, err := readFetched(fetched(0, fetchapi.ResponsePartition{
 		Partition: 3, HighWatermark: 9, AbortedTransactions: []fetchapi.ResponseTransaction{{ProducerID: 1}, {ProducerID: 2}}, RecordSet: records,
 	}))
-	if err != nil {
-		t.Fatal(err)
+	if err != nil || end != 9 {
+		t.Fatalf("the records end at %d, %v", end, err)
+	}
+	if data, _, err := readFetched(answer(t, fetchVersion, &fetchapi.Response{ThrottleTimeMs: 7})); err != nil || len(data) != 0 {
+		t.Errorf("an answer that only says how long to be still gave %d bytes, %v", len(data), err)
+	}
+	if _, _, err := readFetched(answer(t, fetchVersion, &fetchapi.Response{})); err == nil {
+		t.Error("an answer about nothing gave no error")
 	}
 	var unframed *HeaderError
 	if _, err := (fetchRequest{partition: 3}).decode(data); !errors.As(err, &unframed) || string(unframed.Record.Value) != "v" {
@@ -127,10 +133,10 @@ func TestAnswersOfTheLibraryAreUnderstood(t *testing.T) {
 	nothing := func() protocol.RecordSet { // a reader of records can be read once
 		return protocol.RecordSet{Version: 2, Records: protocol.NewRecordReader(protocol.Record{})}
 	}
-	if _, err := readFetched(fetched(0, fetchapi.ResponsePartition{ErrorCode: int16(kafka.OffsetOutOfRange), RecordSet: nothing()})); !errors.Is(err, kafka.OffsetOutOfRange) {
+	if _, _, err := readFetched(fetched(0, fetchapi.ResponsePartition{ErrorCode: int16(kafka.OffsetOutOfRange), RecordSet: nothing()})); !errors.Is(err, kafka.OffsetOutOfRange) {
 		t.Errorf("an error of the partition gave %v", err)
 	}
-	if _, err := readFetched(fetched(int16(kafka.FetchSessionIDNotFound), fetchapi.ResponsePartition{RecordSet: nothing()})); !errors.Is(err, kafka.FetchSessionIDNotFound) {
+	if _, _, err := readFetched(fetched(int16(kafka.FetchSessionIDNotFound), fetchapi.ResponsePartition{RecordSet: nothing()})); !errors.Is(err, kafka.FetchSessionIDNotFound) {
 		t.Errorf("an error of the whole answer gave %v", err)
 	}
 }
