@@ -73,7 +73,7 @@ func (k *Keeper) count(change func(s *Stats)) {
 
 // Run claims this process's share of the partitions, renews their leases, and runs work for each in a goroutine of
 // its own until ctx ends. The context of work ends when its lease is lost or its partition goes to another process.
-// When work returns a gap (*GapError, *stream.GapError) the partition is halted; after any other return it is
+// When work returns a gap (IsGap) the partition is halted; after any other return it is
 // released and tried again after a pause. Run returns nil once every work has returned and every lease is released.
 func (k *Keeper) Run(ctx context.Context, work func(ctx context.Context, h Held) error) error {
 	r := &round{
@@ -341,7 +341,7 @@ func (r *round) settle(ctx context.Context, o outcome) {
 		err := t.held.Halt(ctx, r.db, o.err)
 		if err == nil {
 			r.count(func(s *Stats) { s.Gaps++ })
-			r.log.Error("partition halted: records are missing; it goes on when a person resumes it", "partition", o.partition, "error", o.err)
+			r.log.Error("partition halted: something is missing; it goes on when a person resumes it", "partition", o.partition, "error", o.err)
 			return
 		}
 		o.err = errors.Join(o.err, err)
@@ -363,11 +363,13 @@ func (r *round) settle(ctx context.Context, o outcome) {
 	}
 }
 
-// IsGap tells whether err says that records are missing, in the log or in a spool's sequence.
+// IsGap tells whether err says that something is missing: records, in the log or in a spool's sequence, or commits of
+// PostgreSQL.
 func IsGap(err error) bool {
 	var sequence *GapError
 	var offset *stream.GapError
-	return errors.As(err, &sequence) || errors.As(err, &offset)
+	var behind *BehindError
+	return errors.As(err, &sequence) || errors.As(err, &offset) || errors.As(err, &behind)
 }
 
 // stop ends all work, waits for it, and releases the partitions so that others can go on at once.

@@ -43,6 +43,18 @@ func (e *GapError) Error() string {
 		e.Partition, e.Offset, e.Got, e.Spool, e.Want-1, e.Got-e.Want)
 }
 
+// BehindError says that another server holds what PostgreSQL does not know of: its commits since some time are gone, as
+// after its restoration from a backup. Going on would do twice what was done before.
+type BehindError struct{ Found string }
+
+// Behind opens the text of every BehindError.
+const Behind = "PostgreSQL was put back to an earlier time"
+
+// Error says what was found and what to do.
+func (e *BehindError) Error() string {
+	return Behind + ": " + e.Found + "; with loaders and engines stopped, run: tributary align"
+}
+
 // Position is how far a consumer is in one partition.
 type Position struct {
 	// Next is the offset of the record to read next.

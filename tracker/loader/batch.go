@@ -35,8 +35,8 @@ type letter struct {
 	cause  error
 }
 
-func newBatch(at *position.Position, r rows) *batch {
-	return &batch{before: at.Clone(), rows: r, generation: 1}
+func newBatch(at *position.Position, r rows, generation int) *batch {
+	return &batch{before: at.Clone(), rows: r, generation: generation}
 }
 
 // first and last are the offsets that the batch covers; last is known once it is cut.

@@ -34,6 +34,7 @@ type lane struct {
 	table *table
 	held  position.Held
 	log   *slog.Logger
+	life  int // the generation of new batches
 }
 
 // run loads the partition until ctx ends, the lease is lost, or records are missing. One goroutine reads and cuts batches,
@@ -64,15 +65,20 @@ func (l *lane) run(ctx context.Context) error {
 	return missing // reader has ended: its channel is closed
 }
 
-// begin reads where the partition stands, and makes sure that Kafka still holds that place.
+// begin reads where the partition stands, and makes sure that ClickHouse is not ahead of it and Kafka still holds it.
 func (l *lane) begin(ctx context.Context) (at *position.Position, err error) {
 	err = l.persist(ctx, func() error {
 		return postgres.InTx(ctx, l.db, func(tx pgx.Tx) error {
-			at, err = l.held.Lock(ctx, tx)
-			return err
+			if at, err = l.held.Lock(ctx, tx); err != nil {
+				return err
+			}
+			return l.readLife(ctx, tx)
 		})
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := l.remembered(ctx, at); err != nil {
 		return nil, err
 	}
 	wait := newBackoff()
@@ -218,8 +224,7 @@ func (l *lane) recall(ctx context.Context, p plan) (*batch, error) {
 	if err != nil {
 		return nil, &unlikeError{err.Error()}
 	}
-	b := newBatch(at, l.table.take())
-	b.generation = p.generation
+	b := newBatch(at, l.table.take(), p.generation)
 	if err := l.refill(ctx, b, at, p.last); err != nil {
 		l.release(b)
 		return nil, err

@@ -100,7 +100,7 @@ func (r *reader) reserve(ctx context.Context) error {
 		}
 	}
 	if r.now == nil {
-		r.now = newBatch(r.at, r.table.take())
+		r.now = newBatch(r.at, r.table.take(), r.life)
 	}
 	r.now.reserved += want
 	return nil
@@ -117,7 +117,7 @@ func (r *reader) patience() time.Duration {
 // started is the batch that is being filled, whose time runs from its first record on.
 func (r *reader) started() *batch {
 	if r.now == nil {
-		r.now = newBatch(r.at, r.table.take())
+		r.now = newBatch(r.at, r.table.take(), r.life)
 	}
 	if r.now.began.IsZero() {
 		r.now.began = time.Now()

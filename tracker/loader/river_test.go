@@ -150,7 +150,7 @@ func (r *river) cut(ctx context.Context, l *lane, n int64) *batch {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	b := newBatch(at, l.table.take())
+	b := newBatch(at, l.table.take(), l.life)
 	if err := l.refill(ctx, b, at, at.Next+n-1); err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,0 +1,147 @@
+package loader
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/event"
+)
+
+// owner's rights, for what only a backup does.
+func (r *river) admin() *pgx.Conn {
+	r.t.Helper()
+	conn, err := pgx.Connect(r.t.Context(), r.pgURL)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return conn
+}
+
+// keeps gives a function that puts what PostgreSQL knows of the loading back to what it is now, as a restoration does.
+func (r *river) keeps(conn *pgx.Conn) (putBack func()) {
+	r.t.Helper()
+	run := func(statements ...string) {
+		r.t.Helper()
+		for _, s := range statements {
+			if _, err := conn.Exec(r.t.Context(), s); err != nil {
+				r.t.Fatalf("%s: %v", s, err)
+			}
+		}
+	}
+	tables := []string{"position", "high_water", "clickhouse_batch"}
+	for _, t := range tables {
+		run("CREATE TABLE kept_" + t + " AS TABLE " + t)
+	}
+	return func() {
+		r.t.Helper()
+		for _, t := range tables {
+			run("DELETE FROM "+t, "INSERT INTO "+t+" TABLE kept_"+t)
+		}
+	}
+}
+
+func (r *river) align(apply bool) []Alignment {
+	r.t.Helper()
+	a := Aligner{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Now()}
+	done, err := a.Align(r.t.Context(), apply)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return done
+}
+
+func TestAPostgresThatForgotIsNoticedAndAligned(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	admin := r.admin()
+	defer admin.Close(t.Context())
+	if _, err := admin.Exec(t.Context(), `UPDATE setting SET value = $1 WHERE name = 'ledger_spool'`, uuid.UUID{1}.String()); err != nil {
+		t.Fatal(err)
+	}
+	all := []string{event.Touches, event.Orders, event.Decisions}
+	makers := []func(int) *event.Event{click, sale, entry}
+	wave := func(from, to int) {
+		stop := r.run(r.loader(owner()))
+		for i, topic := range all {
+			r.send(topic, 0, 1, several(makers[i], from, to)...)
+		}
+		for _, topic := range all {
+			r.loaded(topic, int64(to))
+		}
+		stop()
+	}
+	wave(1, 300)
+	// The books have numbered 20 more than the loader has taken in.
+	if _, err := admin.Exec(t.Context(), `INSERT INTO position (consumer, topic, partition, out_seq) VALUES ('engine', 'orders', 0, 320)`); err != nil {
+		t.Fatal(err)
+	}
+	putBack := r.keeps(admin)
+	wave(301, 600)
+	putBack()
+
+	stop := r.run(r.loader(owner()))
+	r.eventually("all three partitions halt", func() bool {
+		return r.books(`SELECT count(*) FROM position WHERE consumer = 'loader' AND halted LIKE 'PostgreSQL was put back%'`) == 3
+	})
+	stop()
+	for _, table := range []string{"touch", "order_event", "ledger"} {
+		r.equal("rows of "+table+" while it is halted", r.number("SELECT count() FROM "+table), 600)
+	}
+
+	told := r.align(false)
+	r.equal("rows of touch after a look", r.number("SELECT count() FROM touch"), 600)
+	done := r.align(true)
+	for _, a := range [][]Alignment{told, done} {
+		if len(a) != 3 || a[0].Removed != 300 || a[1].Removed != 300 || a[2].Removed != 300 || a[2].Orphans != 280 {
+			t.Errorf("Align() = %v", a)
+		}
+	}
+	r.equal("rows of touch when aligned", r.number("SELECT count() FROM touch"), 300)
+
+	// The books number anew what the life before had numbered otherwise.
+	r.sent[fmt.Sprint(event.Decisions, 0, byte(1))] = 320
+	r.send(event.Decisions, 0, 1, several(entry, 10_321, 10_400)...)
+	r.run(r.loader(owner()))
+	r.loaded(event.Touches, 600)
+	r.loaded(event.Orders, 600)
+	r.loaded(event.Decisions, 680)
+	r.once(event.Touches, 600)
+	r.once(event.Orders, 600)
+	r.once(event.Decisions, 400)
+	r.equal("ledger events of the new life", r.number("SELECT count() FROM ledger WHERE order_no > 10000 AND _seq = order_no - 10000"), 80)
+	r.equal("ledger events of the old life", r.number("SELECT count() FROM ledger WHERE order_no <= 320 AND _seq = order_no"), 320)
+}
+
+func TestAClickHouseThatForgotIsFilledAgain(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 2)
+	stop := r.run(r.loader(owner()))
+	for partition := range 2 {
+		shift := partition * 1_000_000
+		r.send(event.Touches, partition, byte(partition+1), several(click, shift+1, shift+900)...)
+	}
+	r.loaded(event.Touches, 1800)
+	stop()
+	firsts := slices.Sorted(slices.Values(r.firsts()))
+	if len(firsts) < 4 {
+		t.Fatalf("%d batches are too few for this test", len(firsts))
+	}
+	// The copy ends in the midst of a batch, and its rollup is of another moment.
+	r.exec("ALTER TABLE touch DELETE WHERE _offset >= ? SETTINGS mutations_sync = 2", firsts[len(firsts)/2]+1)
+	r.exec("ALTER TABLE touch_hourly DELETE WHERE link_id = 3 SETTINGS mutations_sync = 2")
+	var again int64
+	for _, a := range r.align(true) {
+		again += a.Again
+	}
+	if again == 0 {
+		t.Error("no batch goes again")
+	}
+	r.run(r.loader(owner()))
+	r.eventually("nothing is open", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state = 'planned'`) == 0 })
+	r.once(event.Touches, 1800)
+}
