@@ -23,6 +23,14 @@ test: ## run every test on the real engines
 test-race: ## the same under the race detector (needs a C compiler)
 	CGO_ENABLED=1 go test -race ./...
 
+# Who speaks to Kafka: the same tests hold for the original.
+KAFKA_TESTS = ./internal/kafkanode ./internal/stream ./internal/position ./tracker/relay ./tracker/loader ./commission/engine ./cmd/tributary
+
+.PHONY: test-kafka
+test-kafka: ## run these tests, and 5 minutes of faults, on one Apache Kafka node (needs java and mvn)
+	go run ./cmd/kafkanode go test -count=1 -timeout 20m $(KAFKA_TESTS)
+	go run ./cmd/chaos run --for 5m --kafka apache
+
 .PHONY: fuzz
 fuzz: ## run every fuzz target for 20 s
 	@go list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}' ./... | \

@@ -32,7 +32,7 @@ func main() {
 
 func run(command []string) error {
 	if len(command) == 0 {
-		return errors.New("usage: kafkanode COMMAND [ARGUMENT]...")
+		return errors.New("there is nothing to run: kafkanode COMMAND ARGUMENTS")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

@@ -82,12 +82,13 @@ func New(cfg Config) (*Node, error) {
 func unusedPorts() (ports, error) {
 	var found [3]int
 	for i := range found {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 		if err != nil {
 			return ports{}, fmt.Errorf("finding a port: %w", err)
 		}
 		defer func() { _ = l.Close() }() // all are held until all are found
-		found[i] = l.Addr().(*net.TCPAddr).Port
+		address, _ := l.Addr().(*net.TCPAddr)
+		found[i] = address.Port
 	}
 	return ports{found[0], found[1], found[2]}, nil
 }
@@ -122,7 +123,7 @@ func (n *Node) Start(ctx context.Context) error {
 		return fmt.Errorf("opening log: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own copy
-	cmd := n.java(context.Background(), "kafka.Kafka", n.settingsPath())
+	cmd := n.java(context.WithoutCancel(ctx), "kafka.Kafka", n.settingsPath())
 	cmd.Stdout, cmd.Stderr = log, log
 	if n.running, err = launch(cmd); err != nil {
 		return fmt.Errorf("starting Kafka: %w", err)
@@ -137,7 +138,7 @@ func (n *Node) Start(ctx context.Context) error {
 // java is a call of a main class among the jars.
 func (n *Node) java(ctx context.Context, class string, args ...string) *exec.Cmd {
 	args = append([]string{"-Xmx512m", "-XX:+UseSerialGC", "-Djava.awt.headless=true", "-cp", filepath.Join(n.cfg.Jars, "*"), class}, args...)
-	cmd := exec.CommandContext(ctx, "java", args...)
+	cmd := exec.CommandContext(ctx, "java", args...) //nolint:gosec // the arguments are ours
 	cmd.Dir = n.cfg.Dir
 	return cmd
 }
