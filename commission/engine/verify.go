@@ -134,7 +134,7 @@ func (v *verification) run(ctx context.Context) error {
 		return err
 	}
 	for _, check := range []func(context.Context) error{
-		v.orders, v.strays, v.accounts, v.trialBalance, v.commissions, v.checkpoints, v.chain, v.positions, v.holds, v.letters, v.reports,
+		v.orders, v.strays, v.accounts, v.sums, v.trialBalance, v.commissions, v.checkpoints, v.chain, v.positions, v.holds, v.letters, v.reports,
 	} {
 		if err := check(ctx); err != nil {
 			return err

@@ -91,6 +91,7 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 		{`DELETE FROM orders WHERE no = $no`, "every row belongs to an order", fmt.Sprintf("(%d, 1, '')", no), "", "an order", "none"},
 		{`UPDATE checkpoint SET debits = debits + 1 WHERE (account_id, through_seq) = (SELECT account_id, through_seq FROM checkpoint ORDER BY 2, 1 LIMIT 1)`, "checkpoints equal sums", "(", "debits, credits, latest", "", ""},
 		{`UPDATE checkpoint SET debits = debits + 1 WHERE (account_id, through_seq) = (SELECT account_id, max(through_seq) FROM checkpoint GROUP BY 1 LIMIT 1)`, "books balance", "all of GBP", "credits", "", ""},
+		{`UPDATE posting SET amount = 9000000000000000000 WHERE seq IN (SELECT seq FROM posting WHERE debit = (SELECT debit FROM posting WHERE source_no = $no AND n = 0 LIMIT 1) LIMIT 2)`, "sums fit", "", "debits", "at most 9223372036854775807", ""},
 		{`UPDATE chain SET hash = sha256('x') WHERE block = 2`, "hash chain", "block 2", "", "", ""},
 		{`DELETE FROM chain WHERE block = 2`, "hash chain", "block 3", "", "", "block 2 is missing"},
 		{`UPDATE position SET halted = 'a gap' WHERE partition = 1`, "partitions move", "(engine, orders, 1)", "halted", "not halted", "a gap"},

@@ -39,7 +39,7 @@ func (b Balance) Amount() int64 {
 var balancesSQL string
 
 // Balances gives the balances of accounts by number, those that exist, in the order of their numbers. asOf says up to
-// which effective time; the zero time means everything that was posted.
+// which effective time; the zero time means everything that was posted. Sums that do not fit 64 bits are an error.
 func Balances(ctx context.Context, q Querier, accounts []AccountID, asOf time.Time) ([]Balance, error) {
 	ids := make([]int64, len(accounts))
 	for i, id := range accounts {
@@ -117,7 +117,7 @@ type Total struct {
 var trialSQL string
 
 // TrialBalance adds up all accounts by unit and kind. Within a unit the debits and credits are equal, or the books are
-// broken. asOf is as for Balances.
+// broken; a sum that does not fit 64 bits is given as math.MaxInt64. asOf is as for Balances.
 func TrialBalance(ctx context.Context, q Querier, asOf time.Time) ([]Total, error) {
 	rows, err := q.Query(ctx, trialSQL, moment(asOf))
 	if err != nil {

@@ -488,16 +488,47 @@ func TestTwoSealersMakeOneChain(t *testing.T) {
 	equal(t, "balances", amounts(t, db, time.Time{}), plainSums(t, owner, time.Time{}))
 }
 
-func TestASumThatDoesNotFitIsNotSealed(t *testing.T) {
+func TestASumThatDoesNotFitStopsNobodyElse(t *testing.T) {
 	t.Parallel()
-	s := &Sealer{CheckpointEvery: 1, accounts: map[AccountID]*running{1: {debits: math.MaxInt64 - 5}, 2: {}}}
-	if due, err := s.add([]entry{{debit: 1, credit: 2, amount: 5}}); err != nil || len(due) != 2 {
-		t.Errorf("up to the largest sum: %v, %v", due, err)
+	owner, db := open(t)
+	b := NewBooks()
+	const most = math.MaxInt64 / 4
+	at := noon()
+	for no := range int64(8) { // partner 1's credits run over with the fifth
+		post(t, db, b, earned(2*no+1, 1, most, at), earned(2*no+2, 2, 5, at))
+		if no%2 == 1 {
+			continue
+		}
+		sealer := NewSealer(db, quiet()) // another process each time, which recalls the sums
+		sealer.CheckpointEvery = 1
+		_, err := sealer.Seal(t.Context())
+		check(t, err)
 	}
-	if _, err := s.add([]entry{{debit: 1, credit: 2, amount: 1}}); !errors.Is(err, errTooLarge) {
-		t.Errorf("one more: %v", err)
+	sealer := NewSealer(db, quiet())
+	sealer.CheckpointEvery = 1
+	_, err := sealer.Seal(t.Context())
+	check(t, err)
+	head, err := VerifyChain(t.Context(), owner)
+	check(t, err)
+	equal(t, "sealed through", head.Through, 16)
+	id := func(a Account) (id AccountID) {
+		check(t, owner.QueryRow(t.Context(), `SELECT id FROM account WHERE kind = $1 AND partner_id = $2`, string(a.Kind), int64(a.Partner)).Scan(&id))
+		return id
 	}
-	if _, err := s.add([]entry{{debit: 2, credit: 1, amount: 1}}); err != nil {
-		t.Errorf("the other way round: %v", err)
+	other, err := Balances(t.Context(), db, []AccountID{id(pending(2, "GBP"))}, time.Time{})
+	check(t, err)
+	equal(t, "another account", other[0].Credits, 40)
+	var behind int
+	check(t, owner.QueryRow(t.Context(), `SELECT max(through_seq) FROM checkpoint WHERE account_id = $1`, int64(other[0].ID)).Scan(&behind))
+	equal(t, "its last checkpoint", behind, 16)
+	if _, err := Balances(t.Context(), db, []AccountID{id(pending(1, "GBP"))}, time.Time{}); err == nil {
+		t.Error("a balance that fits no int64 was given")
+	}
+	totals, err := TrialBalance(t.Context(), db, time.Time{})
+	check(t, err)
+	for _, total := range totals {
+		if total.Debits+total.Credits != math.MaxInt64 {
+			t.Errorf("the trial balance has %+v", total)
+		}
 	}
 }

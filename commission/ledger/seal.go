@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -72,6 +73,7 @@ type running struct {
 	latest          time.Time
 	behind          int  // postings behind the last checkpoint
 	due             bool // for a checkpoint at the end of the block
+	full            bool // a sum does not fit 64 bits: there are no further checkpoints
 }
 
 // NewSealer makes a sealer of the books in db, in the engine's role. It does nothing until Run.
@@ -205,9 +207,9 @@ func (s *Sealer) seal(ctx context.Context, boundary int64) (rows, checkpoints in
 		if err := s.recall(ctx, tx, head.Through, block.entries); err != nil {
 			return err
 		}
-		due, err := s.add(block.entries)
-		if err != nil {
-			return err
+		due, full := s.add(block.entries)
+		for _, id := range full {
+			s.log.Error("the sums of an account do not fit 64 bits: its balance cannot be read, and it gets no checkpoints", "account", id)
 		}
 		if _, err := tx.Exec(ctx, `INSERT INTO chain (block, after_seq, through_seq, rows, previous, hash) VALUES ($1, $2, $3, $4, $5, $6)`,
 			head.Block+1, head.Through, block.through, block.rows, head.Hash[:], block.hash[:]); err != nil {
@@ -227,9 +229,10 @@ func (s *Sealer) seal(ctx context.Context, boundary int64) (rows, checkpoints in
 	return rows, checkpoints, err
 }
 
-// recallSums gives, for accounts, what their postings up to $2 add up to, and how many are behind the last checkpoint.
+// recallSums gives, for accounts, what their postings up to $2 add up to, at most the largest int64, and how many are behind
+// the last checkpoint.
 const recallSums = `
-SELECT k.id, (coalesce(c.debits, 0) + p.debits)::bigint, (coalesce(c.credits, 0) + p.credits)::bigint,
+SELECT k.id, least(coalesce(c.debits, 0) + p.debits, 9223372036854775807)::bigint, least(coalesce(c.credits, 0) + p.credits, 9223372036854775807)::bigint,
        coalesce(greatest(c.latest, p.latest), '-infinity'), p.rows
   FROM unnest($1::bigint[]) k (id)
   LEFT JOIN LATERAL (SELECT through_seq, latest, debits, credits FROM checkpoint
@@ -263,7 +266,7 @@ func (s *Sealer) recall(ctx context.Context, tx pgx.Tx, through int64, entries [
 	var latest pgtype.Timestamptz // -infinity, which has the zero time, where there are none
 	var behind int
 	_, err = pgx.ForEachRow(rows, []any{&id, &debits, &credits, &latest, &behind}, func() error {
-		*s.accounts[id] = running{debits: debits, credits: credits, latest: latest.Time, behind: behind}
+		*s.accounts[id] = running{debits: debits, credits: credits, latest: latest.Time, behind: behind, full: max(debits, credits) == math.MaxInt64}
 		return nil
 	})
 	if err != nil {
@@ -272,16 +275,18 @@ func (s *Sealer) recall(ctx context.Context, tx pgx.Tx, through int64, entries [
 	return nil
 }
 
-// errTooLarge says that an account's postings add up to more than can be kept. Nothing is sealed then: a sum that has
-// wrapped around would be a wrong balance that nobody notices.
-var errTooLarge = errors.New("the sum of an account's postings does not fit 64 bits")
-
-// add adds a block's postings to the sums, and gives the accounts that are due for a checkpoint.
-func (s *Sealer) add(entries []entry) (due []AccountID, err error) {
+// add adds a block's postings to the sums. It gives the accounts that are due for a checkpoint, and those whose sums fit 64
+// bits no longer: a sum that has wrapped around would be a wrong balance that nobody notices, so that they get no further
+// checkpoints, and their postings are sealed all the same.
+func (s *Sealer) add(entries []entry) (due, full []AccountID) {
 	count := func(id AccountID, debit, credit int64, at time.Time) {
 		r := s.accounts[id]
+		if r.full {
+			return
+		}
 		if debit > math.MaxInt64-r.debits || credit > math.MaxInt64-r.credits {
-			err = fmt.Errorf("%w: account %d", errTooLarge, id)
+			r.full = true
+			full = append(full, id)
 			return
 		}
 		r.debits += debit
@@ -299,7 +304,7 @@ func (s *Sealer) add(entries []entry) (due []AccountID, err error) {
 		count(e.debit, e.amount, 0, e.at)
 		count(e.credit, 0, e.amount, e.at)
 	}
-	return due, err
+	return slices.DeleteFunc(due, func(id AccountID) bool { return s.accounts[id].full }), full
 }
 
 // checkpoint writes checkpoints as of the end of the block.

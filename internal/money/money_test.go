@@ -30,8 +30,8 @@ func TestARateOfAnAmountIsRoundedHalfAwayFromZero(t *testing.T) {
 		{1, 499_999, 0, "0.499999"},
 		{1, 1, 0, "0.000001"},
 		{0, 1_000_000, 0, "0"},
-		{money.MaxAmount, 1_000_000, money.MaxAmount, "1000000000000000"},
-		{money.MaxAmount - 1, 999_999, 999_998_999_999_999, "999998999999999.000001"},
+		{money.MaxAmount, 1_000_000, money.MaxAmount, "10000000000000"},
+		{money.MaxAmount - 1, 999_999, 9_999_989_999_999, "9999989999999.000001"},
 		{math.MinInt64 + 1, 1_000_000, math.MinInt64 + 1, "-9223372036854775807"},
 	} {
 		if got := fact.rate.Of(fact.amount); got != fact.want {

@@ -1,6 +1,8 @@
--- What all accounts of a kind and unit add up to as of $1, each from its checkpoint as in balances.sql.
+-- What all accounts of a kind and unit add up to as of $1, each from its checkpoint as in balances.sql. A sum that does not
+-- fit 64 bits counts as the largest that does.
 SELECT a.kind, a.unit, count(*),
-       sum(coalesce(c.debits, 0) + d.amount)::bigint, sum(coalesce(c.credits, 0) + e.amount)::bigint
+       least(sum(coalesce(c.debits, 0) + d.amount), 9223372036854775807)::bigint,
+       least(sum(coalesce(c.credits, 0) + e.amount), 9223372036854775807)::bigint
   FROM account a
   LEFT JOIN LATERAL (SELECT through_seq, debits, credits FROM checkpoint
                       WHERE account_id = a.id AND latest <= $1 ORDER BY through_seq DESC LIMIT 1) c ON true
