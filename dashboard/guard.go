@@ -85,6 +85,9 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 			return err
 		}
 		c.Set(visitKey, v)
+		if err := onceEach(c.Request()); err != nil {
+			return err
+		}
 		switch {
 		case r.who == everyone:
 		case !v.signedIn():
@@ -92,7 +95,7 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		case r.who != anybodySignedIn && r.who != audience(v.login.Role):
 			return fault.New(fault.Forbidden, "not_for_you", "This page is for other people of the network: you are signed in as a "+v.login.Role+".")
 		}
-		return r.page(c, v)
+		return s.within(c, v, r)
 	}
 }
 

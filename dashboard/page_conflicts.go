@@ -12,11 +12,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"tributary/commission"
 	"tributary/dashboard/export"
 	"tributary/internal/event"
 )
 
-// conflictRow is a report that said something else than the one before it, with both as they came.
+// conflictRow is a report without effect: one that said something else than the one before it, with both as they came, or
+// a refund beyond those that an order takes, which has no first.
 type conflictRow struct {
 	OrderNo       int64
 	OrderID       string
@@ -25,6 +27,7 @@ type conflictRow struct {
 	ReceivedAt    time.Time
 	FirstAt       time.Time
 	First, Second []byte
+	Reason        string
 }
 
 // conflictFilter is what the list is narrowed to.
@@ -93,9 +96,9 @@ func (s *Server) loadConflicts(ctx context.Context, v *visit, f conflictFilter) 
 		}
 		// name: conflicts
 		rows, err := tx.Query(ctx, `SELECT x.order_no, o.order_id, x.kind = 1 AS sale, x.ref, x.received_at,
-				e.received_at AS first_at, e.payload AS first, x.payload AS second
+				coalesce(e.received_at, x.received_at) AS first_at, e.payload AS first, x.payload AS second, x.reason
 			FROM order_conflict x JOIN orders o ON o.no = x.order_no
-			JOIN order_event e ON e.order_no = x.order_no AND e.kind = x.kind AND e.ref = x.ref
+			LEFT JOIN order_event e ON e.order_no = x.order_no AND e.kind = x.kind AND e.ref = x.ref
 			WHERE x.merchant_id = $1 AND ($2 = '' OR position(lower($2) IN lower(o.order_id)) > 0)
 			  AND x.received_at >= $3 AND x.received_at < $4 AND (x.received_at, x.order_no) < ($5, $6)
 			ORDER BY x.received_at DESC, x.order_no DESC LIMIT $7`,
@@ -108,7 +111,7 @@ func (s *Server) loadConflicts(ctx context.Context, v *visit, f conflictFilter) 
 			return fmt.Errorf("listing conflicts: %w", err)
 		}
 		for _, r := range list {
-			view.list = append(view.list, conflict{conflictRow: r, fields: contrasts(r.First, r.Second)})
+			view.list = append(view.list, conflict{conflictRow: r, fields: r.contrasts()})
 		}
 		return nil
 	})
@@ -147,6 +150,20 @@ func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
 		}
 		return nil
 	})
+}
+
+// refused tells whether the report is not held against another.
+func (r *conflictRow) refused() bool { return r.Reason == "too_many_refunds" }
+
+func (r *conflictRow) contrasts() []contrast {
+	if !r.refused() {
+		return contrasts(r.First, r.Second)
+	}
+	list := []contrast{{name: "Refused", second: "the order has " + count(commission.MaxRefunds) + " refunds already, the most that one can have"}}
+	for _, f := range fieldsOf(r.Second) {
+		list = append(list, contrast{name: f.name, second: f.value})
+	}
+	return list
 }
 
 // timeField is when a report says that it happened.

@@ -53,6 +53,7 @@ type Server struct {
 	sessions *scs.SessionManager
 	checker  *password.Checker
 	tries    *tries
+	pace     *pace
 	origins  *http.CrossOriginProtection
 	now      func() time.Time
 	// patience is how long a sign-in waits for its turn to be checked.
@@ -66,7 +67,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("making the dashboard: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, assets: assets, checker: password.NewChecker(2), tries: newTries(),
+		cfg: cfg, assets: assets, checker: password.NewChecker(2), tries: newTries(), pace: newPace(),
 		origins: http.NewCrossOriginProtection(), now: func() time.Time { return time.Now().UTC() },
 		patience: 10 * time.Second,
 	}
