@@ -33,6 +33,7 @@ func (s *Server) click(c echo.Context) error {
 	id, err := s.Intake.Click(click, s.cfg.RedirectWait)
 	if err != nil {
 		s.metrics.unstored.Inc()
+		h["Tributary-Unstored"] = []string{"1"} // for whoever measures; a browser does not care
 	}
 	if !click.Earns() {
 		id = ""

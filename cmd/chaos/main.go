@@ -1,0 +1,137 @@
+// Command chaos keeps the whole river under fire and proves that nothing was lost or counted twice: every step of the
+// life of a click, with its engines, as processes that are killed, frozen and cut off. See internal/chaos.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"tributary/internal/chaos"
+	"tributary/internal/embedded"
+)
+
+func main() {
+	embedded.ChildMain()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := newRoot().ExecuteContext(ctx)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "chaos: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "chaos",
+		Short:         "Put the network under fire and prove that nothing was lost or counted twice",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newRun())
+	return root
+}
+
+func newRun() *cobra.Command {
+	cfg := chaos.Config{}
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run one plan of faults and judge what is left; exits 1 when something is wrong",
+		Long: `Build the network with failpoints, start it on engines of its own, keep it under load, do what the plan says, let it come to
+rest, and compare what every caller was told with what stands in ClickHouse and in the books. The plan "mixed" kills,
+freezes and cuts off at random; its faults follow from the seed alone. A run that finds something keeps its folder.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("seed") {
+				cfg.Seed = rand.Uint64N(1_000_000) //nolint:gosec // it is printed
+			}
+			cfg.Out = cmd.OutOrStdout()
+			return run(cmd.Context(), cfg)
+		},
+	}
+	names := strings.Join(slices.Sorted(maps.Keys(chaos.Plans())), ", ")
+	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "decides faults and load (default a random one, printed)")
+	cmd.Flags().DurationVar(&cfg.For, "for", 10*time.Minute, "how long the faults last")
+	cmd.Flags().StringVar(&cfg.Plan, "plan", "mixed", "what goes wrong: "+names)
+	cmd.Flags().IntVar(&cfg.Rate, "rate", 500, "requests a second")
+	cmd.Flags().StringVar(&cfg.Data, "data", "", "folder of the run, which must not hold another (default a temporary one)")
+	cmd.Flags().BoolVar(&cfg.Keep, "keep", false, "keep the folder of a run that found nothing, too")
+	cmd.Flags().BoolVar(&cfg.ApacheKafka, "apache-kafka", false, "one Apache Kafka node in the place of the embedded Kafka")
+	cmd.Flags().BoolVar(&cfg.Failpoints, "failpoints", true, "end and freeze processes at failpoints, too")
+	cmd.Flags().DurationVar(&cfg.Rest, "rest", 5*time.Minute, "how long the network may take to come to rest")
+	return cmd
+}
+
+// run runs a plan, prints the verdict and tidies up.
+func run(ctx context.Context, cfg chaos.Config) error {
+	var err error
+	if cfg.Data == "" {
+		if cfg.Data, err = os.MkdirTemp("", "tributary-chaos-"); err != nil {
+			return fmt.Errorf("making the data folder: %w", err)
+		}
+	}
+	summary, err := chaos.Execute(ctx, cfg)
+	if summary != nil {
+		printSummary(cfg.Out, summary)
+	}
+	if err == nil && len(summary.Findings) > 0 {
+		err = errors.New("the network broke its promises")
+	}
+	if err != nil {
+		flags := ""
+		if cfg.ApacheKafka {
+			flags = " --apache-kafka"
+		}
+		fmt.Fprintf(cfg.Out, "Journal, logs and stores are kept in %s. The same faults again:\n  go run ./cmd/chaos run --plan %s --seed %d --for %s --rate %d%s\n",
+			cfg.Data, cfg.Plan, cfg.Seed, cfg.For, cfg.Rate, flags)
+		return err
+	}
+	if cfg.Keep {
+		return nil
+	}
+	if err := os.RemoveAll(cfg.Data); err != nil {
+		return fmt.Errorf("removing the data folder: %w", err)
+	}
+	return nil
+}
+
+func printSummary(out io.Writer, s *chaos.Summary) {
+	fmt.Fprintf(out, "\n%s, seed %d, commit %s: %d requests, at rest %.0fs after the load, %.0fs in all\n",
+		s.Plan, s.Seed, s.Commit, s.Requests, s.Rested.Seconds(), s.Took.Seconds())
+	for _, part := range []struct {
+		name   string
+		counts map[string]int
+	}{
+		{"answers", s.Answers},
+		{"kills", s.Kills},
+		{"ended at a failpoint", s.Failpoints},
+		{"froze at a failpoint", s.Frozen},
+		{"servers killed", s.Servers},
+		{"answers swallowed", s.Swallowed},
+		{"ended by themselves", s.Ended},
+	} {
+		fmt.Fprintf(out, "%s: %d\n", part.name, chaos.Total(part.counts))
+		for _, name := range slices.Sorted(maps.Keys(part.counts)) {
+			fmt.Fprintf(out, "  %-28s %d\n", name, part.counts[name])
+		}
+	}
+	fmt.Fprintf(out, "zombies: %d, of which %d found their lease lost\n", s.Zombies, s.Stale)
+	fmt.Fprintf(out, "stored: %d clicks, %d reports, %d orders, %d of them credited, %d disputed, %d accounts\n",
+		s.Stored.Clicks, s.Stored.Reports, s.Stored.Orders, s.Stored.Credited, s.Stored.Disputed, s.Stored.Accounts)
+	for _, f := range s.Findings {
+		fmt.Fprintln(out, "WRONG", f)
+	}
+	fmt.Fprintf(out, "%d findings\n", len(s.Findings))
+}

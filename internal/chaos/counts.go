@@ -1,0 +1,59 @@
+package chaos
+
+import (
+	"maps"
+	"sync"
+)
+
+// Counts is what a run has done and seen. Its exported fields are the JSON of the summary; they are read after the run.
+type Counts struct {
+	mu sync.Mutex
+
+	// Kills are SIGKILLs sent to processes under test, by name; Failpoints are those that ended at a point, by point, and
+	// Frozen those that froze at one.
+	Kills      map[string]int `json:"kills"`
+	Failpoints map[string]int `json:"failpoints"`
+	Frozen     map[string]int `json:"frozen_at"`
+	// Servers are SIGKILLs sent to engine servers, by name.
+	Servers map[string]int `json:"servers"`
+	// Zombies were frozen for longer than a lease and woke up; Stale of them found that another process had taken over.
+	Zombies int `json:"zombies"`
+	Stale   int `json:"stale"`
+	// Swallowed are answers that a proxy did not pass on, by server.
+	Swallowed map[string]int `json:"swallowed"`
+	// Ended are processes that ended by themselves, by name and reason.
+	Ended map[string]int `json:"ended_by_themselves"`
+	// Answers are the outcomes of requests, by kind and status.
+	Answers map[string]int `json:"answers"`
+}
+
+// add counts one more under a key of one of the maps.
+func (c *Counts) add(m *map[string]int, key string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if *m == nil {
+		*m = map[string]int{}
+	}
+	(*m)[key]++
+}
+
+func (c *Counts) zombie() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Zombies++
+}
+
+func (c *Counts) stale() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Stale++
+}
+
+// Total is the sum of a map of counts.
+func Total(m map[string]int) int {
+	sum := 0
+	for n := range maps.Values(m) {
+		sum += n
+	}
+	return sum
+}

@@ -1,0 +1,97 @@
+package chaos_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"tributary/internal/chaos"
+	"tributary/internal/chaos/model"
+)
+
+// written makes a journal of 20 attempts, of which every third has no outcome, and returns its bytes.
+func written(t *testing.T) []byte {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "journal")
+	j, err := chaos.NewJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for n := range int64(20) {
+		group.Go(func() {
+			intent := chaos.Intent{N: n + 1, At: time.UnixMicro(n).UTC(), Refund: &model.Refund{ID: fmt.Sprint(n), At: time.UnixMicro(n).UTC()}}
+			if err := j.Write(intent); err != nil {
+				t.Error(err)
+			}
+			if n%3 == 0 {
+				return
+			}
+			if err := j.Write(chaos.Outcome{N: n + 1, Status: 200}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return content
+}
+
+func TestAJournalSaysWhatWasWritten(t *testing.T) {
+	t.Parallel()
+	attempts, err := chaos.ReadJournal(bytes.NewReader(written(t)))
+	if err != nil || len(attempts) != 20 {
+		t.Fatal(len(attempts), err)
+	}
+	for _, a := range attempts {
+		want := chaos.Attempt{Intent: chaos.Intent{N: a.N, At: time.UnixMicro(a.N - 1).UTC(), Refund: &model.Refund{ID: fmt.Sprint(a.N - 1), At: time.UnixMicro(a.N - 1).UTC()}}}
+		if (a.N-1)%3 != 0 {
+			want.Outcome = chaos.Outcome{N: a.N, Status: 200}
+		}
+		if diff := cmp.Diff(want, *a); diff != "" {
+			t.Error(diff)
+		}
+		if a.Acknowledged() != (a.Outcome.Status == 200) {
+			t.Error("acknowledged:", a.Acknowledged())
+		}
+	}
+}
+
+func TestATornEndIsLeftOutAndDamageIsNot(t *testing.T) {
+	t.Parallel()
+	content := written(t)
+	last := bytes.LastIndexByte(content[:len(content)-1], '\n') + 1
+	whole, err := chaos.ReadJournal(bytes.NewReader(content[:last]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cut := last; cut < len(content); cut++ {
+		torn, err := chaos.ReadJournal(bytes.NewReader(content[:cut]))
+		if err != nil {
+			t.Fatal(cut, err)
+		}
+		if diff := cmp.Diff(whole, torn); diff != "" {
+			t.Fatal(cut, diff)
+		}
+	}
+	damaged := bytes.Clone(content)
+	damaged[12] ^= 1
+	if _, err := chaos.ReadJournal(bytes.NewReader(damaged)); err == nil {
+		t.Error("a damaged first line was taken")
+	}
+	if _, err := chaos.ReadJournal(bytes.NewReader(content[bytes.IndexByte(content, '\n')+1:])); err == nil {
+		t.Error("an outcome without its intent was taken")
+	}
+}

@@ -1,0 +1,246 @@
+package model
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// Books collects facts and closes into what must stand. The zero value is empty books of nobody's.
+type Books struct {
+	world   *World
+	sales   map[OrderKey]Sale
+	refunds map[OrderKey][]Refund
+}
+
+// NewBooks opens empty books.
+func NewBooks(world *World) *Books {
+	return &Books{world: world, sales: map[OrderKey]Sale{}, refunds: map[OrderKey][]Refund{}}
+}
+
+// Sell enters an order; the first report of an order stands.
+func (b *Books) Sell(s Sale) {
+	if _, known := b.sales[s.OrderKey]; !known {
+		b.sales[s.OrderKey] = s
+	}
+}
+
+// TakeBack enters a refund; the first report of each refund's id stands. Its order need not be known.
+func (b *Books) TakeBack(r Refund) {
+	for _, known := range b.refunds[r.OrderKey] {
+		if known.ID == r.ID {
+			return
+		}
+	}
+	b.refunds[r.OrderKey] = append(b.refunds[r.OrderKey], r)
+}
+
+// Close works out every order and every balance as of now: a hold that ends at now or before has ended.
+func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Account]int64) {
+	orders, balances = map[OrderKey]Order{}, map[Account]int64{}
+	for key := range b.refunds {
+		if _, placed := b.sales[key]; !placed {
+			orders[key] = Order{}
+		}
+	}
+	for key, sale := range b.sales {
+		o := b.order(sale, now)
+		orders[key] = o
+		if !o.Credited {
+			continue
+		}
+		c := o.Commission
+		balances[Account{"merchant_receivable", key.Merchant, 0, c.Currency}] += c.Net + c.Fee
+		balances[Account{"partner_pending", key.Merchant, c.Partner, c.Currency}] += c.Pending
+		balances[Account{"partner_payable", key.Merchant, c.Partner, c.Currency}] += c.Payable
+		if c.Released() {
+			balances[Account{"fee_earned", key.Merchant, 0, c.Currency}] += c.Fee
+		} else {
+			balances[Account{"fee_pending", key.Merchant, 0, c.Currency}] += c.Fee
+		}
+	}
+	for account, amount := range balances {
+		if amount == 0 {
+			delete(balances, account)
+		}
+	}
+	return orders, balances
+}
+
+// Released tells whether the commission is out of its hold.
+func (c *Commission) Released() bool { return c.Pending == 0 }
+
+// order works out one order.
+func (b *Books) order(s Sale, now time.Time) Order {
+	left := s.remaining(b.refunds[s.OrderKey])
+	o := Order{Placed: true}
+	for n, l := range s.Lines {
+		o.Amount += l.Amount
+		o.Refunded += l.Amount - left[n]
+	}
+	terms, link := b.earns(s)
+	if terms == nil {
+		return o
+	}
+	o.Credited = true
+	rates := terms.Rates[b.world.Partners[link.Partner]]
+	c := Commission{
+		Partner: link.Partner, Program: link.Program, Link: s.Click.Link, Currency: s.Currency,
+		Revenue: o.Amount, Refunded: o.Refunded, State: "pending",
+	}
+	for n, l := range s.Lines {
+		rate, named := rates[l.Category]
+		if !named {
+			rate = rates["*"]
+		}
+		if rate > 0 {
+			c.Lines++
+		}
+		c.Gross += part(l.Amount, rate)
+		earned := part(left[n], rate)
+		c.Net += earned
+		c.Fee += part(earned, terms.Fee)
+	}
+	c.Pending = c.Net
+	if !s.At.Add(terms.Hold).After(now) {
+		c.Pending, c.Payable, c.State = 0, c.Net, "approved"
+	}
+	if c.Gross > 0 && c.Net == 0 {
+		c.State = "reversed"
+	}
+	o.Commission = c
+	return o
+}
+
+// earns finds the terms under which the order's click earns; nil when it does not.
+func (b *Books) earns(s Sale) (*Terms, Link) {
+	if s.Click == nil || s.Click.Forged {
+		return nil, Link{}
+	}
+	link, known := b.world.Links[s.Click.Link]
+	if !known {
+		return nil, Link{}
+	}
+	program := b.world.Programs[link.Program]
+	if program.Merchant != s.Merchant || !slices.Contains(program.Currencies, s.Currency) {
+		return nil, Link{}
+	}
+	var terms *Terms
+	for i := range program.Terms {
+		if !program.Terms[i].From.After(s.At) {
+			terms = &program.Terms[i]
+		}
+	}
+	// A click id holds milliseconds, so that is what ages are counted in.
+	age := s.At.UnixMilli() - s.Click.At.UnixMilli()
+	if terms == nil || age < 0 || age > terms.Window.Milliseconds() {
+		return nil, Link{}
+	}
+	return terms, link
+}
+
+// part is so many millionths of an amount, to the nearest minor unit, halves up; neither is negative.
+func part(amount, millionths int64) int64 { return (amount*millionths + 500_000) / 1_000_000 }
+
+// shelf is what remains of one line: pieces sent back, and money given back besides.
+type shelf struct {
+	Line
+
+	pieces, money int64
+}
+
+// left is the line's amount less the price of the pieces that went back and less the money, but never below zero.
+func (s *shelf) left() int64 {
+	return max(0, s.Amount-(2*s.Amount*s.pieces+s.Quantity)/(2*s.Quantity)-s.money)
+}
+
+// give gives money back and returns what could not be given.
+func (s *shelf) give(amount int64) (rest int64) {
+	given := min(amount, s.left())
+	s.money += given
+	return amount - given
+}
+
+// back takes pieces back and returns those that were not there.
+func (s *shelf) back(pieces int64) (rest int64) {
+	taken := min(pieces, s.Quantity-s.pieces)
+	s.pieces += taken
+	return pieces - taken
+}
+
+// remaining is what is left of each line after all refunds, which are taken by their time, then by their id.
+func (s *Sale) remaining(refunds []Refund) []int64 {
+	shelves := make([]shelf, len(s.Lines))
+	for n, l := range s.Lines {
+		shelves[n].Line = l
+	}
+	sorted := slices.SortedFunc(slices.Values(refunds), func(a, b Refund) int {
+		return cmp.Or(cmp.Compare(a.At.UnixMicro(), b.At.UnixMicro()), cmp.Compare(a.ID, b.ID))
+	})
+	for _, r := range sorted {
+		for _, item := range r.Items {
+			item.take(shelves)
+		}
+		switch {
+		case r.Amount > 0:
+			spread(shelves, r.Amount)
+		case len(r.Items) == 0:
+			for n := range shelves {
+				shelves[n].pieces = shelves[n].Quantity
+			}
+		}
+	}
+	left := make([]int64, len(shelves))
+	for n := range shelves {
+		left[n] = shelves[n].left()
+	}
+	return left
+}
+
+// take takes an item from the lines that it names, one after the other as far as each goes.
+func (i Item) take(shelves []shelf) {
+	pieces, amount := i.Quantity, i.Amount
+	for n := range shelves {
+		s := &shelves[n]
+		if i.Line != n+1 && (i.SKU == "" || i.SKU != s.SKU) {
+			continue
+		}
+		switch {
+		case i.Quantity > 0:
+			pieces = s.back(pieces)
+		case i.Amount > 0:
+			amount = s.give(amount)
+		default:
+			s.pieces = s.Quantity
+		}
+	}
+}
+
+// spread gives an amount back over all lines in proportion to what is left of them. Each gets the whole units of its
+// share; the units that remain go one each to the largest fractions, of equal ones to the line that comes first.
+func spread(shelves []shelf, amount int64) {
+	total := int64(0)
+	left := make([]int64, len(shelves))
+	for n := range shelves {
+		left[n] = shelves[n].left()
+		total += left[n]
+	}
+	amount = min(amount, total)
+	if amount == 0 {
+		return
+	}
+	order := make([]int, len(shelves))
+	rest := amount
+	for n := range shelves {
+		order[n] = n
+		share := amount * left[n] / total
+		shelves[n].give(share)
+		rest -= share
+	}
+	slices.SortStableFunc(order, func(a, b int) int {
+		return cmp.Compare(amount*left[b]%total, amount*left[a]%total)
+	})
+	for _, n := range order[:rest] {
+		shelves[n].give(1)
+	}
+}

@@ -1,0 +1,114 @@
+// Package model is a second opinion on step 5 of the life of a click: what the books must say, worked out from the facts
+// alone with plain maps and plain integers. It follows the written rules of attribution, money and the ledger and shares
+// no code with the stages that it judges, so that a mistake would have to be made twice in different words.
+//
+// It knows only how things end. Times of postings, corrections and intermediate states are not its business.
+package model
+
+import "time"
+
+// World is who is in the network, as far as money depends on it.
+type World struct {
+	Programs map[int64]*Program `json:"programs"`
+	Links    map[int64]Link     `json:"links"`
+	Partners map[int64]string   `json:"partners"` // "site" or "member"
+}
+
+// Program belongs to a merchant and has terms, in the order in which they take effect.
+type Program struct {
+	Merchant   int64    `json:"merchant"`
+	Currencies []string `json:"currencies"`
+	Terms      []Terms  `json:"terms"`
+}
+
+// Terms are in force from a time on, until the next ones are.
+type Terms struct {
+	From   time.Time     `json:"from"`
+	Window time.Duration `json:"window"` // a click exactly this old earns
+	Hold   time.Duration `json:"hold"`   // from the order's time on
+	Fee    int64         `json:"fee"`    // the network's part of the commission, per million, on top of it
+	// Rates are per million of a line's amount, by kind of partner and by category; "*" is for the categories not named.
+	Rates map[string]map[string]int64 `json:"rates"`
+}
+
+// Link leads from a partner to a program.
+type Link struct {
+	Program int64 `json:"program"`
+	Partner int64 `json:"partner"`
+}
+
+// OrderKey names an order: ids are a merchant's own.
+type OrderKey struct {
+	Merchant int64  `json:"merchant"`
+	Order    string `json:"order"`
+}
+
+// Sale is an order as its merchant reported it first.
+type Sale struct {
+	OrderKey
+
+	At       time.Time `json:"at"`
+	Currency string    `json:"currency"`
+	Lines    []Line    `json:"lines"`
+	Click    *Click    `json:"click,omitempty"`
+}
+
+// Line is a position, numbered from 1 in the order of the list. Amount is of all pieces, in minor units.
+type Line struct {
+	SKU      string `json:"sku"`
+	Category string `json:"category"`
+	Quantity int64  `json:"quantity"`
+	Amount   int64  `json:"amount"`
+}
+
+// Click is what an order's click id says; Forged where it says nothing that can be believed.
+type Click struct {
+	Link   int64     `json:"link"`
+	At     time.Time `json:"at"`
+	Forged bool      `json:"forged,omitempty"`
+}
+
+// Refund takes back items, or an amount of the order as a whole, or, with neither, everything.
+type Refund struct {
+	OrderKey
+
+	ID     string    `json:"id"`
+	At     time.Time `json:"at"`
+	Items  []Item    `json:"items,omitempty"`
+	Amount int64     `json:"amount,omitempty"`
+}
+
+// Item names a line by its number or the lines of a SKU, and takes back pieces, an amount, or with neither all of it.
+type Item struct {
+	Line     int    `json:"line,omitempty"`
+	SKU      string `json:"sku,omitempty"`
+	Quantity int64  `json:"quantity,omitempty"`
+	Amount   int64  `json:"amount,omitempty"`
+}
+
+// Account is one of the books': the merchant's, or the merchant's with a partner.
+type Account struct {
+	Kind     string
+	Merchant int64
+	Partner  int64 // 0 where no partner owns it
+	Currency string
+}
+
+// Commission is what a partner earns on an order in the end, minor units.
+type Commission struct {
+	Partner, Program, Link int64
+	Currency               string
+	Lines                  int // with a rate above zero
+	Revenue, Refunded      int64
+	Gross, Net, Fee        int64
+	Pending, Payable       int64
+	State                  string
+}
+
+// Order is what is known of an order in the end.
+type Order struct {
+	Placed           bool
+	Credited         bool
+	Amount, Refunded int64
+	Commission       Commission // the zero value where nobody earns
+}
