@@ -2,6 +2,7 @@ package partners
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -32,11 +33,16 @@ type Catalogue struct {
 	byCode    *table[string, *Link]
 	links     *table[LinkID, *Link]
 	keys      *table[[32]byte, MerchantID]
+	signers   *table[KeyID, Signer]
+
+	signs bool   // whether it reads the secrets of keys that sign
+	file  string // where Run keeps a copy; none if empty
 
 	refreshing sync.Mutex // held by the one that loads
 	mark       uint64     // oldest transaction that was running at the last look, under refreshing
 	version    atomic.Int64
 	looked     atomic.Int64 // time of the last look that succeeded, in nanoseconds
+	copied     *Copy        // what was loaded in place of PostgreSQL, until that answers; under refreshing
 }
 
 // holding is what a merchant has, replaced as a whole when one of its programs changes.
@@ -56,7 +62,15 @@ func NewCatalogue(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 		byCode:    newTable[string, *Link](),
 		links:     newTable[LinkID, *Link](),
 		keys:      newTable[[32]byte, MerchantID](),
+		signers:   newTable[KeyID, Signer](),
 	}
+}
+
+// WithSigners makes the catalogue read the keys that sign too, with their secrets, as a tracker alone may. Call it before
+// Load.
+func (c *Catalogue) WithSigners() *Catalogue {
+	c.signs = true
+	return c
 }
 
 // Load reads the whole network. Call it before the first reader, and Run after it.
@@ -65,10 +79,12 @@ func (c *Catalogue) Load(ctx context.Context) error {
 }
 
 // Run follows PostgreSQL until ctx ends: a change is here within about 200 ms of its commit. An error of the database is
-// logged when it begins and again when it has passed, and looked past: the catalogue stays as it was.
+// logged when it begins and again when it has passed, and looked past: the catalogue stays as it was. Only a PostgreSQL of
+// another network than that of the copy which was loaded ends it, with ErrOtherNetwork.
 func (c *Catalogue) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	var keep keeper
 	failing := false
 	for {
 		select {
@@ -77,9 +93,14 @@ func (c *Catalogue) Run(ctx context.Context) error {
 		case <-tick.C:
 		}
 		err := c.runOnce(ctx)
+		if err == nil && c.file != "" {
+			keep.look(ctx, c, time.Now())
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
+		case errors.Is(err, ErrOtherNetwork):
+			return err
 		case err != nil && !failing:
 			c.log.Error("the catalogue cannot be refreshed and stays as it is", "version", c.Version(), "error", err)
 		case err == nil && failing:
@@ -145,8 +166,11 @@ func (c *Catalogue) CurrenciesOf(id MerchantID) []string {
 	return nil
 }
 
-// KeyOwner tells whose API key hashes to sum (see KeyHash). A revoked key has no owner.
+// KeyOwner tells whose API key hashes to sum (see KeyHash). A revoked key has no owner, and neither has one that signs.
 func (c *Catalogue) KeyOwner(sum [32]byte) (MerchantID, bool) { return c.keys.get(sum) }
+
+// Signer finds a key that signs requests, unless it was revoked. See WithSigners.
+func (c *Catalogue) Signer(id KeyID) (Signer, bool) { return c.signers.get(id) }
 
 // apply puts changes into the tables, parents before children, so that a reader who finds a link finds all it names.
 func (c *Catalogue) apply(ch *changes) {
@@ -170,12 +194,33 @@ func (c *Catalogue) apply(ch *changes) {
 		c.byCode.set(l.Code, l)
 	}
 	for _, k := range ch.keys {
-		if k.revoked {
+		switch {
+		case k.revoked:
 			c.keys.remove(k.hash)
-		} else {
+			c.signers.remove(k.id)
+		case k.signs:
+			c.signers.set(k.id, Signer{Merchant: k.merchant, Secret: k.secret})
+		default:
 			c.keys.set(k.hash, k.merchant)
 		}
 	}
+}
+
+// retain removes the links and keys that are not among all of the network's: a copy may hold what the database, restored
+// from a backup, does not.
+func (c *Catalogue) retain(all *changes) {
+	links := make(map[LinkID]bool, len(all.links))
+	for _, l := range all.links {
+		links[l.ID] = true
+	}
+	c.links.retain(func(id LinkID, _ *Link) bool { return links[id] })
+	c.byCode.retain(func(_ string, l *Link) bool { return links[l.ID] })
+	keys, signers := map[[32]byte]bool{}, map[KeyID]bool{}
+	for _, k := range all.keys {
+		keys[k.hash], signers[k.id] = true, true
+	}
+	c.keys.retain(func(hash [32]byte, _ MerchantID) bool { return keys[hash] })
+	c.signers.retain(func(id KeyID, _ Signer) bool { return signers[id] })
 }
 
 // hold renews what is known of the merchant of a program that has changed.

@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"hash/crc32"
 	"math/big"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/fault"
 )
@@ -78,4 +81,33 @@ func checksum(body string) string {
 func base62(n *big.Int, width int) string {
 	text := n.Text(62)
 	return strings.Repeat("0", width-len(text)) + text
+}
+
+// Signer is a key whose secret signs requests and is never sent with them.
+type Signer struct {
+	Merchant MerchantID
+	Secret   [32]byte
+}
+
+// SecretMark opens the text form of a signing secret, as in Standard Webhooks; the secret follows in base64.
+const SecretMark = "whsec_"
+
+// IssueSigner makes a key that signs requests for a merchant and returns its secret: the only time that a person can see
+// it. What a tracker signs with must be kept as it is, where trackers alone may read it.
+func IssueSigner(ctx context.Context, tx pgx.Tx, merchant MerchantID, label string) (secret string, id KeyID, err error) {
+	var raw [32]byte
+	rand.Read(raw[:])                                          // ends the program rather than return an error
+	sum := sha256.Sum256(append([]byte("signer:"), raw[:]...)) // unlike that of any bearer's key
+	secret = SecretMark + base64.StdEncoding.EncodeToString(raw[:])
+	// name: signer insert
+	err = tx.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label, signs) VALUES ($1, $2, $3, $4, true) RETURNING id`,
+		merchant, sum[:], secret[:prefixChars], label).Scan(&id)
+	if err != nil {
+		return "", 0, fmt.Errorf("issuing a key that signs: %w", asFault(err))
+	}
+	// name: signing secret insert
+	if _, err = tx.Exec(ctx, `INSERT INTO signing_secret (key_id, secret) VALUES ($1, $2)`, id, raw[:]); err != nil {
+		return "", 0, fmt.Errorf("keeping a signing secret: %w", err)
+	}
+	return secret, id, nil
 }

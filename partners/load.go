@@ -22,9 +22,12 @@ type changes struct {
 }
 
 type keyRow struct {
+	id       KeyID
 	hash     [32]byte
 	merchant MerchantID
 	revoked  bool
+	signs    bool // its hash is not that of a bearer's key
+	secret   [32]byte
 }
 
 // Refresh brings the catalogue up to everything that was committed before the call, as seen through q: a pool, or a
@@ -45,12 +48,22 @@ func (c *Catalogue) Refresh(ctx context.Context, q Querier) error {
 	if err != nil {
 		return fmt.Errorf("looking at the catalogue: %w", err)
 	}
+	if c.copied != nil {
+		if err := c.copied.belongs(ctx, q); err != nil {
+			return err
+		}
+	}
 	if version != c.Version() {
 		ch, err := c.read(ctx, q, c.mark)
 		if err != nil {
 			return err
 		}
 		c.apply(ch)
+		if c.copied != nil {
+			c.retain(ch)
+			c.log.Info("PostgreSQL is back: the catalogue is the live one again", "links", c.Links(), "away for", looked.Sub(c.LastLook()).Round(time.Second))
+			c.copied = nil
+		}
 		c.mark = mark
 		c.version.Store(version)
 	}
@@ -62,7 +75,7 @@ func (c *Catalogue) Refresh(ctx context.Context, q Querier) error {
 func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes, error) {
 	var ch changes
 	var err error
-	if ch.keys, err = readKeys(ctx, q, since); err != nil {
+	if ch.keys, err = c.readKeys(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading API keys: %w", err)
 	}
 	if ch.links, err = c.readLinks(ctx, q, since); err != nil {
@@ -85,19 +98,29 @@ func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes
 	return &ch, nil
 }
 
-func readKeys(ctx context.Context, q Querier, since uint64) ([]keyRow, error) {
+// readKeys reads the keys, and the secrets of those that sign where they are asked for. A key that signs is not there
+// without its secret.
+func (c *Catalogue) readKeys(ctx context.Context, q Querier, since uint64) ([]keyRow, error) {
 	// name: keys changed
-	rows, err := q.Query(ctx, `SELECT hash, merchant_id, revoked_at IS NOT NULL FROM api_key WHERE changed >= $1`, since)
+	sql := `SELECT id, hash, merchant_id, revoked_at IS NOT NULL, signs, NULL FROM api_key WHERE changed >= $1`
+	if c.signs {
+		// name: keys changed, with secrets
+		sql = `SELECT k.id, k.hash, k.merchant_id, k.revoked_at IS NOT NULL, k.signs, s.secret
+FROM api_key k LEFT JOIN signing_secret s ON s.key_id = k.id WHERE k.changed >= $1`
+	}
+	rows, err := q.Query(ctx, sql, since)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (keyRow, error) {
+	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (keyRow, error) {
 		var k keyRow
-		var hash []byte
-		err := row.Scan(&hash, &k.merchant, &k.revoked)
+		var hash, secret []byte
+		err := row.Scan(&k.id, &hash, &k.merchant, &k.revoked, &k.signs, &secret)
 		copy(k.hash[:], hash)
+		copy(k.secret[:], secret)
 		return k, err
 	})
+	return slices.DeleteFunc(keys, func(k keyRow) bool { return k.signs && !k.revoked && k.secret == [32]byte{} }), err
 }
 
 // readLinks keeps memory small where there are a million links: a target that is the landing page of the program, as

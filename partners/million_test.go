@@ -2,6 +2,7 @@ package partners
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -37,6 +38,22 @@ SELECT 'link-' || n, $1, $2, 'https://shop.example/' || CASE WHEN n % 10 = 0 THE
 		}
 	}
 	t.Logf("one more was there in %s at most", slowest.Round(10*time.Microsecond))
+	file := filepath.Join(t.TempDir(), "copy")
+	began = time.Now()
+	must(t, c.writeCopy(ctx, file))
+	written := time.Since(began)
+	info, err := os.Stat(file)
+	must(t, err)
+	before, began = heap(), time.Now()
+	copied := NewCatalogue(db, c.log)
+	_, err = copied.LoadCopy(file)
+	must(t, err)
+	loaded := time.Since(began)
+	t.Logf("a copy of %d bytes was written in %s and loaded in %s, %d bytes a link", info.Size(), written.Round(time.Millisecond),
+		loaded.Round(time.Millisecond), (heap()-before)/uint64(copied.Links()))
+	began = time.Now()
+	refresh(t, copied)
+	t.Logf("going over to the live one took %s", time.Since(began).Round(time.Millisecond))
 	if slowest > time.Second {
 		t.Errorf("one more link took %s, want at most 1 s", slowest)
 	}

@@ -2,6 +2,7 @@ package partners
 
 import (
 	"hash/maphash"
+	"maps"
 	"sync"
 )
 
@@ -53,6 +54,28 @@ func (t *table[K, V]) remove(key K) {
 	s.mu.Lock()
 	delete(s.entries, key)
 	s.mu.Unlock()
+}
+
+// retain removes every entry of which keep says no.
+func (t *table[K, V]) retain(keep func(key K, value V) bool) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.Lock()
+		maps.DeleteFunc(s.entries, func(key K, value V) bool { return !keep(key, value) })
+		s.mu.Unlock()
+	}
+}
+
+// each calls f for every entry, in no order. f must not touch the table.
+func (t *table[K, V]) each(f func(key K, value V)) {
+	for i := range t.shards {
+		s := &t.shards[i]
+		s.mu.RLock()
+		for key, value := range s.entries {
+			f(key, value)
+		}
+		s.mu.RUnlock()
+	}
 }
 
 // reserve makes room for n entries in all, so that the first load of a large network does not grow each map many
