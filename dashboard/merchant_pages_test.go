@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"tributary/internal/event"
 	"tributary/partners"
 )
@@ -139,6 +141,18 @@ func TestConflictsStandSideBySide(t *testing.T) {
 		t.Errorf("the file: %q", records)
 	}
 	w.as("rival@example.net").page("/merchant/conflicts").holds(t, "No conflicts")
+}
+
+func TestARefundTooManyIsShownWithItsReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{id: "much-refunded", link: w.link})
+	payload, err := (&event.Event{Body: &event.Event_Refund{Refund: &event.Refund{RefundId: "r-1001", Amount: 77}}}).MarshalVT()
+	w.must(err)
+	_, err = w.owner.Exec(t.Context(), `INSERT INTO order_conflict (order_no, merchant_id, kind, ref, content_hash, event_id, received_at, payload, reason)
+		SELECT no, merchant_id, 2, 'r-1001', '\x01', $2, now(), $3, 'too_many_refunds' FROM orders WHERE no = $1`, no, uuid.New(), payload)
+	w.must(err)
+	w.as("shop@example.net").page("/merchant/conflicts").holds(t, "Order much-refunded refund r-1001", "the order has 1,000 refunds already")
 }
 
 func TestPagesOfConflictsHoldEveryOneOnce(t *testing.T) {

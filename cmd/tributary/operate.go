@@ -212,6 +212,32 @@ orders or ledger. Remedies:
 	return cmd
 }
 
+func newOutbox(a *app) *cobra.Command {
+	root := &cobra.Command{Use: "outbox", Short: "Send the engine's ledger events again"}
+	root.AddCommand(&cobra.Command{
+		Use:   "rewind LANE SEQUENCE",
+		Short: "Send a lane's ledger events again from a sequence on, to refill a Kafka that lost records",
+		Long: `The engine keeps what it has sent for two days. When the loader finds ledger events missing, set the lane (its partition of the
+topic ledger) back to the first that is missing: the engine sends them again within seconds, and consumers drop what they have.
+Then let the loader go on by "tributary resume loader ledger LANE --remedy refilled".`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			lane, err := strconv.Atoi(args[0])
+			if err != nil {
+				return usageError(cmd, "the lane must be a number")
+			}
+			seq, err := strconv.ParseInt(args[1], 10, 64)
+			if err != nil {
+				return usageError(cmd, "the sequence must be a number")
+			}
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				return engine.Rewind(ctx, db, lane, seq)
+			})
+		},
+	})
+	return root
+}
+
 func newReload(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "reload TOPIC PARTITION FIRST-OFFSET",
