@@ -89,6 +89,7 @@ func (r *Rows) Send(ctx context.Context, tx pgx.Tx, sql string) error {
 	r.buf = append(r.buf, 0xff, 0xff)
 	tag, err := tx.Conn().PgConn().CopyFrom(ctx, bytes.NewReader(r.buf), sql)
 	if err != nil {
+		r.buf = nil // where the connection broke, pgx's sender may still be reading it
 		return fmt.Errorf("copying %d rows: %w", r.count, err)
 	}
 	if n := tag.RowsAffected(); n != int64(r.count) {

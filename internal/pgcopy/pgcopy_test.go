@@ -90,3 +90,35 @@ func TestARowThatDoesNotFitIsRefusedWhole(t *testing.T) {
 		t.Errorf("%d rows are there (%v), want none", n, err)
 	}
 }
+
+// Where the connection breaks, pgx returns while its sender may still be reading: the next rows must not be written there.
+func TestTheMemoryOfABrokenCopyIsNotUsedAgain(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	if _, err := db.Exec(t.Context(), `CREATE TABLE sent (bytes bytea)`); err != nil {
+		t.Fatal(err)
+	}
+	var rows Rows
+	fill := func() {
+		rows.Reset(1)
+		rows.Row()
+		rows.Bytes(make([]byte, 8<<20))
+	}
+	fill()
+	sent := &rows.buf[0]
+	tx, err := db.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback(t.Context())
+	if _, err := db.Exec(t.Context(), `SELECT pg_terminate_backend($1)`, tx.Conn().PgConn().PID()); err != nil {
+		t.Fatal(err)
+	}
+	if err := rows.Send(t.Context(), tx, `COPY sent FROM STDIN (FORMAT binary)`); err == nil {
+		t.Fatal("a broken connection has taken rows")
+	}
+	fill()
+	if &rows.buf[0] == sent {
+		t.Error("rows are written where the sender may still be reading")
+	}
+}
