@@ -61,8 +61,8 @@ func engines() []embedded.Engine {
 
 // StartNetwork builds the program, starts the servers and prepares them. The processes under test come with Start.
 // What cannot be kept running ends ctx, through fail.
-func StartNetwork(ctx context.Context, cfg Config, counts *Counts, fail context.CancelCauseFunc) (n *Network, err error) {
-	n = &Network{cfg: cfg, counts: counts, fail: fail, Proxies: map[embedded.Engine]*Proxy{}, Key: clickid.GenerateKey(1)}
+func StartNetwork(ctx context.Context, cfg Config, counts *Counts, fail context.CancelCauseFunc) (started *Network, err error) {
+	n := &Network{cfg: cfg, counts: counts, fail: fail, Proxies: map[embedded.Engine]*Proxy{}, Key: clickid.GenerateKey(1)}
 	enginesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stopAll = stop
 	defer func() {
