@@ -2,6 +2,8 @@ package commission
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -30,17 +32,39 @@ func (b *books) arrive(t rapid.TB, found offer, click Click, released bool, even
 	return d
 }
 
-func TestEveryOrderOfArrivalGivesTheSameBooksAsOfEveryTime(t *testing.T) {
-	t.Parallel()
-	events := []*event.Event{
+// lifeOfAnOrder is a sale told twice with other content, refunds of before it, of pieces, of amounts, of after the hold, and
+// a last one that takes all that is left: 5,040 orders of arrival.
+func lifeOfAnOrder() []*event.Event {
+	conflict := sold(goods(1, "X", "product", 3, 123_456))
+	conflict.Id, conflict.ReceivedAt = idOf("told otherwise"), event.Micros(noon().Add(time.Hour))
+	return []*event.Event{
 		sold(goods(1, "X", "product", 3, 9_999), goods(2, "Y", "service", 2, 501)),
+		conflict,
 		refunded("early", -day, 77),
 		refunded("pieces", 2*day, 0, piecesOf(1, 1)),
 		refunded("same time", 2*day, 0, amountOf(2, 300)),
-		refunded("after the hold", 40*day, 1_234),
-		refunded("too much", 41*day, 0, piecesOf(1, 3), piecesOf(9, 1)),
+		refunded("after the hold", 40*day, 1_234, piecesOf(9, 1)),
+		refunded("void", 41*day, 0),
 	}
-	found := offering(noon(), partners.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
+}
+
+func offerOfALife() offer {
+	return offering(noon(), partners.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
+}
+
+// checkBooks compares what was posted with what should stand, as of every time at which either changes.
+func checkBooks(t rapid.TB, what string, posted, want []Movement) {
+	t.Helper()
+	for _, at := range instants(want, posted) {
+		if diff := cmp.Diff(balances(want, at), balances(posted, at), cmp.AllowUnexported(account{})); diff != "" {
+			t.Fatalf("%s, balances as of %s (-want +got):\n%s", what, at, diff)
+		}
+	}
+}
+
+func TestEveryOrderOfArrivalGivesTheSameBooksAsOfEveryTime(t *testing.T) {
+	t.Parallel()
+	events, found := lifeOfAnOrder(), offerOfALife()
 	final := decide(mustFold(t, events...), clicked(time.Hour), found)
 	want := final.Movements(true)
 	permutations := 0
@@ -48,18 +72,45 @@ func TestEveryOrderOfArrivalGivesTheSameBooksAsOfEveryTime(t *testing.T) {
 		permutations++
 		var b books
 		for n, e := range order {
-			// The hold ends after one, two, ... or all of them have arrived.
-			b.arrive(t, found, clicked(time.Hour), n >= permutations%6, e)
+			// The hold ends, and the key of the click arrives, after one, two, ... or all of them have arrived.
+			click := clicked(time.Hour)
+			if n < permutations/7%7 {
+				click = Click{ID: click.ID, Refused: UnknownClickKey}
+			}
+			b.arrive(t, found, click, n >= permutations%7, e)
 		}
 		b.arrive(t, found, clicked(time.Hour), true)
-		for _, at := range instants(want, b.posted) {
-			if diff := cmp.Diff(balances(want, at), balances(b.posted, at), cmp.AllowUnexported(account{})); diff != "" {
-				t.Fatalf("arrival %d, balances as of %s (-want +got):\n%s", permutations, at, diff)
-			}
-		}
+		checkBooks(t, fmt.Sprint("arrival ", permutations), b.posted, want)
 	})
-	if permutations != 720 {
-		t.Errorf("%d orders of arrival were tried, want 720", permutations)
+	if permutations != 5040 {
+		t.Errorf("%d orders of arrival were tried, want 5,040", permutations)
+	}
+}
+
+// TRIBUTARY_FULL=1 tries a million.
+func TestShuffledArrivalsWithCopiesGiveTheSameBooks(t *testing.T) {
+	t.Parallel()
+	events, found := lifeOfAnOrder(), offerOfALife()
+	want := decide(mustFold(t, events...), clicked(time.Hour), found)
+	shuffles := 10_000
+	if os.Getenv("TRIBUTARY_FULL") != "" {
+		shuffles = 1_000_000
+	}
+	random := rand.New(rand.NewPCG(13, 13))
+	for n := range shuffles {
+		arriving := slices.Clone(events)
+		for range random.IntN(7) {
+			arriving = append(arriving, events[random.IntN(len(events))])
+		}
+		random.Shuffle(len(arriving), func(i, j int) { arriving[i], arriving[j] = arriving[j], arriving[i] })
+		var b books
+		for len(arriving) > 0 {
+			batch := min(1+random.IntN(5), len(arriving))
+			b.arrive(t, found, clicked(time.Hour), len(arriving) < 4, arriving[:batch]...)
+			arriving = arriving[batch:]
+		}
+		b.arrive(t, found, clicked(time.Hour), true)
+		checkBooks(t, fmt.Sprint("shuffle ", n), b.posted, want.Movements(true))
 	}
 }
 
@@ -222,11 +273,7 @@ func booksAreBlindToArrival(t *rapid.T) {
 		b.arrive(t, found, clicked(time.Hour), released, batch...)
 	}
 	want := final.Movements(released)
-	for _, at := range instants(want, b.posted) {
-		if diff := cmp.Diff(balances(want, at), balances(b.posted, at), cmp.AllowUnexported(account{})); diff != "" {
-			t.Fatalf("balances as of %s (-want +got):\n%s", at, diff)
-		}
-	}
+	checkBooks(t, "drawn facts", b.posted, want)
 	if again := Difference(b.posted, want); len(again) != 0 {
 		t.Fatalf("all is posted, and yet there is a difference: %v", again)
 	}
