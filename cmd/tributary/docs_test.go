@@ -1,0 +1,232 @@
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
+
+	"tributary/commission/engine"
+	"tributary/internal/clickhouse"
+	"tributary/internal/embedded"
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/tracker"
+	"tributary/tracker/loader"
+)
+
+var update = flag.Bool("update", false, "write the tables of docs/operate.md anew")
+
+// handbook is docs/operate.md, two of whose tables follow from the code.
+func handbook() string { return filepath.Join("..", "..", "docs", "operate.md") }
+
+// inHandbook compares a table with the one between two marks of the handbook, or writes it there.
+func inHandbook(t *testing.T, mark, want string) {
+	t.Helper()
+	content, err := os.ReadFile(handbook())
+	if err != nil {
+		t.Fatal(err)
+	}
+	opening, closing := "<!-- "+mark+": written by go test ./cmd/tributary -run Handbook -update -->\n", "<!-- end of "+mark+" -->\n"
+	before, rest, found := strings.Cut(string(content), opening)
+	have, after, ended := strings.Cut(rest, closing)
+	if !found || !ended {
+		t.Fatalf("docs/operate.md lacks the marks of %s", mark)
+	}
+	switch {
+	case have == want:
+	case *update:
+		if err := os.WriteFile(handbook(), []byte(before+opening+want+closing+after), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	default:
+		t.Errorf("the table of %s in docs/operate.md is not what the code says: run go test ./cmd/tributary -run Handbook -update", mark)
+	}
+}
+
+func TestHandbookListsEverySetting(t *testing.T) { //nolint:paralleltest // both write one file
+	var table strings.Builder
+	table.WriteString("| setting | default | |\n|---|---|---|\n")
+	newRoot(nil).PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		fallback := "`" + f.DefValue + "`"
+		switch {
+		case f.Name == "data":
+			fallback = "`~/.local/share/tributary`"
+		case f.DefValue == "" || f.DefValue == "[]":
+			fallback = ""
+		}
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", envName(f.Name), fallback, f.Usage)
+	})
+	inHandbook(t, "settings", table.String())
+}
+
+func TestHandbookListsEveryFigure(t *testing.T) { //nolint:paralleltest // both write one file
+	var table strings.Builder
+	table.WriteString("| figure | by | |\n|---|---|---|\n")
+	for _, f := range figures(t) {
+		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", f.name, strings.Join(f.labels, ", "), f.help)
+	}
+	inHandbook(t, "figures", table.String())
+}
+
+func TestEachAlertNamesFiguresThatExistAndHasItsSection(t *testing.T) {
+	t.Parallel()
+	rules := read(t, "deploy", "prometheus", "alerts.yml")
+	book := read(t, "docs", "operate.md")
+	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)\n +expr: '([^'\n]+)'\n +for: \w+\n +labels: \{ severity: (page|look) \}\n +annotations: \{ summary: "[^"\n]+", runbook: "docs/operate\.md#([a-z]+)" \}$`).FindAllStringSubmatch(rules, -1)
+	if n := strings.Count(rules, "alert:"); n != len(alerts) || n == 0 {
+		t.Fatalf("%d of %d alerts are of the usual form", len(alerts), n)
+	}
+	known := names(t)
+	for _, a := range alerts {
+		name, expression, anchor := a[1], a[2], a[4]
+		for _, unknown := range known.lacks(expression) {
+			t.Errorf("%s asks for %s, which no process exposes", name, unknown)
+		}
+		if anchor != strings.ToLower(name) || !strings.Contains(book, "\n### "+name+"\n") {
+			t.Errorf("%s points to %q: docs/operate.md must have a section of that name", name, anchor)
+		}
+	}
+	for _, section := range regexp.MustCompile(`(?m)^### (\w+)$`).FindAllStringSubmatch(book, -1) {
+		if !strings.Contains(rules, "alert: "+section[1]+"\n") {
+			t.Errorf("docs/operate.md has a section %s, and no alert has that name", section[1])
+		}
+	}
+}
+
+func TestTheDashboardShowsFiguresThatExist(t *testing.T) {
+	t.Parallel()
+	var board struct {
+		Panels []struct {
+			ID      int
+			Title   string
+			Targets []struct{ Expr string }
+		}
+	}
+	if err := json.Unmarshal([]byte(read(t, "deploy", "grafana", "river.json")), &board); err != nil {
+		t.Fatal(err)
+	}
+	known := names(t)
+	seen := map[int]bool{}
+	queries := 0
+	for _, p := range board.Panels {
+		if seen[p.ID] {
+			t.Errorf("two panels have the number %d", p.ID)
+		}
+		seen[p.ID] = true
+		for _, q := range p.Targets {
+			queries++
+			for _, unknown := range known.lacks(q.Expr) {
+				t.Errorf("%q asks for %s, which no process exposes", p.Title, unknown)
+			}
+		}
+	}
+	if queries < 50 {
+		t.Errorf("the dashboard has %d queries", queries)
+	}
+}
+
+func read(t *testing.T, path ...string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(append([]string{"..", ".."}, path...)...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}
+
+// known are the names of all figures.
+type known map[string]bool
+
+func names(t *testing.T) known {
+	t.Helper()
+	k := known{}
+	for _, f := range figures(t) {
+		k[f.name] = true
+	}
+	return k
+}
+
+// lacks gives the names in an expression that nothing registers.
+func (k known) lacks(expression string) (unknown []string) {
+	for _, name := range regexp.MustCompile(`tributary_\w+`).FindAllString(expression, -1) {
+		if !k[name] && !k[strings.TrimSuffix(name, "_bucket")] {
+			unknown = append(unknown, name)
+		}
+	}
+	return unknown
+}
+
+// figure is what a process exposes.
+type figure struct {
+	name, help string
+	labels     []string
+}
+
+// figures are those of a process in every role with embedded engines, apart from those of Go and of the process itself.
+func figures(t *testing.T) []figure {
+	t.Helper()
+	r := testRiver(t)
+	db, err := r.open(t.Context(), postgres.Operator, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	conn, err := clickhouse.Open(r.stores.clickhouse, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	catalogue := partners.NewCatalogue(db, r.log)
+	in, err := r.intake(catalogue)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = in.spool.Close() })
+	if _, err := tracker.New(in.config); err != nil {
+		t.Fatal(err)
+	}
+	loader.New(loader.Config{DB: db, ClickHouse: conn, Kafka: r.kafka, Partitions: 1}, r.log, r.metrics)
+	engine.New(engine.Config{DB: db, Kafka: r.kafka, Partitions: 1, Log: r.log, Metrics: r.metrics})
+	engine.NewInspector(engine.Check{}, r.log, r.metrics)
+	newWatch(db, r.kafka, 1, r.log, r.metrics)
+	embedded.New(embedded.Config{Dir: t.TempDir(), Postgres: true, Kafka: true, ClickHouse: true}).Register(r.metrics)
+
+	described := make(chan *prometheus.Desc)
+	go func() {
+		defer close(described)
+		r.metrics.Describe(described)
+	}()
+	form := regexp.MustCompile(`^Desc\{fqName: "(tributary_\w+)", help: "(.*)", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+	byName := map[string]figure{}
+	for d := range described {
+		m := form.FindStringSubmatch(d.String())
+		if m == nil {
+			continue
+		}
+		f := figure{name: m[1], help: m[2]}
+		for _, label := range strings.Split(m[3]+","+m[4], ",") {
+			if label, _, _ = strings.Cut(label, "="); label != "" {
+				f.labels = append(f.labels, label)
+			}
+		}
+		byName[f.name] = f
+	}
+	all := make([]figure, 0, len(byName))
+	for _, f := range byName {
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b figure) int { return strings.Compare(a.name, b.name) })
+	if len(all) < 50 {
+		t.Fatalf("only %d figures are registered", len(all))
+	}
+	return all
+}
