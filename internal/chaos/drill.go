@@ -67,7 +67,9 @@ type driller struct {
 	target time.Time // to which PostgreSQL is restored
 }
 
-func (d *driller) path(parts ...string) string { return filepath.Join(append([]string{d.dir}, parts...)...) }
+func (d *driller) path(parts ...string) string {
+	return filepath.Join(append([]string{d.dir}, parts...)...)
+}
 
 func (d *driller) load(ctx context.Context) error {
 	pause(ctx, d.part)

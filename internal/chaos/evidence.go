@@ -174,7 +174,7 @@ SELECT format('%s stands still on %s/%s: %s', consumer, topic, partition, halted
 UNION ALL SELECT format('%s has a gap in %s/%s', consumer, topic, partition) FROM high_water WHERE gap <> 0
 UNION ALL SELECT format('batch %s/%s from %s on is %s: %s', topic, partition, first_offset, state, problem) FROM clickhouse_batch WHERE state <> 'done'
 UNION ALL SELECT format('dead letter of %s in %s/%s at %s: %s', consumer, topic, partition, "offset", error) FROM dead_letter
-UNION ALL SELECT format('ledger events %s to %s of lane %s have not left', first_seq, last_seq, lane) FROM ledger_outbox`)
+UNION ALL SELECT format('ledger events %s to %s of lane %s have not left', first_seq, last_seq, lane) FROM ledger_outbox o LEFT JOIN ledger_sent s USING (lane) WHERE o.last_seq > coalesce(s.through_seq, 0)`)
 	if err != nil {
 		return err
 	}

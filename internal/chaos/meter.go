@@ -86,7 +86,9 @@ func quantile(sorted []time.Duration, q float64) time.Duration {
 func rate(n int, d time.Duration) float64 { return float64(n) / max(d.Seconds(), 1e-9) }
 
 // refused counts the reports that were turned away though nothing was wrong with them.
-func (p *Phase) refused() int { return p.Status["report 503"] + p.Status["report 429"] + p.Status["report 500"] }
+func (p *Phase) refused() int {
+	return p.Status["report 503"] + p.Status["report 429"] + p.Status["report 500"]
+}
 
 // unanswered counts the requests without an answer.
 func (p *Phase) unanswered() int { return p.Status["report 0"] + p.Status["click 0"] }
