@@ -71,7 +71,8 @@ func (l *lane) run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// begin reads where the partition stands, and makes sure that Kafka has no ledger event that the books have forgotten.
+// begin reads where the partition stands, and makes sure that it is the same log still, and that Kafka has no ledger event
+// that the books have forgotten.
 func (l *lane) begin(ctx context.Context) (next int64, err error) {
 	var sent int64
 	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
@@ -82,6 +83,9 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 		next, l.failures, sent = p.Next, p.Attempts, p.Out
 		return nil
 	})
+	if err == nil {
+		err = l.held.SameLog(ctx, l.cfg.DB, l.cfg.Kafka)
+	}
 	if err == nil {
 		err = l.remembered(ctx, sent)
 	}
@@ -96,8 +100,17 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 // those is taken in first.
 func (l *lane) fetch(ctx context.Context, next int64) error {
 	wait := newBackoff()
+	doubt := false // the last fetch failed: the topic may have been made anew meanwhile
 	for ctx.Err() == nil {
-		records, err := l.cfg.Kafka.Fetch(ctx, event.Orders, l.held.Partition, next, fetchBytes, fetchWait)
+		var records []stream.Record
+		var err error
+		if doubt {
+			err = l.held.SameLog(ctx, l.cfg.DB, l.cfg.Kafka)
+		}
+		if err == nil {
+			records, err = l.cfg.Kafka.Fetch(ctx, event.Orders, l.held.Partition, next, fetchBytes, fetchWait)
+		}
+		doubt = err != nil
 		var unframed *stream.HeaderError
 		var facts []fact
 		switch {

@@ -363,13 +363,14 @@ func (r *round) settle(ctx context.Context, o outcome) {
 	}
 }
 
-// IsGap tells whether err says that something is missing: records, in the log or in a spool's sequence, or commits of
-// PostgreSQL.
+// IsGap tells whether err says that something is missing: records, in the log or in a spool's sequence, the log itself, or
+// commits of PostgreSQL.
 func IsGap(err error) bool {
 	var sequence *GapError
 	var offset *stream.GapError
+	var anew *stream.AnewError
 	var behind *BehindError
-	return errors.As(err, &sequence) || errors.As(err, &offset) || errors.As(err, &behind)
+	return errors.As(err, &sequence) || errors.As(err, &offset) || errors.As(err, &anew) || errors.As(err, &behind)
 }
 
 // stop ends all work, waits for it, and releases the partitions so that others can go on at once.

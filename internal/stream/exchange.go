@@ -74,7 +74,14 @@ func (e *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 		return nil, fmt.Errorf("the broker speaks %s up to version %d, and version %d is needed (Kafka 2.4): %w",
 			e.key, e.offered, e.version, kafka.UnsupportedVersion)
 	}
-	if _, err := rw.Write(e.request); err != nil {
+	var err error
+	e.response, err = converse(rw, e.request)
+	return e, err
+}
+
+// converse writes one request and reads what follows the correlation id of its answer.
+func converse(rw io.ReadWriter, request []byte) (response []byte, err error) {
+	if _, err := rw.Write(request); err != nil {
 		return nil, fmt.Errorf("writing request: %w", err)
 	}
 	var head [8]byte
@@ -85,20 +92,23 @@ func (e *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if size < 0 || size > maxResponse || binary.BigEndian.Uint32(head[4:]) != correlation {
 		return nil, fmt.Errorf("reading answer: %d bytes under number %d are not ours", size, binary.BigEndian.Uint32(head[4:]))
 	}
-	e.response = make([]byte, size)
-	if _, err := io.ReadFull(rw, e.response); err != nil {
+	response = make([]byte, size)
+	if _, err := io.ReadFull(rw, response); err != nil {
 		return nil, fmt.Errorf("reading answer of %d bytes: %w", size, err)
 	}
-	return e, nil
+	return response, nil
 }
 
 // send runs the exchange. The deadline of ctx also bounds how long the connection may wait.
 func (c *Client) send(ctx context.Context, e *exchange) error {
-	binary.BigEndian.PutUint32(e.request, uint32(len(e.request)-4))
+	sized(e.request)
 	link := c.link.Load()
 	_, err := link.transport.RoundTrip(ctx, link.admin.Addr, e)
 	return err //nolint:wrapcheck // the callers name topic and partition
 }
+
+// sized writes the size of a request into the room in front of it.
+func sized(request []byte) { binary.BigEndian.PutUint32(request, uint32(len(request)-4)) }
 
 // appendHead begins a request: room for its size, then its header.
 func appendHead(dst []byte, key protocol.ApiKey, version int16) []byte {

@@ -267,6 +267,7 @@ func TestAnOffsetThatKafkaDoesNotHoldIsAGap(t *testing.T) {
 	if gap.Want != 11 || gap.First != 0 || gap.End != 10 {
 		t.Errorf("the gap is %+v", gap)
 	}
+	before := logOf(t, c)
 	client := &kafka.Client{Addr: kafka.TCP(strings.Split(brokers, ",")...), Transport: &kafka.Transport{}}
 	if _, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{prefix + topic}}); err != nil {
 		t.Fatal(err)
@@ -285,6 +286,18 @@ func TestAnOffsetThatKafkaDoesNotHoldIsAGap(t *testing.T) {
 			t.Fatalf("an offset of the deleted topic gave %v", err)
 		}
 	}
+	if after := logOf(t, c); after == before || len(after) != 32 || len(before) != 32 {
+		t.Errorf("the id of the topic was %q and is %q", before, after)
+	}
+}
+
+func logOf(t *testing.T, c *stream.Client) string {
+	t.Helper()
+	id, err := c.Log(t.Context(), topic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 func TestTopicsAreMadeOnceAndKeepTheirPartitions(t *testing.T) {

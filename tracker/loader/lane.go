@@ -84,7 +84,12 @@ func (l *lane) begin(ctx context.Context) (at *position.Position, err error) {
 	wait := newBackoff()
 	for {
 		first, end, err := l.Kafka.Offsets(ctx, l.table.topic, l.held.Partition)
+		if err == nil {
+			err = l.held.SameLog(ctx, l.db, l.Kafka)
+		}
 		switch {
+		case position.IsGap(err), errors.Is(err, position.ErrLost):
+			return nil, err
 		case err == nil && first <= at.Next && at.Next <= end:
 			l.kafkaAway.over()
 			return at, nil

@@ -36,11 +36,12 @@ const insertPlan = `
 INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows, before, generation, state, done_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $8 = 'done' THEN now() END)`
 
-// forgetOtherLog removes what is done when some of it lies at or behind a batch that is new: the position was set back
-// (position.FromFirst), so all those lines speak of a log that is no more.
+// forgetOtherLog removes what is done when a batch that is new does not follow the last one: the position was set
+// (position.FromFirst), back into a log that was made anew, so that those lines speak of one that is no more, or over what
+// Kafka let go of, so that there is no hole to look for.
 const forgetOtherLog = `
-DELETE FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND state = 'done' AND EXISTS (
-  SELECT FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND first_offset >= $3 AND state = 'done')`
+DELETE FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND state = 'done' AND $3 - 1 IS DISTINCT FROM (
+  SELECT last_offset FROM clickhouse_batch WHERE topic = $1 AND partition = $2 ORDER BY first_offset DESC LIMIT 1)`
 
 const insertLetter = `
 INSERT INTO dead_letter (consumer, topic, partition, "offset", spool, seq, key, value, error)

@@ -21,6 +21,8 @@ type reader struct {
 	last time.Time
 	// behind is set while there is more in Kafka than a fetch brings.
 	behind bool
+	// doubt is set when the last fetch failed.
+	doubt bool
 }
 
 // run reads until ctx ends or records are missing; what was read before the gap is handed on first.
@@ -32,7 +34,7 @@ func (r *reader) run(ctx context.Context) error {
 			return err
 		}
 		ask := r.ask()
-		records, err := r.Kafka.Fetch(ctx, r.table.topic, r.held.Partition, r.at.Next, int(ask), r.patience())
+		records, err := r.fetch(ctx, int(ask))
 		got := size(records)
 		r.now.used += got
 		r.behind = got >= ask/4
@@ -58,6 +60,19 @@ func (r *reader) run(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// fetch gives the next records. A topic that Kafka did not give records of for a while may have been made anew meanwhile.
+func (r *reader) fetch(ctx context.Context, most int) (records []stream.Record, err error) {
+	if r.doubt {
+		if err := r.held.SameLog(ctx, r.db, r.Kafka); err != nil {
+			return nil, err //nolint:wrapcheck // it says what it was doing
+		}
+	}
+	records, err = r.Kafka.Fetch(ctx, r.table.topic, r.held.Partition, r.at.Next, most, r.patience())
+	var unframed *stream.HeaderError
+	r.doubt = err != nil && !errors.As(err, &unframed)
+	return records, err
 }
 
 // ask is how much the next fetch is to bring at most.

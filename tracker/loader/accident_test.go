@@ -1,0 +1,171 @@
+package loader
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"tributary/internal/event"
+	"tributary/internal/position"
+)
+
+// What befalls a topic halts its loading, whether or not a loader runs meanwhile, for a reason that says what happened;
+// nothing is passed over, and the right remedy brings every record in once.
+func TestATopicThatMeetsWithAnAccidentHalts(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		// accident befalls a topic whose first 40 records are loaded.
+		accident func(r *river)
+		halted   []string // any of them
+		// remedy lets it go on, and sends what is needed for 70 rows.
+		remedy func(r *river)
+	}{
+		{
+			name:     "made anew, and shorter",
+			accident: func(r *river) { r.makeAnew(); r.again(1, 41, 70) },
+			halted:   []string{"was made anew", "holds offsets 0 to -1, but 40 is the next to read", "holds offsets 0 to 29, but 40"},
+			remedy:   func(r *river) { r.resume(position.FromFirst, 0) },
+		},
+		{
+			// The offset is there, its record has been seen, and so would have been those behind it: only the
+			// topic's id tells that the records of spool 2 have never been read.
+			name: "made anew, and longer",
+			accident: func(r *river) {
+				r.makeAnew()
+				r.again(2, 1, 20)
+				r.again(1, 1, 50)
+			},
+			halted: []string{"was made anew", "holds offsets 0 to -1, but 40 is the next to read", "holds offsets 0 to 19, but 40"},
+			remedy: func(r *river) { r.resume(position.FromFirst, 0) },
+		},
+		{
+			name: "retention has passed the position",
+			accident: func(r *river) {
+				r.again(1, 41, 60)
+				r.expire(55)
+			},
+			halted: []string{"holds offsets 55 to 59, but 40 is the next to read"},
+			remedy: func(r *river) {
+				r.resume(position.FromFirst, 55)
+				if reason := r.halted(); !strings.Contains(reason, "15 records are missing") {
+					r.t.Errorf("behind the gap, the partition halts with %q", reason)
+				}
+				r.resume(position.Refilled, 0)
+				r.again(1, 41, 70) // the spool keeps what Kafka has let go of
+			},
+		},
+	} {
+		for _, running := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, loader running %v", c.name, running), func(t *testing.T) {
+				t.Parallel()
+				r := newRiver(t, 1)
+				r.again(1, 1, 40)
+				stop := r.run(r.loader(owner()))
+				r.loaded(event.Touches, 40)
+				if running && !strings.HasPrefix(c.name, "retention") { // a loader that runs is not so far behind
+					c.accident(r)
+				} else {
+					stop()
+					c.accident(r)
+					r.run(r.loader(owner()))
+				}
+				reason := r.halted()
+				known := false
+				for _, want := range c.halted {
+					known = known || strings.Contains(reason, want)
+				}
+				if !known {
+					t.Errorf("the partition halts with %q, want one of %q", reason, c.halted)
+				}
+				r.equal("rows while it is halted", r.number("SELECT count() FROM touch"), 40)
+				c.remedy(r)
+				r.eventually("the rest is loaded", func() bool { return r.number("SELECT count() FROM touch") >= 70 })
+				r.eventually("nothing is open", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`) == 0 })
+				r.once(event.Touches, 70)
+			})
+		}
+	}
+}
+
+// again sends the clicks of a spool from one sequence to another. Those of different spools are different.
+func (r *river) again(spool byte, from, to int) {
+	r.t.Helper()
+	for seq := from; seq <= to; seq++ {
+		r.produce(event.Touches, 0, record(r.t, spool, uint64(seq), click(int(spool)*1000+seq)))
+	}
+}
+
+func (r *river) resume(remedy position.Remedy, first int64) {
+	r.t.Helper()
+	if err := position.Resume(r.t.Context(), r.db, Consumer, event.Touches, 0, remedy, first); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// halted waits until the partition stands still, and gives the reason.
+func (r *river) halted() (reason string) {
+	r.t.Helper()
+	r.eventually("the partition halts", func() bool {
+		return r.db.QueryRow(r.t.Context(), `SELECT halted FROM position WHERE topic = 'touches' AND halted <> ''`).Scan(&reason) == nil
+	})
+	return reason
+}
+
+// ask asks the broker for what the program itself never does.
+func (r *river) ask(request kmsg.Request) kmsg.Response {
+	r.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.brokers))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer client.Close()
+	response, err := client.Request(r.t.Context(), request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return response
+}
+
+// makeAnew deletes the topic of touches and makes it again: its offsets begin at 0.
+func (r *river) makeAnew() {
+	r.t.Helper()
+	name := r.prefix + event.Touches
+	request := kmsg.NewPtrDeleteTopicsRequest()
+	request.TopicNames = []string{name}
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = &name
+	request.Topics = append(request.Topics, topic)
+	response, _ := r.ask(request).(*kmsg.DeleteTopicsResponse)
+	if err := kerr.ErrorForCode(response.Topics[0].ErrorCode); err != nil {
+		r.t.Fatal(err)
+	}
+	r.eventually("its offsets begin anew", func() bool {
+		if err := r.kafka.CreateTopics(r.t.Context(), r.lanes, time.Hour); err != nil {
+			return false
+		}
+		_, end, err := r.kafka.Offsets(r.t.Context(), event.Touches, 0)
+		return err == nil && end == 0
+	})
+}
+
+// expire lets go of the records before an offset, as retention does.
+func (r *river) expire(before int64) {
+	r.t.Helper()
+	request := kmsg.NewPtrDeleteRecordsRequest()
+	topic := kmsg.NewDeleteRecordsRequestTopic()
+	topic.Topic = r.prefix + event.Touches
+	partition := kmsg.NewDeleteRecordsRequestTopicPartition()
+	partition.Offset = before
+	topic.Partitions = append(topic.Partitions, partition)
+	request.Topics = append(request.Topics, topic)
+	response, _ := r.ask(request).(*kmsg.DeleteRecordsResponse)
+	if err := kerr.ErrorForCode(response.Topics[0].Partitions[0].ErrorCode); err != nil {
+		r.t.Fatal(err)
+	}
+}
