@@ -60,7 +60,7 @@ type ownClick struct {
 
 // NewDriver makes a load of so many requests a second; it does nothing yet.
 func NewDriver(world *World, journal *Journal, counts *Counts, cfg Config, address string) *Driver {
-	meter := &Meter{next: &http.Transport{MaxIdleConnsPerHost: shoppers}}
+	meter := &Meter{next: &http.Transport{MaxIdleConnsPerHost: 20 * shoppers}}
 	return &Driver{
 		Meter: meter,
 		world: world, journal: journal, counts: counts, url: address, prefix: fmt.Sprintf("S%d", cfg.Seed),

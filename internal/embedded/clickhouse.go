@@ -87,6 +87,7 @@ func (c *clickhouseServer) configure(dir string) error {
 	hash := sha256.Sum256([]byte(c.password))
 	values := map[string]any{
 		"Users": filepath.Join(dir, "clickhouse-users.xml"), "Hash": hex.EncodeToString(hash[:]), "Sync": !c.cfg.Throwaway,
+		"Backups": c.dir + "-backups",
 	}
 	for name, text := range map[string]string{"clickhouse-config.xml": clickhouseConfig, "clickhouse-users.xml": clickhouseUsers} {
 		t, err := template.New(name).Parse(text)
