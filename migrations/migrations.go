@@ -51,20 +51,42 @@ func ClickHouse(ctx context.Context, url string) error {
 
 // PostgresCurrent tells whether the database at url is at this binary's schema.
 func PostgresCurrent(ctx context.Context, url string) (bool, error) {
+	v, err := PostgresVersion(ctx, url)
+	return v.Current == v.Wanted, err
+}
+
+// Version is the schema that a database has, 0 for none, and the one that this binary works with.
+type Version struct{ Current, Wanted int64 }
+
+// PostgresVersion reads the schema version of the PostgreSQL database at url.
+func PostgresVersion(ctx context.Context, url string) (Version, error) {
 	db, err := postgres.OpenSQL(url)
 	if err != nil {
-		return false, err
+		return Version{}, err
 	}
+	return version(ctx, db, goose.DialectPostgres, "postgres")
+}
+
+// ClickHouseVersion reads the schema version of the ClickHouse database at url.
+func ClickHouseVersion(ctx context.Context, url string) (Version, error) {
+	db, err := clickhouse.OpenSQL(url)
+	if err != nil {
+		return Version{}, err
+	}
+	return version(ctx, db, goose.DialectClickHouse, "clickhouse")
+}
+
+// version reads the schema version, and closes db.
+func version(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string) (v Version, err error) {
 	defer db.Close()
-	provider, err := provide(db, goose.DialectPostgres, "postgres")
+	provider, err := provide(db, dialect, dir)
 	if err != nil {
-		return false, err
+		return v, err
 	}
-	current, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		return false, fmt.Errorf("reading the schema version: %w", err)
+	if v.Current, v.Wanted, err = provider.GetVersions(ctx); err != nil {
+		return v, fmt.Errorf("reading the schema version: %w", err)
 	}
-	return current == target, nil
+	return v, nil
 }
 
 func up(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string) error {

@@ -71,6 +71,11 @@ func clickhousePackage(goos, goarch string) (npmPackage, error) {
 	}, nil
 }
 
+// folder is where the package is installed.
+func (p npmPackage) folder(cache string) string {
+	return filepath.Join(cache, strings.NewReplacer("@", "", "/", "-").Replace(p.name)+"-"+p.version)
+}
+
 // npmArch is a processor's name in npm's words.
 func npmArch(goarch string) string {
 	if goarch == "amd64" {
@@ -112,7 +117,7 @@ const manifestName = ".tributary-files.json"
 // install returns the folder of the package, after installing it where it is missing or not whole. finish, if not nil,
 // completes the unpacked folder before it counts as installed.
 func (in installer) install(ctx context.Context, p npmPackage, finish func(dir string) error) (string, error) {
-	final := filepath.Join(in.cache, strings.NewReplacer("@", "", "/", "-").Replace(p.name)+"-"+p.version)
+	final := p.folder(in.cache)
 	if whole(final) {
 		return final, nil
 	}

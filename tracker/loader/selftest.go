@@ -234,3 +234,11 @@ func canaryEvent(topic string) *event.Event {
 	}
 	return e
 }
+
+// SelfTest proves that a server can be trusted with the rows, as Run does first: it makes tables of its own and removes
+// them. A *SelfTestError says what is wrong with the server.
+func SelfTest(ctx context.Context, conn clickhouse.Conn) error {
+	l := Loader{}
+	_, _, err := selfTest(ctx, conn, tables(), l.insertSettings())
+	return err
+}

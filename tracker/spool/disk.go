@@ -112,8 +112,8 @@ func writeAll(f io.WriterAt, b []byte, offset int64) error {
 	return err
 }
 
-// volumeUse says how full the volume of a folder is, in bytes, as df counts it: what only root may fill is left out.
-func volumeUse(dir string) (used, total int64, err error) {
+// VolumeUse says how full the volume of a folder is, in bytes, as df counts it: what only root may fill is left out.
+func VolumeUse(dir string) (used, total int64, err error) {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(dir, &fs); err != nil {
 		return 0, 0, fmt.Errorf("measuring the volume of %s: %w", dir, err)

@@ -107,7 +107,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Volume == nil {
-		c.Volume = volumeUse
+		c.Volume = VolumeUse
 	}
 	switch {
 	case c.Lanes < 1 || c.Lanes > maxLanes:
