@@ -154,6 +154,24 @@ func TestACatalogueGoesOverFromItsCopyToTheLiveOne(t *testing.T) {
 	}
 }
 
+// A database that was put back to an earlier time numbers transactions and versions anew from there.
+func TestACatalogueFollowsADatabaseThatWasPutBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()
+	must(t, c.Load(t.Context()))
+	c.version.Add(5)
+	c.mark += 1000
+	c.keys.set([32]byte{1}, w.mine.merchant) // issued after the time to which it was put back
+	must(t, RevokeKey(t.Context(), w.db, w.mine.merchant, w.keyID))
+	refresh(t, c)
+	fresh := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()
+	must(t, fresh.Load(t.Context()))
+	if diff := cmp.Diff(contents(fresh), contents(c)); diff != "" {
+		t.Errorf("after the refresh (-fresh +followed):\n%s", diff)
+	}
+}
+
 func TestACopyOfAnotherNetworkEndsTheCatalogue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -53,14 +53,19 @@ func (c *Catalogue) Refresh(ctx context.Context, q Querier) error {
 			return err
 		}
 	}
+	if version < c.Version() { // PostgreSQL was put back to an earlier time, where transactions had other numbers
+		c.mark = 0
+	}
 	if version != c.Version() {
 		ch, err := c.read(ctx, q, c.mark)
 		if err != nil {
 			return err
 		}
 		c.apply(ch)
-		if c.copied != nil {
+		if c.mark == 0 && (c.copied != nil || c.Version() > 0) {
 			c.retain(ch)
+		}
+		if c.copied != nil {
 			c.log.Info("PostgreSQL is back: the catalogue is the live one again", "links", c.Links(), "away for", looked.Sub(c.LastLook()).Round(time.Second))
 			c.copied = nil
 		}

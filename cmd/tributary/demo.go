@@ -443,7 +443,7 @@ func (d *demo) live(ctx context.Context, s stores) error {
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.app.run(groupCtx, s, roleNames()) })
+	group.Go(func() error { return d.app.run(groupCtx, s, everything(), roleNames()) })
 	group.Go(func() error { return serveHTTP(groupCtx, listener, shop.handler(), d.log) })
 	group.Go(func() error {
 		if err := d.awaitReady(groupCtx); err != nil {

@@ -32,6 +32,7 @@ import (
 	"tributary/tracker"
 	"tributary/tracker/clickid"
 	"tributary/tracker/loader"
+	"tributary/tracker/registry"
 	"tributary/tracker/relay"
 	"tributary/tracker/spool"
 )
@@ -47,6 +48,8 @@ type river struct {
 	metrics *prometheus.Registry
 	ready   *readiness
 	owner   string
+
+	prepared chan struct{} // closed when the servers are at this version's schema
 }
 
 // newRiver opens what the roles share; close it when they have returned.
@@ -65,7 +68,8 @@ func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
 	}
 	r := &river{
 		cfg: cfg, log: log, stores: s, keys: keys, ring: ring, metrics: prometheus.NewRegistry(), ready: &readiness{},
-		owner: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
+		owner:    fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
+		prepared: make(chan struct{}),
 	}
 	r.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if s.engines != nil {
@@ -85,16 +89,31 @@ func (r *river) close() {
 
 // clickKeys reads the keys of the click ids from the settings or the data folder, where it makes one once.
 func clickKeys(cfg *config) ([]clickid.Key, error) {
+	keys, err := clickKeysIfAny(cfg)
+	if err == nil && len(keys) == 0 {
+		made := clickid.GenerateKey(1)
+		if err = writeSecret(clickKeysFile(cfg), []byte(made.Reveal())); err == nil {
+			keys = []clickid.Key{made}
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the click keys: %w", err)
+	}
+	return keys, nil
+}
+
+func clickKeysFile(cfg *config) string { return filepath.Join(cfg.Data, "click-keys") }
+
+// clickKeysIfAny reads the keys, and gives none where none have been made.
+func clickKeysIfAny(cfg *config) ([]clickid.Key, error) {
 	text := cfg.ClickKeys
 	if text == "" {
-		path := filepath.Join(cfg.Data, "click-keys")
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(clickKeysFile(cfg))
 		if errors.Is(err, os.ErrNotExist) {
-			content = []byte(clickid.GenerateKey(1).Reveal())
-			err = writeSecret(path, content)
+			return nil, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading the click keys: %w", err)
+			return nil, err
 		}
 		text = strings.TrimSpace(string(content))
 	}
@@ -127,7 +146,7 @@ func (r *river) checkKeys(ctx context.Context, db *pgxpool.Pool) error {
 		case err != nil:
 			return fmt.Errorf("comparing the click keys: %w", err)
 		case known != k.Fingerprint():
-			return fmt.Errorf("%s here is not the one that this network signs with: give %s the same value everywhere, and a new key a new number", k, envName("click-keys"))
+			return fmt.Errorf("%s here: %w", k, errForeignKey)
 		}
 	}
 	return nil
@@ -245,16 +264,13 @@ func (r *river) tracker(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
-	db, err := r.open(ctx, postgres.Tracker, 2)
+	db, err := r.open(ctx, postgres.Tracker, 3)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
-	catalogue, err := r.catalogue(ctx, db)
+	catalogue, err := r.network(ctx, db)
 	if err != nil {
-		return err
-	}
-	if err := r.registerKeys(ctx, db); err != nil {
 		return err
 	}
 	in, err := r.intake(catalogue)
@@ -268,7 +284,12 @@ func (r *river) tracker(ctx context.Context) error {
 	}
 	r.ready.up("tracker", trackerNeeds(in, catalogue)...)
 	r.log.Info("tracker is ready", "address", r.cfg.trackerURL(), "links", catalogue.Links())
-	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run)
+	progress := registry.New(registry.Config{
+		DB: db, Spool: in.spool, Sent: func() []uint64 { return in.relay.Stats().Acknowledged }, Partitions: r.cfg.Partitions,
+		Owner: r.owner, Log: r.log, Metrics: r.metrics,
+	})
+	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run,
+		progress.Run, func(ctx context.Context) error { return r.settle(ctx, db) })
 }
 
 // loader is the role that writes ClickHouse.

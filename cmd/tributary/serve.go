@@ -42,17 +42,15 @@ leases that move within 10 s when one dies.`,
 				}[role])
 			}
 			return a.withStores(cmd.Context(), n, os.Stderr, func(ctx context.Context, s stores) error {
-				if err := a.prepare(ctx, s, n); err != nil {
-					return err
-				}
-				return a.run(ctx, s, args)
+				return a.run(ctx, s, n, args)
 			})
 		},
 	}
 }
 
-// run runs roles until ctx ends or one of them fails, which ends the others.
-func (a *app) run(ctx context.Context, s stores, roles []string) error {
+// run runs roles until ctx ends or one of them fails, which ends the others. They begin when the servers are prepared; a
+// tracker with a copy of the catalogue does not wait for that.
+func (a *app) run(ctx context.Context, s stores, n need, roles []string) error {
 	r, err := newRiver(&a.cfg, a.log, s)
 	if err != nil {
 		return err
@@ -65,12 +63,24 @@ func (a *app) run(ctx context.Context, s stores, roles []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, role := range slices.Compact(slices.Sorted(slices.Values(roles))) {
 		group.Go(func() error {
+			if role != "tracker" || a.cfg.PostgresURL == "" {
+				if err := r.awaitPrepared(ctx); err != nil {
+					return nil //nolint:nilerr // another role has ended them all
+				}
+			}
 			if err := work[role](ctx); err != nil && ctx.Err() == nil {
 				return fmt.Errorf("%s: %w", role, err)
 			}
 			return nil
 		})
 	}
+	group.Go(func() error {
+		err := a.prepare(ctx, s, n)
+		if err == nil {
+			close(r.prepared)
+		}
+		return err
+	})
 	group.Go(func() error { return r.inside(ctx) })
 	return group.Wait()
 }

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/internal/enginetest"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/tracker/clickid"
+)
+
+// trackerProcess is `serve tracker` in this process.
+type trackerProcess struct {
+	url    string
+	inside string
+	stop   func() error
+}
+
+func startTracker(t *testing.T, environ []string, data string, args ...string) trackerProcess {
+	t.Helper()
+	port := freePorts(t, 19200)
+	p := trackerProcess{
+		url: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), inside: net.JoinHostPort("127.0.0.1", strconv.Itoa(port+1)),
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := tributary(ctx, t, environ, append([]string{
+			"serve", "tracker", "--data", data, "--tracker-listen", strings.TrimPrefix(p.url, "http://"), "--admin-listen", p.inside,
+		}, args...)...)
+		ended <- err
+	}()
+	p.stop = func() error {
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			return err
+		}
+		return nil
+	}
+	return p
+}
+
+// get asks without following.
+func get(t *testing.T, address string) (status int, location string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return 0, ""
+	}
+	defer response.Body.Close()
+	return response.StatusCode, response.Header.Get("Location")
+}
+
+func until(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not after a minute", what)
+		}
+	}
+}
+
+// P6: a tracker that starts while PostgreSQL is away serves links and takes orders, and goes over to PostgreSQL when that
+// is back.
+func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
+	t.Parallel()
+	address := enginetest.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), address, postgres.Operator, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	n := newTestShop(t, db)
+	data := t.TempDir()
+	environ := func(postgres string) []string {
+		return []string{"TRIBUTARY_POSTGRES_URL=" + postgres, "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x"}
+	}
+	first := startTracker(t, environ(address), data)
+	awaitHealth(t, first.url+"/healthz")
+	until(t, "the copy is written", func() bool { _, err := os.Stat(filepath.Join(data, "catalogue")); return err == nil })
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	away, err := url.Parse(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := away.Host
+	door, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	away.Host = door.Addr().String()
+	_ = door.Close() // nobody is there
+	second := startTracker(t, environ(away.String()), data)
+	awaitHealth(t, second.url+"/healthz")
+	if status, location := get(t, second.url+"/c/"+n.link.Code); status != http.StatusFound || !strings.HasPrefix(location, n.link.Target) {
+		t.Errorf("a link without PostgreSQL: %d, %q", status, location)
+	}
+	if status := report(t, second.url, n.key, `{"order_id":"A-1","amount":100,"currency":"EUR"}`); status != http.StatusOK {
+		t.Errorf("an order without PostgreSQL: %d", status)
+	}
+	fresh, err := partners.CreateLink(t.Context(), db, partners.NewLink{Program: n.link.Program, Partner: n.link.Partner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := get(t, second.url+"/c/"+fresh.Code); status != http.StatusNotFound {
+		t.Errorf("a link that the copy cannot hold: %d", status)
+	}
+	forward(t, away.Host, server)
+	until(t, "PostgreSQL's links are live", func() bool { status, _ := get(t, second.url+"/c/"+fresh.Code); return status == http.StatusFound })
+	var rows int
+	until(t, "the spool is registered", func() bool {
+		return db.QueryRow(t.Context(), `SELECT count(*) FROM spool_progress WHERE last > 0`).Scan(&rows) == nil && rows > 0
+	})
+	if err := second.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A copy that does not fit this process's settings is refused, whatever PostgreSQL would say.
+func TestACopyOfSomethingElseIsRefused(t *testing.T) {
+	t.Parallel()
+	address := enginetest.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), address, postgres.Operator, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	newTestShop(t, db)
+	edge, err := postgres.Open(t.Context(), address, postgres.Tracker, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer edge.Close()
+	if _, err := edge.Exec(t.Context(), `INSERT INTO setting (name, value) VALUES ('partitions', '6')`); err != nil {
+		t.Fatal(err)
+	}
+	home := t.TempDir()
+	own := testRiver(t, "--data", home)
+	close(own.prepared)
+	live, err := own.network(t.Context(), edge)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- live.Run(ctx) }()
+	file := filepath.Join(home, "catalogue")
+	until(t, "the copy is written", func() bool { _, err := os.Stat(file); return err == nil })
+	cancel()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	for name, row := range map[string]struct {
+		args []string
+		want string
+	}{
+		"the same settings":             {nil, ""},
+		"other partitions":              {[]string{"--partitions", "5"}, "6 partitions"},
+		"another key of the number":     {[]string{"--click-keys", clickid.GenerateKey(1).Reveal()}, "not the one"},
+		"none of the network's numbers": {[]string{"--click-keys", clickid.GenerateKey(9).Reveal()}, "none of the click keys"},
+		"a new key in front of the old": {[]string{"--click-keys", clickid.GenerateKey(9).Reveal() + "," + own.keys[0].Reveal()}, ""},
+	} {
+		r := testRiver(t, append([]string{"--data", home}, row.args...)...)
+		err := r.fromCopy(partners.NewCatalogue(nil, r.log), file)
+		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s: %v, want %q", name, err, row.want)
+		}
+	}
+}
+
+// testShop is a merchant with a program, a partner, a link and a key.
+type testShop struct {
+	merchant partners.MerchantID
+	link     *partners.Link
+	key      string
+}
+
+func newTestShop(t *testing.T, db *pgxpool.Pool) testShop {
+	t.Helper()
+	var s testShop
+	err := postgres.InTx(t.Context(), db, func(tx pgx.Tx) (err error) {
+		if s.merchant, err = partners.CreateMerchant(t.Context(), tx, "Shop"); err != nil {
+			return err
+		}
+		program, err := partners.CreateProgram(t.Context(), tx, partners.NewProgram{
+			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"EUR"},
+			Terms: []partners.Terms{{Window: day, Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 100_000}}}},
+		})
+		if err != nil {
+			return err
+		}
+		partner, err := partners.CreatePartner(t.Context(), tx, partners.NewPartner{Kind: partners.Site, Name: "Blog"})
+		if err != nil {
+			return err
+		}
+		if err = partners.Enrol(t.Context(), tx, program, partner); err != nil {
+			return err
+		}
+		if s.link, err = partners.CreateLink(t.Context(), tx, partners.NewLink{Program: program, Partner: partner}); err != nil {
+			return err
+		}
+		s.key, _, err = partners.IssueKey(t.Context(), tx, s.merchant, "server")
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// report sends an order.
+func report(t *testing.T, tracker, key, body string) (status int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tracker+"/v1/conversions", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+key)
+	request.Header.Set("Content-Type", "application/json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	defer response.Body.Close()
+	return response.StatusCode
+}
