@@ -55,3 +55,15 @@ generate: ## write the generated code anew: protobuf and templ
 style: ## print the style figures, where GOSTYLE names a tool that measures them
 	@command -v "$(GOSTYLE)" >/dev/null || { echo 'set GOSTYLE to the tool'; exit 1; }
 	$(GOSTYLE) .
+
+.PHONY: fault
+fault: ## keep the whole river under fire for FOR (10m), SEED and PLAN (mixed) as you like, and prove that nothing is lost
+	go run ./cmd/chaos run --for $(or $(FOR),10m) --plan $(or $(PLAN),mixed) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE))
+
+.PHONY: fault-long
+fault-long: ## the same for FOR (3h)
+	@$(MAKE) -s fault FOR=$(or $(FOR),3h)
+
+.PHONY: fault-short
+fault-short: ## the same for two minutes at a gentle rate, as CI runs it
+	@$(MAKE) -s fault FOR=2m RATE=100

@@ -127,7 +127,7 @@ func printSummary(out io.Writer, s *chaos.Summary) {
 			fmt.Fprintf(out, "  %-28s %d\n", name, part.counts[name])
 		}
 	}
-	fmt.Fprintf(out, "zombies: %d, of which %d found their lease lost\n", s.Zombies, s.Stale)
+	fmt.Fprintf(out, "zombies: %d, of which %d held what another process had taken over; %d of those noticed\n", s.Zombies, s.Overtaken, s.Stale)
 	fmt.Fprintf(out, "stored: %d clicks, %d reports, %d orders, %d of them credited, %d disputed, %d accounts\n",
 		s.Stored.Clicks, s.Stored.Reports, s.Stored.Orders, s.Stored.Credited, s.Stored.Disputed, s.Stored.Accounts)
 	for _, f := range s.Findings {

@@ -16,9 +16,11 @@ type Counts struct {
 	Frozen     map[string]int `json:"frozen_at"`
 	// Servers are SIGKILLs sent to engine servers, by name.
 	Servers map[string]int `json:"servers"`
-	// Zombies were frozen for longer than a lease and woke up; Stale of them found that another process had taken over.
-	Zombies int `json:"zombies"`
-	Stale   int `json:"stale"`
+	// Zombies were frozen for longer than a lease and woke up. Overtaken of them held a partition that another process had
+	// taken over meanwhile, and Stale of those have said that they noticed.
+	Zombies   int `json:"zombies"`
+	Overtaken int `json:"overtaken"`
+	Stale     int `json:"stale"`
 	// Swallowed are answers that a proxy did not pass on, by server.
 	Swallowed map[string]int `json:"swallowed"`
 	// Ended are processes that ended by themselves, by name and reason.
@@ -37,10 +39,13 @@ func (c *Counts) add(m *map[string]int, key string) {
 	(*m)[key]++
 }
 
-func (c *Counts) zombie() {
+func (c *Counts) zombie(overtaken bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.Zombies++
+	if overtaken {
+		c.Overtaken++
+	}
 }
 
 func (c *Counts) stale() {

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
 	"tributary/internal/embedded"
@@ -225,11 +226,10 @@ func (n *Network) Start(ctx context.Context) error {
 		}
 		p := &Process{
 			Name: name, Role: role, path: n.Binary, args: []string{"serve", role}, log: log, counts: n.counts, spawn: spawn,
-			env: append(n.Env[:len(n.Env):len(n.Env)], "TRIBUTARY_ADMIN_LISTEN="+unusedAddress()),
-			arm: func(int) string { return "" },
-			thaw: func(start int) time.Duration {
-				return thawAfter(n.cfg.Seed, start)
-			},
+			env:    append(n.Env[:len(n.Env):len(n.Env)], "TRIBUTARY_ADMIN_LISTEN="+unusedAddress()),
+			arm:    func(int) string { return "" },
+			thaw:   func(start int) time.Duration { return thawAfter(n.cfg.Seed, start) },
+			leases: n.leases,
 		}
 		if n.cfg.Failpoints {
 			p.arm = func(start int) string { return Arming(n.cfg.Seed, name, role, start) }
@@ -262,6 +262,28 @@ func (n *Network) awaitTracker(ctx context.Context) error {
 			return fmt.Errorf("waiting for the tracker: %w", errors.Join(ctx.Err(), err))
 		}
 	}
+}
+
+// leases reads the epochs of the partitions that a process holds, or of all for pid 0; nil when PostgreSQL is away.
+func (n *Network) leases(pid int) map[string]int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	db, err := pgx.Connect(ctx, n.Addresses.PostgresURL)
+	if err != nil {
+		return nil
+	}
+	defer db.Close(ctx) //nolint:errcheck // it was only asked
+	rows, err := db.Query(ctx, `SELECT concat_ws('/', consumer, topic, partition), epoch FROM position WHERE $1 = 0 OR owner LIKE '%/' || $1::int || '/%'`, pid)
+	if err != nil {
+		return nil
+	}
+	held := map[string]int64{}
+	var key string
+	var epoch int64
+	if _, err := pgx.ForEachRow(rows, []any{&key, &epoch}, func() error { held[key] = epoch; return nil }); err != nil {
+		return nil
+	}
+	return held
 }
 
 // Process finds a process under test by its name; nil when there is none.

@@ -29,6 +29,7 @@ type Process struct {
 	counts *Counts
 	arm    func(start int) string // the failpoint to start with, "" for none
 	thaw   func(start int) time.Duration
+	leases func(pid int) map[string]int64 // the epochs of the partitions that a process holds; of all of them for pid 0
 	spawn  *spawner
 
 	mu     sync.Mutex
@@ -47,8 +48,10 @@ type life struct {
 	mu     sync.Mutex
 	killed bool   // by Kill
 	point  string // the failpoint that ended it
-	woke   bool   // from a freeze that was longer than a lease
-	last   string // the last line it logged
+	frozen bool
+	held   map[string]int64 // what it held when it froze
+	woke   bool             // to find that another process holds some of that
+	last   string           // the last line it logged
 }
 
 // Starts counts the starts so far.
@@ -153,8 +156,19 @@ func (l *life) said(line []byte) {
 		l.point = string(m[1])
 	default:
 		l.process.counts.add(&l.process.counts.Frozen, string(m[1]))
-		time.AfterFunc(l.process.thaw(l.number), l.wake)
+		l.frozen = true
+		go l.rest(l.process.thaw(l.number))
 	}
+}
+
+// rest waits until a frozen life is to go on.
+func (l *life) rest(d time.Duration) {
+	held := l.process.leases(l.cmd.Process.Pid)
+	l.mu.Lock()
+	l.held = held
+	l.mu.Unlock()
+	time.Sleep(d)
+	l.wake()
 }
 
 // account counts how the life ended.
@@ -186,15 +200,13 @@ func (l *life) end() {
 	}
 }
 
-// Kill sends SIGKILL to the present life and tells whether there was one.
+// Kill sends SIGKILL to the present life and tells whether there was one. One that is frozen is left alone: what it does
+// when it wakes up is the point.
 func (p *Process) Kill() bool {
 	l := p.present()
-	if l == nil {
+	if l == nil || !l.mark(&l.killed) {
 		return false
 	}
-	l.mu.Lock()
-	l.killed = true
-	l.mu.Unlock()
 	if l.cmd.Process.Kill() != nil {
 		return false
 	}
@@ -202,28 +214,47 @@ func (p *Process) Kill() bool {
 	return true
 }
 
-// Freeze stops the present life for a while with SIGSTOP and lets it go on with SIGCONT. It returns at once.
-func (p *Process) Freeze(d time.Duration) bool {
-	l := p.present()
-	if l == nil || l.cmd.Process.Signal(syscall.SIGSTOP) != nil {
+// mark sets a flag of a life that is not frozen.
+func (l *life) mark(flag *bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.frozen {
 		return false
 	}
-	time.AfterFunc(d, l.wake)
+	*flag = true
 	return true
 }
 
-// wake lets a frozen life go on. It is then a zombie: what it holds in its memory is no longer so.
+// Freeze stops the present life for a while with SIGSTOP and lets it go on with SIGCONT. It returns at once.
+func (p *Process) Freeze(d time.Duration) bool {
+	l := p.present()
+	if l == nil || !l.mark(&l.frozen) || l.cmd.Process.Signal(syscall.SIGSTOP) != nil {
+		return false
+	}
+	go l.rest(d)
+	return true
+}
+
+// wake lets a frozen life go on. It is then a zombie: where another process has taken over what it held, its memory is
+// wrong, and it must find out before it writes.
 func (l *life) wake() {
 	select {
 	case <-l.exited:
 		return
 	default:
 	}
+	now := l.process.leases(0)
 	l.mu.Lock()
-	l.woke = true
+	l.frozen = false
+	for key, epoch := range l.held {
+		if now != nil && now[key] != epoch {
+			l.woke = true
+		}
+	}
+	woke := l.woke
 	l.mu.Unlock()
 	if l.cmd.Process.Signal(syscall.SIGCONT) == nil {
-		l.process.counts.zombie()
+		l.process.counts.zombie(woke)
 	}
 }
 
