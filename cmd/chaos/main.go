@@ -46,6 +46,7 @@ func newRoot() *cobra.Command {
 
 func newRun() *cobra.Command {
 	cfg := chaos.Config{}
+	kafka := ""
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run one plan of faults and judge what is left; exits 1 when something is wrong",
@@ -57,6 +58,10 @@ freezes and cuts off at random; its faults follow from the seed alone. A run tha
 			if !cmd.Flags().Changed("seed") {
 				cfg.Seed = rand.Uint64N(1_000_000) //nolint:gosec // it is printed
 			}
+			if kafka != "embedded" && kafka != "apache" {
+				return fmt.Errorf("--kafka is %q: it must be embedded or apache", kafka)
+			}
+			cfg.ApacheKafka = kafka == "apache"
 			cfg.Out = cmd.OutOrStdout()
 			return run(cmd.Context(), cfg)
 		},
@@ -68,7 +73,7 @@ freezes and cuts off at random; its faults follow from the seed alone. A run tha
 	cmd.Flags().IntVar(&cfg.Rate, "rate", 500, "requests a second")
 	cmd.Flags().StringVar(&cfg.Data, "data", "", "folder of the run, which must not hold another (default a temporary one)")
 	cmd.Flags().BoolVar(&cfg.Keep, "keep", false, "keep the folder of a run that found nothing, too")
-	cmd.Flags().BoolVar(&cfg.ApacheKafka, "apache-kafka", false, "one Apache Kafka node in the place of the embedded Kafka")
+	cmd.Flags().StringVar(&kafka, "kafka", "embedded", "embedded, or apache: one Apache Kafka node (needs java and mvn)")
 	cmd.Flags().BoolVar(&cfg.Failpoints, "failpoints", true, "end and freeze processes at failpoints, too")
 	cmd.Flags().DurationVar(&cfg.Rest, "rest", 5*time.Minute, "how long the network may take to come to rest")
 	return cmd
@@ -92,7 +97,7 @@ func run(ctx context.Context, cfg chaos.Config) error {
 	if err != nil {
 		flags := ""
 		if cfg.ApacheKafka {
-			flags = " --apache-kafka"
+			flags = " --kafka apache"
 		}
 		fmt.Fprintf(cfg.Out, "Journal, logs and stores are kept in %s. The same faults again:\n  go run ./cmd/chaos run --plan %s --seed %d --for %s --rate %d%s\n",
 			cfg.Data, cfg.Plan, cfg.Seed, cfg.For, cfg.Rate, flags)
