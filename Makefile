@@ -41,6 +41,10 @@ fuzz: ## run every fuzz target for 20 s
 e2e: ## drive the demo in Chromium (Debian's chromium, playwright-core from npm)
 	./e2e/run
 
+.PHONY: bench
+bench: ## measure everything beside what it is held against; BENCH='-quick -only redirect' for less
+	go run ./cmd/bench $(BENCH)
+
 .PHONY: lint
 lint: ## run golangci-lint with every linter that has no written reason against it
 	$(TOOL) golangci-lint run ./...

@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"tributary/internal/postgres"
+)
+
+// engine measures orders of three lines from Kafka to committed books: into empty books and, once the engine has filled
+// them, into books that hold a million, each time beside COPY of the very rows that an order leaves, and beside pgbench.
+func engine(ctx context.Context, b *bench) error {
+	n, err := b.network(ctx, "engine")
+	if err != nil {
+		return err
+	}
+	defer n.close()
+	sample, full := b.scaled(60_000), b.scaled(1_000_000)
+	known := 0
+	step := func(orders int) (float64, error) {
+		rate, err := n.orders(ctx, known, orders)
+		known += orders
+		return rate, err
+	}
+	empty, err := step(sample)
+	if err != nil {
+		return err
+	}
+	sayf("  the engine: %.0f orders/s into empty books", empty)
+	copied, err := n.copyAlone(ctx, sample)
+	if err != nil {
+		return err
+	}
+	transfers, err := n.pgbench(ctx)
+	if err != nil {
+		return err
+	}
+	if err := firstError(
+		b.report(figure{Name: "engine", Value: empty, Unit: "orders/s", Against: "pgbench transfers", AgainstValue: transfers}, ">= 4"),
+		b.report(figure{Name: "engine", Value: empty, Unit: "orders/s", Against: "COPY", AgainstValue: copied}, ">= 0.4"),
+	); err != nil {
+		return err
+	}
+	for known < full {
+		rate, err := step(min(full/5, full-known))
+		if err != nil {
+			return err
+		}
+		sayf("  %d orders are in the books, the last at %.0f orders/s", known, rate)
+	}
+	later, err := step(sample)
+	if err != nil {
+		return err
+	}
+	posted, err := n.number(ctx, "SELECT count(*) FROM orders WHERE outcome = 'credited'")
+	if err != nil || posted != int64(known) {
+		return fmt.Errorf("%d of %d orders are credited: %w", posted, known, err)
+	}
+	return b.report(figure{Name: "engine_with_1M_orders", Value: later, Unit: "orders/s", Against: "empty books", AgainstValue: empty}, ">= 0.9")
+}
+
+// orders puts so many orders into Kafka by way of a tracker's spool, and then takes the time of an engine.
+func (n *network) orders(ctx context.Context, first, orders int) (perSecond float64, err error) {
+	if err := n.fill(ctx, "tracker", 0, orders, first); err != nil {
+		return 0, err
+	}
+	tracker, err := n.serve(ctx, "tracker", "", "tracker")
+	if err != nil {
+		return 0, err
+	}
+	if err := tracker.settled(ctx); err != nil {
+		return 0, err
+	}
+	tracker.stop()
+	e, err := n.serve(ctx, "engine", "", "engine")
+	if err != nil {
+		return 0, err
+	}
+	defer e.stop()
+	m, err := follow(ctx, e.process, "the engine", int64(first+orders), func(ctx context.Context) (int64, error) { return n.number(ctx, ordersRead) })
+	return m.perSecond(), err
+}
+
+// kept are the tables in which an order leaves rows, and the column that numbers them by order.
+func kept() [][2]string {
+	return [][2]string{{"orders", "no"}, {"order_event", "order_no"}, {"commission", "order_no"}, {"posting", "source_no"}}
+}
+
+// copyAlone writes the rows of so many orders again, into tables with the same columns and indexes, 1,000 orders a
+// transaction, with as many writers as the engine has: what COPY can do on this server.
+func (n *network) copyAlone(ctx context.Context, orders int) (perSecond float64, err error) {
+	const slice, writers = 1000, 2
+	for _, t := range kept() {
+		if _, err := n.db.Exec(ctx, "CREATE TABLE "+t[0]+"_copy (LIKE "+t[0]+" INCLUDING ALL)"); err != nil {
+			return 0, fmt.Errorf("making a table for COPY: %w", err)
+		}
+	}
+	lowest, err := n.number(ctx, "SELECT min(no) FROM orders")
+	if err != nil {
+		return 0, err
+	}
+	slices := make([][]bytes.Buffer, orders/slice)
+	conn, err := n.db.Acquire(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("connecting: %w", err)
+	}
+	defer conn.Release()
+	for i := range slices {
+		slices[i] = make([]bytes.Buffer, len(kept()))
+		for j, t := range kept() {
+			from := lowest + int64(i*slice)
+			query := fmt.Sprintf("COPY (SELECT * FROM %s WHERE %s >= %d AND %s < %d) TO STDOUT BINARY", t[0], t[1], from, t[1], from+slice)
+			if _, err := conn.Conn().PgConn().CopyTo(ctx, &slices[i][j], query); err != nil {
+				return 0, fmt.Errorf("reading the rows of orders: %w", err)
+			}
+		}
+	}
+	began := time.Now()
+	var next atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range writers {
+		group.Go(func() error {
+			for i := next.Add(1) - 1; i < int64(len(slices)); i = next.Add(1) - 1 {
+				err := postgres.InTx(ctx, n.db, func(tx pgx.Tx) error {
+					for j, t := range kept() {
+						if _, err := tx.Conn().PgConn().CopyFrom(ctx, &slices[i][j], "COPY "+t[0]+"_copy FROM STDIN BINARY"); err != nil {
+							return fmt.Errorf("copying into %s: %w", t[0], err)
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return 0, err
+	}
+	perSecond = float64(len(slices)*slice) / time.Since(began).Seconds()
+	sayf("  COPY of the same rows: %.0f orders/s", perSecond)
+	return perSecond, nil
+}
+
+const transferScript = `\set low random(1, 199)
+\set high random(:low + 1, 200)
+\set amount random(1, 1000)
+BEGIN;
+UPDATE bench_balance SET amount = amount - :amount WHERE id = :low;
+UPDATE bench_balance SET amount = amount + :amount WHERE id = :high;
+INSERT INTO bench_entry (balance, amount) VALUES (:low, -:amount);
+INSERT INTO bench_entry (balance, amount) VALUES (:high, :amount);
+COMMIT;
+`
+
+// pgbench measures plain transfers between two of 200 balances, each in a transaction of its own, by eight clients.
+func (n *network) pgbench(ctx context.Context) (perSecond float64, err error) {
+	_, err = n.db.Exec(ctx, `CREATE TABLE bench_balance (id int PRIMARY KEY, amount bigint NOT NULL) WITH (fillfactor = 50);
+		CREATE TABLE bench_entry (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, balance int NOT NULL, amount bigint NOT NULL);
+		INSERT INTO bench_balance SELECT n, 0 FROM generate_series(1, 200) n`)
+	if err != nil {
+		return 0, fmt.Errorf("making tables for pgbench: %w", err)
+	}
+	script := filepath.Join(n.dir, "transfer.sql")
+	if err := os.WriteFile(script, []byte(transferScript), 0o600); err != nil {
+		return 0, fmt.Errorf("writing a script for pgbench: %w", err)
+	}
+	seconds := "10"
+	if n.quick {
+		seconds = "3"
+	}
+	out, err := exec.CommandContext(ctx, "pgbench", "-n", "-M", "prepared", "-c", "8", "-j", "1", "-T", seconds, "-f", script, n.addresses.PostgresURL).CombinedOutput()
+	m := regexp.MustCompile(`tps = ([\d.]+)`).FindSubmatch(out)
+	if err != nil || m == nil {
+		return 0, fmt.Errorf("running pgbench: %w\n%s", err, out)
+	}
+	perSecond, err = strconv.ParseFloat(string(m[1]), 64)
+	sayf("  pgbench: %.0f transfers/s", perSecond)
+	return perSecond, err
+}
