@@ -71,3 +71,23 @@ fault-long: ## the same for FOR (3h)
 .PHONY: fault-short
 fault-short: ## the same for two minutes at a gentle rate, as CI runs it
 	@$(MAKE) -s fault FOR=2m RATE=100
+
+.PHONY: fault-outage
+fault-outage: ## take Kafka, ClickHouse and PostgreSQL away for a fifth of FOR (25m) each, at RATE (2000)
+	go run ./cmd/chaos run --plan outage --failpoints=false --for $(or $(FOR),25m) --rate $(or $(RATE),2000) --rest 15m
+
+.PHONY: fault-disk
+fault-disk: ## fill the volumes of the spool and of each server (needs root)
+	go run ./cmd/chaos run --plan disk --failpoints=false --for $(or $(FOR),8m) --rate $(or $(RATE),300)
+
+.PHONY: fault-fsync
+fault-fsync: ## have the disk refuse what the tracker writes, by strace (needs root)
+	go run ./cmd/chaos run --plan fsync --failpoints=false --for $(or $(FOR),3m) --rate $(or $(RATE),200)
+
+.PHONY: fault-overload
+fault-overload: ## raise the load to ten times RATE (1000)
+	go run ./cmd/chaos run --plan overload --failpoints=false --for $(or $(FOR),220s) --rate $(or $(RATE),1000) --rest 15m
+
+.PHONY: drill
+drill: ## back up, lose and restore PostgreSQL and ClickHouse under load
+	go run ./cmd/chaos run --plan drill --failpoints=false --for $(or $(FOR),1m) --rate $(or $(RATE),200)
