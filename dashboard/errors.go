@@ -32,7 +32,7 @@ func (s *Server) fail(err error, c echo.Context) {
 		c.Response().Header().Set(echo.HeaderContentType, fault.ProblemType)
 		err = c.JSON(f.Status(), f.Problem(v.id))
 	} else {
-		err = s.render(c, f.Status(), errorView(v, f))
+		err = s.render(c, f.Status(), errorPage(v, f))
 	}
 	if err != nil {
 		s.cfg.Log.Error("showing an error", "request", v.id, "error", err)

@@ -114,6 +114,8 @@ func changeOf(now, before int64) change {
 	}
 	percent := money.Scale(now-before, 100, before)
 	switch {
+	case percent == 0:
+		return change{text: "about the same"}
 	case percent > 999:
 		return change{text: "over 10 times", mood: "up"}
 	case now > before:

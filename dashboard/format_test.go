@@ -82,7 +82,8 @@ func TestChanges(t *testing.T) {
 		{5, 0, change{"from 0", ""}},
 		{0, 4, change{"−100 %", "down"}},
 		{5000, 1, change{"over 10 times", "up"}},
-		{1000, 999, change{"+0 %", "up"}},
+		{1000, 999, change{"about the same", ""}},
+		{999, 1000, change{"about the same", ""}},
 		{-5, 10, change{"from 10", ""}},
 	} {
 		if got := changeOf(tc.now, tc.before); got != tc.want {

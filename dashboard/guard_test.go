@@ -272,6 +272,11 @@ func TestErrorsArePagesForPeopleAndProblemsForPrograms(t *testing.T) {
 		}
 		got.holds(t, tc.text, got.header.Get(echo.HeaderXRequestID))
 	}
+	// Who is signed in keeps the navigation; nobody has none.
+	c.get("/nowhere").holds(t, "The Slow Kitchen", "Commissions", "Programs")
+	if got := w.client().get("/nowhere"); strings.Contains(got.text(), "Programs") {
+		t.Errorf("navigation for nobody: %s", got.text())
+	}
 	c.header.Set("Accept", "application/json")
 	got := c.get("/partner/commissions/12345")
 	if got.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(got.body, `"code":"not_found"`) {

@@ -25,6 +25,7 @@ type commissionRow struct {
 	OrderID    string
 	OccurredAt time.Time
 	Currency   string
+	Lines      int // those with a rate above zero
 	Revenue    int64
 	Refunded   int64
 	Gross      int64
@@ -38,6 +39,19 @@ type commissionRow struct {
 	Link       string
 	Label      string
 	LinkID     int64
+}
+
+// nothing says why a commission of no amount earns nothing; empty for one that earns something.
+func nothing(lines int, gross, net int64) string {
+	switch {
+	case net != 0:
+		return ""
+	case gross != 0:
+		return "all of it was refunded"
+	case lines == 0:
+		return "the terms pay 0 % on what was bought"
+	}
+	return "its share rounds to nothing"
 }
 
 // The orders a list may be in.
@@ -147,7 +161,7 @@ func (f commissionFilter) following() (condition, order string) {
 }
 
 // named gives the names of what a page of commissions speaks of by number.
-const named = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until,
+const named = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until,
 	g.name AS program, p.name AS partner, c.partner_id, coalesce(l.code, '') AS link, coalesce(l.label, '') AS label, c.link_id
 	FROM page c JOIN orders o ON o.no = c.order_no JOIN program g ON g.id = c.program_id JOIN partner p ON p.id = c.partner_id LEFT JOIN link l ON l.id = c.link_id`
 

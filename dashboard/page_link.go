@@ -24,6 +24,7 @@ type linkView struct {
 	period         period
 	clicks, orders series
 	missing        bool
+	at             time.Time
 	latest         []commissionRow
 	by             origin
 	origins        []originRow
@@ -88,7 +89,7 @@ func (s *Server) clicksBy(ctx context.Context, q question, by origin) ([]originR
 
 func (s *Server) linkPage(c echo.Context, v *visit) error {
 	id := number(c.Param("link"))
-	view := linkView{period: readPeriod(c.QueryParams(), v.at), by: originOf(c.QueryParam("by"))}
+	view := linkView{period: readPeriod(c.QueryParams(), v.at), at: v.at, by: originOf(c.QueryParam("by"))}
 	ctx := c.Request().Context()
 	err := s.see(ctx, v.scope(), func(tx pgx.Tx) error {
 		list, err := s.listLinks(ctx, tx, linkFilter{partner: v.login.Partner, link: id, period: view.period, limit: 1})
@@ -133,7 +134,7 @@ func (view linkView) chart() chart.Days {
 		Title: "Clicks and orders by day",
 		Description: fmt.Sprintf("%s: %s clicks and %s orders.", view.period.words(),
 			count(view.clicks.total()), count(view.orders.total())),
-		First: view.period.From,
+		First: view.period.From, Open: view.period.open(view.at),
 		Panels: []chart.Panel{
 			{Name: "Clicks", Values: view.clicks.now, Before: view.clicks.before, Height: 120, Unit: 1, Text: count},
 			{Name: "Orders", Values: view.orders.now, Bars: true, Height: 64, Unit: 1, Text: count},
@@ -153,6 +154,19 @@ type newLinkForm struct {
 	at       time.Time
 	// kind is the partner's, whose rates are shown.
 	kind partners.Kind
+}
+
+// chosen is the program that the form is about, nil when the partner is in none.
+func (f newLinkForm) chosen() *programView {
+	for i := range f.programs {
+		if int64(f.programs[i].ID) == f.Program {
+			return &f.programs[i]
+		}
+	}
+	if len(f.programs) > 0 {
+		return &f.programs[0]
+	}
+	return nil
 }
 
 // wrong is what is wrong with a field, or nil.

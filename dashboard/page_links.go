@@ -29,6 +29,7 @@ type linkRow struct {
 	Merchant   string
 	Currencies []string
 	Earned     []int64
+	order      currencies `db:"-"`
 	// URL is what the partner puts on a page.
 	URL string `db:"-"`
 	// Clicks and Orders come from the reports.
@@ -41,7 +42,7 @@ func (r linkRow) amounts() []amount {
 	for i, currency := range r.Currencies {
 		list[i] = amount{currency, r.Earned[i]}
 	}
-	return list
+	return r.order.sortAmounts(list)
 }
 
 // title is what a person would call the link.
@@ -106,8 +107,12 @@ func (s *Server) listLinks(ctx context.Context, tx pgx.Tx, f linkFilter) ([]link
 	if err != nil {
 		return nil, fmt.Errorf("listing links: %w", err)
 	}
+	order, err := readCurrencies(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
 	for i := range list {
-		list[i].URL = s.trackingURL(list[i].Code)
+		list[i].URL, list[i].order = s.trackingURL(list[i].Code), order
 	}
 	return list, nil
 }

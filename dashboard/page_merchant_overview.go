@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -41,6 +42,10 @@ type merchantMoney struct {
 	CostBefore    int64
 }
 
+func (order currencies) sortMoney(list []merchantMoney) {
+	slices.SortFunc(list, func(a, b merchantMoney) int { return order.compare(a.Currency, b.Currency) })
+}
+
 // merchantCounts are the figures from ClickHouse.
 type merchantCounts struct {
 	missing                 bool
@@ -64,6 +69,12 @@ func (s *Server) loadMerchantOverview(ctx context.Context, v *visit, query url.V
 		if view.money, err = merchantMoneyBy(ctx, tx, v.login.Merchant, 0, view.period); err != nil {
 			return err
 		}
+		view.currency = view.choose(query.Get("currency"))
+		order, err := readCurrencies(ctx, tx)
+		if err != nil {
+			return err
+		}
+		order.sortMoney(view.money)
 		// name: merchant set-up
 		err = tx.QueryRow(ctx, `SELECT (SELECT count(DISTINCT e.partner_id) FROM enrolment e JOIN program g ON g.id = e.program_id WHERE g.merchant_id = $1),
 			(SELECT count(*) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL)`, int64(v.login.Merchant)).Scan(&view.partners, &view.keys)
@@ -75,7 +86,6 @@ func (s *Server) loadMerchantOverview(ctx context.Context, v *visit, query url.V
 	if err != nil {
 		return view, err
 	}
-	view.currency = view.choose(query.Get("currency"))
 	view.counts, err = s.merchantCounts(ctx, question{scope: v.scope(), period: view.period, currency: view.currency}, v.at)
 	if err != nil {
 		s.cfg.Log.Warn("counts are missing on a page", "error", err, "request", v.id)
@@ -188,7 +198,7 @@ func (view merchantOverviewView) chart() chart.Days {
 	d := chart.Days{
 		Title:       "Revenue and orders from partners by day",
 		Description: fmt.Sprintf("%s: %s orders from %s clicks. The table below has every day.", view.period.words(), count(n.orders.total()), count(n.clicks.total())),
-		First:       view.period.From,
+		First:       view.period.From, Open: view.period.open(view.at),
 	}
 	if view.currency != "" {
 		d.Panels = append(d.Panels, chart.Panel{

@@ -47,6 +47,11 @@ func (s *Server) merchantPartner(c echo.Context, v *visit) error {
 		if view.money, err = merchantMoneyBy(ctx, tx, v.login.Merchant, id, view.period); err != nil {
 			return err
 		}
+		order, err := readCurrencies(ctx, tx)
+		if err != nil {
+			return err
+		}
+		order.sortMoney(view.money)
 		f := commissionFilter{merchant: v.login.Merchant, partner: partners.PartnerID(id), Sort: sortNewest, limit: 10}
 		view.latest, err = listCommissions(ctx, tx, f)
 		return err
@@ -107,7 +112,7 @@ func (view *merchantPartnerView) chart() chart.Days {
 		Title: "Clicks and orders by day",
 		Description: fmt.Sprintf("%s: %s clicks and %s orders.", view.period.words(),
 			count(view.clicks.total()), count(view.orders.total())),
-		First: view.period.From,
+		First: view.period.From, Open: view.period.open(view.at),
 		Panels: []chart.Panel{
 			{Name: "Clicks", Values: view.clicks.now, Before: view.clicks.before, Height: 120, Unit: 1, Text: count},
 			{Name: "Orders", Values: view.orders.now, Bars: true, Height: 64, Unit: 1, Text: count},

@@ -110,8 +110,13 @@ func (s *Server) loadMerchantPartners(ctx context.Context, v *visit, f partnerFi
 		if err != nil {
 			return err
 		}
+		order, err := readCurrencies(ctx, tx)
+		if err != nil {
+			return err
+		}
 		for i := range all {
 			all[i].Money = costs[all[i].ID]
+			slices.SortFunc(all[i].Money, func(a, b partnerCost) int { return order.compare(a.Currency, b.Currency) })
 			for _, m := range all[i].Money {
 				all[i].Orders += m.Orders
 			}

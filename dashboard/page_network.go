@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,8 @@ type merchantRow struct {
 	Currencies []string
 	Orders     []int64
 	Costs      []int64
-	Clicks     int64 `db:"-"`
+	Clicks     int64      `db:"-"`
+	order      currencies `db:"-"`
 }
 
 func (r merchantRow) orders() int64 { return sum(r.Orders) }
@@ -47,7 +49,7 @@ func (r merchantRow) costs() []amount {
 	for i, currency := range r.Currencies {
 		list[i] = amount{currency, r.Costs[i]}
 	}
-	return list
+	return r.order.sortAmounts(list)
 }
 
 // networkTotals counts what there is.
@@ -98,6 +100,14 @@ func (s *Server) loadNetwork(ctx context.Context, v *visit, query url.Values) (n
 			return fmt.Errorf("reading the books: %w", err)
 		}
 		view.books = booksOf(totals)
+		order, err := readCurrencies(ctx, tx)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(view.books, func(a, b networkBooks) int { return order.compare(a.currency, b.currency) })
+		for i := range view.merchants {
+			view.merchants[i].order = order
+		}
 		return view.readHealth(ctx, tx)
 	})
 	if err != nil {
@@ -210,13 +220,13 @@ func (s *Server) networkCSV(c echo.Context, v *visit) error {
 	heading := []string{"merchant", "programs", "partners", "clicks", "orders", "currencies", "costs"}
 	return s.sendCSV(c, "merchants", heading, func(w *export.Writer) error {
 		for _, r := range view.merchants {
-			costs := make([]string, len(r.Costs))
-			for i, a := range r.costs() {
-				costs[i] = a.plain()
+			var codes, costs []string
+			for _, a := range r.costs() {
+				codes, costs = append(codes, a.Currency), append(costs, a.plain())
 			}
 			err := w.Row(export.Text(r.Name), export.Number(strconv.FormatInt(r.Programs, 10)), export.Number(strconv.FormatInt(r.Partners, 10)),
 				countCell(r.Clicks, view.counts.missing), export.Number(strconv.FormatInt(r.orders(), 10)),
-				export.Text(strings.Join(r.Currencies, " ")), export.Text(strings.Join(costs, " ")))
+				export.Text(strings.Join(codes, " ")), export.Text(strings.Join(costs, " ")))
 			if err != nil {
 				return err
 			}

@@ -21,7 +21,7 @@ import (
 type partnerOverviewView struct {
 	period period
 	at     time.Time
-	// money is by currency, those with most orders in the period first.
+	// money is by currency.
 	money []partnerMoney
 	// currency is the one of the chart.
 	currency string
@@ -59,6 +59,12 @@ func (s *Server) loadPartnerOverview(ctx context.Context, v *visit, query url.Va
 		if view.money, err = partnerMoneyBy(ctx, tx, id, view.period); err != nil {
 			return err
 		}
+		view.currency = chosenCurrency(query.Get("currency"), view.money)
+		order, err := readCurrencies(ctx, tx)
+		if err != nil {
+			return err
+		}
+		slices.SortFunc(view.money, func(a, b partnerMoney) int { return order.compare(a.Currency, b.Currency) })
 		if view.latest, err = listCommissions(ctx, tx, commissionFilter{partner: id, Sort: sortNewest, limit: 6}); err != nil {
 			return err
 		}
@@ -68,7 +74,6 @@ func (s *Server) loadPartnerOverview(ctx context.Context, v *visit, query url.Va
 	if err != nil {
 		return view, err
 	}
-	view.currency = chosenCurrency(query.Get("currency"), view.money)
 	view.counts, err = s.partnerCounts(ctx, question{scope: v.scope(), period: view.period, currency: view.currency}, v.at)
 	if err != nil {
 		s.cfg.Log.Warn("counts are missing on a page", "error", err, "request", v.id)
@@ -148,7 +153,7 @@ func (view partnerOverviewView) chart() chart.Days {
 	d := chart.Days{
 		Title:       "Earnings and clicks by day",
 		Description: fmt.Sprintf("%s: %s clicks and %s orders. The table below has every day.", view.period.words(), count(n.clicks.total()), count(n.orders.total())),
-		First:       view.period.From,
+		First:       view.period.From, Open: view.period.open(view.at),
 	}
 	if view.currency != "" {
 		d.Panels = append(d.Panels, chart.Panel{

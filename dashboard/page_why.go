@@ -274,6 +274,8 @@ func (view *whyView) history() []happening {
 func (view *whyView) holdEnd(e *earning) happening {
 	h := happening{at: e.HoldUntil, title: "Hold ends"}
 	switch {
+	case e.State != string(commission.Reversed) && e.Pending == 0 && e.Payable == 0:
+		h.text = "Nothing was earned, so nothing becomes payable."
 	case e.State == string(commission.Pending) && e.HoldUntil.After(view.at):
 		h.text = "What is pending then becomes payable."
 	case e.State == string(commission.Pending):

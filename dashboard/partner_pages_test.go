@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"encoding/csv"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -256,13 +257,13 @@ func TestLinksListWhatEachBrought(t *testing.T) {
 	w.clicks(second, w.now.Add(-aDay), 3)
 	w.clicks(w.link, w.now.Add(-60*aDay), 7)
 	c := w.as("site@example.net")
-	c.page("/partner/links").holds(t, "Sidebar https://go.example.net/c/slow-kitchen Alder & Finch Home Alder & Finch 40 2 5.00 % EUR 6.60 GBP 6.60", "Second, with words")
+	c.page("/partner/links").holds(t, "Sidebar https://go.example.net/c/slow-kitchen Alder & Finch Home Alder & Finch 40 2 5.00 % GBP 6.60 EUR 6.60", "Second, with words")
 	c.page("/partner/links?days=90").holds(t, "47 3 6.38 %")
 	if got := c.page("/partner/links?q=words").rows(); !slices.Equal(got, []string{"Second, with words"}) {
 		t.Errorf("q=words lists %q", got)
 	}
 	records := c.page("/partner/links.csv").records(t)
-	if len(records) != 4 || !slices.Equal(records[2][7:], []string{"40", "2", "EUR", "6.60"}) {
+	if len(records) != 4 || !slices.Equal(records[2][7:], []string{"40", "2", "GBP", "6.60"}) {
 		t.Errorf("the file: %q", records)
 	}
 }
@@ -393,5 +394,81 @@ func TestWithoutClickHouseMoneyIsStillShown(t *testing.T) {
 	operator.page("/network").holds(t, "Merchants owe", "7.92", "balanced")
 	if got := site.get("/partner/days.csv"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("a file of counts: status %d", got.status)
+	}
+}
+
+func TestACommissionOfNothingSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	line := func(category string, amount int64) []*event.Line {
+		return []*event.Line{{Number: 1, Quantity: 1, Amount: amount, Category: category}}
+	}
+	card := w.order(sale{id: "gift", link: w.link, lines: line("gift cards", 5000)})
+	w.order(sale{id: "penny", link: w.link, lines: line("books", 1)})
+	w.order(sale{id: "back", link: w.link, lines: line("books", 5000), refunds: []*event.Refund{{}}})
+	w.order(sale{id: "earns", link: w.link, lines: line("books", 5000)})
+	c := w.as("site@example.net")
+	page := c.page("/partner/commissions")
+	page.holds(t, "earns nothing the terms pay 0 % on what was bought", "earns nothing its share rounds to nothing", "GBP 5.50 pending until", "reversed")
+	if n := strings.Count(page.text(), "until"); n != 1 {
+		t.Errorf("%d commissions are pending until some day: %s", n, page.text())
+	}
+	c.page("/partner/commissions/"+number10(card)).holds(t, "earns nothing: the terms pay 0 %", "Nothing was earned, so nothing becomes payable.")
+	w.as("shop@example.net").page("/merchant/orders").holds(t, "GBP 0.00 earns nothing")
+}
+
+func TestCurrenciesStandInTheProgramsOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// The program names GBP before EUR; orders in EUR are more, and sort before GBP by code.
+	for i := range 3 {
+		w.order(sale{id: fmt.Sprint("e", i), link: w.link, currency: "EUR", at: w.now.Add(-time.Hour)})
+	}
+	w.order(sale{id: "g", link: w.link, at: w.now.Add(-2 * time.Hour)})
+	for who, paths := range map[string]map[string]string{
+		"site": {
+			"/partner": "Earned GBP 6.60 EUR 19.80 in the period Pending GBP 6.60 EUR 19.80", "/partner/links": "GBP 6.60 EUR 19.80",
+			"/partner/links/" + number10(int64(w.link.ID)): "Earned GBP 6.60 EUR 19.80",
+		},
+		"shop": {
+			"/merchant": "Revenue from partners GBP 59.99 EUR 179.97", "/merchant/partners": "GBP 59.99 EUR 179.97 GBP 6.60 EUR 19.80",
+			"/merchant/partners/" + number10(int64(w.site)): "Revenue GBP 59.99 EUR 179.97",
+		},
+		"operator": {"/network": "GBP 7.92 EUR 23.76"},
+	} {
+		c := w.as(who + "@example.net")
+		for path, want := range paths {
+			c.page(path).holds(t, want)
+		}
+	}
+	// The chart begins with the currency of most orders all the same.
+	w.clicks(w.link, w.now, 1)
+	w.as("site@example.net").page("/partner").holds(t, "Earned, EUR")
+}
+
+func TestTodayIsDrawnAsUnfinished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.clicks(w.link, w.now, 3)
+	c := w.as("site@example.net")
+	c.page("/partner").holds(t, "Today, not over yet")
+	over := w.now.Add(-aDay).Format(time.DateOnly)
+	if page := c.page("/partner?from=" + over + "&to=" + over); strings.Contains(page.text(), "not over yet") {
+		t.Error("yesterday is not over")
+	}
+}
+
+func TestANewLinksHintIsOfTheChosenProgram(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	second := w.newProgram(w.shop, "Alder & Finch Garden", "https://garden.example/", []string{"GBP"})
+	w.must(partners.Enrol(t.Context(), w.owner, second, w.site))
+	c := w.as("site@example.net")
+	for program, want := range map[partners.ProgramID][2]string{w.program: {"alder.example", "garden.example"}, second: {"garden.example", "alder.example"}} {
+		page := c.page("/partner/links/new?program=" + number10(int64(program)))
+		page.holds(t, "any page on "+want[0])
+		if strings.Contains(page.text(), "any page on "+want[1]) || strings.Contains(page.text(), want[1]+".") {
+			t.Errorf("the hint of %s names %s: %s", want[0], want[1], page.text())
+		}
 	}
 }

@@ -52,6 +52,11 @@ func (p period) days() int { return int(p.To.Sub(p.From) / aDay) }
 // last is the last day within.
 func (p period) last() time.Time { return p.To.Add(-aDay) }
 
+// open is how many days of the period are not over.
+func (p period) open(now time.Time) int {
+	return max(0, min(p.days(), int(p.To.Sub(now.UTC().Truncate(aDay))/aDay)))
+}
+
 // query is the period as readPeriod reads it.
 func (p period) query() url.Values {
 	if p.Preset > 0 {

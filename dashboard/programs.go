@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
@@ -21,11 +22,6 @@ type programView struct {
 
 	MerchantName string
 	PartnerCount int64
-}
-
-// domainWords says where links of the program may lead.
-func (p programView) domainWords() string {
-	return p.Name + ": " + strings.Join(p.Domains, ", ")
 }
 
 //go:embed query/programs.sql
@@ -93,6 +89,45 @@ func listTerms(ctx context.Context, tx pgx.Tx, id partners.ProgramID) ([]partner
 		return nil, fmt.Errorf("reading terms: %w", err)
 	}
 	return list, nil
+}
+
+// currencies is the order in which a person's pages name them: the programs', as their merchants listed them, then by code.
+type currencies []string
+
+// readCurrencies reads the order from the programs that the transaction's tenant may see.
+func readCurrencies(ctx context.Context, tx pgx.Tx) (currencies, error) {
+	// name: currencies of programs
+	rows, err := tx.Query(ctx, `SELECT currencies FROM program ORDER BY id LIMIT 200`)
+	if err != nil {
+		return nil, fmt.Errorf("reading currencies: %w", err)
+	}
+	lists, err := pgx.CollectRows(rows, pgx.RowTo[[]string])
+	if err != nil {
+		return nil, fmt.Errorf("reading currencies: %w", err)
+	}
+	var order currencies
+	for _, code := range slices.Concat(lists...) {
+		if !slices.Contains(order, code) {
+			order = append(order, code)
+		}
+	}
+	return order, nil
+}
+
+func (order currencies) compare(a, b string) int {
+	place := func(code string) int {
+		if i := slices.Index(order, code); i >= 0 {
+			return i
+		}
+		return len(order)
+	}
+	return cmp.Or(cmp.Compare(place(a), place(b)), strings.Compare(a, b))
+}
+
+// sortAmounts puts amounts of different currencies into that order.
+func (order currencies) sortAmounts(list []amount) []amount {
+	slices.SortFunc(list, func(a, b amount) int { return order.compare(a.Currency, b.Currency) })
+	return list
 }
 
 // A rateRow is a line of a table of rates.

@@ -231,7 +231,7 @@ func TestAQueryOfAPageCannotLeaveItsTenant(t *testing.T) {
 	for _, statement := range []string{
 		"SELECT toInt64(count()) FROM touch SETTINGS readonly = 0", "SELECT toInt64(count()) FROM touch SETTINGS additional_table_filters = {}",
 		"SELECT toInt64(count()) FROM touch SETTINGS max_execution_time = 0", "SELECT toInt64(sum(number)) FROM numbers(10000000000)",
-		"INSERT INTO touch (partner_id) VALUES (1)", "TRUNCATE TABLE touch", "DROP TABLE touch", 
+		"INSERT INTO touch (partner_id) VALUES (1)", "TRUNCATE TABLE touch", "DROP TABLE touch",
 		"SELECT toInt64(count()) FROM file('/etc/passwd', 'LineAsString')", "SELECT toInt64(count()) FROM url('http://127.0.0.1:1/', 'LineAsString')",
 		"SELECT toInt64(count()) FROM remote('127.0.0.1', currentDatabase(), 'touch')", "SELECT toInt64(count()) FROM executable('id', 'LineAsString', 'x String')",
 	} {

@@ -101,6 +101,8 @@ func (s *Server) router() *echo.Echo {
 	for _, r := range s.routes() {
 		pages.Add(r.method, r.path, s.guard(r))
 	}
+	// An address without a page is said within the navigation of whoever is signed in.
+	pages.RouteNotFound("/*", s.guard(route{who: everyone, page: func(echo.Context, *visit) error { return echo.ErrNotFound }}))
 	return e
 }
 

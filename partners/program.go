@@ -23,7 +23,7 @@ type Program struct {
 	Domains []string
 	// ClickParam is the query parameter under which the merchant receives the click id.
 	ClickParam string
-	// Currencies are the ISO 4217 codes in which orders may come, sorted.
+	// Currencies are the ISO 4217 codes in which orders may come, in the merchant's own order.
 	Currencies []string
 	// Terms ascend by EffectiveFrom.
 	Terms     []Terms
@@ -136,7 +136,11 @@ func (n NewProgram) check() (*Program, error) {
 	if !validClickParam(p.ClickParam) {
 		note("click_param", fmt.Sprintf("%q is not a plain parameter name", p.ClickParam), "use 1 to 40 letters, digits and _ . ~ -")
 	}
-	p.Currencies = slices.Compact(slices.Sorted(slices.Values(n.Currencies)))
+	for _, currency := range n.Currencies {
+		if !slices.Contains(p.Currencies, currency) {
+			p.Currencies = append(p.Currencies, currency)
+		}
+	}
 	if len(p.Currencies) == 0 {
 		note("currencies", "there is none", `give at least one, such as ["EUR"]`)
 	}

@@ -16,7 +16,10 @@ type Days struct {
 	// Title and Description are read out in place of the drawing.
 	Title, Description string
 	// First is the first day, at midnight UTC.
-	First  time.Time
+	First time.Time
+	// Open is how many of the last days are not over: the first of them is drawn as unfinished, those behind it, to come,
+	// not at all.
+	Open   int
 	Panels []Panel
 }
 
@@ -89,27 +92,38 @@ func (p plot) short(value int64) string {
 	return p.Text(value)
 }
 
-// line is the path through the middle of each day in a box of one unit a day and 100 high.
-func (p plot) line(values []int64) string {
+// line is the path through the middle of the days from one up to but not including another, in a box of one unit a day
+// and 100 high; empty for none.
+func (p plot) line(values []int64, from, to int) string {
 	var b strings.Builder
-	for i, v := range values {
+	from = max(from, 0)
+	for i := from; i < to; i++ {
 		letter := "L"
-		if i == 0 {
+		if i == from {
 			letter = "M"
 		}
-		fmt.Fprintf(&b, "%s%s %s", letter, number(float64(i)+0.5), number(100-p.scale.up(v)))
+		fmt.Fprintf(&b, "%s%s %s", letter, number(float64(i)+0.5), number(100-p.scale.up(values[i])))
 	}
-	if len(values) == 1 {
+	if to-from == 1 {
 		b.WriteString("h.01") // a path of one point would not be drawn
 	}
 	return b.String()
 }
 
-// area is line closed along zero.
-func (p plot) area() string {
+// area is the line of the first days closed along zero; empty for none.
+func (p plot) area(days int) string {
+	if days == 0 {
+		return ""
+	}
 	zero := number(100 - p.scale.up(0))
-	return p.line(p.Values) + "L" + number(float64(len(p.Values))-0.5) + " " + zero + "L0.5 " + zero + "Z"
+	return p.line(p.Values, 0, days) + "L" + number(float64(days)-0.5) + " " + zero + "L0.5 " + zero + "Z"
 }
+
+// closed is how many days are over.
+func (d Days) closed() int { return d.count() - min(d.Open, d.count()) }
+
+// today tells whether a day is the one that is not over.
+func (d Days) today(i int) bool { return d.Open > 0 && i == d.closed() }
 
 // bar gives top and height of a value's bar in pixels. A value above zero is never too small to be seen.
 func (p plot) bar(value int64) (top, height string) {
@@ -151,6 +165,9 @@ func (d Days) dayMarks() []dayMark {
 // label is what is said of a day: its date, then a row for each panel.
 func (d Days) label(i int) string {
 	rows := []string{d.day(i).Format("Monday, 2 January 2006")}
+	if d.today(i) {
+		rows[0] += ", so far"
+	}
 	for _, p := range d.Panels {
 		row := p.Name + ": " + p.Text(p.Values[i])
 		if i < len(p.Before) {

@@ -78,7 +78,7 @@ func TestTicksCoverTheDataEvenlyAndHoldZero(t *testing.T) {
 func days(t *rapid.T) Days {
 	n := rapid.IntRange(1, 400).Draw(t, "days")
 	values := rapid.SliceOfN(rapid.Int64Range(-1_000_000, 1_000_000_000), n, n)
-	d := Days{Title: "Earnings", Description: "of a test", First: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)}
+	d := Days{Title: "Earnings", Description: "of a test", Open: rapid.IntRange(0, n+1).Draw(t, "open"), First: time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC)}
 	for i := range rapid.IntRange(1, 3).Draw(t, "panels") {
 		p := Panel{Name: "Panel " + strconv.Itoa(i), Values: values.Draw(t, "values"), Bars: i%2 == 1, Height: 100, Unit: 100, Text: decimal}
 		if rapid.Bool().Draw(t, "compared") {
@@ -152,10 +152,10 @@ func inside(t *rapid.T, element string, a xml.Attr, height int) {
 func TestALineRunsFromTheScalesBottomToItsTop(t *testing.T) {
 	t.Parallel()
 	p := plot{Panel: Panel{Values: []int64{0, 50, 100}, Height: 200}, top: 10, scale: scaleOf([]int64{0, 50, 100})}
-	if got := p.line(p.Values); got != "M0.5 100L1.5 50L2.5 0" {
+	if got := p.line(p.Values, 0, 3); got != "M0.5 100L1.5 50L2.5 0" {
 		t.Errorf("line %q", got)
 	}
-	if got := p.area(); got != "M0.5 100L1.5 50L2.5 0L2.5 100L0.5 100Z" {
+	if got := p.area(3); got != "M0.5 100L1.5 50L2.5 0L2.5 100L0.5 100Z" {
 		t.Errorf("area %q", got)
 	}
 	if got := p.y(50); got != "110" {
@@ -181,5 +181,30 @@ func TestALabelNamesTheDayAndEveryMeasure(t *testing.T) {
 	}}
 	if got, want := d.label(2), "Sunday, 1 March 2026\nEarnings: 3 (before: 9)\nClicks: 6"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestADayThatIsNotOverIsDrawnAsUnfinished(t *testing.T) {
+	t.Parallel()
+	panels := []Panel{{Name: "Earnings", Values: []int64{100, 100, 10, 0}, Height: 100, Text: decimal}, {Name: "Clicks", Values: []int64{9, 9, 1, 0}, Bars: true, Height: 50, Text: decimal}}
+	for open, want := range map[int]struct {
+		line, dashes string
+		bars         int
+		label        bool
+	}{
+		0: {`d="M0.5 0L1.5 0L2.5 90L3.5 100"`, "", 0, false},
+		1: {`d="M0.5 0L1.5 0L2.5 90"`, `class="line open" d="M2.5 90L3.5 100"`, 1, false},
+		2: {`d="M0.5 0L1.5 0"`, `class="line open" d="M1.5 0L2.5 90"`, 1, true}, // the last day is still to come
+	} {
+		d := Days{First: time.Date(2026, 2, 27, 0, 0, 0, 0, time.UTC), Open: open, Panels: panels}
+		var b strings.Builder
+		if err := d.Draw().Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		drawing := b.String()
+		if !strings.Contains(drawing, `class="line" `+want.line) || !strings.Contains(drawing, want.dashes) || strings.Contains(drawing, "line open") != (open > 0) ||
+			strings.Count(drawing, `class="bar open"`) != want.bars || strings.HasPrefix(d.label(2), "Sunday, 1 March 2026, so far") != want.label {
+			t.Errorf("%d days open: %s", open, drawing)
+		}
 	}
 }

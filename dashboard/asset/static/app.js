@@ -86,17 +86,61 @@ class LinkBuilder extends HTMLElement {
   }
 }
 
-// Fires "fresh" every few seconds while the page is in view and nobody works in the list; htmx asks for it again.
+// Looks every few seconds, while the page is in view, whether the list has changed. Rows that are there already are brought
+// up to date in place; new ones would move them under the pointer, so a line offers to show them. htmx does the showing,
+// at the event "fresh".
 class LiveList extends HTMLElement {
   connectedCallback() {
-    const every = Number(this.getAttribute("every")) * 1000;
-    this.timer = setInterval(() => {
-      if (!document.hidden && !this.contains(document.activeElement)) this.dispatchEvent(new CustomEvent("fresh"));
-    }, every);
+    this.timer = setInterval(() => this.look(), Number(this.getAttribute("every")) * 1000);
+    this.addEventListener("click", (e) => { if (e.target.closest(".news")) this.show(); });
   }
 
   disconnectedCallback() {
     clearInterval(this.timer);
+  }
+
+  show() {
+    this.querySelector(".news")?.remove();
+    this.dispatchEvent(new CustomEvent("fresh"));
+  }
+
+  async look() {
+    if (document.hidden || this.looking) return;
+    this.looking = true;
+    const address = this.getAttribute("hx-get");
+    try {
+      const answer = await fetch(address, { headers: { "X-Background": "1" }, redirect: "error" });
+      if (!answer.ok) return;
+      const list = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(this.id);
+      if (list && this.isConnected && address === this.getAttribute("hx-get")) this.compare(list);
+    } catch {
+      // The server is away or the session over: what is there stays.
+    } finally {
+      this.looking = false;
+    }
+  }
+
+  compare(list) {
+    const entries = (of) => [...of.querySelectorAll("tbody tr")].map((row) => row.querySelector("a.row")?.getAttribute("href"));
+    const here = entries(this);
+    const fresh = entries(list).filter((entry) => !here.includes(entry)).length;
+    if (!fresh || !here.length) {
+      if (!this.contains(document.activeElement) && this.plain(list) !== this.plain(this)) this.show();
+      return;
+    }
+    let line = this.querySelector(".news");
+    if (!line) {
+      line = document.createElement("button");
+      line.type = "button";
+      line.className = "news";
+      line.setAttribute("aria-live", "polite");
+      this.prepend(line);
+    }
+    line.textContent = `${fresh} new – show`;
+  }
+
+  plain(list) {
+    return [...list.querySelectorAll("tbody tr")].map((row) => row.textContent.replace(/\s+/gu, " ")).join("\n");
   }
 }
 
