@@ -19,8 +19,7 @@ const (
 	probeLimit   = 10 * time.Second       // for one such attempt
 	stopLimit    = 20 * time.Second       // for an orderly stop, then the engine is killed
 	steadyAfter  = 5 * time.Second        // an engine that served this long is healthy: earlier crashes are forgotten
-	crashLimit   = 10                     // crashes in a row, none followed by steadyAfter of service, before giving up
-	failLimit    = 3                      // the same for an engine that has never accepted a connection
+	failLimit    = 3                      // attempts, before an engine that has never accepted a connection is given up
 	backoffFirst = 100 * time.Millisecond // before the second restart in a row; the first is immediate
 	backoffMost  = 5 * time.Second
 )
@@ -59,7 +58,7 @@ func (r *runner) status() Status {
 	return r.state
 }
 
-// run starts the engine again and again until ctx ends, which is no error, or it has crashed too often.
+// run starts the engine again and again until ctx ends, which is no error, or it has never come up.
 func (r *runner) run(ctx context.Context) error {
 	var err error
 	if r.address, err = r.server.prepare(ctx, r.dir, r.ports); err != nil {
@@ -77,7 +76,8 @@ func (r *runner) run(ctx context.Context) error {
 		if served >= steadyAfter {
 			crashes, backoff = 1, 0
 		}
-		if crashes >= crashLimit || crashes >= failLimit && !r.everReady() {
+		// One that has served is tried for ever: its disk may be full, and have room again in an hour.
+		if crashes >= failLimit && !r.everReady() {
 			return fmt.Errorf("keeping %s running: gave up after %d attempts: %w%s", r.engine, crashes, err, r.logTail())
 		}
 		r.log.Warn("engine ended, starting it again", "reason", err, "after", served, "wait", backoff)
