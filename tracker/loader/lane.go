@@ -141,6 +141,9 @@ func (l *lane) consume(ctx context.Context, batches <-chan *batch) error {
 			if err := l.finish(ctx); err != nil {
 				return err
 			}
+			if err := l.takeBack(ctx); err != nil {
+				return err
+			}
 		}
 	}
 }
