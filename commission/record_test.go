@@ -144,3 +144,28 @@ func FuzzDecide(f *testing.F) {
 		}
 	})
 }
+
+// FuzzUnmarshalRecord holds that a record of any bytes is refused or stands: what follows from it is worked out, and it is
+// written again.
+func FuzzUnmarshalRecord(f *testing.F) {
+	events := lifeOfAnOrder()
+	for n := range events {
+		d := decide(mustFold(f, events[:n+1]...), clicked(time.Hour), offerOfALife())
+		f.Add(d.AppendJSON(nil))
+	}
+	f.Add([]byte(`{"credits":[{"priced":[{"n":1,"rate":-1}],"net":-5}],"order":{"lines":[{"n":1,"amount":-7}],"refunds":[{"taken":[{"n":1,"amount":9}]}]}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		d, err := UnmarshalRecord(data)
+		if err != nil {
+			return
+		}
+		d.Movements(true)
+		again, err := UnmarshalRecord(d.AppendJSON(nil))
+		if err != nil {
+			t.Fatalf("%s is written as what cannot be read: %v", data, err)
+		}
+		if got, want := again.AppendJSON(nil), d.AppendJSON(nil); !bytes.Equal(got, want) {
+			t.Errorf("%s is written as %s, and then as %s", data, want, got)
+		}
+	})
+}

@@ -169,12 +169,12 @@ func parseRates(texts []string) (map[partners.Kind]map[string]money.Rate, error)
 	return rates, nil
 }
 
-// parsePercent reads a number of percent with at most four decimals: a part per million each.
+// parsePercent reads a number of percent, 100 at most, with at most four decimals: a part per million each.
 func parsePercent(text string) (money.Rate, error) {
 	whole, decimals, _ := strings.Cut(strings.TrimSuffix(text, "%"), ".")
 	if len(decimals) <= 4 && whole != "" && len(whole) <= 3 {
 		decimals += strings.Repeat("0", 4-len(decimals))
-		if n, err := strconv.ParseUint(whole+decimals, 10, 32); err == nil {
+		if n, err := strconv.ParseUint(whole+decimals, 10, 32); err == nil && n <= uint64(money.One) {
 			return money.Rate(n), nil
 		}
 	}

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tributary/internal/money"
 )
 
 // retailPartners is how many partners the rule of the retail replay knows: P00 to P39 are sites, the rest members.
@@ -152,7 +154,7 @@ func (b *retailBook) add(row []string) error {
 	if err != nil {
 		return fmt.Errorf("reading InvoiceDate: %w", err)
 	}
-	quantity, err := strconv.ParseInt(row[3], 10, 64)
+	quantity, err := strconv.ParseInt(row[3], 10, 32) // more than any line has, and no product overflows
 	if err != nil {
 		return fmt.Errorf("reading Quantity: %w", err)
 	}
@@ -183,16 +185,23 @@ func (o *retailOrder) addLine(number int32, sku string, quantity int64, price st
 	if quantity <= 0 || mills <= 0 {
 		return nil
 	}
+	amount := (quantity*mills + 5) / 10 // thousandths of a pound to pence; both are positive
+	if amount > money.MaxAmount {
+		return fmt.Errorf("%d pieces at %s are more than an order can be worth", quantity, price)
+	}
 	category := "service"
 	if productCode(sku) {
 		category = "product"
 	}
 	o.lines = append(o.lines, retailLine{
 		number: number, sku: strings.Clone(sku), category: category, quantity: quantity, left: quantity,
-		amount: (quantity*mills + 5) / 10, // thousandths of a pound to pence; both are positive
+		amount: amount,
 	})
 	return nil
 }
+
+// maxMills bounds a price: a million pounds.
+const maxMills = 1_000_000_000
 
 // parseMills reads a price of at most three decimals as thousandths.
 func parseMills(text string) (int64, error) {
@@ -204,7 +213,7 @@ func parseMills(text string) (int64, error) {
 		fraction = fraction[:3]
 	}
 	value, err := strconv.ParseInt(whole+fraction+strings.Repeat("0", 3-len(fraction)), 10, 64)
-	if err != nil {
+	if err != nil || value < 0 || value > maxMills {
 		return 0, fmt.Errorf("%q is not a price", text)
 	}
 	if strings.HasPrefix(text, "-") {

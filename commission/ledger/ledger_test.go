@@ -532,3 +532,18 @@ func TestASumThatDoesNotFitStopsNobodyElse(t *testing.T) {
 		}
 	}
 }
+
+func FuzzHead(f *testing.F) {
+	f.Add(Head{Block: 17, Hash: [32]byte{1, 2}}.String())
+	f.Add(" 1:" + strings.Repeat("AB", 32) + "\n")
+	f.Add("0:")
+	f.Fuzz(func(t *testing.T, text string) {
+		head, err := ParseHead(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseHead(head.String()); err != nil || again != head {
+			t.Errorf("%q is %v, which is %v: %v", text, head, again, err)
+		}
+	})
+}

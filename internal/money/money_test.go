@@ -194,3 +194,18 @@ func FuzzRateRule(f *testing.F) {
 		}
 	})
 }
+
+func FuzzProduct(f *testing.F) {
+	for _, text := range []string{"79.92", "-0.000001", "9223372036854775807.999999", "-9223372036854775808", "1.", ".5", "--1", "0.0000001", "+1"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var p, again money.Product
+		if p.UnmarshalText([]byte(text)) != nil {
+			return
+		}
+		if err := again.UnmarshalText([]byte(p.String())); err != nil || again != p {
+			t.Errorf("%q became %v, which became %v: %v", text, p, again, err)
+		}
+	})
+}

@@ -141,3 +141,26 @@ func FuzzDecode(f *testing.F) {
 		_ = readProduced(data)
 	})
 }
+
+// FuzzAnswers gives arbitrary bytes to the readers of a broker's answers.
+func FuzzAnswers(f *testing.F) {
+	f.Add(make([]byte, 80))
+	f.Add(bytes.Repeat([]byte{0, 0, 0, 1}, 40))
+	f.Add(bytes.Repeat([]byte{0x7f, 0xff, 0xff, 0xff}, 20))
+	f.Fuzz(func(t *testing.T, response []byte) {
+		_ = readProduced(response)
+		data, _, err := readFetched(response)
+		if err != nil {
+			return
+		}
+		if len(data) > len(response) {
+			t.Errorf("%d bytes of %d", len(data), len(response))
+		}
+		records, err := fetchRequest{name: "orders", partition: 1, offset: 3, maxBytes: 1 << 20}.decode(data)
+		for i, r := range records {
+			if r.Offset != int64(3+i) || r.Partition != 1 {
+				t.Errorf("record %d is %d/%d (%v)", i, r.Partition, r.Offset, err)
+			}
+		}
+	})
+}

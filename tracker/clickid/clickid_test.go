@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -309,4 +310,32 @@ func BenchmarkVerify(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// FuzzKeys holds that keys are read as they are written, and that no error repeats a part of a secret.
+func FuzzKeys(f *testing.F) {
+	key := Key{ID: 7, Secret: [32]byte{1, 2, 3}}
+	f.Add(key.Reveal())
+	f.Add(key.Reveal() + ", 8:" + strings.Repeat("A", 43) + "=")
+	f.Add("256:" + strings.Repeat("A", 43))
+	f.Add("1:short,,:")
+	f.Fuzz(func(t *testing.T, text string) {
+		keys, err := ParseKeys(text)
+		if err != nil {
+			for part := range strings.SplitSeq(text, ",") {
+				if _, secret, _ := strings.Cut(part, ":"); len(secret) >= 20 && strings.Contains(err.Error(), secret[:20]) {
+					t.Errorf("%v repeats %q", err, text)
+				}
+			}
+			return
+		}
+		parts := make([]string, len(keys))
+		for i, k := range keys {
+			parts[i] = k.Reveal()
+		}
+		again, err := ParseKeys(strings.Join(parts, ","))
+		if err != nil || !slices.Equal(again, keys) {
+			t.Errorf("%q became %d keys, which became %d: %v", text, len(keys), len(again), err)
+		}
+	})
 }

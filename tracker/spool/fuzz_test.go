@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -111,4 +112,24 @@ func vouched(t *testing.T, s *Spool, raw []byte) (all []string) {
 			t.Fatalf("the record at byte %d is not what its checksum says: %q", from, e.Payload)
 		}
 	}
+}
+
+// FuzzCursor holds that a cursor of any text is refused or a place that is written as it was.
+func FuzzCursor(f *testing.F) {
+	for _, text := range []string{"0:0", "18446744073709551615:9223372036854775807", "1:-1", "+1:1", "1:2:3", ":", "\xff"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var c, again Cursor
+		if c.UnmarshalText(data) == nil {
+			if err := again.UnmarshalText([]byte(c.String())); err != nil || again != c || c.Offset < 0 {
+				t.Errorf("%q is %v, which is %v: %v", data, c, again, err)
+			}
+		}
+		if c.UnmarshalBinary(data) == nil {
+			if b, err := c.MarshalBinary(); err != nil || !bytes.Equal(b, data) || c.Offset < 0 {
+				t.Errorf("%x is %v, which is %x: %v", data, c, b, err)
+			}
+		}
+	})
 }
