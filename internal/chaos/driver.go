@@ -193,8 +193,8 @@ func (d *Driver) click(ctx context.Context, place Place) *ownClick {
 	c := ownClick{id: landing, at: says.At, spot: place, stored: !outcome.Unstored}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	all := append(d.clicks[place.Merchant], c)
-	d.clicks[place.Merchant] = all[max(0, len(all)-rememberClicks):]
+	all := d.clicks[place.Merchant]
+	d.clicks[place.Merchant] = append(all[max(0, len(all)-rememberClicks):], c)
 	return &c
 }
 
@@ -252,7 +252,7 @@ func (d *Driver) persist(ctx context.Context, m *Merchant, r report, stubborn bo
 // encode writes the report as the API takes it.
 func (r *report) encode() ([]byte, error) {
 	body := map[string]any{}
-	at := time.Time{}
+	var at time.Time
 	if s := r.sale; s != nil {
 		lines := make([]map[string]any, len(s.Lines))
 		amount := int64(0)

@@ -2,9 +2,9 @@ package chaos_test
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -26,7 +26,7 @@ func written(t *testing.T) []byte {
 	var group sync.WaitGroup
 	for n := range int64(20) {
 		group.Go(func() {
-			intent := chaos.Intent{N: n + 1, At: time.UnixMicro(n).UTC(), Refund: &model.Refund{ID: fmt.Sprint(n), At: time.UnixMicro(n).UTC()}}
+			intent := chaos.Intent{N: n + 1, At: time.UnixMicro(n).UTC(), Refund: &model.Refund{ID: strconv.FormatInt(n, 10), At: time.UnixMicro(n).UTC()}}
 			if err := j.Write(intent); err != nil {
 				t.Error(err)
 			}
@@ -56,7 +56,7 @@ func TestAJournalSaysWhatWasWritten(t *testing.T) {
 		t.Fatal(len(attempts), err)
 	}
 	for _, a := range attempts {
-		want := chaos.Attempt{Intent: chaos.Intent{N: a.N, At: time.UnixMicro(a.N - 1).UTC(), Refund: &model.Refund{ID: fmt.Sprint(a.N - 1), At: time.UnixMicro(a.N - 1).UTC()}}}
+		want := chaos.Attempt{Intent: chaos.Intent{N: a.N, At: time.UnixMicro(a.N - 1).UTC(), Refund: &model.Refund{ID: strconv.FormatInt(a.N-1, 10), At: time.UnixMicro(a.N - 1).UTC()}}}
 		if (a.N-1)%3 != 0 {
 			want.Outcome = chaos.Outcome{N: a.N, Status: 200}
 		}

@@ -57,7 +57,7 @@ type tally struct {
 	contents               map[string]bool
 }
 
-func (j *judgement) find(check, format string, args ...any) {
+func (j *judgement) findf(check, format string, args ...any) {
 	if j.found[check]++; j.found[check] <= most {
 		j.findings = append(j.findings, Finding{check, fmt.Sprintf(format, args...)})
 	}
@@ -77,7 +77,7 @@ func Judge(world *model.World, attempts []*Attempt, evidence *Evidence) []Findin
 	}
 	for n, ids := range evidence.Clicks {
 		if !sent[n] {
-			j.find(ClickInvented, "%d rows of attempt %d, which was never made", len(ids), n)
+			j.findf(ClickInvented, "%d rows of attempt %d, which was never made", len(ids), n)
 		}
 	}
 	for _, f := range j.order {
@@ -85,17 +85,17 @@ func Judge(world *model.World, attempts []*Attempt, evidence *Evidence) []Findin
 	}
 	for f := range evidence.Booked {
 		if j.reports[f] == nil {
-			j.find(FactInvented, "%+v", f)
+			j.findf(FactInvented, "%+v", f)
 		}
 	}
 	for f, n := range evidence.Rows {
 		if j.reports[f] == nil {
-			j.find(ReportInvented, "%d rows of %+v", n, f)
+			j.findf(ReportInvented, "%d rows of %+v", n, f)
 		}
 	}
 	j.compareBooks()
 	for _, a := range evidence.Alarms {
-		j.find(Alarm, "%s", a)
+		j.findf(Alarm, "%s", a)
 	}
 	for check, n := range j.found {
 		if n > most {
@@ -110,14 +110,14 @@ func (j *judgement) click(a *Attempt) {
 	ids := j.evidence.Clicks[a.N]
 	switch {
 	case len(ids) > 1:
-		j.find(ClickDoubled, "attempt %d has %d rows", a.N, len(ids))
+		j.findf(ClickDoubled, "attempt %d has %d rows", a.N, len(ids))
 	case len(ids) == 1 && a.Outcome.Status == 302 && ids[0] != a.Outcome.ID:
-		j.find(ClickInvented, "attempt %d was given %s and is stored as %s", a.N, a.Outcome.ID, ids[0])
+		j.findf(ClickInvented, "attempt %d was given %s and is stored as %s", a.N, a.Outcome.ID, ids[0])
 	case len(ids) == 0 && a.Acknowledged():
-		j.find(ClickMissing, "attempt %d, %s at %s", a.N, a.Outcome.ID, a.At)
+		j.findf(ClickMissing, "attempt %d, %s at %s", a.N, a.Outcome.ID, a.At)
 	}
 	if a.Outcome.Status >= 400 {
-		j.find(RefusedWrongly, "the visit of attempt %d was answered with %d", a.N, a.Outcome.Status)
+		j.findf(RefusedWrongly, "the visit of attempt %d was answered with %d", a.N, a.Outcome.Status)
 	}
 }
 
@@ -125,12 +125,12 @@ func (j *judgement) click(a *Attempt) {
 func (j *judgement) report(a *Attempt) {
 	if a.Wrong != "" {
 		if a.Outcome.Status != 0 && !a.Refused() {
-			j.find(AcceptedWrongly, "attempt %d (%s) was answered with %d", a.N, a.Wrong, a.Outcome.Status)
+			j.findf(AcceptedWrongly, "attempt %d (%s) was answered with %d", a.N, a.Wrong, a.Outcome.Status)
 		}
 		return
 	}
 	if a.Refused() {
-		j.find(RefusedWrongly, "attempt %d was answered with %d", a.N, a.Outcome.Status)
+		j.findf(RefusedWrongly, "attempt %d was answered with %d", a.N, a.Outcome.Status)
 	}
 	var f Fact
 	if a.Sale != nil {
@@ -155,25 +155,25 @@ func (j *judgement) report(a *Attempt) {
 	t.contents[a.Content] = true
 	switch n := j.evidence.Reports[a.Outcome.ID]; {
 	case n == 0:
-		j.find(ReportMissing, "attempt %d, event %s, %+v", a.N, a.Outcome.ID, f)
+		j.findf(ReportMissing, "attempt %d, event %s, %+v", a.N, a.Outcome.ID, f)
 	case n > 1:
-		j.find(ReportDoubled, "attempt %d, event %s has %d rows", a.N, a.Outcome.ID, n)
+		j.findf(ReportDoubled, "attempt %d, event %s has %d rows", a.N, a.Outcome.ID, n)
 	}
 }
 
 // fact judges what became of all reports of one fact, and enters it in the model's books if it counts.
 func (j *judgement) fact(f Fact, t *tally) {
 	if n := j.evidence.Rows[f]; n > t.possible {
-		j.find(ReportInvented, "%+v was sent %d times and has %d rows", f, t.possible, n)
+		j.findf(ReportInvented, "%+v was sent %d times and has %d rows", f, t.possible, n)
 	}
 	booked := j.evidence.Booked[f]
 	switch {
 	case booked > 1:
-		j.find(FactDoubled, "%+v", f)
+		j.findf(FactDoubled, "%+v", f)
 	case booked == 0 && t.acknowledged > 0:
-		j.find(FactMissing, "%+v, first sent as attempt %d", f, t.first.N)
+		j.findf(FactMissing, "%+v, first sent as attempt %d", f, t.first.N)
 	case booked == 1 && t.possible == 0:
-		j.find(FactInvented, "%+v was refused", f)
+		j.findf(FactInvented, "%+v was refused", f)
 	}
 	// Whatever is not the first content is in dispute. Of a report that nobody confirmed it is not known.
 	disputes := len(t.contents)
@@ -181,7 +181,7 @@ func (j *judgement) fact(f Fact, t *tally) {
 		disputes--
 	}
 	if n := j.evidence.Disputed[f]; n < disputes || n > disputes && t.possible == t.acknowledged {
-		j.find(DisputeWrong, "%+v has %d other contents, %d are kept", f, disputes, n)
+		j.findf(DisputeWrong, "%+v has %d other contents, %d are kept", f, disputes, n)
 	}
 	if booked == 0 && t.acknowledged == 0 {
 		return
@@ -199,23 +199,23 @@ func (j *judgement) compareBooks() {
 	orders, balances := j.books.Close(e.At)
 	for key, want := range orders {
 		if have, known := e.Orders[key]; !known || have != want {
-			j.find(OrderWrong, "%+v: want %+v, have %+v", key, want, have)
+			j.findf(OrderWrong, "%+v: want %+v, have %+v", key, want, have)
 		}
 		j.decision(key, want)
 	}
 	for key, have := range e.Orders {
 		if _, known := orders[key]; !known {
-			j.find(OrderWrong, "%+v: want none, have %+v", key, have)
+			j.findf(OrderWrong, "%+v: want none, have %+v", key, have)
 		}
 	}
 	for account, want := range balances {
 		if have := e.Balances[account]; have != want {
-			j.find(BalanceWrong, "%+v: want %d, have %d", account, want, have)
+			j.findf(BalanceWrong, "%+v: want %d, have %d", account, want, have)
 		}
 	}
 	for account, have := range e.Balances {
 		if _, known := balances[account]; !known {
-			j.find(BalanceWrong, "%+v: want 0, have %d", account, have)
+			j.findf(BalanceWrong, "%+v: want 0, have %d", account, have)
 		}
 	}
 }
@@ -228,6 +228,6 @@ func (j *judgement) decision(key model.OrderKey, o model.Order) {
 		want = Sums{1, o.Amount, o.Refunded, c.Gross, c.Net, c.Fee, c.Pending, c.Payable}
 	}
 	if have := j.evidence.Decided[key]; have != want {
-		j.find(DecisionWrong, "%+v: want %+v, have %+v", key, want, have)
+		j.findf(DecisionWrong, "%+v: want %+v, have %+v", key, want, have)
 	}
 }

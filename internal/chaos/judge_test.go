@@ -101,7 +101,7 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 		"the journal has lost a visit": {func(j []*chaos.Attempt, _ *chaos.Evidence) []*chaos.Attempt {
 			return j[1:]
 		}, []string{chaos.ClickInvented}},
-		"a visitor was turned away": {func(j []*chaos.Attempt, e *chaos.Evidence) []*chaos.Attempt {
+		"a visitor was turned away": {func(j []*chaos.Attempt, _ *chaos.Evidence) []*chaos.Attempt {
 			j[0].Outcome = chaos.Outcome{Status: 404}
 			return j
 		}, []string{chaos.RefusedWrongly}},
@@ -128,11 +128,11 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 			delete(e.Disputed, sale)
 			return j
 		}, []string{chaos.DisputeWrong}},
-		"a mistake was accepted": {func(j []*chaos.Attempt, e *chaos.Evidence) []*chaos.Attempt {
+		"a mistake was accepted": {func(j []*chaos.Attempt, _ *chaos.Evidence) []*chaos.Attempt {
 			j[9].Outcome = chaos.Outcome{Status: 200}
 			return j
 		}, []string{chaos.AcceptedWrongly}},
-		"a sound report was refused": {func(j []*chaos.Attempt, e *chaos.Evidence) []*chaos.Attempt {
+		"a sound report was refused": {func(j []*chaos.Attempt, _ *chaos.Evidence) []*chaos.Attempt {
 			j[4].Outcome = chaos.Outcome{Status: 401}
 			return j
 		}, []string{chaos.RefusedWrongly, chaos.ReportInvented}},

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -226,7 +227,7 @@ func (n *Network) Start(ctx context.Context) error {
 		}
 		p := &Process{
 			Name: name, Role: role, path: n.Binary, args: []string{"serve", role}, log: log, counts: n.counts, spawn: spawn,
-			env:    append(n.Env[:len(n.Env):len(n.Env)], "TRIBUTARY_ADMIN_LISTEN="+unusedAddress()),
+			env:    append(slices.Clip(n.Env), "TRIBUTARY_ADMIN_LISTEN="+unusedAddress()),
 			arm:    func(int) string { return "" },
 			thaw:   func(start int) time.Duration { return thawAfter(n.cfg.Seed, start) },
 			leases: n.leases,
@@ -309,7 +310,7 @@ func (n *Network) Crash(ctx context.Context, e embedded.Engine) error {
 		return nil // it is starting again already
 	}
 	if err := n.Engines.Kill(e); err != nil {
-		return nil //nolint:nilerr // it ended in this very moment
+		return nil // it ended in this very moment
 	}
 	n.counts.add(&n.counts.Servers, string(e))
 	return nil

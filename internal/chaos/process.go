@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -84,7 +85,7 @@ func (p *Process) present() *life {
 
 // Run keeps the process running until ctx ends, and then ends it: politely, and after a while not.
 func (p *Process) Run(ctx context.Context) error {
-	defer p.log.Close() //nolint:errcheck // a log
+	defer p.log.Close()
 	quick := 0
 	for ctx.Err() == nil {
 		began := time.Now()
@@ -118,7 +119,7 @@ func (p *Process) start() (*life, error) {
 	cmd.Env = p.env
 	if !p.calm {
 		if point := p.arm(p.starts); point != "" {
-			cmd.Env = append(cmd.Env[:len(cmd.Env):len(cmd.Env)], inject.Variable+"="+point)
+			cmd.Env = append(slices.Clip(cmd.Env), inject.Variable+"="+point)
 		}
 	}
 	l := &life{process: p, cmd: cmd, number: p.starts, exited: make(chan struct{})}
@@ -137,7 +138,7 @@ func (p *Process) start() (*life, error) {
 }
 
 // reached is what a process says when it comes to its failpoint.
-var reached = regexp.MustCompile(`^failpoint (\S+) reached \d+ times: (killed|stopped)`) //nolint:gochecknoglobals // compiled once
+var reached = regexp.MustCompile(`^failpoint (\S+) reached \d+ times: (killed|stopped)`)
 
 // said looks at a line of the log.
 func (l *life) said(line []byte) {

@@ -58,9 +58,7 @@ func programs(now time.Time) []programSpec {
 	rates := func(site, member int64, more ...map[string]int64) map[string]map[string]int64 {
 		r := map[string]map[string]int64{"site": {"*": site, "service": 0}, "member": {"*": member}}
 		for _, m := range more {
-			for category, rate := range m {
-				r["site"][category] = rate
-			}
+			maps.Copy(r["site"], m)
 		}
 		return r
 	}
