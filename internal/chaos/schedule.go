@@ -132,11 +132,11 @@ func passes(p inject.Point) int {
 	case stage == "position":
 		return 2
 	case stage == "tracker":
-		return 100
+		return 40
 	case stage == "spool":
-		return 400
+		return 200
 	case stage == "relay":
 		return 60
 	}
-	return 12
+	return 6
 }
