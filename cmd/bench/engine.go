@@ -161,7 +161,7 @@ const transferScript = `\set low random(1, 199)
 BEGIN;
 UPDATE bench_balance SET amount = amount - :amount WHERE id = :low;
 UPDATE bench_balance SET amount = amount + :amount WHERE id = :high;
-INSERT INTO bench_entry (balance, amount) VALUES (:low, -:amount);
+INSERT INTO bench_entry (balance, amount) VALUES (:low, 0 - :amount);
 INSERT INTO bench_entry (balance, amount) VALUES (:high, :amount);
 COMMIT;
 `

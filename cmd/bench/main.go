@@ -100,6 +100,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // it is in the folder for such
 	b := &bench{dir: dir, quick: *quick, output: json.NewEncoder(os.Stdout)}
+	b.output.SetEscapeHTML(false)
 	if err := b.build(ctx, chosen); err != nil {
 		return err
 	}
