@@ -31,14 +31,14 @@ func (s *Server) memory() *memory {
 	return s.bodies.Get().(*memory) //nolint:forcetypeassert // the pool holds nothing else
 }
 
-// read takes the body of a request, as long as it is plain JSON of a bearable size.
+// read takes the body of a request that says to be plain JSON, up to a bearable size.
 func (m *memory) read(c echo.Context) error {
 	r := c.Request()
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != echo.MIMEApplicationJSON {
+	if err != nil || media != echo.MIMEApplicationJSON || len(r.Header["Content-Type"]) > 1 {
 		return fault.New(fault.Unsupported, "unsupported_type", "Send the body as JSON, with the header Content-Type: application/json.")
 	}
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+	if encodings := r.Header["Content-Encoding"]; len(encodings) > 1 || len(encodings) == 1 && encodings[0] != "" && encodings[0] != "identity" {
 		return fault.New(fault.Unsupported, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
 	}
 	if err := http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(readBodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
@@ -51,7 +51,7 @@ func (m *memory) read(c echo.Context) error {
 		}
 		return &fault.Error{Kind: fault.Malformed, Code: "unreadable_body", Detail: "The body did not arrive whole.", Cause: err}
 	}
-	return checkJSON(m.body)
+	return nil
 }
 
 // readAll appends what r has to b.
@@ -71,23 +71,67 @@ func readAll(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// authenticate finds the merchant whose API key a request carries.
-func (s *Server) authenticate(r *http.Request) (partners.MerchantID, error) {
+// caller is who sends a report. Until the body of a signed one is there, it is only who they say they are.
+type caller struct {
+	merchant partners.MerchantID
+	signed   *signature
+}
+
+// receive reads a report into m: whose it is, and a body that is JSON. A merchant who sends too many is put off.
+func (s *Server) receive(c echo.Context, m *memory) (partners.MerchantID, error) {
+	r := c.Request()
+	if r.URL.RawQuery != "" {
+		return 0, fault.New(fault.Malformed, "unexpected_query", "A report stands in the body alone: send nothing behind a question mark in the address.")
+	}
+	who, err := s.authenticate(r)
+	if err == nil && who.signed == nil {
+		err = s.admit(who.merchant)
+	}
+	if err == nil {
+		err = m.read(c)
+	}
+	if err == nil && who.signed != nil {
+		if err = unsigned(); who.signed.fits(m.body) { // only who has proven it counts against the merchant's rate
+			err = s.admit(who.merchant)
+		}
+	}
+	if err == nil {
+		err = checkJSON(m.body)
+	}
+	return who.merchant, err
+}
+
+// admit holds a merchant to the rate.
+func (s *Server) admit(merchant partners.MerchantID) error {
+	if _, ok := s.rates.admit(merchant, time.Now()); !ok {
+		return fault.New(fault.TooMany, "too_many_reports", fmt.Sprintf("This merchant sends more than %d reports a second. Nothing was stored: send it again after the time in Retry-After.", s.cfg.MerchantRate))
+	}
+	return nil
+}
+
+// authenticate finds the merchant whose API key a request carries, or who says to have signed it.
+func (s *Server) authenticate(r *http.Request) (caller, error) {
 	values := r.Header["Authorization"]
+	if signed(r.Header) {
+		if values != nil {
+			return caller{}, unauthorized("Sign the request or send a key, not both.")
+		}
+		return s.readSignature(r.Header)
+	}
 	if len(values) != 1 {
-		return 0, unauthorized("Send your API key once, as the header Authorization: Bearer tk_live_...")
+		return caller{}, unauthorized("Send your API key once, as the header Authorization: Bearer tk_live_...")
 	}
 	scheme, key, _ := strings.Cut(values[0], " ")
 	sum, formed := partners.KeyHash(strings.TrimSpace(key))
 	if !strings.EqualFold(scheme, "Bearer") || !formed {
-		return 0, unauthorized("The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.")
+		return caller{}, unauthorized("The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.")
 	}
 	// The look-up is by hash, so how long it takes tells nothing about any key.
 	merchant, found := s.cfg.Catalogue.KeyOwner(sum)
 	if !found {
-		return 0, unauthorized("This API key is not known, or was revoked.")
+		return caller{}, unauthorized("This API key is not known, or was revoked.")
 	}
-	return merchant, nil
+	return caller{merchant: merchant}, nil
 }
 
 func unauthorized(detail string) error {
@@ -145,7 +189,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	switch status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="tributary"`)
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, http.StatusTooManyRequests:
 		h.Set("Retry-After", "1")
 	}
 	if !strings.HasPrefix(c.Request().URL.Path, "/v1/") {

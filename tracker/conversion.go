@@ -16,13 +16,10 @@ import (
 // conversion is POST /v1/conversions: a merchant's server reports an order. 200 means that it is durable. The answer
 // follows from the request alone, so the same order sent twice gets the same bytes; the engine takes it once.
 func (s *Server) conversion(c echo.Context) error {
-	merchant, err := s.authenticate(c.Request())
-	if err != nil {
-		return err
-	}
 	m := s.memory()
 	defer s.bodies.Put(m)
-	if err := m.read(c); err != nil {
+	merchant, err := s.receive(c, m)
+	if err != nil {
 		return err
 	}
 	r := &review{}
@@ -37,13 +34,10 @@ func (s *Server) conversion(c echo.Context) error {
 
 // refund is POST /v1/refunds, as conversion.
 func (s *Server) refund(c echo.Context) error {
-	merchant, err := s.authenticate(c.Request())
-	if err != nil {
-		return err
-	}
 	m := s.memory()
 	defer s.bodies.Put(m)
-	if err := m.read(c); err != nil {
+	merchant, err := s.receive(c, m)
+	if err != nil {
 		return err
 	}
 	currency := ""

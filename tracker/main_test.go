@@ -53,6 +53,9 @@ type shop struct {
 	link     *partners.Link
 	key      string
 	keyID    partners.KeyID
+	// secret is that of the key signer.
+	secret string
+	signer partners.KeyID
 }
 
 // newEdge starts a tracker; change may alter its configuration.
@@ -74,7 +77,7 @@ func (e *edge) start(tb testing.TB, change func(*Config)) {
 
 	cfg := Config{Partitions: partitions, RedirectWait: 5 * time.Second, StoreWait: 10 * time.Second}
 	var err error
-	cfg.Catalogue = partners.NewCatalogue(e.db, quiet())
+	cfg.Catalogue = partners.NewCatalogue(e.db, quiet()).WithSigners()
 	must(tb, cfg.Catalogue.Load(ctx))
 	cfg.Spool, err = spool.Open(spool.Config{Dir: tb.TempDir(), Lanes: 2 * partitions})
 	must(tb, err)
@@ -125,7 +128,10 @@ func newShop(tb testing.TB, db *pgxpool.Pool, currencies ...string) shop {
 		if err = partners.Enrol(ctx, tx, s.program, s.partner); err != nil {
 			return err
 		}
-		s.key, s.keyID, err = partners.IssueKey(ctx, tx, s.merchant, "")
+		if s.key, s.keyID, err = partners.IssueKey(ctx, tx, s.merchant, ""); err != nil {
+			return err
+		}
+		s.secret, s.signer, err = partners.IssueSigner(ctx, tx, s.merchant, "")
 		return err
 	}))
 	s.link = s.newLink(tb, db, "https://shop.example/boots?colour=brown#size")

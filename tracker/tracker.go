@@ -42,6 +42,9 @@ type Config struct {
 	DuplicateWindow time.Duration
 	// RedirectWait is the longest that a redirect waits for its record to be durable; 15 ms.
 	RedirectWait time.Duration
+	// MerchantRate is how many reports a second one merchant may send to this tracker, with twice as many at once; 0 for no
+	// bound.
+	MerchantRate int
 	// StoreWait is the longest that an order waits for its record to be durable; 2 s.
 	StoreWait time.Duration
 
@@ -76,11 +79,14 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("making a tracker: the spool has %d lanes, want two for each of %d partitions", len(c.Spool.Sequences()), c.Partitions)
 	case c.DuplicateWindow < time.Second || c.DuplicateWindow > maxWindow:
 		return c, fmt.Errorf("making a tracker: a duplicate window of %s, want 1s to %s", c.DuplicateWindow, maxWindow)
-	case c.RedirectWait < 0 || c.StoreWait < 0:
-		return c, errors.New("making a tracker: a wait is negative")
+	case c.RedirectWait < 0 || c.StoreWait < 0 || c.MerchantRate < 0 || c.MerchantRate > maxMerchantRate:
+		return c, fmt.Errorf("making a tracker: a wait is negative, or a merchant's rate not within 0 and %d", maxMerchantRate)
 	}
 	return c, nil
 }
+
+// maxMerchantRate is far above what one tracker does.
+const maxMerchantRate = 1_000_000
 
 // Server answers visitors and merchants.
 type Server struct {
@@ -91,6 +97,7 @@ type Server struct {
 	echo    *echo.Echo
 	metrics *metrics
 	pages   pages
+	rates   *rates
 	bodies  sync.Pool // of *memory
 
 	// Values of headers that every redirect has, shared by all of them.
@@ -108,7 +115,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(),
+		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(), rates: newRates(cfg.MerchantRate),
 		noStore: []string{"no-store"}, referrerPolicy: []string{"strict-origin-when-cross-origin"},
 	}
 	s.bodies.New = func() any { return &memory{} }
