@@ -9,7 +9,6 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
-	"tributary/internal/stream"
 	"tributary/tracker/loader"
 )
 
@@ -29,7 +28,10 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 				if err := a.prepare(ctx, s, everything()); err != nil {
 					return err
 				}
-				kafka := stream.Open(s.kafka, a.cfg.KafkaPrefix, a.log)
+				kafka, err := a.cfg.openKafka(s.kafka, a.log)
+				if err != nil {
+					return err
+				}
 				defer kafka.Close()
 				db, err := postgres.Open(ctx, s.postgres, postgres.Loader, 2)
 				if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"tributary/internal/stream"
 )
 
 // prefix opens the name of every setting in the environment.
@@ -26,6 +29,7 @@ type config struct {
 	PostgresURL   string
 	KafkaBrokers  []string
 	KafkaPrefix   string
+	Kafka         stream.Security
 	ClickHouseURL string
 	Partitions    int
 	Retention     time.Duration
@@ -52,7 +56,9 @@ type config struct {
 }
 
 // secrets are the settings that are never printed.
-func secrets() []string { return []string{"click-keys", "postgres-url", "clickhouse-url"} }
+func secrets() []string {
+	return []string{"click-keys", "postgres-url", "clickhouse-url", "kafka-password"}
+}
 
 // bind declares the settings as flags.
 func (c *config) bind(fs *pflag.FlagSet) {
@@ -60,6 +66,11 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.PostgresURL, "postgres-url", "", "PostgreSQL 18, postgres://user:password@host:port/database; unset: start an embedded one")
 	fs.StringSliceVar(&c.KafkaBrokers, "kafka-brokers", nil, "Kafka brokers, host:port with commas; unset: start an embedded one")
 	fs.StringVar(&c.KafkaPrefix, "kafka-prefix", "tributary.", "what the names of the topics begin with")
+	fs.BoolVar(&c.Kafka.TLS, "kafka-tls", false, "speak TLS 1.2 or later with the brokers, whose certificates must be valid for the names they advertise")
+	fs.StringVar(&c.Kafka.CA, "kafka-ca", "", "file of certificates in PEM that the brokers' are issued by; unset: those of the system")
+	fs.StringVar(&c.Kafka.User, "kafka-user", "", "user the brokers ask for; unset: they ask for none")
+	fs.StringVar(&c.Kafka.Password, "kafka-password", "", "password of kafka-user; needs kafka-tls")
+	fs.StringVar(&c.Kafka.Mechanism, "kafka-mechanism", "scram-sha-512", "how the password is shown: scram-sha-512, scram-sha-256 or plain")
 	fs.StringVar(&c.ClickHouseURL, "clickhouse-url", "", "ClickHouse 26, clickhouse://user:password@host:port/database; unset: start an embedded one")
 	fs.IntVar(&c.Partitions, "partitions", 6, "partitions of each topic; fixed once the topics are made")
 	fs.DurationVar(&c.Retention, "retention", 7*24*time.Hour, "how long Kafka keeps records")
@@ -186,6 +197,9 @@ func (c *config) check() error {
 	if c.AdminListen != "" && !isLoopback(c.AdminListen) && !c.AdminExposed {
 		bad("admin-listen", c.AdminListen, "other machines can reach it and it asks nobody who they are: use 127.0.0.1, or say "+envName("admin-exposed")+"=true where a network of your own protects it")
 	}
+	if err := c.Kafka.Check(); err != nil {
+		problems = append(problems, fmt.Errorf("--kafka-tls, --kafka-ca, --kafka-user, --kafka-password, --kafka-mechanism: %w", err))
+	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		bad("log-level", c.LogLevel, "it must be debug, info, warn or error")
 	}
@@ -201,6 +215,14 @@ func (c *config) check() error {
 		}
 	}
 	return errors.Join(problems...)
+}
+
+// openKafka makes a client of the brokers. The embedded one, on loopback, knows neither encryption nor passwords.
+func (c *config) openKafka(brokers []string, log *slog.Logger) (*stream.Client, error) {
+	if len(c.KafkaBrokers) == 0 {
+		return stream.Open(brokers, c.KafkaPrefix, log), nil
+	}
+	return stream.OpenSecure(brokers, c.KafkaPrefix, c.Kafka, log)
 }
 
 // trackerURL is the public address of the tracker, without a slash at its end.
@@ -219,6 +241,36 @@ func publicURL(stated, listen string) string {
 	return "http://" + listen
 }
 
+// setting is one of them as it stands.
+type setting struct {
+	Name    string `json:"name"`
+	Value   string `json:"value"`
+	Default string `json:"default"`
+	// Source is the flag or the name in the environment that it came from, or "default".
+	Source string `json:"source"`
+	usage  string
+}
+
+// settingsOf lists all settings in the order of their names, secrets masked.
+func settingsOf(fs *pflag.FlagSet) (all []setting) {
+	fs.VisitAll(func(f *pflag.Flag) {
+		s := setting{Name: envName(f.Name), Value: f.Value.String(), Default: f.DefValue, Source: "default", usage: f.Usage}
+		if slices.Contains(secrets(), f.Name) && s.Value != "" {
+			s.Value = "(secret)"
+		}
+		if from := f.Annotations["source"]; len(from) == 1 {
+			s.Source = from[0]
+		} else if f.Changed {
+			s.Source = "--" + f.Name
+		}
+		if s.Default == "" || s.Default == "[]" {
+			s.Default = "unset"
+		}
+		all = append(all, s)
+	})
+	return all
+}
+
 // newConfig is `tributary config`: every setting, its value, and where the value came from.
 func newConfig() *cobra.Command {
 	return &cobra.Command{
@@ -226,23 +278,9 @@ func newConfig() *cobra.Command {
 		Short: "Print every setting, its value and where that came from",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			out := cmd.OutOrStdout()
-			cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) {
-				value, source := f.Value.String(), "default"
-				if slices.Contains(secrets(), f.Name) && value != "" {
-					value = "(secret)"
-				}
-				if from := f.Annotations["source"]; len(from) == 1 {
-					source = from[0]
-				} else if f.Changed {
-					source = "--" + f.Name
-				}
-				fallback := f.DefValue
-				if fallback == "" || fallback == "[]" {
-					fallback = "unset"
-				}
-				fmt.Fprintf(out, "%s=%s\n  %s\n  default %s; this value from %s\n", envName(f.Name), value, f.Usage, fallback, source)
-			})
+			for _, s := range settingsOf(cmd.Root().PersistentFlags()) {
+				fmt.Fprintf(cmd.OutOrStdout(), "%s=%s\n  %s\n  default %s; this value from %s\n", s.Name, s.Value, s.usage, s.Default, s.Source)
+			}
 			return nil
 		},
 	}

@@ -25,6 +25,7 @@ func TestSettingsComeFromFlagThenEnvironmentThenDefault(t *testing.T) {
 		"a flag's source":    {args: []string{"--partitions", "3"}, want: "this value from --partitions"},
 		"lists":              {environ: []string{"TRIBUTARY_KAFKA_BROKERS=a:1,b:2"}, want: "TRIBUTARY_KAFKA_BROKERS=[a:1,b:2]\n"},
 		"secrets are hidden": {environ: []string{"TRIBUTARY_CLICK_KEYS=1:c2VjcmV0"}, want: "TRIBUTARY_CLICK_KEYS=(secret)\n"},
+		"password":           {environ: []string{"TRIBUTARY_KAFKA_TLS=true", "TRIBUTARY_KAFKA_USER=u", "TRIBUTARY_KAFKA_PASSWORD=c2VjcmV0"}, want: "TRIBUTARY_KAFKA_PASSWORD=(secret)\n"},
 		"secrets in files":   {environ: []string{"TRIBUTARY_CLICK_KEYS_FILE=" + secret}, want: "TRIBUTARY_CLICK_KEYS=(secret)\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -45,11 +46,11 @@ func TestSettingsComeFromFlagThenEnvironmentThenDefault(t *testing.T) {
 
 func TestSettingsThatCannotWorkAreAllNamedAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := tributary(t.Context(), t, []string{"TRIBUTARY_PARTITIONS=0", "TRIBUTARY_TRUSTED_PROXIES=10.0.0.1"}, "config", "--tracker-url", "go.example.com")
+	_, err := tributary(t.Context(), t, []string{"TRIBUTARY_PARTITIONS=0", "TRIBUTARY_TRUSTED_PROXIES=10.0.0.1", "TRIBUTARY_KAFKA_USER=u", "TRIBUTARY_KAFKA_PASSWORD=hush"}, "config", "--tracker-url", "go.example.com")
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"TRIBUTARY_PARTITIONS", "TRIBUTARY_TRUSTED_PROXIES", "TRIBUTARY_TRACKER_URL", "10.0.0.0/8"} {
+	for _, want := range []string{"TRIBUTARY_PARTITIONS", "TRIBUTARY_TRUSTED_PROXIES", "TRIBUTARY_TRACKER_URL", "10.0.0.0/8", "turn TLS on"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not in: %v", want, err)
 		}

@@ -17,7 +17,6 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
-	"tributary/internal/stream"
 	"tributary/tracker/clickid"
 	"tributary/tracker/loader"
 	"tributary/tracker/relay"
@@ -193,7 +192,10 @@ orders or ledger. Remedies:
 				return usageError(cmd, "PARTITION must be a number and --remedy one of those named")
 			}
 			return a.withStores(cmd.Context(), need{postgres: true, kafka: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
-				kafka := stream.Open(s.kafka, a.cfg.KafkaPrefix, a.log)
+				kafka, err := a.cfg.openKafka(s.kafka, a.log)
+				if err != nil {
+					return err
+				}
 				defer kafka.Close()
 				first, _, err := kafka.Offsets(ctx, args[1], partition)
 				if err != nil {

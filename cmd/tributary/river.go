@@ -76,7 +76,9 @@ func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
 		s.engines.Register(r.metrics)
 	}
 	if len(s.kafka) > 0 {
-		r.kafka = stream.Open(s.kafka, cfg.KafkaPrefix, log)
+		if r.kafka, err = cfg.openKafka(s.kafka, log); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }

@@ -16,6 +16,8 @@ import (
 type app struct {
 	cfg config
 	log *slog.Logger
+	// warnings are what the settings were found odd in.
+	warnings []string
 }
 
 // newRoot is the command line. Settings are flags of the root, so that each command takes them.
@@ -36,15 +38,14 @@ Every flag below is also a setting in the environment: --tracker-listen is TRIBU
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			var warnings []string
-			if err := fromEnv(cmd.Root().PersistentFlags(), environ, func(w string) { warnings = append(warnings, w) }); err != nil {
+			if err := fromEnv(cmd.Root().PersistentFlags(), environ, func(w string) { a.warnings = append(a.warnings, w) }); err != nil {
 				return err
 			}
 			if err := a.cfg.check(); err != nil {
 				return err
 			}
 			a.log = a.cfg.logger()
-			for _, w := range warnings {
+			for _, w := range a.warnings {
 				a.log.Warn(w)
 			}
 			return nil
@@ -54,7 +55,7 @@ Every flag below is also a setting in the environment: --tracker-listen is TRIBU
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "check", Title: "Check and mend:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"run":   {newDemo(a), newServe(a), newMigrate(a), newReplay(a)},
-		"check": {newVerify(a), newConfig(), newHealth(a), newDeadLetters(a), newSpool(a), newOutbox(a), newResume(a), newReload(a), newAlign(a), newKeys(), newAdmin(a)},
+		"check": {newDoctor(a), newVerify(a), newConfig(), newHealth(a), newDeadLetters(a), newSpool(a), newOutbox(a), newResume(a), newReload(a), newAlign(a), newKeys(), newAdmin(a)},
 	} {
 		for _, c := range commands {
 			c.GroupID = group

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"tributary/internal/stream"
 	"tributary/migrations"
 )
 
@@ -144,7 +143,10 @@ func (a *app) checkPartitions(ctx context.Context, s stores) error {
 
 // createTopics makes the topics, and writes down with how many partitions.
 func (a *app) createTopics(ctx context.Context, s stores) error {
-	kafka := stream.Open(s.kafka, a.cfg.KafkaPrefix, a.log)
+	kafka, err := a.cfg.openKafka(s.kafka, a.log)
+	if err != nil {
+		return err
+	}
 	defer kafka.Close()
 	if err := kafka.CreateTopics(ctx, a.cfg.Partitions, a.cfg.Retention); err != nil {
 		return err
