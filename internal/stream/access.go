@@ -44,6 +44,12 @@ func OpenSecure(brokers []string, prefix string, s Security, log *slog.Logger) (
 	return open(brokers, prefix, a, log), nil
 }
 
+// Check tells which setting cannot work, without connecting.
+func (s Security) Check() error {
+	_, err := s.access()
+	return err
+}
+
 func (s Security) access() (a access, err error) {
 	if s.CA != "" && !s.TLS {
 		return a, errors.New("there are certificates to check brokers by, but TLS is off")
