@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -40,13 +41,13 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newRun())
+	root.AddCommand(newRun(), newTotal())
 	return root
 }
 
 func newRun() *cobra.Command {
 	cfg := chaos.Config{}
-	kafka := ""
+	kafka, summaries := "", ""
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run one plan of faults and judge what is left; exits 1 when something is wrong",
@@ -63,7 +64,7 @@ freezes and cuts off at random; its faults follow from the seed alone. A run tha
 			}
 			cfg.ApacheKafka = kafka == "apache"
 			cfg.Out = cmd.OutOrStdout()
-			return run(cmd.Context(), cfg)
+			return run(cmd.Context(), cfg, summaries)
 		},
 	}
 	names := strings.Join(slices.Sorted(maps.Keys(chaos.Plans())), ", ")
@@ -76,11 +77,62 @@ freezes and cuts off at random; its faults follow from the seed alone. A run tha
 	cmd.Flags().StringVar(&kafka, "kafka", "embedded", "embedded, or apache: one Apache Kafka node (needs java and mvn)")
 	cmd.Flags().BoolVar(&cfg.Failpoints, "failpoints", true, "end and freeze processes at failpoints, too")
 	cmd.Flags().DurationVar(&cfg.Rest, "rest", 5*time.Minute, "how long the network may take to come to rest")
+	cmd.Flags().StringVar(&summaries, "summaries", "", "file to which this run's summary is added as a line, for \"chaos total\"")
 	return cmd
 }
 
+// newTotal adds up the summaries of many runs.
+func newTotal() *cobra.Command {
+	return &cobra.Command{
+		Use:   "total FILE...",
+		Short: "Add up the summaries that runs have written with --summaries",
+		Args:  cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			total := &chaos.Summary{Plan: "all runs", Counts: &chaos.Counts{}}
+			runs := 0
+			for _, path := range args {
+				file, err := os.Open(path)
+				if err != nil {
+					return fmt.Errorf("opening the summaries: %w", err)
+				}
+				defer file.Close()
+				for lines := json.NewDecoder(file); ; runs++ {
+					s := chaos.Summary{Counts: &chaos.Counts{}}
+					if err := lines.Decode(&s); errors.Is(err, io.EOF) {
+						break
+					} else if err != nil {
+						return fmt.Errorf("reading %s: %w", path, err)
+					}
+					total.Counts.Add(s.Counts)
+					total.Took += s.Took
+					total.Requests += s.Requests
+					total.Findings = append(total.Findings, s.Findings...)
+				}
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "%d runs\n", runs)
+			printSummary(cmd.OutOrStdout(), total)
+			return nil
+		},
+	}
+}
+
+// keepSummary adds a summary as a line to a file.
+func keepSummary(path string, s *chaos.Summary) error {
+	if path == "" || s == nil {
+		return nil
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644) //nolint:gosec // it holds no secret
+	if err == nil {
+		err = errors.Join(json.NewEncoder(file).Encode(s), file.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("keeping the summary: %w", err)
+	}
+	return nil
+}
+
 // run runs a plan, prints the verdict and tidies up.
-func run(ctx context.Context, cfg chaos.Config) error {
+func run(ctx context.Context, cfg chaos.Config, summaries string) error {
 	var err error
 	if cfg.Data == "" {
 		if cfg.Data, err = os.MkdirTemp("", "tributary-chaos-"); err != nil {
@@ -91,6 +143,7 @@ func run(ctx context.Context, cfg chaos.Config) error {
 	if summary != nil {
 		printSummary(cfg.Out, summary)
 	}
+	err = errors.Join(err, keepSummary(summaries, summary))
 	if err == nil && len(summary.Findings) > 0 {
 		err = errors.New("the network broke its promises")
 	}

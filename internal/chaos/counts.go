@@ -62,3 +62,29 @@ func Total(m map[string]int) int {
 	}
 	return sum
 }
+
+// Add adds what another run has counted.
+func (c *Counts) Add(other *Counts) {
+	for _, pair := range []struct {
+		into *map[string]int
+		from map[string]int
+	}{
+		{&c.Kills, other.Kills},
+		{&c.Failpoints, other.Failpoints},
+		{&c.Frozen, other.Frozen},
+		{&c.Servers, other.Servers},
+		{&c.Swallowed, other.Swallowed},
+		{&c.Ended, other.Ended},
+		{&c.Answers, other.Answers},
+	} {
+		if *pair.into == nil {
+			*pair.into = map[string]int{}
+		}
+		for key, n := range pair.from {
+			(*pair.into)[key] += n
+		}
+	}
+	c.Zombies += other.Zombies
+	c.Overtaken += other.Overtaken
+	c.Stale += other.Stale
+}

@@ -92,25 +92,25 @@ func reports(p Phase) string {
 func (r *Run) judgeDisk(v *volume, before, during, after Phase) {
 	check := "full disk of " + v.name
 	if during.Hasty > 0 || after.Hasty > 0 {
-		r.Find(check, "%d refusals did not say when to come again", during.Hasty+after.Hasty)
+		r.Findf(check, "%d refusals did not say when to come again", during.Hasty+after.Hasty)
 	}
 	if n := during.Status["report 500"] + during.Status["click 500"] + during.Status["click 503"] + during.unanswered(); n > 0 {
-		r.Find(check, "%d clicks were not sent on, or reports not answered as they should be", n)
+		r.Findf(check, "%d clicks were not sent on, or reports not answered as they should be", n)
 	}
 	if v.name == "spool" && during.refused() == 0 {
-		r.Find(check, "no report was put off, so the volume was not full")
+		r.Findf(check, "no report was put off, so the volume was not full")
 	}
 	if v.name == "spool" && len(during.Reports) > 0 {
-		r.Find(check, "%d reports were stored on a full volume", len(during.Reports))
+		r.Findf(check, "%d reports were stored on a full volume", len(during.Reports))
 	}
 	if v.name != "spool" && during.refused() > 0 {
-		r.Find(check, "%d reports were put off", during.refused())
+		r.Findf(check, "%d reports were put off", during.refused())
 	}
 	if after.refused()+after.unanswered() > 0 {
-		r.Find(check, "%d requests were turned away when there was room again", after.refused()+after.unanswered())
+		r.Findf(check, "%d requests were turned away when there was room again", after.refused()+after.unanswered())
 	}
 	if float64(len(during.Clicks))*before.Took.Seconds() < 0.5*float64(len(before.Clicks))*during.Took.Seconds() {
-		r.Find(check, "only %.0f clicks a second were sent on, and %.0f before", rate(len(during.Clicks), during.Took), rate(len(before.Clicks), before.Took))
+		r.Findf(check, "only %.0f clicks a second were sent on, and %.0f before", rate(len(during.Clicks), during.Took), rate(len(before.Clicks), before.Took))
 	}
 }
 

@@ -224,7 +224,7 @@ func (d *driller) lookAligned(ctx context.Context) error {
 	}
 	out, err := d.run(ctx, "align")
 	if err == nil && !strings.Contains(out, "beyond what PostgreSQL knows") {
-		d.Find("drill", "align did not see that PostgreSQL was put back: %s", out)
+		d.Findf("drill", "align did not see that PostgreSQL was put back: %s", out)
 	}
 	return err
 }

@@ -61,13 +61,13 @@ func fsync(ctx context.Context, r *Run) error {
 		rows = append(rows, slices.Concat([]string{f.call, f.failure, f.when, strconv.Itoa(refused)}, p.columns()))
 		check := fmt.Sprintf("%s of %s (%s)", f.failure, f.call, f.when)
 		if tracker.Starts() != starts {
-			r.Find(check, "the tracker ended")
+			r.Findf(check, "the tracker ended")
 		}
 		if p.Hasty > 0 {
-			r.Find(check, "%d refusals did not say when to come again", p.Hasty)
+			r.Findf(check, "%d refusals did not say when to come again", p.Hasty)
 		}
 		if n := p.Status["report 500"] + p.Status["click 500"] + p.Status["click 503"]; n > 0 {
-			r.Find(check, "%d requests were answered as they should not be", n)
+			r.Findf(check, "%d requests were answered as they should not be", n)
 		}
 		if err := r.recovers(ctx, check); err != nil {
 			return err
@@ -118,7 +118,7 @@ func (r *Run) recovers(ctx context.Context, check string) error {
 			stored += len(p.Reports)
 		}
 		if stored == 0 && ctx.Err() == nil {
-			r.Find(check, "no report was stored within 10 s of the end of it (killed: %t)", killed)
+			r.Findf(check, "no report was stored within 10 s of the end of it (killed: %t)", killed)
 		}
 	}
 	return ctx.Err()

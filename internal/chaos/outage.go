@@ -98,19 +98,19 @@ func (r *Run) sit(ctx context.Context, server embedded.Engine, away time.Duratio
 func (r *Run) judgeOutage(server embedded.Engine, before, during Phase, growth int64, gone, away time.Duration) {
 	check := "outage of " + string(server)
 	if n := during.refused(); n > 0 {
-		r.Find(check, "%d reports were turned away", n)
+		r.Findf(check, "%d reports were turned away", n)
 	}
 	if n := during.unanswered(); n > 0 && server != embedded.Postgres { // there the tracker is killed, too
-		r.Find(check, "%d requests got no answer", n)
+		r.Findf(check, "%d requests got no answer", n)
 	}
 	if p99, was := quantile(during.Clicks, 0.99), quantile(before.Clicks, 0.99); p99 > max(outageSlowest, 3*was) {
-		r.Find(check, "the slowest hundredth of redirects took %s, and %s before", p99, was)
+		r.Findf(check, "the slowest hundredth of redirects took %s, and %s before", p99, was)
 	}
 	if growth > outageGrowth {
-		r.Find(check, "the tracker's memory grew by %s MB", megabytes(growth))
+		r.Findf(check, "the tracker's memory grew by %s MB", megabytes(growth))
 	}
 	if gone > max(away, outageShortest) {
-		r.Find(check, "the backlog was gone after %s, and the outage took %s", gone, away)
+		r.Findf(check, "the backlog was gone after %s, and the outage took %s", gone, away)
 	}
 }
 
@@ -131,7 +131,7 @@ func (r *Run) caughtUp(ctx context.Context, back time.Time, limit time.Duration)
 		}
 		pause(ctx, 500*time.Millisecond)
 	}
-	r.Find("outage", "after %s the backlog is not gone: %s", limit, left)
+	r.Findf("outage", "after %s the backlog is not gone: %s", limit, left)
 	return limit, nil
 }
 
@@ -193,7 +193,7 @@ func overload(ctx context.Context, r *Run) error {
 		p := r.Driver.Meter.Cut()
 		bytes, now := r.trackerMemory()
 		if now != pid {
-			r.Find("overload", "the tracker ended at %d times the load", n)
+			r.Findf("overload", "the tracker ended at %d times the load", n)
 			pid = now
 		}
 		most = max(most, bytes)
@@ -201,19 +201,19 @@ func overload(ctx context.Context, r *Run) error {
 		best = max(best, last)
 		rows = append(rows, slices.Concat([]string{strconv.Itoa(n * r.Config.Rate)}, p.columns(), []string{fmt.Sprintf("%.0f", last), megabytes(bytes)}))
 		if p.Hasty > 0 {
-			r.Find("overload", "%d refusals did not say when to come again", p.Hasty)
+			r.Findf("overload", "%d refusals did not say when to come again", p.Hasty)
 		}
 		if failed := p.Status["report 500"] + p.Status["click 500"]; failed > 0 {
-			r.Find("overload", "%d requests were answered 500", failed)
+			r.Findf("overload", "%d requests were answered 500", failed)
 		}
 	}
 	r.Driver.SetRate(r.Config.Rate)
 	r.Table(rows)
 	if last < 0.8*best {
-		r.Find("overload", "at %d times the load %.0f requests a second were done, and %.0f at best", overloadSteps, last, best)
+		r.Findf("overload", "at %d times the load %.0f requests a second were done, and %.0f at best", overloadSteps, last, best)
 	}
 	if most-start > 4*outageGrowth {
-		r.Find("overload", "the tracker's memory grew by %s MB", megabytes(most-start))
+		r.Findf("overload", "the tracker's memory grew by %s MB", megabytes(most-start))
 	}
 	return ctx.Err()
 }

@@ -45,6 +45,9 @@ func mixed(ctx context.Context, r *Run) error {
 
 // do does one action; it does not wait for what follows from it.
 func (r *Run) do(ctx context.Context, a Action) error {
+	if a.Do == Verify {
+		go r.verifyUnderFire(ctx)
+	}
 	for _, target := range a.Targets {
 		switch a.Do {
 		case KillProcess:
@@ -62,4 +65,17 @@ func (r *Run) do(ctx context.Context, a Action) error {
 		}
 	}
 	return nil
+}
+
+// verifyUnderFire runs the program's verification, which must not take work under way for damage. Servers may die under
+// it: it has then found nothing.
+func (r *Run) verifyUnderFire(ctx context.Context) {
+	found, err := r.Net.verify(ctx, true)
+	if err != nil {
+		return
+	}
+	r.Counts.add(&r.Counts.Answers, "verify under fire")
+	for _, f := range found {
+		r.Findf("verify under fire", "%s", f.What)
+	}
 }

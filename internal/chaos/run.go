@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -45,17 +46,21 @@ type Run struct {
 	Driver *Driver
 	Counts *Counts
 
-	began    time.Time
+	began time.Time
+
+	mu       sync.Mutex
 	findings []Finding
 }
 
-// Find notes something that should not be, under the name of what was looked at.
-func (r *Run) Find(check, format string, args ...any) {
+// Findf notes something that should not be, under the name of what was looked at.
+func (r *Run) Findf(check, format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.findings = append(r.findings, Finding{check, fmt.Sprintf(format, args...)})
 }
 
 // Plan is what goes wrong. It returns when that is over, with an error only where it could not be done; what it has found
-// out about the network's behaviour it gives to Run.Find. The load runs beside it.
+// out about the network's behaviour it gives to Run.Findf. The load runs beside it.
 type Plan func(ctx context.Context, r *Run) error
 
 // Summary is what a run leaves behind, as summary.json in its folder.
@@ -183,7 +188,7 @@ func (r *Run) judge(ctx context.Context, path string, s *Summary) error {
 	s.Stored = evidence.Stored()
 	s.Findings = append(s.Findings, r.findings...)
 	s.Findings = append(s.Findings, Judge(&r.World.World, attempts, evidence)...)
-	verified, err := r.Net.verify(ctx)
+	verified, err := r.Net.verify(ctx, false)
 	s.Findings = append(s.Findings, verified...)
 	return err
 }

@@ -19,6 +19,7 @@ const (
 	KillServer  Deed = "crash"   // SIGKILL to engine servers
 	Freeze      Deed = "freeze"  // SIGSTOP, for longer than a lease
 	Swallow     Deed = "swallow" // answers of a server are lost for a while
+	Verify      Deed = "verify"  // the program verifies itself in the middle of it all
 )
 
 // Action is one fault at a time of its own.
@@ -58,9 +59,11 @@ func Schedule(seed uint64, length time.Duration) []Action {
 			a.Do, a.Targets = KillProcess, some(random, all)
 		case dice < 68:
 			a.Do, a.Targets = KillServer, some(random, servers)
-		case dice < 85:
+		case dice < 83:
 			all := []string{"loader-1", "loader-2", "engine-1", "engine-2"}
 			a.Do, a.Targets, a.For = Freeze, []string{all[random.IntN(len(all))]}, between(9*time.Second, 20*time.Second)
+		case dice < 86:
+			a.Do = Verify
 		default:
 			a.Do, a.Targets = Swallow, []string{servers[random.IntN(len(servers))]}
 			a.For, a.Chance = between(4*time.Second, 12*time.Second), 0.1+0.3*random.Float64()
