@@ -83,7 +83,7 @@ func (in *Intake) Click(c Click, wait time.Duration) (id string, err error) {
 	if err != nil {
 		return id, fmt.Errorf("appending a click: %w", err)
 	}
-	return id, s.wait(ticket, wait, nil)
+	return id, ticket.WaitWithin(wait)
 }
 
 // Click appends a click. Its time may be any; it is recorded as it stands, without being judged.

@@ -19,10 +19,6 @@ import (
 	"tributary/tracker/spool"
 )
 
-// errSlow says that a record was not durable in the time that its answer could wait. It normally becomes durable a moment
-// later.
-var errSlow = errors.New("the record was not durable in time")
-
 // Intake makes events of what visitors do and merchants report, and appends them to the spool. It is the tracker apart
 // from HTTP, and safe for concurrent use.
 type Intake struct {
@@ -126,20 +122,15 @@ func (in *Intake) orderLane(merchant partners.MerchantID, orderID string) int {
 
 // wait waits for a record to be durable, for at most limit, or until gone is closed.
 func (s *scratch) wait(ticket spool.Ticket, limit time.Duration, gone <-chan struct{}) error {
-	select {
-	case <-ticket.Done():
-		return ticket.Err()
-	default:
-	}
 	s.timer.Reset(limit)
 	defer s.timer.Stop()
 	select {
 	case <-ticket.Done():
 		return ticket.Err()
 	case <-s.timer.C:
-		return errSlow
+		return spool.ErrLate
 	case <-gone:
-		return errSlow
+		return spool.ErrLate
 	}
 }
 

@@ -50,6 +50,9 @@ var (
 	ErrUnavailable = errors.New("spool cannot write")
 	// ErrClosed means that Run has ended or is about to.
 	ErrClosed = errors.New("spool is closed")
+	// ErrLate means that a record was not durable in the time that its answer could wait. It normally becomes durable a
+	// moment later.
+	ErrLate = errors.New("record is not durable yet")
 	// ErrLocked is what Open answers while another process has the folder open.
 	ErrLocked = errors.New("spool folder is in use")
 )
@@ -177,6 +180,37 @@ type batch struct {
 	records int
 	done    chan struct{}
 	err     error // set before done is closed
+	soon    soon
+}
+
+// soon is for those who cannot wait long for a batch: one timer for all of them, and one channel for what comes first.
+type soon struct {
+	begin, end sync.Once
+	first      chan struct{}
+	timer      *time.Timer
+}
+
+// within gives a channel that is closed when the batch is done, or when the limit of whoever asked first has passed.
+func (b *batch) within(limit time.Duration) <-chan struct{} {
+	b.soon.begin.Do(func() {
+		b.soon.first = make(chan struct{})
+		b.soon.timer = time.AfterFunc(limit, b.soon.over)
+	})
+	return b.soon.first
+}
+
+func (s *soon) over() { s.end.Do(func() { close(s.first) }) }
+
+// finish answers all who wait.
+func (b *batch) finish(err error) {
+	b.err = err
+	close(b.done)
+	// Whoever comes to ask only now finds a channel that is closed.
+	b.soon.begin.Do(func() { b.soon.first = make(chan struct{}) })
+	if b.soon.timer != nil {
+		b.soon.timer.Stop()
+	}
+	b.soon.over()
 }
 
 func newBatch(buf []byte) *batch { return &batch{buf: buf[:0], done: make(chan struct{})} }
@@ -283,6 +317,19 @@ func (t Ticket) Wait(ctx context.Context) error {
 		return t.batch.err
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for spool: %w", ctx.Err())
+	}
+}
+
+// WaitWithin is Wait for those who go on without the answer: it returns ErrLate when the record is not known to be durable
+// in time. All who wait so for one group are let go together, with one timer, when the limit of the first has passed: it is
+// for callers who have the same limit, of whom some wait less.
+func (t Ticket) WaitWithin(limit time.Duration) error {
+	<-t.batch.within(limit)
+	select {
+	case <-t.batch.done:
+		return t.batch.err
+	default:
+		return ErrLate
 	}
 }
 

@@ -87,6 +87,47 @@ func readAll(s *Spool, at Cursor) ([]string, error) {
 	}
 }
 
+
+// TestWhoCannotWaitIsLetGo: late without a commit, at once with one, and with its answer after one.
+func TestWhoCannotWaitIsLetGo(t *testing.T) {
+	t.Parallel()
+	s := openSpool(t, Config{Dir: t.TempDir(), Lanes: 1})
+	ticket, err := s.Append(0, Live, []byte("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 10 {
+		group.Go(func() {
+			if err := ticket.WaitWithin(time.Millisecond); !errors.Is(err, ErrLate) {
+				t.Errorf("waiting for a spool that does not run: %v", err)
+			}
+		})
+	}
+	group.Wait()
+	next, err := s.Append(0, Live, []byte("b"))
+	if err != nil || next != ticket {
+		t.Fatalf("the second record is in another group: %v", err)
+	}
+	stop := running(t, s)
+	defer stop()
+	if err := ticket.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := ticket.WaitWithin(time.Hour); err != nil {
+			t.Errorf("waiting for what is durable: %v", err)
+		}
+	}
+	other, err := s.Append(0, Live, []byte("c"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := other.WaitWithin(time.Hour); err != nil {
+		t.Errorf("waiting for a commit: %v", err)
+	}
+}
+
 func TestRecordsComeBackInOrder(t *testing.T) {
 	t.Parallel()
 	s := openSpool(t, Config{Dir: t.TempDir()})

@@ -129,9 +129,8 @@ func (s *Spool) commit(b *batch) {
 		s.metrics.committed(b, took)
 	}
 	s.spare, b.buf = b.buf, nil
-	b.err = err
 	inject.Reach(inject.SpoolAfterCommit)
-	close(b.done)
+	b.finish(err)
 }
 
 // store writes and syncs the group in the active segment, or in a new one where that is full or missing.
