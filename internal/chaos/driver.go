@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,8 +172,6 @@ func (d *Driver) click(ctx context.Context, place Place) *ownClick {
 		r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, d.url+"/c/"+place.Code+"?sub1="+strconv.FormatInt(n, 10), http.NoBody)
 		if err == nil {
 			r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
-			// A request that net/http believes to be without a body it repeats by itself when the connection breaks.
-			r.Body = io.NopCloser(strings.NewReader(""))
 		}
 		return r, err
 	}, func(r *http.Response) Outcome {

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"slices"
@@ -33,10 +34,15 @@ type Phase struct {
 	Hasty int
 }
 
-// RoundTrip times one request.
+// RoundTrip times one request. It is sent once: a request that has no body net/http would repeat by itself when the connection
+// breaks, so this one gets a body of nothing.
 func (m *Meter) RoundTrip(r *http.Request) (*http.Response, error) {
+	once := *r
+	if r.Body == nil || r.Body == http.NoBody {
+		once.Body = io.NopCloser(strings.NewReader(""))
+	}
 	began := time.Now()
-	response, err := m.next.RoundTrip(r)
+	response, err := m.next.RoundTrip(&once)
 	took := time.Since(began)
 	m.mu.Lock()
 	defer m.mu.Unlock()

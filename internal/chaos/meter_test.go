@@ -1,8 +1,10 @@
 package chaos
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +56,36 @@ func TestTheMeterTellsWhatWasAnsweredAndHow(t *testing.T) {
 	}
 	if again := m.Cut(); len(again.Status) != 0 {
 		t.Errorf("the next phase begins with %v", again.Status)
+	}
+}
+
+// A click that the harness sends twice and knows once would be counted against the network.
+func TestARequestIsSentOnceThoughItsConnectionBreaks(t *testing.T) {
+	t.Parallel()
+	var seen atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		if seen.Add(1) > 1 {
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	defer server.Close()
+	m := &Meter{next: &http.Transport{}}
+	for n, wantErr := range []bool{false, true} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response, err := m.RoundTrip(request)
+		if (err != nil) != wantErr {
+			t.Fatalf("request %d: %v", n+1, err)
+		}
+		if err == nil {
+			_, _ = io.Copy(io.Discard, response.Body) // so that the connection is used again
+			_ = response.Body.Close()
+		}
+	}
+	if n := seen.Load(); n != 2 {
+		t.Errorf("the server has seen %d requests, want 2", n)
 	}
 }
 
