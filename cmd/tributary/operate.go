@@ -2,19 +2,14 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"tributary/commission/engine"
-	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/tracker/clickid"
@@ -33,104 +28,6 @@ func (a *app) withPostgres(cmd *cobra.Command, role postgres.Role, work func(ctx
 		defer db.Close()
 		return work(ctx, db)
 	})
-}
-
-func newDeadLetters(a *app) *cobra.Command {
-	root := &cobra.Command{
-		Use:   "deadletters",
-		Short: "List, mend and put back records that the engine could not process",
-		Long: `A record that the engine cannot process is set aside with the reason, and the partition goes on. List what is there, look at
-one, mend its bytes if need be, and put it back: it goes through the same fold, so putting back twice is harmless.`,
-	}
-	var all bool
-	list := &cobra.Command{
-		Use: "list", Short: "List open dead letters", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				letters, err := engine.Letters(ctx, db, all, 1000)
-				if err != nil {
-					return err
-				}
-				if len(letters) == 0 {
-					fmt.Fprintln(cmd.OutOrStdout(), "There are no dead letters.")
-				}
-				for _, l := range letters {
-					fmt.Fprintf(cmd.OutOrStdout(), "%d %d\t%s\t%s\t%s\t%s\n", l.Partition, l.Offset, l.State, l.At.Format("2006-01-02 15:04:05"), l.Key, l.Error)
-				}
-				return nil
-			})
-		},
-	}
-	list.Flags().BoolVar(&all, "all", false, "also those that were settled")
-	one := func(use, short string, extra int, work func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error) *cobra.Command {
-		return &cobra.Command{
-			Use: use, Short: short, Args: cobra.ExactArgs(2 + extra),
-			RunE: func(cmd *cobra.Command, args []string) error {
-				partition, err := strconv.Atoi(args[0])
-				if err != nil {
-					return usageError(cmd, "the partition must be a number")
-				}
-				offset, err := strconv.ParseInt(args[1], 10, 64)
-				if err != nil {
-					return usageError(cmd, "the offset must be a number")
-				}
-				return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-					return work(ctx, cmd, db, partition, offset, args[2:])
-				})
-			},
-		}
-	}
-	root.AddCommand(list,
-		one("show PARTITION OFFSET", "Print one with its bytes in hex", 0, showLetter),
-		one("mend PARTITION OFFSET FILE", "Replace its bytes with those of a file (hex, - for standard input), checked before", 1, func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
-			value, err := readHex(cmd, args[0])
-			if err != nil {
-				return err
-			}
-			return engine.MendLetter(ctx, db, partition, offset, value, a.cfg.Partitions)
-		}),
-		one("put-back PARTITION OFFSET", "Hand it to the engine again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
-			return engine.PutBack(ctx, db, partition, offset)
-		}),
-		one("discard PARTITION OFFSET NOTE", "Give it up, with a note why", 1, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
-			return engine.DiscardLetter(ctx, db, partition, offset, args[0])
-		}))
-	return root
-}
-
-func showLetter(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
-	l, err := engine.ShowLetter(ctx, db, partition, offset)
-	if err != nil {
-		return err
-	}
-	out := cmd.OutOrStdout()
-	fmt.Fprintf(out, "state   %s\nat      %s\nkey     %s\nerror   %s\nnote    %s\nvalue   %s\n", l.State, l.At, l.Key, l.Error, l.Note, hex.EncodeToString(l.Value))
-	if e, err := event.Decode(l.Value); err == nil {
-		fmt.Fprintf(out, "event   %v\n", e)
-	}
-	return nil
-}
-
-// readHex reads bytes written in hex from a file or standard input.
-func readHex(cmd *cobra.Command, path string) ([]byte, error) {
-	in := cmd.InOrStdin()
-	if path != "-" {
-		file, err := os.Open(path)
-		if err != nil {
-			return nil, fmt.Errorf("opening the mended record: %w", err)
-		}
-		defer file.Close()
-		in = file
-	}
-	text, err := io.ReadAll(io.LimitReader(in, 2*event.MaxBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the mended record: %w", err)
-	}
-	value, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil {
-		return nil, fmt.Errorf("reading the mended record as hex: %w", err)
-	}
-	return value, nil
 }
 
 func newSpool(a *app) *cobra.Command {
