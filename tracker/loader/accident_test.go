@@ -93,6 +93,84 @@ func TestATopicThatMeetsWithAnAccidentHalts(t *testing.T) {
 	}
 }
 
+// A batch was planned and its process killed before it sent anything. Then Kafka loses the records: they are asked for again.
+func TestAPlanWhoseRecordsAreGoneIsTakenBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		accident func(r *river)
+		remedy   func(r *river)
+	}{
+		"made anew, and shorter": {
+			accident: func(r *river) { r.makeAnew() },
+			remedy: func(r *river) {
+				r.halted()
+				r.resume(position.FromFirst, 0)
+				r.again(1, 1, 70) // the relay was rewound
+			},
+		},
+		"made anew, and longer": {
+			accident: func(r *river) { r.makeAnew(); r.again(1, 1, 70) },
+			remedy:   func(r *river) { r.halted(); r.resume(position.FromFirst, 0) },
+		},
+		"retention has passed them": {
+			accident: func(r *river) { r.again(1, 56, 60); r.expire(55) },
+			remedy: func(r *river) {
+				if reason := r.halted(); !strings.Contains(reason, "15 records are missing") {
+					r.t.Errorf("the partition halts with %q", reason)
+				}
+				r.resume(position.Refilled, 0)
+				r.again(1, 41, 70)
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRiver(t, 1)
+			r.again(1, 1, 40)
+			stop := r.run(r.loader(owner()))
+			r.loaded(event.Touches, 40)
+			stop()
+			r.again(1, 41, 55)
+			ctx, h, release := r.hold(event.Touches, owner())
+			l := r.lane(r.loader(owner()), event.Touches, h)
+			if err := l.plan(ctx, r.cut(ctx, l, 15)); err != nil {
+				t.Fatal(err)
+			}
+			release()
+			c.accident(r)
+			r.run(r.loader(owner()))
+			c.remedy(r)
+			r.eventually("all is loaded", func() bool { return r.number("SELECT count() FROM touch") >= 70 })
+			r.eventually("nothing is open", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`) == 0 })
+			r.once(event.Touches, 70)
+		})
+	}
+}
+
+// A batch is parked when its topic is made anew. It must not stand in the way of the offsets to come.
+func TestAParkedBatchOfATopicThatIsNoMoreIsNotInTheWay(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	r.again(1, 1, 40)
+	stop := r.run(r.loader(owner()))
+	r.loaded(event.Touches, 40)
+	stop()
+	if _, err := r.db.Exec(t.Context(), `UPDATE clickhouse_batch SET state = 'parked', problem = 'so it is' WHERE topic = 'touches'`); err != nil {
+		t.Fatal(err)
+	}
+	r.makeAnew()
+	r.again(1, 41, 100)
+	r.run(r.loader(owner()))
+	r.halted()
+	r.resume(position.FromFirst, 0)
+	r.eventually("all is loaded", func() bool { return r.number("SELECT count() FROM touch") >= 100 })
+	r.eventually("nothing is open", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`) == 0 })
+	r.once(event.Touches, 100)
+	if r.books(`SELECT count(*) FROM dead_letter WHERE state = 'open' AND error LIKE '%so it is%'`) == 0 {
+		t.Error("nothing tells of the parked batch any more")
+	}
+}
+
 // again sends the clicks of a spool from one sequence to another. Those of different spools are different.
 func (r *river) again(spool byte, from, to int) {
 	r.t.Helper()

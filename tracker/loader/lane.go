@@ -44,6 +44,9 @@ func (l *lane) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.keepClear(ctx, at); err != nil {
+		return err
+	}
 	if err := l.finish(ctx); err != nil {
 		return err
 	}
@@ -196,6 +199,9 @@ func (l *lane) finish(ctx context.Context) error {
 // resume reads the records of a planned batch again and sends it.
 func (l *lane) resume(ctx context.Context, p plan) error {
 	b, err := l.recall(ctx, p)
+	if gone, ok := errors.AsType[*goneError](err); ok {
+		return l.unplan(ctx, p, gone.Error())
+	}
 	if unlike, ok := errors.AsType[*unlikeError](err); ok {
 		return l.abandon(ctx, p.first, p.generation, unlike.Error())
 	}
@@ -225,6 +231,12 @@ type unlikeError struct{ problem string }
 
 // Error says why.
 func (e *unlikeError) Error() string { return e.problem }
+
+// goneError says that Kafka does not hold the records of a planned batch any more.
+type goneError struct{ problem string }
+
+// Error says what it holds.
+func (e *goneError) Error() string { return e.problem }
 
 // recall reads the records of a planned batch again, and cuts it as it was cut.
 func (l *lane) recall(ctx context.Context, p plan) (*batch, error) {
@@ -256,7 +268,7 @@ func (l *lane) refill(ctx context.Context, b *batch, at *position.Position, last
 			b.setAside(at, unframed)
 			continue
 		case position.IsGap(err):
-			return &unlikeError{fmt.Sprintf("Kafka does not hold offsets %d to %d any more: %v", b.first(), last, err)}
+			return &goneError{fmt.Sprintf("Kafka does not hold offsets %d to %d any more: %v", b.first(), last, err)}
 		case err != nil:
 			l.kafkaAway.report(ctx, err)
 			if err := wait.sleep(ctx); err != nil {
