@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"testing"
 	"time"
 
@@ -22,13 +22,9 @@ import (
 	"tributary/tracker/spool"
 )
 
-func TestMain(m *testing.M) {
-	if role := os.Getenv(benchRole); role != "" {
-		benchServe(role)
-		return
-	}
-	enginetest.Main(m)
-}
+func TestMain(m *testing.M) { enginetest.Main(m) }
+
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 const partitions = 3
 

@@ -2,41 +2,11 @@ package engine
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"testing"
 	"time"
 
 	"tributary/internal/event"
 )
-
-// BenchmarkEngine takes orders of three lines from Kafka to committed books, 60,000 of them with
-//
-//	go test ./commission/engine -run '^$' -bench Engine -benchtime 60000x
-//
-// The embedded PostgreSQL of the tests does not sync: TRIBUTARY_TEST_POSTGRES_URL names a server that does.
-func BenchmarkEngine(b *testing.B) {
-	w := newWorldOf(b, 6, 40)
-	cfg := w.config("bench")
-	cfg.Clock = time.Now
-	if n, err := strconv.Atoi(os.Getenv("BENCH_WORKERS")); err == nil {
-		cfg.Workers = n
-	}
-	w.sendMany(b.N)
-	b.ReportAllocs()
-	b.ResetTimer()
-	stop := w.start(cfg)
-	limit := time.Now().Add(2 * time.Minute)
-	for w.number(`SELECT coalesce(sum(next_offset), 0) FROM position WHERE consumer = 'engine'`) < int64(b.N) {
-		if time.Now().After(limit) {
-			b.Fatal("it takes too long")
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	b.StopTimer()
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "orders/s")
-	stop()
-}
 
 // BenchmarkVerify verifies the books of so many orders.
 func BenchmarkVerify(b *testing.B) {

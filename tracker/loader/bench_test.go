@@ -1,19 +1,13 @@
 package loader
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"strconv"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
-	"tributary/internal/clickhouse"
 	"tributary/internal/event"
 	"tributary/internal/stream"
 )
@@ -47,7 +41,7 @@ func visits(b *testing.B, n int) []stream.Record {
 	return records
 }
 
-// BenchmarkColumns is the loader's own work on a click: decoding and columns, on one core.
+// BenchmarkColumns is the loader's own work on a click: decoding and columns, on one core. cmd/bench measures the rest.
 func BenchmarkColumns(b *testing.B) {
 	records := visits(b, 50_000)
 	rows := &touches{}
@@ -66,93 +60,4 @@ func BenchmarkColumns(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "clicks/s")
-}
-
-// BenchmarkInsert is what the driver does by itself: rows that are ready in memory, as whole columns, one insert after the
-// other. BenchmarkLoad is to be held against it.
-func BenchmarkInsert(b *testing.B) {
-	r := newRiver(b, 1)
-	l := r.loader("bench")
-	if err := l.prove(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	rows := &touches{}
-	for _, record := range visits(b, 50_000) {
-		e, err := event.Decode(record.Value)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := rows.add(e, &record); err != nil {
-			b.Fatal(err)
-		}
-	}
-	spent := processor(b)
-	b.ResetTimer()
-	for i := range b.N {
-		settings := maps.Clone(l.settings)
-		settings["insert_deduplication_token"] = strconv.Itoa(i)
-		batch, err := r.ch.PrepareBatch(clickhouse.WithSettings(b.Context(), settings), l.tables[0].insertInto("touch")) //nolint:clickhouselint // sent below
-		if err != nil {
-			b.Fatal(err)
-		}
-		for c, column := range rows.columns(nil, 0, 50_000) {
-			if err := batch.Column(c).Append(column); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if err := batch.Send(); err != nil {
-			b.Fatal(err)
-		}
-	}
-	n := float64(b.N) * 50_000
-	b.ReportMetric(n/b.Elapsed().Seconds(), "rows/s")
-	b.ReportMetric((processor(b)-spent).Seconds()*1e6/n, "own-us/row")
-}
-
-// BenchmarkLoad is from Kafka to committed rows, with six partitions.
-func BenchmarkLoad(b *testing.B) {
-	const partitions, clicks = 6, 600_000
-	r := newRiver(b, partitions)
-	for p := range partitions {
-		for own := visits(b, clicks/partitions); len(own) > 0; {
-			n := min(len(own), 2000)
-			if err := r.kafka.Produce(b.Context(), event.Touches, p, own[:n]); err != nil {
-				b.Fatal(err)
-			}
-			own = own[n:]
-		}
-	}
-	l := New(Config{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: partitions, Owner: "bench"}, slog.New(slog.DiscardHandler), nil)
-	if err := l.prove(b.Context()); err != nil {
-		b.Fatal(err)
-	}
-	if b.N != 1 {
-		b.Skip("one load of all records is one run: use -benchtime=1x")
-	}
-	spent := processor(b)
-	b.ResetTimer()
-	ctx, cancel := context.WithCancel(b.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- l.Run(ctx) }()
-	r.loaded(event.Touches, clicks)
-	b.StopTimer()
-	b.ReportMetric(clicks/b.Elapsed().Seconds(), "clicks/s")
-	b.ReportMetric((processor(b)-spent).Seconds()*1e6/clicks, "own-us/click")
-	b.ReportMetric(float64(r.books(`SELECT count(*) FROM clickhouse_batch WHERE rows > 0`)), "batches")
-	cancel()
-	if err := <-ended; err != nil {
-		b.Error(err)
-	}
-	r.equal("rows", r.number("SELECT count() FROM touch"), clicks)
-	r.equal("rows of the rollup", r.number("SELECT sum(clicks) FROM touch_hourly"), clicks)
-}
-
-// processor is the time that this process has had on the processors.
-func processor(b *testing.B) time.Duration {
-	b.Helper()
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }

@@ -87,7 +87,6 @@ func readAll(s *Spool, at Cursor) ([]string, error) {
 	}
 }
 
-
 // TestWhoCannotWaitIsLetGo: late without a commit, at once with one, and with its answer after one.
 func TestWhoCannotWaitIsLetGo(t *testing.T) {
 	t.Parallel()
