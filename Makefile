@@ -85,6 +85,10 @@ fault-disk: ## fill the volumes of the spool and of each server (needs root)
 fault-fsync: ## have the disk refuse what the tracker writes, by strace (needs root)
 	go run ./cmd/chaos run --plan fsync --failpoints=false --for $(or $(FOR),3m) --rate $(or $(RATE),200)
 
+.PHONY: fault-slow
+fault-slow: ## have the tracker's disk take 50 to 500 ms for each fdatasync, by strace (needs root)
+	go run ./cmd/chaos run --plan slow --failpoints=false --for $(or $(FOR),2m) --rate $(or $(RATE),200)
+
 .PHONY: fault-overload
 fault-overload: ## raise the load to ten times RATE (1000)
 	go run ./cmd/chaos run --plan overload --failpoints=false --for $(or $(FOR),220s) --rate $(or $(RATE),1000) --rest 15m

@@ -10,14 +10,23 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
 
-// refusal is one way in which the disk refuses what the tracker asks of it.
+// refusal is one way in which the disk does not do what the tracker asks of it.
 type refusal struct {
-	call, failure string
+	call, failure string // an error such as "EIO", or "delay_enter=300000": microseconds
 	when          string // which calls of each thread, as strace counts them: "3", "1..5", or "1+" for all
+}
+
+// injection is the refusal as strace takes it.
+func (f refusal) injection() string {
+	if strings.HasPrefix(f.failure, "delay") {
+		return f.call + ":" + f.failure + ":when=" + f.when
+	}
+	return f.call + ":error=" + f.failure + ":when=" + f.when
 }
 
 // refusals are the calls by which the spool and the relay write: a group (pwrite64), its sync (fdatasync), a segment and the
@@ -81,7 +90,7 @@ func fsync(ctx context.Context, r *Run) error {
 func (r *Run) refuse(ctx context.Context, f refusal, pid int, d time.Duration) (int, error) {
 	trace := filepath.Join(r.Config.Data, "strace")
 	cmd := exec.CommandContext(ctx, "strace", "-f", "-qq", "-o", trace, "-p", strconv.Itoa(pid), //nolint:gosec // a process of our own
-		"-e", "trace="+f.call, "-e", "inject="+f.call+":error="+f.failure+":when="+f.when)
+		"-e", "trace="+f.call, "-e", "inject="+f.injection())
 	var said bytes.Buffer
 	cmd.Stderr = &said
 	if err := cmd.Start(); err != nil {
@@ -97,7 +106,44 @@ func (r *Run) refuse(ctx context.Context, f refusal, pid int, d time.Duration) (
 	if err != nil {
 		return 0, fmt.Errorf("reading what strace did: %w: %s", err, said.String())
 	}
-	return bytes.Count(log, []byte("(INJECTED)")), nil
+	return bytes.Count(log, []byte("(INJECTED)")) + bytes.Count(log, []byte("(DELAYED)")), nil
+}
+
+// slowest is what a hundredth of the redirects may take longer than on a disk that is not slow: they wait for it 250 ms here,
+// and strace slows whatever the tracker does.
+const slowest = 750 * time.Millisecond
+
+// slow makes each fdatasync of the tracker take its time: 50, 150 and 500 ms.
+func slow(ctx context.Context, r *Run) error {
+	if _, err := exec.LookPath("strace"); err != nil || os.Getuid() != 0 {
+		r.Sayf("left out: it needs strace, and root")
+		return nil
+	}
+	pause(ctx, r.Config.For/5)
+	r.Driver.Meter.Cut()
+	rows := [][]string{slices.Concat([]string{"fdatasync", "delayed"}, phaseTitles())}
+	var usual time.Duration
+	for n, delay := range []time.Duration{0, 50 * time.Millisecond, 150 * time.Millisecond, 500 * time.Millisecond} {
+		f := refusal{"fdatasync", fmt.Sprintf("delay_enter=%d", delay.Microseconds()), "1+"}
+		delayed, err := r.refuse(ctx, f, r.Net.Process("tracker").Pid(), r.Config.For/5)
+		if err != nil {
+			return err
+		}
+		p := r.Driver.Meter.Cut()
+		rows = append(rows, slices.Concat([]string{"+" + delay.String(), strconv.Itoa(delayed)}, p.columns()))
+		p99 := quantile(p.Clicks, 0.99)
+		if n == 0 {
+			usual = p99
+		}
+		if p99 > usual+slowest {
+			r.Findf("slow disk", "with %s for each fdatasync the slowest hundredth of redirects took %s", delay, p99)
+		}
+		if n := p.Status["report 500"] + p.Status["click 500"] + p.Status["click 503"] + p.unanswered() + p.Hasty; n > 0 {
+			r.Findf("slow disk", "with %s for each fdatasync %d requests were not answered as they should be", delay, n)
+		}
+	}
+	r.Table(rows)
+	return ctx.Err()
 }
 
 // recovers wants reports to be stored again at once, and again after the tracker was killed.

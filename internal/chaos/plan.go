@@ -17,6 +17,7 @@ func Plans() map[string]Plan {
 		"fsync":    fsync,
 		"outage":   outage,
 		"overload": overload,
+		"slow":     slow,
 	}
 }
 
