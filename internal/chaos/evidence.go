@@ -39,6 +39,8 @@ type Evidence struct {
 	Balances map[model.Account]int64
 	// Decided is what the ledger events in ClickHouse add up to.
 	Decided map[model.OrderKey]Sums
+	// Resent counts the records that Kafka holds more than once, because an acknowledgement was lost.
+	Resent int64
 	// Alarms are conditions that ask for a person.
 	Alarms []string
 }
@@ -54,11 +56,12 @@ type Stored struct {
 	Credited int `json:"credited"`
 	Disputed int `json:"disputed"`
 	Accounts int `json:"accounts"`
+	Resent   int `json:"resent"`
 }
 
 // Stored counts what there is.
 func (e *Evidence) Stored() Stored {
-	s := Stored{Clicks: len(e.Clicks), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Accounts: len(e.Balances)}
+	s := Stored{Clicks: len(e.Clicks), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Accounts: len(e.Balances), Resent: int(e.Resent)}
 	for _, o := range e.Orders {
 		if o.Credited {
 			s.Credited++
@@ -83,7 +86,7 @@ func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	for _, read := range []func(context.Context, *pgx.Conn) error{e.facts, e.disputes, e.orders, e.balances, e.alarms} {
+	for _, read := range []func(context.Context, *pgx.Conn) error{e.facts, e.disputes, e.orders, e.balances, e.resent, e.alarms} {
 		if err := read(ctx, db); err != nil {
 			return nil, fmt.Errorf("gathering evidence from PostgreSQL: %w", err)
 		}
@@ -166,6 +169,13 @@ SELECT a.kind, a.merchant_id, coalesce(a.partner_id, 0), a.unit, sum(m.amount)::
 		return nil
 	})
 	return err
+}
+
+// resent compares how many records the loader has read with how many different ones it has seen.
+func (e *Evidence) resent(ctx context.Context, db *pgx.Conn) error {
+	return db.QueryRow(ctx, `
+SELECT ((SELECT coalesce(sum(next_offset), 0) FROM position WHERE consumer = 'loader')
+      - (SELECT coalesce(sum(seq), 0) FROM high_water WHERE consumer = 'loader'))::bigint`).Scan(&e.Resent)
 }
 
 func (e *Evidence) alarms(ctx context.Context, db *pgx.Conn) error {

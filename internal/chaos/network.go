@@ -300,11 +300,16 @@ func (n *Network) Process(name string) *Process {
 // Crash ends a server with SIGKILL; it is started again at once.
 func (n *Network) Crash(ctx context.Context, e embedded.Engine) error {
 	if e == embedded.Kafka && n.node != nil {
-		n.nodeMu.Lock()
-		defer n.nodeMu.Unlock()
+		if !n.nodeMu.TryLock() {
+			return nil // as below
+		}
 		n.node.Kill()
 		n.counts.add(&n.counts.Servers, string(e))
-		return n.node.Start(ctx)
+		n.keep(func() error {
+			defer n.nodeMu.Unlock()
+			return n.node.Start(ctx)
+		})
+		return nil
 	}
 	if !n.Engines.Status(e).Ready {
 		return nil // it is starting again already
