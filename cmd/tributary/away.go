@@ -21,14 +21,19 @@ const patience = 3 * time.Second
 // errForeignKey says that a click key here is not the network's.
 var errForeignKey = errors.New("it is not the one that this network signs with: give TRIBUTARY_CLICK_KEYS the same value everywhere, and a new key a new number")
 
+// countAge registers how old a tracker's links and keys are.
+func (r *river) countAge(c *partners.Catalogue) {
+	r.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tributary_catalogue_age_seconds", Help: "Time since PostgreSQL last confirmed the links and keys of this tracker.",
+	}, func() float64 { return time.Since(c.LastLook()).Seconds() }))
+}
+
 // network gives the tracker its catalogue: PostgreSQL's, or where that does not answer soon, the copy on this disk. Without
 // a copy that fits it waits for PostgreSQL.
 func (r *river) network(ctx context.Context, db *pgxpool.Pool) (*partners.Catalogue, error) {
 	file := filepath.Join(r.cfg.Data, "catalogue")
 	c := partners.NewCatalogue(db, r.log).WithSigners().KeepAt(file)
-	r.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "tributary_catalogue_age_seconds", Help: "Time since PostgreSQL last confirmed the links and keys of this tracker.",
-	}, func() float64 { return time.Since(c.LastLook()).Seconds() }))
+	r.countAge(c)
 	if _, err := os.Stat(file); err == nil {
 		err := r.soon(ctx, db, c)
 		if err == nil || ctx.Err() != nil || errors.Is(err, errForeignKey) {

@@ -21,6 +21,7 @@ import (
 	"tributary/partners"
 	"tributary/tracker"
 	"tributary/tracker/loader"
+	"tributary/tracker/registry"
 )
 
 var update = flag.Bool("update", false, "write the tables of docs/operate.md anew")
@@ -194,6 +195,8 @@ func figures(t *testing.T) []figure {
 	if _, err := tracker.New(in.config); err != nil {
 		t.Fatal(err)
 	}
+	r.countAge(catalogue)
+	registry.New(registry.Config{Metrics: r.metrics})
 	loader.New(loader.Config{DB: db, ClickHouse: conn, Kafka: r.kafka, Partitions: 1}, r.log, r.metrics)
 	engine.New(engine.Config{DB: db, Kafka: r.kafka, Partitions: 1, Log: r.log, Metrics: r.metrics})
 	engine.NewInspector(engine.Check{}, r.log, r.metrics)
