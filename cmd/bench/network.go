@@ -103,7 +103,7 @@ func (n *network) environment(postgresURL, prefix string) []string {
 	return []string{
 		"TRIBUTARY_POSTGRES_URL=" + postgresURL, "TRIBUTARY_KAFKA_BROKERS=" + n.addresses.KafkaBrokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
 		"TRIBUTARY_CLICKHOUSE_URL=" + n.addresses.ClickHouseURL, "TRIBUTARY_PARTITIONS=" + strconv.Itoa(partitions),
-		"TRIBUTARY_CLICK_KEYS=" + n.key.Reveal(), "TRIBUTARY_LOG_LEVEL=warn",
+		"TRIBUTARY_CLICK_KEYS=" + n.key.Reveal(), "TRIBUTARY_LOG_LEVEL=warn", "TRIBUTARY_MERCHANT_RATE=0",
 	}
 }
 

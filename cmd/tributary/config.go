@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -46,6 +45,7 @@ type config struct {
 	ClickKeys       string
 	RedirectWait    time.Duration
 	ConversionWait  time.Duration
+	MerchantRate    int
 	DuplicateWindow time.Duration
 	SpoolKeep       time.Duration
 	EngineWorkers   int
@@ -87,6 +87,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.ClickKeys, "click-keys", "", "keys that sign click ids, ID:BASE64 with commas, the first mints; every tracker and engine needs the same; unset: made once and kept in the data folder")
 	fs.DurationVar(&c.RedirectWait, "redirect-wait", 15*time.Millisecond, "how long a redirect waits for its click to be on disk before it answers anyway")
 	fs.DurationVar(&c.ConversionWait, "conversion-wait", 2*time.Second, "how long a conversion waits to be on disk before it is answered with 503")
+	fs.IntVar(&c.MerchantRate, "merchant-rate", 5000, "reports a second that one tracker takes from one merchant, with twice as many at once; 0: no bound")
 	fs.DurationVar(&c.DuplicateWindow, "duplicate-window", time.Hour, "a visitor who follows a link again within this time is marked a duplicate")
 	fs.DurationVar(&c.SpoolKeep, "spool-keep", 48*time.Hour, "how long acknowledged records stay in the spool, to refill Kafka after a loss")
 	fs.IntVar(&c.EngineWorkers, "engine-workers", 2, "partitions that one engine works on at the same time")
@@ -128,12 +129,12 @@ func fromEnv(fs *pflag.FlagSet, environ []string, warn func(string)) error {
 		delete(env, name)
 		if path, ok := env[name+"_FILE"]; ok && slices.Contains(secrets(), f.Name) {
 			delete(env, name+"_FILE")
-			content, err := os.ReadFile(path)
+			content, err := readSecret(path)
 			if err != nil {
 				problems = append(problems, fmt.Errorf("reading %s_FILE: %w", name, err))
 				return
 			}
-			value, set = strings.TrimSpace(string(content)), true
+			value, set = content, true
 		}
 		if !set || f.Changed {
 			return
@@ -184,10 +185,9 @@ func (c *config) check() error {
 	if c.EngineWorkers < 1 || c.EngineWorkers > 64 {
 		bad("engine-workers", strconv.Itoa(c.EngineWorkers), "it must be 1 to 64")
 	}
-	for _, p := range c.TrustedProxies {
-		if _, err := netip.ParsePrefix(p); err != nil {
-			bad("trusted-proxies", p, "each must be a network such as 10.0.0.0/8")
-		}
+	problems = append(problems, checkProxies(c.TrustedProxies), checkServer("postgres-url", c.PostgresURL), checkServer("clickhouse-url", c.ClickHouseURL))
+	if c.MerchantRate < 0 || c.MerchantRate > 1_000_000 {
+		bad("merchant-rate", strconv.Itoa(c.MerchantRate), "it must be 0 (no bound) to 1000000")
 	}
 	for flag, value := range map[string]string{"tracker-url": c.TrackerURL, "dashboard-url": c.DashboardURL} {
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {

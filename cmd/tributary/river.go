@@ -110,14 +110,14 @@ func clickKeysFile(cfg *config) string { return filepath.Join(cfg.Data, "click-k
 func clickKeysIfAny(cfg *config) ([]clickid.Key, error) {
 	text := cfg.ClickKeys
 	if text == "" {
-		content, err := os.ReadFile(clickKeysFile(cfg))
+		content, err := readSecret(clickKeysFile(cfg))
 		if errors.Is(err, os.ErrNotExist) {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
-		text = strings.TrimSpace(string(content))
+		text = content
 	}
 	keys, err := clickid.ParseKeys(text)
 	if err != nil {
@@ -250,6 +250,7 @@ func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
 		config: tracker.Config{
 			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: proxies,
 			DuplicateWindow: r.cfg.DuplicateWindow, RedirectWait: r.cfg.RedirectWait, StoreWait: r.cfg.ConversionWait,
+			MerchantRate: r.cfg.MerchantRate,
 			Metrics: r.metrics, Log: r.log,
 		},
 	}, nil

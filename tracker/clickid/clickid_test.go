@@ -199,6 +199,8 @@ func TestARingSaysWhatIsWrongWithItsKeys(t *testing.T) {
 		{nil, "no key given"},
 		{[]Key{fixedKey(1), {ID: 2}}, "the secret of key 2 is not set"},
 		{[]Key{fixedKey(3), fixedKey(4), fixedKey(3)}, "key 3 is given twice"},
+		{[]Key{{ID: 5, Secret: [32]byte([]byte("passwordpasswordpasswordpassword"))}}, "key 5 is not random"},
+		{[]Key{{ID: 6, Secret: [32]byte([]byte("0123456789abcde0123456789abcde01"))}}, "key 6 is not random"},
 	} {
 		if _, err := NewRing(row.keys); err == nil || !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%v: error %v, want %q", row.keys, err, row.want)
@@ -243,7 +245,7 @@ func TestKeysAreReadFromText(t *testing.T) {
 func TestASecretIsNeverPrinted(t *testing.T) {
 	t.Parallel()
 	key := Key{ID: 4}
-	copy(key.Secret[:], "canary-canary-canary-canary-cana")
+	copy(key.Secret[:], "canary-in-a-click-key-0123456789")
 	var out bytes.Buffer
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o"} {
 		fmt.Fprintf(&out, verb+"\n", key)

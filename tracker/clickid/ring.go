@@ -87,8 +87,12 @@ type Ring struct {
 	strict *base64.Encoding // refuses bits set where the last character carries nothing
 }
 
+// fewestValues is how many different bytes a secret has at least. Of 32 random bytes about 30 are different; what a person
+// has typed, or copied from instructions, has fewer.
+const fewestValues = 16
+
 // NewRing returns the ring of these keys, or an error that says which key is wrong: there must be at least one, the ids
-// must differ, and a secret of zeros only is taken for one that was never set.
+// must differ, and a secret that no random source can have given is refused.
 func NewRing(keys []Key) (*Ring, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("making click id ring: no key given")
@@ -97,6 +101,9 @@ func NewRing(keys []Key) (*Ring, error) {
 	for i, key := range keys {
 		if key.Secret == [32]byte{} {
 			return nil, fmt.Errorf("making click id ring: the secret of key %d is not set", key.ID)
+		}
+		if n := key.values(); n < fewestValues {
+			return nil, fmt.Errorf("making click id ring: the secret of key %d is not random, with %d different bytes: make one with `tributary keys new`", key.ID, n)
 		}
 		if r.byID[key.ID] != nil {
 			return nil, fmt.Errorf("making click id ring: key %d is given twice", key.ID)
@@ -108,6 +115,15 @@ func NewRing(keys []Key) (*Ring, error) {
 		}
 	}
 	return r, nil
+}
+
+// values counts the different bytes of a secret.
+func (k Key) values() int {
+	seen := map[byte]bool{}
+	for _, b := range k.Secret {
+		seen[b] = true
+	}
+	return len(seen)
 }
 
 // signer is one key ready for use: a pool of keyed hashes, since keying one costs as much as using it.
