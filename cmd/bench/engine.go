@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/internal/embedded"
 	"tributary/internal/postgres"
 )
 
@@ -37,7 +38,6 @@ func engine(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	sayf("  the engine: %.0f orders/s into empty books", empty)
 	copied, err := n.copyAlone(ctx, sample)
 	if err != nil {
 		return err
@@ -53,11 +53,10 @@ func engine(ctx context.Context, b *bench) error {
 		return err
 	}
 	for known < full {
-		rate, err := step(min(full/5, full-known))
-		if err != nil {
+		if _, err := step(min(full/5, full-known)); err != nil {
 			return err
 		}
-		sayf("  %d orders are in the books, the last at %.0f orders/s", known, rate)
+		sayf("  %d orders are in the books", known)
 	}
 	later, err := step(sample)
 	if err != nil {
@@ -88,8 +87,15 @@ func (n *network) orders(ctx context.Context, first, orders int) (perSecond floa
 		return 0, err
 	}
 	defer e.stop()
+	database := n.engines.Status(embedded.Postgres).Pid
+	before := usedByAll(database)
 	m, err := follow(ctx, e.process, "the engine", int64(first+orders), func(ctx context.Context) (int64, error) { return n.number(ctx, ordersRead) })
-	return m.perSecond(), err
+	if err != nil {
+		return 0, err
+	}
+	own, each := usedByAll(e.pid), func(t time.Duration) float64 { return float64(t.Microseconds()) / float64(orders) }
+	sayf("  %d orders at %.0f/s; an order took %.1f us of processor in the engine, %.1f in PostgreSQL", orders, m.perSecond(), each(own), each(usedByAll(database)-before))
+	return m.perSecond(), nil
 }
 
 // kept are the tables in which an order leaves rows, and the column that numbers them by order.

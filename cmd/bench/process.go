@@ -123,20 +123,36 @@ func (p *process) settled(ctx context.Context) error {
 }
 
 // cpu is the processor time that the process has used, in steps of 10 ms.
-func (p *process) cpu() (time.Duration, error) {
-	fields, err := stat(p.pid)
+func (p *process) cpu() (time.Duration, error) { return used(p.pid, 11, 13) }
+
+// used adds up some fields of /proc/PID/stat that are times: 11 and 12 are the process's own, in user mode and in the
+// kernel, 13 and 14 those of its children that have ended.
+func used(pid, from, to int) (time.Duration, error) {
+	fields, err := stat(pid)
 	if err != nil {
 		return 0, err
 	}
-	var ticks int
-	for _, field := range fields[11:13] { // in user mode and in the kernel, in hundredths of a second
+	ticks := 0
+	for _, field := range fields[from:to] { // in hundredths of a second
 		n, err := strconv.Atoi(field)
 		if err != nil {
-			return 0, fmt.Errorf("reading the time of %s: %w", p.name, err)
+			return 0, fmt.Errorf("reading the time of process %d: %w", pid, err)
 		}
 		ticks += n
 	}
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
+
+// usedByAll is what a process and all that descend from it have used.
+func usedByAll(pid int) time.Duration {
+	var sum time.Duration
+	for _, p := range family(pid) {
+		t, err := used(p, 11, 15)
+		if err == nil { // it has ended, and counts as a child of its parent
+			sum += t
+		}
+	}
+	return sum
 }
 
 // stat gives the fields of /proc/PID/stat behind the name of the program: the state comes first, then the parent.
