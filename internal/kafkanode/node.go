@@ -24,8 +24,8 @@ import (
 )
 
 const (
-	formatLimit = time.Minute
-	startLimit  = 2 * time.Minute // recovery after a kill is part of it
+	formatLimit = 5 * time.Minute
+	startLimit  = 5 * time.Minute // recovery after a kill is part of it
 	stopLimit   = 30 * time.Second
 	probeLimit  = 5 * time.Second
 	probeEvery  = 50 * time.Millisecond
