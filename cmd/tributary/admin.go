@@ -38,7 +38,7 @@ func newAdmin(a *app) *cobra.Command {
 
 The merchant then issues an API key under Developers, and the partner makes links.`,
 	}
-	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newCreatePartner(a), newEnrol(a), newCreateLogin(a))
+	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newCreatePartner(a), newEnrol(a), newCreateLogin(a), newCreateKey(a), newRevokeKey(a))
 	return root
 }
 

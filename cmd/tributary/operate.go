@@ -14,6 +14,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/tracker/clickid"
 	"tributary/tracker/loader"
+	"tributary/tracker/registry"
 	"tributary/tracker/relay"
 	"tributary/tracker/spool"
 )
@@ -63,6 +64,17 @@ func newSpool(a *app) *cobra.Command {
 				return fmt.Errorf("stop the tracker first: %w", err)
 			}
 			return relay.Rewind(filepath.Join(a.cfg.Data, "relay.cursor"), lane, seq)
+		},
+	}, &cobra.Command{
+		Use:   "forget SPOOL",
+		Short: "Give up a spool whose disk is lost, so that verify asks for its records no more",
+		Long: `Each tracker writes down in PostgreSQL how much is on its disk. When a disk is lost for good, the records on it that were not
+sent are lost with it, and "tributary verify" names them until the spool is forgotten. SPOOL is its name in hex.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				return registry.Forget(ctx, db, args[0])
+			})
 		},
 	})
 	return root

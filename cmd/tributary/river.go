@@ -251,7 +251,7 @@ func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
 			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: proxies,
 			DuplicateWindow: r.cfg.DuplicateWindow, RedirectWait: r.cfg.RedirectWait, StoreWait: r.cfg.ConversionWait,
 			MerchantRate: r.cfg.MerchantRate,
-			Metrics: r.metrics, Log: r.log,
+			Metrics:      r.metrics, Log: r.log,
 		},
 	}, nil
 }

@@ -89,4 +89,3 @@ func checkProxies(networks []string) error {
 	}
 	return errors.Join(problems...)
 }
-

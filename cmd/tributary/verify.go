@@ -13,6 +13,7 @@ import (
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
 	"tributary/tracker/loader"
+	"tributary/tracker/registry"
 )
 
 func newVerify(a *app) *cobra.Command {
@@ -82,11 +83,15 @@ func (v verifier) run(ctx context.Context, s stores) error {
 	if err != nil {
 		return err
 	}
-	return v.print(verdict, loaded)
+	stranded, err := registry.Outstanding(ctx, db, v.cfg.Partitions, registry.StrandedAfter)
+	if err != nil {
+		return err
+	}
+	return v.print(verdict, loaded, stranded)
 }
 
-func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding) error {
-	broken := len(loaded)
+func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding, stranded []registry.Lane) error {
+	broken := len(loaded) + len(stranded)
 	for _, f := range verdict.Findings {
 		if f.Severity == engine.Broken {
 			broken++
@@ -103,7 +108,8 @@ func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding) error 
 			Broken int `json:"broken"`
 			*engine.Verdict
 			ClickHouse []loader.Finding `json:"clickhouse"`
-		}{broken, verdict, loaded}); err != nil {
+			Spools     []registry.Lane  `json:"spools"`
+		}{broken, verdict, loaded, stranded}); err != nil {
 			return fmt.Errorf("printing the verdict: %w", err)
 		}
 	} else {
@@ -112,6 +118,9 @@ func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding) error 
 		}
 		for _, f := range loaded {
 			fmt.Fprintln(v.out, f)
+		}
+		for _, lane := range stranded {
+			fmt.Fprintln(v.out, lane)
 		}
 		if verdict.More > 0 {
 			fmt.Fprintf(v.out, "and %d more\n", verdict.More)
