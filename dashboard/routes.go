@@ -62,6 +62,7 @@ func (s *Server) routes() []route {
 
 		{get, "/network", operatorOnly, s.network},
 		{get, "/network.csv", operatorOnly, s.networkCSV},
+		{get, "/network/health", operatorOnly, s.health},
 	}
 }
 
@@ -88,7 +89,10 @@ func tabs(role string) []tab {
 			{"/merchant/developers", "Developers", "code"},
 		}
 	case operatorOnly:
-		return []tab{{"/network", "Network", "people"}}
+		return []tab{
+			{"/network", "Network", "people"},
+			{"/network/health", "Health", "alert"},
+		}
 	case everyone, anybodySignedIn:
 	}
 	return nil

@@ -35,12 +35,19 @@ CREATE VIEW health_letter AS
   SELECT consumer, topic, partition, "offset", error, state, at FROM dead_letter WHERE state IN ('open', 'returning') AND (SELECT app_operator());
 CREATE VIEW health_batch AS
   SELECT topic, partition, first_offset, last_offset, rows, state, planned_at, done_at, problem FROM clickhouse_batch WHERE (SELECT app_operator());
-CREATE VIEW health_gap AS
+CREATE VIEW health_seen AS
   SELECT consumer, topic, partition, spool, seq, gap FROM high_water WHERE (SELECT app_operator());
-GRANT SELECT ON health_lane, health_owner, health_letter, health_batch, health_gap TO tributary_dashboard;
+CREATE VIEW health_spool AS
+  SELECT spool, lane, last, sent, owner, seen FROM spool_progress WHERE (SELECT app_operator());
+CREATE VIEW health_sent AS
+  SELECT s.lane, s.through_seq, coalesce((SELECT max(o.last_seq) FROM ledger_outbox o WHERE o.lane = s.lane AND o.first_seq > s.through_seq) - s.through_seq, 0) AS unsent
+    FROM ledger_sent s WHERE (SELECT app_operator());
+CREATE VIEW health_seal AS
+  SELECT max(sealed_at) AS at, max(through_seq) AS through_seq FROM chain WHERE (SELECT app_operator());
+GRANT SELECT ON health_lane, health_owner, health_letter, health_batch, health_seen, health_spool, health_sent, health_seal TO tributary_dashboard;
 
 -- +goose Down
-DROP VIEW health_gap, health_batch, health_letter, health_owner, health_lane;
+DROP VIEW health_seal, health_sent, health_spool, health_seen, health_batch, health_letter, health_owner, health_lane;
 DROP POLICY tenant ON terms_rate; DROP POLICY river ON terms_rate; ALTER TABLE terms_rate NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
 DROP POLICY tenant ON terms; DROP POLICY river ON terms; ALTER TABLE terms NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
 DROP POLICY tenant ON program; DROP POLICY river ON program; ALTER TABLE program NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
