@@ -25,6 +25,8 @@ type Counts struct {
 	Swallowed map[string]int `json:"swallowed"`
 	// Ended are processes that ended by themselves, by name and reason.
 	Ended map[string]int `json:"ended_by_themselves"`
+	// Verified is how often the program verified itself under fire.
+	Verified int `json:"verified_under_fire"`
 	// Answers are the outcomes of requests, by kind and status.
 	Answers map[string]int `json:"answers"`
 }
@@ -52,6 +54,12 @@ func (c *Counts) stale() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.Stale++
+}
+
+func (c *Counts) verified() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.Verified++
 }
 
 // Total is the sum of a map of counts.
@@ -87,4 +95,5 @@ func (c *Counts) Add(other *Counts) {
 	c.Zombies += other.Zombies
 	c.Overtaken += other.Overtaken
 	c.Stale += other.Stale
+	c.Verified += other.Verified
 }

@@ -48,6 +48,7 @@ func mixed(ctx context.Context, r *Run) error {
 func (r *Run) do(ctx context.Context, a Action) error {
 	if a.Do == Verify {
 		go r.verifyUnderFire(ctx)
+		return nil
 	}
 	for _, target := range a.Targets {
 		switch a.Do {
@@ -63,6 +64,7 @@ func (r *Run) do(ctx context.Context, a Action) error {
 			p := r.Net.Proxies[embedded.Engine(target)]
 			p.Swallow(a.Chance)
 			time.AfterFunc(a.For, func() { p.Swallow(0) })
+		case Verify: // it has no target
 		}
 	}
 	return nil
@@ -75,7 +77,7 @@ func (r *Run) verifyUnderFire(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	r.Counts.add(&r.Counts.Answers, "verify under fire")
+	r.Counts.verified()
 	for _, f := range found {
 		r.Findf("verify under fire", "%s", f.What)
 	}

@@ -83,7 +83,7 @@ func TestTheAnswerToWhatMattersIsSwallowed(t *testing.T) {
 		critical []byte
 	}{
 		{embedded.Postgres, []byte("Q\x00\x00\x00\x0dselect 1\x00 "), nil, []byte("Q\x00\x00\x00\x0bcommit\x00   ")},
-		{embedded.ClickHouse, []byte("SELECT 1      "), []byte("INSERT INTO t "), []byte("rows rows rows")},
+		{embedded.ClickHouse, []byte("SELECT 1      "), []byte("INSERT INTO t "), []byte("rows to insert")},
 		{embedded.Kafka, kafka(1), nil, kafka(0)},
 	} {
 		t.Run(string(c.engine), func(t *testing.T) {
