@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
 	"tributary/internal/enginetest"
 	"tributary/internal/money"
+	"tributary/internal/postgres"
 	"tributary/partners"
 )
 
@@ -85,5 +88,43 @@ func TestRatesAreReadAsPartsPerMillion(t *testing.T) {
 		if rate, err := parsePercent(text); err == nil {
 			t.Errorf("%q was read as %d", text, rate)
 		}
+	}
+}
+
+func TestAnOperatorIssuesAndEndsKeys(t *testing.T) {
+	t.Parallel()
+	address := enginetest.PostgresURL(t)
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + address, "TRIBUTARY_DATA=" + t.TempDir()}
+	run := func(args ...string) (string, error) {
+		return tributary(t.Context(), t, environ, append([]string{"admin"}, args...)...)
+	}
+	if _, err := run("create-merchant", "Fernhill"); err != nil {
+		t.Fatal(err)
+	}
+	for number, row := range []struct {
+		args  []string
+		opens string
+	}{{[]string{"create-key", "1", "server"}, "tk_live_"}, {[]string{"create-key", "1", "server", "--signs"}, partners.SecretMark}} {
+		out, err := run(row.args...)
+		if err != nil || !strings.HasPrefix(out, fmt.Sprintf("%d %s", number+1, row.opens)) || len(out) < 50 {
+			t.Errorf("%v: %q, %v", row.args, out, err)
+		}
+		if _, err := run("revoke-key", "1", strconv.Itoa(number+1)); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, args := range [][]string{{"create-key", "2", "server"}, {"create-key", "2", "server", "--signs"}, {"create-key", "x", "server"}, {"revoke-key", "1", "9"}, {"revoke-key", "2", "1"}, {"revoke-key", "1", "x"}} {
+		if out, err := run(args...); err == nil {
+			t.Errorf("%v printed %q", args, out)
+		}
+	}
+	db, err := postgres.Open(t.Context(), address, postgres.Operator, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var live int
+	if err := db.QueryRow(t.Context(), `SELECT count(*) FROM api_key WHERE revoked_at IS NULL`).Scan(&live); err != nil || live != 0 {
+		t.Errorf("%d keys live, %v", live, err)
 	}
 }

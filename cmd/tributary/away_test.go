@@ -246,3 +246,36 @@ func report(t *testing.T, tracker, key, body string) (status int) {
 	defer response.Body.Close()
 	return response.StatusCode
 }
+
+// A disk that is lost with records on it is told of by verify, until it is given up.
+func TestVerifyTellsOfALostDisk(t *testing.T) {
+	t.Parallel()
+	address := enginetest.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), address, postgres.Tracker, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	environ := []string{
+		"TRIBUTARY_POSTGRES_URL=" + address, "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseMigrated(t), "TRIBUTARY_DATA=" + t.TempDir(),
+	}
+	_, err = db.Exec(t.Context(), `INSERT INTO spool_progress (spool, lane, last, sent, owner, seen)
+		VALUES ('\x00112233445566778899aabbccddeeff', 7, 40, 30, 'edge-2/9/x', now() - interval '11 minutes')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const spool = "00112233445566778899aabbccddeeff"
+	out, err := tributary(t.Context(), t, environ, "verify")
+	if err == nil || !strings.Contains(out, "broken spool "+spool+" orders/1: records 1 to 40") || !strings.Contains(out, "edge-2/9/x") {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	if out, err := tributary(t.Context(), t, environ, "verify", "--json"); err == nil || !strings.Contains(out, `"spools":[{"spool":"`+spool+`"`) {
+		t.Errorf("verify --json: %v\n%s", err, out)
+	}
+	if _, err := tributary(t.Context(), t, environ, "spool", "forget", spool); err != nil {
+		t.Errorf("spool forget: %v", err)
+	}
+	if out, err := tributary(t.Context(), t, environ, "verify"); err != nil {
+		t.Errorf("verify after it was forgotten: %v\n%s", err, out)
+	}
+}
