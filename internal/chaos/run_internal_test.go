@@ -3,7 +3,6 @@ package chaos
 import (
 	"context"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -12,13 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/embedded"
+	"tributary/internal/enginetest"
 )
 
-func TestMain(m *testing.M) {
-	embedded.ChildMain()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { enginetest.Main(m) }
 
 // The whole network runs undisturbed for a moment, and is found sound. Then one thing at a time is falsified in its
 // stores, and each is found out.
