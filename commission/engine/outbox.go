@@ -201,10 +201,11 @@ const (
 
 // trimOutbox removes the oldest rows of a lane that were acknowledged and are old enough.
 const trimOutbox = `
-DELETE FROM ledger_outbox o USING (
-  SELECT first_seq FROM ledger_outbox WHERE lane = $1 AND first_seq <= (SELECT through_seq FROM ledger_sent WHERE lane = $1)
-   ORDER BY first_seq LIMIT $3) oldest
- WHERE o.lane = $1 AND o.first_seq = oldest.first_seq AND o.at < now() - $2 * interval '1 second'`
+DELETE FROM ledger_outbox WHERE lane = $1 AND first_seq <= (
+  SELECT max(first_seq) FROM (
+    SELECT first_seq, at FROM ledger_outbox WHERE lane = $1 AND first_seq <= (SELECT through_seq FROM ledger_sent WHERE lane = $1)
+     ORDER BY first_seq LIMIT $3) oldest
+   WHERE at < now() - $2 * interval '1 second')`
 
 // trim removes what was sent and needs no longer be kept.
 func (l *lane) trim(ctx context.Context) error {

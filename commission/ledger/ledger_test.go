@@ -533,6 +533,38 @@ func TestASumThatDoesNotFitStopsNobodyElse(t *testing.T) {
 	}
 }
 
+// TestABalanceOfFewPostingsIsNotReadFromEndToEnd holds that an account with little on it is looked up by its index where two
+// accounts have nearly all postings: the planner takes the average for each.
+func TestABalanceOfFewPostingsIsNotReadFromEndToEnd(t *testing.T) {
+	t.Parallel()
+	owner, db := open(t)
+	b := NewBooks()
+	postings := make([]Posting, 20_000)
+	for i := range postings {
+		postings[i] = earned(int64(i+1), 1, 5, noon())
+	}
+	post(t, db, b, postings...)
+	_, err := owner.Exec(t.Context(), `ANALYZE posting`)
+	check(t, err)
+	for name, sql := range map[string]string{
+		"recall":  `PREPARE recall AS ` + recallSums + `; EXPLAIN EXECUTE recall('{77}', 19000)`,
+		"balance": `PREPARE balance AS ` + balancesSQL + ` WHERE a.partner_id = $2; EXPLAIN EXECUTE balance('infinity', 77)`,
+	} {
+		conn, err := owner.Acquire(t.Context())
+		check(t, err)
+		results, err := conn.Conn().PgConn().Exec(t.Context(), sql).ReadAll()
+		conn.Release()
+		check(t, err)
+		var plan strings.Builder
+		for _, row := range results[len(results)-1].Rows {
+			plan.WriteString(string(row[0]) + "\n")
+		}
+		if got := plan.String(); !strings.Contains(got, "posting_debit") || !strings.Contains(got, "posting_credit") {
+			t.Errorf("%s:\n%s", name, got)
+		}
+	}
+}
+
 func FuzzHead(f *testing.F) {
 	f.Add(Head{Block: 17, Hash: [32]byte{1, 2}}.String())
 	f.Add(" 1:" + strings.Repeat("AB", 32) + "\n")
