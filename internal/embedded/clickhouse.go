@@ -35,6 +35,9 @@ type clickhouseServer struct {
 	httpPort int
 }
 
+// keepFree is how many bytes of its volume ClickHouse leaves alone.
+const keepFree = 256 << 20
+
 //go:embed clickhouse_config.xml
 var clickhouseConfig string
 
@@ -87,7 +90,7 @@ func (c *clickhouseServer) configure(dir string) error {
 	hash := sha256.Sum256([]byte(c.password))
 	values := map[string]any{
 		"Users": filepath.Join(dir, "clickhouse-users.xml"), "Hash": hex.EncodeToString(hash[:]), "Sync": !c.cfg.Throwaway,
-		"Backups": c.dir + "-backups",
+		"Backups": c.dir + "-backups", "KeepFree": keepFree,
 	}
 	for name, text := range map[string]string{"clickhouse-config.xml": clickhouseConfig, "clickhouse-users.xml": clickhouseUsers} {
 		t, err := template.New(name).Parse(text)
