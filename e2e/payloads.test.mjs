@@ -54,16 +54,16 @@ async function store() {
       headers: { "User-Agent": `Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0 ${encodeURIComponent(text)}`, Referer: `https://site.example/${encodeURIComponent(text)}` },
     });
     const clickID = new URL(answer.headers.get("location")).searchParams.get("tclid");
-    last = `${newOrderID()}${text}`.slice(0, 120);
+    last = newOrderID();
     const order = {
-      order_id: last, amount: 1000, currency: "GBP", click_id: clickID, coupon: text, customer_id: text,
+      order_id: `${last}${text}`.slice(0, 120), amount: 1000, currency: "GBP", click_id: clickID, coupon: text, customer_id: text,
       lines: [{ sku: text, quantity: 1, amount: 1000, category: text.slice(0, 60) }],
     };
     const { status, answer: said } = await report("/v1/conversions", order);
     assert.ok(status < 300, `payload ${n}: ${status} ${JSON.stringify(said)}`);
     if (n % 10 === 0) {
       await report("/v1/conversions", { ...order, customer_id: `${text}other`, lines: [{ sku: `${text}2`, quantity: 2, amount: 1000 }] });
-      await report("/v1/refunds", { order_id: last, refund_id: text.slice(0, 100), reason: text, amount: 10 });
+      await report("/v1/refunds", { order_id: order.order_id, refund_id: text.slice(0, 100), reason: text, amount: 10 });
     }
   }
   await context.close();
@@ -73,10 +73,19 @@ async function store() {
     assert.ok([201, 409].includes(answer.status()), `${answer.status()}`);
   }
   await until("the last order to be listed", async () => (await shop.context.request.get(`${demo.dashboard}/merchant/orders.csv`)).text(),
-    (list) => list.includes(last.slice(0, 20)));
+    (list) => list.includes(last));
   await shop.context.close();
   return { link };
 }
+
+test("a payload that got through would be seen", async () => {
+  const { context, page } = await signIn(browser, "partner");
+  const seen = await watch(context, page);
+  await page.goto(`${demo.dashboard}/account`);
+  await page.evaluate(() => document.querySelector("main").insertAdjacentHTML("beforeend", "<img src=https://evil.example/x onerror=alert(1)>"));
+  await until("the browser to complain", async () => seen.filter((text) => text.startsWith("policy: ")).length, (n) => n > 0);
+  await context.close();
+});
 
 test("what outsiders write is read as text on every page", async (t) => {
   const { link } = await store();
