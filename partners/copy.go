@@ -157,6 +157,10 @@ func (c *Catalogue) writeCopy(ctx context.Context, file string) error {
 	if err != nil {
 		return err
 	}
+	return c.writeAs(cp, file)
+}
+
+func (c *Catalogue) writeAs(cp *Copy, file string) error {
 	f, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*") // made with mode 600
 	if err != nil {
 		return fmt.Errorf("making the copy of the catalogue: %w", err)

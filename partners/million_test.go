@@ -1,8 +1,10 @@
 package partners
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -38,23 +40,35 @@ SELECT 'link-' || n, $1, $2, 'https://shop.example/' || CASE WHEN n % 10 = 0 THE
 		}
 	}
 	t.Logf("one more was there in %s at most", slowest.Round(10*time.Microsecond))
-	file := filepath.Join(t.TempDir(), "copy")
-	began = time.Now()
-	must(t, c.writeCopy(ctx, file))
-	written := time.Since(began)
-	info, err := os.Stat(file)
-	must(t, err)
-	before, began = heap(), time.Now()
-	copied := NewCatalogue(db, c.log)
-	_, err = copied.LoadCopy(file)
-	must(t, err)
-	loaded := time.Since(began)
-	t.Logf("a copy of %d bytes was written in %s and loaded in %s, %d bytes a link", info.Size(), written.Round(time.Millisecond),
-		loaded.Round(time.Millisecond), (heap()-before)/uint64(copied.Links()))
-	began = time.Now()
-	refresh(t, copied)
-	t.Logf("going over to the live one took %s", time.Since(began).Round(time.Millisecond))
 	if slowest > time.Second {
 		t.Errorf("one more link took %s, want at most 1 s", slowest)
 	}
+}
+
+// TestACopyOfAMillionLinks measures what a copy takes on the disk and at the start. It runs when TRIBUTARY_BENCH is set.
+func TestACopyOfAMillionLinks(t *testing.T) {
+	if os.Getenv("TRIBUTARY_BENCH") == "" {
+		t.Skip("set TRIBUTARY_BENCH=1 to measure")
+	}
+	c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+	fill(c, 1_000_000)
+	file := filepath.Join(t.TempDir(), "copy")
+	began := time.Now()
+	must(t, c.writeAs(&Copy{Network: "n"}, file))
+	written := time.Since(began)
+	info, err := os.Stat(file)
+	must(t, err)
+	before := heap()
+	copied := NewCatalogue(nil, c.log)
+	began = time.Now()
+	_, err = copied.LoadCopy(file)
+	must(t, err)
+	loaded := time.Since(began)
+	t.Logf("%d bytes, written in %s, loaded in %s, %d bytes of memory a link", info.Size(), written.Round(time.Millisecond), loaded.Round(time.Millisecond),
+		(heap()-before)/uint64(copied.Links()))
+	if copied.Links() != 1_000_000 || info.Size() > 100<<20 {
+		t.Errorf("%d links in %d bytes", copied.Links(), info.Size())
+	}
+	runtime.KeepAlive(c)
+	runtime.KeepAlive(copied)
 }
