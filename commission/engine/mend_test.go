@@ -3,12 +3,14 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
 	"tributary/internal/event"
@@ -235,4 +237,40 @@ func TestBusyPlansStayOnIndexes(t *testing.T) {
 			return nil
 		}))
 	}
+}
+
+// The lease keeps two engines apart; the lock of the position does even where it fails to, as between two that take
+// themselves for the same owner.
+func TestManyHandsOnOneLaneCreditAndReleaseOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	for i := range 30 {
+		w.send(sale(1, fmt.Sprint("A", i), w.click(), 10_000))
+	}
+	first := w.laneHeld(New(w.config("one")), 0)
+	facts := w.facts(0)
+	const hands = 6
+	all := func(work func(*lane) error) {
+		var group errgroup.Group
+		for range hands {
+			e := New(w.config("one"))
+			check(t, e.readSpool(t.Context()))
+			l := &lane{Engine: e, held: first.held, log: quiet(), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
+			group.Go(func() error { return work(l) })
+		}
+		check(t, group.Wait())
+	}
+	all(func(l *lane) error {
+		_, err := l.apply(t.Context(), slices.Clone(facts))
+		return err
+	})
+	equal(t, "credited", w.books(time.Time{}), w.pending(30_000, 6_000))
+	w.setClock(noon().Add(40 * day))
+	all(func(l *lane) error {
+		_, err := l.release(t.Context())
+		return err
+	})
+	equal(t, "released", w.books(time.Time{}), w.payable(30_000, 6_000))
+	equal(t, "postings", w.number(`SELECT count(*) FROM posting`), 30*4)
+	w.clean()
 }
