@@ -107,10 +107,12 @@ func TestTheDashboardShowsFiguresThatExist(t *testing.T) {
 	t.Parallel()
 	var board struct {
 		Panels []struct {
-			ID      int
-			Title   string
-			Targets []struct{ Expr string }
-		}
+			ID      int    `json:"id"`
+			Title   string `json:"title"`
+			Targets []struct {
+				Expr string `json:"expr"`
+			} `json:"targets"`
+		} `json:"panels"`
 	}
 	if err := json.Unmarshal([]byte(read(t, "deploy", "grafana", "river.json")), &board); err != nil {
 		t.Fatal(err)
@@ -216,7 +218,7 @@ func figures(t *testing.T) []figure {
 			continue
 		}
 		f := figure{name: m[1], help: m[2]}
-		for _, label := range strings.Split(m[3]+","+m[4], ",") {
+		for label := range strings.SplitSeq(m[3]+","+m[4], ",") {
 			if label, _, _ = strings.Cut(label, "="); label != "" {
 				f.labels = append(f.labels, label)
 			}

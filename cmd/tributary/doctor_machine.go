@@ -107,7 +107,7 @@ func measureSync(dir string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }()
 	defer file.Close()
 	page := make([]byte, 4096)
 	times := make([]time.Duration, 0, 15)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -158,7 +159,7 @@ func (d *doctor) postgresNetwork(ctx context.Context, conn *pgx.Conn) error {
 	if err != nil {
 		return fmt.Errorf("looking at the network: %w", err)
 	}
-	if partitions != "" && partitions != fmt.Sprint(d.cfg.Partitions) {
+	if partitions != "" && partitions != strconv.Itoa(d.cfg.Partitions) {
 		d.note(area, wrong, fmt.Sprintf("the topics were made with %s partitions, and %s is %d", partitions, envName("partitions"), d.cfg.Partitions), "set it to "+partitions)
 	}
 	for _, waiting := range []struct {

@@ -75,6 +75,7 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 	if out, err := tributary(t.Context(), t, servers, "migrate"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	empty, bare := enginetest.EmptyPostgresURL(t), enginetest.ClickHouse(t)
 	password := func(address string) string {
 		at := strings.Index(address, "@")
 		return address[:strings.Index(address, "://")+3] + "tributary:wrong-password" + address[at:]
@@ -117,12 +118,13 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		{"wrong password of PostgreSQL", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", password(database)) }, "PostgreSQL", wrong, "28P01", "mend user and password"},
 		{"no such database", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", withPath(database, "nowhere")) }, "PostgreSQL", wrong, "3D000", "create the database"},
 		{"PostgreSQL is away", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", "postgres://u:wrong-password@127.0.0.1:1/d") }, "PostgreSQL", wrong, "refused", "start the server"},
-		{"PostgreSQL was not migrated", func(t *testing.T, p *patient) { p.set("POSTGRES_URL", enginetest.EmptyPostgresURL(t)) }, "PostgreSQL", wrong, "its schema is version 0", "tributary migrate"},
+		{"PostgreSQL was not migrated", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", empty) }, "PostgreSQL", wrong, "its schema is version 0", "tributary migrate"},
 		{"the schema is newer", func(t *testing.T, _ *patient) {
+			t.Helper()
 			sql(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`, `DELETE FROM goose_db_version WHERE version_id = 99999`)
 		}, "PostgreSQL", wrong, "this binary is older", "newer binary"},
 		{"wrong password of ClickHouse", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", password(reports)) }, "ClickHouse", wrong, "516", "mend user and password"},
-		{"ClickHouse was not migrated", func(t *testing.T, p *patient) { p.set("CLICKHOUSE_URL", enginetest.ClickHouse(t)) }, "ClickHouse", wrong, "its schema is version 0", "tributary migrate"},
+		{"ClickHouse was not migrated", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", bare) }, "ClickHouse", wrong, "its schema is version 0", "tributary migrate"},
 		{"ClickHouse is away", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", "clickhouse://u:wrong-password@127.0.0.1:1/d") }, "ClickHouse", wrong, "refused", "native protocol"},
 		{"Kafka is away", func(_ *testing.T, p *patient) { p.set("KAFKA_BROKERS", "127.0.0.1:1") }, "Kafka", wrong, "refused", "advertises"},
 		{"a folder that cannot be written", func(_ *testing.T, p *patient) { p.data = "/proc/tributary" }, "data folder", wrong, "/proc/tributary", "TRIBUTARY_DATA"},

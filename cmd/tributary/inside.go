@@ -56,7 +56,10 @@ func (r *river) readyz(w http.ResponseWriter, request *http.Request) {
 	if strings.Contains(request.Header.Get("Accept"), "application/json") {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(map[string]any{"ready": ready, "roles": states})
+		_ = json.NewEncoder(w).Encode(struct { // an answer that cannot be sent has nobody to tell
+			Ready bool        `json:"ready"`
+			Roles []roleState `json:"roles"`
+		}{ready, states})
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")

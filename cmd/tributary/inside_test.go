@@ -35,22 +35,26 @@ func TestReadinessSaysWhatEachRoleLacks(t *testing.T) {
 		"all there": {
 			[]string{"engine"},
 			map[string][]requirement{"engine": {{"PostgreSQL", true, fine}, {"Kafka", true, fine}}},
-			http.StatusOK, []string{"engine is ready\n"},
+			http.StatusOK,
+			[]string{"engine is ready\n"},
 		},
 		"something vital is away": {
 			[]string{"engine", "loader"},
 			map[string][]requirement{"engine": {{"PostgreSQL", true, fine}, {"Kafka", true, away}}, "loader": {{"PostgreSQL", true, fine}}},
-			http.StatusServiceUnavailable, []string{"engine is not ready: Kafka: connection refused\n", "loader is ready\n"},
+			http.StatusServiceUnavailable,
+			[]string{"engine is not ready: Kafka: connection refused\n", "loader is ready\n"},
 		},
 		"something else is away": {
 			[]string{"tracker"},
 			map[string][]requirement{"tracker": {{"spool", true, fine}, {"relay", false, away}}},
-			http.StatusOK, []string{"tracker is ready, with something to catch up on: relay: connection refused\n"},
+			http.StatusOK,
+			[]string{"tracker is ready, with something to catch up on: relay: connection refused\n"},
 		},
 		"no answer is no": {
 			[]string{"dashboard"},
 			map[string][]requirement{"dashboard": {{"ClickHouse", true, slow}}},
-			http.StatusServiceUnavailable, []string{"dashboard is not ready: ClickHouse: context deadline exceeded\n"},
+			http.StatusServiceUnavailable,
+			[]string{"dashboard is not ready: ClickHouse: context deadline exceeded\n"},
 		},
 		"still starting": {[]string{"engine"}, nil, http.StatusServiceUnavailable, []string{"engine is not ready: it is still starting\n"}},
 	} {

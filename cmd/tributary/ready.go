@@ -165,7 +165,7 @@ func trackerNeeds(in *intake, catalogue *partners.Catalogue) []requirement {
 			case stats.Damaged:
 				return errors.New("the spool cannot be read; see the log")
 			case stats.Failing > 0:
-				return fmt.Errorf("Kafka does not take what %d lanes have to send; %d records wait on the disk", stats.Failing, stats.Unsent)
+				return fmt.Errorf("%d lanes have something to send that Kafka does not take; %d records wait on the disk", stats.Failing, stats.Unsent)
 			}
 			return nil
 		}},

@@ -55,7 +55,7 @@ func preflightIdentity(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, program)
+	cmd := exec.CommandContext(ctx, program) //nolint:gosec // the one found above
 	cmd.SysProcAttr = who.attributes(syscall.SIGKILL)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("running a program as %s, as PostgreSQL would be: %w", who, err)
