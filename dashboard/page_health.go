@@ -142,6 +142,8 @@ func (view *healthView) readHops(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("reading lags: %w", err)
 	}
+	rank := []string{"relay", "engine", "outbox", "loader"}
+	slices.SortStableFunc(lags, func(a, b lag) int { return slices.Index(rank, a.Stage) - slices.Index(rank, b.Stage) })
 	for _, l := range lags {
 		name := stageName(l.Stage, l.Topic)
 		i := slices.IndexFunc(view.hops, func(h hop) bool { return h.name == name })

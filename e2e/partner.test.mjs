@@ -22,9 +22,26 @@ async function makeLink(page, label) {
   return page.evaluate(() => navigator.clipboard.readText());
 }
 
-// openOrder waits on the list of commissions, which asks for news by itself, and opens an order as soon as it is there.
+// openOrder waits on the list of commissions, which says by itself that there are new ones and moves nothing before one
+// asks to see them, and opens an order as soon as it is there.
 async function openOrder(page, order) {
-  await page.getByRole("link", { name: order, exact: true }).click({ timeout: patience });
+  const link = page.getByRole("link", { name: order, exact: true });
+  const news = page.getByRole("button", { name: /\d+ new – show/u });
+  const first = page.locator("#results a.row").first();
+  const top = await first.innerText();
+  await until("the order to be listed", async () => {
+    if (await news.isVisible()) {
+      assert.equal(await first.innerText(), top, "the rows stay where they are until somebody asks");
+      await news.click();
+      return true;
+    }
+    return link.isVisible();
+  }, Boolean);
+  await until("the order to be there", async () => {
+    if (await news.isVisible()) await news.click();
+    return link.isVisible();
+  }, Boolean);
+  await link.click({ timeout: patience });
   await page.getByRole("heading", { name: `Order ${order}` }).waitFor();
 }
 
