@@ -1,0 +1,229 @@
+package partners
+
+import (
+	"bufio"
+	"encoding/binary"
+	"hash"
+	"time"
+
+	"tributary/internal/money"
+)
+
+// copyWriter writes numbers as varints, and texts and lists behind their length.
+type copyWriter struct {
+	out     *bufio.Writer
+	sum     hash.Hash
+	scratch [binary.MaxVarintLen64]byte
+}
+
+func (w *copyWriter) number(n int64) {
+	_, _ = w.out.Write(w.scratch[:binary.PutVarint(w.scratch[:], n)]) // Flush tells of what goes wrong
+}
+
+func (w *copyWriter) text(s string) {
+	w.number(int64(len(s)))
+	_, _ = w.out.WriteString(s)
+}
+
+func (w *copyWriter) texts(all []string) {
+	w.number(int64(len(all)))
+	for _, s := range all {
+		w.text(s)
+	}
+}
+
+// catalogue writes the parents before the children, as they are to be read.
+func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
+	_, _ = w.out.WriteString(copyMark)
+	w.text(cp.Network)
+	w.number(int64(len(cp.Settings)))
+	for name, value := range cp.Settings {
+		w.text(name)
+		w.text(value)
+	}
+	w.number(int64(c.merchants.len()))
+	c.merchants.each(func(id MerchantID, m *Merchant) { w.number(int64(id)); w.text(m.Name) })
+	w.number(int64(c.programs.len()))
+	c.programs.each(func(_ ProgramID, p *Program) { w.program(p) })
+	w.number(int64(c.partners.len()))
+	c.partners.each(func(id PartnerID, p *Partner) {
+		w.number(int64(id))
+		w.texts([]string{string(p.Kind), p.Name, p.SiteURL})
+	})
+	w.number(int64(c.links.len()))
+	c.links.each(func(_ LinkID, l *Link) { w.link(l, c.landingOf(l.Program)) })
+	w.number(int64(c.keys.len()))
+	c.keys.each(func(sum [32]byte, owner MerchantID) { w.text(string(sum[:])); w.number(int64(owner)) })
+	w.number(int64(c.signers.len()))
+	c.signers.each(func(id KeyID, s Signer) {
+		w.number(int64(id))
+		w.number(int64(s.Merchant))
+		w.text(string(s.Secret[:]))
+	})
+}
+
+func (w *copyWriter) program(p *Program) {
+	w.number(int64(p.ID))
+	w.number(int64(p.Merchant))
+	w.texts([]string{p.Name, p.LandingURL, p.ClickParam})
+	w.texts(p.Domains)
+	w.texts(p.Currencies)
+	w.number(p.CreatedAt.UnixMicro())
+	w.number(int64(len(p.Terms)))
+	for _, t := range p.Terms {
+		w.number(int64(t.Version))
+		w.number(t.EffectiveFrom.UnixMicro())
+		w.number(int64(t.Window))
+		w.number(int64(t.Hold))
+		w.number(int64(t.NetworkFee))
+		w.number(int64(len(t.Rates)))
+		for kind, rates := range t.Rates {
+			w.text(string(kind))
+			w.number(int64(len(rates)))
+			for category, rate := range rates {
+				w.text(category)
+				w.number(int64(rate))
+			}
+		}
+	}
+}
+
+// link writes a target that is the landing page, as most are, as nothing.
+func (w *copyWriter) link(l *Link, landing string) {
+	w.number(int64(l.ID))
+	w.number(int64(l.Program))
+	w.number(int64(l.Partner))
+	closed := int64(0)
+	if l.Closed {
+		closed = 1
+	}
+	w.number(closed)
+	w.text(l.Code)
+	target := l.Target
+	if target == landing {
+		target = ""
+	}
+	w.text(target)
+}
+
+// copyReader reads what a copyWriter wrote. Texts are pieces of one string, so a link takes no memory beside it. What is
+// not as it should be makes it broken, and everything after that zero.
+type copyReader struct {
+	rest   string
+	broken bool
+}
+
+func (r *copyReader) number() int64 {
+	n, size := binary.Varint([]byte(r.rest[:min(len(r.rest), binary.MaxVarintLen64)]))
+	if size <= 0 {
+		r.broken, r.rest = true, ""
+		return 0
+	}
+	r.rest = r.rest[size:]
+	return n
+}
+
+// count is a number of things that are still to come, each of a byte at least.
+func (r *copyReader) count() int {
+	n := r.number()
+	if n < 0 || n > int64(len(r.rest)) {
+		r.broken, r.rest = true, ""
+		return 0
+	}
+	return int(n)
+}
+
+func (r *copyReader) text() string {
+	n := r.count()
+	text := r.rest[:n]
+	r.rest = r.rest[n:]
+	return text
+}
+
+func (r *copyReader) texts() []string {
+	all := make([]string, r.count())
+	for i := range all {
+		all[i] = r.text()
+	}
+	return all
+}
+
+// secret reads 32 bytes.
+func (r *copyReader) secret() (sum [32]byte) {
+	r.broken = copy(sum[:], r.text()) != len(sum) || r.broken
+	return sum
+}
+
+func (r *copyReader) header() *Copy {
+	cp := &Copy{Network: r.text(), Settings: map[string]string{}}
+	for range r.count() {
+		name := r.text()
+		cp.Settings[name] = r.text()
+	}
+	return cp
+}
+
+func (r *copyReader) changes() *changes {
+	ch := &changes{}
+	for range r.count() {
+		ch.merchants = append(ch.merchants, &Merchant{ID: MerchantID(r.number()), Name: r.text()})
+	}
+	programs := map[ProgramID]*Program{}
+	for range r.count() {
+		p := r.program()
+		programs[p.ID] = p
+		ch.programs = append(ch.programs, p)
+	}
+	for range r.count() {
+		p := &Partner{ID: PartnerID(r.number())}
+		if texts := r.texts(); len(texts) == 3 {
+			p.Kind, p.Name, p.SiteURL = Kind(texts[0]), texts[1], texts[2]
+		}
+		ch.partners = append(ch.partners, p)
+	}
+	ch.links = make([]*Link, r.count())
+	for i := range ch.links {
+		l := &Link{ID: LinkID(r.number()), Program: ProgramID(r.number()), Partner: PartnerID(r.number()), Closed: r.number() == 1, Code: r.text(), Target: r.text()}
+		p, known := programs[l.Program]
+		if !known {
+			r.broken = true
+			return ch
+		}
+		if l.Merchant = p.Merchant; l.Target == "" {
+			l.Target = p.LandingURL
+		}
+		ch.links[i] = l
+	}
+	for range r.count() {
+		ch.keys = append(ch.keys, keyRow{hash: r.secret(), merchant: MerchantID(r.number())})
+	}
+	for range r.count() {
+		ch.keys = append(ch.keys, keyRow{signs: true, id: KeyID(r.number()), merchant: MerchantID(r.number()), secret: r.secret()})
+	}
+	return ch
+}
+
+func (r *copyReader) program() *Program {
+	p := &Program{ID: ProgramID(r.number()), Merchant: MerchantID(r.number())}
+	if texts := r.texts(); len(texts) == 3 {
+		p.Name, p.LandingURL, p.ClickParam = texts[0], texts[1], texts[2]
+	}
+	p.Domains, p.Currencies = r.texts(), r.texts()
+	p.CreatedAt = time.UnixMicro(r.number()).UTC()
+	p.Terms = make([]Terms, r.count())
+	for i := range p.Terms {
+		t := &p.Terms[i]
+		t.Version, t.EffectiveFrom = int(r.number()), time.UnixMicro(r.number()).UTC()
+		t.Window, t.Hold, t.NetworkFee = time.Duration(r.number()), time.Duration(r.number()), money.Rate(r.number())
+		t.Rates = map[Kind]map[string]money.Rate{}
+		for range r.count() {
+			kind := Kind(r.text())
+			t.Rates[kind] = map[string]money.Rate{}
+			for range r.count() {
+				category := r.text()
+				t.Rates[kind][category] = money.Rate(r.number())
+			}
+		}
+	}
+	return p
+}
