@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -80,13 +81,13 @@ func disk(ctx context.Context, r *Run) (err error) {
 }
 
 func reports(p Phase) string {
-	text := ""
+	var answers []string
 	for _, status := range []string{"200", "503", "500", "0"} {
 		if n := p.Status["report "+status]; n > 0 {
-			text += fmt.Sprintf(" %sx%d", status, n)
+			answers = append(answers, fmt.Sprintf("%sx%d", status, n))
 		}
 	}
-	return text
+	return strings.Join(answers, " ")
 }
 
 // judgeDisk finds what a full volume should not have done.

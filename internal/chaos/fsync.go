@@ -48,10 +48,16 @@ func refusals() []refusal {
 	)
 }
 
+// traceable tells whether strace can attach to a process of ours.
+func traceable() bool {
+	_, err := exec.LookPath("strace")
+	return err == nil && os.Getuid() == 0
+}
+
 // fsync has the disk refuse the tracker's calls, one sort after the other, by strace. What was answered 2xx is durable all
 // the same: after each sort of refusal the tracker is killed and started again, so that only the disk remembers.
 func fsync(ctx context.Context, r *Run) error {
-	if _, err := exec.LookPath("strace"); err != nil || os.Getuid() != 0 {
+	if !traceable() {
 		r.Sayf("left out: it needs strace, and root")
 		return nil
 	}
@@ -115,7 +121,7 @@ const slowest = 750 * time.Millisecond
 
 // slow makes each fdatasync of the tracker take its time: 50, 150 and 500 ms.
 func slow(ctx context.Context, r *Run) error {
-	if _, err := exec.LookPath("strace"); err != nil || os.Getuid() != 0 {
+	if !traceable() {
 		r.Sayf("left out: it needs strace, and root")
 		return nil
 	}

@@ -223,7 +223,7 @@ func (a Aligner) look(ctx context.Context, t *table, partition int) (*span, erro
 		need = min(need, s.lost[0])
 	}
 	if need < first || s.at.Next > end {
-		return nil, fmt.Errorf("Kafka holds the offsets from %d to %d, and those from %d on are needed: restore later copies", first, end, need)
+		return nil, fmt.Errorf("reading offsets from %d on, of which Kafka holds %d to %d: restore later copies", need, first, end)
 	}
 	var removed uint64
 	err = a.ClickHouse.QueryRow(ctx, "SELECT count() FROM "+t.name+" WHERE _partition = ? AND "+s.beyond, partition).Scan(&removed)
