@@ -42,7 +42,7 @@ func TestWhatIsAcknowledgedIsThereAfterAKill(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := node.Pid()
-	for life := range 3 {
+	for life := range 2 {
 		if err := c.Produce(t.Context(), event.Orders, 1, []stream.Record{{Value: []byte("kept"), Seq: uint64(life + 1)}}); err != nil {
 			t.Fatal(err)
 		}
