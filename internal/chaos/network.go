@@ -54,6 +54,7 @@ type Network struct {
 	fail    context.CancelCauseFunc
 	stopAll context.CancelFunc
 	stopRun context.CancelFunc
+	spawn   *spawner
 }
 
 // engines lists the servers.
@@ -218,7 +219,7 @@ func (n *Network) Start(ctx context.Context) error {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stopRun = stop
-	spawn := newSpawner()
+	n.spawn = newSpawner()
 	for _, name := range []string{"tracker", "loader-1", "loader-2", "engine-1", "engine-2"} {
 		role, _, _ := strings.Cut(name, "-")
 		log, err := os.OpenFile(filepath.Join(logs, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -226,7 +227,7 @@ func (n *Network) Start(ctx context.Context) error {
 			return fmt.Errorf("opening a log: %w", err)
 		}
 		p := &Process{
-			Name: name, Role: role, path: n.Binary, args: []string{"serve", role}, log: log, counts: n.counts, spawn: spawn,
+			Name: name, Role: role, path: n.Binary, args: []string{"serve", role}, log: log, counts: n.counts, spawn: n.spawn,
 			env:    append(slices.Clip(n.Env), "TRIBUTARY_ADMIN_LISTEN="+unusedAddress()),
 			arm:    func(int) string { return "" },
 			thaw:   func(start int) time.Duration { return thawAfter(n.cfg.Seed, start) },
@@ -347,6 +348,9 @@ func (n *Network) Close() {
 	n.stopAll()
 	if err := n.group.Wait(); err != nil {
 		fmt.Fprintln(n.out(), "ending the network:", err)
+	}
+	if n.spawn != nil {
+		close(n.spawn.work)
 	}
 	for e, p := range n.Proxies {
 		for range p.Swallowed() {
