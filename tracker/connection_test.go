@@ -26,7 +26,7 @@ func pair(t *testing.T) (ours *connection, theirs net.Conn) {
 		_ = accepted.Close()
 		_ = theirs.Close()
 	})
-	return accepted.(*connection), theirs //nolint:forcetypeassert // what else
+	return accepted.(*connection), theirs
 }
 
 func TestAReadEndsAtItsDeadline(t *testing.T) {
@@ -109,11 +109,11 @@ func TestRequestsInOneWriteAreAllAnswered(t *testing.T) {
 	must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
 	get := "GET /c/" + e.mine.link.Code + " HTTP/1.1\r\nHost: x\r\nUser-Agent: " + firefox + "\r\nX-Long: "
 	// The sizes go over the end of net/http's buffer of 4096 bytes by one, and by none.
-	requests := ""
+	var requests strings.Builder
 	for _, size := range []int{1, 4095, 4096, 4097, 300} {
-		requests += get + strings.Repeat("x", max(1, size-len(get)-4)) + "\r\n\r\n"
+		requests.WriteString(get + strings.Repeat("x", max(1, size-len(get)-4)) + "\r\n\r\n")
 	}
-	_, err = conn.Write([]byte(requests))
+	_, err = conn.Write([]byte(requests.String()))
 	must(t, err)
 	r := bufio.NewReader(conn)
 	for n := range 5 {

@@ -95,7 +95,15 @@ func (n *network) orders(ctx context.Context, first, orders int) (perSecond floa
 	}
 	own, each := usedByAll(e.pid), func(t time.Duration) float64 { return float64(t.Microseconds()) / float64(orders) }
 	sayf("  %d orders at %.0f/s; an order took %.1f us of processor in the engine, %.1f in PostgreSQL", orders, m.perSecond(), each(own), each(usedByAll(database)-before))
-	return m.perSecond(), nil
+	// What it still has to seal and to send must not be left to the next one.
+	err = e.await(ctx, "the books are not sealed", time.Minute, func() (bool, error) {
+		left, err := n.number(ctx, "SELECT coalesce((SELECT max(seq) FROM posting), 0) - coalesce((SELECT max(through_seq) FROM chain), 0)")
+		return left == 0, err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return m.perSecond(), e.settled(ctx)
 }
 
 // kept are the tables in which an order leaves rows, and the column that numbers them by order.
@@ -126,7 +134,7 @@ func (n *network) copyAlone(ctx context.Context, orders int) (perSecond float64,
 		slices[i] = make([]bytes.Buffer, len(kept()))
 		for j, t := range kept() {
 			from := lowest + int64(i*slice)
-			query := fmt.Sprintf("COPY (SELECT * FROM %s WHERE %s >= %d AND %s < %d) TO STDOUT BINARY", t[0], t[1], from, t[1], from+slice)
+			query := fmt.Sprintf("COPY (SELECT * FROM %s WHERE %s >= %d AND %s < %d) TO STDOUT BINARY", t[0], t[1], from, t[1], from+slice) //nolint:unqueryvet // the rows as they are
 			if _, err := conn.Conn().PgConn().CopyTo(ctx, &slices[i][j], query); err != nil {
 				return 0, fmt.Errorf("reading the rows of orders: %w", err)
 			}

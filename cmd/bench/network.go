@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -92,8 +93,8 @@ func (n *network) open(ctx context.Context) error {
 
 // close ends everything, the last first.
 func (n *network) close() {
-	for i := len(n.stops) - 1; i >= 0; i-- {
-		n.stops[i]()
+	for _, stop := range slices.Backward(n.stops) {
+		stop()
 	}
 	_ = os.RemoveAll(n.dir)
 }
@@ -189,7 +190,7 @@ func (n *network) launch(ctx context.Context, env []string, folder, core string,
 		return nil, err
 	}
 	r := &role{tracker: addresses[0], dashboard: addresses[1], inside: addresses[2], data: n.folder(folder)}
-	env = append(env[:len(env):len(env)], "TRIBUTARY_DATA="+r.data, "TRIBUTARY_TRACKER_LISTEN="+r.tracker,
+	env = append(slices.Clip(env), "TRIBUTARY_DATA="+r.data, "TRIBUTARY_TRACKER_LISTEN="+r.tracker,
 		"TRIBUTARY_DASHBOARD_LISTEN="+r.dashboard, "TRIBUTARY_ADMIN_LISTEN="+r.inside)
 	r.process, err = n.start(ctx, n.name+"-"+folder, core, env, append([]string{n.binary, "serve"}, roles...)...)
 	if err != nil {

@@ -76,7 +76,7 @@ func (p *process) ready(ctx context.Context, url string) error {
 	return p.await(ctx, "it does not become ready", 2*time.Minute, func() (bool, error) {
 		answer, err := http.Get(url)
 		if err != nil {
-			return false, nil //nolint:nilerr // it is not there yet
+			return false, nil // it is not there yet
 		}
 		defer answer.Body.Close()
 		return answer.StatusCode == http.StatusOK, nil

@@ -57,21 +57,26 @@ func wrk(ctx context.Context, server *process, connections int, seconds time.Dur
 	if err != nil {
 		return load{}, err
 	}
+	l, requests, err := readWrk(text)
+	l.cpu = float64((after - before).Microseconds()) / requests
+	return l, err
+}
+
+// readWrk reads what wrk says of a run.
+func readWrk(text string) (l load, requests float64, err error) {
 	numbers := map[string]string{}
 	for name, pattern := range map[string]string{"rate": `Requests/sec:\s+([\d.]+)`, "requests": `(\d+) requests in`, "p99": `99%\s+(\S+)`} {
 		m := regexp.MustCompile(pattern).FindStringSubmatch(text)
 		if m == nil {
-			return load{}, fmt.Errorf("reading what wrk says: there is no %s in\n%s", name, text)
+			return load{}, 0, fmt.Errorf("reading what wrk says: there is no %s in\n%s", name, text)
 		}
 		numbers[name] = m[1]
 	}
 	rate, err1 := strconv.ParseFloat(numbers["rate"], 64)
 	requests, err2 := strconv.ParseFloat(numbers["requests"], 64)
 	p99, err3 := time.ParseDuration(numbers["p99"])
-	for _, err := range []error{err1, err2, err3} {
-		if err != nil {
-			return load{}, fmt.Errorf("reading what wrk says: %w", err)
-		}
+	if err := firstError(err1, err2, err3); err != nil {
+		return load{}, 0, fmt.Errorf("reading what wrk says: %w", err)
 	}
-	return load{rate, float64(p99.Microseconds()) / 1000, float64((after - before).Microseconds()) / requests}, nil
+	return load{perSecond: rate, p99: float64(p99.Microseconds()) / 1000}, requests, nil
 }
