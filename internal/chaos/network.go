@@ -219,7 +219,9 @@ func (n *Network) Start(ctx context.Context) error {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stopRun = stop
-	n.spawn = newSpawner()
+	if n.spawn == nil { // a plan may start them again
+		n.spawn = newSpawner()
+	}
 	for _, name := range []string{"tracker", "loader-1", "loader-2", "engine-1", "engine-2"} {
 		role, _, _ := strings.Cut(name, "-")
 		log, err := os.OpenFile(filepath.Join(logs, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
