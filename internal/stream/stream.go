@@ -69,6 +69,7 @@ const (
 	produceTimeout = 5 * time.Second
 	brokerTimeout  = 4 * time.Second
 	adminTimeout   = 10 * time.Second
+	topicLimit     = time.Minute // for Kafka to make a topic: a busy controller takes its time
 	fetchMargin    = 3 * time.Second
 	dialTimeout    = 3 * time.Second
 	// metadataTTL is how long a change of leaders may go unnoticed: kafka-go never asks sooner.
@@ -229,7 +230,7 @@ func (c *Client) CreateTopics(ctx context.Context, partitions int, retention tim
 // awaitTopic waits until the leader of each partition of a topic is known and serves it: Kafka makes topics in its own
 // time, and Apache Kafka names a leader some milliseconds before it is one.
 func (c *Client) awaitTopic(ctx context.Context, topic string, partitions int) error {
-	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	ctx, cancel := context.WithTimeout(ctx, topicLimit)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
