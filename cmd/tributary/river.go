@@ -325,7 +325,7 @@ func (r *river) engine(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := r.registerKeys(ctx, db); err != nil {
+	if err := r.registerKeysWhenThere(ctx, db); err != nil {
 		return err
 	}
 	e := engine.New(engine.Config{

@@ -123,19 +123,23 @@ func (a *app) awaitSchema(ctx context.Context, s stores) error {
 // checkPartitions refuses another number of partitions than the topics were made with: orders would be looked for where
 // they are not, and the partitions above the number would never be read.
 func (a *app) checkPartitions(ctx context.Context, s stores) error {
-	conn, err := pgx.Connect(ctx, s.postgres)
+	made := a.cfg.Partitions
+	err := awaitPostgres(ctx, a.log, func(ctx context.Context) error {
+		conn, err := pgx.Connect(ctx, s.postgres)
+		if err != nil {
+			return fmt.Errorf("connecting to PostgreSQL: %w", err)
+		}
+		defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
+		err = conn.QueryRow(ctx, `SELECT value::int FROM setting WHERE name = 'partitions'`).Scan(&made)
+		if errors.Is(err, pgx.ErrNoRows) { // the topics have not been made yet
+			return nil
+		}
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("connecting to PostgreSQL: %w", err)
-	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
-	var made int
-	err = conn.QueryRow(ctx, `SELECT value::int FROM setting WHERE name = 'partitions'`).Scan(&made)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows): // the topics have not been made yet
-		return nil
-	case err != nil:
 		return fmt.Errorf("reading the number of partitions: %w", err)
-	case made != a.cfg.Partitions:
+	}
+	if made != a.cfg.Partitions {
 		return fmt.Errorf("%s is %d, but the topics of this network were made with %d: set it to that", envName("partitions"), a.cfg.Partitions, made)
 	}
 	return nil

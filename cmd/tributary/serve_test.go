@@ -52,6 +52,39 @@ func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
 	}
 }
 
+// PostgreSQL may go away between any two of the questions that a role asks at its start.
+func TestARoleWaitsForPostgreSQLAtEveryStepOfItsStart(t *testing.T) {
+	t.Parallel()
+	for n := 1; n <= 5; n++ {
+		address, err := url.Parse(enginetest.PostgresURL(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		server := address.Host
+		door, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address.Host = door.Addr().String()
+		_ = door.Close()
+		forwardExcept(t, address.Host, server, n)
+		listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 18850+4*n)))
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() {
+			_, err := tributary(ctx, t, []string{
+				"TRIBUTARY_POSTGRES_URL=" + address.String(), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x",
+			}, "serve", "tracker", "--data", t.TempDir(), "--tracker-listen", listen, "--admin-listen", "")
+			ended <- err
+		}()
+		awaitHealth(t, "http://"+listen+"/healthz")
+		cancel()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("connection %d was cut, and it ended with %v", n, err)
+		}
+	}
+}
+
 func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 	t.Parallel()
 	brokers, prefix := enginetest.Kafka(t)
@@ -123,16 +156,26 @@ func awaitHealth(t *testing.T, address string) {
 // forward lets connections to an address through to a server.
 func forward(t *testing.T, from, to string) {
 	t.Helper()
+	forwardExcept(t, from, to, 0)
+}
+
+// forwardExcept is forward, with the nth connection cut at once.
+func forwardExcept(t *testing.T, from, to string, nth int) {
+	t.Helper()
 	door, err := net.Listen("tcp", from)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = door.Close() })
 	go func() {
-		for {
+		for n := 1; ; n++ {
 			in, err := door.Accept()
 			if err != nil {
 				return
+			}
+			if n == nth {
+				_ = in.Close()
+				continue
 			}
 			out, err := net.Dial("tcp", to)
 			if err != nil {
