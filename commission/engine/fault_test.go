@@ -262,6 +262,8 @@ func TestAnEngineThatLostItsLeaseCannotWrite(t *testing.T) {
 	_, err = other.apply(t.Context(), facts[1:])
 	check(t, err)
 	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 2)
+	_, err = other.release(t.Context())
+	check(t, err)
 	w.clean()
 }
 

@@ -225,12 +225,13 @@ func TestBusyPlansStayOnIndexes(t *testing.T) {
 			check(t, err)
 			results, err := tx.Conn().PgConn().Exec(t.Context(), sql).ReadAll()
 			check(t, err)
-			plan := ""
+			var text strings.Builder
 			for _, r := range results {
 				for _, row := range r.Rows {
-					plan += string(row[0]) + "\n"
+					text.WriteString(string(row[0]) + "\n")
 				}
 			}
+			plan := text.String()
 			if !strings.Contains(plan, "ledger_outbox_pkey") || strings.Contains(plan, "Seq Scan on ledger_outbox") {
 				t.Errorf("%s does not look up its rows:\n%s", name, plan)
 			}

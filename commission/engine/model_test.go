@@ -128,11 +128,9 @@ func (m *model) tell(t *rapid.T) *event.Event {
 	o := m.orders[n]
 	m.serial++
 	at := noon().Add(time.Duration(rapid.IntRange(-20, 40).Draw(t, "day")) * day)
-	name, e := "sale", (*event.Event)(nil)
+	name, e := m.refund(t, o, at)
 	if rapid.Bool().Draw(t, "a sale") {
-		e = m.sale(t, o, at)
-	} else {
-		name, e = m.refund(t, o, at)
+		name, e = "sale", m.sale(t, o, at)
 	}
 	e.Id = idOf("model", m.serial)
 	if o.facts[name] == nil {

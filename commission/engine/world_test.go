@@ -252,10 +252,10 @@ func (w *world) settled() {
 	})
 }
 
-// eventually waits until a condition holds, for at most 20 seconds.
+// eventually waits until a condition holds, for at most a minute and a half.
 func (w *world) eventually(what string, holds func() bool) {
 	w.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(90 * time.Second); ; {
 		if holds() {
 			return
 		}
