@@ -128,22 +128,29 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		{"ClickHouse is away", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", "clickhouse://u:wrong-password@127.0.0.1:1/d") }, "ClickHouse", wrong, "refused", "native protocol"},
 		{"Kafka is away", func(_ *testing.T, p *patient) { p.set("KAFKA_BROKERS", "127.0.0.1:1") }, "Kafka", wrong, "refused", "advertises"},
 		{"a folder that cannot be written", func(_ *testing.T, p *patient) { p.data = "/proc/tributary" }, "data folder", wrong, "/proc/tributary", "TRIBUTARY_DATA"},
-		{"a file in its place", func(t *testing.T, p *patient) { p.data = write(t, filepath.Join(p.data, "file"), "", 0o600) }, "data folder", wrong, "not a folder", ""},
+		{"a file in its place", func(t *testing.T, p *patient) {
+			t.Helper()
+			p.data = write(t, filepath.Join(p.data, "file"), "", 0o600)
+		}, "data folder", wrong, "not a folder", ""},
 		{"a folder open to others", func(t *testing.T, p *patient) {
+			t.Helper()
 			if err := os.Chmod(p.data, 0o755); err != nil {
 				t.Fatal(err)
 			}
 		}, "data folder", odd, "mode 755", "chmod 700"},
 		{"a key open to others", func(t *testing.T, p *patient) {
+			t.Helper()
 			write(t, filepath.Join(p.data, "click-keys"), "1:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=", 0o644)
 		}, "click keys", wrong, "mode 644", "chmod 600"},
 		{"a key that is none", func(_ *testing.T, p *patient) { p.set("CLICK_KEYS", "one") }, "click keys", wrong, "", "keys new"},
 		{"no key beside servers of one's own", func(*testing.T, *patient) {}, "click keys", odd, "none are set", "TRIBUTARY_CLICK_KEYS"},
 		{"another key than the network's", func(t *testing.T, p *patient) {
+			t.Helper()
 			p.set("CLICK_KEYS", "7:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=")
 			sql(t, `INSERT INTO setting VALUES ('click_key_7', 'another')`, `DELETE FROM setting WHERE name = 'click_key_7'`)
 		}, "click keys", wrong, "not the one that this network signs with", "same value"},
 		{"a port that is taken", func(t *testing.T, p *patient) {
+			t.Helper()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
 				t.Fatal(err)
@@ -157,6 +164,7 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		{"a server that does not sync", func(*testing.T, *patient) {}, "PostgreSQL", wrong, "fsync is off", "on"},
 		{"servers of two sorts", func(*testing.T, *patient) {}, "settings", odd, "some embedded", "TRIBUTARY_KAFKA_BROKERS"},
 		{"a partition stands still", func(t *testing.T, _ *patient) {
+			t.Helper()
 			sql(t, `INSERT INTO position (consumer, topic, partition, halted) VALUES ('engine', 'orders', 5, 'a gap')`, `DELETE FROM position`)
 		}, "PostgreSQL", odd, "partitions that stand still and wait for a person: 1", "PartitionHalted"},
 	} {

@@ -56,10 +56,12 @@ func (r *river) readyz(w http.ResponseWriter, request *http.Request) {
 	if strings.Contains(request.Header.Get("Accept"), "application/json") {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(struct { // an answer that cannot be sent has nobody to tell
+		if err := json.NewEncoder(w).Encode(struct {
 			Ready bool        `json:"ready"`
 			Roles []roleState `json:"roles"`
-		}{ready, states})
+		}{ready, states}); err != nil {
+			r.log.Debug("the answer to /readyz cannot be sent", "error", err)
+		}
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
