@@ -154,11 +154,11 @@ type span struct {
 	Alignment
 
 	at     *position.Position
-	from   int64   // the first offset of what is not known to be stored
-	beyond string  // the condition for rows of that
-	lost   []int64 // first offsets of batches before it whose rows are not as the manifest has them
-	stale  []line  // those of them that have rows
-	end    int64   // of the log
+	from   int64    // the first offset of what is not known to be stored
+	beyond string   // the condition for rows of that
+	lost   []int64  // first offsets of batches before it whose rows are not as the manifest has them
+	stale  []string // the conditions for rows of those of them that have some
+	end    int64    // of the log
 }
 
 func (a Aligner) table(ctx context.Context, t *table, apply bool) ([]Alignment, error) {
@@ -174,9 +174,7 @@ func (a Aligner) table(ctx context.Context, t *table, apply bool) ([]Alignment, 
 		if s.Removed > 0 {
 			doomed = append(doomed, fmt.Sprintf("(_partition = %d AND %s)", partition, s.beyond))
 		}
-		for _, l := range s.stale {
-			doomed = append(doomed, fmt.Sprintf("(_partition = %d AND _offset BETWEEN %d AND %d)", partition, l.first, l.last))
-		}
+		doomed = append(doomed, s.stale...)
 	}
 	if apply && len(doomed) > 0 { // before the positions change: a second run finds the rest
 		err := a.ClickHouse.Exec(ctx, "ALTER TABLE "+t.name+" DELETE WHERE "+strings.Join(doomed, " OR ")+" SETTINGS mutations_sync = 2")
@@ -281,9 +279,14 @@ func (a Aligner) missing(ctx context.Context, t *table, s *span) error {
 				continue
 			}
 			s.lost = append(s.lost, l.first)
-			if stored[l.first] > 0 {
-				s.stale = append(s.stale, l)
+			if stored[l.first] == 0 {
+				continue
 			}
+			before, err := c.marks(ctx, t, l)
+			if err != nil {
+				return err
+			}
+			s.stale = append(s.stale, fmt.Sprintf("(_partition = %d AND _offset BETWEEN %d AND %d AND %s)", l.partition, l.first, l.last, behind(before)))
 		}
 		after = lines[len(lines)-1]
 	}
