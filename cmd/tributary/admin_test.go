@@ -36,7 +36,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"create-program|1|Partners|--landing|fernhill|--currency|GBP|--rate|site=8", "", "landing_url"},
 		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=8,5x", "", "--rate"},
 		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|friend=8", "", "friend"},
-		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=101", "", "100 %"},
+		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=101", "", "not a number of percent"},
 		{"create-program|one|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=1", "", "MERCHANT"},
 		{"create-partner|Trail Notes|--site|https://trailnotes.example", "1\n", ""},
 		{"create-partner|Trail Notes|--kind|friend", "", "--kind"},
