@@ -3,6 +3,7 @@ package dashboard
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
@@ -93,8 +94,13 @@ func TestAFilledInFormOfAnotherSiteIsRefused(t *testing.T) {
 	people := map[string]*client{"site@example.net": w.as("site@example.net"), "shop@example.net": w.as("shop@example.net")}
 	before := w.contents()
 	for _, header := range []map[string]string{
-		{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Sec-Fetch-Site": "cross-site", "Origin": "http://portal.example.net"},
-		{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Origin": "http://portal.example.net.evil.example"}, {"Origin": "http://portal.example.net:81"},
+		{"Sec-Fetch-Site": "cross-site"},
+		{"Sec-Fetch-Site": "same-site"},
+		{"Sec-Fetch-Site": "cross-site", "Origin": "http://portal.example.net"},
+		{"Origin": "https://evil.example"},
+		{"Origin": "null"},
+		{"Origin": "http://portal.example.net.evil.example"},
+		{"Origin": "http://portal.example.net:81"},
 	} {
 		for _, r := range w.formRoutes() {
 			c := people[whoFills(r)]
@@ -367,7 +373,7 @@ func TestAForgedAddressGivesNoFurtherTries(t *testing.T) {
 			c := w.client()
 			c.handler = server.Handler()
 			c.header.Set("X-Forwarded-For", tc.xff(i))
-			c.header.Set("X-Real-Ip", fmt.Sprintf("203.0.113.%d", i%250))
+			c.header.Set("X-Real-IP", fmt.Sprintf("203.0.113.%d", i%250))
 			status = c.post("/signin", url.Values{"email": {fmt.Sprintf("p%d@example.net", i)}, "password": {"guess"}}).status
 		}
 		if (status == http.StatusTooManyRequests) != tc.refused {
@@ -570,7 +576,7 @@ func TestADumpHoldsNoSecrets(t *testing.T) {
 	var dump string
 	w.must(w.owner.QueryRow(t.Context(), `SELECT (SELECT string_agg(t::text, E'\n') FROM api_key t) || (SELECT string_agg(t::text || encode(t.data, 'escape'), E'\n') FROM session t)
 		|| (SELECT string_agg(t::text, E'\n') FROM login t)`).Scan(&dump))
-	for name, secret := range map[string]string{"key": key, "key without its mark": key[8:], "token": token, "token's bytes": fmt.Sprintf("%x", raw), "password": thePassword} {
+	for name, secret := range map[string]string{"key": key, "key without its mark": key[8:], "token": token, "token's bytes": hex.EncodeToString(raw), "password": thePassword} {
 		if strings.Contains(dump, secret) {
 			t.Errorf("the %s is stored", name)
 		}

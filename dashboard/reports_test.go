@@ -75,7 +75,7 @@ func (w *reportWorld) reference(q question, by grouping) (clicked, ordered map[s
 	}
 	group := func(l *partners.Link, at time.Time) string {
 		return map[grouping]string{
-			perDay: at.Format(time.DateOnly), perLink: fmt.Sprint(int64(l.ID)), perPartner: fmt.Sprint(int64(l.Partner)), perMerchant: fmt.Sprint(int64(l.Merchant)),
+			perDay: at.Format(time.DateOnly), perLink: number10(int64(l.ID)), perPartner: number10(int64(l.Partner)), perMerchant: number10(int64(l.Merchant)),
 		}[by]
 	}
 	for _, c := range w.clicked {
@@ -110,7 +110,7 @@ func (w *reportWorld) asked(tb testing.TB, q question, m measure, by grouping) m
 		tb.Fatal(err)
 	}
 	for id, n := range figures {
-		out[fmt.Sprint(id)] = n
+		out[number10(id)] = n
 	}
 	return out
 }

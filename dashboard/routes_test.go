@@ -274,17 +274,24 @@ func TestIDsOfOthersInQueriesAndFormsShowNothing(t *testing.T) {
 	w.order(sale{id: "theirs-1", merchant: w.rival, currency: "USD", link: w.foreign})
 	wrong := w.order(sale{id: "wrong-shop", link: w.foreign})
 	w.clicks(w.foreign, w.now, 5)
-	id := func(n int64) string { return number10(n) }
+	id := number10
 	secrets := []string{"theirs-1", "Kestrel", "Ridge", "USD"}
 	for _, tc := range []struct{ who, path string }{
-		{"site", "/partner/commissions?program=" + id(int64(w.other))}, {"site", "/partner/commissions?link=" + id(int64(w.foreign.ID))},
-		{"site", "/partner/commissions.csv?link=" + id(int64(w.foreign.ID))}, {"site", "/partner/links?program=" + id(int64(w.other))},
-		{"site", "/partner/links?after=" + id(int64(w.foreign.ID)+1)}, {"site", "/partner/links.csv?program=" + id(int64(w.other))},
-		{"site", "/partner/links/new?program=" + id(int64(w.other))}, {"site", "/partner?currency=usd"},
+		{"site", "/partner/commissions?program=" + id(int64(w.other))},
+		{"site", "/partner/commissions?link=" + id(int64(w.foreign.ID))},
+		{"site", "/partner/commissions.csv?link=" + id(int64(w.foreign.ID))},
+		{"site", "/partner/links?program=" + id(int64(w.other))},
+		{"site", "/partner/links?after=" + id(int64(w.foreign.ID)+1)},
+		{"site", "/partner/links.csv?program=" + id(int64(w.other))},
+		{"site", "/partner/links/new?program=" + id(int64(w.other))},
+		{"site", "/partner?currency=usd"},
 		{"site", "/partner/commissions?after=" + cursor{At: w.now.Add(aDay), No: 1 << 60}.text()},
-		{"member", "/partner/commissions?link=" + id(int64(w.link.ID))}, {"shop", "/merchant/orders?partner=" + id(int64(w.outsid))},
-		{"shop", "/merchant/orders.csv?partner=" + id(int64(w.outsid))}, {"shop", "/merchant/conflicts?q=theirs"},
-		{"shop", "/merchant/partners?q=Ridge"}, {"shop", "/merchant/orders/" + id(wrong)},
+		{"member", "/partner/commissions?link=" + id(int64(w.link.ID))},
+		{"shop", "/merchant/orders?partner=" + id(int64(w.outsid))},
+		{"shop", "/merchant/orders.csv?partner=" + id(int64(w.outsid))},
+		{"shop", "/merchant/conflicts?q=theirs"},
+		{"shop", "/merchant/partners?q=Ridge"},
+		{"shop", "/merchant/orders/" + id(wrong)},
 	} {
 		text := w.as(tc.who + "@example.net").page(tc.path).text()
 		for _, secret := range secrets {
