@@ -35,7 +35,7 @@ test-kafka: ## run these tests, and 5 minutes of faults, on one Apache Kafka nod
 fuzz: ## run every fuzz target for FUZZTIME (20s), two at a time
 	@go list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}' ./... | \
 	while read -r file package; do sed -n "s|^func \(Fuzz[A-Za-z0-9]*\)(.*|$$package \1|p" $$file; done | \
-	xargs -P 2 -n 2 sh -c 'out=$$(go test -vet=off $$0 -run "^$$" -fuzz "^$$1\$$" -fuzztime $(or $(FUZZTIME),20s) -parallel 1 2>&1) && \
+	xargs -P 2 -n 2 sh -c 'out=$$(go test -vet=off $$0 -run "^$$" -fuzz "^$$1\$$" -fuzztime $(or $(FUZZTIME),20s) -fuzzminimizetime 10x -parallel 1 2>&1) && \
 	echo "ok $$0 $$1 $$(echo "$$out" | sed -n "s/.*\(execs: [0-9]*\).*/\1/p" | tail -1)" || { echo "$$out"; echo "FAIL $$0 $$1"; exit 255; }'
 
 .PHONY: e2e
