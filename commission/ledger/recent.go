@@ -8,17 +8,18 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// recentBlocks is how far from the end a first look at the chain begins.
-const recentBlocks = 100
+// recentPostings is how far from the end a first look at the chain begins: a process that has just started has a backlog
+// to take in, and a look that takes seconds would hold it up.
+const recentPostings = 50_000
 
 // VerifyChainSince verifies that the chain still contains a head that was verified before, and every block behind it with
-// its postings, and gives the new head. Without an earlier head (the zero Head) it begins a hundred blocks before the end.
-// Otherwise it is as VerifyChain, in time that does not grow with the books.
+// its postings, and gives the new head. Without an earlier head (the zero Head) it begins at the last end of a block that has
+// fifty thousand postings behind it. Otherwise it is as VerifyChain, in time that does not grow with the books.
 func VerifyChainSince(ctx context.Context, q Querier, since Head) (Head, error) {
 	head := since
 	if since.Block == 0 {
 		var err error
-		if head, err = headBefore(ctx, q, recentBlocks); err != nil {
+		if head, err = headBefore(ctx, q, recentPostings); err != nil {
 			return head, err
 		}
 	} else if err := stillThere(ctx, q, since); err != nil {
@@ -54,9 +55,11 @@ func stillThere(ctx context.Context, q Querier, since Head) error {
 	return nil
 }
 
-// headBefore gives the head that the chain had so many blocks ago; the zero Head when it is not that long.
-func headBefore(ctx context.Context, q Querier, blocks int) (Head, error) {
-	rows, err := q.Query(ctx, `SELECT block, through_seq, hash FROM chain ORDER BY block DESC OFFSET $1 LIMIT 1`, blocks)
+// headBefore gives the last head that the chain had so many postings ago; the zero Head when it is not that long.
+func headBefore(ctx context.Context, q Querier, postings int) (Head, error) {
+	rows, err := q.Query(ctx, `
+SELECT block, through_seq, hash FROM chain
+ WHERE through_seq <= (SELECT through_seq FROM chain ORDER BY block DESC LIMIT 1) - $1 ORDER BY block DESC LIMIT 1`, postings)
 	if err != nil {
 		return Head{}, fmt.Errorf("reading the chain: %w", err)
 	}
