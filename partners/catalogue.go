@@ -30,8 +30,7 @@ type Catalogue struct {
 	programs  *table[ProgramID, *Program]
 	holdings  *table[MerchantID, *holding]
 	partners  *table[PartnerID, *Partner]
-	byCode    *table[string, *Link]
-	links     *table[LinkID, *Link]
+	links     *linkTable
 	keys      *table[[32]byte, MerchantID]
 	signers   *table[KeyID, Signer]
 
@@ -59,8 +58,7 @@ func NewCatalogue(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 		programs:  newTable[ProgramID, *Program](),
 		holdings:  newTable[MerchantID, *holding](),
 		partners:  newTable[PartnerID, *Partner](),
-		byCode:    newTable[string, *Link](),
-		links:     newTable[LinkID, *Link](),
+		links:     newLinkTable(),
 		keys:      newTable[[32]byte, MerchantID](),
 		signers:   newTable[KeyID, Signer](),
 	}
@@ -136,7 +134,7 @@ func (c *Catalogue) LastLook() time.Time { return time.Unix(0, c.looked.Load()) 
 func (c *Catalogue) Links() int { return c.links.len() }
 
 // LinkByCode finds a link by the code in its address, which must be in lower case.
-func (c *Catalogue) LinkByCode(code string) (*Link, bool) { return c.byCode.get(code) }
+func (c *Catalogue) LinkByCode(code string) (*Link, bool) { return c.links.byCode(code) }
 
 // Link finds a link by id.
 func (c *Catalogue) Link(id LinkID) (*Link, bool) { return c.links.get(id) }
@@ -184,15 +182,7 @@ func (c *Catalogue) apply(ch *changes) {
 	for _, p := range ch.partners {
 		c.partners.set(p.ID, p)
 	}
-	for _, l := range ch.links {
-		if old, ok := c.links.get(l.ID); ok && old.Code != l.Code {
-			c.byCode.remove(old.Code)
-		}
-		c.links.set(l.ID, l)
-	}
-	for _, l := range ch.links {
-		c.byCode.set(l.Code, l)
-	}
+	c.links.set(ch.links, c.landingOf)
 	for _, k := range ch.keys {
 		switch {
 		case k.revoked:
@@ -213,8 +203,7 @@ func (c *Catalogue) retain(all *changes) {
 	for _, l := range all.links {
 		links[l.ID] = true
 	}
-	c.links.retain(func(id LinkID, _ *Link) bool { return links[id] })
-	c.byCode.retain(func(_ string, l *Link) bool { return links[l.ID] })
+	c.links.retain(func(id LinkID) bool { return links[id] })
 	keys, signers := map[[32]byte]bool{}, map[KeyID]bool{}
 	for _, k := range all.keys {
 		keys[k.hash], signers[k.id] = true, true

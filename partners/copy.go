@@ -79,7 +79,6 @@ func (c *Catalogue) LoadCopy(file string) (*Copy, error) {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
 	c.links.reserve(len(ch.links))
-	c.byCode.reserve(len(ch.links))
 	c.partners.reserve(len(ch.partners))
 	c.apply(ch)
 	c.copied = cp

@@ -24,8 +24,14 @@ func contents(c *Catalogue) map[string]any {
 	put(all, "merchant", c.merchants)
 	put(all, "program", c.programs)
 	put(all, "partner", c.partners)
-	put(all, "link", c.links)
-	put(all, "code", c.byCode)
+	links, codes := map[LinkID]*Link{}, map[string]LinkID{}
+	c.links.each(func(l *Link) {
+		links[l.ID] = l
+		if found, ok := c.LinkByCode(l.Code); ok {
+			codes[l.Code] = found.ID
+		}
+	})
+	all["link"], all["code"] = links, codes
 	put(all, "key", c.keys)
 	put(all, "signer", c.signers)
 	currencies := map[MerchantID][]string{}

@@ -51,7 +51,7 @@ func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
 		w.texts([]string{string(p.Kind), p.Name, p.SiteURL})
 	})
 	w.number(int64(c.links.len()))
-	c.links.each(func(_ LinkID, l *Link) { w.link(l, c.landingOf(l.Program)) })
+	c.links.each(func(l *Link) { w.link(l, c.landingOf(l.Program)) })
 	w.number(int64(c.keys.len()))
 	c.keys.each(func(sum [32]byte, owner MerchantID) { w.text(string(sum[:])); w.number(int64(owner)) })
 	w.number(int64(c.signers.len()))

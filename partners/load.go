@@ -97,7 +97,6 @@ func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes
 	}
 	if since == 0 {
 		c.links.reserve(len(ch.links))
-		c.byCode.reserve(len(ch.links))
 		c.partners.reserve(len(ch.partners))
 	}
 	return &ch, nil

@@ -24,8 +24,8 @@ const (
 	// request has hundreds of records, at a low one a record waits for nothing.
 	pace = 10 * time.Millisecond
 	// busyPace is the same after a request of busyRecords: a lane that gets thousands of records a second saves the work of
-	// most of its requests, and its records wait as long as one look of a person.
-	busyPace     = 40 * time.Millisecond
+	// most of its requests, and its Kafka most of its fsyncs, while its records wait as long as one look of a person.
+	busyPace     = 100 * time.Millisecond
 	busyRecords  = 50
 	firstBackoff = 50 * time.Millisecond
 	lastBackoff  = 5 * time.Second
