@@ -88,12 +88,12 @@ func (t *linkTable) read(at place, r *row) int {
 	if block == nil {
 		return 0
 	}
-	return r.read(block[uint32(at):]) //nolint:gosec // the lower half of a place
+	return r.read(block[uint32(at):])
 }
 
 func (t *linkTable) link(r *row) *Link {
 	l := &Link{
-		ID: LinkID(r.id), Merchant: MerchantID(r.merchant), Program: ProgramID(r.program), Partner: PartnerID(r.partner), //nolint:gosec // as they were packed
+		ID: LinkID(r.id), Merchant: MerchantID(r.merchant), Program: ProgramID(r.program), Partner: PartnerID(r.partner),
 		Closed: r.closed == 1,
 	}
 	if r.page > 0 {
@@ -177,7 +177,7 @@ func (t *linkTable) set(links []*Link, landing func(ProgramID) string) {
 // put packs a link, unless it is there as it is.
 func (t *linkTable) put(l *Link, landing string) place {
 	packed := row{
-		id: uint64(l.ID), merchant: uint64(l.Merchant), program: uint64(l.Program), partner: uint64(l.Partner), //nolint:gosec // read back as they were
+		id: uint64(l.ID), merchant: uint64(l.Merchant), program: uint64(l.Program), partner: uint64(l.Partner),
 		code: []byte(l.Code), target: []byte(l.Target),
 	}
 	if l.Closed {
@@ -223,7 +223,7 @@ func (t *linkTable) add(packed []byte) place {
 		t.blocks.Store(&blocks)
 		t.free = 0
 	}
-	at := place(len(blocks)-1)<<32 | place(t.free) //nolint:gosec // not negative
+	at := place(len(blocks)-1)<<32 | place(t.free)
 	copy(blocks[len(blocks)-1][t.free:], packed)
 	t.free += len(packed)
 	t.used += len(packed)
