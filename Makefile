@@ -20,8 +20,8 @@ test: ## run every test on the real engines
 	go test ./...
 
 .PHONY: test-race
-test-race: ## the same under the race detector (needs a C compiler)
-	CGO_ENABLED=1 go test -race ./...
+test-race: ## the same under the race detector, or only RACE (needs a C compiler)
+	CGO_ENABLED=1 go test -race -p 4 $(or $(RACE),./...)
 
 # Who speaks to Kafka: the same tests hold for the original.
 KAFKA_TESTS = ./internal/kafkanode ./internal/stream ./internal/position ./tracker/relay ./tracker/loader ./commission/engine ./cmd/tributary

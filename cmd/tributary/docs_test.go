@@ -210,7 +210,7 @@ func figures(t *testing.T) []figure {
 		defer close(described)
 		r.metrics.Describe(described)
 	}()
-	form := regexp.MustCompile(`^Desc\{fqName: "(tributary_\w+)", help: "(.*)", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
+	form := regexp.MustCompile(`^Desc\{fqName: "(tributary_\w+)", help: "(.*)", unit: "[^"]*", constLabels: \{(.*)\}, variableLabels: \{(.*)\}\}$`)
 	byName := map[string]figure{}
 	for d := range described {
 		m := form.FindStringSubmatch(d.String())
