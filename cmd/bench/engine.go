@@ -27,12 +27,15 @@ func engine(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer n.close()
-	sample, full := b.scaled(60_000), b.scaled(1_000_000)
+	sample, full := b.scaled(150_000), b.scaled(1_000_000) // the first sample is as long as the last
 	known := 0
 	step := func(orders int) (float64, error) {
 		rate, err := n.orders(ctx, known, orders)
 		known += orders
 		return rate, err
+	}
+	if err := n.rest(ctx); err != nil {
+		return err
 	}
 	empty, err := step(sample)
 	if err != nil {
@@ -57,6 +60,9 @@ func engine(ctx context.Context, b *bench) error {
 			return err
 		}
 		sayf("  %d orders are in the books", known)
+	}
+	if err := n.rest(ctx); err != nil {
+		return err
 	}
 	later, err := step(sample)
 	if err != nil {
@@ -106,6 +112,18 @@ func (n *network) orders(ctx context.Context, first, orders int) (perSecond floa
 	return m.perSecond(), e.settled(ctx)
 }
 
+// rest waits, half a minute at most, until PostgreSQL no longer looks over the rows that steps before have added.
+func (n *network) rest(ctx context.Context) error {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		workers, err := n.number(ctx, "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'autovacuum worker'")
+		if err != nil || workers == 0 {
+			return err
+		}
+	}
+	sayf("  autovacuum is still at work")
+	return nil
+}
+
 // kept are the tables in which an order leaves rows, and the column that numbers them by order.
 func kept() [][2]string {
 	return [][2]string{{"orders", "no"}, {"order_event", "order_no"}, {"commission", "order_no"}, {"posting", "source_no"}}
@@ -142,13 +160,13 @@ func (n *network) copyAlone(ctx context.Context, orders int) (perSecond float64,
 	}
 	began := time.Now()
 	var next atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
+	group, writing := errgroup.WithContext(ctx)
 	for range writers {
 		group.Go(func() error {
 			for i := next.Add(1) - 1; i < int64(len(slices)); i = next.Add(1) - 1 {
-				err := postgres.InTx(ctx, n.db, func(tx pgx.Tx) error {
+				err := postgres.InTx(writing, n.db, func(tx pgx.Tx) error {
 					for j, t := range kept() {
-						if _, err := tx.Conn().PgConn().CopyFrom(ctx, &slices[i][j], "COPY "+t[0]+"_copy FROM STDIN BINARY"); err != nil {
+						if _, err := tx.Conn().PgConn().CopyFrom(writing, &slices[i][j], "COPY "+t[0]+"_copy FROM STDIN BINARY"); err != nil {
 							return fmt.Errorf("copying into %s: %w", t[0], err)
 						}
 					}
@@ -166,6 +184,11 @@ func (n *network) copyAlone(ctx context.Context, orders int) (perSecond float64,
 	}
 	perSecond = float64(len(slices)*slice) / time.Since(began).Seconds()
 	sayf("  COPY of the same rows: %.0f orders/s", perSecond)
+	for _, t := range kept() {
+		if _, err := n.db.Exec(ctx, "DROP TABLE "+t[0]+"_copy"); err != nil {
+			return 0, fmt.Errorf("dropping a table for COPY: %w", err)
+		}
+	}
 	return perSecond, nil
 }
 
