@@ -115,6 +115,11 @@ type Aligner struct {
 // removed and comes again from Kafka; batches that it has lost are sent again; ledger events that the books do not know are
 // passed over. Without apply it only tells. It may be run again after a failure. No loader or engine may run.
 func (a Aligner) Align(ctx context.Context, apply bool) ([]Alignment, error) {
+	unlock, err := a.alone(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	if err := a.idle(ctx); err != nil {
 		return nil, err
 	}
@@ -129,11 +134,32 @@ func (a Aligner) Align(ctx context.Context, apply bool) ([]Alignment, error) {
 	if !apply {
 		return all, nil
 	}
-	_, err := a.DB.Exec(ctx, `UPDATE position SET halted = '' WHERE starts_with(halted, $1)`, position.Behind)
+	_, err = a.DB.Exec(ctx, `UPDATE position SET halted = '' WHERE starts_with(halted, $1)`, position.Behind)
 	if err != nil {
 		return nil, fmt.Errorf("letting partitions go on: %w", err)
 	}
 	return all, MendRollups(ctx, a.ClickHouse)
+}
+
+// alignLock is the advisory lock of whoever aligns.
+const alignLock = 8402911474
+
+// alone refuses to work beside another alignment: what one has looked at before the other ended, and loaders went on, is no
+// longer so. The lock ends with its connection at the latest.
+func (a Aligner) alone(ctx context.Context) (unlock func(), err error) {
+	conn, err := a.DB.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	var mine bool
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(alignLock)).Scan(&mine); err != nil || !mine {
+		conn.Release()
+		if err != nil {
+			return nil, fmt.Errorf("looking for other alignments: %w", err)
+		}
+		return nil, fault.New(fault.Conflict, "not_alone", "Somebody else is aligning this network; wait for the end of that.")
+	}
+	return func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }, nil
 }
 
 // idle refuses to work beside a loader or an engine.
@@ -306,7 +332,7 @@ func (a Aligner) lock(ctx context.Context, tx pgx.Tx, topic string, partition in
 	return h, at, err
 }
 
-// settle has the partition go on from what both databases hold now.
+// settle has the partition go on from what both databases hold now. A loader that was frozen meanwhile no longer holds it.
 func (a Aligner) settle(ctx context.Context, t *table, s *span, apply bool) error {
 	life := int(a.Now.Unix())
 	err := postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
@@ -337,7 +363,7 @@ func (a Aligner) settle(ctx context.Context, t *table, s *span, apply bool) erro
 		if s.Orphans > 0 {
 			since = s.end
 		}
-		_, err = tx.Exec(ctx, `UPDATE position SET life = $4, since = greatest(since, $5), owner = '', lease_until = '-infinity'
+		_, err = tx.Exec(ctx, `UPDATE position SET life = $4, since = greatest(since, $5), owner = '', lease_until = '-infinity', epoch = epoch + 1
 			WHERE consumer = $1 AND topic = $2 AND partition = $3`, Consumer, t.topic, s.Partition, life, since)
 		if err != nil {
 			return fmt.Errorf("beginning a new life: %w", err)

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -10,6 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/event"
+	"tributary/internal/fault"
+	"tributary/internal/position"
+	"tributary/internal/postgres"
 )
 
 // owner's rights, for what only a backup does.
@@ -144,4 +148,37 @@ func TestAClickHouseThatForgotIsFilledAgain(t *testing.T) {
 	r.run(r.loader(owner()))
 	r.eventually("nothing is open", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state = 'planned'`) == 0 })
 	r.once(event.Touches, 1800)
+}
+
+func TestAnAlignmentIsTheOnlyOneAndAFrozenLoaderHasLostItsPartitions(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	stop := r.run(r.loader(owner()))
+	r.send(event.Touches, 0, 1, several(click, 1, 50)...)
+	r.loaded(event.Touches, 50)
+	stop()
+	frozen := position.Held{Consumer: Consumer, Topic: event.Touches, Epoch: r.books(`SELECT epoch FROM position WHERE consumer = 'loader' AND topic = 'touches'`)}
+
+	another := r.admin()
+	defer another.Close(t.Context())
+	if _, err := another.Exec(t.Context(), `SELECT pg_advisory_lock($1)`, int64(alignLock)); err != nil {
+		t.Fatal(err)
+	}
+	a := Aligner{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Now()}
+	if _, err := a.Align(t.Context(), true); fault.Of(err).Code != "not_alone" {
+		t.Errorf("aligning beside another alignment: %v", err)
+	}
+	if _, err := another.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, int64(alignLock)); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the first one lets go
+		r.align(true)
+	}
+	err := postgres.InTx(t.Context(), r.db, func(tx pgx.Tx) error {
+		_, err := frozen.Lock(t.Context(), tx)
+		return err
+	})
+	if !errors.Is(err, position.ErrLost) {
+		t.Errorf("a loader that was frozen during the alignment goes on: %v", err)
+	}
 }
