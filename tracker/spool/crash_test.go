@@ -313,3 +313,33 @@ func TestADiskThatKeepsFailingIsReportedAndRecovers(t *testing.T) {
 		}
 	}
 }
+
+// A segment that was given up, and whose file could not be removed, holds groups that were refused. The next one begins in
+// that file: whatever of it a crash leaves is not taken for damage.
+func TestAFileThatCouldNotBeRemovedIsNoDamage(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(500) {
+		l := newLife(seed)
+		if err := l.open(); err != nil {
+			t.Fatal(err)
+		}
+		l.disk.fail = func(kind string) error {
+			if kind == "remove" || kind == "sync" && l.rng.IntN(2) == 0 {
+				return errors.New("injected: " + kind)
+			}
+			return nil
+		}
+		for range 6 {
+			l.work(1)
+			time.Sleep(time.Microsecond) // the header of the next attempt says another time
+		}
+		l.disk = l.disk.afterCrash()
+		err := l.open()
+		if err == nil {
+			err = l.check()
+		}
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+	}
+}

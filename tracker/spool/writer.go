@@ -223,7 +223,12 @@ func (s *Spool) begin(now time.Time) error {
 	raw := h.encode()
 	start := int64(len(raw))
 	next := &active{file: f, number: h.number, start: start, end: start, seed: s.id.seed(h.number), created: h.created}
-	err = writeAll(f, raw, 0)
+	// A file of this name that could not be removed may hold groups that were refused. That they are gone is durable
+	// first, or a crash could show them behind half a header, as if that had been damaged since.
+	err = f.Sync()
+	if err == nil {
+		err = writeAll(f, raw, 0)
+	}
 	if err == nil {
 		s.pave(next, start)
 		err = f.Sync()
