@@ -206,7 +206,7 @@ func (c *Catalogue) retain(all *changes) {
 	c.links.retain(func(id LinkID) bool { return links[id] })
 	keys, signers := map[[32]byte]bool{}, map[KeyID]bool{}
 	for _, k := range all.keys {
-		keys[k.hash], signers[k.id] = true, true
+		keys[k.hash], signers[k.id] = !k.signs, k.signs
 	}
 	c.keys.retain(func(hash [32]byte, _ MerchantID) bool { return keys[hash] })
 	c.signers.retain(func(id KeyID, _ Signer) bool { return signers[id] })

@@ -169,6 +169,9 @@ func TestACatalogueFollowsADatabaseThatWasPutBack(t *testing.T) {
 	c.version.Add(5)
 	c.mark += 1000
 	c.keys.set([32]byte{1}, w.mine.merchant) // issued after the time to which it was put back
+	_, reused, err := IssueKey(t.Context(), w.db, w.mine.merchant, "server")
+	must(t, err)
+	c.signers.set(reused, Signer{Merchant: w.mine.merchant}) // as this one was, whose number was given again
 	must(t, RevokeKey(t.Context(), w.db, w.mine.merchant, w.keyID))
 	refresh(t, c)
 	fresh := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()

@@ -273,6 +273,16 @@ func (t *linkTable) retain(keep func(LinkID) bool) {
 	}
 }
 
+// follow has a code lead to where its row has moved, unless it leads to another link by now.
+func (t *linkTable) follow(code string, from, to place) {
+	hash := t.hash(code)
+	if there, taken := t.codes.get(hash); taken && there == from {
+		t.codes.set(hash, to)
+	} else if there, taken := t.doubles.get(code); taken && there == from {
+		t.doubles.set(code, to)
+	}
+}
+
 // move packs all links anew and lets the present blocks go. A reader on its way to a row in one of them finds it gone and
 // looks again.
 func (t *linkTable) move() {
@@ -285,7 +295,7 @@ func (t *linkTable) move() {
 		t.read(at, &r)
 		to := t.add(r.append(nil))
 		t.ids.set(id, to)
-		t.lead(string(r.code), to)
+		t.follow(string(r.code), at, to)
 	}
 	blocks := slices.Clone(*t.blocks.Load())
 	clear(blocks[:former])

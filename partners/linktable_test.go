@@ -146,3 +146,27 @@ func TestLinksAreFoundWhileTheyMove(t *testing.T) {
 		t.Errorf("%d bytes are held for %d links", held, n)
 	}
 }
+
+// A database that was put back from a backup may have given a code to another link. Until the former one is removed both
+// are there, and wherever they move meanwhile, the code stays with the newer.
+func TestACodeStaysWithItsNewLink(t *testing.T) {
+	t.Parallel()
+	for _, hash := range []func(string) uint64{nil, func(string) uint64 { return 7 }} {
+		for range 20 { // links move in no order
+			table := newLinkTable()
+			if hash != nil {
+				table.hash = hash
+			}
+			landing := func(ProgramID) string { return "" }
+			table.set([]*Link{{ID: 3, Code: "other"}, {ID: 1, Code: "code"}}, landing)
+			table.set([]*Link{{ID: 2, Code: "code"}}, landing)
+			table.writing.Lock()
+			table.move()
+			table.writing.Unlock()
+			table.retain(func(id LinkID) bool { return id != 1 })
+			if l, found := table.byCode("code"); !found || l.ID != 2 {
+				t.Fatalf("the code leads to %+v", l)
+			}
+		}
+	}
+}

@@ -41,9 +41,6 @@ func (m *memory) read(c echo.Context) error {
 	if encodings := r.Header["Content-Encoding"]; len(encodings) > 1 || len(encodings) == 1 && encodings[0] != "" && encodings[0] != "identity" {
 		return fault.New(fault.Unsupported, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
 	}
-	if err := http.NewResponseController(c.Response()).SetReadDeadline(time.Now().Add(readBodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return fmt.Errorf("limiting the time of a body: %w", err)
-	}
 	limited := http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	if m.body, err = readAll(m.body[:0], limited); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {

@@ -94,6 +94,14 @@ func TestARateIsKept(t *testing.T) {
 			}
 		}
 	})
+	// A clock that ran ahead and was put right keeps nobody out.
+	r, ahead := newRates(1), time.Unix(1_800_000_000, 0)
+	for range 3 {
+		r.admit(1, ahead)
+	}
+	if wait, ok := r.admit(1, ahead.Add(-time.Hour)); !ok {
+		t.Errorf("refused for %s after the clock was set back", wait)
+	}
 	free := newRates(0)
 	for range 1000 {
 		if _, ok := free.admit(partners.MerchantID(1), time.Unix(0, 0)); !ok {

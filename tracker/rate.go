@@ -40,6 +40,9 @@ func (r *rates) admit(merchant partners.MerchantID, now time.Time) (wait time.Du
 	for {
 		last := due.Load()
 		next := max(last, now.Add(-burst).UnixNano())
+		if last > now.UnixNano()+r.interval+int64(burst) { // the clock was set back
+			next = now.UnixNano()
+		}
 		if next > now.UnixNano() {
 			return time.Duration(next - now.UnixNano()), false
 		}

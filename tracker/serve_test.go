@@ -148,6 +148,24 @@ func TestAConnectionCannotTakeMuch(t *testing.T) {
 			t.Errorf("answered %s after %s", got, took)
 		}
 	})
+	t.Run("bodies that never come and that nobody reads", func(t *testing.T) {
+		t.Parallel()
+		var answers []*bufio.Reader
+		for _, request := range []string{
+			"GET /c/" + e.mine.link.Code + " HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+			"GET /c/" + e.mine.link.Code + " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"POST /v1/conversions HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+			"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n",
+		} {
+			answers = append(answers, dial(request))
+		}
+		for n, r := range answers {
+			got := status(r)
+			if _, err := io.Copy(io.Discard, r); err != nil || !strings.HasPrefix(got, "HTTP/1.1 ") {
+				t.Errorf("request %d: answered %s, then %v", n, got, err)
+			}
+		}
+	})
 	t.Run("a body without an end in sight, without a key", func(t *testing.T) {
 		t.Parallel()
 		began := time.Now()

@@ -156,7 +156,7 @@ func robots(c echo.Context) error {
 func (s *Server) Handler() http.Handler { return s.echo }
 
 // Limits on what one connection may take. The server itself limits no bodies and answers: a redirect has no body, setting
-// those limits costs each one a few percent, and the routes that read a body limit it themselves. An answer is a few
+// those limits costs each one a few percent, the routes that read a body limit its size themselves, and bounded its time. An answer is a few
 // kilobytes, which the kernel takes at once.
 const (
 	maxHeader         = 16 << 10
@@ -166,11 +166,22 @@ const (
 	stopTimeout       = 10 * time.Second
 )
 
+// bounded gives each body readBodyTimeout, also one that no route reads: net/http reads that itself before the answer goes
+// out, and would wait for it for ever.
+func bounded(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(readBodyTimeout)) // fails where the peer has gone
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // Serve answers requests that come in on l until ctx ends; then it takes no more, answers those it has, within 10 s, and
 // returns. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
-		Handler:           s.echo,
+		Handler:           bounded(s.echo),
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
