@@ -92,12 +92,18 @@ type Alignment struct {
 	Again int64
 	// Orphans is the number of ledger events in Kafka that the books know nothing of, and that are passed over.
 	Orphans int64
+	// Letters is the number of dead letters that were put back, and whose rows go again.
+	Letters int64
 }
 
 // String is the alignment in one line.
 func (a Alignment) String() string {
-	return fmt.Sprintf("%s/%d: %d rows of ClickHouse are beyond what PostgreSQL knows, %d batches go again, %d ledger events are of a life that is over",
+	text := fmt.Sprintf("%s/%d: %d rows of ClickHouse are beyond what PostgreSQL knows, %d batches go again, %d ledger events are of a life that is over",
 		a.Topic, a.Partition, a.Removed, a.Again, a.Orphans)
+	if a.Letters > 0 {
+		text += fmt.Sprintf(", %d dead letters are put back again", a.Letters)
+	}
+	return text
 }
 
 // Aligner brings the servers in line after one of them was restored from a backup.
@@ -212,7 +218,10 @@ func (a Aligner) table(ctx context.Context, t *table, apply bool) ([]Alignment, 
 		if err := a.settle(ctx, t, s, apply); err != nil {
 			return nil, fmt.Errorf("partition %d: %w", s.Partition, err)
 		}
-		if s.Removed > 0 || s.Again > 0 || s.Orphans > 0 {
+		if err := a.letters(ctx, t, s, apply); err != nil {
+			return nil, fmt.Errorf("dead letters of partition %d: %w", s.Partition, err)
+		}
+		if s.Removed > 0 || s.Again > 0 || s.Orphans > 0 || s.Letters > 0 {
 			all = append(all, s.Alignment)
 		}
 	}
@@ -374,6 +383,49 @@ func (a Aligner) settle(ctx context.Context, t *table, s *span, apply bool) erro
 		return nil
 	}
 	return err
+}
+
+// letters puts dead letters back again whose rows were lost or removed: they are in no batch, and nothing else brings them.
+func (a Aligner) letters(ctx context.Context, t *table, s *span, apply bool) error {
+	rows, err := a.DB.Query(ctx, `SELECT no, "offset", spool, seq FROM dead_letter
+		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND state = 'returned'`, Consumer, t.topic, s.Partition)
+	if err != nil {
+		return fmt.Errorf("listing: %w", err)
+	}
+	returned, err := pgx.CollectRows(rows, scanReturning)
+	if err != nil {
+		return fmt.Errorf("listing: %w", err)
+	}
+	var lost []int64
+	for _, d := range returned {
+		var n uint64
+		err := a.ClickHouse.QueryRow(ctx, "SELECT count() FROM "+t.name+" WHERE _partition = ? AND _offset = ? AND _spool = ? AND _seq = ? AND NOT ("+s.beyond+")",
+			s.Partition, uint64(d.record.Offset), uuid.UUID(d.record.Spool), d.record.Seq).Scan(&n)
+		if err != nil {
+			return fmt.Errorf("counting the rows of number %d: %w", d.no, err)
+		}
+		if n == 0 {
+			lost = append(lost, d.no)
+		}
+	}
+	if s.Letters = int64(len(lost)); s.Letters == 0 || !apply {
+		return nil
+	}
+	_, err = a.DB.Exec(ctx, `UPDATE dead_letter SET state = 'returning', settled_at = now(), life = $2 WHERE no = ANY ($1) AND state = 'returned'`,
+		lost, int(a.Now.Unix()))
+	if err != nil {
+		return fmt.Errorf("putting back: %w", err)
+	}
+	return nil
+}
+
+// scanReturning reads the number, offset, spool and sequence of a letter.
+func scanReturning(row pgx.CollectableRow) (d returning, err error) {
+	var spool []byte
+	err = row.Scan(&d.no, &d.record.Offset, &spool, &d.record.Seq)
+	copy(d.record.Spool[:], spool)
+	d.record.Offset |= letterOffsets
+	return d, err
 }
 
 // errOnlyLooking rolls a transaction back that was only to tell.

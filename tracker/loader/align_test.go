@@ -182,3 +182,39 @@ func TestAnAlignmentIsTheOnlyOneAndAFrozenLoaderHasLostItsPartitions(t *testing.
 		t.Errorf("a loader that was frozen during the alignment goes on: %v", err)
 	}
 }
+
+func TestADeadLetterWhoseRowClickHouseForgotIsPutBackAgain(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	r.mended(r.letter())
+	stop := r.run(r.loader(owner()))
+	isBack := func() bool { return r.books(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 }
+	r.eventually("it is returned", isBack)
+	stop()
+	if done := r.align(true); len(done) > 0 {
+		t.Errorf("with nothing lost Align() = %v", done)
+	}
+	r.exec("ALTER TABLE touch DELETE WHERE _seq = 2 SETTINGS mutations_sync = 2")
+	for _, done := range [][]Alignment{r.align(false), r.align(true)} {
+		if len(done) != 1 || done[0].Letters != 1 || done[0].Again != 0 {
+			t.Errorf("Align() = %v", done)
+		}
+	}
+	stop = r.run(r.loader(owner()))
+	r.eventually("it is returned again", isBack)
+	stop()
+	r.once(event.Touches, 3)
+
+	// A batch that is open makes all rows behind it go again.
+	if _, err := r.db.Exec(t.Context(), `UPDATE clickhouse_batch SET state = 'planned', done_at = NULL`); err != nil {
+		t.Fatal(err)
+	}
+	if done := r.align(true); len(done) != 1 || done[0].Removed != 3 || done[0].Letters != 1 {
+		t.Errorf("with an open batch Align() = %v", done)
+	}
+	r.run(r.loader(owner()))
+	r.eventually("both are there again", func() bool {
+		return isBack() && r.books(`SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`) == 0
+	})
+	r.once(event.Touches, 3)
+}
