@@ -16,7 +16,7 @@ import (
 
 // Inspector goes over the books every few minutes, in a time that hardly grows with them: the sums of all accounts, what
 // was added to the hash chain since the last time, the newest orders and a random page of the others decided again, and
-// the outbox. It finds what Verify finds, sooner and not all of it.
+// the end of the outbox. It finds what Verify finds, sooner and not all of it.
 type Inspector struct {
 	check   Check
 	log     *slog.Logger
@@ -36,6 +36,9 @@ const (
 	inspectedFindings = 20
 	// inspectLimit bounds one inspection.
 	inspectLimit = 90 * time.Second
+	// inspectedEvents is how many of the last ledger events of a lane an inspection looks for in the outbox, which holds
+	// those of two days.
+	inspectedEvents = 20_000
 )
 
 // Run inspects every so often until ctx ends. What it finds is logged as an error, and counted.
@@ -74,7 +77,7 @@ func (i *Inspector) Inspect(ctx context.Context) (*Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectLimit)
 	defer cancel()
 	began := time.Now()
-	v := &verification{Check: i.check}
+	v := &verification{Check: i.check, recent: inspectedEvents}
 	head := i.head
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, i.check.DB, options, func(tx pgx.Tx) (err error) {

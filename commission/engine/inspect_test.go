@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -71,5 +72,41 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	}
 	if found := inspect(); len(found) == 0 || found[0].Check != "hash chain" {
 		t.Errorf("a block that was verified before has another hash, which is found as %v", found)
+	}
+}
+
+func TestAnInspectionGoesOverTheEndOfTheOutboxAndVerifyOverAllOfIt(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	stop := w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.settled()
+	stop()
+	// Two days of ledger events, as far as their numbers go.
+	const last = 10 * inspectedEvents
+	w.exec(`INSERT INTO ledger_outbox (lane, first_seq, last_seq, events)
+		SELECT 0, n, n + 99, '' FROM generate_series((SELECT out_seq + 1 FROM position WHERE consumer = 'engine'), $1, 100) n`, last)
+	w.exec(`UPDATE position SET out_seq = (SELECT max(last_seq) FROM ledger_outbox) WHERE consumer = 'engine'`)
+	inspector := NewInspector(Check{
+		DB: w.db, Catalogue: partners.NewCatalogue(w.db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions,
+	}, quiet(), nil)
+	holes := func(found []Finding) (n int) {
+		for _, f := range found {
+			if f.Check == "outbox is dense" {
+				n++
+			}
+		}
+		return n
+	}
+	for _, row := range []struct {
+		behind           int // the end
+		inspected, found int // holes
+	}{{last, 0, 0}, {2 * inspectedEvents, 0, 1}, {inspectedEvents / 2, 1, 2}, {0, 2, 3}} {
+		w.exec(`DELETE FROM ledger_outbox WHERE last_seq > 100 AND last_seq = (SELECT max(last_seq) FROM ledger_outbox
+			WHERE last_seq <= (SELECT out_seq FROM position WHERE consumer = 'engine') - $1)`, row.behind)
+		v, err := inspector.Inspect(t.Context())
+		check(t, err)
+		equal(t, fmt.Sprint("holes for an inspection, ", row.behind, " behind"), holes(v.Findings), row.inspected)
+		equal(t, fmt.Sprint("holes for verify, ", row.behind, " behind"), holes(w.verify()), row.found)
 	}
 }

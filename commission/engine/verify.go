@@ -97,6 +97,8 @@ type verification struct {
 
 	tx      pgx.Tx
 	verdict Verdict
+	// recent is how many of the last ledger events of a lane the outbox is checked for; 0 stands for all.
+	recent int
 }
 
 // Verify works everything out again from the immutable facts and compares it with what stands in the database: each

@@ -84,12 +84,17 @@ func (v *verification) checkpoints(ctx context.Context) error {
 // positions verifies that the outbox goes on where the sequence of each lane stands, without a hole, and reports
 // partitions that stand still.
 func (v *verification) positions(ctx context.Context) error {
+	outbox := "ledger_outbox"
+	if v.recent > 0 {
+		outbox = fmt.Sprintf(`position JOIN LATERAL (SELECT lane, first_seq, last_seq FROM ledger_outbox WHERE lane = partition AND first_seq > out_seq - %d) o ON true
+         WHERE consumer = $1 AND topic = $2`, v.recent)
+	}
 	err := v.rows(ctx, "outbox is dense", Broken, `
 SELECT 'ledger_outbox', format('(%s, %s)', o.lane, o.first_seq), 'last_seq', o.next::text, o.last_seq::text
   FROM (SELECT lane, first_seq, last_seq,
                coalesce(lead(first_seq) OVER (PARTITION BY lane ORDER BY first_seq) - 1,
                         (SELECT out_seq FROM position WHERE consumer = $1 AND topic = $2 AND partition = lane)) AS next
-          FROM ledger_outbox) o
+          FROM `+outbox+`) o
  WHERE o.last_seq IS DISTINCT FROM o.next LIMIT $3`, Consumer, event.Orders, v.Limit)
 	if err != nil {
 		return err
