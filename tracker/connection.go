@@ -10,13 +10,17 @@ import (
 // request a read that waits for the visitor to hang up, and five changes of a deadline. That is a tenth of what a
 // redirect costs. What is given up: the context of a request does not end when its visitor hangs up, so that the answer
 // is made all the same, which takes Config.StoreWait at most; and a deadline may come up to deadlineSlack early.
-type frugal struct{ net.Listener }
+type frugal struct {
+	net.Listener
+
+	patience time.Duration // with a peer who does not read
+}
 
 // Accept waits for the next connection.
 func (l frugal) Accept() (net.Conn, error) {
 	c, err := l.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok && err == nil {
-		return &connection{TCPConn: tcp}, nil
+		return &connection{TCPConn: tcp, patience: l.patience}, nil
 	}
 	return c, err
 }
@@ -29,6 +33,9 @@ type connection struct {
 	*net.TCPConn
 
 	passed bool // the last read was passed over; only readers use it, of which net/http has one at a time
+
+	patience time.Duration
+	writable time.Time // the deadline of writes; only writers use it, of which net/http has one at a time
 
 	mu       sync.Mutex
 	reading  bool
@@ -69,6 +76,17 @@ func (c *connection) begin() error {
 func (c *connection) apply() error {
 	c.set = c.deadline
 	return c.TCPConn.SetReadDeadline(c.deadline)
+}
+
+// Write writes for as long as its patience at most, and half of that at least: the deadline is set only when it is near.
+func (c *connection) Write(p []byte) (int, error) {
+	if now := time.Now(); c.writable.Sub(now) < c.patience/2 {
+		c.writable = now.Add(c.patience)
+		if err := c.SetWriteDeadline(c.writable); err != nil {
+			return 0, err
+		}
+	}
+	return c.TCPConn.Write(p)
 }
 
 // SetReadDeadline sets when a read ends that waits then, at once where one is waiting; zero is never.

@@ -20,7 +20,7 @@ func pair(t *testing.T) (ours *connection, theirs net.Conn) {
 	defer l.Close()
 	theirs, err = (&net.Dialer{}).DialContext(t.Context(), "tcp", l.Addr().String())
 	must(t, err)
-	accepted, err := frugal{l}.Accept()
+	accepted, err := frugal{l, 100 * time.Millisecond}.Accept()
 	must(t, err)
 	t.Cleanup(func() {
 		_ = accepted.Close()
@@ -98,6 +98,25 @@ func TestAByteIsReadAtTheSecondAsking(t *testing.T) {
 type oneByte struct{ io.Reader }
 
 func (r *oneByte) Read(p []byte) (int, error) { return r.Reader.Read(p[:1]) }
+
+func TestWhoDoesNotReadIsLeft(t *testing.T) {
+	t.Parallel()
+	ours, theirs := pair(t)
+	late := time.AfterFunc(20*time.Second, func() { _ = ours.Close() })
+	defer late.Stop()
+	var err error
+	for answer := make([]byte, 64<<10); err == nil; {
+		_, err = ours.Write(answer)
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a write to somebody who does not read ended with %v", err)
+	}
+	_, err = io.CopyN(io.Discard, theirs, 128<<10)
+	must(t, err)
+	if _, err := ours.Write([]byte("more")); err != nil {
+		t.Errorf("once there was room again: %v", err)
+	}
+}
 
 // TestRequestsInOneWriteAreAllAnswered: net/http reads the beginning of the next request while it answers this one.
 func TestRequestsInOneWriteAreAllAnswered(t *testing.T) {

@@ -155,13 +155,15 @@ func robots(c echo.Context) error {
 // Handler answers requests. It sets no limits on headers and times: Serve does.
 func (s *Server) Handler() http.Handler { return s.echo }
 
-// Limits on what one connection may take. The server itself limits no bodies and answers: a redirect has no body, setting
-// those limits costs each one a few percent, the routes that read a body limit its size themselves, and bounded its time. An answer is a few
-// kilobytes, which the kernel takes at once.
+// Limits on what one connection may take. The server itself limits no bodies and answers: a redirect has no body, and
+// setting those limits costs each one a few percent. The routes that read a body limit its size themselves, and bounded
+// its time. An answer is a few kilobytes, which the kernel takes at once, unless someone asks again and again and reads
+// nothing: the connection bounds that.
 const (
 	maxHeader         = 16 << 10
 	readHeaderTimeout = 5 * time.Second
 	readBodyTimeout   = 10 * time.Second
+	writeTimeout      = 30 * time.Second
 	idleTimeout       = 2 * time.Minute
 	stopTimeout       = 10 * time.Second
 )
@@ -193,7 +195,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 		defer cancel()
 		stopped <- server.Shutdown(grace)
 	})
-	err := server.Serve(frugal{l})
+	err := server.Serve(frugal{l, writeTimeout})
 	if stop() { // ctx has not ended: the listener failed
 		return fmt.Errorf("serving: %w", err)
 	}
