@@ -291,6 +291,11 @@ func (r *river) tracker(ctx context.Context) error {
 		DB: db, Spool: in.spool, Sent: func() []uint64 { return in.relay.Stats().Acknowledged }, Partitions: r.cfg.Partitions,
 		Owner: r.owner, Log: r.log, Metrics: r.metrics,
 	})
+	if catalogue.Version() > 0 { // PostgreSQL answers
+		if err := progress.Check(ctx); err != nil {
+			return err
+		}
+	}
 	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run,
 		progress.Run, func(ctx context.Context) error { return r.settle(ctx, db) })
 }

@@ -72,6 +72,27 @@ func New(cfg Config) *Registry {
 	return r
 }
 
+// Check gives ErrBehind before the first record is taken: once a spool that was put back has grown past its former end, Run
+// cannot tell. A PostgreSQL that does not answer soon is left to Run.
+func (r *Registry) Check(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, Every)
+	defer cancel()
+	id := r.cfg.Spool.ID()
+	behind := false
+	// name: spool behind
+	err := r.cfg.DB.QueryRow(limited, `
+SELECT EXISTS (SELECT FROM spool_progress p JOIN unnest($2::bigint[]) WITH ORDINALITY AS o (last, lane) ON o.lane - 1 = p.lane
+                WHERE p.spool = $1 AND p.last > o.last)`, id[:], signed(r.cfg.Spool.Sequences())).Scan(&behind)
+	switch {
+	case err != nil:
+		r.cfg.Log.Warn("whether the spool is older than it was cannot be asked at the start", "error", err)
+		return ctx.Err()
+	case behind:
+		return fmt.Errorf("spool %s: %w", id, ErrBehind)
+	}
+	return nil
+}
+
 // Run writes how far the spool is until ctx ends. It gives ErrBehind; when PostgreSQL is away it goes on trying.
 func (r *Registry) Run(ctx context.Context) error {
 	tick := time.NewTicker(Every)

@@ -135,12 +135,16 @@ func TestASpoolThatIsOlderThanItWasEndsTheTracker(t *testing.T) {
 	tr := newTracker(t, db, t.TempDir())
 	tr.append(t, 0, 2)
 	must(t, tr.runOnce(t.Context()))
+	must(t, tr.Check(t.Context()))
 	// The same spool once held more: it is what a disk put back to an hour ago looks like.
 	id := tr.spool.ID()
 	_, err := db.Exec(t.Context(), `UPDATE spool_progress SET last = 3 WHERE spool = $1 AND lane = 0`, id[:])
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
+	if err := tr.Check(ctx); !errors.Is(err, ErrBehind) {
+		t.Errorf("Check ended with %v", err)
+	}
 	if err := tr.Run(ctx); !errors.Is(err, ErrBehind) {
 		t.Errorf("Run ended with %v", err)
 	}
