@@ -84,7 +84,7 @@ func (w *watch) once(ctx context.Context) error {
 	err := w.db.QueryRow(ctx, `
 SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM ledger_unsent),
-       (SELECT coalesce(extract(epoch FROM now() - min(o.at)), 0)::float8 FROM ledger_outbox o JOIN ledger_unsent USING (lane, first_seq)),
+       (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM ledger_unsent),
        (SELECT count(*) FROM clickhouse_batch WHERE state = 'parked')
   FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(&engineLetters, &loaderLetters, &unsent, &age, &parked)
 	if err != nil {

@@ -275,3 +275,20 @@ func TestManyHandsOnOneLaneCreditAndReleaseOnce(t *testing.T) {
 	equal(t, "postings", w.number(`SELECT count(*) FROM posting`), 30*4)
 	w.clean()
 }
+
+func TestWhatIsUnsentIsLookedUpWithoutReadingTheWholeOutbox(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	w.exec(`INSERT INTO position (consumer, topic, partition, out_seq) SELECT 'engine', 'orders', n, 60000 FROM generate_series(0, 2) n`)
+	w.exec(`INSERT INTO ledger_outbox (lane, first_seq, last_seq, events) SELECT n % 3, n / 3 * 3 + 1, n / 3 * 3 + 3, decode(repeat('ab', 200), 'hex') FROM generate_series(0, 59999) n`)
+	w.exec(`INSERT INTO ledger_sent SELECT lane, max(last_seq) - 6 FROM ledger_outbox GROUP BY lane`)
+	w.exec(`ANALYZE ledger_outbox, ledger_sent, position`)
+	equal(t, "unsent events", w.number(`SELECT sum(last_seq - first_seq + 1) FROM ledger_unsent`), 18)
+	rows, err := w.db.Query(t.Context(), `EXPLAIN SELECT min(at) FROM ledger_unsent`)
+	check(t, err)
+	plan, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	check(t, err)
+	if text := strings.Join(plan, "\n"); strings.Contains(text, "Seq Scan on ledger_outbox") {
+		t.Errorf("the whole outbox is read:\n%s", text)
+	}
+}
