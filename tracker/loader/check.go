@@ -253,14 +253,15 @@ func (c *checker) marks(ctx context.Context, t *table, l line) (*position.Positi
 }
 
 // twice looks for records that a table has more than once, day by day, so that a server with little memory can do it. A
-// record is a place in a spool: an event that its source reported twice is two records, and stands there twice.
+// record is a place in a spool: an event that its source reported twice is two records, and stands there twice. Sequence 0 is of dead letters that had none
+// when they were set aside and were put back: their offsets tell them apart.
 func (c *checker) twice(ctx context.Context, t *table) error {
 	days, err := c.days(ctx, t)
 	if err != nil {
 		return err
 	}
 	for _, day := range days {
-		query := fmt.Sprintf("SELECT concat('spool ', toString(_spool), ', lane ', toString(_partition), ', sequence ', toString(_seq)), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY _spool, _partition, _seq HAVING n > 1 ORDER BY _spool, _partition, _seq LIMIT %d",
+		query := fmt.Sprintf("SELECT concat('spool ', toString(_spool), ', lane ', toString(_partition), ', sequence ', toString(_seq)), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY _spool, _partition, _seq, if(_seq = 0, _offset, 0) HAVING n > 1 ORDER BY _spool, _partition, _seq LIMIT %d",
 			t.name, mostFindings)
 		rows, err := c.conn.Query(ctx, query, day, day.AddDate(0, 0, 1))
 		if err != nil {
