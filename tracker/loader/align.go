@@ -165,7 +165,15 @@ func (a Aligner) alone(ctx context.Context) (unlock func(), err error) {
 		}
 		return nil, fault.New(fault.Conflict, "not_alone", "Somebody else is aligning this network; wait for the end of that.")
 	}
-	return func() { _ = conn.Hijack().Close(context.WithoutCancel(ctx)) }, nil
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		// The server ends a session some time after its connection: an alignment at once after this one would meet the lock.
+		if _, err := conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(alignLock)); err != nil {
+			_ = conn.Conn().Close(ctx) // and the lock with it
+		}
+		conn.Release()
+	}, nil
 }
 
 // idle refuses to work beside a loader or an engine.

@@ -171,7 +171,7 @@ func TestAnAlignmentIsTheOnlyOneAndAFrozenLoaderHasLostItsPartitions(t *testing.
 	if _, err := another.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, int64(alignLock)); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the first one lets go
+	for range 20 { // each lets go before it returns
 		r.align(true)
 	}
 	err := postgres.InTx(t.Context(), r.db, func(tx pgx.Tx) error {
