@@ -71,7 +71,7 @@ freezes and cuts off at random; its faults follow from the seed alone. A run tha
 	cmd.Flags().Uint64Var(&cfg.Seed, "seed", 0, "decides faults and load (default a random one, printed)")
 	cmd.Flags().DurationVar(&cfg.For, "for", 10*time.Minute, "how long the faults last")
 	cmd.Flags().StringVar(&cfg.Plan, "plan", "mixed", "what goes wrong: "+names)
-	cmd.Flags().IntVar(&cfg.Rate, "rate", 500, "requests a second")
+	cmd.Flags().IntVar(&cfg.Rate, "rate", 300, "requests a second; what is beyond 300 are visits by wrk")
 	cmd.Flags().StringVar(&cfg.Data, "data", "", "folder of the run, which must not hold another (default a temporary one)")
 	cmd.Flags().BoolVar(&cfg.Keep, "keep", false, "keep the folder of a run that found nothing, too")
 	cmd.Flags().StringVar(&kafka, "kafka", "embedded", "embedded, or apache: one Apache Kafka node (needs java and mvn)")

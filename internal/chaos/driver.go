@@ -58,13 +58,13 @@ type ownClick struct {
 	stored bool
 }
 
-// NewDriver makes a load of so many requests a second; it does nothing yet.
-func NewDriver(world *World, journal *Journal, counts *Counts, cfg Config, address string) *Driver {
+// NewDriver makes a load; it does nothing yet. SetRate says how much.
+func NewDriver(world *World, journal *Journal, counts *Counts, seed uint64, address string) *Driver {
 	meter := &Meter{next: &http.Transport{MaxIdleConnsPerHost: 20 * shoppers}}
 	return &Driver{
 		Meter: meter,
-		world: world, journal: journal, counts: counts, url: address, prefix: fmt.Sprintf("S%d", cfg.Seed),
-		pace: pace{every: time.Second / time.Duration(max(1, cfg.Rate))}, clicks: map[int64][]ownClick{},
+		world: world, journal: journal, counts: counts, url: address, prefix: fmt.Sprintf("S%d", seed),
+		clicks: map[int64][]ownClick{},
 		client: &http.Client{
 			Timeout:       answerLimit,
 			Transport:     meter,

@@ -27,6 +27,8 @@ type Evidence struct {
 	At time.Time
 	// Clicks are the click ids in ClickHouse, by the attempt that brought them.
 	Clicks map[int64][]string
+	// Crowd counts the rows of the crowd's clicks by click id.
+	Crowd map[string]int
 	// Reports counts the rows of ClickHouse by event id, and Rows by what they are about.
 	Reports map[string]int
 	Rows    map[Fact]int
@@ -51,6 +53,7 @@ type Sums struct{ Orders, Revenue, Refunded, Gross, Net, Fee, Pending, Payable i
 // Stored is how much there is, for the summary.
 type Stored struct {
 	Clicks   int `json:"clicks"`
+	Crowd    int `json:"crowd,omitempty"`
 	Reports  int `json:"reports"`
 	Orders   int `json:"orders"`
 	Credited int `json:"credited"`
@@ -61,7 +64,7 @@ type Stored struct {
 
 // Stored counts what there is.
 func (e *Evidence) Stored() Stored {
-	s := Stored{Clicks: len(e.Clicks), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Accounts: len(e.Balances), Resent: int(e.Resent)}
+	s := Stored{Clicks: len(e.Clicks), Crowd: len(e.Crowd), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Accounts: len(e.Balances), Resent: int(e.Resent)}
 	for _, o := range e.Orders {
 		if o.Credited {
 			s.Credited++
@@ -73,7 +76,7 @@ func (e *Evidence) Stored() Stored {
 // Gather reads the stores.
 func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 	e := &Evidence{
-		At: time.Now(), Clicks: map[int64][]string{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
+		At: time.Now(), Clicks: map[int64][]string{}, Crowd: map[string]int{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
 		Disputed: map[Fact]int{}, Orders: map[model.OrderKey]model.Order{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
 	}
 	db, err := pgx.Connect(ctx, at.PostgresURL)
@@ -200,6 +203,10 @@ func (e *Evidence) clicks(ctx context.Context, conn clickhouse.Conn) error {
 	}
 	var attempt, id string
 	return clickhouse.ForEachRow(rows, []any{&attempt, &id}, func() {
+		if attempt == crowdName {
+			e.Crowd[id]++
+			return
+		}
 		n, err := strconv.ParseInt(attempt, 10, 64)
 		if err != nil {
 			n = -1 // nobody's

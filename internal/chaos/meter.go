@@ -32,6 +32,8 @@ type Phase struct {
 	Status map[string]int
 	// Hasty are refusals for want of room that did not say when to come again.
 	Hasty int
+	// Crowd are the answers to the crowd, of which none is in the fields above.
+	Crowd crowdCounts
 }
 
 // RoundTrip times one request. It is sent once: a request that has no body net/http would repeat by itself when the connection
@@ -96,6 +98,9 @@ func (p *Phase) refused() int {
 	return p.Status["report 503"] + p.Status["report 429"] + p.Status["report 500"]
 }
 
+// done counts what was stored.
+func (p *Phase) done() int { return len(p.Clicks) + len(p.Reports) + p.Crowd.Stored }
+
 // unanswered counts the requests without an answer.
 func (p *Phase) unanswered() int { return p.Status["report 0"] + p.Status["click 0"] }
 
@@ -106,11 +111,12 @@ func (p *Phase) columns() []string {
 		fmt.Sprintf("%.0f", rate(len(p.Clicks), p.Took)), ms(quantile(p.Clicks, 0.5)), ms(quantile(p.Clicks, 0.99)),
 		fmt.Sprintf("%.0f", rate(len(p.Reports), p.Took)), ms(quantile(p.Reports, 0.5)), ms(quantile(p.Reports, 0.99)),
 		strconv.Itoa(p.refused()), strconv.Itoa(p.unanswered()),
+		fmt.Sprintf("%.0f", rate(p.Crowd.Stored, p.Took)), strconv.Itoa(p.Crowd.Unstored), strconv.Itoa(Total(p.Crowd.Other)),
 	}
 }
 
 func phaseTitles() []string {
-	return []string{"clicks/s", "p50 ms", "p99 ms", "reports/s", "p50 ms", "p99 ms", "put off", "no answer"}
+	return []string{"clicks/s", "p50 ms", "p99 ms", "reports/s", "p50 ms", "p99 ms", "put off", "no answer", "crowd/s", "unstored", "refused"}
 }
 
 // Table prints rows in columns, the first row being their titles.

@@ -3,11 +3,9 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,14 +28,19 @@ const (
 func outage(ctx context.Context, r *Run) error {
 	away := r.Config.For / 5
 	pause(ctx, min(10*time.Second, away/2)) // connections and caches
-	r.Driver.Meter.Cut()
+	if _, err := r.cut(); err != nil {
+		return err
+	}
 	rows := [][]string{slices.Concat([]string{"server", "phase", "seconds"}, phaseTitles(), []string{"tracker MB", "backlog gone after s"})}
 	note := func(server, phase string, p Phase, memory int64, caughtUp string) {
 		rows = append(rows, slices.Concat([]string{server, phase, fmt.Sprintf("%.0f", p.Took.Seconds())}, p.columns(), []string{megabytes(memory), caughtUp}))
 	}
 	for _, server := range []embedded.Engine{embedded.Kafka, embedded.ClickHouse, embedded.Postgres} {
 		pause(ctx, away/3)
-		before := r.Driver.Meter.Cut()
+		before, err := r.cut()
+		if err != nil {
+			return err
+		}
 		start, _ := r.trackerMemory()
 		note(string(server), "before", before, start, "")
 		r.Sayf("%s is away for %s", server, away)
@@ -46,7 +49,10 @@ func outage(ctx context.Context, r *Run) error {
 		if err != nil {
 			return err
 		}
-		during := r.Driver.Meter.Cut()
+		during, err := r.cut()
+		if err != nil {
+			return err
+		}
 		r.Net.Proxies[server].Refuse(false)
 		back := time.Now()
 		r.Sayf("%s is back", server)
@@ -54,7 +60,10 @@ func outage(ctx context.Context, r *Run) error {
 		if err != nil {
 			return err
 		}
-		after := r.Driver.Meter.Cut()
+		after, err := r.cut()
+		if err != nil {
+			return err
+		}
 		note(string(server), "away", during, most, "")
 		note(string(server), "back", after, resident(r.Net.Process("tracker").Pid()), fmt.Sprintf("%.1f", gone.Seconds()))
 		r.judgeOutage(server, before, during, most-start, gone, away)
@@ -99,6 +108,9 @@ func (r *Run) judgeOutage(server embedded.Engine, before, during Phase, growth i
 	check := "outage of " + string(server)
 	if n := during.refused(); n > 0 {
 		r.Findf(check, "%d reports were turned away", n)
+	}
+	if n := Total(during.Crowd.Other); n > 0 {
+		r.Findf(check, "%d visits of the crowd were turned away", n)
 	}
 	if n := during.unanswered(); n > 0 && server != embedded.Postgres { // there the tracker is killed, too
 		r.Findf(check, "%d requests got no answer", n)
@@ -181,33 +193,34 @@ func overload(ctx context.Context, r *Run) error {
 	rows := [][]string{slices.Concat([]string{"asked/s"}, phaseTitles(), []string{"done/s", "tracker MB"})}
 	best, last, most := 0.0, 0.0, int64(0)
 	start, pid := r.trackerMemory()
-	var more sync.WaitGroup
-	crowd, leave := context.WithCancel(ctx)
-	defer more.Wait()
-	defer leave()
-	r.crowd(crowd, &more)
 	for n := 1; n <= overloadSteps; n++ {
-		r.Driver.SetRate(n * r.Config.Rate)
-		r.Driver.Meter.Cut()
+		if err := r.SetRate(n * r.Config.Rate); err != nil {
+			return err
+		}
+		if _, err := r.cut(); err != nil {
+			return err
+		}
 		pause(ctx, step)
-		p := r.Driver.Meter.Cut()
+		p, err := r.cut()
+		if err != nil {
+			return err
+		}
 		bytes, now := r.trackerMemory()
 		if now != pid {
 			r.Findf("overload", "the tracker ended at %d times the load", n)
 			pid = now
 		}
 		most = max(most, bytes)
-		last = rate(len(p.Clicks)+len(p.Reports), p.Took)
+		last = rate(p.done(), p.Took)
 		best = max(best, last)
 		rows = append(rows, slices.Concat([]string{strconv.Itoa(n * r.Config.Rate)}, p.columns(), []string{fmt.Sprintf("%.0f", last), megabytes(bytes)}))
-		if p.Hasty > 0 {
-			r.Findf("overload", "%d refusals did not say when to come again", p.Hasty)
+		if hasty := p.Hasty + p.Crowd.Hasty; hasty > 0 {
+			r.Findf("overload", "%d refusals did not say when to come again", hasty)
 		}
-		if failed := p.Status["report 500"] + p.Status["click 500"]; failed > 0 {
+		if failed := p.Status["report 500"] + p.Status["click 500"] + p.Crowd.Other["500"]; failed > 0 {
 			r.Findf("overload", "%d requests were answered 500", failed)
 		}
 	}
-	r.Driver.SetRate(r.Config.Rate)
 	r.Table(rows)
 	if last < 0.8*best {
 		r.Findf("overload", "at %d times the load %.0f requests a second were done, and %.0f at best", overloadSteps, last, best)
@@ -216,18 +229,4 @@ func overload(ctx context.Context, r *Run) error {
 		r.Findf("overload", "the tracker's memory grew by %s MB", megabytes(most-start))
 	}
 	return ctx.Err()
-}
-
-// crowd joins ten times as many shoppers to the load until ctx ends: those of the driver wait for one answer after the other,
-// so they alone cannot ask for more than the network does.
-func (r *Run) crowd(ctx context.Context, joined *sync.WaitGroup) {
-	for n := range 10 * shoppers {
-		name := shoppers + 1 + n
-		s := &shopper{Driver: r.Driver, random: rand.New(rand.NewPCG(r.Config.Seed, uint64(name)+100)), name: name} //nolint:gosec // it must be repeatable
-		joined.Go(func() {
-			for ctx.Err() == nil && r.Driver.failure.Load() == nil {
-				s.act(ctx)
-			}
-		})
-	}
 }

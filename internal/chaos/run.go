@@ -46,6 +46,7 @@ type Run struct {
 	Driver *Driver
 	Counts *Counts
 
+	crowd *crowd
 	began time.Time
 
 	mu       sync.Mutex
@@ -129,7 +130,8 @@ func (r *Run) execute(ctx context.Context, plan Plan, s *Summary) (err error) {
 	if err != nil {
 		return err
 	}
-	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config, r.Net.TrackerURL)
+	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config.Seed, r.Net.TrackerURL)
+	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places)
 	err = r.fire(ctx, plan)
 	loaded := time.Now()
 	if err == nil {
@@ -148,11 +150,14 @@ func (r *Run) fire(ctx context.Context, plan Plan) error {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
 	driven := make(chan error, 1)
+	err := r.SetRate(r.Config.Rate)
 	go func() { driven <- r.Driver.Run(loading, r.Config.Seed) }()
-	err := plan(ctx, r)
+	if err == nil {
+		err = plan(ctx, r)
+	}
 	stop()
 	r.Net.Calm()
-	return errors.Join(err, <-driven)
+	return errors.Join(err, r.crowd.leave(), <-driven)
 }
 
 // rest waits until nothing is in flight.
@@ -186,7 +191,11 @@ func (r *Run) judge(ctx context.Context, path string, s *Summary) error {
 		return err
 	}
 	s.Stored = evidence.Stored()
-	s.Findings = append(s.Findings, r.findings...)
+	crowded, err := r.judgeCrowd(evidence.Crowd)
+	if err != nil {
+		return err
+	}
+	s.Findings = append(append(s.Findings, r.findings...), crowded...)
 	s.Findings = append(s.Findings, Judge(&r.World.World, attempts, evidence)...)
 	verified, err := r.Net.verify(ctx, false)
 	s.Findings = append(s.Findings, verified...)

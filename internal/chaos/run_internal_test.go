@@ -39,7 +39,8 @@ func TestWhatIsFalsifiedIsFoundOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config, r.Net.TrackerURL)
+	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config.Seed, r.Net.TrackerURL)
+	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places)
 	if err := r.fire(ctx, none); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,204 @@
+package chaos
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// crowdName is what the crowd's clicks carry in the place of an attempt's number.
+const crowdName = "crowd"
+
+// shopperRate is how many requests a second the shoppers make, who wait for two fsyncs of the journal at each; what a
+// run wants beyond that is the crowd's.
+const shopperRate = 300
+
+// crowdPause is how long each of the crowd waits on average before it follows the next link. As long as an answer takes less, a
+// tracker that is slow is not asked for less.
+const crowdPause = 500 * time.Millisecond
+
+// crowd is visitors in a number that shoppers cannot be. They are wrk's, and note what they were given, but not ahead of
+// it what they ask for: of a click that got no answer nobody knows.
+type crowd struct {
+	dir, url string
+	places   []Place
+	outcomes string // the file, a line an answer
+
+	wrk   *exec.Cmd
+	said  *bytes.Buffer
+	ended chan error
+	read  int64 // of the outcomes, in bytes
+}
+
+// crowdCounts are answers to the crowd.
+type crowdCounts struct {
+	Stored, Unstored int
+	Other            map[string]int // by status
+	Hasty            int            // put off without a word on when to come again
+}
+
+// crowdScript is what wrk does: it follows the links in turns, and notes the click id of each click that is stored.
+//
+//nolint:dupword // Lua ends twice
+const crowdScript = `local codes = {%s}
+local out = io.open(%q, "a")
+local n = 0
+request = function()
+  n = n + 1
+  return wrk.format("GET", "/c/" .. codes[n %% #codes + 1] .. "?sub1=%s")
+end
+delay = function() return math.random(0, %d) end
+response = function(status, headers)
+  if status ~= 302 then
+    out:write(status, headers["Retry-After"] and " later\n" or "\n")
+  elseif headers["Tributary-Unstored"] then
+    out:write("unstored\n")
+  else
+    out:write(string.match(headers["Location"], "tclid=([^&]+)"), "\n")
+  end
+end
+`
+
+// newCrowd makes a crowd that nobody belongs to yet.
+func newCrowd(dir, url string, places []Place) *crowd {
+	return &crowd{dir: dir, url: url, places: places, outcomes: filepath.Join(dir, crowdName)}
+}
+
+// resize lets the crowd make so many requests a second from now on. Those under way are cut off.
+func (c *crowd) resize(perSecond int) error {
+	if err := c.leave(); err != nil || perSecond <= 0 {
+		return err
+	}
+	codes := make([]string, len(c.places))
+	for i, p := range c.places {
+		codes[i] = strconv.Quote(p.Code)
+	}
+	script := filepath.Join(c.dir, crowdName+".lua")
+	text := fmt.Sprintf(crowdScript, strings.Join(codes, ", "), c.outcomes, crowdName, 2*crowdPause.Milliseconds())
+	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
+		return fmt.Errorf("writing what the crowd does: %w", err)
+	}
+	connections := max(1, perSecond*int(crowdPause.Milliseconds())/1000)
+	c.said = &bytes.Buffer{}
+	c.wrk = exec.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d24h", "--timeout", answerLimit.String(), "-s", script, //nolint:gosec,noctx // leave ends it
+		"-H", "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", c.url)
+	c.wrk.Stdout, c.wrk.Stderr = c.said, c.said
+	c.wrk.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := c.wrk.Start(); err != nil {
+		return fmt.Errorf("calling a crowd together (Debian's package wrk has it): %w", err)
+	}
+	c.ended = make(chan error, 1)
+	go func() { c.ended <- c.wrk.Wait() }()
+	return nil
+}
+
+// leave sends the crowd away.
+func (c *crowd) leave() error {
+	if c.wrk == nil {
+		return nil
+	}
+	err := c.wrk.Process.Signal(syscall.SIGINT) // at which it writes out what it has noted
+	if gone := <-c.ended; gone != nil || err != nil {
+		err = fmt.Errorf("sending the crowd away: %w\n%s", errors.Join(err, gone), c.said)
+	}
+	c.wrk = nil
+	return err
+}
+
+// cut gives the answers since the last cut, as far as wrk has written them out.
+func (c *crowd) cut() (crowdCounts, error) {
+	counts := crowdCounts{Other: map[string]int{}}
+	err := c.each(c.read, func(line string) {
+		switch status, later, _ := strings.Cut(line, " "); {
+		case line == "unstored":
+			counts.Unstored++
+		case len(status) > 3:
+			counts.Stored++
+		default:
+			counts.Other[status]++
+			if (status == "503" || status == "429") && later == "" {
+				counts.Hasty++
+			}
+		}
+		c.read += int64(len(line)) + 1
+	})
+	return counts, err
+}
+
+// stored calls with the id of each click that was acknowledged.
+func (c *crowd) stored(with func(id string)) error {
+	return c.each(0, func(line string) {
+		if status, _, _ := strings.Cut(line, " "); line != "unstored" && len(status) > 3 {
+			with(line)
+		}
+	})
+}
+
+// each reads whole lines from a place in the file on.
+func (c *crowd) each(from int64, with func(line string)) error {
+	file, err := os.Open(c.outcomes)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading what the crowd was answered: %w", err)
+	}
+	defer file.Close()
+	if _, err := file.Seek(from, io.SeekStart); err != nil {
+		return fmt.Errorf("reading what the crowd was answered: %w", err)
+	}
+	lines := bufio.NewReader(file)
+	for {
+		line, err := lines.ReadString('\n')
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading what the crowd was answered: %w", err)
+		}
+		with(strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// cut ends a phase of the load and begins the next.
+func (r *Run) cut() (Phase, error) {
+	p := r.Driver.Meter.Cut()
+	var err error
+	p.Crowd, err = r.crowd.cut()
+	return p, err
+}
+
+// SetRate lets shoppers and crowd together make so many requests a second from now on.
+func (r *Run) SetRate(perSecond int) error {
+	r.Driver.SetRate(min(perSecond, shopperRate))
+	return r.crowd.resize(perSecond - shopperRate)
+}
+
+// judgeCrowd wants each click that the crowd was told is stored to be in ClickHouse once, and no other but what the network
+// has signed itself: those may be of visitors who got no answer.
+func (r *Run) judgeCrowd(rows map[string]int) ([]Finding, error) {
+	j := &judgement{found: map[string]int{}}
+	err := r.crowd.stored(func(id string) {
+		if rows[id] == 0 {
+			j.findf(ClickMissing, "%s of the crowd", id)
+		}
+	})
+	for id, n := range rows {
+		if n > 1 {
+			j.findf(ClickDoubled, "%s of the crowd has %d rows", id, n)
+		}
+		if _, err := r.World.ring.Verify(id); err != nil {
+			j.findf(ClickInvented, "%s of the crowd: %v", id, err)
+		}
+	}
+	return j.findings, err
+}
