@@ -187,6 +187,9 @@ func printSummary(out io.Writer, s *chaos.Summary) {
 	}
 	fmt.Fprintf(out, "zombies: %d, of which %d held what another process had taken over; %d of those noticed\n", s.Zombies, s.Overtaken, s.Stale)
 	fmt.Fprintf(out, "verified under fire: %d\n", s.Verified)
+	if s.Stored.Crowd > 0 {
+		fmt.Fprintf(out, "stored of the crowd: %d clicks\n", s.Stored.Crowd)
+	}
 	fmt.Fprintf(out, "stored: %d clicks, %d reports, %d orders, %d of them credited, %d disputed, %d accounts; %d records more than once in Kafka\n",
 		s.Stored.Clicks, s.Stored.Reports, s.Stored.Orders, s.Stored.Credited, s.Stored.Disputed, s.Stored.Accounts, s.Stored.Resent)
 	for _, f := range s.Findings {

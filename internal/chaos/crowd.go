@@ -107,7 +107,11 @@ func (c *crowd) leave() error {
 		return nil
 	}
 	err := c.wrk.Process.Signal(syscall.SIGINT) // at which it writes out what it has noted
-	if gone := <-c.ended; gone != nil || err != nil {
+	gone := <-c.ended
+	if exit, ok := errors.AsType[*exec.ExitError](gone); ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGINT { //nolint:forcetypeassert // of this system
+		gone = nil // it had not asked for anything yet
+	}
+	if gone != nil || err != nil {
 		err = fmt.Errorf("sending the crowd away: %w\n%s", errors.Join(err, gone), c.said)
 	}
 	c.wrk = nil
