@@ -21,7 +21,7 @@ test: ## run every test on the real engines
 
 .PHONY: test-race
 test-race: ## the same under the race detector, or only RACE (needs a C compiler)
-	CGO_ENABLED=1 go test -race -p 4 $(or $(RACE),./...)
+	CGO_ENABLED=1 go test -race -timeout 20m -p 4 $(or $(RACE),./...)
 
 # Who speaks to Kafka: the same tests hold for the original.
 KAFKA_TESTS = ./internal/kafkanode ./internal/stream ./internal/position ./tracker/relay ./tracker/loader ./commission/engine ./cmd/tributary

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -9,8 +10,10 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/event"
+	"tributary/internal/postgres"
 	"tributary/partners"
 )
 
@@ -241,6 +244,39 @@ func TestKeysNeedALabelAndHaveALimit(t *testing.T) {
 		t.Errorf("one too many: status %d", got.status)
 	}
 	got.holds(t, "Revoke one that is not used any more")
+}
+
+func TestAKeyThatSignsIsIssuedOnThePage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	got := w.as("shop@example.net").post("/merchant/keys", url.Values{"label": {"till"}, "use": {"sign"}})
+	if got.status != http.StatusCreated {
+		t.Errorf("status %d", got.status)
+	}
+	var key int64
+	var secret []byte
+	w.must(w.owner.QueryRow(t.Context(), `SELECT key_id, secret FROM signing_secret JOIN api_key ON id = key_id WHERE label = 'till' AND merchant_id = $1`,
+		int64(w.shop)).Scan(&key, &secret))
+	got.holds(t, "Tributary-Key: "+number10(key), partners.SecretMark+base64.StdEncoding.EncodeToString(secret), "number "+number10(key)+", signs", "Bearer YOUR_KEY")
+
+	// Whoever serves the pages writes down no secret for a key of somebody else, and reads none.
+	var theirs partners.KeyID
+	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) (err error) {
+		_, theirs, err = partners.IssueSigner(t.Context(), tx, w.rival, "theirs")
+		return err
+	}))
+	for statement, want := range map[string]string{
+		`INSERT INTO signing_secret (key_id, secret) VALUES (` + number10(int64(theirs)) + `, sha256(''))`: "row-level security",
+		`SELECT secret FROM signing_secret`: "permission denied",
+	} {
+		err := w.server.change(t.Context(), scope{merchant: w.shop}, func(tx pgx.Tx) error {
+			_, err := tx.Exec(t.Context(), statement)
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", statement, err, want)
+		}
+	}
 }
 
 func TestANewMerchantIsToldWhatToDo(t *testing.T) {

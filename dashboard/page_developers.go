@@ -18,8 +18,10 @@ import (
 type developersView struct {
 	keys    []keyRow
 	tracker string
-	// issued is a key that was just made: shown this once.
+	// issued is a key that was just made, or the secret of one that signs: shown this once. signer is the number of the
+	// latter.
 	issued  string
+	signer  partners.KeyID
 	program *programView
 	problem string
 	latest  []reportRow
@@ -30,6 +32,7 @@ type keyRow struct {
 	ID        int64
 	Prefix    string
 	Label     string
+	Signs     bool
 	CreatedAt time.Time
 	RevokedAt *time.Time
 }
@@ -60,7 +63,7 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 
 func (view *developersView) read(ctx context.Context, tx pgx.Tx, id partners.MerchantID) error {
 	// name: keys of a merchant
-	rows, err := tx.Query(ctx, `SELECT id, prefix, label, created_at, revoked_at FROM api_key
+	rows, err := tx.Query(ctx, `SELECT id, prefix, label, signs, created_at, revoked_at FROM api_key
 		WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 100`, int64(id))
 	if err != nil {
 		return fmt.Errorf("listing keys: %w", err)
@@ -114,7 +117,11 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 			return fault.New(fault.Conflict, "too_many_keys", "There are 20 live keys already. Revoke one that is not used any more.")
 		}
 		var err error
-		view.issued, _, err = partners.IssueKey(ctx, tx, v.login.Merchant, label)
+		if c.FormValue("use") == "sign" {
+			view.issued, view.signer, err = partners.IssueSigner(ctx, tx, v.login.Merchant, label)
+		} else {
+			view.issued, _, err = partners.IssueKey(ctx, tx, v.login.Merchant, label)
+		}
 		return err
 	})
 	if err != nil {
@@ -138,12 +145,17 @@ func (s *Server) revokeKey(c echo.Context, v *visit) error {
 	return s.redirect(c, "/merchant/developers")
 }
 
+// exampleKey is the key in the examples. A secret is no key, and has no place in a command.
+func (view *developersView) exampleKey() string {
+	if view.issued == "" || view.signer != 0 {
+		return "YOUR_KEY"
+	}
+	return view.issued
+}
+
 // example is a command that reports an order, with the merchant's own values.
 func (view *developersView) example() string {
-	key, currency, category := "YOUR_KEY", "EUR", ""
-	if view.issued != "" {
-		key = view.issued
-	}
+	key, currency, category := view.exampleKey(), "EUR", ""
 	if p := view.program; p != nil {
 		if len(p.Currencies) > 0 {
 			currency = p.Currencies[0]
@@ -188,12 +200,8 @@ func (view *developersView) clickParam() string {
 
 // refundExample is a command that takes the order of example back.
 func (view *developersView) refundExample() string {
-	key := "YOUR_KEY"
-	if view.issued != "" {
-		key = view.issued
-	}
 	return `curl ` + view.tracker + `/v1/refunds \
-  -H 'Authorization: Bearer ` + key + `' \
+  -H 'Authorization: Bearer ` + view.exampleKey() + `' \
   -H 'Content-Type: application/json' \
   -d '{"order_id": "TEST-1001", "refund_id": "R-1"}'`
 }

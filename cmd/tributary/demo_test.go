@@ -266,10 +266,10 @@ func signIn(t *testing.T, demo demoAnswer, role string) *http.Client {
 	return nil
 }
 
-// awaitPage asks for a page until it holds a text, for ten seconds.
+// awaitPage asks for a page until it holds a text, for a minute.
 func awaitPage(t *testing.T, client *http.Client, address, text string) bool {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		response, err := client.Get(address)
 		if err != nil {
 			t.Fatal(err)

@@ -139,7 +139,7 @@ func TestAnotherClickKeyThanTheNetworksIsRefused(t *testing.T) {
 // awaitHealth waits until an address answers.
 func awaitHealth(t *testing.T, address string) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		response, err := http.Get(address)
 		if err == nil {
 			_ = response.Body.Close()

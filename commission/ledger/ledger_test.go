@@ -355,7 +355,7 @@ func TestSealingWaitsForPostingsOnTheirWay(t *testing.T) {
 // waiting returns once the sealer has asked at least twice who is posting.
 func waiting(tb testing.TB, owner *pgxpool.Pool, done chan error) {
 	tb.Helper()
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		select {
 		case err := <-done:
 			tb.Fatalf("sealing did not wait: %v", err)

@@ -309,7 +309,7 @@ func startChild(t *testing.T, url string) (*exec.Cmd, <-chan string) {
 
 func await(t *testing.T, lines <-chan string, start string) string {
 	t.Helper()
-	limit := time.After(30 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for {
 		select {
 		case line, ok := <-lines:

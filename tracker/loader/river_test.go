@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
 // patience bounds every wait of the tests.
-const patience = 30 * time.Second
+const patience = 2 * time.Minute
 
 // noon is when the events of the tests happened, if nothing else is said.
 func noon() time.Time { return time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC) }
