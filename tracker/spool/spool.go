@@ -161,6 +161,7 @@ type Spool struct {
 
 	// Only the goroutine that commits uses these.
 	active     *active
+	former     int       // records of the previous group
 	stamped    []uint64  // next, as it will be when the group at hand is durable
 	spare      []byte    // memory of the previous group
 	complained time.Time // of the disk, in the log
