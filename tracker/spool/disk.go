@@ -77,7 +77,7 @@ func (f osFile) Size() (int64, error) {
 func (f osFile) Sync() error { return syncData(f.File) }
 
 // lockFolder makes this process the only user of a spool folder, until the file it returns is closed or the process ends.
-func lockFolder(dir string) (*os.File, error) {
+func lockFolder(dir string) (io.Closer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("locking spool: %w", err)
@@ -95,7 +95,15 @@ func lockFolder(dir string) (*os.File, error) {
 	if err := errors.Join(f.Truncate(0), writeAll(f, []byte(pid), 0)); err != nil {
 		return nil, errors.Join(fmt.Errorf("locking spool %s: %w", dir, err), f.Close())
 	}
-	return f, nil
+	return folderLock{f}, nil
+}
+
+// folderLock is a locked file.
+type folderLock struct{ *os.File }
+
+// Close gives the lock up by itself: a child that is just being started has the file too, for a moment.
+func (l folderLock) Close() error {
+	return errors.Join(syscall.Flock(int(l.Fd()), syscall.LOCK_UN), l.File.Close())
 }
 
 // Idle answers ErrLocked while a process has the folder open: for tools that change what belongs to its tracker.

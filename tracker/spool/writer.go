@@ -26,7 +26,7 @@ type active struct {
 // paving is how many zeros are written ahead at a time, and zeros are those: never written to, they take no memory.
 const paving = 512 << 10
 
-var zeros [paving]byte
+var zeros [paving]byte //nolint:gochecknoglobals // it never changes
 
 // Run commits what is appended until the context ends; then it takes no more, commits what has gathered, and returns. It
 // is called once. An error of the disk does not end it: the tickets concerned answer ErrUnavailable and the next group
