@@ -34,6 +34,8 @@ func NewInspector(check Check, log *slog.Logger, registry prometheus.Registerer)
 const (
 	// inspectedFindings is how many findings of one inspection are logged.
 	inspectedFindings = 20
+	// inspectedFirst is when the first inspection is made: an engine that starts has orders to catch up with.
+	inspectedFirst = 20 * time.Second
 	// inspectLimit bounds one inspection.
 	inspectLimit = 90 * time.Second
 	// inspectedEvents is how many of the last ledger events of a lane an inspection looks for in the outbox, which holds
@@ -41,11 +43,14 @@ const (
 	inspectedEvents = 20_000
 )
 
-// Run inspects every so often until ctx ends. What it finds is logged as an error, and counted.
+// Run inspects every so often until ctx ends, for the first time soon. What it finds is logged as an error, and counted.
 func (i *Inspector) Run(ctx context.Context, every time.Duration) error {
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
+	for wait := min(every, inspectedFirst); ; wait = every {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
 		verdict, err := i.Inspect(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -54,11 +59,6 @@ func (i *Inspector) Run(ctx context.Context, every time.Duration) error {
 			i.log.Warn("the books cannot be inspected; trying again", "error", err)
 		default:
 			i.report(verdict)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
 		}
 	}
 }
