@@ -48,6 +48,9 @@ func appendKey(dst, payload []byte) (extended, key []byte) {
 	return dst, key
 }
 
+// maxKeyBytes bounds what appendKey appends: a number, a bar and a piece of payload.
+func maxKeyBytes(payload []byte) int { return len("-9223372036854775808|") + len(payload) }
+
 // field is one field of an encoded message; number is 0 where there is none.
 type field struct {
 	number uint64

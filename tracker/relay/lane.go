@@ -34,9 +34,11 @@ const (
 // chunk holds the records of one request.
 type chunk struct {
 	records []stream.Record
-	data    []byte // what their keys and values are made of
-	bytes   int    // what they take in a request
-	charged int64  // what they take of the relay's memory
+	block   []byte   // what the keys and values of the last records are made of
+	former  [][]byte // the same of those before them
+	spare   [][]byte // blocks that are not in use
+	bytes   int      // what they take in a request
+	charged int64    // what they take of the relay's memory
 	end     spool.Cursor
 }
 
@@ -45,20 +47,51 @@ func (c *chunk) full() bool { return len(c.records) >= maxRecords || c.bytes >= 
 // last is the sequence of the last record.
 func (c *chunk) last() uint64 { return c.records[len(c.records)-1].Seq }
 
+// blockBytes is the size of most blocks. A block never grows, or its records would keep what it was before in memory, too.
+const blockBytes = 32 << 10
+
 // recordMemory is what a record takes besides its bytes.
 const recordMemory = 128
 
 // add copies an entry and gives the memory that it takes.
 func (c *chunk) add(e spool.Entry, id spool.ID) int64 {
-	start := len(c.data)
-	c.data = append(c.data, e.Payload...)
-	value := c.data[start:len(c.data):len(c.data)]
+	c.reserve(len(e.Payload) + maxKeyBytes(e.Payload))
+	start := len(c.block)
+	c.block = append(c.block, e.Payload...)
+	value := c.block[start:len(c.block):len(c.block)]
 	var key []byte
-	c.data, key = appendKey(c.data, value)
+	c.block, key = appendKey(c.block, value)
 	c.records = append(c.records, stream.Record{Key: key, Value: value, Spool: id, Seq: e.Seq})
 	c.bytes += len(key) + len(value) + stream.Overhead
 	c.end = e.Cursor
-	return int64(len(c.data) - start + recordMemory)
+	return int64(len(c.block) - start + recordMemory)
+}
+
+// reserve begins another block where this one has no room for so many bytes.
+func (c *chunk) reserve(size int) {
+	if cap(c.block)-len(c.block) >= size {
+		return
+	}
+	if c.block != nil {
+		c.former = append(c.former, c.block)
+	}
+	if n := len(c.spare); n > 0 && cap(c.spare[n-1]) >= size {
+		c.block, c.spare = c.spare[n-1], c.spare[:n-1]
+		return
+	}
+	c.block = make([]byte, 0, max(size, blockBytes))
+}
+
+// reset forgets the records and keeps the memory.
+func (c *chunk) reset() {
+	clear(c.records)
+	spare := c.spare
+	for _, b := range append(c.former, c.block) {
+		if cap(b) == blockBytes {
+			spare = append(spare, b[:0])
+		}
+	}
+	*c = chunk{records: c.records[:0], former: c.former[:0], spare: spare}
 }
 
 // lane sends one lane of the spool to one partition.
@@ -156,8 +189,7 @@ func (r *Relay) newChunk() *chunk {
 
 // recycle keeps the memory of a chunk for a later one.
 func (r *Relay) recycle(c *chunk) {
-	clear(c.records)
-	*c = chunk{records: c.records[:0], data: c.data[:0]}
+	c.reset()
 	r.chunks.Put(c)
 }
 

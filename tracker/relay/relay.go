@@ -39,7 +39,7 @@ type Config struct {
 	Partitions int
 	// File holds where each lane is.
 	File string
-	// Memory bounds the bytes of records that wait for Kafka; 64 MiB when 0.
+	// Memory bounds the bytes of records that wait for Kafka; 16 MiB when 0, more than a request for each of 12 lanes.
 	Memory int64
 	Log    *slog.Logger
 	// Metrics registers the figures; none are registered without one.
@@ -47,7 +47,7 @@ type Config struct {
 }
 
 const (
-	defaultMemory = 64 << 20
+	defaultMemory = 16 << 20
 	saveEvery     = time.Second
 	pruneEvery    = 10 * time.Second
 	// readAgain is how long the reader waits before it asks a damaged spool again.

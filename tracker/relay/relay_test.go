@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 
@@ -74,6 +75,29 @@ func TestKafkaAwayDelaysAndLosesNothing(t *testing.T) {
 	b.back()
 	r.drainAll()
 	until(t, 10*time.Second, "no lane fails any more", func() bool { return r.relay.Stats().Failing == 0 })
+}
+
+// It runs alone: what other tests take is not to be counted.
+func TestWhatWaitsForKafkaTakesTheMemoryItMayTake(t *testing.T) { //nolint:paralleltest // see above
+	r := newRiver(t, client(t, "127.0.0.1:1", ""), 2) // where nobody listens
+	r.memory = 8 << 20
+	for range 10 {
+		r.fill(1500, r.lanes()...)
+	}
+	before := heap()
+	r.start()
+	until(t, 30*time.Second, "the memory is full", func() bool { return r.relay.Stats().Queued >= r.memory })
+	if took := heap() - before; took > r.memory*5/4 {
+		t.Errorf("records of %d bytes take %d bytes of memory", r.memory, took)
+	}
+}
+
+// heap is the memory in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func TestLostAnswersMakeCopiesThatTheSequenceRuleDrops(t *testing.T) {
