@@ -1,6 +1,6 @@
 # Tributary. `make` prints what there is to do.
 TOOL = go tool -modfile=tools/go.mod
-GOSTYLE ?= ../shared/tools/gostyle
+GOSTYLE ?=
 export CGO_ENABLED = 0
 
 .PHONY: help

@@ -91,8 +91,11 @@ func (view *developersView) read(ctx context.Context, tx pgx.Tx, id partners.Mer
 	return nil
 }
 
-// maxKeys bounds the live keys of a merchant.
-const maxKeys = 20
+// maxKeys bounds the live keys of a merchant; issuing is the class of the locks under which they are counted.
+const (
+	maxKeys = 20
+	issuing = 8402
+)
 
 // issueKey makes a key and shows it on the answer itself: it is kept nowhere, so there is no page to come back to. Whoever
 // reloads that page sends the form again; a label that is in use makes that a notice and not a second key.
@@ -104,6 +107,10 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 	var view developersView
 	ctx := c.Request().Context()
 	err := s.change(ctx, v.scope(), func(tx pgx.Tx) error {
+		// One at a time: two at once would not see each other's.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2::int)`, issuing, int64(v.login.Merchant)%(1<<31)); err != nil {
+			return fmt.Errorf("waiting for another key to be issued: %w", err)
+		}
 		var live, named int
 		if err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE label = $2) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL`,
 			int64(v.login.Merchant), label).Scan(&live, &named); err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"hash/crc32"
 	"math/big"
@@ -101,7 +102,7 @@ func IssueSigner(ctx context.Context, tx pgx.Tx, merchant MerchantID, label stri
 	secret = SecretMark + base64.StdEncoding.EncodeToString(raw[:])
 	// name: signer insert
 	err = tx.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label, signs) VALUES ($1, $2, $3, $4, true) RETURNING id`,
-		merchant, sum[:], secret[:prefixChars], label).Scan(&id)
+		merchant, sum[:], SecretMark+hex.EncodeToString(sum[:2]), label).Scan(&id) // no part of the secret
 	if err != nil {
 		return "", 0, fmt.Errorf("issuing a key that signs: %w", asFault(err))
 	}

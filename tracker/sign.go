@@ -47,32 +47,43 @@ func signed(h http.Header) bool {
 
 // readSignature reads the headers of a signed request. The merchant is only known to be it when the body fits.
 func (s *Server) readSignature(h http.Header) (caller, error) {
+	key, signed, err := parseSignature(h, s.cfg.Now())
+	if err != nil {
+		return caller{}, err
+	}
+	signer, known := s.cfg.Catalogue.Signer(key)
+	if !known {
+		return caller{}, unsigned()
+	}
+	signed.secret = signer.Secret[:]
+	return caller{signer.Merchant, signed}, nil
+}
+
+// parseSignature reads the headers of a signed request, all but the secret.
+func parseSignature(h http.Header, now time.Time) (partners.KeyID, *signature, error) {
 	var values [4]string
 	for i, name := range []string{headerKey, headerMessage, headerTime, headerSignature} {
 		if len(h[name]) != 1 || h[name][0] == "" {
-			return caller{}, unauthorized("A signed request has the headers Tributary-Key, Webhook-Id, Webhook-Timestamp and Webhook-Signature, each once.")
+			return 0, nil, unauthorized("A signed request has the headers Tributary-Key, Webhook-Id, Webhook-Timestamp and Webhook-Signature, each once.")
 		}
 		values[i] = h[name][0]
 	}
 	key, message, stamp, proofs := values[0], values[1], values[2], values[3]
 	if len(message) > maxMessageID || strings.Contains(message, ".") {
-		return caller{}, unauthorized("Webhook-Id has at most 128 characters, and no full stop.")
+		return 0, nil, unauthorized("Webhook-Id has at most 128 characters, and no full stop.")
 	}
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
-		return caller{}, unauthorized("Webhook-Timestamp is not a number of seconds since 1970.")
+		return 0, nil, unauthorized("Webhook-Timestamp is not a number of seconds since 1970.")
 	}
-	if apart := s.cfg.Now().Unix() - seconds; apart > int64(signatureAge/time.Second) || apart < -int64(signatureAge/time.Second) {
-		return caller{}, unauthorized("Webhook-Timestamp is more than 5 minutes from the time here: sign each attempt anew, and check the clock of your server.")
+	if apart := now.Unix() - seconds; apart > int64(signatureAge/time.Second) || apart < -int64(signatureAge/time.Second) {
+		return 0, nil, unauthorized("Webhook-Timestamp is more than 5 minutes from the time here: sign each attempt anew, and check the clock of your server.")
 	}
 	id, err := strconv.ParseInt(key, 10, 64)
-	signer, known := s.cfg.Catalogue.Signer(partners.KeyID(id))
-	if err != nil || !known {
-		return caller{}, unsigned()
+	if err != nil {
+		return 0, nil, unsigned()
 	}
-	return caller{signer.Merchant, &signature{
-		secret: signer.Secret[:], opening: message + "." + stamp + ".", proofs: strings.SplitN(proofs, " ", maxSignatures+1),
-	}}, nil
+	return partners.KeyID(id), &signature{opening: message + "." + stamp + ".", proofs: strings.SplitN(proofs, " ", maxSignatures+1)}, nil
 }
 
 // unsigned says the same of a key that is not there and of a signature that does not fit.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/fault"
 	"tributary/internal/postgres"
 	"tributary/partners"
 )
@@ -249,4 +251,42 @@ func TestAWrongKeyTakesAsLongWhateverItIs(t *testing.T) {
 	if least, most := slices.Min(medians), slices.Max(medians); float64(most) > 1.25*float64(least) {
 		t.Errorf("medians from %s to %s", least, most)
 	}
+}
+
+// Whatever the headers say, a body fits only when one of the first proofs is its own.
+func FuzzSignature(f *testing.F) {
+	now := time.Unix(1_767_225_600, 0)
+	const stamp = "1767225600"
+	secret := sha256.Sum256([]byte("fuzz"))
+	proof := func(id, stamp, body string) string {
+		mac := hmac.New(sha256.New, secret[:])
+		mac.Write([]byte(id + "." + stamp + "." + body))
+		return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	}
+	f.Add("17", "m", stamp, proof("m", stamp, "{}"), "{}")
+	f.Add("17", "m", stamp, "v1a,x v1,= v2,"+proof("m", stamp, "{}"), "{}")
+	f.Add("-1", "a.b", "1e9", "v1,", "")
+	f.Add(" 17", "", "1767225901", proof("", "1767225901", ""), "")
+	f.Fuzz(func(t *testing.T, key, id, stamp, proofs, body string) {
+		h := http.Header{headerKey: {key}, headerMessage: {id}, headerTime: {stamp}, headerSignature: {proofs}}
+		number, signed, err := parseSignature(h, now)
+		if err != nil {
+			if problem := fault.Of(err); problem.Kind != fault.Unauthorized {
+				t.Errorf("%v is no 401", err)
+			}
+			return
+		}
+		if strconv.FormatInt(int64(number), 10) != strings.TrimLeft(key, "+0") && number != 0 && !strings.HasPrefix(key, "-0") {
+			t.Errorf("%q is read as key %d", key, number)
+		}
+		signed.secret = secret[:]
+		want := proof(id, stamp, body)
+		fits := false
+		for i, p := range strings.Split(proofs, " ") {
+			fits = fits || i < maxSignatures && p == want
+		}
+		if got := signed.fits([]byte(body)); got && !strings.Contains(strings.NewReplacer("\r", "", "\n", "").Replace(proofs), strings.TrimRight(want, "=")[:len(want)-3]) || fits && !got {
+			t.Errorf("%q of %q fits: %t", proofs, body, got)
+		}
+	})
 }

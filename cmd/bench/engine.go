@@ -34,7 +34,7 @@ func engine(ctx context.Context, b *bench) error {
 		known += orders
 		return rate, err
 	}
-	if err := n.rest(ctx); err != nil {
+	if err := firstError(n.steady(ctx), n.rest(ctx)); err != nil {
 		return err
 	}
 	empty, err := step(sample)
@@ -72,14 +72,15 @@ func engine(ctx context.Context, b *bench) error {
 	if err != nil || posted != int64(known) {
 		return fmt.Errorf("%d of %d orders are credited: %w", posted, known, err)
 	}
+	err = b.report(figure{Name: "engine_with_1M_orders", Value: later, Unit: "orders/s", Against: "empty books", AgainstValue: empty}, ">= 0.9")
+	if err != nil {
+		return err
+	}
 	inspection, err := n.inspection(ctx)
 	if err != nil {
 		return err
 	}
-	return firstError(
-		b.report(figure{Name: "engine_with_1M_orders", Value: later, Unit: "orders/s", Against: "empty books", AgainstValue: empty}, ">= 0.9"),
-		b.report(figure{Name: "inspection_with_1M_orders", Value: inspection, Unit: "s"}, ""),
-	)
+	return b.report(figure{Name: "inspection_with_1M_orders", Value: inspection, Unit: "s"}, "")
 }
 
 // inspection is what an engine takes to go over the books, as it does every two minutes, for the first time after its start.
@@ -134,6 +135,21 @@ func (n *network) orders(ctx context.Context, first, orders int) (perSecond floa
 		return 0, err
 	}
 	return m.perSecond(), e.settled(ctx)
+}
+
+// steady brings a new server to where one is that has run for a while, and uses the files of its log again: until then each is
+// made of zeros when it is needed, for which whoever is measured first would pay.
+func (n *network) steady(ctx context.Context) error {
+	for _, statement := range []string{
+		fmt.Sprintf("CREATE TABLE bench_ballast AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, %d) n", n.scaled(1_200_000)),
+		"DROP TABLE bench_ballast",
+		"CHECKPOINT",
+	} {
+		if _, err := n.db.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("bringing PostgreSQL to a steady state: %w", err)
+		}
+	}
+	return nil
 }
 
 // rest waits, half a minute at most, until PostgreSQL no longer looks over the rows that steps before have added.

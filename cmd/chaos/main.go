@@ -106,11 +106,12 @@ func newTotal() *cobra.Command {
 					total.Counts.Add(s.Counts)
 					total.Took += s.Took
 					total.Requests += s.Requests
+					total.Stored.Add(s.Stored)
 					total.Findings = append(total.Findings, s.Findings...)
 				}
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%d runs\n", runs)
-			printSummary(cmd.OutOrStdout(), total)
+			fmt.Fprintf(cmd.OutOrStdout(), "%d runs: %d requests, %s in all\n", runs, total.Requests, total.Took.Round(time.Second))
+			printCounts(cmd.OutOrStdout(), total)
 			return nil
 		},
 	}
@@ -148,9 +149,9 @@ func run(ctx context.Context, cfg chaos.Config, summaries string) error {
 		err = errors.New("the network broke its promises")
 	}
 	if err != nil {
-		flags := ""
+		flags := fmt.Sprintf(" --failpoints=%t --rest %s", cfg.Failpoints, cfg.Rest)
 		if cfg.ApacheKafka {
-			flags = " --kafka apache"
+			flags += " --kafka apache"
 		}
 		fmt.Fprintf(cfg.Out, "Journal, logs and stores are kept in %s. The same faults again:\n  go run ./cmd/chaos run --plan %s --seed %d --for %s --rate %d%s\n",
 			cfg.Data, cfg.Plan, cfg.Seed, cfg.For, cfg.Rate, flags)
@@ -168,6 +169,11 @@ func run(ctx context.Context, cfg chaos.Config, summaries string) error {
 func printSummary(out io.Writer, s *chaos.Summary) {
 	fmt.Fprintf(out, "\n%s, seed %d, commit %s: %d requests, at rest %.0fs after the load, %.0fs in all\n",
 		s.Plan, s.Seed, s.Commit, s.Requests, s.Rested.Seconds(), s.Took.Seconds())
+	printCounts(out, s)
+}
+
+// printCounts prints what happened, what stands and what is wrong with it.
+func printCounts(out io.Writer, s *chaos.Summary) {
 	for _, part := range []struct {
 		name   string
 		counts map[string]int

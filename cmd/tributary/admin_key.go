@@ -20,7 +20,7 @@ func newCreateKey(a *app) *cobra.Command {
 		Short: "Make an API key for a merchant and print it, this once",
 		Long: `Make an API key for a merchant and print it: it is kept as a hash, so nobody can see it again. With --signs it prints the number
 of a key and a secret to sign reports with, which is never sent with them (docs/integrate.md). To rotate, make a new key, use it,
-then revoke the old one: any number may live at once.`,
+then revoke the old one: several may live at once.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)

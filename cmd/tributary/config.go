@@ -90,7 +90,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.IntVar(&c.MerchantRate, "merchant-rate", 5000, "reports a second that one tracker takes from one merchant, with twice as many at once; 0: no bound")
 	fs.DurationVar(&c.DuplicateWindow, "duplicate-window", time.Hour, "a visitor who follows a link again within this time is marked a duplicate")
 	fs.DurationVar(&c.SpoolKeep, "spool-keep", 48*time.Hour, "how long acknowledged records stay in the spool, to refill Kafka after a loss")
-	fs.IntVar(&c.EngineWorkers, "engine-workers", 2, "partitions that one engine works on at the same time")
+	fs.IntVar(&c.EngineWorkers, "engine-workers", 3, "partitions that one engine works on at the same time")
 	fs.DurationVar(&c.BooksCheck, "books-check", 2*time.Minute, "how often an engine process goes over the books: sums, the end of the hash chain, a sample of orders decided again; 0: never")
 
 	fs.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")

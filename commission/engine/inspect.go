@@ -54,7 +54,7 @@ func (i *Inspector) Run(ctx context.Context, every time.Duration) error {
 		verdict, err := i.Inspect(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it is the end
 		case err != nil:
 			i.log.Warn("the books cannot be inspected; trying again", "error", err)
 		default:

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,21 +23,31 @@ const crowdName = "crowd"
 // run wants beyond that is the crowd's.
 const shopperRate = 300
 
-// crowdPause is how long each of the crowd waits on average before it follows the next link. As long as an answer takes less, a
-// tracker that is slow is not asked for less.
+// crowdPause is how long each of the crowd waits on average before it follows the next link. A tracker that takes a tenth of
+// that for an answer is asked for a tenth less.
 const crowdPause = 500 * time.Millisecond
 
 // crowd is visitors in a number that shoppers cannot be. They are wrk's, and note what they were given, but not ahead of
-// it what they ask for: of a click that got no answer nobody knows.
+// it what they ask for: of a click that got no answer it is only known that there was one.
 type crowd struct {
 	dir, url string
 	places   []Place
+	spawn    *spawner
 	outcomes string // the file, a line an answer
+	read     int64  // of it, in bytes
 
-	wrk   *exec.Cmd
-	said  *bytes.Buffer
-	ended chan error
-	read  int64 // of the outcomes, in bytes
+	wrk *gathering // nil when nobody is there
+	// unanswered bounds the requests that got no answer: those that wrk calls errors, and one a connection that was cut off.
+	unanswered int
+}
+
+// gathering is a wrk that runs.
+type gathering struct {
+	*exec.Cmd
+
+	connections int
+	said        bytes.Buffer
+	ended       chan error
 }
 
 // crowdCounts are answers to the crowd.
@@ -69,8 +80,8 @@ end
 `
 
 // newCrowd makes a crowd that nobody belongs to yet.
-func newCrowd(dir, url string, places []Place) *crowd {
-	return &crowd{dir: dir, url: url, places: places, outcomes: filepath.Join(dir, crowdName)}
+func newCrowd(dir, url string, places []Place, spawn *spawner) *crowd {
+	return &crowd{dir: dir, url: url, places: places, spawn: spawn, outcomes: filepath.Join(dir, crowdName)}
 }
 
 // resize lets the crowd make so many requests a second from now on. Those under way are cut off.
@@ -87,35 +98,58 @@ func (c *crowd) resize(perSecond int) error {
 	if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 		return fmt.Errorf("writing what the crowd does: %w", err)
 	}
-	connections := max(1, perSecond*int(crowdPause.Milliseconds())/1000)
-	c.said = &bytes.Buffer{}
-	c.wrk = exec.Command("wrk", "-t1", "-c"+strconv.Itoa(connections), "-d24h", "--timeout", answerLimit.String(), "-s", script, //nolint:gosec,noctx // leave ends it
+	w := &gathering{connections: max(1, perSecond*int(crowdPause.Milliseconds())/1000), ended: make(chan error, 1)}
+	w.Cmd = exec.Command("wrk", "-t1", "-c"+strconv.Itoa(w.connections), "-d24h", "--timeout", answerLimit.String(), "-s", script, //nolint:gosec,noctx // leave ends it
 		"-H", "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", c.url)
-	c.wrk.Stdout, c.wrk.Stderr = c.said, c.said
-	c.wrk.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := c.wrk.Start(); err != nil {
+	w.Stdout, w.Stderr = &w.said, &w.said
+	w.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what interrupts the harness is not to be its end
+	if err := c.spawn.start(w.Cmd); err != nil {
 		return fmt.Errorf("calling a crowd together (Debian's package wrk has it): %w", err)
 	}
-	c.ended = make(chan error, 1)
-	go func() { c.ended <- c.wrk.Wait() }()
+	go func() { w.ended <- w.Wait() }()
+	c.wrk = w
 	return nil
 }
 
+// socketErrors is what wrk says of requests that got no answer.
+var socketErrors = regexp.MustCompile(`Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)`)
+
 // leave sends the crowd away.
 func (c *crowd) leave() error {
-	if c.wrk == nil {
+	w := c.wrk
+	if w == nil {
 		return nil
 	}
-	err := c.wrk.Process.Signal(syscall.SIGINT) // at which it writes out what it has noted
-	gone := <-c.ended
-	if exit, ok := errors.AsType[*exec.ExitError](gone); ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGINT { //nolint:forcetypeassert // of this system
-		gone = nil // it had not asked for anything yet
-	}
-	if gone != nil || err != nil {
-		err = fmt.Errorf("sending the crowd away: %w\n%s", errors.Join(err, gone), c.said)
-	}
 	c.wrk = nil
-	return err
+	if err := w.end(); err != nil {
+		return err
+	}
+	c.unanswered += w.connections
+	if m := socketErrors.FindSubmatch(w.said.Bytes()); m != nil {
+		for _, n := range m[1:] {
+			errors, _ := strconv.Atoi(string(n))
+			c.unanswered += errors
+		}
+	}
+	return nil
+}
+
+// end asks wrk to end, at which it writes out what it has noted. While it starts it may not hear that at once, or end of it
+// without having asked for anything.
+func (w *gathering) end() error {
+	for range 50 {
+		_ = w.Process.Signal(syscall.SIGINT)
+		select {
+		case err := <-w.ended:
+			if status, ok := w.ProcessState.Sys().(syscall.WaitStatus); err == nil || ok && status.Signal() == syscall.SIGINT {
+				return nil
+			}
+			return fmt.Errorf("sending the crowd away: %w\n%s", err, w.said.Bytes())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+	_ = w.Process.Kill()
+	return fmt.Errorf("sending the crowd away: wrk does not end\n%s", w.said.Bytes())
 }
 
 // cut gives the answers since the last cut, as far as wrk has written them out.
@@ -174,11 +208,13 @@ func (c *crowd) each(from int64, with func(line string)) error {
 }
 
 // cut ends a phase of the load and begins the next.
-func (r *Run) cut() (Phase, error) {
+func (r *Run) cut() Phase {
 	p := r.Driver.Meter.Cut()
 	var err error
-	p.Crowd, err = r.crowd.cut()
-	return p, err
+	if p.Crowd, err = r.crowd.cut(); err != nil {
+		r.Driver.fail(err)
+	}
+	return p
 }
 
 // SetRate lets shoppers and crowd together make so many requests a second from now on.
@@ -187,15 +223,21 @@ func (r *Run) SetRate(perSecond int) error {
 	return r.crowd.resize(perSecond - shopperRate)
 }
 
-// judgeCrowd wants each click that the crowd was told is stored to be in ClickHouse once, and no other but what the network
-// has signed itself: those may be of visitors who got no answer.
+// judgeCrowd wants each click that the crowd was told is stored to be in ClickHouse once, nobody to be turned away but with a
+// word on when to come again, and no other click than may be of a visit that was answered without being stored, or not
+// answered at all.
 func (r *Run) judgeCrowd(rows map[string]int) ([]Finding, error) {
 	j := &judgement{found: map[string]int{}}
+	stored := 0
 	err := r.crowd.stored(func(id string) {
+		stored++
 		if rows[id] == 0 {
 			j.findf(ClickMissing, "%s of the crowd", id)
 		}
 	})
+	if err != nil {
+		return nil, err
+	}
 	for id, n := range rows {
 		if n > 1 {
 			j.findf(ClickDoubled, "%s of the crowd has %d rows", id, n)
@@ -203,6 +245,19 @@ func (r *Run) judgeCrowd(rows map[string]int) ([]Finding, error) {
 		if _, err := r.World.ring.Verify(id); err != nil {
 			j.findf(ClickInvented, "%s of the crowd: %v", id, err)
 		}
+	}
+	r.crowd.read = 0
+	all, err := r.crowd.cut()
+	if possible := stored + all.Unstored + r.crowd.unanswered; len(rows) > possible {
+		j.findf(ClickInvented, "%d clicks of the crowd, of whom at most %d were not turned away", len(rows), possible)
+	}
+	for status, n := range all.Other {
+		if status != "503" && status != "429" {
+			j.findf(RefusedWrongly, "%d visits of the crowd were answered with %s", n, status)
+		}
+	}
+	if all.Hasty > 0 {
+		j.findf(RefusedWrongly, "%d visits of the crowd were put off without a word on when to come again", all.Hasty)
 	}
 	return j.findings, err
 }

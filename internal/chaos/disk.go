@@ -26,8 +26,7 @@ type volume struct {
 // anything in between. For is divided among the five.
 func disk(ctx context.Context, r *Run) (err error) {
 	if os.Getuid() != 0 {
-		r.Sayf("left out: mounting small volumes needs root")
-		return nil
+		return errors.New("this plan needs root, to mount small volumes")
 	}
 	volumes := []*volume{
 		{name: "spool", dir: filepath.Join(r.Config.Data, "network")},
@@ -48,17 +47,17 @@ func disk(ctx context.Context, r *Run) (err error) {
 		volume *volume
 		share  float64
 	}{{volumes[0], 0.96}, {volumes[0], 1}, {volumes[1], 1}, {volumes[2], 1}, {volumes[3], 1}} {
-		r.Driver.Meter.Cut()
+		r.cut()
 		pause(ctx, hold/2)
-		before := r.Driver.Meter.Cut()
+		before := r.cut()
 		r.Sayf("%s: the volume is filled to %.0f %%", fill.volume.name, 100*fill.share)
 		if err := fill.volume.fill(fill.share); err != nil {
 			return err
 		}
 		pause(ctx, 2*time.Second) // the spool looks once a second
-		r.Driver.Meter.Cut()
+		r.cut()
 		pause(ctx, hold)
-		during := r.Driver.Meter.Cut()
+		during := r.cut()
 		if err := fill.volume.free(); err != nil {
 			return err
 		}
@@ -67,9 +66,9 @@ func disk(ctx context.Context, r *Run) (err error) {
 		if err != nil {
 			return err
 		}
-		r.Driver.Meter.Cut()
+		r.cut()
 		pause(ctx, hold/2)
-		after := r.Driver.Meter.Cut()
+		after := r.cut()
 		name := fmt.Sprintf("%s %.0f %%", fill.volume.name, 100*fill.share)
 		rows = append(rows, slices.Concat([]string{name, "before"}, before.columns(), []string{reports(before), ""}),
 			slices.Concat([]string{name, "full"}, during.columns(), []string{reports(during), ""}),

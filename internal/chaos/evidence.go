@@ -62,6 +62,18 @@ type Stored struct {
 	Resent   int `json:"resent"`
 }
 
+// Add adds what another run has stored.
+func (s *Stored) Add(other Stored) {
+	s.Clicks += other.Clicks
+	s.Crowd += other.Crowd
+	s.Reports += other.Reports
+	s.Orders += other.Orders
+	s.Credited += other.Credited
+	s.Disputed += other.Disputed
+	s.Accounts += other.Accounts
+	s.Resent += other.Resent
+}
+
 // Stored counts what there is.
 func (e *Evidence) Stored() Stored {
 	s := Stored{Clicks: len(e.Clicks), Crowd: len(e.Crowd), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Accounts: len(e.Balances), Resent: int(e.Resent)}

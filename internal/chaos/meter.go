@@ -32,6 +32,8 @@ type Phase struct {
 	Status map[string]int
 	// Hasty are refusals for want of room that did not say when to come again.
 	Hasty int
+	// Unstored are clicks that were answered without being known to be stored.
+	Unstored int
 	// Crowd are the answers to the crowd, of which none is in the fields above.
 	Crowd crowdCounts
 }
@@ -58,6 +60,9 @@ func (m *Meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	switch {
 	case status == http.StatusFound:
 		m.phase.Clicks = append(m.phase.Clicks, took)
+		if response.Header.Get("Tributary-Unstored") != "" {
+			m.phase.Unstored++
+		}
 	case status == http.StatusOK:
 		m.phase.Reports = append(m.phase.Reports, took)
 	case (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && response.Header.Get("Retry-After") == "":
@@ -111,7 +116,7 @@ func (p *Phase) columns() []string {
 		fmt.Sprintf("%.0f", rate(len(p.Clicks), p.Took)), ms(quantile(p.Clicks, 0.5)), ms(quantile(p.Clicks, 0.99)),
 		fmt.Sprintf("%.0f", rate(len(p.Reports), p.Took)), ms(quantile(p.Reports, 0.5)), ms(quantile(p.Reports, 0.99)),
 		strconv.Itoa(p.refused()), strconv.Itoa(p.unanswered()),
-		fmt.Sprintf("%.0f", rate(p.Crowd.Stored, p.Took)), strconv.Itoa(p.Crowd.Unstored), strconv.Itoa(Total(p.Crowd.Other)),
+		fmt.Sprintf("%.0f", rate(p.Crowd.Stored, p.Took)), strconv.Itoa(p.Unstored + p.Crowd.Unstored), strconv.Itoa(Total(p.Crowd.Other)),
 	}
 }
 

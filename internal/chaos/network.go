@@ -182,13 +182,17 @@ func (n *Network) environment() ([]string, error) {
 	}
 	tracker := unusedAddress()
 	n.TrackerURL = "http://" + tracker
+	env := cleanEnv()
+	if n.cfg.Plan != "slow" { // there the default is on trial; elsewhere more clicks are to be vouched for than on a quiet machine
+		env = append(env, "TRIBUTARY_REDIRECT_WAIT=250ms")
+	}
 	return append(
-		cleanEnv(),
+		env,
 		"TRIBUTARY_POSTGRES_URL="+postgres, "TRIBUTARY_CLICKHOUSE_URL="+clickhouse,
 		"TRIBUTARY_KAFKA_BROKERS="+n.Proxies[embedded.Kafka].Address(),
 		"TRIBUTARY_DATA="+filepath.Join(n.cfg.Data, "network"),
 		"TRIBUTARY_CLICK_KEYS="+n.Key.Reveal(), fmt.Sprintf("TRIBUTARY_PARTITIONS=%d", partitions),
-		"TRIBUTARY_TRACKER_LISTEN="+tracker, "TRIBUTARY_REDIRECT_WAIT=250ms", "TRIBUTARY_LOG_FORMAT=json",
+		"TRIBUTARY_TRACKER_LISTEN="+tracker, "TRIBUTARY_LOG_FORMAT=json",
 	), nil
 }
 

@@ -28,19 +28,14 @@ const (
 func outage(ctx context.Context, r *Run) error {
 	away := r.Config.For / 5
 	pause(ctx, min(10*time.Second, away/2)) // connections and caches
-	if _, err := r.cut(); err != nil {
-		return err
-	}
+	r.cut()
 	rows := [][]string{slices.Concat([]string{"server", "phase", "seconds"}, phaseTitles(), []string{"tracker MB", "backlog gone after s"})}
 	note := func(server, phase string, p Phase, memory int64, caughtUp string) {
 		rows = append(rows, slices.Concat([]string{server, phase, fmt.Sprintf("%.0f", p.Took.Seconds())}, p.columns(), []string{megabytes(memory), caughtUp}))
 	}
 	for _, server := range []embedded.Engine{embedded.Kafka, embedded.ClickHouse, embedded.Postgres} {
 		pause(ctx, away/3)
-		before, err := r.cut()
-		if err != nil {
-			return err
-		}
+		before := r.cut()
 		start, _ := r.trackerMemory()
 		note(string(server), "before", before, start, "")
 		r.Sayf("%s is away for %s", server, away)
@@ -49,10 +44,7 @@ func outage(ctx context.Context, r *Run) error {
 		if err != nil {
 			return err
 		}
-		during, err := r.cut()
-		if err != nil {
-			return err
-		}
+		during := r.cut()
 		r.Net.Proxies[server].Refuse(false)
 		back := time.Now()
 		r.Sayf("%s is back", server)
@@ -60,10 +52,7 @@ func outage(ctx context.Context, r *Run) error {
 		if err != nil {
 			return err
 		}
-		after, err := r.cut()
-		if err != nil {
-			return err
-		}
+		after := r.cut()
 		note(string(server), "away", during, most, "")
 		note(string(server), "back", after, resident(r.Net.Process("tracker").Pid()), fmt.Sprintf("%.1f", gone.Seconds()))
 		r.judgeOutage(server, before, during, most-start, gone, away)
@@ -111,6 +100,12 @@ func (r *Run) judgeOutage(server embedded.Engine, before, during Phase, growth i
 	}
 	if n := Total(during.Crowd.Other); n > 0 {
 		r.Findf(check, "%d visits of the crowd were turned away", n)
+	}
+	if was, is := rate(before.done(), before.Took), rate(during.done(), during.Took); is < 0.9*was {
+		r.Findf(check, "%.0f requests a second were done, and %.0f before", is, was)
+	}
+	if n, of := during.Unstored+during.Crowd.Unstored, len(during.Clicks)+during.Crowd.Stored+during.Crowd.Unstored; 100*n > of {
+		r.Findf(check, "%d of %d clicks were answered without being stored", n, of)
 	}
 	if n := during.unanswered(); n > 0 && server != embedded.Postgres { // there the tracker is killed, too
 		r.Findf(check, "%d requests got no answer", n)
@@ -190,21 +185,16 @@ const overloadSteps = 10
 // on when to come again, and what can be done to be done: at ten times at least four fifths of the best.
 func overload(ctx context.Context, r *Run) error {
 	step := r.Config.For / (overloadSteps + 1)
-	rows := [][]string{slices.Concat([]string{"asked/s"}, phaseTitles(), []string{"done/s", "tracker MB"})}
+	rows := [][]string{slices.Concat([]string{"wanted/s"}, phaseTitles(), []string{"done/s", "tracker MB"})}
 	best, last, most := 0.0, 0.0, int64(0)
 	start, pid := r.trackerMemory()
-	for n := 1; n <= overloadSteps; n++ {
+	for n := 1; n <= overloadSteps && ctx.Err() == nil; n++ {
 		if err := r.SetRate(n * r.Config.Rate); err != nil {
 			return err
 		}
-		if _, err := r.cut(); err != nil {
-			return err
-		}
+		r.cut()
 		pause(ctx, step)
-		p, err := r.cut()
-		if err != nil {
-			return err
-		}
+		p := r.cut()
 		bytes, now := r.trackerMemory()
 		if now != pid {
 			r.Findf("overload", "the tracker ended at %d times the load", n)

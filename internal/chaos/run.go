@@ -131,7 +131,7 @@ func (r *Run) execute(ctx context.Context, plan Plan, s *Summary) (err error) {
 		return err
 	}
 	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config.Seed, r.Net.TrackerURL)
-	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places)
+	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places, r.Net.spawn)
 	err = r.fire(ctx, plan)
 	loaded := time.Now()
 	if err == nil {

@@ -40,7 +40,7 @@ func TestWhatIsFalsifiedIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config.Seed, r.Net.TrackerURL)
-	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places)
+	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places, r.Net.spawn)
 	if err := r.fire(ctx, none); err != nil {
 		t.Fatal(err)
 	}

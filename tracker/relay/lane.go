@@ -55,7 +55,11 @@ const recordMemory = 128
 
 // add copies an entry and gives the memory that it takes.
 func (c *chunk) add(e spool.Entry, id spool.ID) int64 {
-	c.reserve(len(e.Payload) + maxKeyBytes(e.Payload))
+	const halfBlock = blockBytes / 2
+	charge := int64(0)
+	if size := len(e.Payload) + maxKeyBytes(e.Payload); c.reserve(size) && size > halfBlock {
+		charge = int64(size) // it has a block of its own, or leaves half of one empty
+	}
 	start := len(c.block)
 	c.block = append(c.block, e.Payload...)
 	value := c.block[start:len(c.block):len(c.block)]
@@ -64,22 +68,23 @@ func (c *chunk) add(e spool.Entry, id spool.ID) int64 {
 	c.records = append(c.records, stream.Record{Key: key, Value: value, Spool: id, Seq: e.Seq})
 	c.bytes += len(key) + len(value) + stream.Overhead
 	c.end = e.Cursor
-	return int64(len(c.block) - start + recordMemory)
+	return max(charge, int64(len(c.block)-start)) + recordMemory
 }
 
-// reserve begins another block where this one has no room for so many bytes.
-func (c *chunk) reserve(size int) {
+// reserve begins another block where this one has no room for so many bytes, and tells whether it did.
+func (c *chunk) reserve(size int) (begun bool) {
 	if cap(c.block)-len(c.block) >= size {
-		return
+		return false
 	}
 	if c.block != nil {
 		c.former = append(c.former, c.block)
 	}
 	if n := len(c.spare); n > 0 && cap(c.spare[n-1]) >= size {
 		c.block, c.spare = c.spare[n-1], c.spare[:n-1]
-		return
+		return true
 	}
 	c.block = make([]byte, 0, max(size, blockBytes))
+	return true
 }
 
 // reset forgets the records and keeps the memory.
@@ -91,6 +96,7 @@ func (c *chunk) reset() {
 			spare = append(spare, b[:0])
 		}
 	}
+	clear(c.former)
 	*c = chunk{records: c.records[:0], former: c.former[:0], spare: spare}
 }
 

@@ -53,9 +53,9 @@ func (s *Spool) Run(ctx context.Context) error {
 }
 
 // gather lets the callers that the last commit woke append their next record before the disk is busy again, until nearly
-// as many are there as the last time or no more come. Without it half of them miss every group: 64 callers got 80,000
-// records a second through, and 150,000 with it. A timer would do worse, as the shortest sleep of the scheduler is longer
-// than a commit takes.
+// as many are there as the last time or no more come. Without it half of them miss every group: with it 64 callers of a
+// tracker make groups of 45 to 50, without it of 30, at a sixth more processor. A timer would do worse, as the shortest
+// sleep of the scheduler is longer than a commit takes.
 func (s *Spool) gather() {
 	const patience, yields = 3, 6 // turns without another record, and in all
 	gathered, still := 0, 0
