@@ -27,8 +27,8 @@ func TestHostileTargetsMakeNoLink(t *testing.T) {
 	}
 }
 
-// TestNothingAVisitorAddsChangesWhereTheyGo holds S1: sixty payloads in the path, the query and the headers, and the host of
-// Location is the stored one.
+// TestNothingAVisitorAddsChangesWhereTheyGo holds S1: sixty-four payloads in the path, the query and the headers, and the host
+// of Location is the stored one.
 func TestNothingAVisitorAddsChangesWhereTheyGo(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)
@@ -36,11 +36,16 @@ func TestNothingAVisitorAddsChangesWhereTheyGo(t *testing.T) {
 		"https://evil.example", "//evil.example", `\\evil.example`, "/\\evil.example", "https:evil.example", "javascript:alert(1)", "data:text/html,x", "@evil.example",
 		"evil.example", "https%3A%2F%2Fevil.example", "%2F%2Fevil.example", "%0d%0aLocation:%20https://evil.example", "%0aSet-Cookie:%20a=b", "%E5%98%8D%E5%98%8ALocation:evil.example",
 		"%00https://evil.example", "%23@evil.example", "%3F@evil.example", "..%2f..%2f", "%5cevil.example", "xn--evil",
+		"///evil.example", "////evil.example/..", "/%2f/evil.example", "/%5cevil.example", "/%09/evil.example", "%2f%5c%2fevil.example", "https:/evil.example", "https:///evil.example",
+		"HTTPS://EVIL.EXAMPLE", "hTTps:%5c%5cevil.example", "https://shop.example@evil.example", "https://shop.example%40evil.example", "https://shop.example.evil.example",
+		"https://evil.example/shop.example", "https://evil.example%23shop.example", "https://evil.example%3fshop.example", "https://evil.example%5cshop.example", "https://[::1]/",
+		"https://127.0.0.1", "https://2130706433", "https://0x7f000001", "https://evil%E3%80%82example", "https://%EF%BD%85vil.example", "https://shop.example%00.evil.example",
+		"https://shop.example:443@evil.example:443", "ftp://evil.example", "file:///etc/passwd", "vbscript:x", "blob:https://evil.example/x", "view-source:https://evil.example",
+		"jav%09ascript:alert(1)", "%01javascript:alert(1)", "javascript%3Aalert(1)", "data:;base64,eA==", "//evil.example%2f%2e%2e", "/.evil.example", "./evil.example", "%2e%2e/evil.example",
+		";@evil.example", "&url=https://evil.example", "%26tclid=https://evil.example", "%0d%0a%0d%0a<script>alert(1)</script>", "%c0%afevil.example", "%252f%252fevil.example",
 	}
 	want := "https://shop.example/boots?colour=brown&tclid="
-	asked := 0
 	ask := func(path string, headers ...string) {
-		asked++
 		a := e.ask(t, "GET", path, nil, headers...)
 		if a.status == http.StatusNotFound && a.header.Get("Location") == "" {
 			return // the code is not one any more
@@ -61,9 +66,6 @@ func TestNothingAVisitorAddsChangesWhereTheyGo(t *testing.T) {
 			value := strings.NewReplacer("%0d%0a", " ", "%0a", " ").Replace(payload)
 			ask("/c/"+e.mine.link.Code, header, value)
 		}
-	}
-	if asked < 60 {
-		t.Errorf("only %d payloads", asked)
 	}
 }
 
