@@ -100,9 +100,9 @@ func Execute(ctx context.Context, cfg Config) (*Summary, error) {
 		Plan: cfg.Plan, Seed: cfg.Seed, For: cfg.For, Commit: commit(ctx), Began: r.began.UTC(), Counts: r.Counts, Kafka: "embedded",
 	}
 	if cfg.ApacheKafka {
-		s.Kafka = "Apache Kafka"
+		s.Kafka = "Apache"
 	}
-	r.Sayf("plan %s, seed %d, for %s, %d requests/s, commit %s, %s Kafka, data in %s", cfg.Plan, cfg.Seed, cfg.For, cfg.Rate, s.Commit, s.Kafka, cfg.Data)
+	r.Sayf("plan %s, seed %d, for %s, %d requests/s, commit %s, Kafka: %s, data in %s", cfg.Plan, cfg.Seed, cfg.For, cfg.Rate, s.Commit, s.Kafka, cfg.Data)
 	err := r.execute(ctx, plan, s)
 	s.Took = time.Since(r.began)
 	return s, errors.Join(err, s.write(cfg.Data))
