@@ -107,6 +107,7 @@ func newTotal() *cobra.Command {
 					total.Took += s.Took
 					total.Requests += s.Requests
 					total.Stored.Add(s.Stored)
+					total.Silent = max(total.Silent, s.Silent)
 					total.Findings = append(total.Findings, s.Findings...)
 				}
 			}
@@ -193,6 +194,7 @@ func printCounts(out io.Writer, s *chaos.Summary) {
 	}
 	fmt.Fprintf(out, "zombies: %d, of which %d held what another process had taken over; %d of those noticed\n", s.Zombies, s.Overtaken, s.Stale)
 	fmt.Fprintf(out, "verified under fire: %d\n", s.Verified)
+	fmt.Fprintf(out, "longest time without a report that was stored: %.1fs\n", s.Silent.Seconds())
 	if s.Stored.Crowd > 0 {
 		fmt.Fprintf(out, "stored of the crowd: %d clicks\n", s.Stored.Crowd)
 	}

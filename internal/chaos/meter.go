@@ -17,8 +17,10 @@ import (
 type Meter struct {
 	next http.RoundTripper
 
-	mu    sync.Mutex
-	phase Phase
+	mu     sync.Mutex
+	phase  Phase
+	stored time.Time     // when a report was stored last
+	silent time.Duration // the longest time in which none was
 }
 
 // Phase is what was answered between two moments.
@@ -65,6 +67,11 @@ func (m *Meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 	case status == http.StatusOK:
 		m.phase.Reports = append(m.phase.Reports, took)
+		if now := began.Add(took); m.stored.IsZero() {
+			m.stored = now
+		} else {
+			m.silent, m.stored = max(m.silent, now.Sub(m.stored)), now
+		}
 	case (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && response.Header.Get("Retry-After") == "":
 		m.phase.Hasty++
 	}
@@ -73,6 +80,13 @@ func (m *Meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	m.phase.Status[kind+" "+strconv.Itoa(status)]++
 	return response, err //nolint:wrapcheck // a transport hands on what it gets
+}
+
+// Silent is the longest time between two reports that were stored.
+func (m *Meter) Silent() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.silent
 }
 
 // Cut ends a phase and begins the next.

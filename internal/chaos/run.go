@@ -74,6 +74,7 @@ type Summary struct {
 	Took     time.Duration `json:"took_ns"`
 	Rested   time.Duration `json:"rested_ns"` // from the end of the load until nothing was in flight
 	Requests int64         `json:"requests"`
+	Silent   time.Duration `json:"silent_ns"` // the longest time without a report that was stored
 	Kafka    string        `json:"kafka"`
 	*Counts
 	Stored   Stored    `json:"stored"`
@@ -137,7 +138,7 @@ func (r *Run) execute(ctx context.Context, plan Plan, s *Summary) (err error) {
 	if err == nil {
 		err = r.rest(ctx)
 	}
-	s.Requests, s.Rested = r.Driver.Attempts(), time.Since(loaded)
+	s.Requests, s.Rested, s.Silent = r.Driver.Attempts(), time.Since(loaded), r.Driver.Meter.Silent()
 	err = errors.Join(err, journal.Close(), context.Cause(ctx))
 	if err != nil {
 		return err

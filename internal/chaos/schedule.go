@@ -73,13 +73,20 @@ func Schedule(seed uint64, length time.Duration) []Action {
 	return actions
 }
 
-// some picks one name, or one time in six two.
+// some picks one name, one time in six two, and one time in twelve three.
 func some(random *rand.Rand, names []string) []string {
-	n := random.IntN(len(names))
-	if random.IntN(6) > 0 {
-		return names[n : n+1]
+	n := 1
+	switch dice := random.IntN(12); {
+	case dice == 0:
+		n = 3
+	case dice <= 2:
+		n = 2
 	}
-	return []string{names[n], names[(n+1+random.IntN(len(names)-1))%len(names)]}
+	var picked []string
+	for _, i := range random.Perm(len(names))[:n] {
+		picked = append(picked, names[i])
+	}
+	return picked
 }
 
 // Arming is the failpoint that a process starts with, "" for none: all points of its role in turn, from one that depends
@@ -132,6 +139,8 @@ func passes(p inject.Point) int {
 	switch stage, _, _ := strings.Cut(string(p), "/"); {
 	case p == inject.SpoolAfterSegment, stage == "seal":
 		return 1
+	case p == inject.RelayBeforePlace, p == inject.RelayAfterPlace: // once a second
+		return 4
 	case stage == "position":
 		return 2
 	case stage == "tracker":

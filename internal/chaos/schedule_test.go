@@ -21,6 +21,7 @@ func TestFaultsFollowFromTheSeed(t *testing.T) {
 		t.Error("two seeds, one schedule")
 	}
 	deeds := map[chaos.Deed]int{}
+	together := map[int]bool{}
 	last := time.Duration(0)
 	for _, a := range first {
 		if a.At <= last || a.At >= 10*time.Minute {
@@ -31,6 +32,12 @@ func TestFaultsFollowFromTheSeed(t *testing.T) {
 		}
 		last = a.At
 		deeds[a.Do] += len(a.Targets)
+		if a.Do == chaos.KillServer {
+			together[len(a.Targets)] = true
+		}
+	}
+	if !together[1] || !together[2] || !together[3] {
+		t.Errorf("servers are killed together in numbers of %v, want 1, 2 and 3", together)
 	}
 	for deed, least := range map[chaos.Deed]int{chaos.KillProcess: 50, chaos.KillServer: 20, chaos.Freeze: 10, chaos.Swallow: 10} {
 		if deeds[deed] < least {
