@@ -23,12 +23,12 @@ const (
 
 // appendKey finds the Kafka key of an encoded event: the click id of a click, merchant and order of what is about an
 // order, and the event's own id otherwise. Where it is not a piece of payload it is appended to dst. What is no event
-// has no key; whoever reads it will say so.
+// has the id that it begins with or no key; whoever reads it will say so.
 func appendKey(dst, payload []byte) (extended, key []byte) {
 	for rest := payload; len(rest) > 0; {
 		var f field
 		if f, rest = nextField(rest); f.number == 0 {
-			return dst, nil
+			return dst, key
 		}
 		switch f.number {
 		case fieldID:
