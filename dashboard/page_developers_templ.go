@@ -141,7 +141,7 @@ func developersPage(view developersView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</div><div class=\"field\"><label for=\"use\">It is</label> <select id=\"use\" name=\"use\"><option value=\"send\">sent with each report</option> <option value=\"sign\">what signs each report</option></select></div><button class=\"btn primary\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</div><div class=\"field\"><label for=\"use\">Kind</label> <select id=\"use\" name=\"use\"><option value=\"send\">bearer key</option> <option value=\"sign\">signing key</option></select></div><button class=\"btn primary\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
