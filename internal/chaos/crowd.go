@@ -127,8 +127,8 @@ func (c *crowd) leave() error {
 	c.unanswered += w.connections
 	if m := socketErrors.FindSubmatch(w.said.Bytes()); m != nil {
 		for _, n := range m[1:] {
-			errors, _ := strconv.Atoi(string(n))
-			c.unanswered += errors
+			failed, _ := strconv.Atoi(string(n))
+			c.unanswered += failed
 		}
 	}
 	return nil
@@ -159,7 +159,7 @@ func (c *crowd) cut() (crowdCounts, error) {
 		switch status, later, _ := strings.Cut(line, " "); {
 		case line == "unstored":
 			counts.Unstored++
-		case len(status) > 3:
+		case isClickID(line):
 			counts.Stored++
 		default:
 			counts.Other[status]++
@@ -175,10 +175,16 @@ func (c *crowd) cut() (crowdCounts, error) {
 // stored calls with the id of each click that was acknowledged.
 func (c *crowd) stored(with func(id string)) error {
 	return c.each(0, func(line string) {
-		if status, _, _ := strings.Cut(line, " "); line != "unstored" && len(status) > 3 {
+		if isClickID(line) {
 			with(line)
 		}
 	})
+}
+
+// isClickID tells the line of a click that was stored from "unstored" and from a status, whose length is three.
+func isClickID(line string) bool {
+	status, _, _ := strings.Cut(line, " ")
+	return line != "unstored" && len(status) > 3
 }
 
 // each reads whole lines from a place in the file on.
