@@ -259,6 +259,10 @@ func TestAKeyThatSignsIsIssuedOnThePage(t *testing.T) {
 		int64(w.shop)).Scan(&key, &secret))
 	got.holds(t, "Tributary-Key: "+number10(key), partners.SecretMark+base64.StdEncoding.EncodeToString(secret), "number "+number10(key)+", signs", "Bearer YOUR_KEY")
 
+	if !regexp.MustCompile(`href="/merchant/developers"\s+aria-current="page"`).MatchString(got.body) {
+		t.Error("the answer to the form is not under Developers")
+	}
+
 	// Whoever serves the pages writes down no secret for a key of somebody else, and reads none.
 	var theirs partners.KeyID
 	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) (err error) {

@@ -53,6 +53,7 @@ func (s *Server) developers(c echo.Context, v *visit) error {
 
 func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view developersView) error {
 	view.tracker = s.cfg.TrackerURL
+	v.path = "/merchant/developers" // also where it answers a form
 	ctx := c.Request().Context()
 	err := s.see(ctx, v.scope(), func(tx pgx.Tx) error { return view.read(ctx, tx, v.login.Merchant) })
 	if err != nil {

@@ -76,7 +76,7 @@ func (f osFile) Size() (int64, error) {
 
 func (f osFile) Sync() error { return syncData(f.File) }
 
-// lockFolder makes this process the only user of a spool folder, until the file it returns is closed or the process ends.
+// lockFolder makes this process the only user of a spool folder, until what it returns is closed or the process ends.
 func lockFolder(dir string) (io.Closer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
