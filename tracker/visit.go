@@ -166,13 +166,14 @@ func subIDs(query string) (subs [5]string) {
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		if len(pair) < 5 || pair[:3] != "sub" || pair[3] < '1' || pair[3] > '5' || pair[4] != '=' {
+		name, value, _ := strings.Cut(pair, "=")
+		if len(name) != 4 || name[:3] != "sub" || name[3] < '1' || name[3] > '5' {
 			continue
 		}
-		i := pair[3] - '1'
+		i := name[3] - '1'
 		if !found[i] {
 			found[i] = true
-			subs[i] = subID(pair[5:])
+			subs[i] = subID(value)
 		}
 	}
 	return subs

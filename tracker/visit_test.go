@@ -101,6 +101,7 @@ func TestSubIDsAreKeptAsFarAsTheyCanBeRead(t *testing.T) {
 		{"sub1=%ff&sub2=a%00b&sub3=a%0Ab&sub4=%E2%80%AEx&sub5=%E2%80%8Bx", [5]string{}},
 		{"sub1=<script>&sub2='\"=1", [5]string{"<script>", `'"=1`}},
 		{"sub1", [5]string{}},
+		{"sub1&sub1=second&sub2=b", [5]string{1: "b"}},
 		{"Sub1=a&SUB2=b&%73ub3=c", [5]string{}},
 	} {
 		if diff := cmp.Diff(row.want, subIDs(row.query)); diff != "" {
