@@ -91,17 +91,17 @@ func (t *linkTable) read(at place, r *row) int {
 	return r.read(block[uint32(at):])
 }
 
-func (t *linkTable) link(r *row) *Link {
+// link unpacks a row, of which the code is known as a text.
+func (t *linkTable) link(r *row, code string) *Link {
 	l := &Link{
 		ID: LinkID(r.id), Merchant: MerchantID(r.merchant), Program: ProgramID(r.program), Partner: PartnerID(r.partner),
-		Closed: r.closed == 1,
+		Closed: r.closed == 1, Code: code,
 	}
 	if r.page > 0 {
-		l.Code, l.Target = string(r.code), (*t.pages.Load())[r.page-1]
-		return l
+		l.Target = (*t.pages.Load())[r.page-1]
+	} else {
+		l.Target = string(r.target)
 	}
-	both := string(r.code) + string(r.target)
-	l.Code, l.Target = both[:len(r.code)], both[len(r.code):]
 	return l
 }
 
@@ -122,7 +122,7 @@ func (t *linkTable) get(id LinkID) (*Link, bool) {
 			return nil, false
 		}
 		if t.read(at, &r) > 0 {
-			return t.link(&r), true
+			return t.link(&r, string(r.code)), true
 		}
 	}
 }
@@ -141,7 +141,7 @@ func (t *linkTable) byCode(code string) (*Link, bool) {
 			moved = t.read(at, &r) == 0
 		}
 		if !moved {
-			return t.link(&r), true
+			return t.link(&r, code), true
 		}
 	}
 }
@@ -153,7 +153,7 @@ func (t *linkTable) each(f func(*Link)) {
 	var r row
 	t.ids.each(func(_ LinkID, at place) {
 		t.read(at, &r)
-		f(t.link(&r))
+		f(t.link(&r, string(r.code)))
 	})
 }
 

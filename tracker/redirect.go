@@ -3,7 +3,6 @@ package tracker
 import (
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -18,7 +17,7 @@ import (
 // that counts; if the redirect were handed out ahead, nobody could tell whether it was ever followed. That a refused
 // prefetch is not used is held by https://github.com/web-platform-tests/wpt speculation-rules/prefetch.
 func (s *Server) click(c echo.Context) error {
-	began := time.Now()
+	began := s.cfg.Now()
 	link, program, err := s.find(c)
 	if err != nil {
 		return err
@@ -29,7 +28,7 @@ func (s *Server) click(c echo.Context) error {
 		h["Cache-Control"] = s.noStore
 		return c.NoContent(http.StatusServiceUnavailable)
 	}
-	click := s.Intake.Judge(link, s.visit(r))
+	click := s.Intake.Judge(link, s.visit(r, began))
 	id, err := s.Intake.Click(click, s.cfg.RedirectWait)
 	if err != nil {
 		s.metrics.unstored.Inc()
@@ -39,7 +38,7 @@ func (s *Server) click(c echo.Context) error {
 		id = ""
 	}
 	s.sendOn(c, link.Target, program.ClickParam, id)
-	s.metrics.click(click.Marks, time.Since(began))
+	s.metrics.click(click.Marks, s.cfg.Now().Sub(began))
 	return nil
 }
 

@@ -6,14 +6,15 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
 
-// visit collects what a request says about whoever made it.
-func (s *Server) visit(r *http.Request) Visit {
+// visit collects what a request that came at this time says about whoever made it.
+func (s *Server) visit(r *http.Request, at time.Time) Visit {
 	return Visit{
-		At: s.cfg.Now(), IP: s.clientAddr(r), UserAgent: first(r.Header, "User-Agent"), Referrer: first(r.Header, "Referer"),
+		At: at, IP: s.clientAddr(r), UserAgent: first(r.Header, "User-Agent"), Referrer: first(r.Header, "Referer"),
 		Subs: subIDs(r.URL.RawQuery), Embedded: embedded(r.Header),
 	}
 }
@@ -113,7 +114,8 @@ func networkOf(addr netip.Addr) string {
 	if err != nil || !addr.IsValid() {
 		return ""
 	}
-	return prefix.String()
+	var buf [len("2001:0db8:0001::/48")]byte
+	return string(prefix.AppendTo(buf[:0]))
 }
 
 // maxReferrer is how much of a referrer is kept, in bytes.

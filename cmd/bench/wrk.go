@@ -65,7 +65,7 @@ func wrk(ctx context.Context, server *process, connections int, seconds time.Dur
 // readWrk reads what wrk says of a run.
 func readWrk(text string) (l load, requests float64, err error) {
 	numbers := map[string]string{}
-	for name, pattern := range map[string]string{"rate": `Requests/sec:\s+([\d.]+)`, "requests": `(\d+) requests in`, "p99": `99%\s+(\S+)`} {
+	for name, pattern := range map[string]string{"rate": `Requests/sec:\s+([\d.]+)`, "requests": `(\d+) requests in`, "p99": `(?m)^ +99%\s+(\S+)`} {
 		m := regexp.MustCompile(pattern).FindStringSubmatch(text)
 		if m == nil {
 			return load{}, 0, fmt.Errorf("reading what wrk says: there is no %s in\n%s", name, text)
