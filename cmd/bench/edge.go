@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // rival is a server under measurement, on the first core.
@@ -75,26 +73,31 @@ func (e *edge) start(ctx context.Context, peers []string) error {
 
 // race puts the rivals under load in turns. No one has anything left to do when the next begins.
 func (b *bench) race(ctx context.Context, connections []int, path string, arguments []string, rivals ...*rival) error {
-	seconds := 5 * time.Second
-	if b.quick {
-		seconds = 2 * time.Second
-	}
 	for turn := range b.turns() {
 		for _, c := range connections {
 			for _, r := range rivals {
-				l, err := wrk(ctx, r.process, c, seconds, "http://"+r.address+path, arguments)
-				if err != nil {
-					return err
-				}
-				r.loads[c] = append(r.loads[c], l)
-				sayf("  turn %d, %d connections, %s: %.0f/s, p99 %.1f ms, %.1f us of processor a request", turn+1, c, r.name, l.perSecond, l.p99, l.cpu)
-				if err := r.settled(ctx); err != nil {
+				if err := b.turn(ctx, turn, c, path, arguments, r); err != nil {
 					return err
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// turn puts a rival under load once.
+func (b *bench) turn(ctx context.Context, number, connections int, path string, arguments []string, r *rival) error {
+	seconds := 5 * time.Second
+	if b.quick {
+		seconds = 2 * time.Second
+	}
+	l, err := wrk(ctx, r.process, connections, seconds, "http://"+r.address+path, arguments)
+	if err != nil {
+		return err
+	}
+	r.loads[connections] = append(r.loads[connections], l)
+	sayf("  turn %d, %d connections, %s: %.0f/s, p99 %.1f ms, %.1f us of processor a request", number+1, connections, r.name, l.perSecond, l.p99, l.cpu)
+	return r.settled(ctx)
 }
 
 // compare reports what became of the tracker and one peer.
@@ -208,16 +211,14 @@ func links(ctx context.Context, b *bench) error {
 		return err
 	}
 	// The race goes by size: a turn of one, then a turn of the other, each with links of its own.
-	for range b.turns() {
+	for turn := range b.turns() {
 		for i, r := range rivals {
 			script := filepath.Join(n.dir, "links.lua")
 			text := fmt.Sprintf("request = function() return wrk.format('GET', '/c/link-' .. math.random(%d)) end\n", sizes[i])
 			if err := os.WriteFile(script, []byte(text), 0o600); err != nil {
 				return fmt.Errorf("writing a script for wrk: %w", err)
 			}
-			one := *b
-			one.quick = true // one turn
-			if err := one.race(ctx, []int{256}, "", append(browser(), "-s", script), r); err != nil {
+			if err := b.turn(ctx, turn, 256, "", append(browser(), "-s", script), r); err != nil {
 				return err
 			}
 		}
@@ -237,26 +238,14 @@ func links(ctx context.Context, b *bench) error {
 
 // tracker starts a tracker on a database of its own with so many links.
 func (n *network) tracker(ctx context.Context, name string, links int) (*role, error) {
-	address, err := n.database(ctx, name)
+	s, err := n.sibling(ctx, name, 1)
 	if err != nil {
 		return nil, err
 	}
-	env := n.environment(address, name+".")
-	if err := n.migrate(ctx, env); err != nil {
-		return nil, err
-	}
-	db, err := pgxpool.New(ctx, address)
-	if err != nil {
-		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
-	}
-	defer db.Close()
-	if err := n.people(ctx, db, 1); err != nil {
-		return nil, err
-	}
-	_, err = db.Exec(ctx, `INSERT INTO link (code, program_id, partner_id, target_url)
-		SELECT 'link-' || n, $1, $2, 'https://shop.example/products/category/' || n FROM generate_series(1, $3) n`, n.program, n.partners[0], links)
+	_, err = s.db.Exec(ctx, `INSERT INTO link (code, program_id, partner_id, target_url)
+		SELECT 'link-' || n, $1, $2, 'https://shop.example/products/category/' || n FROM generate_series(1, $3) n`, s.program, s.partners[0], links)
 	if err != nil {
 		return nil, fmt.Errorf("making %d links: %w", links, err)
 	}
-	return n.serveWith(ctx, env, name, "0", "tracker")
+	return s.serve(ctx, "tracker", "0", "tracker")
 }

@@ -332,15 +332,26 @@ func (n *network) pin(ctx context.Context, cores string) error {
 	return nil
 }
 
-// database makes a further database on the same server.
-func (n *network) database(ctx context.Context, name string) (address string, err error) {
+// sibling makes a further network on the same engines, with a database and topics of its own. It ends with n.
+func (n *network) sibling(ctx context.Context, name string, sites int) (*network, error) {
 	if _, err := n.db.Exec(ctx, "CREATE DATABASE "+name); err != nil {
-		return "", fmt.Errorf("making the database %s: %w", name, err)
+		return nil, fmt.Errorf("making the database %s: %w", name, err)
 	}
 	u, err := url.Parse(n.addresses.PostgresURL)
 	if err != nil {
-		return "", fmt.Errorf("reading the address of PostgreSQL: %w", err)
+		return nil, fmt.Errorf("reading the address of PostgreSQL: %w", err)
 	}
 	u.Path = "/" + name
-	return u.String(), nil
+	s := *n
+	s.name, s.dir, s.stops = n.name+"-"+name, n.folder(name), nil
+	s.env = n.environment(u.String(), name+".")
+	n.stops = append(n.stops, func() { s.close() })
+	if err := s.migrate(ctx, s.env); err != nil {
+		return nil, err
+	}
+	if s.db, err = pgxpool.New(ctx, u.String()); err != nil {
+		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
+	}
+	s.stops = append(s.stops, s.db.Close)
+	return &s, s.people(ctx, s.db, sites)
 }

@@ -51,7 +51,7 @@ func middle(runs []flow, of func(flow) float64) float64 {
 
 // flow sends clicks and orders through so many processes of each role. Where there are two it then kills one, if last.
 func (n *network) flow(ctx context.Context, of int, last bool) (flow, error) {
-	clicks, orders := n.scaled(600_000), n.scaled(60_000)
+	clicks, orders := n.scaled(1_200_000), n.scaled(120_000)
 	for i := range of {
 		if err := n.fill(ctx, fmt.Sprintf("tracker%d", i), clicks/of, orders/of, i*orders/of); err != nil {
 			return flow{}, err
