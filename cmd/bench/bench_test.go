@@ -14,7 +14,7 @@ func TestWhatWrkSaysIsRead(t *testing.T) {
 	const said = `Running 2s test @ http://127.0.0.1:1
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
-    Latency     2.93ms    1.72ms  18.67ms   72.49%
+    Latency     2.93ms    1.72ms  18.67ms   72.99%
   Latency Distribution
      50%    2.40ms
      99%    %s

@@ -71,8 +71,17 @@ func (e *edge) start(ctx context.Context, peers []string) error {
 	return nil
 }
 
-// race puts the rivals under load in turns. No one has anything left to do when the next begins.
+// race puts the rivals under load in turns, after one that does not count, in which they come to the size they need. No one
+// has anything left to do when the next begins.
 func (b *bench) race(ctx context.Context, connections []int, path string, arguments []string, rivals ...*rival) error {
+	for _, r := range rivals {
+		if _, err := wrk(ctx, r.process, slices.Max(connections), 3*time.Second, "http://"+r.address+path, arguments); err != nil {
+			return err
+		}
+		if err := r.settled(ctx); err != nil {
+			return err
+		}
+	}
 	for turn := range b.turns() {
 		for _, c := range connections {
 			for _, r := range rivals {

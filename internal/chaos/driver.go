@@ -242,7 +242,7 @@ func (d *Driver) persist(ctx context.Context, m *Merchant, r report, stubborn bo
 		switch o := d.post(ctx, m, r); {
 		case o.Status == http.StatusOK:
 			return true
-		case o.Status >= 400 && o.Status < 500 || !stubborn || ctx.Err() != nil || d.failure.Load() != nil:
+		case o.Status >= 400 && o.Status < 500 && o.Status != http.StatusTooManyRequests || !stubborn || ctx.Err() != nil || d.failure.Load() != nil:
 			return false
 		}
 		pause(ctx, wait)

@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"fmt"
+	"net/http"
 
 	"tributary/internal/chaos/model"
 )
@@ -129,7 +130,7 @@ func (j *judgement) report(a *Attempt) {
 		}
 		return
 	}
-	if a.Refused() {
+	if a.Refused() && a.Outcome.Status != http.StatusTooManyRequests {
 		j.findf(RefusedWrongly, "attempt %d was answered with %d", a.N, a.Outcome.Status)
 	}
 	var f Fact

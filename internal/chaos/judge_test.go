@@ -136,6 +136,10 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 			j[4].Outcome = chaos.Outcome{Status: 401}
 			return j
 		}, []string{chaos.RefusedWrongly, chaos.ReportInvented}},
+		"a report that was put off is stored": {func(j []*chaos.Attempt, _ *chaos.Evidence) []*chaos.Attempt {
+			j[4].Outcome = chaos.Outcome{Status: 429}
+			return j
+		}, []string{chaos.ReportInvented}},
 		"a commission is a cent less": {func(j []*chaos.Attempt, e *chaos.Evidence) []*chaos.Attempt {
 			o := e.Orders[a]
 			o.Commission.Net--

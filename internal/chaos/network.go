@@ -186,6 +186,9 @@ func (n *Network) environment() ([]string, error) {
 	if n.cfg.Plan != "slow" { // there the default is on trial; elsewhere more clicks are to be vouched for than on a quiet machine
 		env = append(env, "TRIBUTARY_REDIRECT_WAIT=250ms")
 	}
+	if n.cfg.Plan == "overload" { // merchants report more than they may
+		env = append(env, "TRIBUTARY_MERCHANT_RATE=4")
+	}
 	return append(
 		env,
 		"TRIBUTARY_POSTGRES_URL="+postgres, "TRIBUTARY_CLICKHOUSE_URL="+clickhouse,

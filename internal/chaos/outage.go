@@ -182,11 +182,12 @@ func (r *Run) late(ctx context.Context) (string, error) {
 const overloadSteps = 10
 
 // overload raises the load from 1 to 10 times Rate in equal steps, and wants what cannot be done to be refused with a word
-// on when to come again, and what can be done to be done: at ten times at least four fifths of the best.
+// on when to come again, and what can be done to be done: at ten times at least four fifths of the best. Merchants send more
+// reports than they may all the while.
 func overload(ctx context.Context, r *Run) error {
 	step := r.Config.For / (overloadSteps + 1)
 	rows := [][]string{slices.Concat([]string{"wanted/s"}, phaseTitles(), []string{"done/s", "tracker MB"})}
-	best, last, most := 0.0, 0.0, int64(0)
+	best, last, most, putOff := 0.0, 0.0, int64(0), 0
 	start, pid := r.trackerMemory()
 	for n := 1; n <= overloadSteps && ctx.Err() == nil; n++ {
 		if err := r.SetRate(n * r.Config.Rate); err != nil {
@@ -203,6 +204,7 @@ func overload(ctx context.Context, r *Run) error {
 		most = max(most, bytes)
 		last = rate(p.done(), p.Took)
 		best = max(best, last)
+		putOff += p.Status["report 429"]
 		rows = append(rows, slices.Concat([]string{strconv.Itoa(n * r.Config.Rate)}, p.columns(), []string{fmt.Sprintf("%.0f", last), megabytes(bytes)}))
 		if hasty := p.Hasty + p.Crowd.Hasty; hasty > 0 {
 			r.Findf("overload", "%d refusals did not say when to come again", hasty)
@@ -212,6 +214,9 @@ func overload(ctx context.Context, r *Run) error {
 		}
 	}
 	r.Table(rows)
+	if putOff == 0 {
+		r.Findf("overload", "no report was put off, though the merchants sent more than they may")
+	}
 	if last < 0.8*best {
 		r.Findf("overload", "at %d times the load %.0f requests a second were done, and %.0f at best", overloadSteps, last, best)
 	}
