@@ -103,6 +103,49 @@ func TestEachAlertNamesFiguresThatExistAndHasItsSection(t *testing.T) {
 	}
 }
 
+func TestEachPromiseNamesTheTestsThatHoldIt(t *testing.T) {
+	t.Parallel()
+	promises := regexp.MustCompile(`(?m)^\| P\d \| .+ \| (.+) \|$`).FindAllStringSubmatch(read(t, "README.md"), -1)
+	if len(promises) != 8 {
+		t.Fatalf("README.md has %d promises", len(promises))
+	}
+	for _, promise := range promises {
+		tests := regexp.MustCompile(`\[(Test\w+)\]\(([\w/]+_test\.go)\)`).FindAllStringSubmatch(promise[1], -1)
+		if len(tests) == 0 || len(tests) != 1+strings.Count(promise[1], ", ") {
+			t.Errorf("%q does not name tests alone", promise[1])
+		}
+		for _, test := range tests {
+			if !strings.Contains(read(t, filepath.FromSlash(test[2])), "\nfunc "+test[1]+"(t *testing.T) {") {
+				t.Errorf("there is no %s in %s", test[1], test[2])
+			}
+		}
+	}
+}
+
+func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	pages, err := filepath.Glob(filepath.Join("..", "..", "docs", "*.md"))
+	if err != nil || len(pages) < 5 {
+		t.Fatalf("%v: %v", pages, err)
+	}
+	pages = append(pages, filepath.Join("..", "..", "README.md"), filepath.Join("..", "..", "docs", "runs", "README.md"))
+	for _, page := range pages {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(string(text), -1) {
+			target, _, _ := strings.Cut(link[1], "#")
+			if target == "" || strings.Contains(target, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), target)); err != nil {
+				t.Errorf("%s links to %s: %v", page, link[1], err)
+			}
+		}
+	}
+}
+
 func TestTheDashboardShowsFiguresThatExist(t *testing.T) {
 	t.Parallel()
 	var board struct {
