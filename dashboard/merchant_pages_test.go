@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -30,7 +31,7 @@ func TestMerchantOverviewComparesPartnersWithAllOrders(t *testing.T) {
 	w.order(sale{id: "7", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay), lines: line, customer: "new"})
 	w.clicks(w.link, w.now.Add(-aDay), 90)
 	w.clicks(w.memberLink, w.now.Add(-aDay), 10)
-	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server")
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
 	w.must(err)
 	c := w.as("shop@example.net")
 	// Three sites' orders of GBP 100.00, one of them taken back: 9 % of each, and 20 % of that on top.
@@ -207,7 +208,7 @@ func TestAKeyIsShownOnceAndWorksUntilRevoked(t *testing.T) {
 		t.Fatalf("%q is not a key", key)
 	}
 	w.learn()
-	if owner, found := w.network.KeyOwner(sum); !found || owner != w.shop {
+	if owner, found := w.network.Key(sum); !found || owner.Merchant != w.shop {
 		t.Errorf("the key belongs to %d (%v)", owner, found)
 	}
 	again := c.page("/merchant/developers")
@@ -223,7 +224,7 @@ func TestAKeyIsShownOnceAndWorksUntilRevoked(t *testing.T) {
 	c.post("/merchant/keys/"+number10(id)+"/revoke", nil)
 	c.page("/merchant/developers").holds(t, "The key is revoked", "revoked "+day(w.now))
 	w.learn()
-	if _, found := w.network.KeyOwner(sum); found {
+	if _, found := w.network.Key(sum); found {
 		t.Error("a revoked key is still known")
 	}
 }
@@ -236,7 +237,7 @@ func TestKeysNeedALabelAndHaveALimit(t *testing.T) {
 		t.Errorf("no label: status %d", got.status)
 	}
 	for range maxKeys {
-		_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "x")
+		_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "x", partners.AllScopes)
 		w.must(err)
 	}
 	got := c.post("/merchant/keys", url.Values{"label": {"one more"}})
@@ -244,6 +245,43 @@ func TestKeysNeedALabelAndHaveALimit(t *testing.T) {
 		t.Errorf("one too many: status %d", got.status)
 	}
 	got.holds(t, "Revoke one that is not used any more")
+}
+
+func TestAKeyIsForWhatWasChosenAndSaysWhenItWasUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.as("shop@example.net")
+	for _, scopes := range []string{"", "orders", "refunds", "orders refunds"} {
+		label := "key for " + scopes
+		got := c.post("/merchant/keys", url.Values{"label": {label}, "scopes": {scopes}})
+		var kept []string
+		w.must(w.owner.QueryRow(t.Context(), `SELECT scopes FROM api_key WHERE label = $1`, strings.TrimSpace(label)).Scan(&kept))
+		if want := strings.Fields(cmp.Or(scopes, "orders refunds")); got.status != http.StatusCreated || !slices.Equal(kept, want) {
+			t.Errorf("%q: status %d, the key is for %q", scopes, got.status, kept)
+		}
+	}
+	if got := c.post("/merchant/keys", url.Values{"label": {"x"}, "scopes": {"payouts"}}); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("a scope that there is not: status %d", got.status)
+	}
+	c.page("/merchant/developers").holds(t, "orders and refunds", "not yet")
+	_, theirs, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs", partners.AllScopes)
+	w.must(err)
+	_, err = w.owner.Exec(t.Context(), `INSERT INTO key_use SELECT id, $1 FROM api_key`, w.now.Add(-3*aDay))
+	w.must(err)
+	page := c.page("/merchant/developers")
+	page.holds(t, day(w.now.Add(-3*aDay)))
+	if strings.Contains(page.body, "not yet") {
+		t.Error("a key that was used is said to be unused")
+	}
+	err = w.server.see(t.Context(), scope{merchant: w.shop}, func(tx pgx.Tx) error {
+		var seen, own int
+		err := tx.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE key_id = $1), count(*) FROM key_use`, theirs).Scan(&seen, &own)
+		if seen != 0 || own != 4 {
+			t.Errorf("of the uses of keys a merchant sees %d of another's, and %d", seen, own)
+		}
+		return err
+	})
+	w.must(err)
 }
 
 func TestAKeyThatSignsIsIssuedOnThePage(t *testing.T) {
@@ -266,7 +304,7 @@ func TestAKeyThatSignsIsIssuedOnThePage(t *testing.T) {
 	// Whoever serves the pages writes down no secret for a key of somebody else, and reads none.
 	var theirs partners.KeyID
 	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) (err error) {
-		_, theirs, err = partners.IssueSigner(t.Context(), tx, w.rival, "theirs")
+		_, theirs, err = partners.IssueSigner(t.Context(), tx, w.rival, "theirs", partners.AllScopes)
 		return err
 	}))
 	for statement, want := range map[string]string{

@@ -1,10 +1,12 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,8 +35,10 @@ type keyRow struct {
 	Prefix    string
 	Label     string
 	Signs     bool
+	Scopes    []string
 	CreatedAt time.Time
 	RevokedAt *time.Time
+	UsedAt    *time.Time
 }
 
 // reportRow is an event that arrived from the shop.
@@ -64,8 +68,9 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 
 func (view *developersView) read(ctx context.Context, tx pgx.Tx, id partners.MerchantID) error {
 	// name: keys of a merchant
-	rows, err := tx.Query(ctx, `SELECT id, prefix, label, signs, created_at, revoked_at FROM api_key
-		WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 100`, int64(id))
+	rows, err := tx.Query(ctx, `SELECT k.id, prefix, label, signs, scopes, created_at, revoked_at, used_at
+		FROM api_key k LEFT JOIN key_use u ON u.key_id = k.id
+		WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, k.id DESC LIMIT 100`, int64(id))
 	if err != nil {
 		return fmt.Errorf("listing keys: %w", err)
 	}
@@ -105,9 +110,13 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 	if label == "" {
 		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please give the key a label, such as the server that will use it."})
 	}
+	scopes, err := partners.ParseScopes(strings.Fields(cmp.Or(c.FormValue("scopes"), "orders refunds")))
+	if err != nil {
+		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please choose what the key may report: orders, refunds, or both."})
+	}
 	var view developersView
 	ctx := c.Request().Context()
-	err := s.change(ctx, v.scope(), func(tx pgx.Tx) error {
+	err = s.change(ctx, v.scope(), func(tx pgx.Tx) error {
 		// One at a time: two at once would not see each other's.
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2::int)`, issuing, int64(v.login.Merchant)%(1<<31)); err != nil {
 			return fmt.Errorf("waiting for another key to be issued: %w", err)
@@ -126,9 +135,9 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 		}
 		var err error
 		if c.FormValue("use") == "sign" {
-			view.issued, view.signer, err = partners.IssueSigner(ctx, tx, v.login.Merchant, label)
+			view.issued, view.signer, err = partners.IssueSigner(ctx, tx, v.login.Merchant, label, scopes)
 		} else {
-			view.issued, _, err = partners.IssueKey(ctx, tx, v.login.Merchant, label)
+			view.issued, _, err = partners.IssueKey(ctx, tx, v.login.Merchant, label, scopes)
 		}
 		return err
 	})

@@ -76,7 +76,7 @@ type targets struct {
 
 func (w *world) targets() targets {
 	order := w.order(sale{id: "A-1", link: w.link})
-	_, key, err := partners.IssueKey(w.t.Context(), w.owner, w.shop, "server")
+	_, key, err := partners.IssueKey(w.t.Context(), w.owner, w.shop, "server", partners.AllScopes)
 	w.must(err)
 	return targets{
 		values: map[string]string{
@@ -178,7 +178,7 @@ func TestNothingOfAnotherTenantIsOnAnyPage(t *testing.T) {
 	no := w.order(sale{id: "theirs-1", merchant: w.rival, currency: "USD", link: w.foreign, customer: "theirs-customer"})
 	w.conflict(no, sale{id: "theirs-1", merchant: w.rival, currency: "USD", customer: "theirs-other"})
 	w.clicks(w.foreign, w.now, 7)
-	_, _, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs-key")
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs-key", partners.AllScopes)
 	w.must(err)
 	theirs := []string{"theirs-", "Kestrel", "Ridge Notes", "ridge"}
 	for _, who := range []string{"site", "member", "shop"} {
@@ -209,7 +209,7 @@ func TestQueriesWithoutATenantSeeNoRows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.conflict(w.order(sale{id: "A-1", link: w.link}), sale{id: "A-1"})
-	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server")
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
 	w.must(err)
 	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "account", "posting", "enrolment", "program", "terms", "terms_rate"} {
 		var n int

@@ -31,7 +31,7 @@ type Catalogue struct {
 	holdings  *table[MerchantID, *holding]
 	partners  *table[PartnerID, *Partner]
 	links     *linkTable
-	keys      *table[[32]byte, MerchantID]
+	keys      *table[[32]byte, Key]
 	signers   *table[KeyID, Signer]
 
 	signs bool   // whether it reads the secrets of keys that sign
@@ -59,7 +59,7 @@ func NewCatalogue(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 		holdings:  newTable[MerchantID, *holding](),
 		partners:  newTable[PartnerID, *Partner](),
 		links:     newLinkTable(),
-		keys:      newTable[[32]byte, MerchantID](),
+		keys:      newTable[[32]byte, Key](),
 		signers:   newTable[KeyID, Signer](),
 	}
 }
@@ -164,8 +164,8 @@ func (c *Catalogue) CurrenciesOf(id MerchantID) []string {
 	return nil
 }
 
-// KeyOwner tells whose API key hashes to sum (see KeyHash). A revoked key has no owner, and neither has one that signs.
-func (c *Catalogue) KeyOwner(sum [32]byte) (MerchantID, bool) { return c.keys.get(sum) }
+// Key finds the API key that hashes to sum (see KeyHash), unless it was revoked. One that signs is not found so.
+func (c *Catalogue) Key(sum [32]byte) (Key, bool) { return c.keys.get(sum) }
 
 // Signer finds a key that signs requests, unless it was revoked. See WithSigners.
 func (c *Catalogue) Signer(id KeyID) (Signer, bool) { return c.signers.get(id) }
@@ -187,11 +187,11 @@ func (c *Catalogue) apply(ch *changes) {
 		switch {
 		case k.revoked:
 			c.keys.remove(k.hash)
-			c.signers.remove(k.id)
+			c.signers.remove(k.ID)
 		case k.signs:
-			c.signers.set(k.id, Signer{Merchant: k.merchant, Secret: k.secret})
+			c.signers.set(k.ID, Signer{Key: k.Key, Secret: k.secret})
 		default:
-			c.keys.set(k.hash, k.merchant)
+			c.keys.set(k.hash, k.Key)
 		}
 	}
 }
@@ -206,9 +206,9 @@ func (c *Catalogue) retain(all *changes) {
 	c.links.retain(func(id LinkID) bool { return links[id] })
 	keys, signers := map[[32]byte]bool{}, map[KeyID]bool{}
 	for _, k := range all.keys {
-		keys[k.hash], signers[k.id] = !k.signs, k.signs
+		keys[k.hash], signers[k.ID] = !k.signs, k.signs
 	}
-	c.keys.retain(func(hash [32]byte, _ MerchantID) bool { return keys[hash] })
+	c.keys.retain(func(hash [32]byte, _ Key) bool { return keys[hash] })
 	c.signers.retain(func(id KeyID, _ Signer) bool { return signers[id] })
 }
 

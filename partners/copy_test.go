@@ -69,10 +69,10 @@ func newWorld(t *testing.T) world {
 	must(t, err)
 	_, err = w.db.Exec(ctx, `UPDATE link SET closed_at = now() WHERE id = $1`, closed.ID)
 	must(t, err)
-	w.key, w.keyID, err = IssueKey(ctx, w.db, w.mine.merchant, "server")
+	w.key, w.keyID, err = IssueKey(ctx, w.db, w.mine.merchant, "server", ScopeOrders)
 	must(t, err)
 	must(t, postgres.InTx(ctx, w.db, func(tx pgx.Tx) (err error) {
-		_, w.signer, err = IssueSigner(ctx, tx, w.mine.merchant, "signing server")
+		_, w.signer, err = IssueSigner(ctx, tx, w.mine.merchant, "signing server", ScopeRefunds)
 		return err
 	}))
 	return w
@@ -168,10 +168,10 @@ func TestACatalogueFollowsADatabaseThatWasPutBack(t *testing.T) {
 	must(t, c.Load(t.Context()))
 	c.version.Add(5)
 	c.mark += 1000
-	c.keys.set([32]byte{1}, w.mine.merchant) // issued after the time to which it was put back
-	_, reused, err := IssueKey(t.Context(), w.db, w.mine.merchant, "server")
+	c.keys.set([32]byte{1}, Key{Merchant: w.mine.merchant}) // issued after the time to which it was put back
+	_, reused, err := IssueKey(t.Context(), w.db, w.mine.merchant, "server", AllScopes)
 	must(t, err)
-	c.signers.set(reused, Signer{Merchant: w.mine.merchant}) // as this one was, whose number was given again
+	c.signers.set(reused, Signer{Key: Key{Merchant: w.mine.merchant}}) // as this one was, whose number was given again
 	must(t, RevokeKey(t.Context(), w.db, w.mine.merchant, w.keyID))
 	refresh(t, c)
 	fresh := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()

@@ -53,13 +53,21 @@ func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
 	w.number(int64(c.links.len()))
 	c.links.each(func(l *Link) { w.link(l, c.landingOf(l.Program)) })
 	w.number(int64(c.keys.len()))
-	c.keys.each(func(sum [32]byte, owner MerchantID) { w.text(string(sum[:])); w.number(int64(owner)) })
-	w.number(int64(c.signers.len()))
-	c.signers.each(func(id KeyID, s Signer) {
-		w.number(int64(id))
-		w.number(int64(s.Merchant))
-		w.text(string(s.Secret[:]))
+	c.keys.each(func(sum [32]byte, k Key) {
+		w.text(string(sum[:]))
+		w.key(k)
 	})
+	w.number(int64(c.signers.len()))
+	c.signers.each(func(_ KeyID, s Signer) {
+		w.text(string(s.Secret[:]))
+		w.key(s.Key)
+	})
+}
+
+func (w *copyWriter) key(k Key) {
+	w.number(int64(k.ID))
+	w.number(int64(k.Merchant))
+	w.number(int64(k.Scopes))
 }
 
 func (w *copyWriter) program(p *Program) {
@@ -154,6 +162,10 @@ func (r *copyReader) secret() (sum [32]byte) {
 	return sum
 }
 
+func (r *copyReader) key() Key {
+	return Key{ID: KeyID(r.number()), Merchant: MerchantID(r.number()), Scopes: Scope(r.number()) & AllScopes}
+}
+
 func (r *copyReader) header() *Copy {
 	cp := &Copy{Network: r.text(), Settings: map[string]string{}}
 	for range r.count() {
@@ -195,10 +207,10 @@ func (r *copyReader) changes() *changes {
 		ch.links[i] = l
 	}
 	for range r.count() {
-		ch.keys = append(ch.keys, keyRow{hash: r.secret(), merchant: MerchantID(r.number())})
+		ch.keys = append(ch.keys, keyRow{hash: r.secret(), Key: r.key()})
 	}
 	for range r.count() {
-		ch.keys = append(ch.keys, keyRow{signs: true, id: KeyID(r.number()), merchant: MerchantID(r.number()), secret: r.secret()})
+		ch.keys = append(ch.keys, keyRow{signs: true, secret: r.secret(), Key: r.key()})
 	}
 	return ch
 }

@@ -29,12 +29,12 @@ const (
 
 // IssueKey makes an API key for a merchant and returns it: the only time that anyone can see it, since only its hash is
 // kept.
-func IssueKey(ctx context.Context, q Querier, merchant MerchantID, label string) (key string, id KeyID, err error) {
+func IssueKey(ctx context.Context, q Querier, merchant MerchantID, label string, scopes Scope) (key string, id KeyID, err error) {
 	key = newKey()
 	sum, _ := KeyHash(key)
 	// name: key insert
-	err = q.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label) VALUES ($1, $2, $3, $4) RETURNING id`,
-		merchant, sum[:], key[:prefixChars], label).Scan(&id)
+	err = q.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label, scopes) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
+		merchant, sum[:], key[:prefixChars], label, scopes.Names()).Scan(&id)
 	if err != nil {
 		return "", 0, fmt.Errorf("issuing an API key: %w", asFault(err))
 	}
@@ -84,10 +84,18 @@ func base62(n *big.Int, width int) string {
 	return strings.Repeat("0", width-len(text)) + text
 }
 
+// Key is a live API key, of either form.
+type Key struct {
+	ID       KeyID
+	Merchant MerchantID
+	Scopes   Scope
+}
+
 // Signer is a key whose secret signs requests and is never sent with them.
 type Signer struct {
-	Merchant MerchantID
-	Secret   [32]byte
+	Key
+
+	Secret [32]byte
 }
 
 // SecretMark opens the text form of a signing secret, as in Standard Webhooks; the secret follows in base64.
@@ -95,14 +103,14 @@ const SecretMark = "whsec_"
 
 // IssueSigner makes a key that signs requests for a merchant and returns its secret: the only time that a person can see
 // it. What a tracker signs with must be kept as it is, where trackers alone may read it.
-func IssueSigner(ctx context.Context, tx pgx.Tx, merchant MerchantID, label string) (secret string, id KeyID, err error) {
+func IssueSigner(ctx context.Context, tx pgx.Tx, merchant MerchantID, label string, scopes Scope) (secret string, id KeyID, err error) {
 	var raw [32]byte
 	rand.Read(raw[:])                                          // ends the program rather than return an error
 	sum := sha256.Sum256(append([]byte("signer:"), raw[:]...)) // unlike that of any bearer's key
 	secret = SecretMark + base64.StdEncoding.EncodeToString(raw[:])
 	// name: signer insert
-	err = tx.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label, signs) VALUES ($1, $2, $3, $4, true) RETURNING id`,
-		merchant, sum[:], SecretMark+hex.EncodeToString(sum[:2]), label).Scan(&id) // no part of the secret
+	err = tx.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label, signs, scopes) VALUES ($1, $2, $3, $4, true, $5) RETURNING id`,
+		merchant, sum[:], SecretMark+hex.EncodeToString(sum[:2]), label, scopes.Names()).Scan(&id) // no part of the secret
 	if err != nil {
 		return "", 0, fmt.Errorf("issuing a key that signs: %w", asFault(err))
 	}

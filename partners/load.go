@@ -22,12 +22,12 @@ type changes struct {
 }
 
 type keyRow struct {
-	id       KeyID
-	hash     [32]byte
-	merchant MerchantID
-	revoked  bool
-	signs    bool // its hash is not that of a bearer's key
-	secret   [32]byte
+	Key
+
+	hash    [32]byte
+	revoked bool
+	signs   bool // its hash is not that of a bearer's key
+	secret  [32]byte
 }
 
 // Refresh brings the catalogue up to everything that was committed before the call, as seen through q: a pool, or a
@@ -106,10 +106,10 @@ func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes
 // without its secret.
 func (c *Catalogue) readKeys(ctx context.Context, q Querier, since uint64) ([]keyRow, error) {
 	// name: keys changed
-	sql := `SELECT id, hash, merchant_id, revoked_at IS NOT NULL, signs, NULL FROM api_key WHERE changed >= $1`
+	sql := `SELECT id, hash, merchant_id, scopes, revoked_at IS NOT NULL, signs, NULL FROM api_key WHERE changed >= $1`
 	if c.signs {
 		// name: keys changed, with secrets
-		sql = `SELECT k.id, k.hash, k.merchant_id, k.revoked_at IS NOT NULL, k.signs, s.secret
+		sql = `SELECT k.id, k.hash, k.merchant_id, k.scopes, k.revoked_at IS NOT NULL, k.signs, s.secret
 FROM api_key k LEFT JOIN signing_secret s ON s.key_id = k.id WHERE k.changed >= $1`
 	}
 	rows, err := q.Query(ctx, sql, since)
@@ -119,7 +119,11 @@ FROM api_key k LEFT JOIN signing_secret s ON s.key_id = k.id WHERE k.changed >= 
 	keys, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (keyRow, error) {
 		var k keyRow
 		var hash, secret []byte
-		err := row.Scan(&k.id, &hash, &k.merchant, &k.revoked, &k.signs, &secret)
+		var scopes []string
+		err := row.Scan(&k.ID, &hash, &k.Merchant, &scopes, &k.revoked, &k.signs, &secret)
+		if err == nil {
+			k.Scopes, err = ParseScopes(scopes)
+		}
 		copy(k.hash[:], hash)
 		copy(k.secret[:], secret)
 		return k, err

@@ -208,7 +208,7 @@ func TestAKeyIsShownOnceAndKeptAsItsHash(t *testing.T) {
 	s := newShop(t, db)
 	other, err := CreateMerchant(ctx, db, "Other")
 	must(t, err)
-	key, id, err := IssueKey(ctx, db, s.merchant, "server")
+	key, id, err := IssueKey(ctx, db, s.merchant, "server", AllScopes)
 	must(t, err)
 	sum, ok := KeyHash(key)
 	if !ok || !strings.HasPrefix(key, "tk_live_") || len(key) != 57 {
@@ -220,7 +220,7 @@ func TestAKeyIsShownOnceAndKeptAsItsHash(t *testing.T) {
 		t.Errorf("the row is %s", row)
 	}
 	c := newCatalogue(t, db)
-	if owner, ok := c.KeyOwner(sum); !ok || owner != s.merchant {
+	if owner, ok := c.Key(sum); !ok || owner.Merchant != s.merchant {
 		t.Errorf("owner %d, %t", owner, ok)
 	}
 	if kind, _ := faultOf(RevokeKey(ctx, db, other, id)); kind != fault.NotFound {
@@ -229,10 +229,10 @@ func TestAKeyIsShownOnceAndKeptAsItsHash(t *testing.T) {
 	must(t, RevokeKey(ctx, db, s.merchant, id))
 	must(t, RevokeKey(ctx, db, s.merchant, id))
 	refresh(t, c)
-	if _, ok := c.KeyOwner(sum); ok {
+	if _, ok := c.Key(sum); ok {
 		t.Error("a revoked key still has an owner")
 	}
-	if kind, _ := faultOf(second(IssueKey(ctx, db, 999, ""))); kind != fault.NotFound {
+	if kind, _ := faultOf(second(IssueKey(ctx, db, 999, "", AllScopes))); kind != fault.NotFound {
 		t.Errorf("a key of no merchant: kind %d", kind)
 	}
 }
@@ -313,7 +313,7 @@ func TestLinksAndKeysAreMadeForOneselfOnly(t *testing.T) {
 		}
 	}
 	key := func(s shop) func(tx pgx.Tx) error {
-		return func(tx pgx.Tx) error { return second(IssueKey(ctx, tx, s.merchant, "")) }
+		return func(tx pgx.Tx) error { return second(IssueKey(ctx, tx, s.merchant, "", AllScopes)) }
 	}
 	for _, row := range []struct {
 		name    string

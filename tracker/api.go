@@ -70,37 +70,44 @@ func readAll(b []byte, r io.Reader) ([]byte, error) {
 
 // caller is who sends a report. Until the body of a signed one is there, it is only who they say they are.
 type caller struct {
-	merchant partners.MerchantID
-	signed   *signature
+	partners.Key
+
+	signed *signature
 }
 
-// receive reads a report into m: whose it is, and a body that is JSON. A merchant who sends too many is put off.
-func (s *Server) receive(c echo.Context, m *memory) (partners.MerchantID, error) {
+// receive reads a report into m: whose it is, and a body that is JSON. The key must have the scope. A merchant who sends too
+// many is put off.
+func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (partners.MerchantID, error) {
 	r := c.Request()
 	if r.URL.RawQuery != "" {
 		return 0, fault.New(fault.Malformed, "unexpected_query", "A report stands in the body alone: send nothing behind a question mark in the address.")
 	}
 	who, err := s.authenticate(r)
 	if err == nil && who.signed == nil {
-		err = s.admit(who.merchant)
+		err = s.admit(who.Key, scope)
 	}
 	if err == nil {
 		err = m.read(c)
 	}
 	if err == nil && who.signed != nil {
 		if err = unsigned(); who.signed.fits(m.body) { // only who has proven it counts against the merchant's rate
-			err = s.admit(who.merchant)
+			err = s.admit(who.Key, scope)
 		}
 	}
 	if err == nil {
 		err = checkJSON(m.body)
 	}
-	return who.merchant, err
+	return who.Merchant, err
 }
 
-// admit holds a merchant to the rate.
-func (s *Server) admit(merchant partners.MerchantID) error {
-	if _, ok := s.rates.admit(merchant, time.Now()); !ok {
+// admit holds a key to its scopes and its merchant to the rate.
+func (s *Server) admit(key partners.Key, scope partners.Scope) error {
+	if key.Scopes&scope == 0 {
+		return fault.New(fault.Forbidden, "missing_scope", fmt.Sprintf("This key reports %s, and no %s. Nothing was stored: use a key that has the scope.", key.Scopes, scope))
+	}
+	now := time.Now()
+	s.uses.note(key.ID, now)
+	if _, ok := s.rates.admit(key.Merchant, now); !ok {
 		return fault.New(fault.TooMany, "too_many_reports", fmt.Sprintf("This merchant sends more than %d reports a second. Nothing was stored: send it again after the time in Retry-After.", s.cfg.MerchantRate))
 	}
 	return nil
@@ -118,17 +125,17 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 	if len(values) != 1 {
 		return caller{}, unauthorized("Send your API key once, as the header Authorization: Bearer tk_live_...")
 	}
-	scheme, key, _ := strings.Cut(values[0], " ")
-	sum, formed := partners.KeyHash(strings.TrimSpace(key))
+	scheme, text, _ := strings.Cut(values[0], " ")
+	sum, formed := partners.KeyHash(strings.TrimSpace(text))
 	if !strings.EqualFold(scheme, "Bearer") || !formed {
 		return caller{}, unauthorized("The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.")
 	}
 	// The look-up is by hash, so how long it takes tells nothing about any key.
-	merchant, found := s.cfg.Catalogue.KeyOwner(sum)
+	key, found := s.cfg.Catalogue.Key(sum)
 	if !found {
 		return caller{}, unauthorized("This API key is not known, or was revoked.")
 	}
-	return caller{merchant: merchant}, nil
+	return caller{Key: key}, nil
 }
 
 func unauthorized(detail string) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/fault"
+	"tributary/partners"
 )
 
 // conversion is POST /v1/conversions: a merchant's server reports an order. 200 means that it is durable. The answer
@@ -18,7 +19,7 @@ import (
 func (s *Server) conversion(c echo.Context) error {
 	m := s.memory()
 	defer s.bodies.Put(m)
-	merchant, err := s.receive(c, m)
+	merchant, err := s.receive(c, m, partners.ScopeOrders)
 	if err != nil {
 		return err
 	}
@@ -36,7 +37,7 @@ func (s *Server) conversion(c echo.Context) error {
 func (s *Server) refund(c echo.Context) error {
 	m := s.memory()
 	defer s.bodies.Put(m)
-	merchant, err := s.receive(c, m)
+	merchant, err := s.receive(c, m, partners.ScopeRefunds)
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ func problems() map[string]string {
 		"body_too_large":       "The body is larger than any order needs to be. Nothing was stored. Send one order a request.",
 		"report_too_large":     "The order has more than one record can hold. Nothing was stored. Join lines of the same goods, or shorten its texts.",
 		"unauthorized":         "The request carries no API key that is valid now. Send the header Authorization: Bearer tk_live_..., with a key made on the dashboard under Developers, or sign the request as docs/integrate.md says.",
+		"missing_scope":        "The key is valid, and may not report this. Nothing was stored. Keys are made for orders, for refunds or for both, on the dashboard under Developers: use one that has the scope.",
 		"too_many_reports":     "More reports of one merchant came within a second than this network takes. Nothing was stored. Send the same again after the time in Retry-After, and spread what can wait.",
 		"unexpected_query":     "A report stands in the body alone. Nothing was stored. Take what stands behind the question mark out of the address: addresses end up in logs.",
 		"not_stored":           "It is not known whether the report was stored. Send the same report again after the time in Retry-After: a report that is there already has no effect twice.",

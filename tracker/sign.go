@@ -56,7 +56,7 @@ func (s *Server) readSignature(h http.Header) (caller, error) {
 		return caller{}, unsigned()
 	}
 	signed.secret = signer.Secret[:]
-	return caller{signer.Merchant, signed}, nil
+	return caller{signer.Key, signed}, nil
 }
 
 // parseSignature reads the headers of a signed request, all but the secret.

@@ -98,6 +98,7 @@ type Server struct {
 	metrics *metrics
 	pages   pages
 	rates   *rates
+	uses    uses
 	bodies  sync.Pool // of *memory
 
 	// Values of headers that every redirect has, shared by all of them.

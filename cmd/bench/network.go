@@ -137,7 +137,7 @@ func (n *network) people(ctx context.Context, db *pgxpool.Pool, sites int) error
 		if err != nil {
 			return err
 		}
-		n.apiKey, _, err = partners.IssueKey(ctx, tx, n.merchant, "")
+		n.apiKey, _, err = partners.IssueKey(ctx, tx, n.merchant, "", partners.AllScopes)
 		return err
 	})
 	if err != nil {

@@ -15,29 +15,34 @@ import (
 
 func newCreateKey(a *app) *cobra.Command {
 	var signs bool
+	var names []string
 	cmd := &cobra.Command{
 		Use:   "create-key MERCHANT LABEL",
 		Short: "Make an API key for a merchant and print it, this once",
 		Long: `Make an API key for a merchant and print it: it is kept as a hash, so nobody can see it again. With --signs it prints the number
 of a key and a secret to sign reports with, which is never sent with them (docs/integrate.md). To rotate, make a new key, use it,
-then revoke the old one: several may live at once.`,
+then revoke the old one: several may live at once. --scopes orders makes a key that cannot take orders back.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			id, err := strconv.ParseInt(args[0], 10, 64)
 			if err != nil {
 				return usageError(cmd, "MERCHANT must be the number that create-merchant printed")
 			}
+			scopes, err := partners.ParseScopes(names)
+			if err != nil {
+				return usageError(cmd, "--scopes: "+err.Error())
+			}
 			merchant := partners.MerchantID(id)
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				if !signs {
-					key, number, err := partners.IssueKey(ctx, db, merchant, args[1])
+					key, number, err := partners.IssueKey(ctx, db, merchant, args[1], scopes)
 					if err == nil {
 						fmt.Fprintf(cmd.OutOrStdout(), "%d %s\n", number, key)
 					}
 					return err
 				}
 				return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-					secret, number, err := partners.IssueSigner(ctx, tx, merchant, args[1])
+					secret, number, err := partners.IssueSigner(ctx, tx, merchant, args[1], scopes)
 					if err == nil {
 						fmt.Fprintf(cmd.OutOrStdout(), "%d %s\n", number, secret)
 					}
@@ -47,6 +52,7 @@ then revoke the old one: several may live at once.`,
 		},
 	}
 	cmd.Flags().BoolVar(&signs, "signs", false, "a key that signs reports and is not sent with them")
+	cmd.Flags().StringSliceVar(&names, "scopes", partners.AllScopes.Names(), "what the key may report")
 	return cmd
 }
 

@@ -104,7 +104,7 @@ func TestAnOperatorIssuesAndEndsKeys(t *testing.T) {
 	for number, row := range []struct {
 		args  []string
 		opens string
-	}{{[]string{"create-key", "1", "server"}, "tk_live_"}, {[]string{"create-key", "1", "server", "--signs"}, partners.SecretMark}} {
+	}{{[]string{"create-key", "1", "server"}, "tk_live_"}, {[]string{"create-key", "1", "server", "--signs"}, partners.SecretMark}, {[]string{"create-key", "1", "till", "--scopes", "orders"}, "tk_live_"}} {
 		out, err := run(row.args...)
 		if err != nil || !strings.HasPrefix(out, fmt.Sprintf("%d %s", number+1, row.opens)) || len(out) < 50 {
 			t.Errorf("%v: %q, %v", row.args, out, err)
@@ -113,7 +113,7 @@ func TestAnOperatorIssuesAndEndsKeys(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	for _, args := range [][]string{{"create-key", "2", "server"}, {"create-key", "2", "server", "--signs"}, {"create-key", "x", "server"}, {"revoke-key", "1", "9"}, {"revoke-key", "2", "1"}, {"revoke-key", "1", "x"}} {
+	for _, args := range [][]string{{"create-key", "2", "server"}, {"create-key", "2", "server", "--signs"}, {"create-key", "x", "server"}, {"create-key", "1", "server", "--scopes", "everything"}, {"create-key", "1", "server", "--scopes", ""}, {"revoke-key", "1", "9"}, {"revoke-key", "2", "1"}, {"revoke-key", "1", "x"}} {
 		if out, err := run(args...); err == nil {
 			t.Errorf("%v printed %q", args, out)
 		}

@@ -220,7 +220,7 @@ func newTestShop(t *testing.T, db *pgxpool.Pool) testShop {
 		if s.link, err = partners.CreateLink(t.Context(), tx, partners.NewLink{Program: program, Partner: partner}); err != nil {
 			return err
 		}
-		s.key, _, err = partners.IssueKey(t.Context(), tx, s.merchant, "server")
+		s.key, _, err = partners.IssueKey(t.Context(), tx, s.merchant, "server", partners.AllScopes)
 		return err
 	})
 	if err != nil {

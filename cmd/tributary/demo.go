@@ -277,7 +277,7 @@ func (d *demo) createNetwork(ctx context.Context, tx pgx.Tx) error {
 		if err != nil {
 			return err
 		}
-		if d.state.Keys[m.name], _, err = partners.IssueKey(ctx, tx, id, "demo shop"); err != nil {
+		if d.state.Keys[m.name], _, err = partners.IssueKey(ctx, tx, id, "demo shop", partners.AllScopes); err != nil {
 			return err
 		}
 		if err := d.createLinks(ctx, tx, m, i); err != nil {

@@ -62,7 +62,7 @@ func newAttacked(t *testing.T) *attacked {
 	t.Cleanup(a.db.Close)
 	a.mine, a.theirs = newTestShop(t, a.db), newTestShop(t, a.db)
 	err = postgres.InTx(ctx, a.db, func(tx pgx.Tx) (err error) {
-		a.secret, a.signer, err = partners.IssueSigner(ctx, tx, a.mine.merchant, "")
+		a.secret, a.signer, err = partners.IssueSigner(ctx, tx, a.mine.merchant, "", partners.AllScopes)
 		return err
 	})
 	if err != nil {

@@ -106,7 +106,7 @@ func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		key, _, err := partners.IssueKey(ctx, tx, id, "shop")
+		key, _, err := partners.IssueKey(ctx, tx, id, "shop", partners.AllScopes)
 		if err != nil {
 			return err
 		}
