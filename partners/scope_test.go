@@ -15,7 +15,7 @@ func TestScopesAreReadAndWrittenByName(t *testing.T) {
 		{"orders", ScopeOrders, "orders"},
 		{"refunds", ScopeRefunds, "refunds"},
 		{"refunds orders", AllScopes, "orders and refunds"},
-		{"orders orders", ScopeOrders, "orders"},
+		{"orders refunds orders", AllScopes, "orders and refunds"},
 	} {
 		got, err := ParseScopes(strings.Fields(row.names))
 		if err != nil || got != row.want || got.String() != row.text {

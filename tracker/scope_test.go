@@ -70,7 +70,9 @@ func TestWhenAKeyWasLastUsedIsWrittenDown(t *testing.T) {
 		return at
 	}
 	const body = `{"order_id":"A","amount":100,"currency":"GBP"}`
-	headers := func(key string) []string { return []string{"Content-Type", "application/json", "Authorization", "Bearer " + key} }
+	headers := func(key string) []string {
+		return []string{"Content-Type", "application/json", "Authorization", "Bearer " + key}
+	}
 	before := time.Now().Truncate(time.Second)
 	e.ask(t, http.MethodPost, "/v1/conversions", strings.NewReader(body), headers(e.mine.key)...)
 	e.ask(t, http.MethodPost, "/v1/conversions", strings.NewReader(body), headers(e.mine.key[:56]+"x")...)
