@@ -253,14 +253,14 @@ func TestAKeyIsForWhatWasChosenAndSaysWhenItWasUsed(t *testing.T) {
 	c := w.as("shop@example.net")
 	for _, scopes := range []string{"", "orders", "refunds", "orders refunds"} {
 		label := "key for " + scopes
-		got := c.post("/merchant/keys", url.Values{"label": {label}, "scopes": {scopes}})
+		got := c.post("/merchant/keys", url.Values{"label": {label}, "may": {scopes}})
 		var kept []string
 		w.must(w.owner.QueryRow(t.Context(), `SELECT scopes FROM api_key WHERE label = $1`, strings.TrimSpace(label)).Scan(&kept))
 		if want := strings.Fields(cmp.Or(scopes, "orders refunds")); got.status != http.StatusCreated || !slices.Equal(kept, want) {
 			t.Errorf("%q: status %d, the key is for %q", scopes, got.status, kept)
 		}
 	}
-	if got := c.post("/merchant/keys", url.Values{"label": {"x"}, "scopes": {"payouts"}}); got.status != http.StatusUnprocessableEntity {
+	if got := c.post("/merchant/keys", url.Values{"label": {"x"}, "may": {"payouts"}}); got.status != http.StatusUnprocessableEntity {
 		t.Errorf("a scope that there is not: status %d", got.status)
 	}
 	c.page("/merchant/developers").holds(t, "orders and refunds", "not yet")

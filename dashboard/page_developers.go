@@ -110,7 +110,7 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 	if label == "" {
 		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please give the key a label, such as the server that will use it."})
 	}
-	scopes, err := partners.ParseScopes(strings.Fields(cmp.Or(c.FormValue("scopes"), "orders refunds")))
+	scopes, err := partners.ParseScopes(strings.Fields(cmp.Or(c.FormValue("may"), "orders refunds")))
 	if err != nil {
 		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please choose what the key may report: orders, refunds, or both."})
 	}

@@ -385,7 +385,7 @@ func (l *lane) gather(ctx context.Context) *chunk {
 		if found && entry.Lane == l.index {
 			l.adopt(c, entry)
 		}
-		if (!found || n%256 == 0) && l.attach() {
+		if (!found || n%256 == 0) && l.attach(c) {
 			break
 		}
 	}
@@ -428,14 +428,19 @@ func (l *lane) adopt(c *chunk, e spool.Entry) {
 	}
 }
 
-// attach leaves the lane to the common reader if it has read all that it was not given.
-func (l *lane) attach() bool {
+// attach leaves the lane to the common reader if it has read all that it was not given. What it has in hand then is held at
+// the same moment: a lane without records is taken to be as far as the common reader.
+func (l *lane) attach(c *chunk) bool {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.reader.Position().Compare(l.skipped) < 0 {
+		l.mu.Unlock()
 		return false
 	}
+	if len(c.records) > 0 {
+		l.hold(c)
+	}
 	l.detached = false
+	l.mu.Unlock()
 	_ = l.reader.Close()
 	l.reader = nil
 	l.log.Info("lane has caught up")

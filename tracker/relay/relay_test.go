@@ -4,6 +4,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/position"
+	"tributary/tracker/spool"
 )
 
 func TestStoppingLeavesNothingBehind(t *testing.T) {
@@ -370,4 +372,33 @@ func TestAcknowledgedSegmentsMayGoAlsoWhereALaneIsIdle(t *testing.T) {
 		p, err := readPlaces(r.file())
 		return err == nil && p != nil && p.Lanes[3] == place{Cursor: r.spool.End(), Sent: 1}
 	})
+}
+
+// A lane that leaves its own reader with records in hand is asked for its place at that moment, as each scrape and each save
+// does. It is not as far as the common reader before Kafka has them.
+func TestALaneThatHasCaughtUpIsNotIdle(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, client(t, startBroker(t).address(), ""), 1)
+	r.fill(5, 0)
+	relay := New(Config{Spool: r.spool, Partitions: 1, File: filepath.Join(t.TempDir(), "cursor"), Log: slog.New(slog.DiscardHandler)})
+	relay.publish(r.spool.End())
+	l := relay.lanes[0]
+	l.detached, l.skipped = true, r.spool.End()
+	c := relay.newChunk()
+	for len(c.records) < 5 {
+		entry, found, err := l.poll()
+		if err != nil || !found {
+			t.Fatalf("after %d records: %t, %v", len(c.records), found, err)
+		}
+		l.adopt(c, entry)
+	}
+	if _, found, err := l.poll(); found || err != nil {
+		t.Fatalf("more than was written: %v", err)
+	}
+	if !l.attach(c) {
+		t.Fatal("it has not caught up")
+	}
+	if at := relay.places()[0]; at.Sent != 0 || at.Cursor != (spool.Cursor{}) {
+		t.Errorf("with 5 records in hand and none acknowledged its place is %+v", at)
+	}
 }
