@@ -18,6 +18,10 @@ const MaxPieces = 1_000_000_000_000
 // It bounds the work that one report can cause, since each is folded with all before it, and the postings of a version.
 const MaxRefunds = 1000
 
+// MaxRefundBytes is how much the refunds of one order may be in all, as they are stored: more than as many plain ones are.
+// Engines read all of an order for each report on it, and a thousand orders at once.
+const MaxRefundBytes = 256 << 10
+
 // endOfTime is 2200-01-01 in microseconds: no fact may be dated at or after it, nor before 1970.
 const endOfTime = 7_258_118_400_000_000
 

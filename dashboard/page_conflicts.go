@@ -159,7 +159,7 @@ func (r *conflictRow) contrasts() []contrast {
 	if !r.refused() {
 		return contrasts(r.First, r.Second)
 	}
-	list := []contrast{{name: "Refused", second: "the order has " + count(commission.MaxRefunds) + " refunds already, the most that one can have"}}
+	list := []contrast{{name: "Refused", second: "the order has " + count(commission.MaxRefunds) + " refunds already, or long ones that come to as much, the most that one can have"}}
 	for _, f := range fieldsOf(r.Second) {
 		list = append(list, contrast{name: f.name, second: f.value})
 	}

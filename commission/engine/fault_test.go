@@ -446,6 +446,35 @@ func TestManyEventsArePackedInBoundedRows(t *testing.T) {
 	}
 }
 
+func TestAnOrderTakesABoundedAmountOfRefunds(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	w.start(w.config("one"))
+	const sent = 60
+	refunds := make([]*event.Event, sent)
+	for i := range refunds {
+		refunds[i] = refund(1, "long", fmt.Sprintf("r-%05d", i), time.Duration(i+1)*time.Second, 0)
+		r := refunds[i].GetRefund()
+		for n := range 100 {
+			r.Items = append(r.Items, &event.RefundItem{Sku: fmt.Sprint(strings.Repeat("S", 90), n), Amount: 1})
+		}
+		r.ContentHash = event.RefundHash(r, refunds[i].GetOccurredAt())
+	}
+	fit := int64(commission.MaxRefundBytes / refunds[0].SizeVT())
+	if fit >= sent {
+		t.Fatalf("all %d refunds fit", sent)
+	}
+	w.send(refunds[:sent/2]...)
+	w.settled()
+	w.send(append(refunds[sent/2:], refund(1, "long", "short", time.Hour, 1))...)
+	w.send(refunds...)
+	w.settled()
+	equal(t, "refunds kept", w.number(`SELECT count(*) FROM order_event WHERE ref <> 'short'`), fit)
+	equal(t, "a short one behind them", w.number(`SELECT count(*) FROM order_event WHERE ref = 'short'`), 1)
+	equal(t, "refused", w.number(`SELECT count(*) FROM order_conflict WHERE reason = 'too_many_refunds'`), sent-fit)
+	w.clean()
+}
+
 func TestAnOrderTakesABoundedNumberOfRefunds(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)

@@ -25,6 +25,7 @@ type order struct {
 	posted     []commission.Movement
 	events     []*event.Event
 	said       []saying
+	refunded   int // bytes of refunds among the events, as they are stored
 	fresh      []*fact // accepted in this transaction, to be written
 	disputed   []*fact // other content under a key that has one already
 	refused    []*fact // refunds beyond those that an order can have
@@ -58,7 +59,7 @@ type earning struct {
 }
 
 // take adds a fact to the order. The first one under a key stands: the same again is a duplicate, and other content is
-// kept as disputed, without effect; so is a refund beyond commission.MaxRefunds.
+// kept as disputed, without effect; so is a refund beyond commission.MaxRefunds or MaxRefundBytes.
 func (o *order) take(f *fact) {
 	for i := range o.said {
 		if o.said[i].key != f.key {
@@ -71,9 +72,12 @@ func (o *order) take(f *fact) {
 		}
 		return
 	}
-	if f.key.kind == kindRefund && o.refunds() >= commission.MaxRefunds {
-		o.refused = append(o.refused, f)
-		return
+	if f.key.kind == kindRefund {
+		if o.refunds() >= commission.MaxRefunds || o.refunded+len(f.record.Value) > commission.MaxRefundBytes {
+			o.refused = append(o.refused, f)
+			return
+		}
+		o.refunded += len(f.record.Value)
 	}
 	o.said = append(o.said, saying{f.key, f.hash})
 	o.events = append(o.events, f.event)
