@@ -163,10 +163,21 @@ func TestACatalogueGoesOverFromItsCopyToTheLiveOne(t *testing.T) {
 // A database that was put back to an earlier time numbers transactions and versions anew from there.
 func TestACatalogueFollowsADatabaseThatWasPutBack(t *testing.T) {
 	t.Parallel()
+	for name, ahead := range map[string]int64{"to fewer changes": 5, "and has had more changes since": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			followsPutBack(t, ahead)
+		})
+	}
+}
+
+// followsPutBack follows a database whose version was higher by so many before, and whose transactions had higher numbers.
+func followsPutBack(t *testing.T, ahead int64) {
+	t.Helper()
 	w := newWorld(t)
 	c := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()
 	must(t, c.Load(t.Context()))
-	c.version.Add(5)
+	c.version.Add(ahead)
 	c.mark += 1000
 	c.keys.set([32]byte{1}, Key{Merchant: w.mine.merchant}) // issued after the time to which it was put back
 	_, reused, err := IssueKey(t.Context(), w.db, w.mine.merchant, "server", AllScopes)

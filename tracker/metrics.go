@@ -44,6 +44,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	for marks := range m.clicks {
 		m.clicks[marks] = clicks.WithLabelValues(markName(uint32(marks)))
 	}
+	for _, route := range []string{"/v1/conversions", "/v1/refunds"} { // there from the start, or the first of them would be no increase
+		for _, outcome := range []string{"stored", "not_stored", fault.Of(nil).Code} {
+			m.reports.WithLabelValues(route, outcome)
+		}
+	}
 	if registry != nil {
 		registry.MustRegister(clicks, m.unstored, m.unknown, m.speculative, m.redirects, m.reports, m.reportTimes)
 	}

@@ -285,3 +285,13 @@ func BenchmarkConversion(b *testing.B) {
 		}
 	})
 }
+
+// A counter that begins with its first count shows no increase.
+func TestReportsAreCountedFromNothing(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	newMetrics(registry)
+	if n, err := testutil.GatherAndCount(registry, "tributary_reports_total"); err != nil || n != 6 {
+		t.Errorf("%d series, %v", n, err)
+	}
+}

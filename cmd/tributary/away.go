@@ -118,14 +118,28 @@ func (r *river) fromCopy(c *partners.Catalogue, file string) error {
 	return nil
 }
 
-// settle does, once PostgreSQL is there, what a start from the copy left out.
+// settleAgain is how long settle waits after an error of PostgreSQL.
+const settleAgain = 5 * time.Second
+
+// settle does, once PostgreSQL is there, what a start from the copy left out. Only a key that is not the network's ends the
+// tracker: whatever else PostgreSQL says, redirects go on.
 func (r *river) settle(ctx context.Context, db *pgxpool.Pool) error {
-	err := r.awaitPrepared(ctx)
-	if err == nil {
-		err = r.registerKeysWhenThere(ctx, db)
+	if r.awaitPrepared(ctx) != nil {
+		return nil // it was stopped before PostgreSQL came
 	}
-	if ctx.Err() != nil {
-		return nil //nolint:nilerr // it was stopped before PostgreSQL came
+	for {
+		err := r.registerKeysWhenThere(ctx, db)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err == nil || errors.Is(err, errForeignKey):
+			return err
+		}
+		r.log.Error("the click keys cannot be written down; trying again", "error", err)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(settleAgain):
+		}
 	}
-	return err
 }

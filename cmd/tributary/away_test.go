@@ -137,6 +137,38 @@ func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 	}
 }
 
+// P6: a tracker starts also where PostgreSQL has become one that only reads: a standby, or one whose disk ran full.
+func TestATrackerStartsWithAPostgreSQLThatOnlyReads(t *testing.T) {
+	t.Parallel()
+	address := enginetest.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), address, postgres.Operator, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	n := newTestShop(t, db)
+	data := t.TempDir()
+	for _, only := range []string{"off", "on"} {
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q := u.Query()
+		q.Set("default_transaction_read_only", only)
+		u.RawQuery = q.Encode()
+		tracker := startTracker(t, []string{"TRIBUTARY_POSTGRES_URL=" + u.String(), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x"}, data)
+		awaitHealth(t, tracker.url+"/healthz")
+		until(t, "the copy is written", func() bool { _, err := os.Stat(filepath.Join(data, "catalogue")); return err == nil })
+		time.Sleep(patience / 2) // whatever would end it has had its time
+		if status, _ := get(t, tracker.url+"/c/"+n.link.Code); status != http.StatusFound {
+			t.Errorf("read only %s: a link gives %d", only, status)
+		}
+		if err := tracker.stop(); err != nil {
+			t.Errorf("read only %s: %v", only, err)
+		}
+	}
+}
+
 // A copy that does not fit this process's settings is refused, whatever PostgreSQL would say.
 func TestACopyOfSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()

@@ -149,8 +149,12 @@ const staleCatalogue = 30 * time.Second
 func trackerNeeds(in *intake, catalogue *partners.Catalogue) []requirement {
 	return []requirement{
 		{"spool", true, func(context.Context) error {
-			if stats := in.spool.Stats(); stats.DiskUse >= fullSpool {
+			stats := in.spool.Stats()
+			switch ago := time.Since(stats.Refused); {
+			case stats.DiskUse >= fullSpool:
 				return fmt.Errorf("its disk is %.0f %% full, and everything is refused", 100*stats.DiskUse)
+			case ago < refusalCounts:
+				return fmt.Errorf("its disk has refused what was written %s ago; see the log", ago.Round(time.Second))
 			}
 			return nil
 		}},
@@ -171,6 +175,9 @@ func trackerNeeds(in *intake, catalogue *partners.Catalogue) []requirement {
 		}},
 	}
 }
+
+// refusalCounts is how long a tracker is not ready after its disk refused a group: then it is given another one to try.
+const refusalCounts = 10 * time.Second
 
 // fullSpool is the share of its volume from which the spool refuses everything.
 const fullSpool = 0.95

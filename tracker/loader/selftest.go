@@ -78,10 +78,31 @@ func selfTest(ctx context.Context, conn clickhouse.Conn, tables []*table, settin
 	return settings, alone, nil
 }
 
-// refused makes a *SelfTestError of what a server answered. Where there was no answer, err goes on as it is.
+// passing are the answers of a server that is sound and has too much to do, or no room, at this moment.
+func passing(code int32) bool {
+	switch code {
+	case 159, // TIMEOUT_EXCEEDED
+		164, // READONLY
+		202, // TOO_MANY_SIMULTANEOUS_QUERIES
+		209, // SOCKET_TIMEOUT
+		210, // NETWORK_ERROR
+		241, // MEMORY_LIMIT_EXCEEDED
+		242, // TABLE_IS_READ_ONLY
+		243, // NOT_ENOUGH_SPACE
+		252, // TOO_MANY_PARTS
+		319, // UNKNOWN_STATUS_OF_INSERT
+		394, // QUERY_WAS_CANCELLED
+		999: // KEEPER_EXCEPTION
+		return true
+	}
+	return false
+}
+
+// refused makes a *SelfTestError of what a server answered. Where there was no answer, or one that will pass, err goes on as
+// it is.
 func refused(server, problem string, err error) error {
 	var wrong *wrongAnswerError
-	if _, answered := clickhouse.Code(err); !answered && !errors.As(err, &wrong) {
+	if code, answered := clickhouse.Code(err); (!answered || passing(code)) && !errors.As(err, &wrong) {
 		return fmt.Errorf("testing ClickHouse %s: %w", server, err)
 	}
 	return &SelfTestError{Server: server, Problem: problem, Cause: err}

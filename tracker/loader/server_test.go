@@ -3,10 +3,13 @@ package loader
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
 	"testing"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
@@ -220,6 +223,20 @@ func TestAServerThatDoesNotDropWhatItKnowsIsRefused(t *testing.T) {
 			}
 			r.equal("canaries left behind", r.number("SELECT count() FROM system.tables WHERE database = currentDatabase() AND name LIKE '%canary%'"), 0)
 		})
+	}
+}
+
+// A server that has no room or too much to do at the start is waited for, and one with another schema is not.
+func TestAServerInTroubleIsNoWrongOne(t *testing.T) {
+	t.Parallel()
+	for code, waited := range map[int32]bool{243: true, 241: true, 202: true, 252: true, 60: false, 115: false, 516: false} {
+		err := refused("26.1", "a test", fmt.Errorf("asking: %w", &driver.Exception{Code: code}))
+		if _, wrong := errors.AsType[*SelfTestError](err); wrong == waited {
+			t.Errorf("code %d: %v", code, err)
+		}
+	}
+	if _, wrong := errors.AsType[*SelfTestError](refused("26.1", "a test", &wrongAnswerError{"it doubles"})); !wrong {
+		t.Error("a wrong answer is waited for")
 	}
 }
 

@@ -196,6 +196,7 @@ func TestAStuckLaneReadsForItselfAndTheOthersGoOn(t *testing.T) {
 	if copies := r.drainAll(); copies != 0 {
 		t.Errorf("%d records came twice although every request was refused or answered", copies)
 	}
+	until(t, 10*time.Second, "all is acknowledged", func() bool { return r.relay.Stats().Unsent == 0 })
 	if s := r.relay.Stats(); s.Missing != 0 || s.Queued != 0 {
 		t.Errorf("at the end %+v", s)
 	}

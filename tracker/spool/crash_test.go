@@ -302,8 +302,14 @@ func TestADiskThatKeepsFailingIsReportedAndRecovers(t *testing.T) {
 		if err := ticket.Err(); !errors.Is(err, ErrUnavailable) || !errors.Is(err, broken) {
 			t.Errorf("%s fails: %v, want %v and its cause", kind, err, ErrUnavailable)
 		}
+		if l.spool.Stats().Refused.IsZero() {
+			t.Errorf("%s fails: the figures do not say so", kind)
+		}
 		l.disk.fail = nil
 		l.work(3)
+		if at := l.spool.Stats().Refused; !at.IsZero() {
+			t.Errorf("%s works again: refused at %s", kind, at)
+		}
 		l.disk = l.disk.afterCrash()
 		if err := l.open(); err != nil {
 			t.Fatal(err)

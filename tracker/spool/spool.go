@@ -345,6 +345,7 @@ type Stats struct {
 	Commits        uint64        // groups committed since Open
 	Failures       uint64        // writes or syncs that the disk refused since Open
 	LastCommit     time.Duration // what the last commit took, from taking the group to its end
+	Refused        time.Time     // when the last group was refused; zero if it was stored
 	DiskUse        float64       // share of the volume in use, 0 to 1, measured each second
 	DiskFree       int64         // bytes of the volume that are not in use, measured each second
 }

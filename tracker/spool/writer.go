@@ -131,6 +131,9 @@ func (s *Spool) commit(b *batch) {
 	s.mu.Lock()
 	if err == nil {
 		s.publish(b, took)
+		s.stats.Refused = time.Time{}
+	} else {
+		s.stats.Refused = time.Now()
 	}
 	s.mu.Unlock()
 	if err == nil {
