@@ -25,6 +25,8 @@ type Fact struct {
 type Evidence struct {
 	// At is when it was gathered.
 	At time.Time
+	// Bounded says that merchants were to report more than they may, so that some of it was put off.
+	Bounded bool
 	// Clicks are the click ids in ClickHouse, by the attempt that brought them.
 	Clicks map[int64][]string
 	// Crowd counts the rows of the crowd's clicks by click id.

@@ -136,10 +136,15 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 			j[4].Outcome = chaos.Outcome{Status: 401}
 			return j
 		}, []string{chaos.RefusedWrongly, chaos.ReportInvented}},
-		"a report that was put off is stored": {func(j []*chaos.Attempt, _ *chaos.Evidence) []*chaos.Attempt {
-			j[4].Outcome = chaos.Outcome{Status: 429}
+		"a report that was put off is stored": {func(j []*chaos.Attempt, e *chaos.Evidence) []*chaos.Attempt {
+			j[4].Outcome, e.Bounded = chaos.Outcome{Status: 429}, true
 			return j
 		}, []string{chaos.ReportInvented}},
+		"a report was put off though nobody sent too many": {func(j []*chaos.Attempt, e *chaos.Evidence) []*chaos.Attempt {
+			j[4].Outcome = chaos.Outcome{Status: 429}
+			delete(e.Reports, "e5")
+			return j
+		}, []string{chaos.RefusedWrongly, chaos.ReportInvented}},
 		"a commission is a cent less": {func(j []*chaos.Attempt, e *chaos.Evidence) []*chaos.Attempt {
 			o := e.Orders[a]
 			o.Commission.Net--

@@ -186,7 +186,7 @@ func (n *Network) environment() ([]string, error) {
 	if n.cfg.Plan != "slow" { // there the default is on trial; elsewhere more clicks are to be vouched for than on a quiet machine
 		env = append(env, "TRIBUTARY_REDIRECT_WAIT=250ms")
 	}
-	if n.cfg.Plan == "overload" { // merchants report more than they may
+	if n.bounded() {
 		env = append(env, "TRIBUTARY_MERCHANT_RATE=4")
 	}
 	return append(
@@ -198,6 +198,9 @@ func (n *Network) environment() ([]string, error) {
 		"TRIBUTARY_TRACKER_LISTEN="+tracker, "TRIBUTARY_LOG_FORMAT=json",
 	), nil
 }
+
+// bounded tells whether merchants may report less than they do.
+func (n *Network) bounded() bool { return n.cfg.Plan == "overload" }
 
 // unusedAddress is a free address below the ports from which the kernel serves outgoing connections, so that it stays
 // free while nobody listens there.

@@ -191,6 +191,7 @@ func (r *Run) judge(ctx context.Context, path string, s *Summary) error {
 	if err != nil {
 		return err
 	}
+	evidence.Bounded = r.Net.bounded()
 	s.Stored = evidence.Stored()
 	crowded, err := r.judgeCrowd(evidence.Crowd)
 	if err != nil {

@@ -34,14 +34,3 @@ func TestThePointsAreListed(t *testing.T) {
 		}
 	}
 }
-
-// A build for production has no failpoints; that they are inlined to nothing is for the compiler.
-func TestANormalBuildHasNone(t *testing.T) {
-	t.Parallel()
-	if inject.Enabled && os.Getenv(inject.Variable) == "" {
-		t.Skip("built with the tag failpoints")
-	}
-	if inject.Enabled {
-		t.Error("failpoints are in this build")
-	}
-}
