@@ -125,13 +125,13 @@ const settleAgain = 5 * time.Second
 // tracker: whatever else PostgreSQL says, redirects go on.
 func (r *river) settle(ctx context.Context, db *pgxpool.Pool) error {
 	if r.awaitPrepared(ctx) != nil {
-		return nil // it was stopped before PostgreSQL came
+		return nil //nolint:nilerr // it was stopped before PostgreSQL came
 	}
 	for {
 		err := r.registerKeysWhenThere(ctx, db)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // it was stopped
 		case err == nil || errors.Is(err, errForeignKey):
 			return err
 		}

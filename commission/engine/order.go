@@ -25,7 +25,7 @@ type order struct {
 	posted     []commission.Movement
 	events     []*event.Event
 	said       []saying
-	refunded   int // bytes of refunds among the events, as they are stored
+	refunded   int     // bytes of refunds among the events, as they are stored
 	fresh      []*fact // accepted in this transaction, to be written
 	disputed   []*fact // other content under a key that has one already
 	refused    []*fact // refunds beyond those that an order can have

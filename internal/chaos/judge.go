@@ -130,7 +130,7 @@ func (j *judgement) report(a *Attempt) {
 		}
 		return
 	}
-	if a.Refused() && !(j.evidence.Bounded && a.Outcome.Status == http.StatusTooManyRequests) {
+	if a.Refused() && (!j.evidence.Bounded || a.Outcome.Status != http.StatusTooManyRequests) {
 		j.findf(RefusedWrongly, "attempt %d was answered with %d", a.N, a.Outcome.Status)
 	}
 	var f Fact

@@ -34,7 +34,7 @@ const (
 )
 
 // ErrBehind says that the spool on this disk is older than what was in it once.
-var ErrBehind = errors.New("the spool is older than it was once: it was put back from a copy, or has lost its end; move its folder and relay.cursor away, so that a new spool begins")
+var ErrBehind = errors.New("the spool is older than it was once: it was put back from a copy, or has lost its end; move its folder and relay.cursor away, so that a new spool begins, and send what the old one holds by `tributary spool drain`")
 
 // Querier runs single statements: a pool or a transaction.
 type Querier interface {
