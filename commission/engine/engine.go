@@ -128,14 +128,14 @@ func (e *Engine) readSpool(ctx context.Context) error {
 			}
 			return nil
 		}
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was asked to end before it could begin
+		}
 		if verdict(err) != again {
 			return fmt.Errorf("reading the setting ledger_spool: %w", err)
 		}
 		wait.warn(e.cfg.Log, "the engine cannot start yet", err)
 		wait.sleep(ctx)
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was asked to end before it could begin
-		}
 	}
 }
 

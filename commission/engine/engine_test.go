@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"testing"
@@ -84,6 +85,16 @@ func (w *world) payable(net, fee int64) books {
 		"merchant_receivable/1/0/GBP":                          net + fee,
 		fmt.Sprintf("partner_payable/1/%d/GBP", w.partners[0]): net,
 		"fee_earned/1/0/GBP":                                   fee,
+	}
+}
+
+func TestAnEngineThatIsStoppedAtItsStartEndsInPeace(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := New(w.config("one")).Run(ctx); err != nil {
+		t.Error(err)
 	}
 }
 
