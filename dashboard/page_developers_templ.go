@@ -144,7 +144,7 @@ func developersPage(view developersView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</div><div class=\"field\"><label for=\"use\">Kind</label> <select id=\"use\" name=\"use\"><option value=\"send\">bearer key</option> <option value=\"sign\">signing key</option></select></div><div class=\"field\"><label for=\"may\">May report</label> <select id=\"may\" name=\"may\"><option value=\"orders refunds\">orders and refunds</option> <option value=\"orders\">orders only</option> <option value=\"refunds\">refunds only</option></select></div><button class=\"btn primary\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 16, "</div><div class=\"field\"><label for=\"use\">Kind</label> <select id=\"use\" name=\"use\"><option value=\"send\">bearer key</option> <option value=\"sign\">signing key</option></select></div><div class=\"field\"><label for=\"may\">May report</label> <select id=\"may\" name=\"may\"><option value=\"orders refunds\">everything</option> <option value=\"orders\">orders only</option> <option value=\"refunds\">refunds only</option></select></div><button class=\"btn primary\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
