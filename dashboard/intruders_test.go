@@ -255,7 +255,11 @@ func TestAnUnknownAccountTakesAsLongAsAKnownOne(t *testing.T) {
 	times := map[string][]time.Duration{}
 	for i := range 101 {
 		now = now.Add(time.Hour)
-		for _, email := range []string{"site@example.net", "nobody@example.net"} {
+		emails := []string{"site@example.net", "nobody@example.net"}
+		if i%2 == 1 { // every second hash makes the collector run: it must not always be the same one's
+			slices.Reverse(emails)
+		}
+		for _, email := range emails {
 			c := w.client()
 			c.addr = fmt.Sprintf("198.51.100.%d:1", i)
 			begun := time.Now()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -195,7 +196,8 @@ func TestSlowClientsHoldNobodyUp(t *testing.T) {
 	if full {
 		slow = 5000
 	}
-	alone := e.answerTimes(t, 300)
+	every := time.Duration(slow) * time.Second / 600 // however many there are, they send 600 bytes a second: it is they who take time here
+	alone := e.answerTimes(t, 1000)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	lived := make(chan time.Duration, slow)
@@ -203,9 +205,9 @@ func TestSlowClientsHoldNobodyUp(t *testing.T) {
 	for n := range slow {
 		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", strings.TrimPrefix(e.url, "http://"))
 		must(t, err)
-		go func() { lived <- trickle(ctx, conn, n%2 == 0, e.mine.key) }()
+		go func() { lived <- trickle(ctx, conn, n%2 == 0, e.mine.key, every) }()
 	}
-	beside := e.answerTimes(t, 300)
+	beside := e.answerTimes(t, 1000)
 	t.Logf("%d slow connections, %d goroutines more: p50 %s and p99 %s alone, %s and %s beside them", slow, runtime.NumGoroutine()-before,
 		alone[len(alone)/2], alone[len(alone)*99/100], beside[len(beside)/2], beside[len(beside)*99/100])
 	if full && beside[len(beside)*99/100] > 2*alone[len(alone)*99/100] {
@@ -233,8 +235,8 @@ func (e *edge) answerTimes(t *testing.T, times int) []time.Duration {
 	return took
 }
 
-// trickle sends a byte twice a second, of the headers or of the body, until the server has had enough.
-func trickle(ctx context.Context, conn net.Conn, inHeaders bool, key string) time.Duration {
+// trickle sends a byte now and then, of the headers or of the body, until the server has had enough.
+func trickle(ctx context.Context, conn net.Conn, inHeaders bool, key string, every time.Duration) time.Duration {
 	defer conn.Close()
 	began := time.Now()
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
@@ -251,13 +253,14 @@ func trickle(ctx context.Context, conn net.Conn, inHeaders bool, key string) tim
 		_, _ = io.Copy(io.Discard, conn)
 		close(ended)
 	}()
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
+	next := time.NewTimer(rand.N(every)) //nolint:gosec // so that they do not all come at once
+	defer next.Stop()
 	for {
 		select {
 		case <-ended:
 			return time.Since(began)
-		case <-tick.C:
+		case <-next.C:
+			next.Reset(every)
 			if _, err := conn.Write([]byte("a")); err != nil {
 				return time.Since(began)
 			}
