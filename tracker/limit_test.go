@@ -253,7 +253,7 @@ func trickle(ctx context.Context, conn net.Conn, inHeaders bool, key string, eve
 		_, _ = io.Copy(io.Discard, conn)
 		close(ended)
 	}()
-	next := time.NewTimer(rand.N(every)) //nolint:gosec // so that they do not all come at once
+	next := time.NewTimer(rand.N(every))
 	defer next.Stop()
 	for {
 		select {
