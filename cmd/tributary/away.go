@@ -127,15 +127,16 @@ func (r *river) settle(ctx context.Context, db *pgxpool.Pool) error {
 	if r.awaitPrepared(ctx) != nil {
 		return nil //nolint:nilerr // it was stopped before PostgreSQL came
 	}
-	for {
+	for failing := false; ; failing = true {
 		err := r.registerKeysWhenThere(ctx, db)
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // it was stopped
 		case err == nil || errors.Is(err, errForeignKey):
 			return err
+		case !failing:
+			r.log.Error("the click keys cannot be written down; trying until they can", "error", err)
 		}
-		r.log.Error("the click keys cannot be written down; trying again", "error", err)
 		select {
 		case <-ctx.Done():
 			return nil

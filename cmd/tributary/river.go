@@ -126,20 +126,8 @@ func clickKeysIfAny(cfg *config) ([]clickid.Key, error) {
 	return keys, nil
 }
 
-// registerKeys writes down which keys this process holds, and refuses one that another process holds otherwise. Where all of
-// them are known nothing is written: PostgreSQL may be one that only reads.
+// registerKeys writes down which keys this process holds, and refuses one that another process holds otherwise.
 func (r *river) registerKeys(ctx context.Context, db *pgxpool.Pool) error {
-	known := 0
-	names := make([]string, len(r.keys))
-	for i, k := range r.keys {
-		names[i] = keySetting(k)
-	}
-	if err := db.QueryRow(ctx, `SELECT count(*) FROM setting WHERE name = ANY ($1)`, names).Scan(&known); err != nil {
-		return fmt.Errorf("comparing the click keys: %w", err)
-	}
-	if known == len(r.keys) {
-		return r.checkKeys(ctx, db)
-	}
 	for _, k := range r.keys {
 		_, err := db.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, keySetting(k), k.Fingerprint())
 		if err != nil {

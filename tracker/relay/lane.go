@@ -393,7 +393,7 @@ func (l *lane) gather(ctx context.Context) *chunk {
 		l.relay.recycle(c)
 		return nil
 	}
-	l.mu.Lock()
+	l.mu.Lock() // where it has attached, it holds them already
 	defer l.mu.Unlock()
 	l.hold(c)
 	return c
