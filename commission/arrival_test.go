@@ -140,14 +140,14 @@ func drawFacts(t *rapid.T) []*event.Event {
 	sku := rapid.SampledFrom([]string{"X", "Y"})
 	var lines []*event.Line
 	for n := range rapid.IntRange(0, 4).Draw(t, "lines") {
-		lines = append(lines, goods(int32(n+1), sku.Draw(t, "sku"), category.Draw(t, "category"), pieces.Draw(t, "pieces"), amounts.Draw(t, "amount")))
+		lines = append(lines, goods(int64(n+1), sku.Draw(t, "sku"), category.Draw(t, "category"), pieces.Draw(t, "pieces"), amounts.Draw(t, "amount")))
 	}
 	sale := sold(lines...)
 	events := []*event.Event{sale}
 	for n := range rapid.IntRange(0, 5).Draw(t, "refunds") {
 		var items []*event.RefundItem
 		for range rapid.IntRange(0, 2).Draw(t, "items") {
-			item := &event.RefundItem{Line: rapid.Int32Range(0, 5).Draw(t, "line")}
+			item := &event.RefundItem{Line: rapid.Int64Range(0, 5).Draw(t, "line")}
 			if item.GetLine() == 0 {
 				item.Sku = sku.Draw(t, "sku")
 			}

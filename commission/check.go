@@ -65,7 +65,7 @@ func checkSale(s *event.Sale) error {
 		return err
 	}
 	total := int64(0)
-	last, ascending := int32(0), true
+	last, ascending := int64(0), true
 	for _, l := range s.GetLines() {
 		if l.GetNumber() < 1 {
 			return fmt.Errorf("line number %d is not above zero", l.GetNumber())
@@ -91,7 +91,7 @@ func checkSale(s *event.Sale) error {
 
 // checkNumbers refuses two lines of one number.
 func checkNumbers(lines []*event.Line) error {
-	numbers := make([]int32, len(lines))
+	numbers := make([]int64, len(lines))
 	for i, l := range lines {
 		numbers[i] = l.GetNumber()
 	}

@@ -61,7 +61,7 @@ type TermsApplied struct {
 // Priced is the arithmetic of one line: Base x Rate = Exact, rounded to Net; Net x the network's fee = FeeExact, rounded
 // to Fee.
 type Priced struct {
-	Line int32 `json:"n"`
+	Line int64 `json:"n"`
 	// Matched is the category of the rate's row: the line's own, "*" for the row of all others, empty for none.
 	Matched string     `json:"matched,omitempty"`
 	Rate    money.Rate `json:"rate"`

@@ -18,7 +18,7 @@ func noon() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.
 const day = 24 * time.Hour
 
 // goods are a line of so many pieces for an amount.
-func goods(number int32, sku, category string, quantity, amount int64) *event.Line {
+func goods(number int64, sku, category string, quantity, amount int64) *event.Line {
 	return &event.Line{Number: number, Sku: sku, Category: category, Quantity: quantity, Amount: amount}
 }
 
@@ -39,11 +39,11 @@ func refunded(id string, after time.Duration, amount int64, items ...*event.Refu
 	}
 }
 
-func piecesOf(line int32, quantity int64) *event.RefundItem {
+func piecesOf(line int64, quantity int64) *event.RefundItem {
 	return &event.RefundItem{Line: line, Quantity: quantity}
 }
 
-func amountOf(line int32, amount int64) *event.RefundItem {
+func amountOf(line int64, amount int64) *event.RefundItem {
 	return &event.RefundItem{Line: line, Amount: amount}
 }
 

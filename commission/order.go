@@ -41,7 +41,7 @@ type Order struct {
 // Line is one position of an order.
 type Line struct {
 	// Number is unique within the order, 1 or more.
-	Number   int32  `json:"n"`
+	Number   int64  `json:"n"`
 	SKU      string `json:"sku,omitempty"`
 	Category string `json:"category,omitempty"`
 	// Quantity is in pieces, 1 or more.
@@ -67,7 +67,7 @@ type Refund struct {
 
 // Taken is an amount that a refund took from a line.
 type Taken struct {
-	Line   int32 `json:"n"`
+	Line   int64 `json:"n"`
 	Amount int64 `json:"amount"`
 }
 
@@ -76,7 +76,7 @@ type Excess struct {
 	// Refund is the id of the refund.
 	Refund string `json:"refund"`
 	// Line and SKU are as the refund named them; neither for an amount of the order as a whole.
-	Line int32  `json:"n,omitempty"`
+	Line int64  `json:"n,omitempty"`
 	SKU  string `json:"sku,omitempty"`
 	// Quantity is in pieces, 0 when the excess is one of amount only.
 	Quantity int64 `json:"quantity,omitempty"`
@@ -90,8 +90,8 @@ type Excess struct {
 func (o *Order) Placed() bool { return !o.At.IsZero() }
 
 // line finds a line by its number.
-func (o *Order) line(number int32) (index int, found bool) {
-	return slices.BinarySearchFunc(o.Lines, number, func(l Line, n int32) int { return cmp.Compare(l.Number, n) })
+func (o *Order) line(number int64) (index int, found bool) {
+	return slices.BinarySearchFunc(o.Lines, number, func(l Line, n int64) int { return cmp.Compare(l.Number, n) })
 }
 
 // Fold folds the events of one order, sales and refunds, in any order and any number of copies. Of several events of one

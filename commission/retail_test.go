@@ -109,7 +109,7 @@ type retailShop struct {
 type retailOrder struct {
 	number    int
 	at        time.Time
-	rows      int32
+	rows      int64
 	sale      *event.Sale
 	left      []int64 // pieces of each line
 	refunds   []*event.Event

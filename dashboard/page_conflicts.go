@@ -252,7 +252,7 @@ func lineWords(l *event.Line, currency string) string {
 func itemWords(i *event.RefundItem) string {
 	var parts []string
 	if i.GetLine() > 0 {
-		parts = append(parts, "line "+strconv.Itoa(int(i.GetLine())))
+		parts = append(parts, "line "+strconv.FormatInt(i.GetLine(), 10))
 	}
 	if i.GetSku() != "" {
 		parts = append(parts, i.GetSku())

@@ -99,8 +99,7 @@ func readLine(raw []byte, r *review, index int, currency string) Line {
 	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount", "category"})
 	l := Line{Quantity: 1}
 	at.name = "line"
-	number, _ := r.integer(at, v[0], 1, math.MaxInt32)
-	l.Number = int32(number)
+	l.Number, _ = r.integer(at, v[0], 1, math.MaxInt64)
 	at.name = "sku"
 	l.SKU = r.text(at, v[1])
 	at.name = "quantity"
@@ -131,7 +130,7 @@ func appendSale(b []byte, s *SaleReport, receipt *Receipt) []byte {
 			b = append(b, ',')
 		}
 		b = append(b, `{"line":`...)
-		b = strconv.AppendInt(b, int64(l.Number), 10)
+		b = strconv.AppendInt(b, l.Number, 10)
 		b = append(b, `,"sku":`...)
 		b = appendText(b, l.SKU)
 		b = append(b, `,"quantity":`...)

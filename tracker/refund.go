@@ -32,7 +32,7 @@ type RefundReport struct {
 
 // RefundItem takes back pieces or an amount of one line, or of the lines of one SKU; with neither, all of it.
 type RefundItem struct {
-	Line     int32
+	Line     int64
 	SKU      string
 	Quantity int64
 	Amount   int64
@@ -147,8 +147,8 @@ func readRefundItem(raw []byte, r *review, index int, currency string) RefundIte
 	}
 	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount"})
 	at.name = "line"
-	line, _ := r.integer(at, v[0], 1, math.MaxInt32)
-	item := RefundItem{Line: int32(line)}
+	item := RefundItem{}
+	item.Line, _ = r.integer(at, v[0], 1, math.MaxInt64)
 	at.name = "sku"
 	item.SKU = r.text(at, v[1])
 	at.name = "quantity"

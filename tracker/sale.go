@@ -40,7 +40,7 @@ type SaleReport struct {
 
 // Line is a position of an order. The numbers are given in all lines or in none.
 type Line struct {
-	Number   int32
+	Number   int64
 	SKU      string
 	Quantity int64
 	// Amount is of all pieces together, in minor units.
@@ -159,7 +159,7 @@ func (r *review) checkCurrency(currency string, currencies []string) {
 // checkLines brings the lines to their normal form, numbers them, and adds them up.
 func (s *SaleReport) checkLines(r *review) (sum int64) {
 	numbered := 0
-	var numbers map[int32]bool
+	var numbers map[int64]bool
 	for i := range s.Lines {
 		l := &s.Lines[i]
 		at := func(name string) place { return place{list: "lines", index: i, name: name} }
@@ -179,7 +179,7 @@ func (s *SaleReport) checkLines(r *review) (sum int64) {
 			r.note(at("line"), fmt.Sprintf("another line has the number %d", l.Number), "give each line a number of its own")
 		case l.Number > 0:
 			if numbered++; numbers == nil {
-				numbers = make(map[int32]bool, len(s.Lines))
+				numbers = make(map[int64]bool, len(s.Lines))
 			}
 			numbers[l.Number] = true
 		}
@@ -193,7 +193,7 @@ func (s *SaleReport) checkLines(r *review) (sum int64) {
 	}
 	for i := range s.Lines {
 		if numbered == 0 {
-			s.Lines[i].Number = int32(i + 1)
+			s.Lines[i].Number = int64(i + 1)
 		}
 	}
 	return sum

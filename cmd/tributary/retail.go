@@ -35,7 +35,7 @@ type retailOrder struct {
 }
 
 type retailLine struct {
-	number   int32
+	number   int64
 	sku      string
 	category string
 	quantity int64
@@ -56,7 +56,7 @@ type retailRefund struct {
 	order  string
 	id     string
 	at     time.Time
-	pieces map[int32]int64
+	pieces map[int64]int64
 }
 
 // retailData is the whole file, read by the rule of the retail replay.
@@ -92,7 +92,7 @@ func readRetail(path string) (*retailData, error) {
 // retailInvoice is an invoice while the file is being read.
 type retailInvoice struct {
 	id    string
-	rows  int32
+	rows  int64
 	order *retailOrder // of a digits-only invoice with a customer
 	at    time.Time
 	taken []retailTaken // of a cancellation
@@ -177,7 +177,7 @@ func (b *retailBook) add(row []string) error {
 	return invoice.order.addLine(number, row[1], quantity, row[5])
 }
 
-func (o *retailOrder) addLine(number int32, sku string, quantity int64, price string) error {
+func (o *retailOrder) addLine(number int64, sku string, quantity int64, price string) error {
 	mills, err := parseMills(price)
 	if err != nil {
 		return fmt.Errorf("reading UnitPrice: %w", err)
@@ -312,7 +312,7 @@ func (d *retailData) cancel(c *retailInvoice, byCustomer map[string][]*retailOrd
 				pieces -= take
 				refund := refunds[o.id]
 				if refund == nil {
-					refund = &retailRefund{order: o.id, id: c.id, at: c.at, pieces: map[int32]int64{}}
+					refund = &retailRefund{order: o.id, id: c.id, at: c.at, pieces: map[int64]int64{}}
 					refunds[o.id] = refund
 					d.refunds = append(d.refunds, refund)
 				}

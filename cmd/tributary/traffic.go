@@ -86,7 +86,7 @@ func (h *historySender) sendPurchase(ctx context.Context, p *purchase) error {
 	for i, l := range p.lines {
 		report.Amount += l.amount
 		report.Lines = append(report.Lines, tracker.Line{
-			Number: int32(i + 1), SKU: l.goods.sku, Quantity: l.quantity, Amount: l.amount, Category: l.goods.category,
+			Number: int64(i + 1), SKU: l.goods.sku, Quantity: l.quantity, Amount: l.amount, Category: l.goods.category,
 		})
 	}
 	_, err := h.bulk.Sale(ctx, p.merchant.id, report)

@@ -43,7 +43,7 @@ func shoppingHistory(orders int) ([]happening, []time.Time) {
 				e := refund(merchant, id, fmt.Sprint("r", r), after, amount)
 				if amount%3 == 0 {
 					e.GetRefund().Amount = 0
-					e.GetRefund().Items = []*event.RefundItem{{Line: int32(1 + amount%2), Quantity: 1}}
+					e.GetRefund().Items = []*event.RefundItem{{Line: 1 + amount%2, Quantity: 1}}
 					e.GetRefund().ContentHash = event.RefundHash(e.GetRefund(), e.GetOccurredAt())
 				}
 				return e

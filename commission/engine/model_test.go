@@ -77,7 +77,7 @@ func (m *model) books(asOf, now time.Time) books {
 // earned is the commission and the fee as of a time.
 func (o *modelOrder) earned(asOf time.Time) (net, fee int64) {
 	sale := o.facts["sale"]
-	left := map[int32]int64{}
+	left := map[int64]int64{}
 	for _, l := range sale.GetSale().GetLines() {
 		left[l.GetNumber()] = l.GetAmount()
 	}
@@ -157,7 +157,7 @@ func (m *model) refund(t *rapid.T, o *modelOrder, at time.Time) (string, *event.
 	id := fmt.Sprint("r", rapid.IntRange(0, 4).Draw(t, "refund"))
 	e := refund(o.merchant, o.id, id, at.Sub(noon()), 0)
 	if rapid.IntRange(0, 5).Draw(t, "in part") > 0 {
-		e.GetRefund().Items = []*event.RefundItem{{Line: rapid.Int32Range(1, 3).Draw(t, "line"), Amount: rapid.Int64Range(1, 15_000).Draw(t, "amount")}}
+		e.GetRefund().Items = []*event.RefundItem{{Line: rapid.Int64Range(1, 3).Draw(t, "line"), Amount: rapid.Int64Range(1, 15_000).Draw(t, "amount")}}
 	}
 	e.GetRefund().ContentHash = event.RefundHash(e.GetRefund(), e.GetOccurredAt())
 	return id, e

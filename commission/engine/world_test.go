@@ -177,7 +177,7 @@ func verifyClick(id string) commission.Click {
 func sale(merchant int64, order, click string, amounts ...int64) *event.Event {
 	s := &event.Sale{MerchantId: merchant, OrderId: order, Currency: "GBP", ClickId: click}
 	for i, a := range amounts {
-		s.Lines = append(s.Lines, &event.Line{Number: int32(i + 1), Sku: fmt.Sprintf("SKU-%d", i+1), Quantity: 2, Amount: a, Category: "goods"})
+		s.Lines = append(s.Lines, &event.Line{Number: int64(i + 1), Sku: fmt.Sprintf("SKU-%d", i+1), Quantity: 2, Amount: a, Category: "goods"})
 	}
 	e := &event.Event{Id: idOf("sale", merchant, order), ReceivedAt: event.Micros(noon()), OccurredAt: event.Micros(noon()), Body: &event.Event_Sale{Sale: s}}
 	s.ContentHash = event.SaleHash(s, e.GetOccurredAt())

@@ -150,7 +150,7 @@ func (h *history) events() []*event.Event {
 		s.ClickId = "click"
 	}
 	for n, l := range h.sale.Lines {
-		s.Lines = append(s.Lines, &event.Line{Number: int32(n + 1), Sku: l.SKU, Category: l.Category, Quantity: l.Quantity, Amount: l.Amount})
+		s.Lines = append(s.Lines, &event.Line{Number: int64(n + 1), Sku: l.SKU, Category: l.Category, Quantity: l.Quantity, Amount: l.Amount})
 	}
 	stamped := func(at time.Time) *event.Event {
 		id := uuid.New()
@@ -162,7 +162,7 @@ func (h *history) events() []*event.Event {
 	for _, r := range h.refunds {
 		back := &event.Refund{MerchantId: r.Merchant, OrderId: r.Order, RefundId: r.ID, Amount: r.Amount}
 		for _, item := range r.Items {
-			back.Items = append(back.Items, &event.RefundItem{Line: int32(item.Line), Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount})
+			back.Items = append(back.Items, &event.RefundItem{Line: int64(item.Line), Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount})
 		}
 		e := stamped(r.At)
 		e.Body = &event.Event_Refund{Refund: back}

@@ -4,6 +4,7 @@
 package event
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
@@ -106,9 +107,9 @@ func SaleHash(s *Sale, occurredAt int64) []byte {
 	h.text(s.GetOrderId(), s.GetCurrency(), s.GetClickId(), s.GetCoupon(), s.GetCustomerId())
 	h.number(occurredAt)
 	lines := slices.Clone(s.GetLines())
-	slices.SortFunc(lines, func(a, b *Line) int { return int(a.GetNumber()) - int(b.GetNumber()) })
+	slices.SortFunc(lines, func(a, b *Line) int { return cmp.Compare(a.GetNumber(), b.GetNumber()) })
 	for _, l := range lines {
-		h.number(int64(l.GetNumber()), l.GetQuantity(), l.GetAmount())
+		h.number(l.GetNumber(), l.GetQuantity(), l.GetAmount())
 		h.text(l.GetSku(), l.GetCategory())
 	}
 	return h.sum()
@@ -121,9 +122,12 @@ func RefundHash(r *Refund, occurredAt int64) []byte {
 	h.text(r.GetOrderId(), r.GetRefundId(), r.GetReason())
 	h.number(r.GetAmount(), occurredAt)
 	for _, i := range r.GetItems() {
-		h.number(int64(i.GetLine()), i.GetQuantity(), i.GetAmount())
+		h.number(i.GetLine(), i.GetQuantity(), i.GetAmount())
 		h.text(i.GetSku())
+		h.flag(i.GetWholeLine())
 	}
+	h.flag(r.GetWholeOrder())
+	h.text(r.GetCurrency())
 	return h.sum()
 }
 
@@ -141,6 +145,14 @@ func (h *hasher) text(values ...string) {
 		h.buf = binary.BigEndian.AppendUint32(h.buf, uint32(len(v)))
 		h.buf = append(h.buf, v...)
 	}
+}
+
+func (h *hasher) flag(set bool) {
+	value := byte(0)
+	if set {
+		value = 1
+	}
+	h.buf = append(h.buf, value)
 }
 
 func (h *hasher) sum() []byte {

@@ -33,6 +33,12 @@ type Event struct {
 	ReceivedAt int64 `protobuf:"varint,2,opt,name=received_at,json=receivedAt,proto3" json:"received_at,omitempty"`
 	// When it happened, by the reporter's clock within the accepted bounds.
 	OccurredAt int64 `protobuf:"varint,3,opt,name=occurred_at,json=occurredAt,proto3" json:"occurred_at,omitempty"`
+	// Who said it and how it came; none of it is in a content hash. The number of the API key, 0 for what no key reported.
+	ApiKeyId int64 `protobuf:"varint,4,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
+	// The network it was reported from: the /24 of an IPv4 address, the /48 of an IPv6 address, in text.
+	IpPrefix string `protobuf:"bytes,5,opt,name=ip_prefix,json=ipPrefix,proto3" json:"ip_prefix,omitempty"`
+	// Set on an operator's import: its times are taken as stated.
+	Imported bool `protobuf:"varint,6,opt,name=imported,proto3" json:"imported,omitempty"`
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Event_Click
@@ -94,6 +100,27 @@ func (x *Event) GetOccurredAt() int64 {
 		return x.OccurredAt
 	}
 	return 0
+}
+
+func (x *Event) GetApiKeyId() int64 {
+	if x != nil {
+		return x.ApiKeyId
+	}
+	return 0
+}
+
+func (x *Event) GetIpPrefix() string {
+	if x != nil {
+		return x.IpPrefix
+	}
+	return ""
+}
+
+func (x *Event) GetImported() bool {
+	if x != nil {
+		return x.Imported
+	}
+	return false
 }
 
 func (x *Event) GetBody() isEvent_Body {
@@ -578,7 +605,7 @@ func (x *Sale) GetContentHash() []byte {
 type Line struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Unique within the order, 1 or more.
-	Number int32  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
+	Number int64  `protobuf:"varint,1,opt,name=number,proto3" json:"number,omitempty"`
 	Sku    string `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
 	// Pieces, 1 or more.
 	Quantity int64 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
@@ -619,7 +646,7 @@ func (*Line) Descriptor() ([]byte, []int) {
 	return file_event_proto_rawDescGZIP(), []int{4}
 }
 
-func (x *Line) GetNumber() int32 {
+func (x *Line) GetNumber() int64 {
 	if x != nil {
 		return x.Number
 	}
@@ -654,7 +681,7 @@ func (x *Line) GetCategory() string {
 	return ""
 }
 
-// Refund takes back a part of an order, or all of it when it names neither items nor an amount.
+// Refund takes back items, an amount, or the whole of what is left of an order: just one of the three.
 type Refund struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	MerchantId int64                  `protobuf:"varint,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
@@ -663,9 +690,13 @@ type Refund struct {
 	RefundId string        `protobuf:"bytes,3,opt,name=refund_id,json=refundId,proto3" json:"refund_id,omitempty"`
 	Items    []*RefundItem `protobuf:"bytes,4,rep,name=items,proto3" json:"items,omitempty"`
 	// An amount of the order as a whole in minor units, spread over what is left of its lines; 0 for none.
-	Amount        int64  `protobuf:"varint,5,opt,name=amount,proto3" json:"amount,omitempty"`
-	Reason        string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
-	ContentHash   []byte `protobuf:"bytes,7,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	Amount      int64  `protobuf:"varint,5,opt,name=amount,proto3" json:"amount,omitempty"`
+	Reason      string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	ContentHash []byte `protobuf:"bytes,7,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	// Takes back all that is left of the order.
+	WholeOrder bool `protobuf:"varint,9,opt,name=whole_order,json=wholeOrder,proto3" json:"whole_order,omitempty"`
+	// ISO 4217, where the merchant stated one: it must be the order's.
+	Currency      string `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -749,14 +780,29 @@ func (x *Refund) GetContentHash() []byte {
 	return nil
 }
 
-// RefundItem takes back pieces or an amount of one line, or of the lines of one SKU in line order.
-// Neither quantity nor amount means all of it.
+func (x *Refund) GetWholeOrder() bool {
+	if x != nil {
+		return x.WholeOrder
+	}
+	return false
+}
+
+func (x *Refund) GetCurrency() string {
+	if x != nil {
+		return x.Currency
+	}
+	return ""
+}
+
+// RefundItem takes back pieces, an amount or the whole of one line or of the lines of one SKU: just one of the three.
 type RefundItem struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Line          int32                  `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
-	Sku           string                 `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
-	Quantity      int64                  `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
-	Amount        int64                  `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Line     int64                  `protobuf:"varint,1,opt,name=line,proto3" json:"line,omitempty"`
+	Sku      string                 `protobuf:"bytes,2,opt,name=sku,proto3" json:"sku,omitempty"`
+	Quantity int64                  `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
+	Amount   int64                  `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Takes back all that is left of the line, or of each line of the SKU.
+	WholeLine     bool `protobuf:"varint,5,opt,name=whole_line,json=wholeLine,proto3" json:"whole_line,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -791,7 +837,7 @@ func (*RefundItem) Descriptor() ([]byte, []int) {
 	return file_event_proto_rawDescGZIP(), []int{6}
 }
 
-func (x *RefundItem) GetLine() int32 {
+func (x *RefundItem) GetLine() int64 {
 	if x != nil {
 		return x.Line
 	}
@@ -817,6 +863,13 @@ func (x *RefundItem) GetAmount() int64 {
 		return x.Amount
 	}
 	return 0
+}
+
+func (x *RefundItem) GetWholeLine() bool {
+	if x != nil {
+		return x.WholeLine
+	}
+	return false
 }
 
 // Ledger is one change that the engine made to the books for one order: differences to what stood there before.
@@ -1043,13 +1096,17 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\x0ftributary.event\"\xe3\x02\n" +
+	"\vevent.proto\x12\x0ftributary.event\"\xba\x03\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1f\n" +
 	"\vreceived_at\x18\x02 \x01(\x03R\n" +
 	"receivedAt\x12\x1f\n" +
 	"\voccurred_at\x18\x03 \x01(\x03R\n" +
-	"occurredAt\x12.\n" +
+	"occurredAt\x12\x1c\n" +
+	"\n" +
+	"api_key_id\x18\x04 \x01(\x03R\bapiKeyId\x12\x1b\n" +
+	"\tip_prefix\x18\x05 \x01(\tR\bipPrefix\x12\x1a\n" +
+	"\bimported\x18\x06 \x01(\bR\bimported\x12.\n" +
 	"\x05click\x18\n" +
 	" \x01(\v2\x16.tributary.event.ClickH\x00R\x05click\x12=\n" +
 	"\n" +
@@ -1109,11 +1166,11 @@ const file_event_proto_rawDesc = "" +
 	"customerId\x12!\n" +
 	"\fcontent_hash\x18\b \x01(\fR\vcontentHash\"\x80\x01\n" +
 	"\x04Line\x12\x16\n" +
-	"\x06number\x18\x01 \x01(\x05R\x06number\x12\x10\n" +
+	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\x03R\x06amount\x12\x1a\n" +
-	"\bcategory\x18\x05 \x01(\tR\bcategory\"\xe7\x01\n" +
+	"\bcategory\x18\x05 \x01(\tR\bcategory\"\xa4\x02\n" +
 	"\x06Refund\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1122,13 +1179,19 @@ const file_event_proto_rawDesc = "" +
 	"\x05items\x18\x04 \x03(\v2\x1b.tributary.event.RefundItemR\x05items\x12\x16\n" +
 	"\x06amount\x18\x05 \x01(\x03R\x06amount\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12!\n" +
-	"\fcontent_hash\x18\a \x01(\fR\vcontentHash\"f\n" +
+	"\fcontent_hash\x18\a \x01(\fR\vcontentHash\x12\x1f\n" +
+	"\vwhole_order\x18\t \x01(\bR\n" +
+	"wholeOrder\x12\x1a\n" +
+	"\bcurrency\x18\n" +
+	" \x01(\tR\bcurrency\"\x85\x01\n" +
 	"\n" +
 	"RefundItem\x12\x12\n" +
-	"\x04line\x18\x01 \x01(\x05R\x04line\x12\x10\n" +
+	"\x04line\x18\x01 \x01(\x03R\x04line\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x16\n" +
-	"\x06amount\x18\x04 \x01(\x03R\x06amount\"\xd2\x04\n" +
+	"\x06amount\x18\x04 \x01(\x03R\x06amount\x12\x1d\n" +
+	"\n" +
+	"whole_line\x18\x05 \x01(\bR\twholeLine\"\xd2\x04\n" +
 	"\x06Ledger\x12\x19\n" +
 	"\border_no\x18\x01 \x01(\x03R\aorderNo\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x12\n" +

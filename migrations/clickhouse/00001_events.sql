@@ -73,7 +73,7 @@ CREATE TABLE order_event (
   click_id    String,
   coupon      String,
   customer_id String,
-  `line.number`   Array(Int32),
+  `line.number`   Array(Int64),
   `line.sku`      Array(String),
   `line.quantity` Array(Int64),
   `line.amount`   Array(Int64),

@@ -22,7 +22,7 @@ type orders struct {
 	merchants, amounts         []int64
 	ids, refs, currencies      []string
 	clicks, coupons, customers []string
-	numbers                    [][]int32
+	numbers                    [][]int64
 	skus, categories           [][]string
 	quantities, lineAmounts    [][]int64
 	hashes                     []string
@@ -110,7 +110,7 @@ func (o *orders) reset() {
 
 // lines are the columns of one order's lines.
 type lines struct {
-	numbers             []int32
+	numbers             []int64
 	skus, categories    []string
 	quantities, amounts []int64
 }
@@ -118,13 +118,13 @@ type lines struct {
 func newLines(n int) lines {
 	texts, figures := make([]string, 0, 2*n), make([]int64, 0, 2*n)
 	return lines{
-		numbers: make([]int32, 0, n),
+		numbers: make([]int64, 0, n),
 		skus:    texts[0:0:n], categories: texts[n : n : 2*n],
 		quantities: figures[0:0:n], amounts: figures[n : n : 2*n],
 	}
 }
 
-func (l *lines) add(number int32, sku string, quantity, amount int64, category string) {
+func (l *lines) add(number int64, sku string, quantity, amount int64, category string) {
 	l.numbers = append(l.numbers, number)
 	l.skus = append(l.skus, sku)
 	l.quantities = append(l.quantities, quantity)
