@@ -19,7 +19,7 @@ import (
 var files embed.FS
 
 // Postgres brings the PostgreSQL database at url up to this binary's schema. It may be called at any time; processes
-// that call it together wait for one another.
+// that call it together wait for one another. A database of another format gives a *FormatError and stays as it is.
 func Postgres(ctx context.Context, url string) error {
 	db, err := postgres.OpenSQL(url)
 	if err != nil {
@@ -35,21 +35,27 @@ func Postgres(ctx context.Context, url string) error {
 	if _, err := conn.ExecContext(ctx, `SELECT pg_advisory_lock(8402911473)`); err != nil {
 		return fmt.Errorf("waiting for other migrations: %w", err)
 	}
+	if err := checkFormat(ctx, db, "the PostgreSQL database", postgresTables); err != nil {
+		return err
+	}
 	return up(ctx, db, goose.DialectPostgres, "postgres")
 }
 
 // ClickHouse brings the ClickHouse database at url up to this binary's schema. ClickHouse has no lock to offer: one
-// process at a time may call it.
+// process at a time may call it. A database of another format gives a *FormatError and stays as it is.
 func ClickHouse(ctx context.Context, url string) error {
 	db, err := clickhouse.OpenSQL(url)
 	if err != nil {
 		return err
 	}
 	defer db.Close()
+	if err := checkFormat(ctx, db, "the ClickHouse database", clickhouseTables); err != nil {
+		return err
+	}
 	return up(ctx, db, goose.DialectClickHouse, "clickhouse")
 }
 
-// PostgresCurrent tells whether the database at url is at this binary's schema.
+// PostgresCurrent tells whether the database at url is at this binary's schema. One of another format gives a *FormatError.
 func PostgresCurrent(ctx context.Context, url string) (bool, error) {
 	v, err := PostgresVersion(ctx, url)
 	return v.Current == v.Wanted, err
@@ -64,6 +70,10 @@ func PostgresVersion(ctx context.Context, url string) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
+	if err := checkFormat(ctx, db, "the PostgreSQL database", postgresTables); err != nil {
+		db.Close()
+		return Version{}, err
+	}
 	return version(ctx, db, goose.DialectPostgres, "postgres")
 }
 
@@ -71,6 +81,10 @@ func PostgresVersion(ctx context.Context, url string) (Version, error) {
 func ClickHouseVersion(ctx context.Context, url string) (Version, error) {
 	db, err := clickhouse.OpenSQL(url)
 	if err != nil {
+		return Version{}, err
+	}
+	if err := checkFormat(ctx, db, "the ClickHouse database", clickhouseTables); err != nil {
+		db.Close()
 		return Version{}, err
 	}
 	return version(ctx, db, goose.DialectClickHouse, "clickhouse")

@@ -1,11 +1,16 @@
 package migrations_test
 
 import (
+	"context"
+	"database/sql"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/enginetest"
+	"tributary/internal/postgres"
 	"tributary/migrations"
 )
 
@@ -42,6 +47,58 @@ func TestClickHouseIsBroughtUpTwice(t *testing.T) {
 		var rows uint64
 		if err := conn.QueryRow(t.Context(), "SELECT count() FROM "+table).Scan(&rows); err != nil {
 			t.Errorf("counting %s: %v", table, err)
+		}
+	}
+}
+
+func TestADatabaseOfAnotherFormatIsRefused(t *testing.T) {
+	t.Parallel()
+	conn := func(url string) *sql.DB {
+		db, err := postgres.OpenSQL(url)
+		if strings.HasPrefix(url, "clickhouse") {
+			db, err = clickhouse.OpenSQL(url)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { db.Close() })
+		return db
+	}
+	forget := map[string]string{"postgres": `DELETE FROM setting WHERE name = 'format'`, "clickhouse": `DROP TABLE setting`}
+	later := map[string]string{
+		"postgres": `UPDATE setting SET value = '3' WHERE name = 'format'`, "clickhouse": `ALTER TABLE setting UPDATE value = '3' WHERE name = 'format' SETTINGS mutations_sync = 1`,
+	}
+	for _, c := range []struct {
+		name, says string
+		change     map[string]string
+		found      int
+	}{
+		{"from before", "from before the first release", forget, 1},
+		{"of a later version", "use the version that wrote it", later, 3},
+	} {
+		for store, up := range map[string]func(context.Context, string) error{"postgres": migrations.Postgres, "clickhouse": migrations.ClickHouse} {
+			t.Run(store+" "+c.name, func(t *testing.T) {
+				t.Parallel()
+				url, current := "", migrations.PostgresVersion
+				if store == "postgres" {
+					url = enginetest.PostgresURL(t)
+				} else {
+					url, current = enginetest.ClickHouseMigrated(t), migrations.ClickHouseVersion
+				}
+				if err := up(t.Context(), url); err != nil {
+					t.Fatalf("this version's own: %v", err)
+				}
+				if _, err := conn(url).ExecContext(t.Context(), c.change[store]); err != nil {
+					t.Fatal(err)
+				}
+				_, asked := current(t.Context(), url)
+				for what, err := range map[string]error{"migrating": up(t.Context(), url), "asking": asked} {
+					var other *migrations.FormatError
+					if !errors.As(err, &other) || other.Found != c.found || !strings.Contains(err.Error(), c.says) {
+						t.Errorf("%s gives %v; want format %d, %q", what, err, c.found, c.says)
+					}
+				}
+			})
 		}
 	}
 }

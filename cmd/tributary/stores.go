@@ -39,6 +39,9 @@ func (a *app) enginesDir() string { return filepath.Join(a.cfg.Data, "engines") 
 // embedded in the data folder and stopped, in order, once work has returned; when another process has them running on the
 // same folder already, work gets that process's.
 func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work func(ctx context.Context, s stores) error) error {
+	if err := checkFolder(a.cfg.Data); err != nil {
+		return err
+	}
 	s := stores{postgres: a.cfg.PostgresURL, kafka: a.cfg.KafkaBrokers, clickhouse: a.cfg.ClickHouseURL}
 	engines := embedded.Config{
 		Dir:      a.enginesDir(),

@@ -8,6 +8,12 @@
 -- file, so that an insert of 50,000 clicks syncs 14 files and not 116.
 
 -- +goose Up
+CREATE TABLE setting (
+  name  String,
+  value String
+) ENGINE = MergeTree ORDER BY name;
+INSERT INTO setting (name, value) VALUES ('format', '2'); -- migrations.Format
+
 CREATE TABLE touch (
   event_id    UUID,
   kind        Enum8('click' = 1, 'impression' = 2),
@@ -157,3 +163,4 @@ DROP TABLE order_event;
 DROP VIEW touch_hourly_view;
 DROP TABLE touch_hourly;
 DROP TABLE touch;
+DROP TABLE setting;
