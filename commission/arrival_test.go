@@ -189,6 +189,7 @@ func checkHonest(t rapid.TB, d *Decision) {
 		if c.Net < 0 || c.Net > c.Gross || c.Gross > c.Revenue || c.Fee < 0 || c.Fee > c.Net {
 			t.Fatalf("net %d, gross %d, revenue %d, fee %d", c.Net, c.Gross, c.Revenue, c.Fee)
 		}
+		checkParts(t, &c)
 	}
 	for _, released := range []bool{false, true} {
 		moved := d.Movements(released)
@@ -223,6 +224,27 @@ func checkHonest(t rapid.TB, d *Decision) {
 		if released && (holds(moved, end, PartnerPending) != 0 || holds(moved, end, FeePending) != 0) {
 			t.Fatalf("released, and yet something is pending: %v", moved)
 		}
+	}
+}
+
+// checkParts fails when the parts of the lines are not those of the rules, and these not those of the credit.
+func checkParts(t rapid.TB, c *Credit) {
+	net, nets, bases := c.Net, make([]int64, len(c.Rules)), make([]int64, len(c.Rules))
+	for _, p := range c.Priced {
+		if p.Net < 0 || p.Net > p.Base {
+			t.Fatalf("line %d has %d of %d", p.Line, p.Net, p.Base)
+		}
+		nets[p.Rule] += p.Net
+		bases[p.Rule] += p.Base
+	}
+	for i, r := range c.Rules {
+		if nets[i] != r.Net || bases[i] != r.Base || r.Net != r.Rate.Of(r.Base) {
+			t.Fatalf("rule %+v, its lines have %d of %d", r, nets[i], bases[i])
+		}
+		net -= r.Net
+	}
+	if net != 0 || c.Fee != c.Terms.NetworkFee.Of(c.Net) {
+		t.Fatalf("net %d is %d more than the rules', the fee %d", c.Net, net, c.Fee)
 	}
 }
 

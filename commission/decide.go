@@ -43,6 +43,10 @@ type Credit struct {
 	Gross int64 `json:"gross"`
 	Net   int64 `json:"net"`
 	Fee   int64 `json:"fee"`
+	// FeeExact is the fee's rate x Net, which Fee rounds.
+	FeeExact money.Product `json:"fee_exact,omitzero"`
+	// Rules are the rows of the terms that price lines of the order, in the order of the first line of each.
+	Rules []Rule `json:"rules,omitempty"`
 	// Priced has an entry for each line of the order, in the same order.
 	Priced []Priced `json:"priced,omitempty"`
 }
@@ -58,19 +62,29 @@ type TermsApplied struct {
 	Kind partners.Kind `json:"kind"`
 }
 
-// Priced is the arithmetic of one line: Base x Rate = Exact, rounded to Net; Net x the network's fee = FeeExact, rounded
-// to Fee.
-type Priced struct {
-	Line int64 `json:"n"`
-	// Matched is the category of the rate's row: the line's own, "*" for the row of all others, empty for none.
+// Rule is a row of the terms with all lines that it prices, summed before they are rounded: Base x Rate = Exact, rounded
+// to Net.
+type Rule struct {
+	// Matched is the category of the row: that of the lines, "*" for the row of all others, empty for lines without one.
 	Matched string     `json:"matched,omitempty"`
 	Rate    money.Rate `json:"rate"`
+	// Amount is the sum of its lines, Base what is left of it after refunds.
+	Amount int64         `json:"amount"`
+	Base   int64         `json:"base"`
+	Exact  money.Product `json:"exact,omitzero"`
+	Net    int64         `json:"net,omitempty"`
+}
+
+// Priced is one line's part of what its rule earns.
+type Priced struct {
+	Line int64 `json:"n"`
+	// Rule is the index of the line's rule.
+	Rule int `json:"rule"`
 	// Base is what is left of the line's amount after refunds.
-	Base     int64         `json:"base"`
-	Exact    money.Product `json:"exact,omitzero"`
-	Net      int64         `json:"net,omitempty"`
-	FeeExact money.Product `json:"fee_exact,omitzero"`
-	Fee      int64         `json:"fee,omitempty"`
+	Base int64 `json:"base"`
+	// Net is the line's part of the rule's Net, in proportion to Base, by largest remainder; of equal ones the lower line
+	// number gets it.
+	Net int64 `json:"net,omitempty"`
 }
 
 // Decide says who earns what on an order, from the order, its click (the zero Click when it carries none) and the
@@ -100,7 +114,7 @@ func decide(order Order, click Click, found offer) Decision {
 	return d
 }
 
-// price applies the terms to every line.
+// price applies the terms: the lines of each rule are summed first and rounded once.
 func price(o *Order, found offer) Credit {
 	terms := found.terms
 	c := Credit{
@@ -115,21 +129,53 @@ func price(o *Order, found offer) Credit {
 	c.share(o)
 	for i := range o.Lines {
 		l, p := &o.Lines[i], &c.Priced[i]
-		p.Line = l.Number
-		p.Rate, p.Matched = terms.Rate(found.partner.Kind, l.Category)
-		p.Base = l.Amount - l.Refunded
-		p.Exact = p.Rate.Exact(p.Base)
-		p.Net = p.Exact.Round()
-		p.FeeExact = terms.NetworkFee.Exact(p.Net)
-		p.Fee = p.FeeExact.Round()
-		c.Gross += p.Rate.Of(l.Amount)
-		c.Net += p.Net
-		c.Fee += p.Fee
-		if p.Rate > 0 {
+		rate, matched := terms.Rate(found.partner.Kind, l.Category)
+		p.Line, p.Rule, p.Base = l.Number, c.rule(rate, matched), l.Amount-l.Refunded
+		c.Rules[p.Rule].Amount += l.Amount
+		c.Rules[p.Rule].Base += p.Base
+		if rate > 0 {
 			c.Lines++
 		}
 	}
+	for i := range c.Rules {
+		r := &c.Rules[i]
+		r.Exact = r.Rate.Exact(r.Base)
+		r.Net = r.Exact.Round()
+		c.Gross += r.Rate.Of(r.Amount)
+		c.Net += r.Net
+		c.spread(i)
+	}
+	c.FeeExact = terms.NetworkFee.Exact(c.Net)
+	c.Fee = c.FeeExact.Round()
 	return c
+}
+
+// rule finds the rule of a row, or begins it.
+func (c *Credit) rule(rate money.Rate, matched string) int {
+	for i := range c.Rules {
+		if c.Rules[i].Matched == matched {
+			return i
+		}
+	}
+	c.Rules = append(c.Rules, Rule{Matched: matched, Rate: rate})
+	return len(c.Rules) - 1
+}
+
+// spread gives each line its part of what its rule earns.
+func (c *Credit) spread(rule int) {
+	if c.Rules[rule].Net == 0 {
+		return
+	}
+	var lines []*Priced
+	var bases []int64
+	for i := range c.Priced {
+		if p := &c.Priced[i]; p.Rule == rule {
+			lines, bases = append(lines, p), append(bases, p.Base)
+		}
+	}
+	for i, part := range money.Split(c.Rules[rule].Net, bases) {
+		lines[i].Net = part
+	}
 }
 
 // share takes over what a credit has in common with its order.

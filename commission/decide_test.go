@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"tributary/internal/event"
 	"tributary/internal/money"
@@ -134,6 +135,7 @@ func TestWhatALineEarns(t *testing.T) {
 	twenty := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": 200_000})})
 	goodsOnly := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"goods": 200_000})})
 	halves := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"ten": 100_000, "fifteen": 150_000})})
+	twoTens := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"a": 100_000, "b": 100_000})})
 	all := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": 1_000_000})})
 	percent := func(ppm money.Rate) offer {
 		return offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": ppm})})
@@ -156,7 +158,9 @@ func TestWhatALineEarns(t *testing.T) {
 		{"40 % of gold, 10 % of the rest", gold, []*event.Event{sold(goods(1, "G", "prod_gold", 1, 10_000), goods(2, "A", "addon", 1, 5_000))}, 4_500, 4_500, 2},
 		{"shipping included", twenty, []*event.Event{sold(goods(1, "", "goods", 1, 1_500), goods(2, "", "shipping", 1, 1_000))}, 500, 500, 2},
 		{"shipping excluded", goodsOnly, []*event.Event{sold(goods(1, "", "goods", 1, 1_500), goods(2, "", "shipping", 1, 1_000))}, 300, 300, 1},
-		{"each line is rounded by itself", percent(100_000), []*event.Event{sold(goods(1, "", "", 1, 5), goods(2, "", "", 1, 5))}, 2, 2, 2},
+		{"lines of one rule are summed and rounded once", percent(100_000), []*event.Event{sold(goods(1, "", "", 1, 5), goods(2, "", "", 1, 5))}, 1, 1, 2},
+		{"each rule is rounded by itself", halves, []*event.Event{sold(goods(1, "", "ten", 1, 5), goods(2, "", "fifteen", 1, 5))}, 2, 2, 2},
+		{"two rules of one rate are two rules", twoTens, []*event.Event{sold(goods(1, "", "a", 1, 5), goods(2, "", "b", 1, 5))}, 2, 2, 2},
 		{"half of a line of 197 refunded", all, []*event.Event{sold(goods(1, "", "", 2, 197)), refunded("R", day, 0, piecesOf(1, 1))}, 197, 98, 1},
 		{
 			"a refund reverses at its own line's rate", halves,
@@ -181,30 +185,30 @@ func TestWhatALineEarns(t *testing.T) {
 	}
 }
 
-func TestTheArithmeticOfALineIsWrittenDown(t *testing.T) {
+func TestTheArithmeticIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	found := offering(noon(), partners.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 10_000})})
-	d := mustDecide(t, found, sold(goods(1, "A", "product", 3, 1_000), goods(2, "B", "service", 1, 555)), refunded("R", day, 0, piecesOf(1, 1)))
-	var got [][2]string
-	for _, p := range d.Credits[0].Priced {
-		got = append(got, [2]string{p.Exact.String(), p.FeeExact.String()})
-	}
-	if diff := cmp.Diff([][2]string{{"48.3575", "9.6"}, {"5.55", "1.2"}}, got); diff != "" {
-		t.Errorf("exact products (-want +got):\n%s", diff)
-	}
-	first, second := d.Credits[0].Priced[0], d.Credits[0].Priced[1]
-	if first.Base != 667 || first.Net != 48 || first.Fee != 10 || first.Matched != "product" || first.Rate != 72_500 {
-		t.Errorf("the first line: %+v", first)
-	}
-	if second.Base != 555 || second.Net != 6 || second.Fee != 1 || second.Matched != "*" || second.Rate != 10_000 {
-		t.Errorf("the second line: %+v", second)
-	}
+	d := mustDecide(t, found, sold(goods(1, "A", "product", 3, 1_000), goods(2, "B", "service", 1, 555), goods(3, "C", "product", 1, 10)), refunded("R", day, 0, piecesOf(1, 1)))
 	c := d.Credits[0]
+	rules := []Rule{
+		{Matched: "product", Rate: 72_500, Amount: 1_010, Base: 677, Exact: money.Rate(72_500).Exact(677), Net: 49},
+		{Matched: "*", Rate: 10_000, Amount: 555, Base: 555, Exact: money.Rate(10_000).Exact(555), Net: 6},
+	}
+	if diff := cmp.Diff(rules, c.Rules, cmpopts.EquateComparable(money.Product{})); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	priced := []Priced{{Line: 1, Base: 667, Net: 48}, {Line: 2, Rule: 1, Base: 555, Net: 6}, {Line: 3, Base: 10, Net: 1}}
+	if diff := cmp.Diff(priced, c.Priced); diff != "" {
+		t.Errorf("parts of the lines (-want +got):\n%s", diff)
+	}
+	if c.Rules[0].Exact.String() != "49.0825" || c.FeeExact.String() != "11" {
+		t.Errorf("exactly %s and a fee of %s", c.Rules[0].Exact, c.FeeExact)
+	}
 	want := TermsApplied{
 		Version: 1, EffectiveFrom: time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC), HoldSeconds: 30 * 86_400,
 		NetworkFee: 200_000, Kind: partners.Site,
 	}
-	if c.Terms != want || !c.HoldUntil.Equal(noon().Add(30*day)) || c.Net != 54 || c.Fee != 11 || c.Gross != 79 {
+	if c.Terms != want || !c.HoldUntil.Equal(noon().Add(30*day)) || c.Net != 55 || c.Fee != 11 || c.Gross != 79 {
 		t.Errorf("the credit: %+v", c)
 	}
 }

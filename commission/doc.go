@@ -11,7 +11,8 @@
 // Because each of them depends on the facts only and never on how they arrived, a duplicate, a refund before its sale
 // or a late event needs no path of its own, and a replay gives the same books.
 //
-// The commission of a line is rate x (amount - refunded), rounded half away from zero, and the network's fee on it is
-// the fee's rate x that commission, rounded the same way: the fold of what remains, once per line, never a sum of
-// rounded refunds.
+// Sum first, round once: for each rule of the terms that prices lines of an order, a credit has rate x the sum of
+// (amount - refunded) over those lines, rounded half away from zero, and the network's fee is its rate x the order's
+// commission, rounded once the same way. A line shows its part by largest remainder. It is the fold of what remains,
+// never a sum of rounded refunds, so how a merchant divides an order into lines of one rule changes nothing.
 package commission

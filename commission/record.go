@@ -47,6 +47,11 @@ func UnmarshalRecord(data []byte) (Decision, error) {
 		if len(c.Priced) != len(d.Order.Lines) {
 			return Decision{}, fmt.Errorf("reading the record of a decision: %d of %d lines are priced", len(c.Priced), len(d.Order.Lines))
 		}
+		for _, p := range c.Priced {
+			if p.Rule < 0 || p.Rule >= len(c.Rules) {
+				return Decision{}, fmt.Errorf("reading the record of a decision: line %d is priced by rule %d of %d", p.Line, p.Rule, len(c.Rules))
+			}
+		}
 	}
 	for _, r := range d.Order.Refunds {
 		for _, t := range r.Taken {
@@ -158,6 +163,14 @@ func (c *Credit) appendJSON(dst []byte) []byte {
 	dst = appendNumber(dst, `,"gross":`, c.Gross)
 	dst = appendNumber(dst, `,"net":`, c.Net)
 	dst = appendNumber(dst, `,"fee":`, c.Fee)
+	dst = optProduct(dst, `,"fee_exact":`, c.FeeExact)
+	if len(c.Rules) > 0 {
+		dst = append(dst, `,"rules":[`...)
+		for i := range c.Rules {
+			dst = c.Rules[i].appendJSON(separate(dst, i))
+		}
+		dst = append(dst, ']')
+	}
 	if len(c.Priced) > 0 {
 		dst = append(dst, `,"priced":[`...)
 		for i := range c.Priced {
@@ -168,15 +181,24 @@ func (c *Credit) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
+func (r *Rule) appendJSON(dst []byte) []byte {
+	dst = append(dst, '{')
+	if r.Matched != "" {
+		dst = append(appendText(dst, `"matched":`, r.Matched), ',')
+	}
+	dst = appendNumber(dst, `"rate":`, int64(r.Rate))
+	dst = appendNumber(dst, `,"amount":`, r.Amount)
+	dst = appendNumber(dst, `,"base":`, r.Base)
+	dst = optProduct(dst, `,"exact":`, r.Exact)
+	dst = optNumber(dst, `,"net":`, r.Net)
+	return append(dst, '}')
+}
+
 func (p *Priced) appendJSON(dst []byte) []byte {
-	dst = appendNumber(dst, `{"n":`, int64(p.Line))
-	dst = optText(dst, `,"matched":`, p.Matched)
-	dst = appendNumber(dst, `,"rate":`, int64(p.Rate))
+	dst = appendNumber(dst, `{"n":`, p.Line)
+	dst = appendNumber(dst, `,"rule":`, int64(p.Rule))
 	dst = appendNumber(dst, `,"base":`, p.Base)
-	dst = optProduct(dst, `,"exact":`, p.Exact)
 	dst = optNumber(dst, `,"net":`, p.Net)
-	dst = optProduct(dst, `,"fee_exact":`, p.FeeExact)
-	dst = optNumber(dst, `,"fee":`, p.Fee)
 	return append(dst, '}')
 }
 

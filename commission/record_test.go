@@ -29,9 +29,9 @@ func TestTheRecordOfADecision(t *testing.T) {
 		`"window_s":2592000,"link":7,"program":2,"partner":3},{"kind":"coupon","id":"SPRING","reason":"coupon_not_credited"}],` +
 		`"credits":[{"program":2,"partner":3,"link":7,` +
 		`"terms":{"version":1,"effective_from":"2020-01-01T00:00:00Z","hold_s":2592000,"network_fee":200000,"kind":"site"},` +
-		`"hold_until":"2026-03-31T12:00:00Z","lines":2,"gross":333,"net":308,"fee":62,` +
-		`"priced":[{"n":1,"matched":"*","rate":100000,"base":1275,"exact":"127.5","net":128,"fee_exact":"25.6","fee":26},` +
-		`{"n":2,"matched":"*","rate":100000,"base":1800,"exact":"180","net":180,"fee_exact":"36","fee":36}]}]}`
+		`"hold_until":"2026-03-31T12:00:00Z","lines":2,"gross":333,"net":308,"fee":62,"fee_exact":"61.6",` +
+		`"rules":[{"matched":"*","rate":100000,"amount":3330,"base":3075,"exact":"307.5","net":308}],` +
+		`"priced":[{"n":1,"rule":0,"base":1275,"net":128},{"n":2,"rule":0,"base":1800,"net":180}]}]}`
 	if diff := cmp.Diff(want, string(d.AppendJSON(nil))); diff != "" {
 		t.Errorf("the record (-want +got):\n%s", diff)
 	}
@@ -88,7 +88,9 @@ func FuzzRecord(f *testing.F) { f.Fuzz(rapid.MakeFuzz(recordIsTheDecision)) }
 func TestWhatIsNoRecord(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
-		"", "{", "[]", `{"credits":[{"priced":[{"exact":"one"}]}]}`, `{"order":{"at":"noon"}}`,
+		"", "{", "[]", `{"credits":[{"rules":[{"exact":"one"}]}]}`, `{"order":{"at":"noon"}}`,
+		`{"order":{"lines":[{"n":1}]},"credits":[{"priced":[{"n":1,"rule":0}]}]}`,
+		`{"order":{"lines":[{"n":1}]},"credits":[{"rules":[{"rate":1}],"priced":[{"n":1,"rule":-1}]}]}`,
 		`{"order":{"lines":[{"n":1}]},"credits":[{"program":1}]}`, `{"order":{"refunds":[{"id":"R","taken":[{"n":1}]}]}}`,
 	} {
 		if d, err := UnmarshalRecord([]byte(text)); err == nil {
@@ -153,7 +155,7 @@ func FuzzUnmarshalRecord(f *testing.F) {
 		d := decide(mustFold(f, events[:n+1]...), clicked(time.Hour), offerOfALife())
 		f.Add(d.AppendJSON(nil))
 	}
-	f.Add([]byte(`{"credits":[{"priced":[{"n":1,"rate":-1}],"net":-5}],"order":{"lines":[{"n":1,"amount":-7}],"refunds":[{"taken":[{"n":1,"amount":9}]}]}}`))
+	f.Add([]byte(`{"credits":[{"rules":[{"rate":-1}],"priced":[{"n":1}],"net":-5}],"order":{"lines":[{"n":1,"amount":-7}],"refunds":[{"taken":[{"n":1,"amount":9}]}]}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d, err := UnmarshalRecord(data)
 		if err != nil {

@@ -13,7 +13,7 @@ func (c *Credit) movements(dst []Movement, o *Order, released bool) []Movement {
 	if dst == nil {
 		dst = make([]Movement, 0, 4)
 	}
-	was := c.atSale(o)
+	was := c.atSale()
 	dst = c.book(dst, CauseSale, c.OrderedAt, MerchantReceivable, PartnerPending, was.net)
 	dst = c.book(dst, CauseSale, c.OrderedAt, MerchantReceivable, FeePending, was.fee)
 	partner, fee := PartnerPending, FeePending
@@ -54,25 +54,25 @@ func (c *Credit) book(dst []Movement, cause Cause, at time.Time, debit, credit A
 func (k AccountKind) ofPartner() bool { return k == PartnerPending || k == PartnerPayable }
 
 // atSale is what the credit amounted to before any refund.
-func (c *Credit) atSale(o *Order) standing {
+func (c *Credit) atSale() standing {
 	s := standing{at: c.OrderedAt}
-	for i := range c.Priced {
-		net, fee := c.earn(i, o.Lines[i].Amount)
-		s.net += net
-		s.fee += fee
+	for i := range c.Rules {
+		s.net += c.Rules[i].Rate.Of(c.Rules[i].Amount)
 	}
+	s.fee = c.Terms.NetworkFee.Of(s.net)
 	return s
 }
 
-// afterRefunds is what the credit amounted to after the refunds of each effective time.
+// afterRefunds is what the credit amounted to after the refunds of each effective time: from what is left of the lines of
+// each rule then, never from rounded refunds.
 func (c *Credit) afterRefunds(o *Order) []standing {
 	if len(o.Refunds) == 0 {
 		return nil
 	}
-	now := c.atSale(o)
-	left := make([]int64, len(o.Lines))
-	for i := range o.Lines {
-		left[i] = o.Lines[i].Amount
+	now := c.atSale()
+	left := make([]int64, len(c.Rules))
+	for i := range c.Rules {
+		left[i] = c.Rules[i].Amount
 	}
 	steps := make([]standing, 0, len(o.Refunds))
 	for n := range o.Refunds {
@@ -80,12 +80,13 @@ func (c *Credit) afterRefunds(o *Order) []standing {
 		now.at = r.Effective
 		for _, t := range r.Taken {
 			i, _ := o.line(t.Line)
-			net, fee := c.earn(i, left[i])
-			left[i] -= t.Amount
-			newNet, newFee := c.earn(i, left[i])
-			now.net += newNet - net
-			now.fee += newFee - fee
+			rule := c.Priced[i].Rule
+			rate := c.Rules[rule].Rate
+			now.net -= rate.Of(left[rule])
+			left[rule] -= t.Amount
+			now.net += rate.Of(left[rule])
 		}
+		now.fee = c.Terms.NetworkFee.Of(now.net)
 		if last := len(steps) - 1; last >= 0 && steps[last].at.Equal(now.at) {
 			steps[last] = now
 		} else {
@@ -93,10 +94,4 @@ func (c *Credit) afterRefunds(o *Order) []standing {
 		}
 	}
 	return steps
-}
-
-// earn is the commission and the fee on what is left of a line.
-func (c *Credit) earn(line int, left int64) (net, fee int64) {
-	net = c.Priced[line].Rate.Of(left)
-	return net, c.Terms.NetworkFee.Of(net)
 }

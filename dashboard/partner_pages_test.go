@@ -210,9 +210,10 @@ func TestWhyExplainsEveryCent(t *testing.T) {
 	no := w.order(sale{
 		id: "20871", link: w.link, at: at, clicked: at.Add(-26 * time.Hour), customer: "c-7", coupon: "AUTUMN10",
 		lines: []*event.Line{
-			{Number: 1, Sku: "CARAFE-1L", Quantity: 1, Amount: 4250, Category: "kitchen"},
+			{Number: 1, Sku: "CARAFE-1L", Quantity: 1, Amount: 2125, Category: "kitchen"},
 			{Number: 2, Sku: "BK-SALT", Quantity: 3, Amount: 5997, Category: "books"},
 			{Number: 3, Sku: "GC-50", Quantity: 1, Amount: 5000, Category: "gift cards"},
+			{Number: 4, Sku: "CARAFE-1L", Quantity: 1, Amount: 2125, Category: "kitchen"},
 		},
 		refunds: []*event.Refund{{Items: []*event.RefundItem{{Line: 2, Quantity: 1}, {Sku: "NOT-THERE", Quantity: 2}}}},
 	})
@@ -221,8 +222,9 @@ func TestWhyExplainsEveryCent(t *testing.T) {
 	site.holds(t,
 		"You earn GBP 8.23 on this order: the customer came through link “Sidebar” (slow-kitchen) 1 day 2 hours before ordering, within the window of 30 days. Before refunds it was GBP 10.43.",
 		"Version 2, in force from", "30 days from the order, until "+second(at.Add(30*aDay)), "1 day 2 hours; the window is 30 days",
-		"42.50 × 9 % = 3.825 3.83", "39.98 × 11 % = 4.3978 4.40", "50.00 × 0 % = 0.00 0.00", "row for all other categories", "row “books”",
-		"152.47 19.99 GBP 8.23", "Network fee: GBP 1.65", "3.83 × 20 % = 0.766 0.77",
+		"row for all other categories 2 lines 42.50 9 % 42.50 × 9 % = 3.825 3.83", "row “books” 1 line 39.98 11 % 39.98 × 11 % = 4.3978 4.40",
+		"50.00 × 0 % = 0.00 0.00", "21.25 – 21.25 9 % row for all other categories 1.92", "21.25 – 21.25 9 % row for all other categories 1.91",
+		"152.47 19.99 132.48 GBP 8.23", "Network fee: GBP 1.65", "rounded once: 8.23 × 20 % = 1.646 , so GBP 1.65.",
 		"This was the last click before the order", "coupon known to the merchant", "The order carries this coupon.", "customer known to the merchant",
 		"NOT-THERE 2 pieces too many", "The order has no such line.",
 		"Merchant owes Partner, pending GBP 10.43", "Partner, pending Merchant owes GBP 2.20",

@@ -102,14 +102,14 @@ func (o *modelOrder) earned(asOf time.Time) (net, fee int64) {
 			left[i.GetLine()] = max(0, left[i.GetLine()]-i.GetAmount())
 		}
 	}
+	base := int64(0)
 	for _, l := range sale.GetSale().GetLines() {
 		if l.GetCategory() != "free" {
-			earned := halfAwayFromZero(left[l.GetNumber()], 100_000)
-			net += earned
-			fee += halfAwayFromZero(earned, 200_000)
+			base += left[l.GetNumber()]
 		}
 	}
-	return net, fee
+	net = halfAwayFromZero(base, 100_000)
+	return net, halfAwayFromZero(net, 200_000)
 }
 
 // tell makes up a fact about one of a few orders: the first under its name counts, in the model too.

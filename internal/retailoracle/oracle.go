@@ -105,6 +105,7 @@ func (a *Answer) add(o *order, clicks []click) {
 // earnings is what a partner has of one credited order.
 func earnings(o *order, partner int) Row {
 	row := Row{Orders: 1}
+	sold, left := map[int64]int64{}, map[int64]int64{}
 
 	for _, l := range o.lines {
 		rate := ratePercent(o.at, partner, l.product)
@@ -113,22 +114,25 @@ func earnings(o *order, partner int) Row {
 			continue
 		}
 
-		// "Commission of a line = round(rate x (amount - refunded amount)), half away from zero, in pence."
-		gross := percentOf(rate, l.amount)
-		net := percentOf(rate, l.amount-l.refundedAmount())
-
 		row.Lines++
-		row.Gross += gross
-		row.Net += net
-		// "Network fee: 20 % of the line's commission, rounded the same way": of the rounded commission after
-		// refunds, since that is what the rule calls the commission of a line.
-		row.Fee += percentOf(20, net)
+		sold[rate] += l.amount
+		left[rate] += l.amount - l.refundedAmount()
+	}
 
-		if holdEnded(o.at) {
-			row.Payable += net
-		} else {
-			row.Pending += net
-		}
+	// "Commission of an order = for each rate, round(rate x the sum over its lines of that rate of (amount - refunded
+	// amount)), half away from zero, in pence". Before refunds it is the same with nothing refunded.
+	for rate := range sold {
+		row.Gross += percentOf(rate, sold[rate])
+		row.Net += percentOf(rate, left[rate])
+	}
+
+	// "Network fee: 20 % of the order's commission, rounded once the same way"
+	row.Fee = percentOf(20, row.Net)
+
+	if holdEnded(o.at) {
+		row.Payable = row.Net
+	} else {
+		row.Pending = row.Net
 	}
 
 	return row
@@ -141,8 +145,8 @@ func asOf() time.Time {
 
 // holdEnded tells whether the commission of an order is payable at the instant of the split.
 //
-// "Hold: 30 days from the order time." A hold that ends exactly at the instant has ended: what is held for 30 days is
-// free once 30 days have passed. Every cancellation of the file is older than the instant, so the whole net of a line
+// "Hold: 30 days from the order time (the replay is an operator's import: its times are taken as stated)." A hold that ends exactly at the instant has ended: what is held for 30 days is
+// free once 30 days have passed. Every cancellation of the file is older than the instant, so the whole net of an order
 // stands on one side: a refund takes from where the commission is.
 func holdEnded(orderedAt time.Time) bool {
 	return !orderedAt.Add(30 * day).After(asOf())
@@ -179,8 +183,8 @@ func (r Row) plus(s Row) Row {
 	}
 }
 
-// percentOf is percent/100 of an amount, rounded half away from zero. Amounts past 9e13 pence would overflow; a
-// line's amount is bounded to 1e12 when it is read.
+// percentOf is percent/100 of an amount, rounded half away from zero. Amounts past 9e16 pence would overflow; a
+// line's amount is bounded to 1e12 when it is read, and no order has 90,000 lines.
 func percentOf(percent, amount int64) int64 {
 	return round(big.NewRat(percent*amount, 100)).Int64()
 }

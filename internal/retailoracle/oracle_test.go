@@ -242,7 +242,7 @@ C100004,22223,MUG,-1,2011-05-02 10:00:00,0.125,102.0,United Kingdom
 			},
 		},
 		{
-			// All of it is of customer 102 and of May: 8 % of 100 twice, fees 1.6 each.
+			// All of it is of customer 102 and of May: 8 % of 200 = 16, fee 3.2.
 			name: "an order has the time and the customer of its first row",
 			rows: `
 100001,22222,MUG,1,2011-05-31 23:59:00,1.00,102.0,United Kingdom
@@ -250,8 +250,30 @@ C100004,22223,MUG,-1,2011-05-02 10:00:00,0.125,102.0,United Kingdom
 `,
 			want: Answer{
 				Orders: 1, Lines: 2, Revenue: 200,
-				Total:    Row{Orders: 1, Lines: 2, Gross: 16, Net: 16, Fee: 4, Payable: 16},
-				Partners: map[string]Row{"P03": {Orders: 1, Lines: 2, Gross: 16, Net: 16, Fee: 4, Payable: 16}},
+				Total:    Row{Orders: 1, Lines: 2, Gross: 16, Net: 16, Fee: 3, Payable: 16},
+				Partners: map[string]Row{"P03": {Orders: 1, Lines: 2, Gross: 16, Net: 16, Fee: 3, Payable: 16}},
+			},
+		},
+		{
+			// 8 % of 4 x 9 = 2.88, fee 20 % of 3 = 0.6. Each line by itself would earn 0.72, so 4 in all, and no fee.
+			name: "lines of one rate are summed before they are rounded",
+			rows: `
+100001,22222,MUG,1,2011-05-02 10:00:00,0.09,102.0,United Kingdom
+100001,22223,MUG,1,2011-05-02 10:00:00,0.09,102.0,United Kingdom
+100001,22224,MUG,1,2011-05-02 10:00:00,0.09,102.0,United Kingdom
+100001,22225,MUG,1,2011-05-02 10:00:00,0.09,102.0,United Kingdom
+100002,22222,MUG,1,2011-05-02 10:00:00,0.09,106.0,United Kingdom
+100002,22223,MUG,2,2011-05-02 10:00:00,0.09,106.0,United Kingdom
+C100003,22223,MUG,-1,2011-05-02 10:00:00,0.09,106.0,United Kingdom
+`,
+			// 106 has P43: 5 % of 27 = 1.35, of 18 = 0.9.
+			want: Answer{
+				Orders: 2, Lines: 6, Revenue: 63, Refunded: 9,
+				Total: Row{Orders: 2, Lines: 6, Gross: 4, Net: 4, Fee: 1, Payable: 4},
+				Partners: map[string]Row{
+					"P03": {Orders: 1, Lines: 4, Gross: 3, Net: 3, Fee: 1, Payable: 3},
+					"P43": {Orders: 1, Lines: 2, Gross: 1, Net: 1, Payable: 1},
+				},
 			},
 		},
 		{

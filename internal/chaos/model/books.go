@@ -88,19 +88,23 @@ func (b *Books) order(s Sale, now time.Time) Order {
 		Partner: link.Partner, Program: link.Program, Link: s.Click.Link, Currency: s.Currency,
 		Revenue: o.Amount, Refunded: o.Refunded, State: "pending",
 	}
+	sold, kept := map[string]int64{}, map[string]int64{} // of all lines that a row of the rates is for
 	for n, l := range s.Lines {
-		rate, named := rates[l.Category]
-		if !named {
-			rate = rates["*"]
+		row := l.Category
+		if _, named := rates[row]; !named {
+			row = "*"
 		}
-		if rate > 0 {
+		if rates[row] > 0 {
 			c.Lines++
 		}
-		c.Gross += part(l.Amount, rate)
-		earned := part(left[n], rate)
-		c.Net += earned
-		c.Fee += part(earned, terms.Fee)
+		sold[row] += l.Amount
+		kept[row] += left[n]
 	}
+	for row, rate := range rates {
+		c.Gross += part(sold[row], rate)
+		c.Net += part(kept[row], rate)
+	}
+	c.Fee = part(c.Net, terms.Fee)
 	c.Pending = c.Net
 	if !s.At.Add(terms.Hold).After(now) {
 		c.Pending, c.Payable, c.State = 0, c.Net, "approved"

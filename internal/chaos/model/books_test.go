@@ -61,7 +61,7 @@ func TestWhatAnOrderEarns(t *testing.T) {
 		"no click":                         {sale: sale(func(s *model.Sale) { s.Click = nil })},
 		"another merchant's link":          {sale: sale(func(s *model.Sale) { s.Merchant = 2 })},
 		"a member":                         {sale: sale(func(s *model.Sale) { s.Click.Link = 80 }), net: 53, fee: 11, state: "pending"},
-		"the next terms":                   {sale: sale(func(s *model.Sale) { s.At = at.Add(time.Hour); s.Click.At = s.At }), later: 2 * time.Hour, net: 351, payable: 351, state: "approved"},
+		"the next terms":                   {sale: sale(func(s *model.Sale) { s.At = at.Add(time.Hour); s.Click.At = s.At }), later: 2 * time.Hour, net: 352, payable: 352, state: "approved"},
 		"a piece back":                     {sale: sale(nil), refunds: []model.Refund{{Items: []model.Item{{SKU: "a", Quantity: 1}}}}, net: 67, fee: 13, state: "pending"},
 		"three pieces back, one by one":    {sale: sale(nil), refunds: []model.Refund{{Items: []model.Item{{Line: 1, Quantity: 1}}}, {ID: "2", Items: []model.Item{{Line: 1, Quantity: 1}}}, {ID: "3", Items: []model.Item{{Line: 1, Quantity: 5}}}}, state: "reversed"},
 		"an amount of the whole":           {sale: sale(nil), refunds: []model.Refund{{Amount: 106}}, net: 90, fee: 18, state: "pending"},
