@@ -179,6 +179,11 @@ func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		return
 	}
+	if errors.Is(err, echo.ErrNotFound) {
+		if err = s.guard(s.lost)(c); err == nil {
+			return
+		}
+	}
 	f, status := describe(err)
 	id, _ := c.Get(requestKey).(string)
 	switch {

@@ -1,9 +1,6 @@
 package tracker
 
-import (
-	"net/url"
-	"strings"
-)
+import "strings"
 
 // appendLocation writes a link's target with the click id in the query parameter param. Everything else in the target
 // stays byte for byte as it is: the order of its query, its escapes, its fragment. A parameter of the same name that
@@ -49,9 +46,5 @@ func appendLocation(dst []byte, target, param, id string) []byte {
 // names tells whether a pair of a query is about the parameter, also where its name is escaped.
 func names(pair, param string) bool {
 	name, _, _ := strings.Cut(pair, "=")
-	if !strings.Contains(name, "%") {
-		return name == param
-	}
-	unescaped, err := url.QueryUnescape(name)
-	return err == nil && unescaped == param
+	return unescape(name, true) == param
 }

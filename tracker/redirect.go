@@ -2,7 +2,6 @@ package tracker
 
 import (
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -52,12 +51,18 @@ func (s *Server) clickHead(c echo.Context) error {
 	return nil
 }
 
-// find finds the open link of a request.
+// find finds the open link of a request. Most addresses come as they were given out; only what that finds nothing for is
+// read again with more patience.
 func (s *Server) find(c echo.Context) (*partners.Link, *partners.Program, error) {
-	code := c.Param("*")
-	link, found := s.cfg.Catalogue.LinkByCode(code)
+	link, found := s.cfg.Catalogue.LinkByCode(c.Param("*"))
 	if !found {
-		link, found = s.cfg.Catalogue.LinkByCode(tidy(code))
+		u := c.Request().URL
+		if code, query, ok := understand(u.EscapedPath()); ok {
+			link, found = s.cfg.Catalogue.LinkByCode(code)
+			if query != "" {
+				u.RawQuery = query + "&" + u.RawQuery
+			}
+		}
 	}
 	if found && !link.Closed {
 		if program, ok := s.cfg.Catalogue.Program(link.Program); ok {
@@ -68,20 +73,19 @@ func (s *Server) find(c echo.Context) (*partners.Link, *partners.Program, error)
 	return nil, nil, fault.New(fault.NotFound, "unknown_link", "There is no such link.")
 }
 
-// tidy takes off a code what a message or a person has added: a full stop or a bracket behind it, capital letters.
-func tidy(code string) string {
-	code = strings.ToLower(code)
-	end := strings.IndexFunc(code, func(r rune) bool { return r != '-' && !isAlphanumeric(r) })
-	if end < 0 {
-		end = len(code)
+// lost is what becomes of a request that no route is for: it may still be a click, with "/C/" or "//c/" in its address.
+func (s *Server) lost(c echo.Context) error {
+	if _, _, ok := understand(c.Request().URL.EscapedPath()); !ok {
+		return echo.ErrNotFound
 	}
-	if strings.ContainsFunc(code[end:], isAlphanumeric) {
-		return ""
+	switch c.Request().Method {
+	case http.MethodGet:
+		return s.click(c)
+	case http.MethodHead:
+		return s.clickHead(c)
 	}
-	return strings.TrimRight(code[:end], "-")
+	return echo.ErrNotFound
 }
-
-func isAlphanumeric(r rune) bool { return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' }
 
 // sendOn answers 302. That is not cacheable unasked, and no-store says so to everyone who caches more than they should.
 func (s *Server) sendOn(c echo.Context, target, param, id string) {

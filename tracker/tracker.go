@@ -148,10 +148,39 @@ func (s *Server) route() {
 
 func healthy(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
 
-// robots keeps crawlers that ask from following links, so that their visits need not be told from people's.
-func robots(c echo.Context) error {
-	return c.String(http.StatusOK, "User-agent: *\nDisallow: /\n")
-}
+// robotsText keeps crawlers that ask from following links, so that their visits need not be told from people's. What makes
+// the cards of links in posts and messages may follow them, or a partner's post has none; it is marked as a bot all the
+// same. The names are those that the services document for their fetchers.
+const robotsText = `User-agent: Twitterbot
+User-agent: LinkedInBot
+User-agent: facebookexternalhit
+User-agent: facebookcatalog
+User-agent: Slackbot
+User-agent: Slackbot-LinkExpanding
+User-agent: Slack-ImgProxy
+User-agent: Discordbot
+User-agent: TelegramBot
+User-agent: WhatsApp
+User-agent: Pinterestbot
+User-agent: redditbot
+User-agent: SkypeUriPreview
+User-agent: Iframely
+User-agent: Embedly
+User-agent: vkShare
+User-agent: Viber
+User-agent: Line
+User-agent: kakaotalk-scrap
+User-agent: Applebot
+User-agent: Bluesky
+User-agent: Mastodon
+Allow: /c/
+Disallow: /
+
+User-agent: *
+Disallow: /
+`
+
+func robots(c echo.Context) error { return c.String(http.StatusOK, robotsText) }
 
 // Handler answers requests. It sets no limits on headers and times: Serve does.
 func (s *Server) Handler() http.Handler { return s.echo }

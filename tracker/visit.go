@@ -3,7 +3,6 @@ package tracker
 import (
 	"net/http"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -161,40 +160,22 @@ func blank(r rune) rune {
 // maxSub is how long a partner's mark may be, in bytes.
 const maxSub = 128
 
-// subIDs reads sub1 to sub5 from a query. The first of each counts. A mark that is too long is cut, and one that is not
-// printable text is dropped: the visitor is never stopped for it.
+// subIDs reads sub1 to sub5 from a query. The first of each counts. A mark is kept as a person sees it, and cut where it is
+// too long: the visitor is never stopped for it. "&amp;" is what some editors make of "&".
 func subIDs(query string) (subs [5]string) {
 	var found [5]bool
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		name, value, _ := strings.Cut(pair, "=")
-		if len(name) != 4 || name[:3] != "sub" || name[3] < '1' || name[3] > '5' {
+		name, value, _ := strings.Cut(strings.TrimPrefix(pair, "amp;"), "=")
+		if name = unescape(name, true); len(name) != 4 || name[:3] != "sub" || name[3] < '1' || name[3] > '5' {
 			continue
 		}
 		i := name[3] - '1'
 		if !found[i] {
 			found[i] = true
-			subs[i] = subID(value)
+			subs[i] = cut(visible(unescape(value, true)), maxSub)
 		}
 	}
 	return subs
 }
-
-func subID(raw string) string {
-	text := raw
-	if strings.ContainsAny(raw, "%+") {
-		unescaped, err := url.QueryUnescape(raw)
-		if err != nil {
-			return ""
-		}
-		text = unescaped
-	}
-	if !utf8.ValidString(text) || strings.ContainsFunc(text, unprintable) {
-		return ""
-	}
-	return cut(text, maxSub)
-}
-
-// unprintable tells of characters that show nothing, or turn the writing around. A blank is printable here.
-func unprintable(r rune) bool { return !unicode.IsPrint(r) && r != ' ' }

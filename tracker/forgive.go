@@ -1,0 +1,113 @@
+package tracker
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// understand reads an address that led to no link by its letter, as a message, a keyboard or another program may have
+// changed it: with percent-escapes in any place and case, capital letters, doubled slashes, blanks, brackets and invisible
+// characters before and behind the code, and a query that begins with "&" or an escaped "?". The path is as it was sent. It
+// is not ok where something else than one code stands in it. The query is still escaped.
+func understand(path string) (code, query string, ok bool) {
+	path, query = splitQuery(path)
+	rest := lowerASCII(unescape(path, false))
+	rest = strings.TrimLeftFunc(rest, added)
+	rest, found := strings.CutPrefix(rest, "c")
+	code = strings.TrimLeftFunc(rest, added)
+	if !found || !strings.Contains(rest[:len(rest)-len(code)], "/") {
+		return "", "", false
+	}
+	end := strings.IndexFunc(code, func(r rune) bool { return r != '-' && added(r) })
+	if end >= 0 {
+		if strings.ContainsFunc(code[end:], func(r rune) bool { return !added(r) }) {
+			return "", "", false
+		}
+		code = code[:end]
+	}
+	return strings.TrimRight(code, "-"), query, true
+}
+
+// splitQuery cuts a path where a query begins that did not come as one.
+func splitQuery(path string) (before, query string) {
+	for i := range len(path) {
+		switch {
+		case path[i] == '&':
+			return path[:i], path[i+1:]
+		case path[i] == '%' && len(path) >= i+3:
+			if c := lowerASCII(path[i+1 : i+3]); c == "3f" || c == "26" {
+				return path[:i], unescape(path[i+3:], false) // it was escaped once more than a query is
+			}
+		}
+	}
+	return path, ""
+}
+
+// added tells of characters that no code holds beside its hyphens, and so were put there on the way.
+func added(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9') }
+
+// unescape reads percent-escapes, and in a query blanks written as plus signs. What is no escape stays as it is, so that a
+// person's "100%" is not lost.
+func unescape(text string, query bool) string {
+	if !strings.ContainsRune(text, '%') && !(query && strings.ContainsRune(text, '+')) {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c == '%' && i+2 < len(text) {
+			if high, low := fromHex(text[i+1]), fromHex(text[i+2]); high >= 0 && low >= 0 {
+				out = append(out, byte(high<<4|low))
+				i += 2
+				continue
+			}
+		}
+		if c == '+' && query {
+			c = ' '
+		}
+		out = append(out, c)
+	}
+	return string(out)
+}
+
+func fromHex(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
+
+// visible gives a text as a person sees it: valid UTF-8, every kind of blank as a blank, without what shows nothing or
+// turns the writing round. A joiner stays inside an emoji, which it makes one of two.
+func visible(text string) string {
+	plain := func(r rune) bool { return r >= ' ' && r < 0x7f }
+	if !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+		return text
+	}
+	const joiner = '\u200d'
+	var b strings.Builder
+	symbol := false
+	for _, r := range strings.ToValidUTF8(text, string(utf8.RuneError)) {
+		switch {
+		case unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Zs, r):
+			b.WriteByte(' ')
+		case r == joiner && symbol:
+			b.WriteRune(r)
+		case unicode.IsPrint(r) && !blankLetter(r):
+			b.WriteRune(r)
+		default:
+			continue // symbol stays: a joiner may follow what was left out
+		}
+		symbol = unicode.In(r, unicode.So, unicode.Sk) || r == '\ufe0f' && symbol
+	}
+	return strings.TrimRight(b.String(), string(joiner))
+}
+
+// blankLetter tells of letters that show nothing, by which names can be forged: fillers of Hangul and Braille.
+func blankLetter(r rune) bool {
+	return r == '\u115f' || r == '\u1160' || r == '\u3164' || r == '\uffa0' || r == '\u2800' || r == '\u034f'
+}

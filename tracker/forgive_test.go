@@ -1,0 +1,100 @@
+package tracker
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAnAddressIsUnderstoodAsItWasMeant(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ path, code, query string }{
+		{"/c/abc-1", "abc-1", ""},
+		{"/c/abc%2D1", "abc-1", ""},
+		{"/c/abc%2d1%E2%80%9D", "abc-1", ""},
+		{"/C/ABC-1.", "abc-1", ""},
+		{"/c/abc-1&sub1=x&sub2=a%26b", "abc-1", "sub1=x&sub2=a%26b"},
+		{"/c/abc-1%26sub1%3Dx", "abc-1", "sub1=x"},
+		{"/c/abc-1%3fsub1%3Dcaf%25C3%25A9%26sub2%3Dy", "abc-1", "sub1=caf%C3%A9&sub2=y"},
+		{"/c/abc-1%3F", "abc-1", ""},
+		{"/c/abc-1%", "abc-1", ""},
+		{"/c/\xffabc-1\xff", "abc-1", ""},
+		{"//c/%20%20abc-1%20", "abc-1", ""},
+		{"/c/-abc-1-", "abc-1", ""},
+		{"/c/", "", ""},
+	} {
+		code, query, ok := understand(row.path)
+		if code != row.code || query != row.query || !ok {
+			t.Errorf("%s: %q, %q, %v; want %q, %q", row.path, code, query, ok, row.code, row.query)
+		}
+	}
+	for _, path := range []string{"", "/", "/c", "c", "/cabc", "/c.abc", "/v1/c/abc", "/c/abc/def", "/c/abc.html", "/c/abc def", "/robots.txt", "/%63abc"} {
+		if code, _, ok := understand(path); ok {
+			t.Errorf("%s: understood as %q", path, code)
+		}
+	}
+}
+
+// TestEqualAddressesLeaveEqualClicks holds that what came in the place of a query counts as one.
+func TestEqualAddressesLeaveEqualClicks(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	code := e.mine.link.Code
+	before := len(e.records(t))
+	paths := []string{
+		"/c/" + code + "?sub1=x&sub2=a%20b", "/c/" + code + "&sub1=x&sub2=a%20b", "/c/" + code + "%3Fsub1%3Dx%26sub2%3Da%2520b",
+		"/C/" + code + "?%73ub1=x&amp;sub2=a+b", "//c/(" + code + ")&sub1=x?sub2=a%C2%A0b",
+	}
+	for i, path := range paths {
+		a := e.ask(t, "GET", path, nil, "User-Agent", fmt.Sprintf("%s (%d)", firefox, i))
+		head := e.ask(t, "HEAD", path, nil)
+		if a.status != http.StatusFound || head.status != http.StatusFound || strings.Contains(a.header.Get("Location"), "sub1") {
+			t.Errorf("%s: %d and %d to %s", path, a.status, head.status, a.header.Get("Location"))
+		}
+	}
+	records := e.records(t)[before:]
+	if len(records) != len(paths) {
+		t.Fatalf("%d clicks of %d requests", len(records), len(paths))
+	}
+	for i, r := range records {
+		c := r.GetClick()
+		if diff := cmp.Diff([]any{"x", "a b", uint32(0)}, []any{c.GetSub1(), c.GetSub2(), c.GetMarks()}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", paths[i], diff)
+		}
+	}
+}
+
+// FuzzEqualAddresses holds RFC 3986 6.2.2: an address means the same with any of its characters escaped, in either case.
+func FuzzEqualAddresses(f *testing.F) {
+	f.Add("fern-trail-notes", uint64(1))
+	f.Add("a1-", uint64(7))
+	f.Fuzz(func(t *testing.T, code string, seed uint64) {
+		code = strings.Trim(strings.Map(func(r rune) rune {
+			if r != '-' && added(r) {
+				return -1
+			}
+			return r
+		}, code), "-")
+		random := rand.New(rand.NewPCG(seed, 0))
+		var b strings.Builder
+		for _, c := range []byte("/c/" + code) {
+			switch {
+			case c == '/' && b.Len() == 0: // what begins an address cannot be escaped
+				b.WriteByte(c)
+			case random.IntN(3) == 0:
+				fmt.Fprintf(&b, "%%%02X", c)
+			case random.IntN(3) == 0:
+				fmt.Fprintf(&b, "%%%02x", c)
+			default:
+				b.WriteByte(c)
+			}
+		}
+		if got, _, ok := understand(b.String()); !ok || got != code {
+			t.Errorf("%s is understood as %q (%v), want %q", b.String(), got, ok, code)
+		}
+	})
+}
