@@ -3,6 +3,7 @@ package commission
 import (
 	"time"
 
+	"tributary/internal/event"
 	"tributary/partners"
 )
 
@@ -29,8 +30,9 @@ type Touch struct {
 	// The rest is about clicks whose id was verified, as far as it could be found out.
 
 	At time.Time `json:"at,omitzero"`
-	// AgeMillis is the time from the click to the order, both cut to whole milliseconds; below zero for a later click.
-	AgeMillis int64 `json:"age_ms,omitempty"`
+	// AgeMillis is how old the click was, and Clock by which of the order's times, as event.ClickAge says.
+	AgeMillis int64       `json:"age_ms,omitempty"`
+	Clock     event.Clock `json:"clock,omitempty"`
 	// WindowSeconds is the oldest that the terms let a click be.
 	WindowSeconds int64              `json:"window_s,omitempty"`
 	Link          partners.LinkID    `json:"link,omitempty"`
@@ -79,8 +81,7 @@ func find(network *partners.Catalogue, id partners.LinkID, at time.Time) offer {
 // attribute judges the order's touches, the click first: the last click before the order earns, and the click id that
 // the order carries is the last one that the shop saw. A closed link still earns for the clicks it had.
 //
-// Times are compared in whole milliseconds, which is all that a click id holds: an order 0.4 ms after its click's
-// millisecond began is neither before the click nor any older than the window.
+// event.ClickAge says how old a click was.
 func attribute(o *Order, click Click, found offer) []Touch {
 	if !o.Placed() {
 		return nil
@@ -105,7 +106,7 @@ func clickTouch(o *Order, click Click, found offer) Touch {
 		return t
 	}
 	t.At, t.Link = click.At, click.Link
-	t.AgeMillis = o.At.UnixMilli() - click.At.UnixMilli()
+	t.AgeMillis, t.Clock = event.ClickAge(click.At, o.At, o.Received, o.Imported)
 	if found.link == nil {
 		t.Reason = UnknownLink
 		return t

@@ -30,6 +30,9 @@ const endOfTime = 7_258_118_400_000_000
 // kindlier; what fails here can only be set aside.
 func Check(e *event.Event) error {
 	err := checkTimes(e)
+	if err == nil {
+		err = checkTexts(e.GetIpPrefix())
+	}
 	switch {
 	case err != nil:
 	case e.GetSale() != nil:

@@ -31,7 +31,8 @@ type Credit struct {
 	OrderedAt time.Time `json:"-"`
 	// Terms are those in force at OrderedAt.
 	Terms TermsApplied `json:"terms"`
-	// HoldUntil is when what is pending becomes payable.
+	// HoldUntil is when what is pending becomes payable: the hold runs from when the order was placed or its report was
+	// received, whichever is later, so that nobody shortens it by what they state; of an import from when it was placed.
 	HoldUntil time.Time `json:"hold_until"`
 	// Lines counts the lines with a rate above zero.
 	Lines int `json:"lines"`
@@ -123,7 +124,7 @@ func price(o *Order, found offer) Credit {
 			Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(terms.Hold / time.Second),
 			NetworkFee: terms.NetworkFee, Kind: found.partner.Kind,
 		},
-		HoldUntil: o.At.Add(terms.Hold),
+		HoldUntil: o.heldFrom().Add(terms.Hold),
 		Priced:    make([]Priced, len(o.Lines)),
 	}
 	c.share(o)
@@ -148,6 +149,14 @@ func price(o *Order, found offer) Credit {
 	c.FeeExact = terms.NetworkFee.Exact(c.Net)
 	c.Fee = c.FeeExact.Round()
 	return c
+}
+
+// heldFrom is when a hold of the order begins.
+func (o *Order) heldFrom() time.Time {
+	if o.Imported {
+		return o.At
+	}
+	return later(o.At, o.Received)
 }
 
 // rule finds the rule of a row, or begins it.

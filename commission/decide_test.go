@@ -33,7 +33,9 @@ func TestWhoEarns(t *testing.T) {
 	}{
 		{"a click an hour before", plain, clicked(time.Hour), tenPercent(), Credited},
 		{"a click at the same time", plain, clicked(0), tenPercent(), Credited},
-		{"a click a millisecond after", plain, clicked(-time.Millisecond), tenPercent(), ClickAfterOrder},
+		{"a click a millisecond after", plain, clicked(-time.Millisecond), tenPercent(), Credited},
+		{"a click 5 minutes after", plain, clicked(-5 * time.Minute), tenPercent(), Credited},
+		{"a click later than that", plain, clicked(-5*time.Minute - time.Millisecond), tenPercent(), ClickAfterOrder},
 		{"a click exactly the window before", plain, clicked(30 * day), tenPercent(), Credited},
 		{"a click a millisecond longer before", plain, clicked(30*day + time.Millisecond), tenPercent(), OutsideWindow},
 		{"a click a second longer before", plain, clicked(30*day + time.Second), tenPercent(), OutsideWindow},
@@ -83,9 +85,44 @@ func TestTimesAreComparedInTheMillisecondsOfAClickID(t *testing.T) {
 		{"a whole millisecond past the window", time.Millisecond, 30 * day, OutsideWindow},
 	} {
 		e := sold(goods(1, "X", "product", 1, 1000))
-		e.OccurredAt = event.Micros(noon().Add(fact.after))
+		e.OccurredAt, e.Imported = event.Micros(noon().Add(fact.after)), true
 		if d := decide(mustFold(t, e), clicked(fact.click), tenPercent()); d.Outcome != fact.want {
 			t.Errorf("an order %s: %s, want %s", fact.name, d.Outcome, fact.want)
+		}
+	}
+}
+
+// TestWhatTheTwoTimesOfAReportDecide has clicks, times that a merchant states and receipts, in the forms that have cost
+// somebody money.
+func TestWhatTheTwoTimesOfAReportDecide(t *testing.T) {
+	t.Parallel()
+	for _, fact := range []struct {
+		name            string
+		click, received time.Duration // after noon, the stated time
+		imported        bool
+		want            Reason
+		clock           event.Clock
+		hold            time.Time // until
+		late            bool
+	}{
+		{"a shop's clock 240 s behind", 239 * time.Second, 240 * time.Second, false, Credited, event.ReceiptClock, noon().Add(30*day + 240*time.Second), false},
+		{"a shop's clock 299 s ahead", -300 * time.Second, -299 * time.Second, false, Credited, event.ReceiptClock, noon().Add(30 * day), false},
+		{"told an hour later", -time.Minute, time.Hour, false, Credited, event.StatedClock, noon().Add(30*day + time.Hour), false},
+		{"dated back before the click", time.Hour, 2 * time.Hour, false, ClickAfterOrder, event.StatedClock, time.Time{}, false},
+		{"dated back 60 days: no end of the hold at once", -time.Hour, 60 * day, false, Credited, event.StatedClock, noon().Add(90 * day), true},
+		{"48 hours late", -time.Hour, LateAfter, false, Credited, event.StatedClock, noon().Add(30*day + LateAfter), false},
+		{"a microsecond more", -time.Hour, LateAfter + time.Microsecond, false, Credited, event.StatedClock, noon().Add(30*day + LateAfter + time.Microsecond), true},
+		{"an import of 60 days ago", -time.Hour, 60 * day, true, Credited, event.StatedClock, noon().Add(30 * day), false},
+		{"an import, the click a millisecond later", time.Millisecond, 0, true, ClickAfterOrder, event.StatedClock, time.Time{}, false},
+	} {
+		e := sold(goods(1, "X", "product", 1, 1000))
+		e.ReceivedAt, e.Imported = event.Micros(noon().Add(fact.received)), fact.imported
+		d := decide(mustFold(t, e), clicked(-fact.click), tenPercent())
+		if d.Outcome != fact.want || d.Touches[0].Clock != fact.clock || d.Order.Late != fact.late {
+			t.Errorf("%s: %s by the %s clock, late %t", fact.name, d.Outcome, d.Touches[0].Clock, d.Order.Late)
+		}
+		if len(d.Credits) > 0 && !d.Credits[0].HoldUntil.Equal(fact.hold) {
+			t.Errorf("%s: the hold ends %s, want %s", fact.name, d.Credits[0].HoldUntil, fact.hold)
 		}
 	}
 }
@@ -97,7 +134,7 @@ func TestTouchesThatEarnNothingAreListedWithTheirReason(t *testing.T) {
 	d := decide(mustFold(t, e), clicked(40*day), tenPercent())
 	want := []Touch{
 		{
-			Kind: TouchClick, ID: "click", Reason: OutsideWindow, At: noon().Add(-40 * day), AgeMillis: 40 * day.Milliseconds(),
+			Kind: TouchClick, ID: "click", Reason: OutsideWindow, At: noon().Add(-40 * day), AgeMillis: 40 * day.Milliseconds(), Clock: event.ReceiptClock,
 			WindowSeconds: 30 * 86_400, Link: 7, Program: 2, Partner: 3,
 		},
 		{Kind: TouchCoupon, ID: "SPRING", Reason: CouponNotCredited},

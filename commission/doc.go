@@ -8,6 +8,9 @@
 //	Difference what still has to be posted: what should stand there less what does
 //	AppendJSON the record of the decision, from which a page explains every cent and Movements can be repeated
 //
+// A report has two times, when the order was placed, as it states, and when it was received. Terms go by the first, the
+// click's age by either (event.ClickAge), the hold by the later one; an operator's import has only the first.
+//
 // Because each of them depends on the facts only and never on how they arrived, a duplicate, a refund before its sale
 // or a late event needs no path of its own, and a replay gives the same books.
 //

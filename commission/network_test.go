@@ -74,7 +74,7 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 		{"before all terms", noon().Add(-101 * day), site.ID, day, NoTermsInForce, 0, 0},
 		{"a link that does not exist", noon(), 999, day, UnknownLink, 0, 0},
 	} {
-		e.OccurredAt = fact.at.UnixMicro()
+		e.OccurredAt, e.ReceivedAt = fact.at.UnixMicro(), fact.at.UnixMicro()
 		d := Decide(mustFold(t, e), Click{ID: "click", Link: fact.link, At: fact.at.Add(-fact.age)}, network)
 		if d.Outcome != fact.want {
 			t.Errorf("%s: %s, want %s", fact.name, d.Outcome, fact.want)

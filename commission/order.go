@@ -19,8 +19,14 @@ type Order struct {
 	// ID is the merchant's own id of the order.
 	ID string `json:"id"`
 	// At is when the order was placed, UTC, whole microseconds; zero until the sale itself is known.
-	At       time.Time `json:"at,omitzero"`
-	Currency string    `json:"currency,omitempty"`
+	At time.Time `json:"at,omitzero"`
+	// Received is when a tracker received the report of the sale.
+	Received time.Time `json:"received_at,omitzero"`
+	// Imported says that an operator brought the sale in: its times are taken as stated.
+	Imported bool `json:"imported,omitempty"`
+	// Late says that the sale was reported more than LateAfter after it was placed.
+	Late     bool   `json:"late,omitempty"`
+	Currency string `json:"currency,omitempty"`
 	// ClickID, Coupon and Customer are what the sale named, or empty. A decision lists them among its touches.
 	ClickID  string `json:"-"`
 	Coupon   string `json:"-"`
@@ -30,7 +36,7 @@ type Order struct {
 	// Amount and Refunded are the sums of the lines.
 	Amount   int64 `json:"amount"`
 	Refunded int64 `json:"refunded,omitempty"`
-	// OverRefund is the sum of Excess, at most money.MaxAmount.
+	// OverRefund is the sum of Excess in the order's currency, at most money.MaxAmount.
 	OverRefund int64 `json:"over_refund,omitempty"`
 	// Refunds are in the order in which they were taken: by their time, then by their id.
 	Refunds []Refund `json:"refunds,omitempty"`
@@ -71,7 +77,7 @@ type Taken struct {
 	Amount int64 `json:"amount"`
 }
 
-// Excess is what a refund asked for beyond what the order had: nothing is posted for it, and the merchant is shown it.
+// Excess is what a refund asked for in vain: nothing is posted for it, and the merchant is shown it.
 type Excess struct {
 	// Refund is the id of the refund.
 	Refund string `json:"refund"`
@@ -82,9 +88,29 @@ type Excess struct {
 	Quantity int64 `json:"quantity,omitempty"`
 	// Amount is in minor units; 0 for pieces of a line that the order does not have, whose price nobody knows.
 	Amount int64 `json:"amount,omitempty"`
-	// Unmatched is set when the order has no such line.
-	Unmatched bool `json:"unmatched,omitempty"`
+	// Currency is set where it is not the order's.
+	Currency string       `json:"currency,omitempty"`
+	Reason   ExcessReason `json:"reason"`
 }
+
+// ExcessReason is the stable code of why a refund, or part of one, took nothing.
+type ExcessReason string
+
+// The reasons.
+const (
+	// NothingLeft is more than was left of the line or of the order.
+	NothingLeft ExcessReason = "nothing_left"
+	// NoSuchLine is a line or a SKU that the order does not have.
+	NoSuchLine ExcessReason = "no_such_line"
+	// FreePieces is pieces of a SKU with lines that cost something, of which only those that cost nothing were left.
+	FreePieces ExcessReason = "free_pieces"
+	// OtherCurrency is a refund in another currency than the order's.
+	OtherCurrency ExcessReason = "other_currency"
+)
+
+// LateAfter is how long after an order was placed its report is late: a hold that runs from the receipt alone would let
+// whoever reports decide by which terms an old order earns, unseen.
+const LateAfter = 48 * time.Hour
 
 // Placed tells whether the sale itself is known, and not only refunds of it.
 func (o *Order) Placed() bool { return !o.At.IsZero() }
@@ -115,7 +141,7 @@ func Fold(events []*event.Event) (Order, error) {
 	o.Merchant, o.ID = first.merchant, first.order
 	refunds := events
 	if sale := events[0].GetSale(); sale != nil {
-		o.place(sale, event.Time(events[0].GetOccurredAt()))
+		o.place(sale, events[0])
 		refunds = events[1:]
 	}
 	for _, e := range refunds {
@@ -174,8 +200,10 @@ func compareKeys(a, b key) int {
 }
 
 // place enters the sale.
-func (o *Order) place(s *event.Sale, at time.Time) {
-	o.At, o.Currency = at, s.GetCurrency()
+func (o *Order) place(s *event.Sale, e *event.Event) {
+	o.At, o.Received, o.Imported = event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), e.GetImported()
+	o.Late = !o.Imported && o.Received.Sub(o.At) > LateAfter
+	o.Currency = s.GetCurrency()
 	o.ClickID, o.Coupon, o.Customer = s.GetClickId(), s.GetCoupon(), s.GetCustomerId()
 	o.Lines = make([]Line, len(s.GetLines()))
 	for i, l := range s.GetLines() {

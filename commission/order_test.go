@@ -18,6 +18,7 @@ func TestRefundsTakeFromLines(t *testing.T) {
 	t.Parallel()
 	two := sold(goods(1, "SHIRT", "product", 3, 1000), goods(2, "SHOES", "product", 1, 500))
 	sizes := sold(goods(1, "SHIRT", "product", 2, 200), goods(2, "SHOES", "product", 1, 500), goods(3, "SHIRT", "product", 3, 333))
+	gift := sold(goods(1, "A", "", 1, 0), goods(2, "A", "", 1, 1000), goods(3, "A", "", 1, 0))
 	for _, fact := range []struct {
 		name   string
 		events []*event.Event
@@ -54,31 +55,31 @@ func TestRefundsTakeFromLines(t *testing.T) {
 			"more pieces than there are",
 			[]*event.Event{two, refunded("R", day, 0, piecesOf(1, 5))},
 			[]int64{1000, 0},
-			[]Excess{{Refund: "R", Line: 1, Quantity: 2, Amount: 667}},
+			[]Excess{{Refund: "R", Line: 1, Quantity: 2, Amount: 667, Reason: NothingLeft}},
 		},
 		{
 			"more pieces of a SKU than there are",
 			[]*event.Event{sizes, refunded("R", day, 0, &event.RefundItem{Sku: "SHIRT", Quantity: 6})},
 			[]int64{200, 0, 333},
-			[]Excess{{Refund: "R", SKU: "SHIRT", Quantity: 1, Amount: 111}},
+			[]Excess{{Refund: "R", SKU: "SHIRT", Quantity: 1, Amount: 111, Reason: NothingLeft}},
 		},
 		{
 			"more than the line's amount",
 			[]*event.Event{two, refunded("R", day, 0, amountOf(2, 501))},
 			[]int64{0, 500},
-			[]Excess{{Refund: "R", Line: 2, Amount: 1}},
+			[]Excess{{Refund: "R", Line: 2, Amount: 1, Reason: NothingLeft}},
 		},
 		{
 			"more than the order's amount",
 			[]*event.Event{two, refunded("R", day, 2000)},
 			[]int64{1000, 500},
-			[]Excess{{Refund: "R", Amount: 500}},
+			[]Excess{{Refund: "R", Amount: 500, Reason: NothingLeft}},
 		},
 		{
 			"an amount, then the pieces",
 			[]*event.Event{two, refunded("R", day, 0, amountOf(1, 900)), refunded("S", 2*day, 0, piecesOf(1, 1))},
 			[]int64{1000, 0},
-			[]Excess{{Refund: "S", Line: 1, SKU: "SHIRT", Amount: 233}},
+			[]Excess{{Refund: "S", Line: 1, SKU: "SHIRT", Amount: 233, Reason: NothingLeft}},
 		},
 		{"all twice is all once", []*event.Event{two, refunded("R", day, 0), refunded("S", 2*day, 0)}, []int64{1000, 500}, nil},
 		{
@@ -91,26 +92,70 @@ func TestRefundsTakeFromLines(t *testing.T) {
 			"a line that is not there",
 			[]*event.Event{two, refunded("R", day, 0, piecesOf(9, 2), amountOf(1, 10))},
 			[]int64{10, 0},
-			[]Excess{{Refund: "R", Line: 9, Quantity: 2, Unmatched: true}},
+			[]Excess{{Refund: "R", Line: 9, Quantity: 2, Reason: NoSuchLine}},
 		},
 		{
 			"an amount of a SKU that is not there",
 			[]*event.Event{two, refunded("R", day, 0, &event.RefundItem{Sku: "HAT", Amount: 70})},
 			[]int64{0, 0},
-			[]Excess{{Refund: "R", SKU: "HAT", Amount: 70, Unmatched: true}},
+			[]Excess{{Refund: "R", SKU: "HAT", Amount: 70, Reason: NoSuchLine}},
 		},
 		{
 			"a line of another SKU",
 			[]*event.Event{two, refunded("R", day, 0, &event.RefundItem{Line: 1, Sku: "SHOES"})},
 			[]int64{0, 0},
-			[]Excess{{Refund: "R", Line: 1, SKU: "SHOES", Unmatched: true}},
+			[]Excess{{Refund: "R", Line: 1, SKU: "SHOES", Reason: NoSuchLine}},
+		},
+		{
+			"a SKU on several lines: what costs something first",
+			[]*event.Event{gift, refunded("R", day, 0, &event.RefundItem{Sku: "A", Quantity: 1})},
+			[]int64{0, 1000, 0},
+			nil,
+		},
+		{
+			"all pieces of it, the free ones too",
+			[]*event.Event{gift, refunded("R", day, 0, &event.RefundItem{Sku: "A", Quantity: 3})},
+			[]int64{0, 1000, 0},
+			nil,
+		},
+		{
+			"free pieces alone are noted",
+			[]*event.Event{gift, refunded("R", day, 0, piecesOf(2, 1)), refunded("S", 2*day, 0, &event.RefundItem{Sku: "A", Quantity: 2})},
+			[]int64{0, 1000, 0},
+			[]Excess{{Refund: "S", SKU: "A", Quantity: 2, Reason: FreePieces}},
+		},
+		{
+			"more than all pieces of it",
+			[]*event.Event{gift, refunded("R", day, 0, &event.RefundItem{Sku: "A", Quantity: 4})},
+			[]int64{0, 1000, 0},
+			[]Excess{{Refund: "R", SKU: "A", Quantity: 1, Amount: 1000, Reason: NothingLeft}},
+		},
+		{"free pieces of a line that was named", []*event.Event{gift, refunded("R", day, 0, piecesOf(1, 1))}, []int64{0, 0, 0}, nil},
+		{
+			"nothing but a SKU in other letters",
+			[]*event.Event{gift, refunded("R", day, 0, &event.RefundItem{Sku: "a", Quantity: 1})},
+			[]int64{0, 0, 0},
+			[]Excess{{Refund: "R", SKU: "a", Quantity: 1, Reason: NoSuchLine}},
+		},
+		{"in the order's currency", []*event.Event{two, inCurrency("GBP", refunded("R", day, 30))}, []int64{20, 10}, nil},
+		{
+			"an amount in another currency",
+			[]*event.Event{two, inCurrency("EUR", refunded("R", day, 30))},
+			[]int64{0, 0},
+			[]Excess{{Refund: "R", Amount: 30, Currency: "EUR", Reason: OtherCurrency}},
+		},
+		{
+			"pieces in another currency",
+			[]*event.Event{two, inCurrency("EUR", refunded("R", day, 0, piecesOf(1, 1)))},
+			[]int64{0, 0},
+			[]Excess{{Refund: "R", Currency: "EUR", Reason: OtherCurrency}},
 		},
 		{"a line that cost nothing", []*event.Event{sold(goods(1, "GIFT", "", 2, 0)), refunded("R", day, 0, piecesOf(1, 1))}, []int64{0}, nil},
 		{
 			"pieces without number of a dear thing",
 			[]*event.Event{sold(goods(1, "X", "", 1, money.MaxAmount)), refunded("R", day, 0, piecesOf(1, MaxPieces))},
 			[]int64{money.MaxAmount},
-			[]Excess{{Refund: "R", Line: 1, Quantity: MaxPieces - 1, Amount: money.MaxAmount}},
+			[]Excess{{Refund: "R", Line: 1, Quantity: MaxPieces - 1, Amount: money.MaxAmount, Reason: NothingLeft}},
 		},
 	} {
 		t.Run(fact.name, func(t *testing.T) {
@@ -123,7 +168,9 @@ func TestRefundsTakeFromLines(t *testing.T) {
 				total += l.Refunded
 			}
 			for _, e := range o.Excess {
-				over += e.Amount
+				if e.Currency == "" {
+					over += e.Amount
+				}
 			}
 			if diff := cmp.Diff(fact.lines, lines); diff != "" {
 				t.Errorf("refunded of the lines (-want +got):\n%s", diff)
@@ -136,6 +183,12 @@ func TestRefundsTakeFromLines(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inCurrency states a refund's currency.
+func inCurrency(currency string, e *event.Event) *event.Event {
+	e.GetRefund().Currency = currency
+	return e
 }
 
 func TestOverRefundStopsAtTheLargestAmount(t *testing.T) {

@@ -22,7 +22,7 @@ const (
 	UnknownLink Reason = "unknown_link"
 	// LinkOfAnotherMerchant is a click on a link to somebody else's shop.
 	LinkOfAnotherMerchant Reason = "link_of_another_merchant"
-	// ClickAfterOrder is a click later than the order.
+	// ClickAfterOrder is a click later than the order, by more than clocks may be off.
 	ClickAfterOrder Reason = "click_after_order"
 	// NoTermsInForce is an order older than the first terms of the program.
 	NoTermsInForce Reason = "no_terms_in_force"

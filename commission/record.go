@@ -67,6 +67,13 @@ func (o *Order) appendJSON(dst []byte) []byte {
 	dst = appendNumber(dst, `{"merchant":`, int64(o.Merchant))
 	dst = appendText(dst, `,"id":`, o.ID)
 	dst = optTime(dst, `,"at":`, o.At)
+	dst = optTime(dst, `,"received_at":`, o.Received)
+	if o.Imported {
+		dst = append(dst, `,"imported":true`...)
+	}
+	if o.Late {
+		dst = append(dst, `,"late":true`...)
+	}
 	dst = optText(dst, `,"currency":`, o.Currency)
 	if len(o.Lines) > 0 {
 		dst = append(dst, `,"lines":[`...)
@@ -127,9 +134,8 @@ func (e *Excess) appendJSON(dst []byte) []byte {
 	dst = optText(dst, `,"sku":`, e.SKU)
 	dst = optNumber(dst, `,"quantity":`, e.Quantity)
 	dst = optNumber(dst, `,"amount":`, e.Amount)
-	if e.Unmatched {
-		dst = append(dst, `,"unmatched":true`...)
-	}
+	dst = optText(dst, `,"currency":`, e.Currency)
+	dst = appendText(dst, `,"reason":`, string(e.Reason))
 	return append(dst, '}')
 }
 
@@ -142,6 +148,7 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 	dst = appendText(dst, `,"reason":`, string(t.Reason))
 	dst = optTime(dst, `,"at":`, t.At)
 	dst = optNumber(dst, `,"age_ms":`, t.AgeMillis)
+	dst = optText(dst, `,"clock":`, string(t.Clock))
 	dst = optNumber(dst, `,"window_s":`, t.WindowSeconds)
 	dst = optNumber(dst, `,"link":`, int64(t.Link))
 	dst = optNumber(dst, `,"program":`, int64(t.Program))

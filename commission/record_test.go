@@ -20,12 +20,12 @@ func TestTheRecordOfADecision(t *testing.T) {
 	e := sold(goods(1, "85123A", "product", 6, 1_530), goods(2, "POST", "service", 1, 1_800))
 	e.GetSale().Coupon = "SPRING"
 	d := mustDecide(t, tenPercent(), e, refunded("R", day, 0, piecesOf(1, 1), piecesOf(9, 2)))
-	want := `{"outcome":"credited","order":{"merchant":1,"id":"A1","at":"2026-03-01T12:00:00Z","currency":"GBP",` +
+	want := `{"outcome":"credited","order":{"merchant":1,"id":"A1","at":"2026-03-01T12:00:00Z","received_at":"2026-03-01T12:00:00Z","currency":"GBP",` +
 		`"lines":[{"n":1,"sku":"85123A","category":"product","quantity":6,"amount":1530,"refunded":255},` +
 		`{"n":2,"sku":"POST","category":"service","quantity":1,"amount":1800}],"amount":3330,"refunded":255,` +
 		`"refunds":[{"id":"R","at":"2026-03-02T12:00:00Z","effective":"2026-03-02T12:00:00Z","taken":[{"n":1,"amount":255}]}],` +
-		`"excess":[{"refund":"R","n":9,"quantity":2,"unmatched":true}]},` +
-		`"touches":[{"kind":"click","id":"click","won":true,"reason":"credited","at":"2026-03-01T11:00:00Z","age_ms":3600000,` +
+		`"excess":[{"refund":"R","n":9,"quantity":2,"reason":"no_such_line"}]},` +
+		`"touches":[{"kind":"click","id":"click","won":true,"reason":"credited","at":"2026-03-01T11:00:00Z","age_ms":3600000,"clock":"receipt",` +
 		`"window_s":2592000,"link":7,"program":2,"partner":3},{"kind":"coupon","id":"SPRING","reason":"coupon_not_credited"}],` +
 		`"credits":[{"program":2,"partner":3,"link":7,` +
 		`"terms":{"version":1,"effective_from":"2020-01-01T00:00:00Z","hold_s":2592000,"network_fee":200000,"kind":"site"},` +
@@ -48,7 +48,12 @@ func recordIsTheDecision(t *rapid.T) {
 	for _, l := range sale.GetLines() {
 		l.Sku, l.Category = tame(text.Draw(t, "sku")), tame(text.Draw(t, "category"))
 	}
+	events[0].Imported = rapid.Bool().Draw(t, "imported")
+	events[0].ReceivedAt += rapid.SampledFrom([]int64{0, 1, 3 * day.Microseconds()}).Draw(t, "received later")
 	events = events[rapid.SampledFrom([]int{0, 0, 0, min(1, len(events)-1)}).Draw(t, "from"):]
+	if r := events[len(events)-1].GetRefund(); r != nil {
+		r.Currency = rapid.SampledFrom([]string{"", "GBP", "EUR"}).Draw(t, "refund's currency")
+	}
 	click := clicked(time.Duration(rapid.IntRange(-1, 50).Draw(t, "hours")) * time.Hour)
 	click.Refused = rapid.SampledFrom([]Reason{"", "", "", ForgedClickID}).Draw(t, "refused")
 	d := decide(mustFold(t, events...), click, drawTerms(t))

@@ -22,6 +22,10 @@ func (o *Order) refund(events []*event.Event) {
 			continue
 		}
 		r.Effective = later(r.At, o.At)
+		if c := said.GetCurrency(); c != "" && c != o.Currency {
+			o.Excess = append(o.Excess, Excess{Refund: r.ID, Amount: said.GetAmount(), Currency: c, Reason: OtherCurrency})
+			continue
+		}
 		for _, item := range said.GetItems() {
 			o.refundItem(r, item)
 		}
@@ -36,18 +40,19 @@ func (o *Order) refund(events []*event.Event) {
 	}
 }
 
-// refundItem takes back an item from the line it names, or from the lines of its SKU in line order, each as far as it
-// goes. What is left over then is excess, worth what a piece of the last of those lines is.
+// refundItem takes back an item from the line it names, or from the lines of its SKU, each as far as it goes: first from
+// those that cost something, in line order. What is left over then is excess, worth what a piece of the last of those
+// lines is; so are free pieces alone, of a SKU with lines that cost something, since the merchant may well mean others.
 func (o *Order) refundItem(r *Refund, item *event.RefundItem) {
 	quantity, amount := item.GetQuantity(), item.GetAmount()
 	all := quantity == 0 && amount == 0
-	var last *Line
-	for n := range o.Lines {
-		l := &o.Lines[n]
-		if item.GetLine() != 0 && item.GetLine() != l.Number || item.GetSku() != "" && item.GetSku() != l.SKU {
-			continue
+	var paid *Line // the last line that costs something
+	named := o.named(item)
+	free := int64(0)
+	for _, l := range named {
+		if l.Amount > 0 {
+			paid = l
 		}
-		last = l
 		switch {
 		case all:
 			o.takeAll(r, l)
@@ -55,23 +60,47 @@ func (o *Order) refundItem(r *Refund, item *event.RefundItem) {
 			pieces := min(quantity, l.Quantity-l.pieces)
 			o.takePieces(r, l, pieces)
 			quantity -= pieces
+			if l.Amount == 0 {
+				free += pieces
+			}
 		default:
 			taken := min(amount, l.Amount-l.Refunded)
 			o.takeAmount(r, l, taken)
 			amount -= taken
 		}
 	}
-	excess := Excess{Refund: r.ID, Line: item.GetLine(), SKU: item.GetSku(), Quantity: quantity, Amount: amount}
+	excess := Excess{Refund: r.ID, Line: item.GetLine(), SKU: item.GetSku(), Quantity: quantity, Amount: amount, Reason: NothingLeft}
 	switch {
-	case last == nil:
-		excess.Unmatched = true
+	case len(named) == 0:
+		excess.Reason = NoSuchLine
 		o.exceed(excess)
 	case quantity > 0:
-		excess.Amount = last.worth(quantity)
+		if paid != nil {
+			excess.Amount = paid.worth(quantity)
+		}
 		o.exceed(excess)
 	case amount > 0:
 		o.exceed(excess)
+	case paid != nil && free > 0 && free == item.GetQuantity():
+		excess.Quantity, excess.Reason = free, FreePieces
+		o.exceed(excess)
 	}
+}
+
+// named are the lines that an item names: those that cost something first, each kind in the order of its numbers.
+func (o *Order) named(item *event.RefundItem) []*Line {
+	var lines, free []*Line
+	for n := range o.Lines {
+		l := &o.Lines[n]
+		switch {
+		case item.GetLine() != 0 && item.GetLine() != l.Number || item.GetSku() != "" && item.GetSku() != l.SKU:
+		case l.Amount > 0:
+			lines = append(lines, l)
+		default:
+			free = append(free, l)
+		}
+	}
+	return append(lines, free...)
 }
 
 // refundSpread takes an amount of the order as a whole: spread over what is left of the lines in proportion to it.
@@ -85,7 +114,7 @@ func (o *Order) refundSpread(r *Refund, amount int64) {
 		o.takeAmount(r, &o.Lines[n], share)
 	}
 	if amount > spread {
-		o.exceed(Excess{Refund: r.ID, Amount: amount - spread})
+		o.exceed(Excess{Refund: r.ID, Amount: amount - spread, Reason: NothingLeft})
 	}
 }
 
@@ -108,7 +137,7 @@ func (o *Order) takePieces(r *Refund, l *Line, pieces int64) {
 	l.pieces += pieces
 	asked := l.worth(l.pieces) - before
 	if taken := o.settle(r, l); taken < asked {
-		o.exceed(Excess{Refund: r.ID, Line: l.Number, SKU: l.SKU, Amount: asked - taken})
+		o.exceed(Excess{Refund: r.ID, Line: l.Number, SKU: l.SKU, Amount: asked - taken, Reason: NothingLeft})
 	}
 }
 

@@ -276,7 +276,7 @@ func (s *retailShop) earn(t *testing.T) retailAnswer {
 // arrive sends the order's events in a random order, in random batches, and gives the last decision and the books.
 func (o *retailOrder) arrive(t *testing.T, asOf time.Time) (Decision, []Movement) {
 	t.Helper()
-	sale := &event.Event{Id: idOf(o.sale.GetOrderId()), OccurredAt: event.Micros(o.at), Body: &event.Event_Sale{Sale: o.sale}}
+	sale := &event.Event{Id: idOf(o.sale.GetOrderId()), Imported: true, OccurredAt: event.Micros(o.at), Body: &event.Event_Sale{Sale: o.sale}}
 	events := append([]*event.Event{sale}, o.refunds...)
 	rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
 	found := retailOffer(o.at, o.clickedOn)

@@ -88,23 +88,25 @@ func TestOrdersSayWhyNobodyEarned(t *testing.T) {
 	w.order(sale{id: "wrong-shop", link: w.foreign, at: at})
 	w.order(sale{id: "before-click", link: w.link, at: at, clicked: at.Add(aDay / 24)})
 	w.order(sale{id: "too-much-back", link: w.link, at: at.Add(-aDay), refunds: []*event.Refund{{Amount: 99_999}}})
+	w.order(sale{id: "wrong-sku-back", link: w.link, at: at.Add(-aDay), refunds: []*event.Refund{{Items: []*event.RefundItem{{Sku: "a-1", Quantity: 1}}}}})
+	w.order(sale{id: "euros-back", at: at.Add(-aDay), refunds: []*event.Refund{{Amount: 100, Currency: "EUR"}}})
 	waiting := w.order(sale{id: "refund-only", noSale: true, refunds: []*event.Refund{{}}})
 	twice := w.order(sale{id: "told-twice", link: w.link, at: at.Add(-2 * aDay)})
 	w.conflict(twice, sale{id: "told-twice"})
 	c := w.as("shop@example.net")
-	c.page("/merchant/orders").holds(t, "1 order only known by a refund", "too-much-back over-refund", "told-twice conflict", "no click", "outside window",
+	c.page("/merchant/orders").holds(t, "1 order only known by a refund", "too-much-back over-refund", "wrong-sku-back over-refund", "euros-back over-refund", "told-twice conflict", "no click", "outside window",
 		"currency not taken", "another merchant's link", "click after order", "paid-for customer c-1")
 	for query, want := range map[string][]string{
-		"outcome=credited":                         {"paid-for", "too-much-back", "told-twice"},
-		"outcome=nobody":                           {"before-click", "wrong-shop", "dollars", "too-late", "no-click"},
+		"outcome=credited":                         {"paid-for", "too-much-back", "told-twice", "wrong-sku-back"},
+		"outcome=nobody":                           {"before-click", "wrong-shop", "dollars", "too-late", "no-click", "euros-back"},
 		"outcome=outside_window":                   {"too-late"},
 		"outcome=awaiting_sale":                    {"refund-only"},
 		"oddity=conflict":                          {"told-twice"},
-		"oddity=over_refund":                       {"too-much-back"},
+		"oddity=over_refund":                       {"too-much-back", "wrong-sku-back", "euros-back"},
 		"q=c-1":                                    {"paid-for"},
-		"partner=" + number10(int64(w.site)):       {"paid-for", "too-much-back", "told-twice"},
+		"partner=" + number10(int64(w.site)):       {"paid-for", "too-much-back", "told-twice", "wrong-sku-back"},
 		"partner=" + number10(int64(w.member)):     nil,
-		"to=" + at.Add(-aDay).Format("2006-01-02"): {"too-much-back", "told-twice"},
+		"to=" + at.Add(-aDay).Format("2006-01-02"): {"too-much-back", "told-twice", "wrong-sku-back", "euros-back"},
 	} {
 		got := c.page("/merchant/orders?" + query).rows()
 		slices.Sort(got)
@@ -116,6 +118,7 @@ func TestOrdersSayWhyNobodyEarned(t *testing.T) {
 			t.Errorf("%q: the file has %d rows, want %d", query, len(records)-1, len(want))
 		}
 	}
+	c.page("/merchant/conflicts").holds(t, "Refunds of 3 orders asked for something that the order does not have.")
 	c.page("/merchant/orders/"+number10(waiting)).holds(t, "A refund of this order has arrived, the order itself has not.", "not reported yet", "Nothing is posted")
 	c.page("/merchant/orders/"+number10(twice)).holds(t, "reported again with other content", "Compare both versions")
 }

@@ -76,6 +76,8 @@ type conflict struct {
 type conflictsView struct {
 	filter conflictFilter
 	list   []conflict
+	// oddRefunds counts the orders with refunds of what they do not have.
+	oddRefunds int64
 }
 
 // next is the cursor of the next page. Conflicts received in one microsecond are kept apart by their order.
@@ -112,6 +114,11 @@ func (s *Server) loadConflicts(ctx context.Context, v *visit, f conflictFilter) 
 		}
 		for _, r := range list {
 			view.list = append(view.list, conflict{conflictRow: r, fields: r.contrasts()})
+		}
+		// name: odd refunds
+		err = tx.QueryRow(ctx, `SELECT count(*) FROM orders WHERE merchant_id = $1 AND refund_oddities > 0`, int64(v.login.Merchant)).Scan(&view.oddRefunds)
+		if err != nil {
+			return fmt.Errorf("counting odd refunds: %w", err)
 		}
 		return nil
 	})

@@ -176,7 +176,7 @@ func (view *networkView) readHealth(ctx context.Context, tx pgx.Tx) error {
 	// name: health of the network
 	err := tx.QueryRow(ctx, `SELECT
 		(SELECT count(*) FROM (SELECT FROM order_conflict LIMIT 1000) x),
-		(SELECT count(*) FROM (SELECT FROM orders WHERE over_refund > 0 AND occurred_at > now() - interval '30 days' LIMIT 1000) x),
+		(SELECT count(*) FROM (SELECT FROM orders WHERE refund_oddities > 0 AND occurred_at > now() - interval '30 days' LIMIT 1000) x),
 		(SELECT count(*) FROM (SELECT FROM orders WHERE occurred_at IS NULL LIMIT 1000) x),
 		(SELECT max(posted_at) FROM (SELECT posted_at FROM posting ORDER BY seq DESC LIMIT 1) x)`).
 		Scan(&h.Conflicts, &h.OverRefunds, &h.Waiting, &h.LastPosted)

@@ -29,11 +29,13 @@ type orderRow struct {
 	CustomerID string
 	Outcome    string
 	OverRefund int64
-	Conflict   bool
-	Partner    string
-	Net        int64
-	Fee        int64
-	State      string
+	// RefundOddities counts what refunds asked for in vain, also where OverRefund is 0.
+	RefundOddities int
+	Conflict       bool
+	Partner        string
+	Net            int64
+	Fee            int64
+	State          string
 }
 
 func (r orderRow) at() time.Time {
@@ -184,7 +186,7 @@ func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	heading := []string{"order", "ordered_at", "customer", "currency", "amount", "refunded", "over_refund", "outcome", "partner", "commission", "fee", "state", "conflict"}
+	heading := []string{"order", "ordered_at", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict"}
 	return s.sendCSV(c, "orders", heading, func(w *export.Writer) error {
 		for _, r := range list {
 			in := func(minor int64) export.Cell { return export.Number(amount{r.Currency, minor}.plain()) }
@@ -193,6 +195,7 @@ func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 				at = machine(*r.OccurredAt)
 			}
 			err := w.Row(export.Text(r.OrderID), export.Number(at), export.Text(r.CustomerID), export.Text(r.Currency), in(r.Amount), in(r.Refunded), in(r.OverRefund),
+				export.Number(strconv.Itoa(r.RefundOddities)),
 				export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), in(r.Fee), export.Text(r.State), export.Number(strconv.FormatBool(r.Conflict)))
 			if err != nil {
 				return err

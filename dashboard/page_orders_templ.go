@@ -306,7 +306,7 @@ func orderTable(list []orderRow) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			if r.OverRefund > 0 {
+			if r.RefundOddities > 0 {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 23, "<span class=\"chip conflict\">over-refund</span> ")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

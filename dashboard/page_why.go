@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/commission"
+	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners"
 )
@@ -300,6 +301,53 @@ func (view *whyView) takenBy(ref string) int64 {
 		}
 	}
 	return total
+}
+
+// received says when an order's report came.
+func received(o commission.Order) string {
+	if o.Imported {
+		return second(o.Received) + ", as an import of the operator's: times are taken as stated"
+	}
+	return second(o.Received)
+}
+
+// clockSentence says how a click's age was measured.
+func clockSentence(t commission.Touch, o commission.Order) string {
+	text := "It is measured to the time that the shop stated."
+	end := o.At
+	switch {
+	case t.Clock == event.ReceiptClock:
+		text, end = "It is measured to the receipt of the order, since the shop's clock is within 5 minutes of ours.", o.Received
+	case o.Imported:
+		text = "It is measured to the time that the import stated."
+	}
+	if t.At.After(end) && t.AgeMillis == 0 {
+		text += " The click is up to 5 minutes later, which counts as no time."
+	}
+	return text
+}
+
+// heldFrom says where a hold begins.
+func heldFrom(o commission.Order) string {
+	if !o.Imported && o.Received.After(o.At) {
+		return "the receipt of the order"
+	}
+	return "the order"
+}
+
+// excessSentence says why a refund took nothing.
+func excessSentence(e commission.Excess, currency string) string {
+	switch e.Reason {
+	case commission.NoSuchLine:
+		return "The order has no such line."
+	case commission.FreePieces:
+		return "Only pieces that cost nothing were left of this SKU. Name the line that came back."
+	case commission.OtherCurrency:
+		return "The refund is in " + e.Currency + ", the order in " + currency + "."
+	case commission.NothingLeft:
+		return "Nothing was left to take back."
+	}
+	return string(e.Reason)
 }
 
 func (a amount) text() string { return a.Currency + " " + a.figures() }

@@ -188,6 +188,8 @@ type sale struct {
 	refunds  []*event.Refund // at the time of their map's entry in refundedAt
 	refunded time.Time       // an hour after the order when zero
 	noSale   bool            // only the refunds are known
+	late     time.Duration   // from the order to its receipt; a second when zero
+	imported bool
 }
 
 // order writes what the engine and the loader would have made of an order, and returns its number.
@@ -242,7 +244,11 @@ func (w *world) events(o sale) []*event.Event {
 			s.ClickId = fmt.Sprintf("v1.k1.%s-%04d", o.link.Code, w.serial)
 		}
 		s.ContentHash = event.SaleHash(s, 0)
-		add(o.at).Body = &event.Event_Sale{Sale: s}
+		e := add(o.at)
+		e.Body, e.Imported = &event.Event_Sale{Sale: s}, o.imported
+		if o.late > 0 {
+			e.ReceivedAt = event.Micros(o.at.Add(o.late))
+		}
 	}
 	for i, r := range o.refunds {
 		r.MerchantId, r.OrderId = int64(o.merchant), o.id
@@ -258,9 +264,9 @@ func (w *world) events(o sale) []*event.Event {
 // write stores an order as the engine does.
 func (w *world) write(tx pgx.Tx, no int64, d commission.Decision, events []*event.Event) error {
 	ctx, o := w.t.Context(), &d.Order
-	var at *time.Time
+	var at, received *time.Time
 	if o.Placed() {
-		at = &o.At
+		at, received = &o.At, &o.Received
 	}
 	customer := ""
 	for _, t := range d.Touches {
@@ -268,9 +274,9 @@ func (w *world) write(tx pgx.Tx, no int64, d commission.Decision, events []*even
 			customer = t.ID
 		}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id, outcome, over_refund, decision)
-		VALUES ($1, $2, $3, 0, 1, $4, nullif($5, ''), $6, $7, $8, $9, $10, $11, $12)`, no, int64(o.Merchant), o.ID, at, o.Currency, len(o.Lines), o.Amount,
-		o.Refunded, customer, string(d.Outcome), o.OverRefund, d.AppendJSON(nil))
+	_, err := tx.Exec(ctx, `INSERT INTO orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id, outcome, over_refund, decision, received_at, late, refund_oddities)
+		VALUES ($1, $2, $3, 0, 1, $4, nullif($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, no, int64(o.Merchant), o.ID, at, o.Currency, len(o.Lines), o.Amount,
+		o.Refunded, customer, string(d.Outcome), o.OverRefund, d.AppendJSON(nil), received, o.Late, len(o.Excess))
 	if err != nil {
 		return err
 	}

@@ -316,7 +316,8 @@ func TestAnOddClickIDIsWarnedOfAndStored(t *testing.T) {
 		{"one of a key that is gone", strange.Mint(int64(e.mine.link.ID), now), "", `"click":{"valid":false}`, "not made by this network", ""},
 		{"one of a link that is not known", e.ring.Mint(999, now), "", `"click":{"valid":true`, "link is not known", ""},
 		{"one of another merchant's link", e.ring.Mint(int64(e.theirs.link.ID), now), "", `"click":{"valid":true`, "not one of your programs", ""},
-		{"one from after the order", e.ring.Mint(int64(e.mine.link.ID), now), `,"occurred_at":"` + now.Add(-time.Minute).Format(time.RFC3339) + `"`, `"click":{"valid":true`, "after the order", ""},
+		{"one from after the order", e.ring.Mint(int64(e.mine.link.ID), now), `,"occurred_at":"` + now.Add(-time.Hour).Format(time.RFC3339) + `"`, `"click":{"valid":true`, "after the order", ""},
+		{"a good one, by a clock that is behind", good, `,"occurred_at":"` + now.Add(-4*time.Minute).Format(time.RFC3339) + `"`, `"click":{"valid":true`, "", good},
 	} {
 		before := len(e.records(t))
 		a := e.post(t, "/v1/conversions", e.mine.key, `{"order_id":"1","amount":1,"currency":"GBP","click_id":"`+row.click+`"`+row.extra+`}`)

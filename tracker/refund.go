@@ -62,6 +62,7 @@ func (b *Bulk) Refund(ctx context.Context, merchant partners.MerchantID, report 
 		return nil, invalid("invalid_refund", "The refund", r)
 	}
 	e, receipt := b.in.refundEvent(merchant, report, b.in.now())
+	e.Imported = true
 	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
 }
 

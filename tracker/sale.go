@@ -102,6 +102,7 @@ func (b *Bulk) Sale(ctx context.Context, merchant partners.MerchantID, report *S
 		return nil, invalid("invalid_conversion", "The conversion", r)
 	}
 	e, receipt := b.in.saleEvent(merchant, report, b.in.now())
+	e.Imported = true
 	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
 }
 
@@ -227,7 +228,7 @@ func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now tim
 	e := in.orderEvent(s.EventID, s.OccurredAt, now)
 	e.Body = &event.Event_Sale{Sale: sale}
 	receipt := &Receipt{EventID: uuid.UUID(e.GetId()), Content: sale.GetContentHash()}
-	receipt.Click, receipt.Warnings = in.checkClick(merchant, s)
+	receipt.Click, receipt.Warnings = in.checkClick(merchant, s, e)
 	return e, receipt
 }
 
@@ -251,9 +252,9 @@ func statedMicros(stated time.Time) int64 {
 	return event.Micros(stated)
 }
 
-// checkClick tells about the click id of a report. It depends on the report alone, and on which links and keys there are,
-// so that the same report gets the same answer.
-func (in *Intake) checkClick(merchant partners.MerchantID, s *SaleReport) (*ClickCheck, []fault.Field) {
+// checkClick tells about the click id of a report. It depends on the report and its times alone, and on which links and keys
+// there are.
+func (in *Intake) checkClick(merchant partners.MerchantID, s *SaleReport, e *event.Event) (*ClickCheck, []fault.Field) {
 	if s.ClickID == "" {
 		return nil, nil
 	}
@@ -274,7 +275,8 @@ func (in *Intake) checkClick(merchant partners.MerchantID, s *SaleReport) (*Clic
 		return check, warn("its link is not known, so nobody earns by it", "check that the order goes to the network that the click came from")
 	case link.Merchant != merchant:
 		return check, warn("its link is not one of your programs', so nobody earns by it", "send the click id that arrived at this shop")
-	case !s.OccurredAt.IsZero() && s.OccurredAt.Truncate(time.Millisecond).Before(id.At):
+	}
+	if age, _ := event.ClickAge(id.At, event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), e.GetImported()); age < 0 {
 		return check, warn("the click came after the order, so nobody earns by it", "send the time of the order with its zone, and the click that came before it")
 	}
 	return check, nil

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/commission"
 	"tributary/commission/ledger"
@@ -164,7 +166,119 @@ func TestRefundsBeyondTheOrderAreRecordedAndTakeNoMore(t *testing.T) {
 	w.settled()
 	equal(t, "books", w.books(time.Time{}), books{})
 	equal(t, "over-refund", w.number(`SELECT over_refund FROM orders`), 4000)
+	equal(t, "oddities", w.number(`SELECT refund_oddities FROM orders`), 1)
 	equal(t, "reversed", w.number(`SELECT count(*) FROM commission WHERE state = 'reversed' AND net = 0`), 1)
+	w.clean()
+}
+
+func TestRefundsOfWhatIsNotThereAreCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	named := refund(1, "A1", "r1", day, 0)
+	named.GetRefund().Items = []*event.RefundItem{{Sku: "sku-1", Quantity: 1}, {Line: 7, Quantity: 1}}
+	euros := refund(1, "A1", "r2", day, 2500)
+	euros.GetRefund().Currency = "EUR"
+	w.send(named, euros)
+	w.settled()
+	equal(t, "oddities without the order", w.number(`SELECT refund_oddities FROM orders`), 0)
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.settled()
+	equal(t, "oddities", w.number(`SELECT refund_oddities FROM orders`), 3)
+	equal(t, "over-refund", w.number(`SELECT over_refund FROM orders`), 0)
+	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
+	w.clean()
+}
+
+func TestLateReportsAreHeldFromTheirReceiptAndMarked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config("one")
+	registry := prometheus.NewRegistry()
+	cfg.Metrics = registry
+	w.start(cfg)
+	dated := func(merchant int64, order string, back time.Duration, imported bool) *event.Event {
+		click := w.links[int(merchant-1)*len(w.partners)]
+		e := sale(merchant, order, clickOn(click, noon().Add(-back-time.Hour)), 10_000)
+		e.OccurredAt, e.Imported = event.Micros(noon().Add(-back)), imported
+		return e
+	}
+	w.send(dated(1, "60 days back", 60*day, false), dated(2, "48 hours back", 48*time.Hour, false), dated(1, "an import", 60*day, true))
+	w.settled()
+	state := func(order, state string, hold time.Time, late bool) {
+		t.Helper()
+		equal(t, order, w.number(`SELECT count(*) FROM orders o JOIN commission c ON c.order_no = o.no
+			WHERE o.order_id = $1 AND c.state = $2 AND c.hold_until = $3 AND o.late = $4 AND o.received_at = $5`, order, state, hold, late, noon()), 1)
+	}
+	state("60 days back", "pending", noon().Add(30*day), true)
+	state("48 hours back", "pending", noon().Add(30*day), false)
+	state("an import", "approved", noon().Add(-30*day), false)
+	w.send(refund(1, "60 days back", "r", 0, 100)) // decided again, and late once
+	w.settled()
+	w.eventually("all facts are counted", func() bool {
+		return counted(t, registry, "tributary_engine_facts_total")[""] == 4
+	})
+	equal(t, "late by merchant", counted(t, registry, "tributary_engine_late_orders_total"), map[string]float64{"1": 1})
+	w.clean()
+}
+
+// counted reads a counter of a registry by its label, if it has one.
+func counted(tb testing.TB, registry *prometheus.Registry, name string) map[string]float64 {
+	tb.Helper()
+	families, err := registry.Gather()
+	check(tb, err)
+	counts := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() != name {
+				continue
+			}
+			label := ""
+			for _, l := range m.GetLabel() {
+				label = l.GetValue()
+			}
+			counts[label] = m.GetCounter().GetValue()
+		}
+	}
+	return counts
+}
+
+func TestMerchantsThatAreCountedHaveABound(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	m := newMetrics(registry)
+	want := map[string]float64{}
+	for n := range int64(namedMerchants + 100) {
+		m.slice(&tally{conflicts: map[int64]int{n: 2}}, 0)
+		want[strconv.FormatInt(n, 10)] = 2
+		if n >= namedMerchants {
+			delete(want, strconv.FormatInt(n, 10))
+			want["others"] += 2
+		}
+	}
+	m.slice(&tally{conflicts: map[int64]int{7: 1}}, 0)
+	want["7"] = 3
+	equal(t, "conflicts", counted(t, registry, "tributary_engine_conflicts_total"), want)
+}
+
+func TestEveryReportNamesWhoSentIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.config("one")
+	registry := prometheus.NewRegistry()
+	cfg.Metrics = registry
+	w.start(cfg)
+	first, other := sale(1, "A1", w.click(), 10_000), sale(1, "A1", w.click(), 20_000)
+	first.ApiKeyId, first.IpPrefix = 17, "203.0.113.0/24"
+	other.Id, other.ApiKeyId, other.IpPrefix = idOf("other"), 18, "2001:db8::/48"
+	brought := sale(2, "B1", "", 500)
+	brought.Imported = true
+	w.send(first, other, brought)
+	w.settled()
+	equal(t, "by key 17", w.number(`SELECT count(*) FROM order_event WHERE api_key_id = 17 AND ip_prefix = '203.0.113.0/24' AND NOT imported`), 1)
+	equal(t, "conflicts by key 18", w.number(`SELECT count(*) FROM order_conflict WHERE api_key_id = 18 AND ip_prefix = '2001:db8::/48' AND NOT imported`), 1)
+	equal(t, "imported", w.number(`SELECT count(*) FROM order_event WHERE api_key_id = 0 AND ip_prefix = '' AND imported`), 1)
+	w.eventually("the conflict is counted", func() bool { return counted(t, registry, "tributary_engine_conflicts_total")["1"] == 1 })
 	w.clean()
 }
 
@@ -187,7 +301,8 @@ func TestWhoEarnsNothingAndWhy(t *testing.T) {
 		"unknown key":               {sale(1, "key", "unknown_click_key", 10_000), commission.UnknownClickKey},
 		"unknown link":              {sale(1, "link", clickOn(999_999, noon()), 10_000), commission.UnknownLink},
 		"another merchant's link":   {sale(1, "other", clickOn(elsewhere, noon()), 10_000), commission.LinkOfAnotherMerchant},
-		"click after the order":     {sale(1, "after", clickOn(link, noon().Add(time.Millisecond)), 10_000), commission.ClickAfterOrder},
+		"click after the order":     {sale(1, "after", clickOn(link, noon().Add(5*time.Minute+time.Millisecond)), 10_000), commission.ClickAfterOrder},
+		"another tracker's clock":   {sale(1, "clock", clickOn(link, noon().Add(time.Millisecond)), 10_000), commission.Credited},
 		"click at the order":        {sale(1, "at", clickOn(link, noon()), 10_000), commission.Credited},
 		"window to the millisecond": {sale(1, "window", clickOn(link, noon().Add(-window)), 10_000), commission.Credited},
 		"a millisecond too old":     {sale(1, "old", clickOn(link, noon().Add(-window-time.Millisecond)), 10_000), commission.OutsideWindow},
@@ -201,7 +316,7 @@ func TestWhoEarnsNothingAndWhy(t *testing.T) {
 	for name, f := range facts {
 		equal(t, name, w.outcome(1, f.event.GetSale().GetOrderId()), string(f.outcome))
 	}
-	equal(t, "books", w.books(time.Time{}), w.pending(2000, 400))
+	equal(t, "books", w.books(time.Time{}), w.pending(3000, 600))
 	w.clean()
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,7 +13,9 @@ import (
 
 // metrics are the engine's counters. They count without a registry too.
 type metrics struct {
-	facts, duplicates, conflicts, dead, failures, sent, released prometheus.Counter
+	facts, duplicates, dead, failures, sent, released prometheus.Counter
+
+	conflicts, late *byMerchant
 
 	sliceSize, sliceSeconds, freshness prometheus.Histogram
 	lag, age, stuck                    *prometheus.GaugeVec
@@ -25,7 +28,8 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 	m := &metrics{
 		facts:      counter("facts_total", "Sales and refunds that were taken in."),
 		duplicates: counter("duplicates_total", "Records that said what was known already."),
-		conflicts:  counter("conflicts_total", "Records that said something else about a sale or refund that was known."),
+		conflicts:  countByMerchant("conflicts_total", "Records that said something else about a sale or refund that was known, or one refund too many."),
+		late:       countByMerchant("late_orders_total", "Orders that were reported more than 48 hours after they were placed; imports do not count."),
 		dead:       counter("dead_letters_total", "Records that were set aside."),
 		failures:   counter("failures_total", "Transactions that failed through the fault of a record."),
 		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),
@@ -53,17 +57,60 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
 	}
 	return m
+}
+
+// namedMerchants is how many merchants are counted by themselves in a process; those that come up after them share a
+// label, so that the number of series has a bound.
+const namedMerchants = 500
+
+// otherMerchants is that label.
+const otherMerchants = "others"
+
+// byMerchant counts something by merchant.
+type byMerchant struct {
+	vec *prometheus.CounterVec
+
+	mu    sync.Mutex
+	named map[int64]bool
+}
+
+func countByMerchant(name, help string) *byMerchant {
+	return &byMerchant{
+		vec: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: name,
+			Help: help + " Merchants by number; those beyond the first 500 of a process share the label \"" + otherMerchants + "\".",
+		}, []string{"merchant"}),
+		named: map[int64]bool{},
+	}
+}
+
+// add adds counts of merchants and gives their sum.
+func (b *byMerchant) add(counts map[int64]int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	sum := 0
+	for merchant, n := range counts {
+		sum += n
+		label := otherMerchants
+		if b.named[merchant] || len(b.named) < namedMerchants {
+			b.named[merchant] = true
+			label = strconv.FormatInt(merchant, 10)
+		}
+		b.vec.WithLabelValues(label).Add(float64(n))
+	}
+	return sum
 }
 
 func (m *metrics) slice(t *tally, took time.Duration) {
 	m.facts.Add(float64(t.facts))
 	m.duplicates.Add(float64(t.duplicates))
-	m.conflicts.Add(float64(t.conflicts))
+	conflicts := m.conflicts.add(t.conflicts)
+	m.late.add(t.late)
 	m.dead.Add(float64(t.dead))
-	m.sliceSize.Observe(float64(t.facts + t.duplicates + t.conflicts + t.dead))
+	m.sliceSize.Observe(float64(t.facts + t.duplicates + conflicts + t.dead))
 	m.sliceSeconds.Observe(took.Seconds())
 	if t.received != 0 {
 		m.freshness.Observe(time.Since(event.Time(t.received)).Seconds())

@@ -60,7 +60,7 @@ func (m *model) books(asOf, now time.Time) books {
 			continue
 		}
 		net, fee := o.earned(asOf)
-		hold := placed.Add(30 * day)
+		hold := event.Time(max(sale.GetOccurredAt(), sale.GetReceivedAt())).Add(30 * day)
 		partner := int64(m.w.partners[o.link%len(m.w.partners)])
 		kind, feeKind := "partner_pending", "fee_pending"
 		if !hold.After(now) && !hold.After(asOf) {
@@ -146,6 +146,7 @@ func (m *model) sale(t *rapid.T, o *modelOrder, at time.Time) *event.Event {
 	}
 	e := sale(o.merchant, o.id, click, rapid.SliceOfN(rapid.Int64Range(0, 30_000), 1, 3).Draw(t, "amounts")...)
 	e.OccurredAt = event.Micros(at)
+	e.ReceivedAt = event.Micros(at.Add(time.Duration(rapid.IntRange(0, 5).Draw(t, "days late")) * day))
 	if len(e.GetSale().GetLines()) > 1 {
 		e.GetSale().Lines[1].Category = "free"
 	}

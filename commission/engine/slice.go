@@ -15,7 +15,9 @@ import (
 
 // tally is what one transaction has done.
 type tally struct {
-	facts, duplicates, conflicts, dead, orders, events int
+	facts, duplicates, dead, orders, events int
+	// conflicts are reports without effect, late the orders that were reported late, by merchant.
+	conflicts, late map[int64]int
 	// received is when the first of the new facts was, in microseconds; 0 when none is new.
 	received int64
 }
@@ -134,15 +136,29 @@ func (l *lane) fold(ctx context.Context, tx pgx.Tx, facts []*fact, t *tally) ([]
 	for _, o := range orders {
 		t.facts += len(o.fresh)
 		t.duplicates += o.duplicates
-		t.conflicts += len(o.disputed) + len(o.refused)
+		count(&t.conflicts, o.key.merchant, len(o.disputed)+len(o.refused))
 		if len(o.fresh) == 0 {
 			continue
 		}
 		if err := l.settle(o); err != nil {
 			return nil, err
 		}
+		if o.decided.Order.Late && !o.recorded.Order.Late {
+			count(&t.late, o.key.merchant, 1)
+		}
 	}
 	return orders, nil
+}
+
+// count adds to a merchant's count.
+func count(by *map[int64]int, merchant int64, n int) {
+	if n == 0 {
+		return
+	}
+	if *by == nil {
+		*by = make(map[int64]int)
+	}
+	(*by)[merchant] += n
 }
 
 func (e *Engine) settle(o *order) error {
@@ -194,11 +210,12 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 
 // conflictColumns are the facts without effect, column by column.
 type conflictColumns struct {
-	order, merchant   []int64
-	kind              []int16
-	ref, reason       []string
-	hash, id, payload [][]byte
-	receivedAt        []time.Time
+	order, merchant, apiKey []int64
+	kind                    []int16
+	ref, reason, prefix     []string
+	hash, id, payload       [][]byte
+	receivedAt              []time.Time
+	imported                []bool
 }
 
 // Why a fact is without effect, as the table order_conflict knows it.
@@ -217,10 +234,14 @@ func (c *conflictColumns) add(o *order, f *fact, reason string) {
 	c.id = append(c.id, f.event.GetId())
 	c.receivedAt = append(c.receivedAt, event.Time(f.event.GetReceivedAt()))
 	c.payload = append(c.payload, f.record.Value)
+	c.apiKey = append(c.apiKey, f.event.GetApiKeyId())
+	c.prefix = append(c.prefix, f.event.GetIpPrefix())
+	c.imported = append(c.imported, f.event.GetImported())
 }
 
 func (c *conflictColumns) queue(batch *pgx.Batch) {
 	if len(c.order) > 0 {
-		batch.Queue(insertConflicts, c.order, c.merchant, c.kind, c.ref, c.hash, c.id, c.receivedAt, c.payload, c.reason)
+		batch.Queue(insertConflicts, c.order, c.merchant, c.kind, c.ref, c.hash, c.id, c.receivedAt, c.payload, c.reason,
+			c.apiKey, c.prefix, c.imported)
 	}
 }

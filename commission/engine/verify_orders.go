@@ -24,7 +24,9 @@ type stored struct {
 	order
 
 	lane                         int16
-	occurredAt                   *time.Time
+	occurredAt, receivedAt       *time.Time
+	late                         bool
+	oddities                     int32
 	currency                     *string
 	lines                        int32
 	amount, refunded, overRefund int64
@@ -40,7 +42,8 @@ type posted struct {
 }
 
 const ordersPage = `
-SELECT no, version, merchant_id, order_id, lane, occurred_at, currency, lines, amount, refunded, over_refund, customer_id, outcome, decision::text
+SELECT no, version, merchant_id, order_id, lane, occurred_at, currency, lines, amount, refunded, over_refund, customer_id, outcome, decision::text,
+       received_at, late, refund_oddities
   FROM orders WHERE no > $1 ORDER BY no LIMIT $2`
 
 // orders verifies every order: that what stands of it follows from its events.
@@ -69,7 +72,7 @@ func (v *verification) page(ctx context.Context, after int64) ([]*stored, error)
 	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*stored, error) {
 		o := &stored{}
 		return o, row.Scan(&o.no, &o.version, &o.key.merchant, &o.key.id, &o.lane, &o.occurredAt, &o.currency, &o.lines, &o.amount,
-			&o.refunded, &o.overRefund, &o.customer, &o.outcome, &o.record)
+			&o.refunded, &o.overRefund, &o.customer, &o.outcome, &o.record, &o.receivedAt, &o.late, &o.oddities)
 	})
 	if err != nil || len(page) == 0 {
 		return nil, err
@@ -100,12 +103,15 @@ type eventRow struct {
 	key                factKey
 	id, hash, payload  []byte
 	occurred, received time.Time
+	apiKey             int64
+	prefix             string
+	imported           bool
 }
 
 // events reads the orders' events.
 func (v *verification) events(rows pgx.Rows, byNo map[int64]*stored) error {
 	var e eventRow
-	_, err := pgx.ForEachRow(rows, []any{&e.no, &e.key.kind, &e.key.ref, &e.id, &e.occurred, &e.received, &e.hash, &e.payload}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&e.no, &e.key.kind, &e.key.ref, &e.id, &e.occurred, &e.received, &e.hash, &e.payload, &e.apiKey, &e.prefix, &e.imported}, func() error {
 		v.event(byNo[e.no], &e)
 		return nil
 	})
@@ -129,6 +135,8 @@ func (v *verification) event(o *stored, e *eventRow) {
 	v.compare(at, "occurred_at", show(event.Time(f.event.GetOccurredAt())), show(e.occurred))
 	v.compare(at, "received_at", show(event.Time(f.event.GetReceivedAt())), show(e.received))
 	v.compare(at, "content_hash", hex.EncodeToString(f.hash), hex.EncodeToString(e.hash))
+	v.compare(at, "api_key_id, ip_prefix, imported",
+		fmt.Sprintf("%d, %q, %t", f.event.GetApiKeyId(), f.event.GetIpPrefix(), f.event.GetImported()), fmt.Sprintf("%d, %q, %t", e.apiKey, e.prefix, e.imported))
 	o.order.events = append(o.order.events, f.event)
 }
 
@@ -208,9 +216,9 @@ func (v *verification) numbering(o *stored) {
 // columns compares the row of an order with its fold.
 func (v *verification) columns(at Finding, o *stored) {
 	d := &o.decided.Order
-	placed, currency := "none", "none"
+	placed, received, currency := "none", "none", "none"
 	if d.Placed() {
-		placed, currency = show(d.At), d.Currency
+		placed, received, currency = show(d.At), show(d.Received), d.Currency
 	}
 	has := func(t *time.Time) string {
 		if t == nil {
@@ -225,6 +233,9 @@ func (v *verification) columns(at Finding, o *stored) {
 		return *s
 	}
 	v.compare(at, "occurred_at", placed, has(o.occurredAt))
+	v.compare(at, "received_at", received, has(o.receivedAt))
+	v.compare(at, "late", strconv.FormatBool(d.Late), strconv.FormatBool(o.late))
+	v.amount(at, "refund_oddities", int64(len(d.Excess)), int64(o.oddities))
 	v.compare(at, "currency", currency, text(o.currency))
 	v.amount(at, "lines", int64(len(d.Lines)), int64(o.lines))
 	v.amount(at, "amount", d.Amount, o.amount)

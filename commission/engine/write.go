@@ -24,8 +24,9 @@ var insertConflicts string
 
 const (
 	copyOrders = `COPY orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id,
-		outcome, over_refund, decision) FROM STDIN BINARY`
-	copyEvents = `COPY order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload) FROM STDIN BINARY`
+		outcome, over_refund, decision, received_at, late, refund_oddities) FROM STDIN BINARY`
+	copyEvents = `COPY order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload, api_key_id, ip_prefix,
+		imported) FROM STDIN BINARY`
 
 	copyCommissions = `COPY commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, lines,
 		revenue, refunded, gross, net, fee, hold_until, state, pending, payable) FROM STDIN BINARY`
@@ -41,8 +42,8 @@ type rows struct {
 // write writes what follows for the orders of a lane, all but the postings' accounts in bulk: new rows by COPY, changes
 // by one UPDATE a table.
 func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order, buf *rows) error {
-	buf.orders.Reset(14)
-	buf.events.Reset(8)
+	buf.orders.Reset(17)
+	buf.events.Reset(11)
 	buf.commissions.Reset(18)
 	buf.postings = buf.postings[:0]
 	var changed orderColumns
@@ -109,6 +110,13 @@ func copyOrder(r *pgcopy.Rows, o *order, lane int, record []byte) {
 	r.Text(string(o.decided.Outcome))
 	r.Int8(d.OverRefund)
 	r.Bytes(record)
+	if d.Placed() {
+		r.Time(d.Received)
+	} else {
+		r.Null()
+	}
+	r.Bool(d.Late)
+	r.Int4(int32(len(d.Excess)))
 }
 
 func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
@@ -121,6 +129,9 @@ func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
 	r.Time(event.Time(f.event.GetReceivedAt()))
 	r.Bytes(f.hash)
 	r.Bytes(f.record.Value)
+	r.Int8(f.event.GetApiKeyId())
+	r.Text(f.event.GetIpPrefix())
+	r.Bool(f.event.GetImported())
 }
 
 func copyCommission(r *pgcopy.Rows, o *order, lane int, c *earning) {
@@ -149,23 +160,27 @@ func copyCommission(r *pgcopy.Rows, o *order, lane int, c *earning) {
 type orderColumns struct {
 	no                           []int64
 	version                      []int32
-	occurredAt                   []*time.Time
+	occurredAt, receivedAt       []*time.Time
 	currency                     []*string
-	lines                        []int32
+	lines, oddities              []int32
+	late                         []bool
 	amount, refunded, overRefund []int64
 	customer, outcome, decision  []string
 }
 
 func (c *orderColumns) add(o *order, record []byte) {
 	d := &o.decided.Order
-	var at *time.Time
+	var at, received *time.Time
 	var currency *string
 	if d.Placed() {
-		at, currency = &d.At, &d.Currency
+		at, received, currency = &d.At, &d.Received, &d.Currency
 	}
 	c.no = append(c.no, o.no)
 	c.version = append(c.version, o.version)
 	c.occurredAt = append(c.occurredAt, at)
+	c.receivedAt = append(c.receivedAt, received)
+	c.late = append(c.late, d.Late)
+	c.oddities = append(c.oddities, int32(len(d.Excess)))
 	c.currency = append(c.currency, currency)
 	c.lines = append(c.lines, int32(len(d.Lines)))
 	c.amount = append(c.amount, d.Amount)
@@ -178,7 +193,7 @@ func (c *orderColumns) add(o *order, record []byte) {
 
 func (c *orderColumns) queue(batch *pgx.Batch) {
 	batch.Queue(updateOrders, c.no, c.version, c.occurredAt, c.currency, c.lines, c.amount, c.refunded, c.customer, c.outcome,
-		c.overRefund, c.decision)
+		c.overRefund, c.decision, c.receivedAt, c.late, c.oddities)
 }
 
 // commissionColumns are the changed commissions, column by column.

@@ -68,7 +68,11 @@ func drawHistory(t *rapid.T, w *World, now time.Time) history {
 	at := now.Add(-time.Duration(n("age of the order in ms", 0, 300_000)) * time.Millisecond)
 	h := history{sale: model.Sale{
 		OrderKey: model.OrderKey{Merchant: merchant.ID, Order: "A"}, At: at, Currency: rapid.SampledFrom(merchant.Currencies).Draw(t, "currency"),
+		Received: at.Add(time.Duration(n("received after in ms", -1000, 3000)) * time.Millisecond), Imported: n("imported", 0, 4) == 0,
 	}}
+	if n("told late", 0, 2) == 0 {
+		h.sale.Received = at.Add(time.Duration(n("late in ms", -400_000, 400_000)) * time.Millisecond)
+	}
 	sku := func(name string) string { return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, name) }
 	for range n("lines", 1, 4) {
 		h.sale.Lines = append(h.sale.Lines, model.Line{
@@ -79,7 +83,7 @@ func drawHistory(t *rapid.T, w *World, now time.Time) history {
 	if n("with a click", 0, 9) > 0 {
 		place := rapid.SampledFrom(w.Places).Draw(t, "place")
 		h.sale.Click = &model.Click{
-			Link: place.Link, At: at.Add(-time.Duration(n("age of the click in ms", -2, 6000)) * time.Millisecond).Truncate(time.Millisecond),
+			Link: place.Link, At: h.clicked(n("counted from", 0, 2), n("age of the click in ms", -2, 6000)),
 			Forged: n("forged", 0, 19) == 0,
 		}
 	}
@@ -95,6 +99,12 @@ func drawHistory(t *rapid.T, w *World, now time.Time) history {
 		h.refunds = append(h.refunds, r)
 	}
 	return h
+}
+
+// clicked is about so long before one of the times from which clicks are counted.
+func (h *history) clicked(counted, age int64) time.Time {
+	from := []time.Time{h.sale.At, h.sale.Received, h.sale.At.Add(5 * time.Minute)}[counted]
+	return from.Add(-time.Duration(age) * time.Millisecond).Truncate(time.Millisecond)
 }
 
 func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) string) model.Item {
@@ -157,6 +167,7 @@ func (h *history) events() []*event.Event {
 		return &event.Event{Id: id[:], ReceivedAt: event.Micros(at), OccurredAt: event.Micros(at)}
 	}
 	sale := stamped(h.sale.At)
+	sale.ReceivedAt, sale.Imported = event.Micros(h.sale.Received), h.sale.Imported
 	sale.Body = &event.Event_Sale{Sale: s}
 	events := []*event.Event{sale}
 	for _, r := range h.refunds {

@@ -123,7 +123,7 @@ func (d *Driver) Finish(ctx context.Context) error {
 func (d *Driver) fail(err error) { d.failure.CompareAndSwap(nil, &err) }
 
 // send sends a request once it is written down, and writes down what became of it.
-func (d *Driver) send(ctx context.Context, intent Intent, build func(n int64) (*http.Request, error), read func(*http.Response) Outcome) Outcome {
+func (d *Driver) send(ctx context.Context, intent Intent, build func(n int64) (*http.Request, error), read func(*http.Response, []byte) Outcome) Outcome {
 	d.pace.wait(ctx)
 	intent.N = d.attempts.Add(1)
 	if intent.At.IsZero() {
@@ -140,9 +140,9 @@ func (d *Driver) send(ctx context.Context, intent Intent, build func(n int64) (*
 	outcome := Outcome{}
 	response, err := d.client.Do(request)
 	if err == nil {
-		_, bodyErr := io.Copy(io.Discard, io.LimitReader(response.Body, 1<<20))
+		body, bodyErr := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 		if err := errors.Join(bodyErr, response.Body.Close()); err == nil {
-			outcome = read(response)
+			outcome = read(response, body)
 		}
 	}
 	outcome.N = intent.N
@@ -174,7 +174,7 @@ func (d *Driver) click(ctx context.Context, place Place) *ownClick {
 			r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 		}
 		return r, err
-	}, func(r *http.Response) Outcome {
+	}, func(r *http.Response, _ []byte) Outcome {
 		o := Outcome{Status: r.StatusCode, Unstored: r.Header.Get("Tributary-Unstored") != ""}
 		if u, err := url.Parse(r.Header.Get("Location")); err == nil {
 			o.ID = u.Query().Get("tclid")
@@ -230,8 +230,15 @@ func (d *Driver) post(ctx context.Context, m *Merchant, r report) Outcome {
 			request.Header.Set("Content-Type", "application/json")
 		}
 		return request, err
-	}, func(response *http.Response) Outcome {
-		return Outcome{Status: response.StatusCode, ID: response.Header.Get("Tributary-Event")}
+	}, func(response *http.Response, body []byte) Outcome {
+		o := Outcome{Status: response.StatusCode, ID: response.Header.Get("Tributary-Event")}
+		var says struct {
+			ReceivedAt time.Time `json:"received_at"`
+		}
+		if o.Status == http.StatusOK && json.Unmarshal(body, &says) == nil {
+			o.Received = says.ReceivedAt
+		}
+		return o
 	})
 }
 

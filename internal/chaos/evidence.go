@@ -37,6 +37,8 @@ type Evidence struct {
 	// Booked are the facts that count in PostgreSQL, Disputed the other contents that were reported for them.
 	Booked   map[Fact]int
 	Disputed map[Fact]int
+	// Received is when the sale that counts of each order was received.
+	Received map[model.OrderKey]time.Time
 	// Orders are the orders as the engine sees them, with their commission.
 	Orders map[model.OrderKey]model.Order
 	// Balances are the sums of the postings, of all accounts that are not at zero.
@@ -91,7 +93,7 @@ func (e *Evidence) Stored() Stored {
 func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 	e := &Evidence{
 		At: time.Now(), Clicks: map[int64][]string{}, Crowd: map[string]int{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
-		Disputed: map[Fact]int{}, Orders: map[model.OrderKey]model.Order{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
+		Disputed: map[Fact]int{}, Received: map[model.OrderKey]time.Time{}, Orders: map[model.OrderKey]model.Order{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
 	}
 	db, err := pgx.Connect(ctx, at.PostgresURL)
 	if err != nil {
@@ -117,13 +119,17 @@ func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 }
 
 func (e *Evidence) facts(ctx context.Context, db *pgx.Conn) error {
-	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, f.kind = 1, f.ref FROM order_event f JOIN orders o ON o.no = f.order_no`)
+	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, f.kind = 1, f.ref, f.received_at FROM order_event f JOIN orders o ON o.no = f.order_no`)
 	if err != nil {
 		return err
 	}
 	var f Fact
-	_, err = pgx.ForEachRow(rows, []any{&f.Merchant, &f.Order, &f.IsSale, &f.Refund}, func() error {
+	var received time.Time
+	_, err = pgx.ForEachRow(rows, []any{&f.Merchant, &f.Order, &f.IsSale, &f.Refund, &received}, func() error {
 		e.Booked[f]++
+		if f.IsSale {
+			e.Received[f.OrderKey] = received.UTC()
+		}
 		return nil
 	})
 	return err

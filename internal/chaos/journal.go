@@ -39,6 +39,8 @@ type Outcome struct {
 	Status int `json:"status"`
 	// ID is the click id or the event id of what was accepted.
 	ID string `json:"id,omitempty"`
+	// Received is when the network says that it received a report.
+	Received time.Time `json:"received,omitzero"`
 	// Unstored is set when the answer to a click said that it was not known to be stored.
 	Unstored bool `json:"unstored,omitempty"`
 }
@@ -56,6 +58,15 @@ func (a *Attempt) Acknowledged() bool {
 		return a.Outcome.Status == 302 && !a.Outcome.Unstored
 	}
 	return a.Outcome.Status == 200
+}
+
+// MayBeReceived tells whether the network may have received the report at a time: the one that its answer stated or, where
+// there was no answer, any since it was sent, as a process that stands still may read it much later.
+func (a *Attempt) MayBeReceived(at time.Time) bool {
+	if a.Acknowledged() && !a.Outcome.Received.IsZero() {
+		return a.Outcome.Received.Equal(at)
+	}
+	return !at.Before(a.At.Add(-time.Millisecond))
 }
 
 // Refused tells whether the network has said that it will not keep it. What was neither acknowledged nor refused may

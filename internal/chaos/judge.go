@@ -3,6 +3,7 @@ package chaos
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"tributary/internal/chaos/model"
 )
@@ -29,6 +30,7 @@ const (
 	FactMissing     = "fact missing"     // acknowledged, and not in the books
 	FactDoubled     = "fact doubled"     // in the books twice
 	FactInvented    = "fact invented"    // in the books, and never sent or refused
+	ReceiptWrong    = "receipt wrong"    // an order counts as received when no copy of its report was
 	DisputeWrong    = "dispute wrong"    // not every other content of an order is kept for the merchant
 	RefusedWrongly  = "refused wrongly"  // a sound request was refused
 	AcceptedWrongly = "accepted wrongly" // an unsound one was not
@@ -56,6 +58,7 @@ type tally struct {
 	first                  *Attempt // of the content that stands if anything does
 	acknowledged, possible int      // attempts that were, and that may have been stored
 	contents               map[string]bool
+	copies                 []*Attempt // those that may have been stored, of the first content
 }
 
 func (j *judgement) findf(check, format string, args ...any) {
@@ -149,6 +152,9 @@ func (j *judgement) report(a *Attempt) {
 		return
 	}
 	t.possible++
+	if a.Content == t.first.Content {
+		t.copies = append(t.copies, a)
+	}
 	if !a.Acknowledged() {
 		return
 	}
@@ -188,10 +194,27 @@ func (j *judgement) fact(f Fact, t *tally) {
 		return
 	}
 	if f.IsSale {
-		j.books.Sell(*t.first.Sale)
+		sale := *t.first.Sale
+		sale.Received = j.received(f.OrderKey, t)
+		j.books.Sell(sale)
 	} else {
 		j.books.TakeBack(*t.first.Refund)
 	}
+}
+
+// received is when the report of an order was received: any copy's time will do, as any of them may have come first.
+func (j *judgement) received(key model.OrderKey, t *tally) time.Time {
+	at, known := j.evidence.Received[key]
+	if !known {
+		return t.first.At
+	}
+	for _, a := range t.copies {
+		if a.MayBeReceived(at) {
+			return at
+		}
+	}
+	j.findf(ReceiptWrong, "%+v counts as received at %s, which is the time of none of %d reports", key, at, len(t.copies))
+	return at
 }
 
 // compareBooks holds the model's books against those of the network.

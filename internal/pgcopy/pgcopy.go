@@ -77,6 +77,16 @@ func (r *Rows) Bytes(b []byte) {
 // Time appends a timestamptz, in whole microseconds.
 func (r *Rows) Time(t time.Time) { r.Int8(t.UnixMicro() - epoch) }
 
+// Bool appends a boolean.
+func (r *Rows) Bool(v bool) {
+	r.buf = binary.BigEndian.AppendUint32(r.buf, 1)
+	if v {
+		r.buf = append(r.buf, 1)
+	} else {
+		r.buf = append(r.buf, 0)
+	}
+}
+
 // Null appends a null of any type.
 func (r *Rows) Null() { r.buf = binary.BigEndian.AppendUint32(r.buf, 0xffffffff) }
 

@@ -22,21 +22,22 @@ type row struct {
 	Bytes []byte
 	At    time.Time
 	Maybe *int64
+	Yes   bool
 }
 
 func TestRowsComeBackAsTheyWereSent(t *testing.T) {
 	t.Parallel()
 	db := enginetest.Postgres(t)
-	if _, err := db.Exec(t.Context(), `CREATE TABLE sent (small smallint, int int, big bigint, text text, bytes bytea, at timestamptz, maybe bigint)`); err != nil {
+	if _, err := db.Exec(t.Context(), `CREATE TABLE sent (small smallint, int int, big bigint, text text, bytes bytea, at timestamptz, maybe bigint, yes boolean)`); err != nil {
 		t.Fatal(err)
 	}
 	want := []row{
-		{-1, 1 << 30, -1 << 62, "naïve ✓", []byte{0, 1, 255}, time.Date(1970, 1, 1, 0, 0, 0, 1000, time.UTC), nil},
-		{32767, -5, 9, "", []byte{}, time.Date(2199, 12, 31, 23, 59, 59, 999_999_000, time.UTC), nil},
+		{-1, 1 << 30, -1 << 62, "naïve ✓", []byte{0, 1, 255}, time.Date(1970, 1, 1, 0, 0, 0, 1000, time.UTC), nil, true},
+		{32767, -5, 9, "", []byte{}, time.Date(2199, 12, 31, 23, 59, 59, 999_999_000, time.UTC), nil, false},
 	}
 	var rows Rows
 	for range 2 { // the second time into the memory of the first
-		rows.Reset(7)
+		rows.Reset(8)
 		for _, r := range want {
 			rows.Row()
 			rows.Int2(r.Small)
@@ -46,6 +47,7 @@ func TestRowsComeBackAsTheyWereSent(t *testing.T) {
 			rows.Bytes(r.Bytes)
 			rows.Time(r.At)
 			rows.Null()
+			rows.Bool(r.Yes)
 		}
 		err := postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
 			return rows.Send(t.Context(), tx, `COPY sent FROM STDIN (FORMAT binary)`)
@@ -54,7 +56,7 @@ func TestRowsComeBackAsTheyWereSent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	found, err := db.Query(t.Context(), `SELECT small, int, big, text, bytes, at, maybe FROM sent`)
+	found, err := db.Query(t.Context(), `SELECT small, int, big, text, bytes, at, maybe, yes FROM sent`)
 	if err != nil {
 		t.Fatal(err)
 	}

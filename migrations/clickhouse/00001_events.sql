@@ -74,7 +74,7 @@ CREATE TABLE order_event (
   merchant_id Int64,
   order_id    String,
   ref         String,  -- a refund's own id
-  currency    LowCardinality(String),
+  currency    LowCardinality(String), -- of a refund only where it states one
   amount      Int64,   -- minor units: of a sale the sum of its lines, of a refund what it names
   click_id    String,
   coupon      String,
@@ -84,6 +84,11 @@ CREATE TABLE order_event (
   `line.quantity` Array(Int64),
   `line.amount`   Array(Int64),
   `line.category` Array(LowCardinality(String)),
+  `line.whole`    Array(Bool), -- of a refund's items: all that is left
+  whole_order  Bool, -- of a refund: all that is left
+  api_key_id   Int64,  -- the key that reported it, 0 for an import
+  ip_prefix    String, -- where from, cut off as with clicks
+  imported     Bool,
   content_hash String,
   _partition  UInt16,
   _offset     UInt64,

@@ -6,7 +6,8 @@ import (
 )
 
 const orderColumns = "kind, merchant_id, order_id, ref, currency, amount, click_id, coupon, customer_id, " +
-	"`line.number`, `line.sku`, `line.quantity`, `line.amount`, `line.category`, content_hash"
+	"`line.number`, `line.sku`, `line.quantity`, `line.amount`, `line.category`, `line.whole`, " +
+	"whole_order, api_key_id, ip_prefix, imported, content_hash"
 
 // The values of order_event.kind.
 const (
@@ -18,14 +19,17 @@ const (
 type orders struct {
 	head
 
-	kinds                      []int8
-	merchants, amounts         []int64
-	ids, refs, currencies      []string
-	clicks, coupons, customers []string
-	numbers                    [][]int64
-	skus, categories           [][]string
-	quantities, lineAmounts    [][]int64
-	hashes                     []string
+	kinds                       []int8
+	merchants, amounts, apiKeys []int64
+	prefixes                    []string
+	wholeOrders, imported       []bool
+	ids, refs, currencies       []string
+	clicks, coupons, customers  []string
+	numbers                     [][]int64
+	skus, categories            [][]string
+	quantities, lineAmounts     [][]int64
+	wholeLines                  [][]bool
+	hashes                      []string
 }
 
 func (o *orders) add(e *event.Event, r *stream.Record) error {
@@ -41,6 +45,10 @@ func (o *orders) add(e *event.Event, r *stream.Record) error {
 		return misplaced(e, event.Orders)
 	}
 	o.head.add(e, r)
+	o.apiKeys = append(o.apiKeys, e.GetApiKeyId())
+	o.prefixes = append(o.prefixes, e.GetIpPrefix())
+	o.imported = append(o.imported, e.GetImported())
+	o.wholeOrders = append(o.wholeOrders, e.GetRefund().GetWholeOrder())
 	return nil
 }
 
@@ -49,7 +57,7 @@ func (o *orders) addSale(s *event.Sale) {
 	var amount int64
 	for _, line := range s.GetLines() {
 		amount += line.GetAmount()
-		l.add(line.GetNumber(), line.GetSku(), line.GetQuantity(), line.GetAmount(), line.GetCategory())
+		l.add(line.GetNumber(), line.GetSku(), line.GetQuantity(), line.GetAmount(), line.GetCategory(), false)
 	}
 	o.kinds = append(o.kinds, kindSale)
 	o.merchants = append(o.merchants, s.GetMerchantId())
@@ -69,14 +77,14 @@ func (o *orders) addRefund(f *event.Refund) {
 	amount := f.GetAmount()
 	for _, item := range f.GetItems() {
 		amount += item.GetAmount()
-		l.add(item.GetLine(), item.GetSku(), item.GetQuantity(), item.GetAmount(), "")
+		l.add(item.GetLine(), item.GetSku(), item.GetQuantity(), item.GetAmount(), "", item.GetWholeLine())
 	}
 	o.kinds = append(o.kinds, kindRefund)
 	o.merchants = append(o.merchants, f.GetMerchantId())
 	o.amounts = append(o.amounts, amount)
 	o.ids = append(o.ids, f.GetOrderId())
 	o.refs = append(o.refs, f.GetRefundId())
-	o.currencies = append(o.currencies, "")
+	o.currencies = append(o.currencies, f.GetCurrency())
 	o.clicks = append(o.clicks, "")
 	o.coupons = append(o.coupons, "")
 	o.customers = append(o.customers, "")
@@ -90,18 +98,21 @@ func (o *orders) addLines(l lines) {
 	o.quantities = append(o.quantities, l.quantities)
 	o.lineAmounts = append(o.lineAmounts, l.amounts)
 	o.categories = append(o.categories, l.categories)
+	o.wholeLines = append(o.wholeLines, l.whole)
 }
 
 func (o *orders) columns(dst []any, a, z int) []any {
 	return append(o.head.columns(dst, a, z), o.kinds[a:z], o.merchants[a:z], o.ids[a:z], o.refs[a:z], o.currencies[a:z], o.amounts[a:z],
 		o.clicks[a:z], o.coupons[a:z], o.customers[a:z],
-		o.numbers[a:z], o.skus[a:z], o.quantities[a:z], o.lineAmounts[a:z], o.categories[a:z], o.hashes[a:z])
+		o.numbers[a:z], o.skus[a:z], o.quantities[a:z], o.lineAmounts[a:z], o.categories[a:z], o.wholeLines[a:z],
+		o.wholeOrders[a:z], o.apiKeys[a:z], o.prefixes[a:z], o.imported[a:z], o.hashes[a:z])
 }
 
 func (o *orders) reset() {
 	o.head.reset()
 	o.kinds, o.merchants, o.amounts = o.kinds[:0], o.merchants[:0], o.amounts[:0]
-	forget(&o.ids, &o.refs, &o.currencies, &o.clicks, &o.coupons, &o.customers, &o.hashes)
+	o.apiKeys, o.imported, o.wholeOrders, o.wholeLines = o.apiKeys[:0], o.imported[:0], o.wholeOrders[:0], o.wholeLines[:0]
+	forget(&o.prefixes, &o.ids, &o.refs, &o.currencies, &o.clicks, &o.coupons, &o.customers, &o.hashes)
 	clear(o.skus)
 	clear(o.categories)
 	o.numbers, o.skus, o.categories = o.numbers[:0], o.skus[:0], o.categories[:0]
@@ -113,6 +124,7 @@ type lines struct {
 	numbers             []int64
 	skus, categories    []string
 	quantities, amounts []int64
+	whole               []bool
 }
 
 func newLines(n int) lines {
@@ -121,13 +133,15 @@ func newLines(n int) lines {
 		numbers: make([]int64, 0, n),
 		skus:    texts[0:0:n], categories: texts[n : n : 2*n],
 		quantities: figures[0:0:n], amounts: figures[n : n : 2*n],
+		whole: make([]bool, 0, n),
 	}
 }
 
-func (l *lines) add(number int64, sku string, quantity, amount int64, category string) {
+func (l *lines) add(number int64, sku string, quantity, amount int64, category string, whole bool) {
 	l.numbers = append(l.numbers, number)
 	l.skus = append(l.skus, sku)
 	l.quantities = append(l.quantities, quantity)
 	l.amounts = append(l.amounts, amount)
 	l.categories = append(l.categories, category)
+	l.whole = append(l.whole, whole)
 }

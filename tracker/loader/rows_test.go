@@ -33,12 +33,13 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 	}}
 	refunded.Body = &event.Event_Refund{Refund: &event.Refund{
 		MerchantId: 41, OrderId: "order", RefundId: "re", Amount: 1000, Reason: "r", ContentHash: []byte("fedcba9876543210"),
-		Items: []*event.RefundItem{{Line: 4, Quantity: 1, Amount: 50}, {Sku: "a"}},
+		Items: []*event.RefundItem{{Line: 4, Quantity: 1, Amount: 50}, {Sku: "a", WholeLine: true}}, WholeOrder: true, Currency: "EUR",
 	}}
 	booked.Body = &event.Event_Ledger{Ledger: &event.Ledger{
 		OrderNo: 51, Version: 2, Step: 3, MerchantId: 52, ProgramId: 53, PartnerId: 54, LinkId: 55, OrderId: "order", CustomerId: "cu", Currency: "EUR",
 		OrderedAt: ordered, Cause: "refund", Orders: -1, Revenue: -2, Refunded: 3, Gross: -4, Net: -5, Fee: -6, Pending: -7, Payable: -8, FeePending: -9, FeeEarned: -10,
 	}}
+	sold.ApiKeyId, sold.IpPrefix, refunded.Imported = 17, "10.9.8.0/24", true
 	r.send(event.Touches, 0, 9, visit, view)
 	r.send(event.Orders, 0, 9, sold, refunded)
 	r.send(event.Decisions, 0, 9, booked)
@@ -60,10 +61,10 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 		"order_event": {
 			`{"event_id":"02000000-0000-0000-0000-00000000004d","kind":"sale",` + times + `,"merchant_id":31,"order_id":"order","ref":"","currency":"JPY","amount":306,` +
 				`"click_id":"cl2","coupon":"SAVE","customer_id":"cu","line.number":[1,4],"line.sku":["a","ü"],"line.quantity":[2,5],"line.amount":[300,6],"line.category":["books",""],` +
-				`"content_hash":"0123456789abcdef","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
-			`{"event_id":"05000000-0000-0000-0000-00000000004d","kind":"refund",` + times + `,"merchant_id":41,"order_id":"order","ref":"re","currency":"","amount":1050,` +
+				`"line.whole":[false,false],"whole_order":false,"api_key_id":17,"ip_prefix":"10.9.8.0/24","imported":false,"content_hash":"0123456789abcdef","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
+			`{"event_id":"05000000-0000-0000-0000-00000000004d","kind":"refund",` + times + `,"merchant_id":41,"order_id":"order","ref":"re","currency":"EUR","amount":1050,` +
 				`"click_id":"","coupon":"","customer_id":"","line.number":[4,0],"line.sku":["","a"],"line.quantity":[1,0],"line.amount":[50,0],"line.category":["",""],` +
-				`"content_hash":"fedcba9876543210","_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
+				`"line.whole":[false,true],"whole_order":true,"api_key_id":0,"ip_prefix":"","imported":true,"content_hash":"fedcba9876543210","_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
 		},
 		"ledger": {
 			`{"event_id":"03000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"version":2,"step":3,` +

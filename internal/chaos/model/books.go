@@ -106,7 +106,7 @@ func (b *Books) order(s Sale, now time.Time) Order {
 	}
 	c.Fee = part(c.Net, terms.Fee)
 	c.Pending = c.Net
-	if !s.At.Add(terms.Hold).After(now) {
+	if !s.heldFrom().Add(terms.Hold).After(now) {
 		c.Pending, c.Payable, c.State = 0, c.Net, "approved"
 	}
 	if c.Gross > 0 && c.Net == 0 {
@@ -135,12 +135,33 @@ func (b *Books) earns(s Sale) (*Terms, Link) {
 			terms = &program.Terms[i]
 		}
 	}
-	// A click id holds milliseconds, so that is what ages are counted in.
-	age := s.At.UnixMilli() - s.Click.At.UnixMilli()
-	if terms == nil || age < 0 || age > terms.Window.Milliseconds() {
+	if terms == nil || !s.wentThrough(terms.Window) {
 		return nil, Link{}
 	}
 	return terms, link
+}
+
+// heldFrom is when the hold begins.
+func (s *Sale) heldFrom() time.Time {
+	if !s.Imported && s.Received.After(s.At) {
+		return s.Received
+	}
+	return s.At
+}
+
+// wentThrough tells whether the click was before the order and within the window. A shop's clock may be 5 minutes off: as
+// long as it is, the order came when it was received, and a click up to 5 minutes behind the order is taken for one at the
+// order's time. Imports are taken by the word. A click id holds milliseconds, so that is what ages are counted in.
+func (s *Sale) wentThrough(window time.Duration) bool {
+	const off = 5 * time.Minute
+	came, grace := s.At, off.Milliseconds()
+	if s.Imported {
+		grace = 0
+	} else if s.Received.Sub(s.At).Abs() <= off {
+		came = s.Received
+	}
+	age := came.UnixMilli() - s.Click.At.UnixMilli()
+	return age >= -grace && age <= window.Milliseconds()
 }
 
 // part is so many millionths of an amount, to the nearest minor unit, halves up; neither is negative.
@@ -201,14 +222,19 @@ func (s *Sale) remaining(refunds []Refund) []int64 {
 	return left
 }
 
-// take takes an item from the lines that it names, one after the other as far as each goes.
+// take takes an item from the lines that it names, one after the other as far as each goes: pieces from those that cost
+// something first.
 func (i Item) take(shelves []shelf) {
 	pieces, amount := i.Quantity, i.Amount
-	for n := range shelves {
-		s := &shelves[n]
-		if i.Line != n+1 && (i.SKU == "" || i.SKU != s.SKU) {
-			continue
+	named := []*shelf{}
+	for _, free := range []bool{false, true} {
+		for n := range shelves {
+			if s := &shelves[n]; (s.Amount == 0) == free && (i.Line == n+1 || i.SKU != "" && i.SKU == s.SKU) {
+				named = append(named, s)
+			}
 		}
+	}
+	for _, s := range named {
 		switch {
 		case i.Quantity > 0:
 			pieces = s.back(pieces)

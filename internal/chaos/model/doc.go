@@ -25,7 +25,7 @@ type Program struct {
 type Terms struct {
 	From   time.Time     `json:"from"`
 	Window time.Duration `json:"window"` // a click exactly this old earns
-	Hold   time.Duration `json:"hold"`   // from the order's time on
+	Hold   time.Duration `json:"hold"`   // from the order's time or its receipt on, whichever is later
 	Fee    int64         `json:"fee"`    // the network's part of the commission, per million, on top of it
 	// Rates are per million of a line's amount, by kind of partner and by category; "*" is for the categories not named.
 	Rates map[string]map[string]int64 `json:"rates"`
@@ -47,7 +47,10 @@ type OrderKey struct {
 type Sale struct {
 	OrderKey
 
-	At       time.Time `json:"at"`
+	At time.Time `json:"at"`
+	// Received is when the network received the report; nobody asks of an operator's import.
+	Received time.Time `json:"received,omitzero"`
+	Imported bool      `json:"imported,omitempty"`
 	Currency string    `json:"currency"`
 	Lines    []Line    `json:"lines"`
 	Click    *Click    `json:"click,omitempty"`
