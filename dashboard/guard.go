@@ -4,9 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 
 	"github.com/labstack/echo/v4"
@@ -97,8 +95,4 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		}
 		return s.within(c, v, r)
 	}
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

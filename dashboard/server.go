@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -22,6 +21,7 @@ import (
 	"tributary/dashboard/asset"
 	"tributary/dashboard/password"
 	"tributary/internal/clickhouse"
+	"tributary/internal/proxy"
 )
 
 // Config is what the pages need.
@@ -40,7 +40,7 @@ type Config struct {
 	// SecureCookies is for pages served over https: cookies are then bound to it (and to this very host).
 	SecureCookies bool
 	// TrustedProxies are those whose X-Forwarded-For is believed. With none the peer is the client.
-	TrustedProxies []netip.Prefix
+	TrustedProxies proxy.Trusted
 	// TrustedOrigins may post forms besides the pages' own origin, such as "https://portal.example.net" where a proxy
 	// rewrites the Host header.
 	TrustedOrigins []string
@@ -94,7 +94,8 @@ func (s *Server) Handler() http.Handler {
 func (s *Server) router() *echo.Echo {
 	e := echo.New()
 	e.HTTPErrorHandler = s.fail
-	e.IPExtractor = s.clientIP()
+	// Echo believes X-Forwarded-For of anyone unless told.
+	e.IPExtractor = func(r *http.Request) string { return s.cfg.TrustedProxies.Client(r).String() }
 	e.Use(s.withRequestID, s.withHeaders, s.withRecovery, middleware.BodyLimit(maxBody), s.sameOriginOnly)
 	e.GET(asset.Prefix+"*", echo.WrapHandler(s.assets))
 	pages := e.Group("", echo.WrapMiddleware(markUnattended), echo.WrapMiddleware(s.sessions.LoadAndSave))
@@ -104,16 +105,4 @@ func (s *Server) router() *echo.Echo {
 	// An address without a page is said within the navigation of whoever is signed in.
 	pages.RouteNotFound("/*", s.guard(route{who: everyone, page: func(echo.Context, *visit) error { return echo.ErrNotFound }}))
 	return e
-}
-
-// clientIP trusts no header that a client can set: echo believes X-Forwarded-For of anyone unless told.
-func (s *Server) clientIP() echo.IPExtractor {
-	if len(s.cfg.TrustedProxies) == 0 {
-		return echo.ExtractIPDirect()
-	}
-	trust := []echo.TrustOption{echo.TrustLoopback(false), echo.TrustLinkLocal(false), echo.TrustPrivateNet(false)}
-	for _, prefix := range s.cfg.TrustedProxies {
-		trust = append(trust, echo.TrustIPRange(ipNet(prefix)))
-	}
-	return echo.ExtractIPFromXFFHeader(trust...)
 }

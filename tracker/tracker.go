@@ -13,13 +13,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/internal/proxy"
 	"tributary/partners"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
@@ -37,7 +37,7 @@ type Config struct {
 	Partitions int
 
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. By default nobody's is.
-	TrustedProxies []netip.Prefix
+	TrustedProxies proxy.Trusted
 	// DuplicateWindow is how long a further click of one visitor on one link is a duplicate; 1 hour.
 	DuplicateWindow time.Duration
 	// RedirectWait is the longest that a redirect waits for its record to be durable; 15 ms.
@@ -121,7 +121,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.bodies.New = func() any { return &memory{} }
 	s.echo.HTTPErrorHandler = s.fail
-	s.echo.IPExtractor = func(r *http.Request) string { return s.clientAddr(r).String() }
+	s.echo.IPExtractor = func(r *http.Request) string { return s.cfg.TrustedProxies.Client(r).String() }
 	s.route()
 	return s, nil
 }

@@ -3,7 +3,6 @@ package tracker
 import (
 	"net/http"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,7 +12,7 @@ import (
 // visit collects what a request that came at this time says about whoever made it.
 func (s *Server) visit(r *http.Request, at time.Time) Visit {
 	return Visit{
-		At: at, IP: s.clientAddr(r), UserAgent: first(r.Header, "User-Agent"), Referrer: first(r.Header, "Referer"),
+		At: at, IP: s.cfg.TrustedProxies.Client(r), UserAgent: first(r.Header, "User-Agent"), Referrer: first(r.Header, "Referer"),
 		Subs: subIDs(r.URL.RawQuery), Embedded: embedded(r.Header),
 	}
 }
@@ -48,59 +47,6 @@ func speculative(h http.Header) bool {
 		}
 	}
 	return false
-}
-
-// clientAddr is where a request came from: the peer, or, when the peer is a trusted proxy, the first address from the
-// right in X-Forwarded-For that is not one. What stands further left, anyone can write.
-func (s *Server) clientAddr(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	addr := peer.Addr().Unmap().WithZone("")
-	if len(s.cfg.TrustedProxies) == 0 || !s.trusted(addr) {
-		return addr
-	}
-	for _, line := range slices.Backward(r.Header["X-Forwarded-For"]) {
-		for rest := line; rest != ""; {
-			var hop string
-			if comma := strings.LastIndexByte(rest, ','); comma >= 0 {
-				rest, hop = rest[:comma], rest[comma+1:]
-			} else {
-				rest, hop = "", rest
-			}
-			next, ok := parseHop(strings.TrimSpace(hop))
-			if !ok {
-				return addr
-			}
-			if addr = next; !s.trusted(addr) {
-				return addr
-			}
-		}
-	}
-	return addr
-}
-
-func (s *Server) trusted(addr netip.Addr) bool {
-	for _, network := range s.cfg.TrustedProxies {
-		if network.Contains(addr) {
-			return true
-		}
-	}
-	return false
-}
-
-// parseHop reads an address of X-Forwarded-For, which some proxies write with the port.
-func parseHop(text string) (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		withPort, err := netip.ParseAddrPort(text)
-		if err != nil {
-			return netip.Addr{}, false
-		}
-		addr = withPort.Addr()
-	}
-	return addr.Unmap().WithZone(""), true
 }
 
 // networkOf cuts an address off at /24 or /48, so that no single household is kept.

@@ -3,7 +3,6 @@ package tracker
 import (
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -13,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"tributary/internal/proxy"
 )
 
 func TestTheClickIDGoesIntoTheTargetsQuery(t *testing.T) {
@@ -169,55 +170,16 @@ func TestAnAddressIsCutToItsNetwork(t *testing.T) {
 	}
 }
 
-// TestNobodyChoosesTheirOwnAddress holds S26.
-func TestNobodyChoosesTheirOwnAddress(t *testing.T) {
-	t.Parallel()
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
-	for _, row := range []struct {
-		name    string
-		trusted []netip.Prefix
-		peer    string
-		headers []string
-		want    string
-	}{
-		{"nobody is trusted", nil, "198.51.100.1:9", []string{"203.0.113.1"}, "198.51.100.1"},
-		{"nobody is trusted, loopback neither", nil, "127.0.0.1:9", []string{"203.0.113.1"}, "127.0.0.1"},
-		{"the peer is not a proxy", proxies, "198.51.100.1:9", []string{"203.0.113.1"}, "198.51.100.1"},
-		{"one proxy", proxies, "10.0.0.1:9", []string{"203.0.113.1"}, "203.0.113.1"},
-		{"one proxy, and a forged entry in front", proxies, "10.0.0.1:9", []string{"1.2.3.4, 203.0.113.1"}, "203.0.113.1"},
-		{"two proxies", proxies, "10.0.0.1:9", []string{"1.2.3.4, 203.0.113.1, 10.0.0.2"}, "203.0.113.1"},
-		{"two header lines", proxies, "10.0.0.1:9", []string{"1.2.3.4", "203.0.113.1"}, "203.0.113.1"},
-		{"a proxy that says nothing", proxies, "10.0.0.1:9", nil, "10.0.0.1"},
-		{"an entry that is no address", proxies, "10.0.0.1:9", []string{"203.0.113.1, unknown"}, "10.0.0.1"},
-		{"an entry that is no address further left", proxies, "10.0.0.1:9", []string{"junk, 203.0.113.1"}, "203.0.113.1"},
-		{"only proxies", proxies, "10.0.0.1:9", []string{"10.0.0.3, 10.0.0.2"}, "10.0.0.3"},
-		{"entries with ports", proxies, "10.0.0.1:9", []string{"203.0.113.1:5060, [2001:db8::7]:1"}, "203.0.113.1"},
-		{"an IPv6 visitor", proxies, "[2001:db8::1]:9", []string{"2a00::5"}, "2a00::5"},
-		{"an IPv4 address in IPv6", proxies, "[::ffff:10.0.0.1]:9", []string{"::ffff:203.0.113.1"}, "203.0.113.1"},
-		{"a zone", nil, "[fe80::1%eth0]:9", nil, "fe80::1"},
-	} {
-		s := &Server{cfg: Config{TrustedProxies: row.trusted}}
-		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
-		r.RemoteAddr = row.peer
-		r.Header["X-Forwarded-For"] = row.headers
-		r.Header.Set("X-Real-IP", "6.6.6.6")
-		if got := s.clientAddr(r); got.String() != row.want {
-			t.Errorf("%s: %s, want %s", row.name, got, row.want)
-		}
-	}
-}
-
 // FuzzVisit holds that headers of any bytes are kept as short, valid text, and that an address always comes of the peer or
 // of what a trusted proxy added.
 func FuzzVisit(f *testing.F) {
 	f.Add("10.0.0.1:80", "1.2.3.4, 203.0.113.1", "https://u:p@x.example/a?b#c", "/c/abc123.")
 	f.Add("[::1]:1", "[2001:db8::1]:9,,", "\xff://@@//", "/c/%")
-	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	s := &Server{cfg: Config{TrustedProxies: proxies}}
+	proxies := proxy.Trusted{netip.MustParsePrefix("10.0.0.0/8")}
 	f.Fuzz(func(t *testing.T, peer, forwarded, address, code string) {
 		r := &http.Request{RemoteAddr: peer, Header: http.Header{"X-Forwarded-For": {forwarded}}}
-		addr := s.clientAddr(r)
-		if direct, err := netip.ParseAddrPort(peer); err == nil && !s.trusted(direct.Addr().Unmap()) && addr != direct.Addr().Unmap().WithZone("") {
+		addr := proxies.Client(r)
+		if direct, err := netip.ParseAddrPort(peer); err == nil && !proxies.Contains(direct.Addr().Unmap()) && addr != direct.Addr().Unmap().WithZone("") {
 			t.Errorf("%s behind %s is taken for %s", forwarded, peer, addr)
 		}
 		_ = networkOf(addr)

@@ -231,6 +231,24 @@ func (c *config) trackerURL() string { return publicURL(c.TrackerURL, c.TrackerL
 // dashboardURL is the public address of the dashboard, without a slash at its end.
 func (c *config) dashboardURL() string { return publicURL(c.DashboardURL, c.DashboardListen) }
 
+// unseen says what is wrong where people come through a proxy, since no role speaks TLS, and none is trusted.
+func (c *config) unseen(flag, address string) (problem, fix string) {
+	if len(c.TrustedProxies) > 0 || !isSecure(address) {
+		return "", ""
+	}
+	return envName(flag) + " is " + address + ", and no proxy is trusted: every visitor seems to come from the proxy",
+		"set " + envName("trusted-proxies") + " to the networks of your proxies"
+}
+
+// origins may post forms to the dashboard: its public address, also where a proxy rewrites the Host header.
+func (c *config) origins() []string {
+	u, err := url.Parse(c.DashboardURL)
+	if c.DashboardURL == "" || err != nil {
+		return nil
+	}
+	return []string{u.Scheme + "://" + u.Host}
+}
+
 func publicURL(stated, listen string) string {
 	if stated != "" {
 		return strings.TrimRight(stated, "/")

@@ -47,7 +47,7 @@ Unless --data says otherwise it lives in a folder of its own, "tributary-demo" b
 			}
 			if !changed(cmd.Root().PersistentFlags(), "log-level") {
 				a.cfg.LogLevel = "warn"
-				a.log = a.cfg.logger()
+				a.log = a.cfg.logger(os.Stderr)
 			}
 			d.out, d.progress = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return d.run(cmd.Context())

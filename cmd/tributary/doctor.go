@@ -119,9 +119,10 @@ func (d *doctor) settings() {
 		case shown && !isSecure(address):
 			d.note("settings", odd, envName(flag)+" is "+address+": what is sent there can be read on the way, and cookies are not marked secure",
 				"put a proxy with TLS in front, and set it to the https address")
-		case shown && len(d.cfg.TrustedProxies) == 0:
-			d.note("settings", odd, envName(flag)+" is "+address+", and no proxy is trusted: every visitor seems to come from the proxy",
-				"set "+envName("trusted-proxies")+" to the networks of your proxies")
+		case shown:
+			if problem, fix := d.cfg.unseen(flag, address); problem != "" {
+				d.note("settings", odd, problem, fix)
+			}
 		}
 	}
 	servers := []bool{d.cfg.PostgresURL != "", len(d.cfg.KafkaBrokers) > 0, d.cfg.ClickHouseURL != ""}

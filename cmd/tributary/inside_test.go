@@ -152,7 +152,7 @@ func testRiver(t *testing.T, args ...string) *river {
 	if err := root.PersistentFlags().Parse(given); err != nil {
 		t.Fatal(err)
 	}
-	a.log = a.cfg.logger()
+	a.log = a.cfg.logger(testLog{t})
 	r, err := newRiver(&a.cfg, a.log, stores{
 		postgres: "postgres://u:p@127.0.0.1:1/d", kafka: []string{"127.0.0.1:1"}, clickhouse: "clickhouse://u:p@127.0.0.1:1/d", pages: "clickhouse://u:p@127.0.0.1:1/d",
 	})

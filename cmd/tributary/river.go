@@ -7,11 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,6 +25,7 @@ import (
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
+	"tributary/internal/proxy"
 	"tributary/internal/stream"
 	"tributary/partners"
 	"tributary/tracker"
@@ -48,6 +47,7 @@ type river struct {
 	metrics *prometheus.Registry
 	ready   *readiness
 	owner   string
+	proxies proxy.Trusted
 
 	prepared chan struct{} // closed when the servers are at this version's schema
 }
@@ -62,6 +62,10 @@ func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
 	if err != nil {
 		return nil, err
 	}
+	proxies, err := proxy.Parse(cfg.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "localhost"
@@ -69,6 +73,7 @@ func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
 	r := &river{
 		cfg: cfg, log: log, stores: s, keys: keys, ring: ring, metrics: prometheus.NewRegistry(), ready: &readiness{},
 		owner:    fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
+		proxies:  proxies,
 		prepared: make(chan struct{}),
 	}
 	r.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -228,14 +233,6 @@ type intake struct {
 }
 
 func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
-	var proxies []netip.Prefix
-	for _, p := range r.cfg.TrustedProxies {
-		prefix, err := netip.ParsePrefix(p)
-		if err != nil {
-			return nil, fmt.Errorf("reading trusted-proxies: %w", err)
-		}
-		proxies = append(proxies, prefix)
-	}
 	dir := filepath.Join(r.cfg.Data, "spool")
 	s, err := spool.Open(spool.Config{Dir: dir, Lanes: 2 * r.cfg.Partitions, Keep: r.cfg.SpoolKeep, Log: r.log, Metrics: r.metrics})
 	if err != nil {
@@ -248,7 +245,7 @@ func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
 			Metrics: r.metrics,
 		}),
 		config: tracker.Config{
-			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: proxies,
+			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: r.proxies,
 			DuplicateWindow: r.cfg.DuplicateWindow, RedirectWait: r.cfg.RedirectWait, StoreWait: r.cfg.ConversionWait,
 			MerchantRate: r.cfg.MerchantRate,
 			Metrics:      r.metrics, Log: r.log,
@@ -285,6 +282,7 @@ func (r *river) tracker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.warnOfProxy("tracker-url", r.cfg.trackerURL())
 	r.ready.up("tracker", trackerNeeds(in, catalogue)...)
 	r.log.Info("tracker is ready", "address", r.cfg.trackerURL(), "links", catalogue.Links())
 	progress := registry.New(registry.Config{
@@ -390,15 +388,23 @@ func (r *river) dashboard(ctx context.Context) error {
 	}
 	defer conn.Close()
 	server, err := dashboard.New(dashboard.Config{
-		Postgres: db, ClickHouse: conn, TrackerURL: r.cfg.trackerURL(), SecureCookies: strings.HasPrefix(r.cfg.dashboardURL(), "https:"),
-		Log: r.log,
+		Postgres: db, ClickHouse: conn, TrackerURL: r.cfg.trackerURL(), SecureCookies: isSecure(r.cfg.dashboardURL()),
+		TrustedProxies: r.proxies, TrustedOrigins: r.cfg.origins(), Log: r.log,
 	})
 	if err != nil {
 		return err
 	}
+	r.warnOfProxy("dashboard-url", r.cfg.dashboardURL())
 	r.ready.up("dashboard", needPostgres(db), needClickHouse(conn))
 	r.log.Info("dashboard is ready", "address", r.cfg.dashboardURL())
 	return serveHTTP(ctx, listener, server.Handler(), r.log)
+}
+
+// warnOfProxy tells whoever starts a role that it takes all its visitors for one.
+func (r *river) warnOfProxy(flag, address string) {
+	if problem, fix := r.cfg.unseen(flag, address); problem != "" {
+		r.log.Warn(problem, "fix", fix)
+	}
 }
 
 // listen opens an address, and says what to do when it is taken.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"runtime/debug"
@@ -44,7 +45,7 @@ Every flag below is also a setting in the environment: --tracker-listen is TRIBU
 			if err := a.cfg.check(); err != nil {
 				return err
 			}
-			a.log = a.cfg.logger()
+			a.log = a.cfg.logger(cmd.ErrOrStderr())
 			for _, w := range a.warnings {
 				a.log.Warn(w)
 			}
@@ -71,15 +72,16 @@ Settings come from flags, then from the environment (TRIBUTARY_ and the flag's n
 shown. A secret may stand in a file: TRIBUTARY_CLICK_KEYS_FILE=/run/secrets/click_keys. "tributary config" prints them all.
 `
 
-// logger writes text on a terminal and JSON elsewhere, to standard error.
-func (c *config) logger() *slog.Logger {
+// logger writes text on a terminal and JSON elsewhere.
+func (c *config) logger(out io.Writer) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(c.LogLevel)) // check has refused what it cannot read
 	options := &slog.HandlerOptions{Level: level}
-	if c.LogFormat == "text" || c.LogFormat == "auto" && term.IsTerminal(int(os.Stderr.Fd())) {
-		return slog.New(slog.NewTextHandler(os.Stderr, options))
+	file, isFile := out.(*os.File)
+	if c.LogFormat == "text" || c.LogFormat == "auto" && isFile && term.IsTerminal(int(file.Fd())) {
+		return slog.New(slog.NewTextHandler(out, options))
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	return slog.New(slog.NewJSONHandler(out, options))
 }
 
 // version is the module's version and the commit it was built from, where the build knew them.
