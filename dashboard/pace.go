@@ -41,19 +41,20 @@ func newPace() *pace {
 	return &pace{until: until, files: make(chan struct{}, filesAtOnce), theirs: map[int64]bool{}}
 }
 
-// take counts a request and tells how long to wait before the next when it is one too many.
-func (p *pace) take(now time.Time, who string) (wait time.Duration) {
+// take counts a request and tells how long to wait before the next when it is one too many. A block may ask for as many
+// times as much.
+func (p *pace) take(now time.Time, who block) (wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	until, ok := p.until.Get(who)
+	until, ok := p.until.Get(who.name)
 	if !ok || until.Before(now) {
 		until = now
 	}
-	until = until.Add(paceEvery)
+	until = until.Add(paceEvery / time.Duration(who.times))
 	if wait = until.Sub(now) - paceBurst*paceEvery; wait > 0 {
 		return wait
 	}
-	p.until.Add(who, until)
+	p.until.Add(who.name, until)
 	return 0
 }
 
@@ -80,12 +81,14 @@ func (p *pace) beginFile(login int64) (end func(), ok bool) {
 
 // within runs a page within the pace of who asks for it.
 func (s *Server) within(c echo.Context, v *visit, r route) error {
-	who := "address " + network(c.RealIP())
+	asking := networks(c.RealIP())
 	if v.signedIn() {
-		who = "person " + strconv.FormatInt(v.login.ID, 10)
+		asking = []block{{"person " + strconv.FormatInt(v.login.ID, 10), 1}}
 	}
-	if wait := s.pace.take(s.now(), who); wait > 0 {
-		return tooMany(c, wait, "That is more than anybody reads. Please wait a moment and try again.")
+	for _, who := range asking {
+		if wait := s.pace.take(s.now(), who); wait > 0 {
+			return tooMany(c, wait, "That is more than anybody reads. Please wait a moment and try again.")
+		}
 	}
 	if !strings.HasSuffix(r.path, ".csv") {
 		return r.page(c, v)

@@ -49,15 +49,17 @@ func (s *Server) showAccount(c echo.Context, v *visit, status int, problem strin
 
 // changePassword asks for the old password again, and ends every session but a new one.
 func (s *Server) changePassword(c echo.Context, v *visit) error {
-	_, right, wait, err := s.tryPassword(c, v.login.Email, c.FormValue("old"))
+	_, outcome, wait, err := s.tryPassword(c, v.login.Email, c.FormValue("old"), true)
 	if err != nil {
 		return err
 	}
 	next := c.FormValue("new")
 	switch {
-	case wait > 0:
+	case outcome == passwordBusy:
+		return s.showAccount(c, v, http.StatusServiceUnavailable, "Too many people are signing in at this moment. Please try again shortly.")
+	case outcome == passwordLimited:
 		return s.showAccount(c, v, http.StatusTooManyRequests, "That was tried too often. Please wait "+roughly(wait)+" and try again.")
-	case !right:
+	case outcome == passwordWrong:
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, "The present password is another one.")
 	case password.Weakness(next, v.login.Email) != "":
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, password.Weakness(next, v.login.Email))

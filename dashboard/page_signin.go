@@ -1,10 +1,10 @@
 package dashboard
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -12,8 +12,9 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
-	"tributary/internal/fault"
+	"tributary/dashboard/password"
 )
 
 // signInForm is what the sign-in page shows.
@@ -33,65 +34,104 @@ func (s *Server) signInPage(c echo.Context, v *visit) error {
 func (s *Server) signIn(c echo.Context, v *visit) error {
 	email := strings.ToLower(strings.TrimSpace(c.FormValue("email")))
 	form := signInForm{Email: email, Next: localPath(c.FormValue("next"), "")}
+	if len(email) > maxEmail {
+		form.Email, form.Problem = "", "An e-mail address has at most "+strconv.Itoa(maxEmail)+" characters."
+		return s.render(c, http.StatusUnprocessableEntity, signInView(v, form))
+	}
 	if email == "" || c.FormValue("password") == "" {
 		form.Problem = "Please enter your e-mail address and your password."
 		return s.render(c, http.StatusUnprocessableEntity, signInView(v, form))
 	}
-	l, right, wait, err := s.tryPassword(c, email, c.FormValue("password"))
-	switch {
-	case err != nil:
+	l, outcome, wait, err := s.tryPassword(c, email, c.FormValue("password"), false)
+	if err != nil {
 		return err
-	case wait > 0:
-		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(wait.Seconds())+1))
+	}
+	status := http.StatusUnauthorized
+	switch outcome {
+	case passwordRight:
+		if err := s.begin(c, l); err != nil {
+			return err
+		}
+		return s.redirect(c, localPath(form.Next, homeOf(l.Role)))
+	case passwordLimited:
+		status = http.StatusTooManyRequests
 		form.Problem = fmt.Sprintf("That was tried too often. Please wait %s and try again; nothing is locked for good.", roughly(wait))
-		return s.render(c, http.StatusTooManyRequests, signInView(v, form))
-	case !right:
+	case passwordBusy:
+		status = http.StatusServiceUnavailable
+		form.Problem = "Too many people are signing in at this moment. Please try again shortly."
+	case passwordWrong:
 		s.cfg.Log.Info("sign-in refused", "address", network(c.RealIP()), "request", v.id)
 		form.Problem = "E-mail and password do not match an account. Check both and try again."
-		return s.render(c, http.StatusUnauthorized, signInView(v, form))
 	}
-	if err := s.begin(c, l); err != nil {
-		return err
+	if wait > 0 {
+		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(wait.Seconds())+1))
 	}
-	return s.redirect(c, localPath(form.Next, homeOf(l.Role)))
+	return s.render(c, status, signInView(v, form))
 }
 
-// tryPassword uses up a try and compares the password. wait is set, and nothing compared, when there are none left.
-func (s *Server) tryPassword(c echo.Context, email, text string) (l login, right bool, wait time.Duration, err error) {
+// maxEmail bounds an e-mail address in bytes (RFC 5321, and the column's bound).
+const maxEmail = 254
+
+// An outcome is what became of a password that was entered.
+type outcome string
+
+// The outcomes. Where it was limited or busy the password was not compared.
+const (
+	passwordRight   outcome = "right"
+	passwordWrong   outcome = "wrong"
+	passwordLimited outcome = "limited"
+	passwordBusy    outcome = "busy"
+)
+
+// newEntered counts outcomes, and registers that where there is a registry.
+func newEntered(metrics prometheus.Registerer) *prometheus.CounterVec {
+	entered := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tributary_dashboard_passwords_total",
+		Help: "Passwords entered, by outcome: right, wrong, limited (tried too often) or busy (the queue was too long).",
+	}, []string{"outcome"})
+	for _, o := range []outcome{passwordRight, passwordWrong, passwordLimited, passwordBusy} {
+		entered.WithLabelValues(string(o))
+	}
+	if metrics != nil {
+		metrics.MustRegister(entered)
+	}
+	return entered
+}
+
+// tryPassword uses up a try and compares the password. wait is set with limited and busy. signedIn says that a session
+// proves the device to be known; a cookie may, too.
+func (s *Server) tryPassword(c echo.Context, email, text string, signedIn bool) (l login, o outcome, wait time.Duration, err error) {
+	defer func() {
+		if err == nil {
+			s.entered.WithLabelValues(string(o)).Inc()
+		}
+	}()
 	ctx := c.Request().Context()
 	l, found, err := s.findLogin(ctx, "l.email = $1", email)
 	if err != nil {
-		return login{}, false, 0, err
+		return login{}, "", 0, err
 	}
-	account := "account " + email
-	if found && s.knowsDevice(c, l) {
-		account = "device " + email
+	known, checker := found && (signedIn || s.knowsDevice(c, l)), s.checker
+	if known {
+		checker = s.owners
 	}
-	address := "address " + network(c.RealIP())
-	if wait, ok := s.tries.take(s.now(), map[string]int{account: triesPerAccount, address: triesPerAddress}); !ok {
-		return login{}, false, wait, nil
+	from := budgets(email, c.RealIP(), known)
+	if wait, ok := s.tries.take(s.now(), from); !ok {
+		return login{}, passwordLimited, wait, nil
 	}
-	right, err = s.matches(ctx, l.PasswordHash, text)
-	if err != nil {
-		return login{}, false, 0, err
+	matches, err := checker.Matches(ctx, l.PasswordHash, text)
+	switch {
+	case errors.Is(err, password.ErrBusy):
+		s.tries.giveBack(from)
+		return login{}, passwordBusy, patience, nil
+	case err != nil:
+		s.tries.giveBack(from)
+		return login{}, "", 0, err
+	case !matches:
+		return login{}, passwordWrong, 0, nil
 	}
-	if right {
-		s.tries.succeeded(account, address)
-	}
-	return l, right, 0, nil
-}
-
-func (s *Server) matches(ctx context.Context, hash, text string) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.patience)
-	defer cancel()
-	right, err := s.checker.Matches(ctx, hash, text)
-	if ctx.Err() != nil {
-		return false, &fault.Error{
-			Kind: fault.Unavailable, Code: "busy", Cause: err,
-			Detail: "Too many people are signing in at this moment. Please try again shortly.",
-		}
-	}
-	return right, err
+	s.tries.succeeded(from)
+	return l, passwordRight, 0, nil
 }
 
 // begin starts a session under a new token, whatever token the browser came with.

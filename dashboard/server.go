@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/dashboard/asset"
 	"tributary/dashboard/password"
@@ -39,6 +40,8 @@ type Config struct {
 	SessionLifetime time.Duration
 	// SecureCookies is for pages served over https: cookies are then bound to it (and to this very host).
 	SecureCookies bool
+	// Metrics may be nil.
+	Metrics prometheus.Registerer
 	// TrustedProxies are those whose X-Forwarded-For is believed. With none the peer is the client.
 	TrustedProxies proxy.Trusted
 	// TrustedOrigins may post forms besides the pages' own origin, such as "https://portal.example.net" where a proxy
@@ -51,14 +54,17 @@ type Server struct {
 	cfg      Config
 	assets   *asset.Set
 	sessions *scs.SessionManager
-	checker  *password.Checker
+	checker  *password.Checker // for whoever comes
+	owners   *password.Checker // for devices that are known: strangers cannot fill its queue
 	tries    *tries
 	pace     *pace
 	origins  *http.CrossOriginProtection
 	now      func() time.Time
-	// patience is how long a sign-in waits for its turn to be checked.
-	patience time.Duration
+	entered  *prometheus.CounterVec
 }
+
+// patience is how long a sign-in waits for its turn to be checked.
+const patience = 10 * time.Second
 
 // New makes a server that does nothing yet: see Handler. The error is about the configuration.
 func New(cfg Config) (*Server, error) {
@@ -67,9 +73,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("making the dashboard: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, assets: assets, checker: password.NewChecker(2), tries: newTries(), pace: newPace(),
+		cfg: cfg, assets: assets, checker: password.NewChecker(2, patience), owners: password.NewChecker(1, patience), tries: newTries(), pace: newPace(),
 		origins: http.NewCrossOriginProtection(), now: func() time.Time { return time.Now().UTC() },
-		patience: 10 * time.Second,
+		entered: newEntered(cfg.Metrics),
 	}
 	for _, origin := range cfg.TrustedOrigins {
 		if err := s.origins.AddTrustedOrigin(origin); err != nil {

@@ -1,8 +1,11 @@
 package dashboard
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"tributary/dashboard/password"
 )
@@ -263,89 +267,149 @@ func TestAnUnknownAccountReadsLikeAWrongPassword(t *testing.T) {
 	}
 }
 
-func TestAnAccountRunsOutOfTriesButNotForItsOwner(t *testing.T) {
+// Nobody is kept out by somebody else's guesses: neither a known device nor, while guesses come from few networks, a new one.
+func TestGuessesKeepNobodyElseOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := w.now
+	w.server.now = func() time.Time { return now }
+	device := w.as("site@example.net").cookies["device"]
+	try := func(from, password string, cookie *http.Cookie) reply {
+		c := w.client()
+		c.addr = from
+		if cookie != nil {
+			c.cookies["device"] = cookie
+		}
+		return c.post("/signin", url.Values{"email": {"site@example.net"}, "password": {password}})
+	}
+	for i := range triesPerNetwork {
+		if got := try("198.51.100."+number10(int64(i))+":1", "a guess", nil); got.status != http.StatusUnauthorized {
+			t.Fatalf("guess %d: status %d", i, got.status)
+		}
+	}
+	got := try("198.51.100.99:1", thePassword, nil)
+	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
+		t.Errorf("from the guesser's network: status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
+	}
+	got.holds(t, "Please wait", "nothing is locked for good")
+	for from, cookie := range map[string]*http.Cookie{"203.0.113.1:1": nil, "[2001:db8::1]:1": nil, "198.51.100.1:1": device} {
+		if got := try(from, thePassword, cookie); got.status != http.StatusSeeOther {
+			t.Errorf("the owner at %s: status %d", from, got.status)
+		}
+	}
+	now = now.Add(triesEvery/triesPerNetwork + time.Second)
+	if got := try("198.51.100.99:1", thePassword, nil); got.status != http.StatusSeeOther {
+		t.Errorf("after a while: status %d", got.status)
+	}
+}
+
+func TestAKnownDeviceIsNotHeldByItsAddress(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	now := w.now
 	w.server.now = func() time.Time { return now }
 	owner := w.as("site@example.net")
-	guess := func(from string, n int) int {
-		c := w.client()
-		c.addr = from
-		status := 0
-		for range n {
-			status = c.post("/signin", url.Values{"email": {"site@example.net"}, "password": {"a guess"}}).status
-		}
-		return status
+	for i := range triesPerAddress {
+		w.server.tries.take(now, budgets(number10(int64(i))+"@example.net", "192.0.2.1", false))
 	}
-	if status := guess("198.51.100.1:1", triesPerAccount); status != http.StatusUnauthorized {
-		t.Fatalf("the last try allowed: status %d", status)
+	form := url.Values{"email": {"site@example.net"}, "password": {thePassword}}
+	if got := w.client().post("/signin", form); got.status != http.StatusTooManyRequests {
+		t.Errorf("a new device: status %d", got.status)
 	}
-	if status := guess("203.0.113.1:1", 1); status != http.StatusTooManyRequests {
-		t.Errorf("from another address: status %d", status)
-	}
-	stranger := w.client()
-	got := stranger.post("/signin", url.Values{"email": {"site@example.net"}, "password": {thePassword}})
-	if got.status != http.StatusTooManyRequests || got.header.Get("Retry-After") == "" {
-		t.Errorf("the right password from an unknown device: status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
-	}
-	got.holds(t, "Please wait", "nothing is locked for good")
 	device := w.client()
 	device.cookies["device"] = owner.cookies["device"]
-	if got := device.post("/signin", url.Values{"email": {"site@example.net"}, "password": {thePassword}}); got.status != http.StatusSeeOther {
-		t.Errorf("the owner on a known device: status %d", got.status)
+	if got := device.post("/signin", form); got.status != http.StatusSeeOther {
+		t.Errorf("a known device: status %d", got.status)
 	}
-	now = now.Add(triesEvery/triesPerAccount + time.Second)
-	if got := stranger.post("/signin", url.Values{"email": {"site@example.net"}, "password": {thePassword}}); got.status != http.StatusSeeOther {
-		t.Errorf("after a while: status %d", got.status)
+	delete(owner.cookies, "device") // the session says as much
+	if got := owner.post("/account/password", url.Values{"old": {thePassword}, "new": {"quite a long sentence"}}); got.status != http.StatusSeeOther {
+		t.Errorf("changing the password: status %d", got.status)
 	}
 }
 
+// The bound of what strangers may do together: at one account, from one network, from one address.
 func TestTriesLetThroughWhatTheirLimitsSay(t *testing.T) {
 	t.Parallel()
-	// 10,000 tries within an hour from 500 addresses at 100 accounts, and 5 for each account that come at the end.
+	// 100,000 tries within an hour from 500 networks at 100 accounts.
 	tr := newTries()
 	start := time.Now()
-	reached := map[string]int{}
-	byAddress := map[string]int{}
-	for i := range 10_000 {
-		account, address := "account "+number10(int64(i%100)), "address "+number10(int64(i%500))
-		at := start.Add(time.Duration(i) * time.Hour / 10_000)
-		if _, ok := tr.take(at, map[string]int{account: triesPerAccount, address: triesPerAddress}); ok {
-			reached[account]++
-			byAddress[address]++
+	accounts, pairs, addresses := map[string]int{}, map[string]int{}, map[string]int{}
+	for i := range 100_000 {
+		account, address := number10(int64(i%100)), fmt.Sprintf("10.%d.%d.1", i/100%500/250, i/100%250)
+		if _, ok := tr.take(start.Add(time.Duration(i)*time.Hour/100_000), budgets(account, address, false)); ok {
+			accounts[account]++
+			pairs[account+address]++
+			addresses[address]++
 		}
 	}
-	for account, n := range reached {
-		if n > 10 || n < triesPerAccount {
-			t.Errorf("%d tries at %s in an hour", n, account)
+	for name, tc := range map[string]struct {
+		got   map[string]int
+		limit int
+	}{"account": {accounts, triesPerAccount}, "network": {pairs, triesPerNetwork}, "address": {addresses, triesPerAddress}} {
+		for of, n := range tc.got {
+			if n > 2*tc.limit {
+				t.Errorf("%d tries by %s %s in an hour", n, name, of)
+			}
 		}
 	}
-	for address, n := range byAddress {
-		if n > 2*triesPerAddress {
-			t.Errorf("%d tries from %s in an hour", n, address)
-		}
-	}
-	if _, ok := tr.take(start.Add(24*time.Hour), map[string]int{"account 1": triesPerAccount}); !ok {
+	if _, ok := tr.take(start.Add(24*time.Hour), budgets("1", "10.0.1.1", false)); !ok {
 		t.Error("tries do not come back")
+	}
+}
+
+// 20 networks are what it takes to use an account up for a stranger; a known device is not concerned.
+func TestAnAccountTakesAHundredGuessesOfStrangers(t *testing.T) {
+	t.Parallel()
+	tr, now, n := newTries(), time.Now(), 0
+	for i := range 1000 {
+		if _, ok := tr.take(now, budgets("a@example.net", fmt.Sprintf("10.0.%d.1", i%250), false)); ok {
+			n++
+		}
+		if want := i < 95; want {
+			if _, ok := tr.take(now, budgets("b@example.net", fmt.Sprintf("10.0.%d.1", i%19), false)); !ok {
+				t.Fatalf("guess %d of 19 networks is refused", i)
+			}
+		}
+	}
+	if n != triesPerAccount {
+		t.Errorf("%d guesses, want %d", n, triesPerAccount)
+	}
+	if wait, ok := tr.take(now, budgets("a@example.net", "2001:db8::1", false)); ok || wait > 36*time.Second {
+		t.Errorf("a stranger waits %s", wait)
+	}
+	for _, free := range [][]budget{budgets("a@example.net", "10.0.1.1", true), budgets("b@example.net", "2001:db8::1", false)} {
+		if _, ok := tr.take(now, free); !ok {
+			t.Error("somebody is kept out by others")
+		}
 	}
 }
 
 func TestOneAddressCannotTryManyAccounts(t *testing.T) {
 	t.Parallel()
-	tr := newTries()
-	now, n := time.Now(), 0
-	for i := range 1000 {
-		if _, ok := tr.take(now, map[string]int{"account " + number10(int64(i)): triesPerAccount, "address a": triesPerAddress}); ok {
-			n++
-			// Success with an account of one's own gives one try back, not all of them.
-			if i == 10 {
-				tr.succeeded("account 10", "address a")
+	now := time.Now()
+	for name, tc := range map[string]struct {
+		address func(i int) string
+		want    int
+	}{
+		"one IPv4 address": {func(int) string { return "192.0.2.1" }, triesPerAddress},
+		"one /64":          {func(i int) string { return fmt.Sprintf("2001:db8:0:1::%x", i) }, triesPerAddress},
+		"one /56":          {func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i%200) }, 2 * triesPerAddress},
+		"one /48":          {func(i int) string { return fmt.Sprintf("2001:db8:0:%x::1", i*256) }, 4 * triesPerAddress},
+	} {
+		tr, n := newTries(), 0
+		for i := range 250 {
+			from := budgets(number10(int64(i)), tc.address(i), false)
+			if _, ok := tr.take(now, from); ok {
+				n++
+				// Success with an account of one's own gives one try back, not all of them.
+				if i == 10 {
+					tr.succeeded(from)
+				}
 			}
 		}
-	}
-	if n != triesPerAddress+1 {
-		t.Errorf("%d tries, want %d", n, triesPerAddress+1)
+		if n != tc.want+1 {
+			t.Errorf("%s: %d tries, want %d", name, n, tc.want+1)
+		}
 	}
 }
 
@@ -361,14 +425,43 @@ func TestAddressesAreToldApartByWhatOneCustomerHas(t *testing.T) {
 	}
 }
 
-func TestASignInGivesUpWaitingForItsTurn(t *testing.T) {
+func TestALongNameIsRefusedBeforeAnything(t *testing.T) {
+	t.Parallel()
+	w := emptyWorld(t)
+	w.server.cfg.Postgres.Close() // nobody is looked for
+	got := w.client().post("/signin", url.Values{"email": {strings.Repeat("x", 255)}, "password": {"a guess"}})
+	if got.status != http.StatusUnprocessableEntity || w.server.tries.buckets.Len() != 0 || strings.Contains(got.body, "xxx") {
+		t.Errorf("status %d, %d budgets", got.status, w.server.tries.buckets.Len())
+	}
+	got.holds(t, "at most 254 characters")
+	if got := w.client().post("/signin", url.Values{"email": {strings.Repeat("x", 254)}, "password": {"a guess"}}); got.status != http.StatusServiceUnavailable {
+		t.Errorf("254 bytes: status %d", got.status)
+	}
+}
+
+// Where strangers fill the queue, each is told so at once and loses no try; owners have a queue of their own, and the log
+// stays readable.
+func TestAFullQueueIsSaidAtOnceAndToStrangersOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.server.checker = password.NewChecker(0) // no turn ever comes
-	w.server.patience = 10 * time.Millisecond
-	got := w.client().post("/signin", url.Values{"email": {"site@example.net"}, "password": {thePassword}})
-	if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
-		t.Errorf("status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
+	owner := w.as("site@example.net")
+	var log bytes.Buffer
+	w.server.cfg.Log = slog.New(slog.NewTextHandler(&log, nil))
+	w.server.checker = password.NewChecker(0, time.Minute) // no turn ever comes
+	form := url.Values{"email": {"site@example.net"}, "password": {thePassword}}
+	for range triesPerNetwork + 1 {
+		got := w.client().post("/signin", form)
+		if got.status != http.StatusServiceUnavailable || got.header.Get("Retry-After") == "" {
+			t.Fatalf("status %d, Retry-After %q", got.status, got.header.Get("Retry-After"))
+		}
+		got.holds(t, "Too many people are signing in")
 	}
-	got.holds(t, "Too many people are signing in")
+	device := w.client()
+	device.cookies["device"] = owner.cookies["device"]
+	if got := device.post("/signin", form); got.status != http.StatusSeeOther {
+		t.Errorf("the owner on a known device: status %d", got.status)
+	}
+	if n := testutil.ToFloat64(w.server.entered.WithLabelValues("busy")); n != triesPerNetwork+1 || log.Len() > 0 {
+		t.Errorf("%g are counted; the log says %s", n, log.String())
+	}
 }

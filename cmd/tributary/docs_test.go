@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tributary/commission/engine"
+	"tributary/dashboard"
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/postgres"
@@ -238,6 +239,9 @@ func figures(t *testing.T) []figure {
 	}
 	t.Cleanup(func() { _ = in.spool.Close() })
 	if _, err := tracker.New(in.config); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dashboard.New(dashboard.Config{Metrics: r.metrics}); err != nil {
 		t.Fatal(err)
 	}
 	r.countAge(catalogue)

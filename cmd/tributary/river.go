@@ -389,7 +389,7 @@ func (r *river) dashboard(ctx context.Context) error {
 	defer conn.Close()
 	server, err := dashboard.New(dashboard.Config{
 		Postgres: db, ClickHouse: conn, TrackerURL: r.cfg.trackerURL(), SecureCookies: isSecure(r.cfg.dashboardURL()),
-		TrustedProxies: r.proxies, TrustedOrigins: r.cfg.origins(), Log: r.log,
+		TrustedProxies: r.proxies, TrustedOrigins: r.cfg.origins(), Log: r.log, Metrics: r.metrics,
 	})
 	if err != nil {
 		return err

@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -51,14 +53,28 @@ func Hash(password string) (string, error) {
 		argon2.Version, memory, passes, threads, b64.EncodeToString(salt), b64.EncodeToString(key)), nil
 }
 
-// Checker compares passwords with hashes, a few at a time: each takes the memory its hash asks for.
-type Checker struct{ slots chan struct{} }
+// ErrBusy says that a password was not compared, since more of them wait than the checker's patience allows.
+var ErrBusy = errors.New("too many passwords are being checked")
 
-// NewChecker makes a checker that works on at most n passwords at once; further ones wait their turn.
-func NewChecker(n int) *Checker { return &Checker{slots: make(chan struct{}, n)} }
+// Checker compares passwords with hashes, a few at a time: each takes the memory its hash asks for.
+type Checker struct {
+	slots    chan struct{}
+	patience time.Duration
+
+	mu    sync.Mutex
+	queue int           // passwords that are waiting or being compared
+	each  time.Duration // what comparing one took lately
+}
+
+// NewChecker makes a checker that works on at most n passwords at once; further ones wait their turn, none longer than
+// patience. One that would is refused when it comes.
+func NewChecker(n int, patience time.Duration) *Checker {
+	return &Checker{slots: make(chan struct{}, n), patience: patience, each: 50 * time.Millisecond}
+}
 
 // Matches tells whether the password is the one hash was made of. An empty hash stands for an account that does not
-// exist: it takes the same time and never matches. The error is ctx's when it ends before the turn comes.
+// exist: it takes the same time and never matches. The error is ErrBusy when the turn does not come in time, and ctx's when
+// that ends before.
 func (c *Checker) Matches(ctx context.Context, hash, password string) (bool, error) {
 	if len(password) > MaxLen {
 		return false, nil
@@ -71,14 +87,47 @@ func (c *Checker) Matches(ctx context.Context, hash, password string) (bool, err
 	if err != nil {
 		return false, fmt.Errorf("checking a password: %w", err)
 	}
+	if !c.enter() {
+		return false, fmt.Errorf("checking a password: %w", ErrBusy)
+	}
+	defer c.leave()
+	turn := time.NewTimer(c.patience)
+	defer turn.Stop()
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
+	case <-turn.C:
+		return false, fmt.Errorf("waiting to check a password: %w", ErrBusy)
 	case <-ctx.Done():
 		return false, fmt.Errorf("waiting to check a password: %w", ctx.Err())
 	}
+	begun := time.Now()
 	key := argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.threads, uint32(len(h.key)))
+	c.took(time.Since(begun))
 	return subtle.ConstantTimeCompare(key, h.key) == 1 && known, nil
+}
+
+// enter joins the queue unless its end is further away than patience.
+func (c *Checker) enter() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ahead := c.queue - cap(c.slots) + 1; ahead > 0 && time.Duration(ahead)*c.each > c.patience*time.Duration(cap(c.slots)) {
+		return false
+	}
+	c.queue++
+	return true
+}
+
+func (c *Checker) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.queue--
+}
+
+func (c *Checker) took(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.each += (d - c.each) / 8
 }
 
 type hashed struct {

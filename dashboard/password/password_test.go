@@ -5,14 +5,16 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"tributary/dashboard/password"
 )
 
 func TestAPasswordMatchesItsOwnHashOnly(t *testing.T) {
 	t.Parallel()
-	c := password.NewChecker(2)
+	c := password.NewChecker(2, time.Minute)
 	hash, err := password.Hash("correct horse")
 	if err != nil {
 		t.Fatal(err)
@@ -36,7 +38,7 @@ func TestAHashMadeElsewhereMatches(t *testing.T) {
 	t.Parallel()
 	// From the reference implementation: echo -n password | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 32
 	const hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-	if ok, err := password.NewChecker(1).Matches(t.Context(), hash, "password"); !ok || err != nil {
+	if ok, err := password.NewChecker(1, time.Minute).Matches(t.Context(), hash, "password"); !ok || err != nil {
 		t.Errorf("matches: %v, %v", ok, err)
 	}
 }
@@ -44,7 +46,7 @@ func TestAHashMadeElsewhereMatches(t *testing.T) {
 func TestAnUnknownAccountNeverMatches(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "nobody", "password"} {
-		if ok, err := password.NewChecker(1).Matches(t.Context(), "", text); ok || err != nil {
+		if ok, err := password.NewChecker(1, time.Minute).Matches(t.Context(), "", text); ok || err != nil {
 			t.Errorf("%q: %v, %v", text, ok, err)
 		}
 	}
@@ -61,7 +63,7 @@ func TestWhatIsNoHashIsAnError(t *testing.T) {
 		"$argon2id$v=19$m=65536,t=2,p=1$c29t$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
 		"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$AAAA", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$***", "$argon2id$v=19$t=2$c29tZXNhbHQ$AAAA",
 	} {
-		if _, err := password.NewChecker(1).Matches(t.Context(), hash, "password"); !errors.Is(err, password.ErrNotHash) {
+		if _, err := password.NewChecker(1, time.Minute).Matches(t.Context(), hash, "password"); !errors.Is(err, password.ErrNotHash) {
 			t.Errorf("%q: %v", hash, err)
 		}
 	}
@@ -71,10 +73,13 @@ func TestOnlySoManyAtOnce(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := password.NewChecker(0).Matches(ended, "", "x"); !errors.Is(err, context.Canceled) {
-		t.Errorf("without a turn: %v", err)
+	if _, err := password.NewChecker(0, time.Minute).Matches(t.Context(), "", "x"); !errors.Is(err, password.ErrBusy) {
+		t.Errorf("without a slot: %v", err)
 	}
-	c := password.NewChecker(2)
+	if _, err := password.NewChecker(1, 0).Matches(ended, "", "x"); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, password.ErrBusy) {
+		t.Errorf("without time: %v", err)
+	}
+	c := password.NewChecker(2, time.Minute)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -105,5 +110,32 @@ func TestCommonPasswordsAreRefused(t *testing.T) {
 		if got := password.Weakness(text, "mira@example.net"); (got != "") != refused {
 			t.Errorf("%.20q: %q", text, got)
 		}
+	}
+}
+
+// A hundred at once where patience holds for a few: those at the end of the queue are told so at once.
+func TestAQueueLongerThanPatienceIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	c := password.NewChecker(1, 200*time.Millisecond)
+	var all sync.WaitGroup
+	var done, refused atomic.Int64
+	for range 100 {
+		all.Go(func() {
+			switch _, err := c.Matches(t.Context(), "", "x"); {
+			case errors.Is(err, password.ErrBusy):
+				refused.Add(1)
+			case err == nil:
+				done.Add(1)
+			default:
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if done.Load() == 0 || refused.Load() < 50 {
+		t.Errorf("%d were compared and %d refused", done.Load(), refused.Load())
+	}
+	if _, err := c.Matches(t.Context(), "", "x"); err != nil {
+		t.Errorf("after them: %v", err)
 	}
 }
