@@ -291,8 +291,8 @@ func TestNobodyEarnsByAForgedClick(t *testing.T) {
 			t.Errorf("%s: %d %s", id, status, text)
 		}
 	}
-	// A click that came after its order is genuine, and earns nothing either.
-	body := fmt.Sprintf(`{"order_id":"F-late","amount":1000,"currency":"EUR","click_id":%q,"occurred_at":%q}`, good, time.Now().Add(-time.Minute).Format(time.RFC3339))
+	// A click that came an hour after its order is genuine, and earns nothing either.
+	body := fmt.Sprintf(`{"order_id":"F-late","amount":1000,"currency":"EUR","click_id":%q,"occurred_at":%q}`, good, time.Now().Add(-time.Hour).Format(time.RFC3339))
 	if status, _ := a.post(t, body, bearer(a.mine.key)...); status != 200 {
 		t.Errorf("an order before its click: %d", status)
 	}
