@@ -21,8 +21,13 @@ func (a amount) figures() string {
 	return strings.TrimPrefix(money.Format(a.Minor, a.Currency), a.Currency+" ")
 }
 
-// plain is the amount's number for a file, as in "-1234.50".
-func (a amount) plain() string { return strings.ReplaceAll(a.figures(), ",", "") }
+// plain is the amount's number for a file, as in "-1234.50"; nothing without a currency that says how many decimals it has.
+func (a amount) plain() string {
+	if !money.Known(a.Currency) {
+		return ""
+	}
+	return strings.ReplaceAll(a.figures(), ",", "")
+}
 
 // short is the number without needless decimals, for the axis of a chart.
 func (a amount) short() string {

@@ -21,6 +21,7 @@ func TestAmountsAreWrittenExactly(t *testing.T) {
 		{amount{"GBP", -5}, "-0.05", "-0.05", "-0.05"},
 		{amount{"JPY", 1234567}, "1,234,567", "1234567", "1,234,567"},
 		{amount{"KWD", 1234567}, "1,234.567", "1234.567", "1,234.567"},
+		{amount{"", 0}, "0 minor units", "", "0 minor units"},
 		{amount{"KWD", 0}, "0.000", "0.000", "0"},
 	} {
 		if got := tc.amount.figures(); got != tc.figures {

@@ -97,10 +97,14 @@ func TestOrdersSayWhyNobodyEarned(t *testing.T) {
 	c.page("/merchant/orders").holds(t, "1 order only known by a refund", "too-much-back over-refund", "wrong-sku-back over-refund", "euros-back over-refund", "told-twice conflict", "no click", "outside window",
 		"currency not taken", "another merchant's link", "click after order", "paid-for customer c-1")
 	for query, want := range map[string][]string{
-		"outcome=credited":                         {"paid-for", "too-much-back", "told-twice", "wrong-sku-back"},
-		"outcome=nobody":                           {"before-click", "wrong-shop", "dollars", "too-late", "no-click", "euros-back"},
-		"outcome=outside_window":                   {"too-late"},
-		"outcome=awaiting_sale":                    {"refund-only"},
+		"outcome=credited":       {"paid-for", "too-much-back", "told-twice", "wrong-sku-back"},
+		"outcome=nobody":         {"refund-only", "before-click", "wrong-shop", "dollars", "too-late", "no-click", "euros-back"},
+		"outcome=outside_window": {"too-late"},
+		"outcome=awaiting_sale":  {"refund-only"},
+		"": {
+			"paid-for", "no-click", "too-late", "dollars", "wrong-shop", "before-click", "too-much-back", "wrong-sku-back", "euros-back", "refund-only", "told-twice",
+		},
+		"q=refund-only":                            {"refund-only"},
 		"oddity=conflict":                          {"told-twice"},
 		"oddity=over_refund":                       {"too-much-back", "wrong-sku-back", "euros-back"},
 		"q=c-1":                                    {"paid-for"},
@@ -121,6 +125,79 @@ func TestOrdersSayWhyNobodyEarned(t *testing.T) {
 	c.page("/merchant/conflicts").holds(t, "Refunds of 3 orders asked for something that the order does not have.")
 	c.page("/merchant/orders/"+number10(waiting)).holds(t, "A refund of this order has arrived, the order itself has not.", "not reported yet", "Nothing is posted")
 	c.page("/merchant/orders/"+number10(twice)).holds(t, "reported again with other content", "Compare both versions")
+}
+
+// A list by time goes on through what has no time, page by page, and leaves it out only where days are asked for.
+func TestOrdersWithoutATimeComeLast(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bulk = true
+	const timed, timeless = pageSize - 2, pageSize + 3
+	for i := range timed + timeless {
+		o := sale{id: "o-" + number10(int64(i))}
+		if i >= timed {
+			o.noSale, o.refunds = true, []*event.Refund{{Amount: 100}}
+		}
+		w.order(o)
+	}
+	w.flush()
+	c := w.as("shop@example.net")
+	seen := map[string]bool{}
+	for path := "/merchant/orders"; path != ""; {
+		page := c.page(path)
+		for _, id := range page.rows() {
+			if seen[id] {
+				t.Errorf("%s is listed twice", id)
+			}
+			seen[id] = true
+		}
+		path = page.next()
+	}
+	if len(seen) != timed+timeless {
+		t.Errorf("%d orders are listed, want %d", len(seen), timed+timeless)
+	}
+	if got := c.page("/merchant/orders?from=2000-01-01").rows(); len(got) != timed {
+		t.Errorf("%d orders have a day, want %d", len(got), timed)
+	}
+}
+
+// What stands without quotes in any file is a number, a time, yes or no, or nothing.
+func TestUnquotedCellsOfFilesHoldNumbersOrNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := w.now.Add(-aDay)
+	w.order(sale{id: "x;=1+1", link: w.link, at: at})
+	w.order(sale{id: "dollars", link: w.link, at: at, currency: "USD"})
+	w.order(sale{id: "euros", link: w.link, at: at, currency: "EUR"})
+	w.order(sale{id: "refund-only", noSale: true, refunds: []*event.Refund{{Amount: 5}}})
+	twice := w.order(sale{id: "told-twice", link: w.link, at: at})
+	w.conflict(twice, sale{id: "told-twice"})
+	w.clicks(w.link, at, 3)
+	value := regexp.MustCompile(`^(-?\d+(\.\d+)?|\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(\.\d+)?Z)?|true|false|)$`)
+	quoted := regexp.MustCompile(`"(?:[^"]|"")*"`)
+	files := 0
+	for _, r := range w.server.routes() {
+		if !strings.HasSuffix(r.path, ".csv") {
+			continue
+		}
+		files++
+		body := strings.TrimPrefix(w.as(map[audience]string{partnerOnly: "site", merchantOnly: "shop", operatorOnly: "operator"}[r.who]+"@example.net").page(r.path).body, "\ufeff")
+		for line := range strings.SplitSeq(quoted.ReplaceAllString(body, "\"\""), "\r\n") {
+			for cell := range strings.SplitSeq(line, ",") {
+				if cell != `""` && !value.MatchString(cell) {
+					t.Errorf("%s holds the cell %q: %s", r.path, cell, line)
+				}
+			}
+		}
+	}
+	if files < 7 {
+		t.Errorf("%d files", files)
+	}
+	for _, record := range w.as("operator@example.net").page("/network.csv").records(t)[1:] {
+		if len(record[5]) > 3 {
+			t.Errorf("a cell of several currencies: %q", record)
+		}
+	}
 }
 
 func TestConflictsStandSideBySide(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -217,18 +216,19 @@ func (s *Server) networkCSV(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	heading := []string{"merchant", "programs", "partners", "clicks", "orders", "currencies", "costs"}
+	heading := []string{"merchant", "programs", "partners", "clicks", "orders", "currency", "cost"}
 	return s.sendCSV(c, "merchants", heading, func(w *export.Writer) error {
 		for _, r := range view.merchants {
-			var codes, costs []string
-			for _, a := range r.costs() {
-				codes, costs = append(codes, a.Currency), append(costs, a.plain())
+			costs := r.costs()
+			if len(costs) == 0 {
+				costs = []amount{{}}
 			}
-			err := w.Row(export.Text(r.Name), export.Number(strconv.FormatInt(r.Programs, 10)), export.Number(strconv.FormatInt(r.Partners, 10)),
-				countCell(r.Clicks, view.counts.missing), export.Number(strconv.FormatInt(r.orders(), 10)),
-				export.Text(strings.Join(codes, " ")), export.Text(strings.Join(costs, " ")))
-			if err != nil {
-				return err
+			for _, a := range costs {
+				err := w.Row(export.Text(r.Name), export.Number(strconv.FormatInt(r.Programs, 10)), export.Number(strconv.FormatInt(r.Partners, 10)),
+					countCell(r.Clicks, view.counts.missing), export.Number(strconv.FormatInt(r.orders(), 10)), export.Text(a.Currency), export.Number(a.plain()))
+				if err != nil {
+					return err
+				}
 			}
 		}
 		return nil

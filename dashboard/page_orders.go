@@ -103,16 +103,27 @@ func (f orderFilter) awaiting() bool { return f.Outcome == string(commission.Awa
 //go:embed query/orders.sql
 var ordersSQL string
 
-// following is how the list goes on from a cursor.
-func (f orderFilter) following() string {
-	if f.awaiting() {
-		return ` AND o.occurred_at IS NULL AND o.no < @no::bigint ORDER BY o.no DESC LIMIT @limit`
-	}
-	return ` AND o.occurred_at >= @from AND o.occurred_at < @to AND (o.occurred_at, o.no) < (@at, @no::bigint)
+// How a list of orders goes on from a cursor: by time, and those of which only a refund is known, which have none, by number.
+const (
+	ordersByTime = ` AND o.occurred_at >= @from AND o.occurred_at < @to AND (o.occurred_at, o.no) < (@at, @no::bigint)
 		ORDER BY o.occurred_at DESC, o.no DESC LIMIT @limit`
+	ordersWithoutTime = ` AND o.occurred_at IS NULL AND o.no < @no::bigint ORDER BY o.no DESC LIMIT @limit`
+)
+
+// listOrders lists those that have a time, and after them those that have none unless days were asked for.
+func listOrders(ctx context.Context, tx pgx.Tx, f orderFilter) (list []orderRow, err error) {
+	allTime := f.From.IsZero() && f.To.IsZero()
+	if begun := allTime && f.After.No > 0 && f.After.At.IsZero(); !f.awaiting() && !begun {
+		if list, err = f.read(ctx, tx, ordersByTime); err != nil || !allTime || len(list) == f.limit {
+			return list, err
+		}
+		f.After, f.limit = cursor{}, f.limit-len(list)
+	}
+	timeless, err := f.read(ctx, tx, ordersWithoutTime)
+	return append(list, timeless...), err
 }
 
-func listOrders(ctx context.Context, tx pgx.Tx, f orderFilter) ([]orderRow, error) {
+func (f orderFilter) read(ctx context.Context, tx pgx.Tx, following string) ([]orderRow, error) {
 	args := pgx.NamedArgs{
 		"merchant": int64(f.merchant), "outcome": f.Outcome, "oddity": f.Oddity, "partner": f.Partner, "text": f.Text,
 		"from": orTime(f.From, beginningOfTime()), "to": orTime(f.To, endOfTime()), "limit": f.limit,
@@ -121,7 +132,7 @@ func listOrders(ctx context.Context, tx pgx.Tx, f orderFilter) ([]orderRow, erro
 	if f.After == (cursor{}) {
 		args["no"] = int64(math.MaxInt64)
 	}
-	rows, err := tx.Query(ctx, ordersSQL+f.following(), args)
+	rows, err := tx.Query(ctx, ordersSQL+following, args)
 	if err != nil {
 		return nil, fmt.Errorf("listing orders: %w", err)
 	}

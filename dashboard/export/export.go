@@ -3,7 +3,7 @@
 package export
 
 import (
-	"encoding/csv"
+	"bufio"
 	"fmt"
 	"io"
 	"strings"
@@ -27,34 +27,38 @@ func Number(s string) Cell { return Cell{text: s, number: true} }
 
 // Writer writes one file.
 type Writer struct {
-	csv  *csv.Writer
-	line []string
+	out  *bufio.Writer
+	line []byte
 }
 
 // New begins a file with its heading.
 func New(w io.Writer, heading ...string) (*Writer, error) {
-	if _, err := io.WriteString(w, "\ufeff"); err != nil {
-		return nil, fmt.Errorf("writing CSV: %w", err)
+	f := &Writer{out: bufio.NewWriter(w), line: []byte("\ufeff")}
+	cells := make([]Cell, len(heading))
+	for i, name := range heading {
+		cells[i] = Text(name)
 	}
-	c := csv.NewWriter(w)
-	c.UseCRLF = true
-	if err := c.Write(heading); err != nil {
-		return nil, fmt.Errorf("writing CSV: %w", err)
-	}
-	return &Writer{csv: c}, nil
+	return f, f.Row(cells...)
 }
 
-// Row writes a row.
+// Row writes a row. Texts are always quoted, so that a reader with another separator keeps as much of them together as it
+// can, and so that a cell without quotes is a number, a time, or nothing.
 func (w *Writer) Row(cells ...Cell) error {
-	w.line = w.line[:0]
-	for _, c := range cells {
+	for i, c := range cells {
+		if i > 0 {
+			w.line = append(w.line, ',')
+		}
 		if c.number {
-			w.line = append(w.line, c.text)
+			w.line = append(w.line, c.text...)
 		} else {
-			w.line = append(w.line, guard(c.text))
+			w.line = append(w.line, '"')
+			w.line = append(w.line, quoted().Replace(guard(c.text))...)
+			w.line = append(w.line, '"')
 		}
 	}
-	if err := w.csv.Write(w.line); err != nil {
+	_, err := w.out.Write(append(w.line, '\r', '\n'))
+	w.line = w.line[:0]
+	if err != nil {
 		return fmt.Errorf("writing CSV: %w", err)
 	}
 	return nil
@@ -62,24 +66,50 @@ func (w *Writer) Row(cells ...Cell) error {
 
 // Close writes what is still held back.
 func (w *Writer) Close() error {
-	w.csv.Flush()
-	if err := w.csv.Error(); err != nil {
+	if err := w.out.Flush(); err != nil {
 		return fmt.Errorf("writing CSV: %w", err)
 	}
 	return nil
 }
 
+// quoted writes quotes twice, and line ends in one way.
+func quoted() *strings.Replacer {
+	return strings.NewReplacer(`"`, `""`, "\r", "", "\n", "\r\n")
+}
+
 // triggers begin a formula in a spreadsheet, also in their full-width forms (OWASP, CSV Injection).
 const triggers = "=+-@\t\r\n\x00＝＋－＠"
 
-// guard puts an apostrophe before text that would be a formula, also behind blanks, which some importers drop.
+// separators begin a new cell for a reader in another locale, which does not see our quotes as such.
+const separators = ";\t|\r\n"
+
+// ignored are dropped by some readers before they look for a formula.
+const ignored = " \u00a0\u3000'\""
+
+// guard puts an apostrophe before text that would be a formula: at the beginning, and behind whatever may be read as the
+// end of a cell.
 func guard(text string) string {
-	trimmed := strings.TrimLeft(text, " \u00a0\u3000'")
-	if trimmed == "" {
+	if !strings.ContainsAny(text, triggers) {
 		return text
 	}
-	if first := []rune(trimmed)[0]; strings.ContainsRune(triggers, first) {
-		return "'" + text
+	var b strings.Builder
+	for first := true; ; first = false {
+		end := strings.IndexAny(text, separators) // single bytes
+		if end < 0 {
+			end = len(text)
+		}
+		piece := text[:end]
+		if first {
+			piece = text // tabs and line ends begin a formula, too
+		}
+		if rest := strings.TrimLeft(piece, ignored); rest != "" && strings.IndexAny(rest, triggers) == 0 {
+			b.WriteByte('\'')
+		}
+		if end == len(text) {
+			b.WriteString(text)
+			return b.String()
+		}
+		b.WriteString(text[:end+1])
+		text = text[end+1:]
 	}
-	return text
 }

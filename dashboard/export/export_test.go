@@ -28,7 +28,7 @@ func file(t *testing.T, cells ...export.Cell) []string {
 	if !ok {
 		t.Fatalf("there is no byte order mark: %q", b.String())
 	}
-	if !strings.HasPrefix(text, "heading\r\n") || !strings.HasSuffix(text, "\r\n") {
+	if !strings.HasPrefix(text, "\"heading\"\r\n") || !strings.HasSuffix(text, "\r\n") {
 		t.Fatalf("lines do not end with CRLF: %q", text)
 	}
 	r := csv.NewReader(strings.NewReader(text))
@@ -49,12 +49,21 @@ func TestTextThatWouldBeAFormulaIsGuarded(t *testing.T) {
 		"+1":                            "'+1",
 		"-1":                            "'-1",
 		"@SUM(A1)":                      "'@SUM(A1)",
-		"\t=1":                          "'\t=1",
+		"\t=1":                          "'\t'=1",
 		" =1":                           "' =1",
 		"'=1":                           "''=1",
 		"\u00a0=1":                      "'\u00a0=1",
 		"＝1":                            "'＝1",
 		"a=1":                           "a=1",
+		"x;=1+1":                        "x;'=1+1",
+		"x; =1+1":                       "x;' =1+1",
+		`x;"=1+1`:                       `x;'"=1+1`,
+		"x\t@SUM(A1)":                   "x\t'@SUM(A1)",
+		"x|-1|+2":                       "x|'-1|'+2",
+		"two\n=1":                       "two\n'=1",
+		"x;＝1;y":                        "x;'＝1;y",
+		"a;b|c\td":                      "a;b|c\td",
+		"10-20; 30":                     "10-20; 30",
 		`says "hello", and goes`:        `says "hello", and goes`,
 		"two\nlines":                    "two\nlines",
 		"O'Brien":                       "O'Brien",
@@ -76,9 +85,39 @@ func TestNumbersStayNumbers(t *testing.T) {
 	}
 }
 
-// FuzzCSVCell: whatever a text is, no cell begins as a formula, and what it said can be got back.
+// The golden file: texts stand in quotes, numbers do not, and nothing stands for nothing.
+func TestAFileIsWrittenByteForByte(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	w, err := export.New(&b, "order", "amount", "note")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range [][]export.Cell{
+		{export.Text("x;=1+1"), export.Number("-5.00"), export.Text(`says "hi"`)},
+		{export.Text("=1"), export.Number(""), export.Text("")},
+		{export.Text("a\r\nb"), export.Number("2026-11-22T10:00:00Z"), export.Text("c,d")},
+	} {
+		if err := w.Row(row...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "\ufeff\"order\",\"amount\",\"note\"\r\n\"x;'=1+1\",-5.00,\"says \"\"hi\"\"\"\r\n\"'=1\",,\"\"\r\n\"a\r\nb\",2026-11-22T10:00:00Z,\"c,d\"\r\n"
+	if b.String() != want {
+		t.Errorf("%q, want %q", b.String(), want)
+	}
+}
+
+// FuzzCSVCell: whatever a text is and whatever a reader takes for the end of a cell, none begins as a formula, and what the
+// text said can be got back.
 func FuzzCSVCell(f *testing.F) {
-	for _, seed := range []string{"=1+1", "+", "-5", "@x", "\t=", "\r=", "'=", "  =1", "a,b\"c", "\ufeff=1", "＝", "", "\x00=1", "line\r\nbreak"} {
+	for _, seed := range []string{
+		"=1+1", "+", "-5", "@x", "\t=", "\r=", "'=", "  =1", "a,b\"c", "\ufeff=1", "＝", "", "\x00=1", "line\r\nbreak",
+		"x;=1", "x|\"=1", "x\t\t=1", ";;=", "a\n=1", "x;'\u3000-1", "|＝",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -90,12 +129,14 @@ func FuzzCSVCell(f *testing.F) {
 			t.Fatalf("%q broke out of its cell: %q", text, cells)
 		}
 		got := cells[0]
-		if seen := strings.TrimLeft(got, " \u00a0\u3000"); seen != "" && strings.ContainsAny(seen[:1], "=+-@\t\r\n\x00") {
-			t.Errorf("%q begins as a formula: %q", text, got)
+		for piece := range strings.FieldsFuncSeq(got, func(r rune) bool { return strings.ContainsRune(";\t|\n", r) }) {
+			if seen := strings.TrimLeft(piece, " \u00a0\u3000\""); seen != "" && strings.IndexAny(seen, "=+-@\x00＝＋－＠") == 0 {
+				t.Errorf("%q has a cell that begins as a formula: %q", text, got)
+			}
 		}
 		// Line ends within a cell are made alike: the writer drops CR and writes LF as CRLF, which a reader turns back.
 		plain := strings.ReplaceAll(text, "\r", "")
-		if got != plain && got != "'"+plain {
+		if strings.ReplaceAll(got, "'", "") != strings.ReplaceAll(plain, "'", "") {
 			t.Errorf("%q became %q", text, got)
 		}
 	})

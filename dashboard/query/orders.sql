@@ -1,5 +1,5 @@
--- Orders of a merchant by their time, newest first; those of which only a refund is known have none, and are listed on
--- their own, by number.
+-- Orders of a merchant by their time, newest first; those of which only a refund is known have none, and come last, by
+-- number.
 SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.lines, o.amount, o.refunded, o.customer_id, o.outcome, o.over_refund, o.refund_oddities,
        EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no) AS conflict,
        coalesce(p.name, '') AS partner, coalesce(c.net, 0) AS net, coalesce(c.fee, 0) AS fee, coalesce(c.state, '') AS state
