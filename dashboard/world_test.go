@@ -86,7 +86,7 @@ func emptyWorld(tb testing.TB) *world {
 	var err error
 	w.owner, err = pgxpool.New(tb.Context(), url)
 	w.must(err)
-	pool, err := postgres.Open(context.Background(), url, postgres.Dashboard, 8)
+	pool, err := postgres.Open(context.Background(), enginetest.As(url, postgres.Dashboard), postgres.Dashboard, 8)
 	w.must(err)
 	w.ch, err = clickhouse.Open(enginetest.ClickHouseMigrated(tb), 4)
 	w.must(err)

@@ -74,7 +74,26 @@ func PostgresVersion(ctx context.Context, url string) (Version, error) {
 		db.Close()
 		return Version{}, err
 	}
+	var versions sql.NullString
+	if err := db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version')::text`).Scan(&versions); err != nil {
+		db.Close()
+		return Version{}, fmt.Errorf("looking for the schema: %w", err)
+	}
+	if !versions.Valid { // goose would make its table, which is for the owner to do
+		defer db.Close()
+		return empty(db, goose.DialectPostgres, "postgres")
+	}
 	return version(ctx, db, goose.DialectPostgres, "postgres")
+}
+
+// empty is the version of a database that has none of the migrations.
+func empty(db *sql.DB, dialect goose.Dialect, dir string) (Version, error) {
+	provider, err := provide(db, dialect, dir)
+	if err != nil {
+		return Version{}, err
+	}
+	sources := provider.ListSources()
+	return Version{Wanted: sources[len(sources)-1].Version}, nil
 }
 
 // ClickHouseVersion reads the schema version of the ClickHouse database at url.

@@ -76,7 +76,9 @@ func (n *network) open(ctx context.Context) error {
 	if n.addresses, err = engines.Ready(ctx); err != nil {
 		return err
 	}
-	n.env = n.environment(n.addresses.PostgresURL, "tributary.")
+	if n.env, err = n.environment("tributary", "tributary."); err != nil {
+		return err
+	}
 	if err := n.migrate(ctx, n.env); err != nil {
 		return err
 	}
@@ -100,12 +102,21 @@ func (n *network) close() {
 }
 
 // environment is what the processes of a network are told.
-func (n *network) environment(postgresURL, prefix string) []string {
-	return []string{
-		"TRIBUTARY_POSTGRES_URL=" + postgresURL, "TRIBUTARY_KAFKA_BROKERS=" + n.addresses.KafkaBrokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
-		"TRIBUTARY_CLICKHOUSE_URL=" + n.addresses.ClickHouseURL, "TRIBUTARY_PARTITIONS=" + strconv.Itoa(partitions),
-		"TRIBUTARY_CLICK_KEYS=" + n.key.Reveal(), "TRIBUTARY_LOG_LEVEL=warn", "TRIBUTARY_MERCHANT_RATE=0",
-	}
+func (n *network) environment(database, prefix string) ([]string, error) {
+	env, err := n.addresses.PostgresEnvironment(func(address string) (string, error) {
+		u, err := url.Parse(address)
+		if err != nil {
+			return "", fmt.Errorf("reading the address of PostgreSQL: %w", err)
+		}
+		u.Path = "/" + database
+		return u.String(), nil
+	})
+	return append(
+		env,
+		"TRIBUTARY_KAFKA_BROKERS="+n.addresses.KafkaBrokers, "TRIBUTARY_KAFKA_PREFIX="+prefix,
+		"TRIBUTARY_CLICKHOUSE_URL="+n.addresses.ClickHouseURL, "TRIBUTARY_PARTITIONS="+strconv.Itoa(partitions),
+		"TRIBUTARY_CLICK_KEYS="+n.key.Reveal(), "TRIBUTARY_LOG_LEVEL=warn", "TRIBUTARY_MERCHANT_RATE=0",
+	), err
 }
 
 func (n *network) migrate(ctx context.Context, env []string) error {
@@ -344,7 +355,9 @@ func (n *network) sibling(ctx context.Context, name string, sites int) (*network
 	u.Path = "/" + name
 	s := *n
 	s.name, s.dir, s.stops = n.name+"-"+name, n.folder(name), nil
-	s.env = n.environment(u.String(), name+".")
+	if s.env, err = n.environment(name, name+"."); err != nil {
+		return nil, err
+	}
 	n.stops = append(n.stops, func() { s.close() })
 	if err := s.migrate(ctx, s.env); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 					return err
 				}
 				defer kafka.Close()
-				db, err := postgres.Open(ctx, s.postgres, postgres.Loader, 2)
+				db, err := postgres.Open(ctx, s.postgres[postgres.Operator.Name()], postgres.Operator, 2)
 				if err != nil {
 					return err
 				}

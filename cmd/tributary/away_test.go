@@ -83,7 +83,7 @@ func until(t *testing.T, what string, holds func() bool) {
 func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 	t.Parallel()
 	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), address, postgres.Operator, 2)
+	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,14 +93,14 @@ func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 	environ := func(postgres string) []string {
 		return []string{"TRIBUTARY_POSTGRES_URL=" + postgres, "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x"}
 	}
-	first := startTracker(t, environ(address), data)
+	first := startTracker(t, environ(enginetest.As(address, postgres.Tracker)), data)
 	awaitHealth(t, first.url+"/healthz")
 	until(t, "the copy is written", func() bool { _, err := os.Stat(filepath.Join(data, "catalogue")); return err == nil })
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
 
-	away, err := url.Parse(address)
+	away, err := url.Parse(enginetest.As(address, postgres.Tracker))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +141,7 @@ func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 func TestATrackerStartsWithAPostgreSQLThatOnlyReads(t *testing.T) {
 	t.Parallel()
 	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), address, postgres.Operator, 2)
+	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +149,7 @@ func TestATrackerStartsWithAPostgreSQLThatOnlyReads(t *testing.T) {
 	n := newTestShop(t, db)
 	data := t.TempDir()
 	for _, only := range []string{"off", "on"} {
-		u, err := url.Parse(address)
+		u, err := url.Parse(enginetest.As(address, postgres.Tracker))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,13 +173,13 @@ func TestATrackerStartsWithAPostgreSQLThatOnlyReads(t *testing.T) {
 func TestACopyOfSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
 	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), address, postgres.Operator, 2)
+	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	newTestShop(t, db)
-	edge, err := postgres.Open(t.Context(), address, postgres.Tracker, 2)
+	edge, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Tracker), postgres.Tracker, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,13 +283,13 @@ func report(t *testing.T, tracker, key, body string) (status int) {
 func TestVerifyTellsOfALostDisk(t *testing.T) {
 	t.Parallel()
 	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), address, postgres.Tracker, 1)
+	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Tracker), postgres.Tracker, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	environ := []string{
-		"TRIBUTARY_POSTGRES_URL=" + address, "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseMigrated(t), "TRIBUTARY_DATA=" + t.TempDir(),
+		"TRIBUTARY_POSTGRES_URL=" + enginetest.As(address, postgres.Operator), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseMigrated(t), "TRIBUTARY_DATA=" + t.TempDir(),
 	}
 	_, err = db.Exec(t.Context(), `INSERT INTO spool_progress (spool, lane, last, sent, owner, seen)
 		VALUES ('\x00112233445566778899aabbccddeeff', 7, 40, 30, 'edge-2/9/x', now() - interval '11 minutes')`)

@@ -26,6 +26,7 @@ const prefix = "TRIBUTARY_"
 type config struct {
 	Data          string
 	PostgresURL   string
+	PostgresOf    map[string]*string // the address of each log-in, by its name
 	KafkaBrokers  []string
 	KafkaPrefix   string
 	Kafka         stream.Security
@@ -57,13 +58,21 @@ type config struct {
 
 // secrets are the settings that are never printed.
 func secrets() []string {
-	return []string{"click-keys", "postgres-url", "clickhouse-url", "kafka-password"}
+	all := []string{"click-keys", "postgres-url", "clickhouse-url", "kafka-password"}
+	for _, name := range postgresLogins() {
+		all = append(all, postgresSetting(name))
+	}
+	return all
 }
 
 // bind declares the settings as flags.
 func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Data, "data", defaultData(), "folder of everything this installation keeps on disk: spool, keys, embedded engines")
-	fs.StringVar(&c.PostgresURL, "postgres-url", "", "PostgreSQL 18, postgres://user:password@host:port/database; unset: start an embedded one")
+	fs.StringVar(&c.PostgresURL, "postgres-url", "", "PostgreSQL 18, postgres://user:password@host:port/database, for a process of one role or a command, as the log-in of that; unset, and none of the next either: start an embedded one")
+	c.PostgresOf = map[string]*string{}
+	for _, name := range postgresLogins() {
+		c.PostgresOf[name] = fs.String(postgresSetting(name), "", "the address of PostgreSQL for the log-in "+loginUser(name))
+	}
 	fs.StringSliceVar(&c.KafkaBrokers, "kafka-brokers", nil, "Kafka brokers, host:port with commas; unset: start an embedded one")
 	fs.StringVar(&c.KafkaPrefix, "kafka-prefix", "tributary.", "what the names of the topics begin with")
 	fs.BoolVar(&c.Kafka.TLS, "kafka-tls", false, "speak TLS 1.2 or later with the brokers, whose certificates must be valid for the names they advertise")
@@ -185,7 +194,7 @@ func (c *config) check() error {
 	if c.EngineWorkers < 1 || c.EngineWorkers > 64 {
 		bad("engine-workers", strconv.Itoa(c.EngineWorkers), "it must be 1 to 64")
 	}
-	problems = append(problems, checkProxies(c.TrustedProxies), checkServer("postgres-url", c.PostgresURL), checkServer("clickhouse-url", c.ClickHouseURL))
+	problems = append(problems, checkProxies(c.TrustedProxies), checkServer("postgres-url", c.PostgresURL), c.checkLogins(), checkServer("clickhouse-url", c.ClickHouseURL))
 	if c.MerchantRate < 0 || c.MerchantRate > 1_000_000 {
 		bad("merchant-rate", strconv.Itoa(c.MerchantRate), "it must be 0 (no bound) to 1000000")
 	}

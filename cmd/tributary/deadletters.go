@@ -184,7 +184,7 @@ loader, run this, start them again. It is refused while a loader holds a partiti
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStores(cmd.Context(), need{postgres: true, clickhouse: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
-				db, err := postgres.Open(ctx, s.postgres, postgres.Operator, 1)
+				db, err := postgres.Open(ctx, s.postgres[postgres.Operator.Name()], postgres.Operator, 1)
 				if err != nil {
 					return err
 				}

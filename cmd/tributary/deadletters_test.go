@@ -13,7 +13,7 @@ import (
 func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 	t.Parallel()
 	url := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), url, postgres.Loader, 1)
+	db, err := postgres.Open(t.Context(), enginetest.As(url, postgres.Loader), postgres.Loader, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 		SELECT 'loader', 'touches', 1, n, '', '\x0102', 'no event' FROM generate_series(7, 9) n`); err != nil {
 		t.Fatal(err)
 	}
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + url, "TRIBUTARY_DATA=" + t.TempDir()}
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(url, postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
 	state := func() (all string) {
 		t.Helper()
 		if err := db.QueryRow(t.Context(), `SELECT string_agg(state || ' ' || note, ', ' ORDER BY no) FROM dead_letter`).Scan(&all); err != nil {
@@ -61,7 +61,7 @@ func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 func TestRollupsAreMendedWhenNoLoaderRuns(t *testing.T) {
 	t.Parallel()
 	url, reports := enginetest.PostgresURL(t), enginetest.ClickHouseMigrated(t)
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + url, "TRIBUTARY_CLICKHOUSE_URL=" + reports, "TRIBUTARY_DATA=" + t.TempDir()}
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(url, postgres.Operator), "TRIBUTARY_CLICKHOUSE_URL=" + reports, "TRIBUTARY_DATA=" + t.TempDir()}
 	conn, err := clickhouse.Open(reports, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -77,7 +77,7 @@ func TestRollupsAreMendedWhenNoLoaderRuns(t *testing.T) {
 		}
 		return n
 	}
-	db, err := postgres.Open(t.Context(), url, postgres.Loader, 1)
+	db, err := postgres.Open(t.Context(), enginetest.As(url, postgres.Loader), postgres.Loader, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -121,9 +121,9 @@ func (d *demo) run(ctx context.Context) error {
 		return fmt.Errorf("something runs on %s already, another demo perhaps: stop it, or choose another folder with --data", d.cfg.Data)
 	}
 	d.sayf("starting PostgreSQL, Kafka and ClickHouse in %s", d.cfg.Data)
-	return d.withStores(ctx, everything(), d.progress, func(ctx context.Context, s stores) error {
+	return d.withStores(ctx, everything(allLogins()...), d.progress, func(ctx context.Context, s stores) error {
 		d.sayf("they are up; preparing the databases")
-		if err := d.prepare(ctx, s, everything()); err != nil {
+		if err := d.prepare(ctx, s, everything(allLogins()...)); err != nil {
 			return err
 		}
 		if err := d.readState(); err != nil {
@@ -443,7 +443,7 @@ func (d *demo) live(ctx context.Context, s stores) error {
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.app.run(groupCtx, s, everything(), roleNames()) })
+	group.Go(func() error { return d.app.run(groupCtx, s, everything(allLogins()...), roleNames()) })
 	group.Go(func() error { return serveHTTP(groupCtx, listener, shop.handler(), d.log) })
 	group.Go(func() error {
 		if err := d.awaitReady(groupCtx); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tributary/internal/embedded"
+	"tributary/internal/postgres"
 )
 
 // health is how a part of a set-up is.
@@ -75,7 +76,12 @@ const doctorLimit = 20 * time.Second
 func (d *doctor) examine(ctx context.Context) {
 	d.settings()
 	d.machine(ctx)
-	s := stores{postgres: d.cfg.PostgresURL, kafka: d.cfg.KafkaBrokers, clickhouse: d.cfg.ClickHouseURL}
+	operator := postgres.Operator.Name()
+	s := stores{kafka: d.cfg.KafkaBrokers, clickhouse: d.cfg.ClickHouseURL}
+	var err error
+	if s.postgres, err = d.cfg.postgresAddresses([]string{operator}); err != nil {
+		d.note("PostgreSQL", wrong, problem(err), "set "+envName(postgresSetting(operator)))
+	}
 	if running, ok := embedded.Running(d.enginesDir()); ok {
 		s = s.fill(running)
 	}
@@ -83,10 +89,13 @@ func (d *doctor) examine(ctx context.Context) {
 		name, setting, address string
 		look                   func(ctx context.Context, s stores)
 	}{
-		{"PostgreSQL", "postgres-url", s.postgres, d.postgres},
+		{"PostgreSQL", "postgres-url", s.postgres[operator], d.postgres},
 		{"Kafka", "kafka-brokers", first(s.kafka), d.kafka},
 		{"ClickHouse", "clickhouse-url", s.clickhouse, d.clickhouse},
 	} {
+		if server.address == "" && server.name == "PostgreSQL" && err != nil {
+			continue
+		}
 		if server.address == "" {
 			d.note(server.name, fine, "embedded (no "+envName(server.setting)+"), and not running now: it starts with serve or demo", "")
 			continue
@@ -125,7 +134,7 @@ func (d *doctor) settings() {
 			}
 		}
 	}
-	servers := []bool{d.cfg.PostgresURL != "", len(d.cfg.KafkaBrokers) > 0, d.cfg.ClickHouseURL != ""}
+	servers := []bool{d.cfg.ownPostgres(), len(d.cfg.KafkaBrokers) > 0, d.cfg.ClickHouseURL != ""}
 	if servers[0] != servers[1] || servers[1] != servers[2] {
 		d.note("settings", odd, "some servers are your own and some embedded: each process starts its own embedded ones",
 			"for more than one process set all of "+envName("postgres-url")+", "+envName("kafka-brokers")+" and "+envName("clickhouse-url"))

@@ -23,7 +23,7 @@ func (d *doctor) machine(ctx context.Context) {
 	}
 	d.keys()
 	d.ports(ctx)
-	engines := embedded.Config{Dir: d.enginesDir(), Postgres: d.cfg.PostgresURL == "", ClickHouse: d.cfg.ClickHouseURL == ""}
+	engines := embedded.Config{Dir: d.enginesDir(), Postgres: !d.cfg.ownPostgres(), ClickHouse: d.cfg.ClickHouseURL == ""}
 	if !engines.Postgres && !engines.ClickHouse {
 		return
 	}
@@ -132,7 +132,7 @@ func (d *doctor) keys() {
 	info, err := os.Stat(path)
 	switch {
 	case d.cfg.ClickKeys != "":
-	case err != nil && d.cfg.PostgresURL != "":
+	case err != nil && d.cfg.ownPostgres():
 		d.note(area, odd, "none are set: this machine makes a key of its own, which other machines do not know",
 			"give every tracker and engine the same "+envName("click-keys")+"; tributary keys new makes one")
 		return

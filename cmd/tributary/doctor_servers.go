@@ -21,17 +21,18 @@ import (
 // postgres looks at the server of the books.
 func (d *doctor) postgres(ctx context.Context, s stores) {
 	const area = "PostgreSQL"
-	conn, err := pgx.Connect(ctx, s.postgres)
+	address := s.postgres[postgres.Operator.Name()]
+	conn, err := pgx.Connect(ctx, address)
 	if err != nil {
 		d.note(area, wrong, problem(err), postgresRemedy(err))
 		return
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
-	address := fmt.Sprintf("%s:%d", conn.Config().Host, conn.Config().Port)
-	if conn.Config().TLSConfig == nil && !isLoopback(address) && !strings.HasPrefix(conn.Config().Host, "/") {
-		d.note(area, odd, "the connection to "+address+" is not encrypted", "add sslmode=verify-full to "+envName("postgres-url")+" where the network between is not your own")
+	host := fmt.Sprintf("%s:%d", conn.Config().Host, conn.Config().Port)
+	if conn.Config().TLSConfig == nil && !isLoopback(host) && !strings.HasPrefix(conn.Config().Host, "/") {
+		d.note(area, odd, "the connection to "+host+" is not encrypted", "add sslmode=verify-full to "+envName("postgres-url")+" where the network between is not your own")
 	}
-	current, ok := d.schema(ctx, area, s.postgres, migrations.PostgresVersion)
+	current, ok := d.schema(ctx, area, address, migrations.PostgresVersion)
 	if !ok {
 		return
 	}
@@ -68,7 +69,7 @@ func (d *doctor) schema(ctx context.Context, area, url string, read func(context
 	v, err := read(ctx, url)
 	switch {
 	case err != nil:
-		d.note(area, wrong, problem(err), "give the user of the address the rights of the database's owner")
+		d.note(area, wrong, problem(err), "run tributary migrate, and log in as the operator")
 		return false, false
 	case v.Current < v.Wanted:
 		d.note(area, wrong, fmt.Sprintf("its schema is version %d, and this binary works with %d", v.Current, v.Wanted), "run tributary migrate")
@@ -141,19 +142,23 @@ func (d *doctor) clock(area string, now, asked time.Time) {
 // postgresNetwork looks at what the network has written down, and what waits for a person.
 func (d *doctor) postgresNetwork(ctx context.Context, conn *pgx.Conn) error {
 	const area = "PostgreSQL"
-	for _, role := range []postgres.Role{postgres.Tracker, postgres.Loader, postgres.Engine, postgres.Dashboard, postgres.Operator} {
-		var may bool
-		err := conn.QueryRow(ctx, `SELECT coalesce(bool_or(pg_has_role(current_user, oid, 'SET')), false) FROM pg_roles WHERE rolname = $1`, string(role)).Scan(&may)
-		if err != nil {
-			return fmt.Errorf("looking at roles: %w", err)
-		}
-		if !may {
-			d.note(area, wrong, fmt.Sprintf("the user of the address may not act as %s", role), fmt.Sprintf("GRANT %s TO that user", role))
-		}
+	closed, mighty, err := closedRoles(ctx, conn)
+	if err != nil {
+		return err
+	}
+	if len(closed) > 0 {
+		d.note(area, wrong, "nobody can log in as "+strings.Join(closed, ", "), "run tributary migrate --role-passwords FILE")
+	}
+	if len(mighty) > 0 {
+		d.note(area, wrong, strings.Join(mighty, ", ")+" can do more than a role needs: a superuser, one who makes roles or databases, or a member of another",
+			"take that away: ALTER ROLE ... NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION; REVOKE ... FROM ...")
+	}
+	if len(closed)+len(mighty) == 0 {
+		d.note(area, fine, "each role logs in as itself, and none is a superuser or a member of another", "")
 	}
 	var partitions string
 	var halted, letters, parked int64
-	err := conn.QueryRow(ctx, `SELECT coalesce((SELECT value FROM setting WHERE name = 'partitions'), ''),
+	err = conn.QueryRow(ctx, `SELECT coalesce((SELECT value FROM setting WHERE name = 'partitions'), ''),
 		(SELECT count(*) FROM position WHERE halted <> ''), (SELECT count(*) FROM dead_letter WHERE state IN ('open', 'returning')),
 		(SELECT count(*) FROM clickhouse_batch WHERE state = 'parked')`).Scan(&partitions, &halted, &letters, &parked)
 	if err != nil {

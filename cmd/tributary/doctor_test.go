@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/enginetest"
+	"tributary/internal/postgres"
 	"tributary/internal/stream"
 )
 
@@ -68,21 +70,22 @@ func (p *patient) diagnose(t *testing.T) diagnosis {
 func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel // the cases share servers, which stay
 	t.Parallel()
 	brokers, prefix := enginetest.Kafka(t)
-	database, reports := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
+	owned, reports := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
+	database := enginetest.As(owned, postgres.Operator)
 	servers := []string{
 		"TRIBUTARY_POSTGRES_URL=" + database, "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix, "TRIBUTARY_CLICKHOUSE_URL=" + reports,
 	}
-	if out, err := tributary(t.Context(), t, servers, "migrate"); err != nil {
+	if out, err := tributary(t.Context(), t, append(slices.Clip(servers), "TRIBUTARY_POSTGRES_URL="+owned), "migrate"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	empty, bare := enginetest.EmptyPostgresURL(t), enginetest.ClickHouse(t)
+	empty, bare := enginetest.As(enginetest.EmptyPostgresURL(t), postgres.Operator), enginetest.ClickHouse(t)
 	password := func(address string) string {
 		at := strings.Index(address, "@")
 		return address[:strings.Index(address, "://")+3] + "tributary:wrong-password" + address[at:]
 	}
 	sql := func(t *testing.T, do, undo string) {
 		t.Helper()
-		conn, err := pgx.Connect(t.Context(), database)
+		conn, err := pgx.Connect(t.Context(), owned)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +95,7 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		}
 		t.Cleanup(func() {
 			ctx := context.Background() // that of the test has ended
-			conn, err := pgx.Connect(ctx, database)
+			conn, err := pgx.Connect(ctx, owned)
 			if err == nil {
 				defer conn.Close(ctx)
 				_, err = conn.Exec(ctx, undo)

@@ -56,7 +56,7 @@ func newAttacked(t *testing.T) *attacked {
 		t.Fatal(err)
 	}
 	var err error
-	if a.db, err = postgres.Open(ctx, address, postgres.Operator, 4); err != nil {
+	if a.db, err = postgres.Open(ctx, enginetest.As(address, postgres.Operator), postgres.Operator, 4); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.db.Close)
@@ -73,9 +73,9 @@ func newAttacked(t *testing.T) *attacked {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() {
-		_, err := tributary(serving, t, []string{
-			"TRIBUTARY_POSTGRES_URL=" + address, "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix, "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x",
-		}, "serve", "tracker", "engine", "--data", t.TempDir(), "--tracker-listen", listen, "--admin-listen", "", "--merchant-rate", "0", "--conversion-wait", "30s")
+		_, err := tributary(serving, t, append(
+			postgresEnv(address), "TRIBUTARY_KAFKA_BROKERS="+brokers, "TRIBUTARY_KAFKA_PREFIX="+prefix, "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x",
+		), "serve", "tracker", "engine", "--data", t.TempDir(), "--tracker-listen", listen, "--admin-listen", "", "--merchant-rate", "0", "--conversion-wait", "30s")
 		ended <- err
 	}()
 	t.Cleanup(func() {

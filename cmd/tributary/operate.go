@@ -21,8 +21,8 @@ import (
 
 // withPostgres runs work in a role of the database.
 func (a *app) withPostgres(cmd *cobra.Command, role postgres.Role, work func(ctx context.Context, db *pgxpool.Pool) error) error {
-	return a.withStores(cmd.Context(), need{postgres: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
-		db, err := postgres.Open(ctx, s.postgres, role, 2)
+	return a.withStores(cmd.Context(), need{postgres: true, logins: []string{role.Name()}}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
+		db, err := postgres.Open(ctx, s.postgres[role.Name()], role, 2)
 		if err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ orders or ledger. Remedies:
 				if err != nil {
 					return err
 				}
-				db, err := postgres.Open(ctx, s.postgres, postgres.Operator, 1)
+				db, err := postgres.Open(ctx, s.postgres[postgres.Operator.Name()], postgres.Operator, 1)
 				if err != nil {
 					return err
 				}
@@ -167,7 +167,7 @@ missing, as long as Kafka still holds its records.`,
 			if err != nil {
 				return usageError(cmd, "FIRST-OFFSET must be a number")
 			}
-			return a.withPostgres(cmd, postgres.Loader, func(ctx context.Context, db *pgxpool.Pool) error {
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				return loader.Reload(ctx, db, args[0], partition, first)
 			})
 		},

@@ -38,8 +38,8 @@ clicks placed by a fixed rule, go through spool, Kafka, engine and loader with t
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.file, o.out, o.progress = args[0], cmd.OutOrStdout(), cmd.ErrOrStderr()
 			o.shuffled = cmd.Flags().Changed("shuffle")
-			return a.withStores(cmd.Context(), everything(), os.Stderr, func(ctx context.Context, s stores) error {
-				if err := a.prepare(ctx, s, everything()); err != nil {
+			return a.withStores(cmd.Context(), everything(allLogins()...), os.Stderr, func(ctx context.Context, s stores) error {
+				if err := a.prepare(ctx, s, everything(allLogins()...)); err != nil {
 					return err
 				}
 				r, err := newRiver(&a.cfg, a.log, s)

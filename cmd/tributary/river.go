@@ -197,7 +197,7 @@ func beside(ctx context.Context, front func(ctx context.Context) error, backgrou
 
 // open makes a pool in a role's rights.
 func (r *river) open(ctx context.Context, role postgres.Role, size int32) (*pgxpool.Pool, error) {
-	return postgres.Open(ctx, r.stores.postgres, role, size)
+	return postgres.Open(ctx, r.stores.postgres[role.Name()], role, size)
 }
 
 // catalogue loads the network, waiting for a PostgreSQL that is not there yet.
@@ -335,15 +335,15 @@ func (r *river) engine(ctx context.Context) error {
 		DB: db, Kafka: r.kafka, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
 		Owner: r.owner, Log: r.log, Workers: r.cfg.EngineWorkers, Metrics: r.metrics,
 	})
-	operator, err := r.open(ctx, postgres.Operator, 2)
+	watcher, err := r.open(ctx, postgres.Engine, 2)
 	if err != nil {
 		return err
 	}
-	defer operator.Close()
+	defer watcher.Close()
 	inspector := engine.NewInspector(engine.Check{
-		DB: operator, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
+		DB: watcher, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
 	}, r.log, r.metrics)
-	watching := []func(ctx context.Context) error{newWatch(operator, r.kafka, r.cfg.Partitions, r.log, r.metrics).run}
+	watching := []func(ctx context.Context) error{newWatch(watcher, r.kafka, r.cfg.Partitions, r.log, r.metrics).run}
 	if r.cfg.BooksCheck > 0 {
 		watching = append(watching, func(ctx context.Context) error { return inspector.Run(ctx, r.cfg.BooksCheck) })
 	}

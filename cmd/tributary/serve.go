@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
@@ -36,10 +39,11 @@ leases that move within 10 s when one dies.`,
 			n := need{}
 			for _, role := range args {
 				n = n.or(map[string]need{
-					"tracker": {true, true, false}, "loader": {true, true, true},
-					"engine": {true, true, false}, "dashboard": {true, false, true},
+					"tracker": {true, true, false, nil}, "loader": {true, true, true, nil},
+					"engine": {true, true, false, nil}, "dashboard": {true, false, true, nil},
 				}[role])
 			}
+			n.logins = slices.Compact(slices.Sorted(slices.Values(args)))
 			return a.withStores(cmd.Context(), n, os.Stderr, func(ctx context.Context, s stores) error {
 				return a.run(ctx, s, n, args)
 			})
@@ -62,7 +66,7 @@ func (a *app) run(ctx context.Context, s stores, n need, roles []string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, role := range slices.Compact(slices.Sorted(slices.Values(roles))) {
 		group.Go(func() error {
-			if role != "tracker" || a.cfg.PostgresURL == "" {
+			if role != "tracker" || !a.cfg.ownPostgres() {
 				if err := r.awaitPrepared(ctx); err != nil {
 					return nil //nolint:nilerr // another role has ended them all
 				}
@@ -86,11 +90,14 @@ func (a *app) run(ctx context.Context, s stores, n need, roles []string) error {
 
 // prepare brings embedded servers up to this binary's schema, and refuses others that are not.
 func (a *app) prepare(ctx context.Context, s stores, n need) error {
-	if a.cfg.PostgresURL == "" {
-		if err := migrations.Postgres(ctx, s.postgres); err != nil {
+	if !a.cfg.ownPostgres() {
+		if err := migrations.Postgres(ctx, s.postgres[owner]); err != nil {
 			return err
 		}
 	} else if err := a.awaitSchema(ctx, s); err != nil {
+		return err
+	}
+	if err := a.checkNetworks(ctx, s); err != nil {
 		return err
 	}
 	if err := a.checkPartitions(ctx, s); err != nil {
@@ -111,9 +118,12 @@ func (a *app) prepare(ctx context.Context, s stores, n need) error {
 func (a *app) awaitSchema(ctx context.Context, s stores) error {
 	current := false
 	err := awaitPostgres(ctx, a.log, func(ctx context.Context) (err error) {
-		current, err = migrations.PostgresCurrent(ctx, s.postgres)
+		current, err = migrations.PostgresCurrent(ctx, s.anyPostgres())
 		return err
 	})
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == "28P01" {
+		err = fmt.Errorf("%w: `tributary migrate --role-passwords FILE` makes the log-ins and sets their passwords", err)
+	}
 	if err == nil && !current {
 		err = errors.New("the database is not at this version's schema: run `tributary migrate` first")
 	}
@@ -125,7 +135,7 @@ func (a *app) awaitSchema(ctx context.Context, s stores) error {
 func (a *app) checkPartitions(ctx context.Context, s stores) error {
 	made := a.cfg.Partitions
 	err := awaitPostgres(ctx, a.log, func(ctx context.Context) error {
-		conn, err := pgx.Connect(ctx, s.postgres)
+		conn, err := pgx.Connect(ctx, s.anyPostgres())
 		if err != nil {
 			return fmt.Errorf("connecting to PostgreSQL: %w", err)
 		}
@@ -155,7 +165,10 @@ func (a *app) createTopics(ctx context.Context, s stores) error {
 	if err := kafka.CreateTopics(ctx, a.cfg.Partitions, a.cfg.Retention); err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, s.postgres)
+	if s.postgres[owner] == "" { // a server of one's own, where migrate has written it down
+		return nil
+	}
+	conn, err := pgx.Connect(ctx, s.postgres[owner])
 	if err != nil {
 		return fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
@@ -167,14 +180,27 @@ func (a *app) createTopics(ctx context.Context, s stores) error {
 }
 
 func newMigrate(a *app) *cobra.Command {
-	return &cobra.Command{
+	var passwords string
+	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring PostgreSQL, ClickHouse and the Kafka topics up to this version",
-		Long:  "Bring both databases up to this version's schema and make the topics. May be run again at any time, before any process of the new version starts.",
-		Args:  cobra.NoArgs,
+		Long: `Bring both databases up to this version's schema and make the topics. May be run again at any time, before any process of the new version starts.
+
+It logs in to PostgreSQL as the owner of the database. With --role-passwords it makes the log-ins of the roles and gives them the
+passwords in a file: a line for each of tracker, loader, engine, dashboard, operator and reader, with the password behind it.
+That is needed once, after a restoration of PostgreSQL to another server, and to change a password.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withStores(cmd.Context(), everything(), os.Stderr, func(ctx context.Context, s stores) error {
-				if err := migrations.Postgres(ctx, s.postgres); err != nil {
+			if passwords != "" && !a.cfg.ownPostgres() {
+				return usageError(cmd, "--role-passwords is for a PostgreSQL of your own; the embedded one keeps its passwords in the data folder")
+			}
+			return a.withStores(cmd.Context(), everything(owner), os.Stderr, func(ctx context.Context, s stores) error {
+				if passwords != "" {
+					if err := setPasswords(ctx, s.postgres[owner], passwords); err != nil {
+						return err
+					}
+				}
+				if err := migrations.Postgres(ctx, s.postgres[owner]); err != nil {
 					return err
 				}
 				if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
@@ -187,8 +213,24 @@ func newMigrate(a *app) *cobra.Command {
 					return err
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), "PostgreSQL, ClickHouse and the topics are up to date.")
-				return nil
+				return tellClosed(ctx, s.postgres[owner], cmd.OutOrStdout())
 			})
 		},
 	}
+	cmd.Flags().StringVar(&passwords, "role-passwords", "", "file of the roles' passwords")
+	return cmd
+}
+
+// tellClosed names the roles that nobody can log in as yet.
+func tellClosed(ctx context.Context, address string, out io.Writer) error {
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
+	closed, _, err := closedRoles(ctx, conn)
+	if err == nil && len(closed) > 0 {
+		fmt.Fprintf(out, "Without a password yet: %s. Set them with --role-passwords.\n", strings.Join(closed, ", "))
+	}
+	return err
 }

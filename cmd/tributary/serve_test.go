@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"tributary/internal/enginetest"
+	"tributary/internal/postgres"
 )
 
 func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
 	t.Parallel()
-	address, err := url.Parse(enginetest.PostgresURL(t))
+	address, err := url.Parse(enginetest.As(enginetest.PostgresURL(t), postgres.Tracker))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
 func TestARoleWaitsForPostgreSQLAtEveryStepOfItsStart(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 5; n++ {
-		address, err := url.Parse(enginetest.PostgresURL(t))
+		address, err := url.Parse(enginetest.As(enginetest.PostgresURL(t), postgres.Tracker))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,10 +89,10 @@ func TestARoleWaitsForPostgreSQLAtEveryStepOfItsStart(t *testing.T) {
 func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 	t.Parallel()
 	brokers, prefix := enginetest.Kafka(t)
-	environ := []string{
-		"TRIBUTARY_POSTGRES_URL=" + enginetest.PostgresURL(t), "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
-		"TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouse(t),
-	}
+	environ := append(
+		postgresEnv(enginetest.PostgresURL(t)), "TRIBUTARY_KAFKA_BROKERS="+brokers, "TRIBUTARY_KAFKA_PREFIX="+prefix,
+		"TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouse(t),
+	)
 	if out, err := tributary(t.Context(), t, environ, "migrate", "--partitions", "6"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -107,10 +108,10 @@ func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 func TestAnotherClickKeyThanTheNetworksIsRefused(t *testing.T) {
 	t.Parallel()
 	brokers, prefix := enginetest.Kafka(t)
-	environ := []string{
-		"TRIBUTARY_POSTGRES_URL=" + enginetest.PostgresURL(t), "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
-		"TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseMigrated(t),
-	}
+	environ := append(
+		postgresEnv(enginetest.PostgresURL(t)), "TRIBUTARY_KAFKA_BROKERS="+brokers, "TRIBUTARY_KAFKA_PREFIX="+prefix,
+		"TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseMigrated(t),
+	)
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 19000)))
 	ours := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

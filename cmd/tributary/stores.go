@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"tributary/internal/embedded"
+	"tributary/internal/postgres"
 )
 
 // stores are the addresses of the three servers.
 type stores struct {
-	postgres   string
+	postgres   map[string]string // by log-in: the name of a role, or owner
 	kafka      []string
 	clickhouse string
 	pages      string // of ClickHouse, for a user who only reads the reports; that of clickhouse where there is none
@@ -22,15 +25,21 @@ type stores struct {
 	engines *embedded.Supervisor // those that this process runs; nil where it runs none
 }
 
-// need says which servers a command works with.
-type need struct{ postgres, kafka, clickhouse bool }
-
-func (n need) or(m need) need {
-	return need{n.postgres || m.postgres, n.kafka || m.kafka, n.clickhouse || m.clickhouse}
+// need says which servers a command works with, and as whom.
+type need struct {
+	postgres, kafka, clickhouse bool
+	logins                      []string // to PostgreSQL; none: the operator's
 }
 
-// everything is what most commands need.
-func everything() need { return need{true, true, true} }
+func (n need) or(m need) need {
+	return need{n.postgres || m.postgres, n.kafka || m.kafka, n.clickhouse || m.clickhouse, append(slices.Clip(n.logins), m.logins...)}
+}
+
+// everything is every server, as the operator unless logins say otherwise.
+func everything(logins ...string) need { return need{true, true, true, logins} }
+
+// allLogins are those of a process that plays every role.
+func allLogins() []string { return append(roleNames(), postgres.Operator.Name()) }
 
 // enginesDir is where the embedded engines keep their data.
 func (a *app) enginesDir() string { return filepath.Join(a.cfg.Data, "engines") }
@@ -42,10 +51,19 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 	if err := checkFolder(a.cfg.Data); err != nil {
 		return err
 	}
-	s := stores{postgres: a.cfg.PostgresURL, kafka: a.cfg.KafkaBrokers, clickhouse: a.cfg.ClickHouseURL}
+	if len(n.logins) == 0 {
+		n.logins = []string{postgres.Operator.Name()}
+	}
+	s := stores{kafka: a.cfg.KafkaBrokers, clickhouse: a.cfg.ClickHouseURL}
+	if n.postgres {
+		var err error
+		if s.postgres, err = a.cfg.postgresAddresses(n.logins); err != nil {
+			return err
+		}
+	}
 	engines := embedded.Config{
 		Dir:      a.enginesDir(),
-		Postgres: n.postgres && s.postgres == "", Kafka: n.kafka && len(s.kafka) == 0, ClickHouse: n.clickhouse && s.clickhouse == "",
+		Postgres: n.postgres && !a.cfg.ownPostgres(), Kafka: n.kafka && len(s.kafka) == 0, ClickHouse: n.clickhouse && s.clickhouse == "",
 		Log: a.log, Progress: progress,
 	}
 	if !engines.Postgres && !engines.Kafka && !engines.ClickHouse {
@@ -85,8 +103,9 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 
 // fill takes the addresses that were not configured.
 func (s stores) fill(from embedded.Addresses) stores {
-	if s.postgres == "" {
-		s.postgres = from.PostgresURL
+	if len(s.postgres) == 0 && from.PostgresURL != "" {
+		s.postgres = maps.Clone(from.PostgresRoles)
+		s.postgres[owner] = from.PostgresURL
 	}
 	if len(s.kafka) == 0 && from.KafkaBrokers != "" {
 		s.kafka = strings.Split(from.KafkaBrokers, ",")
@@ -96,4 +115,14 @@ func (s stores) fill(from embedded.Addresses) stores {
 	}
 	s.pages = cmp.Or(s.pages, s.clickhouse)
 	return s
+}
+
+// anyPostgres is the address of one of the log-ins, for what all of them may ask.
+func (s stores) anyPostgres() string {
+	for _, name := range slices.Sorted(maps.Keys(s.postgres)) {
+		if name != owner || len(s.postgres) == 1 {
+			return s.postgres[name]
+		}
+	}
+	return ""
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/tracker"
 	"tributary/tracker/clickid"
@@ -239,7 +240,7 @@ func (d *demo) announce(s stores) error {
 			ClickHouse  string      `json:"clickhouse"`
 		}{
 			d.cfg.trackerURL(), d.cfg.dashboardURL(), d.shopURL, d.network[0].key, link, d.state.Logins,
-			s.postgres, strings.Join(s.kafka, ","), s.clickhouse,
+			s.postgres[postgres.Reader.Name()], strings.Join(s.kafka, ","), s.clickhouse,
 		})
 	}
 	d.sayf("ready")
@@ -250,7 +251,7 @@ func (d *demo) announce(s stores) error {
 	}
 	fmt.Fprintf(d.out, "  A link       %s\n    (leads to %s's demo shop; buy something and look at the partner's page)\n", link, d.network[0].name)
 	fmt.Fprintf(d.out, "  Tracker      %s\n  API key      %s   (%s)\n", d.cfg.trackerURL(), d.network[0].key, d.network[0].name)
-	fmt.Fprintf(d.out, "  PostgreSQL   %s\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s\n", s.postgres, strings.Join(s.kafka, ","), s.clickhouse)
+	fmt.Fprintf(d.out, "  PostgreSQL   %s (reads every row, changes none)\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s\n", s.postgres[postgres.Reader.Name()], strings.Join(s.kafka, ","), s.clickhouse)
 	fmt.Fprintf(d.out, "  Data         %s\n\nCtrl-C stops everything. The same command goes on where it was.\n", d.cfg.Data)
 	return nil
 }

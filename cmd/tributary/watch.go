@@ -15,7 +15,7 @@ import (
 // watch measures what belongs to no single process: how far every hop of the river is, and what waits in PostgreSQL for
 // the next stage or for a person. Each engine process has one; all of them say the same.
 type watch struct {
-	db         *pgxpool.Pool // as the operator
+	db         *pgxpool.Pool // as the engine
 	kafka      *stream.Client
 	partitions int
 	log        *slog.Logger

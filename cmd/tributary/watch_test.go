@@ -50,7 +50,7 @@ INSERT INTO ledger_sent (lane, through_seq) VALUES (0, 2);
 INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows, before, state) VALUES ('touches', 1, 0, 3, 4, '{}', 'parked')`); err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), url, postgres.Operator, 2)
+	db, err := postgres.Open(t.Context(), enginetest.As(url, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

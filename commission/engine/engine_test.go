@@ -13,6 +13,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/ledger"
+	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -44,7 +45,7 @@ func (w *world) clean() {
 
 func (w *world) verify() []Finding {
 	w.t.Helper()
-	db, err := postgres.Open(w.t.Context(), w.url, postgres.Operator, 3)
+	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 3)
 	check(w.t, err)
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{

@@ -192,7 +192,7 @@ func TestVerifyComparesTheReportsWithTheLedger(t *testing.T) {
 
 func (w *world) verifyReports(reports clickhouse.Conn) []Finding {
 	w.t.Helper()
-	db, err := postgres.Open(w.t.Context(), w.url, postgres.Operator, 3)
+	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 3)
 	check(w.t, err)
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{

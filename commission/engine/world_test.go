@@ -129,7 +129,7 @@ func (w *world) clock() time.Time     { return time.UnixMicro(w.now.Load()).UTC(
 // config is what an engine of this world is made of, under the name given.
 func (w *world) config(owner string) Config {
 	w.t.Helper()
-	db, err := postgres.Open(w.t.Context(), w.url, postgres.Engine, 12)
+	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Engine), postgres.Engine, 12)
 	check(w.t, err)
 	w.t.Cleanup(db.Close)
 	catalogue := partners.NewCatalogue(db, quiet())

@@ -39,7 +39,7 @@ func open(tb testing.TB) (owner, engine *pgxpool.Pool) {
 	check(tb, err)
 	_, err = owner.Exec(tb.Context(), `INSERT INTO partner (kind, name) SELECT 'site', 'p' || n FROM generate_series(1, 5) n`)
 	check(tb, err)
-	engine, err = postgres.Open(tb.Context(), url, postgres.Engine, 10)
+	engine, err = postgres.Open(tb.Context(), enginetest.As(url, postgres.Engine), postgres.Engine, 10)
 	check(tb, err)
 	tb.Cleanup(engine.Close)
 	return owner, engine

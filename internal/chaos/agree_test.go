@@ -15,6 +15,7 @@ import (
 	"tributary/internal/chaos/model"
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/tracker/clickid"
 )
@@ -24,7 +25,7 @@ import (
 func TestTheModelAndTheEngineAgree(t *testing.T) {
 	t.Parallel()
 	url := enginetest.PostgresURL(t)
-	world, err := NewWorld(t.Context(), url, clickid.GenerateKey(1))
+	world, err := NewWorld(t.Context(), enginetest.As(url, postgres.Operator), clickid.GenerateKey(1))
 	if err != nil {
 		t.Fatal(err)
 	}

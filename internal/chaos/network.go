@@ -172,7 +172,7 @@ func through(address string, p *Proxy) (string, error) {
 
 // environment is what every process under test is told.
 func (n *Network) environment() ([]string, error) {
-	postgres, err := through(n.Addresses.PostgresURL, n.Proxies[embedded.Postgres])
+	postgres, err := n.Addresses.PostgresEnvironment(func(address string) (string, error) { return through(address, n.Proxies[embedded.Postgres]) })
 	if err != nil {
 		return nil, err
 	}
@@ -190,8 +190,8 @@ func (n *Network) environment() ([]string, error) {
 		env = append(env, "TRIBUTARY_MERCHANT_RATE=4")
 	}
 	return append(
-		env,
-		"TRIBUTARY_POSTGRES_URL="+postgres, "TRIBUTARY_CLICKHOUSE_URL="+clickhouse,
+		append(env, postgres...),
+		"TRIBUTARY_CLICKHOUSE_URL="+clickhouse,
 		"TRIBUTARY_KAFKA_BROKERS="+n.Proxies[embedded.Kafka].Address(),
 		"TRIBUTARY_DATA="+filepath.Join(n.cfg.Data, "network"),
 		"TRIBUTARY_CLICK_KEYS="+n.Key.Reveal(), fmt.Sprintf("TRIBUTARY_PARTITIONS=%d", partitions),

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"tributary/internal/postgres"
 )
 
 // Config says what a run does.
@@ -116,7 +118,7 @@ func (r *Run) execute(ctx context.Context, plan Plan, s *Summary) (err error) {
 		return err
 	}
 	defer r.Net.Close()
-	if r.World, err = NewWorld(ctx, r.Net.Addresses.PostgresURL, r.Net.Key); err != nil {
+	if r.World, err = NewWorld(ctx, r.Net.Addresses.PostgresRoles[postgres.Operator.Name()], r.Net.Key); err != nil {
 		return err
 	}
 	if err := writeJSON(filepath.Join(r.Config.Data, "world.json"), r.World); err != nil {

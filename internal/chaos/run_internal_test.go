@@ -12,6 +12,7 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/enginetest"
+	"tributary/internal/postgres"
 )
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
@@ -28,7 +29,7 @@ func TestWhatIsFalsifiedIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(r.Net.Close)
-	if r.World, err = NewWorld(ctx, r.Net.Addresses.PostgresURL, r.Net.Key); err != nil {
+	if r.World, err = NewWorld(ctx, r.Net.Addresses.PostgresRoles[postgres.Operator.Name()], r.Net.Key); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Net.Start(ctx); err != nil {

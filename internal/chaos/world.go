@@ -79,7 +79,7 @@ func programs(now time.Time) []programSpec {
 	}
 }
 
-// NewWorld makes the network in an empty database.
+// NewWorld makes the network in an empty database, at the address of the operator's log-in.
 func NewWorld(ctx context.Context, url string, key clickid.Key) (*World, error) {
 	db, err := postgres.Open(ctx, url, postgres.Operator, 2)
 	if err != nil {

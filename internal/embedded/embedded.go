@@ -13,6 +13,10 @@ package embedded
 import (
 	"io"
 	"log/slog"
+	"maps"
+	"strings"
+
+	"tributary/internal/postgres"
 )
 
 // Engine names one of the servers.
@@ -58,11 +62,30 @@ type Config struct {
 
 // Addresses says where the engines listen; empty for an engine that was not asked for. The URLs contain passwords.
 type Addresses struct {
-	PostgresURL   string `json:"postgres"`   // postgres://tributary:PASSWORD@127.0.0.1:PORT/tributary?sslmode=disable, a superuser
+	PostgresURL   string `json:"postgres"`   // postgres://tributary:PASSWORD@127.0.0.1:PORT/tributary?sslmode=disable, the owner, a superuser
 	KafkaBrokers  string `json:"kafka"`      // 127.0.0.1:PORT, no authentication
 	ClickHouseURL string `json:"clickhouse"` // clickhouse://tributary:PASSWORD@127.0.0.1:PORT/tributary, native protocol
+	// PostgresRoles is the same for each log-in, by the name of its role: "tracker".
+	PostgresRoles map[string]string `json:"postgres_roles"`
 	// ClickHousePagesURL is the same for the user pages, who may only read the reports.
 	ClickHousePagesURL string `json:"clickhouse_pages"`
+}
+
+// PostgresEnvironment is the settings of a process to which these servers are servers of its own; change may put another
+// host or database into each address.
+func (a Addresses) PostgresEnvironment(change func(address string) (string, error)) ([]string, error) {
+	all := maps.Clone(a.PostgresRoles)
+	delete(all, postgres.Reader.Name()) // no process is that
+	all["owner"] = a.PostgresURL
+	env := make([]string, 0, len(all))
+	for name, address := range all {
+		changed, err := change(address)
+		if err != nil {
+			return nil, err
+		}
+		env = append(env, "TRIBUTARY_POSTGRES_"+strings.ToUpper(name)+"_URL="+changed)
+	}
+	return env, nil
 }
 
 // Status is what a [Supervisor] knows of one engine at this moment.

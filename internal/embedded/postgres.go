@@ -20,6 +20,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tributary/internal/postgres"
 )
 
 // postgresServer runs PostgreSQL's own postgres program, not pg_ctl, so that its pid is the server's.
@@ -29,6 +31,8 @@ type postgresServer struct {
 	bin      string
 	port     int
 	url      url.URL
+	roles    map[postgres.Role]string // passwords
+	opened   bool                     // database and log-ins are there
 	identity identity
 }
 
@@ -62,6 +66,12 @@ func (p *postgresServer) prepare(ctx context.Context, dir string, ports ports) (
 	secret, err := password(secretPath)
 	if err != nil {
 		return "", err
+	}
+	p.roles = map[postgres.Role]string{}
+	for _, role := range postgres.Roles() {
+		if p.roles[role], err = password(filepath.Join(dir, "postgres-"+role.Name()+".password")); err != nil {
+			return "", err
+		}
 	}
 	p.url = url.URL{
 		Scheme: "postgres", User: url.UserPassword("tributary", secret), Host: loopback(p.port),
@@ -205,16 +215,36 @@ func (p *postgresServer) clearLock() error {
 	return writeFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"+rest))
 }
 
-// probe also makes the database.
+// addresses are those of the log-ins, by the names of their roles.
+func (p *postgresServer) addresses() map[string]string {
+	all := map[string]string{}
+	for role, secret := range p.roles {
+		address := p.url
+		address.User = url.UserPassword(string(role), secret)
+		all[role.Name()] = address.String()
+	}
+	return all
+}
+
+// probe also makes the database and, once, the log-ins: the files of their passwords decide, whatever a backup brought.
 func (p *postgresServer) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	conn, err := pgx.Connect(ctx, p.url.String())
 	if missing := new(pgconn.PgError); errors.As(err, &missing) && missing.Code == "3D000" {
-		return p.createDatabase(ctx)
+		if err := p.createDatabase(ctx); err != nil {
+			return err
+		}
+		conn, err = pgx.Connect(ctx, p.url.String())
 	}
 	if err != nil {
 		return fmt.Errorf("connecting: %w", err)
+	}
+	if !p.opened {
+		if err := postgres.SetRandomPasswords(ctx, conn, p.roles); err != nil {
+			return errors.Join(err, closing(ctx, conn))
+		}
+		p.opened = true
 	}
 	return closing(ctx, conn)
 }

@@ -86,6 +86,9 @@ func (s *Supervisor) addresses() Addresses {
 		switch r.engine {
 		case Postgres:
 			a.PostgresURL = r.address
+			if server, ok := r.server.(*postgresServer); ok {
+				a.PostgresRoles = server.addresses()
+			}
 		case Kafka:
 			a.KafkaBrokers = r.address
 		case ClickHouse:

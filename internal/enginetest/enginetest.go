@@ -49,6 +49,8 @@ type engines struct {
 
 	postgres, kafka, clickhouse server
 	template                    template
+	logins                      sync.Once // the roles' passwords were set
+	loginsErr                   error
 }
 
 // A server is one engine, or the external server used in its place.

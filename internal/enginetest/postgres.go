@@ -2,11 +2,15 @@ package enginetest
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"net/url"
 	"sync"
 	"testing"
 
 	"tributary/internal/embedded"
+	"tributary/internal/postgres"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -44,6 +48,50 @@ func PostgresURL(tb testing.TB) string {
 	return createDatabase(tb, server, shared.template.name)
 }
 
+// As gives the address of a role's own log-in to the database at the owner's address that the functions here return.
+func As(address string, role postgres.Role) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return address // whoever opens it says what is wrong with it
+	}
+	u.User = url.UserPassword(string(role), rolePassword(u, role))
+	return u.String()
+}
+
+// rolePassword is the same in every test process on a server.
+func rolePassword(owner *url.URL, role postgres.Role) string {
+	secret, _ := owner.User.Password()
+	sum := sha256.Sum256([]byte(secret + string(role)))
+	return hex.EncodeToString(sum[:])
+}
+
+// RoleURLs is As for all roles, by their names.
+func RoleURLs(address string) map[string]string {
+	all := map[string]string{}
+	for _, role := range postgres.Roles() {
+		all[role.Name()] = As(address, role)
+	}
+	return all
+}
+
+// setPasswords lets the roles log in.
+func setPasswords(ctx context.Context, server string) error {
+	u, err := url.Parse(server)
+	if err != nil {
+		return fmt.Errorf("reading address: %w", err)
+	}
+	passwords := map[postgres.Role]string{}
+	for _, role := range postgres.Roles() {
+		passwords[role] = rolePassword(u, role)
+	}
+	conn, err := pgx.Connect(ctx, server)
+	if err != nil {
+		return fmt.Errorf("connecting: %w", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()                   // the statements are done
+	return postgres.SetRandomPasswords(ctx, conn, passwords) //nolint:wrapcheck // it says what it was doing
+}
+
 // EmptyPostgresURL returns the URL of a clean database with nothing in it. It is dropped when the test ends.
 func EmptyPostgresURL(tb testing.TB) string {
 	tb.Helper()
@@ -56,6 +104,10 @@ func startPostgres(tb testing.TB) string {
 		func(a embedded.Addresses) string { return a.PostgresURL })
 	if err != nil {
 		tb.Fatal(err)
+	}
+	shared.logins.Do(func() { shared.loginsErr = setPasswords(context.Background(), address) })
+	if shared.loginsErr != nil {
+		tb.Fatal(shared.loginsErr)
 	}
 	return address
 }

@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 // child holds all partitions; its work locks each position, tells so, and saves it when a line arrives.
 func child(url string) {
 	ctx := context.Background()
-	db, err := postgres.Open(ctx, url, postgres.Loader, 16)
+	db, err := postgres.Open(ctx, enginetest.As(url, postgres.Loader), postgres.Loader, 16)
 	if err != nil {
 		fmt.Println("error", err)
 		return
@@ -62,7 +62,7 @@ func open(t *testing.T, role postgres.Role) (*pgxpool.Pool, string) {
 
 func openURL(t *testing.T, url string, role postgres.Role) *pgxpool.Pool {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), url, role, 16)
+	db, err := postgres.Open(t.Context(), enginetest.As(url, role), role, 16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Package postgres opens PostgreSQL for the stages of the river, each in the database role that may do just what the
-// stage does, and runs their transactions.
+// Package postgres opens PostgreSQL for the stages of the river, each as the log-in that may do just what the stage does,
+// and runs their transactions.
 package postgres
 
 import (
@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -14,10 +15,10 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// Role is a database role that the migrations make; it holds the rights of one stage.
+// Role is a log-in to the database that holds the rights of one stage, and no more.
 type Role string
 
-// The roles of the stages.
+// The log-ins of the stages.
 const (
 	Tracker   Role = "tributary_tracker"
 	Loader    Role = "tributary_loader"
@@ -25,23 +26,56 @@ const (
 	Dashboard Role = "tributary_dashboard"
 	// Operator is for commands that a person of the network runs.
 	Operator Role = "tributary_operator"
+	// Reader sees every tenant's rows and changes none: for a look at the books with a tool of one's own.
+	Reader Role = "tributary_reader"
 )
 
-// Open makes a pool of at most size connections that act as role. It does not connect yet.
+// Roles lists the log-ins.
+func Roles() []Role { return []Role{Tracker, Loader, Engine, Dashboard, Operator, Reader} }
+
+// Name is the role in settings and files: "tracker".
+func (r Role) Name() string { return strings.TrimPrefix(string(r), "tributary_") }
+
+// LoginError says that an address logs in as somebody else than the role it is for.
+type LoginError struct {
+	Want  Role
+	Got   string
+	Super bool // Got is a superuser
+}
+
+// Error implements error.
+func (e *LoginError) Error() string {
+	if e.Super {
+		return fmt.Sprintf("the address of PostgreSQL logs in as the superuser %s: %s has a log-in of its own, %s", e.Got, e.Want.Name(), e.Want)
+	}
+	return fmt.Sprintf("the address of PostgreSQL logs in as %s: %s has a log-in of its own, %s", e.Got, e.Want.Name(), e.Want)
+}
+
+// Open makes a pool of at most size connections from the address of role's own log-in. It does not connect yet;
+// connections of another user end with a *LoginError.
 func Open(ctx context.Context, url string, role Role, size int32) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, fmt.Errorf("reading the PostgreSQL address: %w", err)
 	}
 	cfg.MaxConns = size
-	cfg.ConnConfig.RuntimeParams["role"] = string(role)
 	cfg.ConnConfig.RuntimeParams["timezone"] = "UTC"
 	cfg.ConnConfig.RuntimeParams["application_name"] = string(role)
+	cfg.AfterConnect = func(_ context.Context, conn *pgx.Conn) error { return checkLogin(conn, role) }
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
 	}
 	return pool, nil
+}
+
+// checkLogin compares what the server told of the session at its start, so it costs no question.
+func checkLogin(conn *pgx.Conn, role Role) error {
+	got, super := conn.PgConn().ParameterStatus("session_authorization"), conn.PgConn().ParameterStatus("is_superuser")
+	if got != string(role) || super != "off" {
+		return &LoginError{Want: role, Got: got, Super: super == "on"}
+	}
+	return nil
 }
 
 // OpenSQL opens the database for the migrations, as the role of the address.
@@ -86,6 +120,9 @@ func Retryable(err error) bool {
 			return true
 		}
 		return len(pg.Code) == 5 && pg.Code[:2] == "08"
+	}
+	if _, ok := errors.AsType[*LoginError](err); ok {
+		return false
 	}
 	// Anything that is not an answer of the server is a connection in trouble.
 	return err != nil && !errors.Is(err, context.Canceled)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -39,6 +40,74 @@ func TestATransactionIsInWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// A log-in is who it says and nobody else, and leads to no other.
+func TestALogInLeadsToNoOther(t *testing.T) {
+	t.Parallel()
+	url := enginetest.PostgresURL(t)
+	for _, role := range postgres.Roles() {
+		db, err := postgres.Open(t.Context(), enginetest.As(url, role), role, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var user string
+		var might, member bool
+		if err := db.QueryRow(t.Context(), `SELECT session_user, rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication,
+			EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid) FROM pg_roles r WHERE rolname = session_user`).Scan(&user, &might, &member); err != nil {
+			t.Fatal(err)
+		}
+		if user != string(role) || might || member {
+			t.Errorf("%s: logged in as %s, above its rights %v, a member of another %v", role, user, might, member)
+		}
+		refused := []string{
+			`COPY (SELECT 1) TO PROGRAM 'id'`, `COPY (SELECT 1) TO '/tmp/x'`, `SELECT pg_read_file('/etc/passwd')`, `CREATE TABLE mine (n int)`,
+			`SET SESSION AUTHORIZATION tributary`, `SELECT secret FROM signing_secret`, `SELECT rolpassword FROM pg_authid`,
+			`ALTER ROLE ` + string(role) + ` SUPERUSER`, `ALTER TABLE posting DISABLE TRIGGER ALL`,
+		}
+		if role == postgres.Tracker {
+			refused = append(refused[:5:5], refused[6:]...) // it checks signatures
+		}
+		for _, other := range postgres.Roles() {
+			if other != role {
+				refused = append(refused, `SET ROLE `+string(other))
+			}
+		}
+		for _, sql := range refused {
+			var answer *pgconn.PgError
+			if _, err := db.Exec(t.Context(), sql); !errors.As(err, &answer) || answer.Code != "42501" {
+				t.Errorf("%s: %s: %v, want permission denied", role, sql, err)
+			}
+		}
+		for _, sql := range []string{`SET ROLE NONE`, `RESET ROLE`, `RESET SESSION AUTHORIZATION`} {
+			if _, err := db.Exec(t.Context(), sql); err != nil {
+				t.Errorf("%s: %s: %v", role, sql, err)
+			}
+			if err := db.QueryRow(t.Context(), `SELECT current_user`).Scan(&user); err != nil || user != string(role) {
+				t.Errorf("%s: %s leads to %s (%v)", role, sql, user, err)
+			}
+		}
+		db.Close()
+	}
+}
+
+func TestAnAddressOfAnotherUserIsRefused(t *testing.T) {
+	t.Parallel()
+	url := enginetest.PostgresURL(t)
+	for _, row := range []struct{ address, says string }{
+		{url, "the superuser tributary"},
+		{enginetest.As(url, postgres.Engine), "logs in as tributary_engine"},
+	} {
+		db, err := postgres.Open(t.Context(), row.address, postgres.Dashboard, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = db.Ping(t.Context())
+		db.Close()
+		if err == nil || !strings.Contains(err.Error(), row.says) || postgres.Retryable(err) {
+			t.Errorf("the dashboard at another's address: %v, want %q and no retry", err, row.says)
+		}
+	}
+}
+
 // Each role may do what its stage does, and nothing of these.
 func TestRolesAreRefusedWhatIsNotTheirs(t *testing.T) {
 	t.Parallel()
@@ -59,12 +128,21 @@ func TestRolesAreRefusedWhatIsNotTheirs(t *testing.T) {
 		{postgres.Tracker, `INSERT INTO link (code, program_id, partner_id, target_url) VALUES ('abc', 1, 1, 'https://x.example/')`, false},
 		{postgres.Loader, `SELECT count(*) FROM clickhouse_batch`, true},
 		{postgres.Loader, `SELECT count(*) FROM login`, false},
+		{postgres.Operator, `SELECT count(email) FROM login`, true},
+		{postgres.Operator, `SELECT password_hash FROM login`, false},
+		{postgres.Operator, `SELECT count(*) FROM session`, false},
+		{postgres.Operator, `UPDATE posting SET amount = 1`, false},
+		{postgres.Reader, `SELECT count(*) FROM posting`, true},
+		{postgres.Reader, `SELECT password_hash FROM login`, false},
+		{postgres.Reader, `SELECT count(*) FROM session`, false},
+		{postgres.Reader, `DELETE FROM catalogue`, false},
+		{postgres.Reader, `INSERT INTO setting (name, value) VALUES ('x', 'y')`, false},
 		{postgres.Dashboard, `SELECT count(*) FROM commission`, true},
 		{postgres.Dashboard, `UPDATE commission SET net = 0`, false},
 		{postgres.Dashboard, `INSERT INTO posting (source, source_no, version, n, debit, credit, amount, unit, effective_at) VALUES (1, 1, 1, 1, 1, 2, 1, 'EUR', now())`, false},
 		{postgres.Dashboard, `UPDATE login SET role = 'operator'`, false},
 	} {
-		db, err := postgres.Open(t.Context(), url, row.role, 1)
+		db, err := postgres.Open(t.Context(), enginetest.As(url, row.role), row.role, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,26 +3,24 @@
 
 -- +goose Up
 
--- The roles of the process that connects. None of them owns a table, so none can go round the policies below.
+-- The log-ins of the stages, and of who only reads; `tributary migrate` gives them their passwords. None of them owns a table
+-- or is a member of another, so none can go round the policies below.
 -- +goose StatementBegin
 DO $$
 DECLARE r text;
 BEGIN
-  FOREACH r IN ARRAY ARRAY['tributary_tracker', 'tributary_loader', 'tributary_engine', 'tributary_dashboard', 'tributary_operator'] LOOP
+  FOREACH r IN ARRAY ARRAY['tributary_tracker', 'tributary_loader', 'tributary_engine', 'tributary_dashboard', 'tributary_operator', 'tributary_reader'] LOOP
     BEGIN
       EXECUTE format('CREATE ROLE %I NOLOGIN', r);
     EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
     END;
-    -- Whoever runs the migration may also act in the role (a superuser may anyway).
-    BEGIN
-      EXECUTE format('GRANT %I TO CURRENT_USER', r);
-    EXCEPTION WHEN OTHERS THEN NULL;
-    END;
   END LOOP;
   -- PostgreSQL refuses COPY into a table whose policies bind the role, and the engine writes in bulk for every tenant.
-  IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = 'tributary_engine') THEN
-    ALTER ROLE tributary_engine BYPASSRLS;
-  END IF;
+  FOREACH r IN ARRAY ARRAY['tributary_engine', 'tributary_reader'] LOOP
+    IF NOT (SELECT rolbypassrls FROM pg_roles WHERE rolname = r) THEN
+      EXECUTE format('ALTER ROLE %I BYPASSRLS', r);
+    END IF;
+  END LOOP;
 END $$;
 -- +goose StatementEnd
 

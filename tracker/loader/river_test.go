@@ -50,7 +50,7 @@ func newRiver(tb testing.TB, partitions int) *river {
 func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 	tb.Helper()
 	pgURL := enginetest.PostgresURL(tb)
-	db, err := postgres.Open(tb.Context(), pgURL, postgres.Loader, 12)
+	db, err := postgres.Open(tb.Context(), enginetest.As(pgURL, postgres.Loader), postgres.Loader, 12)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func TestASpoolThatIsOlderThanItWasEndsTheTracker(t *testing.T) {
 
 func TestATrackerWritesInItsOwnRoleAndForgetsNothing(t *testing.T) {
 	t.Parallel()
-	db, err := postgres.Open(t.Context(), enginetest.PostgresURL(t), postgres.Tracker, 2)
+	db, err := postgres.Open(t.Context(), enginetest.As(enginetest.PostgresURL(t), postgres.Tracker), postgres.Tracker, 2)
 	must(t, err)
 	defer db.Close()
 	tr := newTracker(t, db, t.TempDir())

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/postgres"
+)
+
+// owner is who owns the schema: migrate alone logs in as that.
+const owner = "owner"
+
+// postgresLogins names those that have a setting of their own. Nobody here logs in as the reader.
+func postgresLogins() []string {
+	names := []string{}
+	for _, role := range postgres.Roles() {
+		if role != postgres.Reader {
+			names = append(names, role.Name())
+		}
+	}
+	return append(names, owner)
+}
+
+func postgresSetting(name string) string { return "postgres-" + name + "-url" }
+
+// loginUser is the user that an address of the log-in names.
+func loginUser(name string) string {
+	if name == owner {
+		return "that owns the database (migrate)"
+	}
+	return "tributary_" + name
+}
+
+// ownPostgres tells whether any setting names a PostgreSQL, so that none is started here.
+func (c *config) ownPostgres() bool {
+	if c.PostgresURL != "" {
+		return true
+	}
+	for _, address := range c.PostgresOf {
+		if *address != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *config) checkLogins() error {
+	var problems []error
+	for _, name := range postgresLogins() {
+		if address := c.PostgresOf[name]; address != nil {
+			problems = append(problems, checkServer(postgresSetting(name), *address))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// postgresAddresses gives the address of each log-in that a process needs: its own setting, or postgres-url where it needs
+// no other. It gives none where PostgreSQL is embedded.
+func (c *config) postgresAddresses(logins []string) (map[string]string, error) {
+	if !c.ownPostgres() {
+		return map[string]string{}, nil
+	}
+	addresses := map[string]string{}
+	var missing []string
+	for _, name := range logins {
+		if set := c.PostgresOf[name]; set != nil {
+			addresses[name] = *set
+		}
+		if addresses[name] == "" && len(logins) == 1 {
+			addresses[name] = c.PostgresURL
+		}
+		if addresses[name] == "" {
+			missing = append(missing, envName(postgresSetting(name)))
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("PostgreSQL is a server of your own, to which each role logs in as itself: set %s", strings.Join(missing, ", "))
+	}
+	return addresses, nil
+}
+
+// checkNetworks refuses roles whose addresses lead to different networks, and addresses that log in as somebody else.
+func (a *app) checkNetworks(ctx context.Context, s stores) error {
+	found := map[string]string{}
+	for _, role := range postgres.Roles() {
+		address, used := s.postgres[role.Name()]
+		if !used {
+			continue
+		}
+		var network string
+		if err := awaitPostgres(ctx, a.log, func(ctx context.Context) error {
+			db, err := postgres.Open(ctx, address, role, 1)
+			if err != nil {
+				return err
+			}
+			defer db.Close()
+			return db.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'network'`).Scan(&network)
+		}); err != nil {
+			return fmt.Errorf("reading the network's id as %s: %w", role.Name(), err)
+		}
+		found[role.Name()] = network
+		for other, id := range found {
+			if id != network {
+				return fmt.Errorf("%s and %s lead to different networks (%s and %s): point both at one database",
+					envName(postgresSetting(other)), envName(postgresSetting(role.Name())), id, network)
+			}
+		}
+	}
+	return nil
+}
+
+// readPasswords reads the file of migrate --role-passwords: a role and its password on each line, # before a remark. It
+// must name every role.
+func readPasswords(path string) (map[postgres.Role]string, error) {
+	content, err := readSecret(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the roles' passwords: %w", err)
+	}
+	passwords := map[postgres.Role]string{}
+	lines := bufio.NewScanner(strings.NewReader(content))
+	for n := 1; lines.Scan(); n++ {
+		fields := strings.Fields(lines.Text())
+		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
+			continue
+		}
+		role := postgres.Role("tributary_" + fields[0])
+		if len(fields) != 2 || !slices.Contains(postgres.Roles(), role) {
+			return nil, fmt.Errorf("reading %s: line %d is not a role and its password, such as: tracker PASSWORD", path, n)
+		}
+		if err := checkRolePassword(fields[1]); err != nil {
+			return nil, fmt.Errorf("reading %s: line %d: %w", path, n, err)
+		}
+		passwords[role] = fields[1]
+	}
+	for _, role := range postgres.Roles() {
+		if passwords[role] == "" {
+			return nil, fmt.Errorf("reading %s: it has no password for %s", path, role.Name())
+		}
+	}
+	return passwords, nil
+}
+
+func checkRolePassword(text string) error {
+	for _, c := range text {
+		if c <= ' ' || c > '~' {
+			return errors.New("a password is made of visible ASCII characters")
+		}
+	}
+	if len(text) < 16 || slices.Contains(samplePasswords(), strings.ToLower(text)) {
+		return errors.New("a password has at least 16 characters: openssl rand -hex 24 makes one")
+	}
+	return nil
+}
+
+// setPasswords gives the roles the passwords of a file, as the owner.
+func setPasswords(ctx context.Context, address, path string) error {
+	passwords, err := readPasswords(path)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, address)
+	if err != nil {
+		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the statements have been answered
+	return postgres.SetPasswords(ctx, conn, passwords)
+}
+
+// closedRoles lists the roles that cannot log in yet, or have more rights than a role may.
+func closedRoles(ctx context.Context, conn *pgx.Conn) (closed, mighty []string, err error) {
+	// name: roles that cannot log in, and roles above their rights
+	err = conn.QueryRow(ctx, `SELECT
+		coalesce(array_agg(rolname::text) FILTER (WHERE NOT rolcanlogin), '{}'),
+		coalesce(array_agg(rolname::text) FILTER (WHERE rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication
+			OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)), '{}')
+		FROM pg_roles r WHERE rolname LIKE 'tributary\_%'`).Scan(&closed, &mighty)
+	if err != nil {
+		return nil, nil, fmt.Errorf("looking at roles: %w", err)
+	}
+	return closed, mighty, nil
+}

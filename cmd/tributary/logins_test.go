@@ -1,0 +1,149 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/embedded"
+	"tributary/internal/enginetest"
+	"tributary/internal/postgres"
+)
+
+// postgresEnv is the settings of every log-in to the database at its owner's address.
+func postgresEnv(address string) []string {
+	env := []string{"TRIBUTARY_POSTGRES_OWNER_URL=" + address}
+	for name, own := range enginetest.RoleURLs(address) {
+		if name != postgres.Reader.Name() {
+			env = append(env, "TRIBUTARY_POSTGRES_"+strings.ToUpper(name)+"_URL="+own)
+		}
+	}
+	return env
+}
+
+// anyLogin is one address for every log-in.
+func anyLogin(address string) map[string]string {
+	all := map[string]string{}
+	for _, name := range postgresLogins() {
+		all[name] = address
+	}
+	return all
+}
+
+func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
+	t.Parallel()
+	one, other := enginetest.PostgresURL(t), enginetest.PostgresURL(t)
+	elsewhere := []string{"TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x", "TRIBUTARY_ADMIN_LISTEN="}
+	url := func(setting, address string, role postgres.Role) string {
+		return "TRIBUTARY_POSTGRES_" + setting + "URL=" + enginetest.As(address, role)
+	}
+	for _, row := range []struct {
+		name, args string
+		environ    []string
+		says       []string
+	}{
+		{"one of two", "serve engine loader", []string{url("ENGINE_", one, postgres.Engine)}, []string{"set TRIBUTARY_POSTGRES_LOADER_URL"}},
+		{"one for both", "serve engine loader", []string{url("", one, postgres.Engine)}, []string{"TRIBUTARY_POSTGRES_ENGINE_URL", "TRIBUTARY_POSTGRES_LOADER_URL"}},
+		{"another role's only", "serve engine", []string{url("LOADER_", one, postgres.Loader)}, []string{"set TRIBUTARY_POSTGRES_ENGINE_URL"}},
+		{"a command without the operator's", "verify", []string{url("ENGINE_", one, postgres.Engine)}, []string{"set TRIBUTARY_POSTGRES_OPERATOR_URL"}},
+		{"the owner's", "serve engine", []string{"TRIBUTARY_POSTGRES_URL=" + one}, []string{"the superuser tributary"}},
+		{
+			"two networks", "serve engine loader", []string{url("ENGINE_", one, postgres.Engine), url("LOADER_", other, postgres.Loader)},
+			[]string{"TRIBUTARY_POSTGRES_ENGINE_URL", "TRIBUTARY_POSTGRES_LOADER_URL", "different networks"},
+		},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			t.Parallel()
+			data := t.TempDir()
+			_, err := tributary(t.Context(), t, append(row.environ, elsewhere...), append(strings.Fields(row.args), "--data", data)...)
+			for _, says := range row.says {
+				if err == nil || !strings.Contains(err.Error(), says) {
+					t.Errorf("it ends with %v, want %q", err, says)
+				}
+			}
+			if _, err := os.Stat(filepath.Join(data, "engines")); err == nil {
+				t.Error("it started an engine of its own")
+			}
+		})
+	}
+}
+
+func TestMigrateSetsThePasswordsOfTheRoles(t *testing.T) {
+	t.Parallel()
+	a := startPostgres(t)
+	reports := enginetest.ClickHouse(t)
+	brokers, prefix := enginetest.Kafka(t)
+	environ := []string{
+		"TRIBUTARY_POSTGRES_URL=" + a.PostgresURL, "TRIBUTARY_CLICKHOUSE_URL=" + reports, "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
+	}
+	file := filepath.Join(t.TempDir(), "passwords")
+	migrate := func(password func(role string) string) error {
+		text := "# role and password\n"
+		for _, role := range postgres.Roles() {
+			text += role.Name() + " " + password(role.Name()) + "\n"
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := tributary(t.Context(), t, environ, "migrate", "--role-passwords", file, "--data", t.TempDir())
+		return err
+	}
+	enters := func(role postgres.Role, password string) bool {
+		cfg, err := pgx.ParseConfig(a.PostgresURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.User, cfg.Password = string(role), password
+		conn, err := pgx.ConnectConfig(t.Context(), cfg)
+		if err != nil {
+			return false
+		}
+		return conn.Close(t.Context()) == nil
+	}
+	for _, round := range []string{"first", "second"} {
+		if err := migrate(func(role string) string { return round + "-password-of-" + role }); err != nil {
+			t.Fatal(err)
+		}
+		for _, role := range postgres.Roles() {
+			now, before := enters(role, round+"-password-of-"+role.Name()), enters(role, "first-password-of-"+role.Name())
+			if !now || before != (round == "first") {
+				t.Errorf("%s, %s passwords: lets in today's %v, the first %v", role, round, now, before)
+			}
+		}
+	}
+	for name, password := range map[string]func(string) string{
+		"a short one": func(string) string { return "short" }, "one with a space": func(string) string { return "sixteen letters of it" },
+		"none": func(string) string { return "" },
+	} {
+		if err := migrate(password); err == nil {
+			t.Errorf("%s is taken for a password", name)
+		}
+	}
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tributary(t.Context(), t, environ, "migrate", "--role-passwords", file); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a file that everybody can read: %v", err)
+	}
+}
+
+// startPostgres starts a PostgreSQL whose roles no other test uses.
+func startPostgres(t *testing.T) embedded.Addresses {
+	t.Helper()
+	supervisor := embedded.New(embedded.Config{Dir: t.TempDir(), Postgres: true, Throwaway: true})
+	ended := make(chan error, 1)
+	go func() { ended <- supervisor.Run(t.Context()) }()
+	t.Cleanup(func() {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	a, err := supervisor.Ready(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
