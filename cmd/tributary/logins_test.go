@@ -36,6 +36,14 @@ func anyLogin(address string) map[string]string {
 func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 	t.Parallel()
 	one, other := enginetest.PostgresURL(t), enginetest.PostgresURL(t)
+	conn, err := pgx.Connect(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), `UPDATE setting SET value = gen_random_uuid()::text WHERE name = 'network'`); err != nil {
+		t.Fatal(err) // both are copies of one
+	}
 	elsewhere := []string{"TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x", "TRIBUTARY_ADMIN_LISTEN="}
 	url := func(setting, address string, role postgres.Role) string {
 		return "TRIBUTARY_POSTGRES_" + setting + "URL=" + enginetest.As(address, role)
