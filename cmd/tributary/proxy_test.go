@@ -17,6 +17,7 @@ import (
 
 	"tributary/dashboard"
 	"tributary/internal/enginetest"
+	"tributary/internal/postgres"
 	"tributary/partners"
 )
 
@@ -66,7 +67,7 @@ func servePortal(t *testing.T, from int, environ ...string) *portal {
 		t.Fatal(err)
 	}
 	p := &portal{t: t, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, from))), log: &logBuffer{}}
-	root := newRoot(append(environ, "TRIBUTARY_POSTGRES_URL="+database, "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseMigrated(t)))
+	root := newRoot(append(environ, "TRIBUTARY_POSTGRES_URL="+enginetest.As(database, postgres.Dashboard), "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseMigrated(t)))
 	root.SetOut(testLog{t})
 	root.SetErr(p.log)
 	root.SetArgs([]string{"serve", "dashboard", "--data", t.TempDir(), "--dashboard-listen", p.address, "--admin-listen", ""})
