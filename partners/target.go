@@ -36,7 +36,24 @@ func (p *Program) CheckTarget(raw string) (string, error) {
 	if strings.HasPrefix(text, "http:") && (!isLocal(host) || !p.isLocal()) {
 		return "", badTarget("the address is not encrypted (http)", "use https://")
 	}
+	if !p.opensPort(text) {
+		return "", badTarget("the address names another port than the program's landing page", "remove the port, or use the landing page's on its host")
+	}
 	return text, nil
+}
+
+// opensPort tells whether an address names no port but that of https, or the one of the landing page on its host: a host
+// may answer other things than a shop on other ports.
+func (p *Program) opensPort(target string) bool {
+	u, err := url.Parse(target)
+	if err != nil {
+		return false
+	}
+	if port := u.Port(); port == "" || port == "443" {
+		return true
+	}
+	landing, err := url.Parse(p.LandingURL)
+	return err == nil && u.Port() == landing.Port() && u.Hostname() == landing.Hostname()
 }
 
 // leadsTo tells whether a host is one of the program's domains or below one.
@@ -115,7 +132,7 @@ func normalAuthority(authority string) (host, port string, err error) {
 			return "", "", badTarget(fmt.Sprintf("the port %q is not a number from 1 to 65535", port[1:]), "remove it or correct it")
 		}
 	}
-	host, ok := normalHost(host)
+	host, ok := openableHost(host)
 	if !ok {
 		return "", "", badTarget(fmt.Sprintf("the host %q is not a valid name", authority), "check its spelling")
 	}
@@ -133,6 +150,16 @@ func validPort(text string) bool {
 	return n >= 1 && n <= 65535
 }
 
+// openableHost is normalHost for all names that browsers open. Below a domain stand names that could not be registered,
+// such as my_shop, qa--shop or r3---sn-a; plain ASCII names need not keep to the rules of registration.
+func openableHost(raw string) (string, bool) {
+	host := strings.TrimSuffix(strings.ToLower(raw), ".")
+	if strings.Trim(host, letters+digits+"-_.") != "" || strings.Contains("."+host, ".xn--") {
+		return normalHost(raw)
+	}
+	return host, validLabels(host)
+}
+
 // normalHost gives a host name in lower case and in ASCII, or an IP address without brackets.
 func normalHost(raw string) (string, bool) {
 	if inner, ok := strings.CutPrefix(raw, "["); ok {
@@ -148,20 +175,25 @@ func normalHost(raw string) (string, bool) {
 		return "", false
 	}
 	host = strings.TrimSuffix(host, ".")
+	return host, validLabels(host)
+}
+
+// validLabels tells whether a host in ASCII is an IP address or has labels as names have them.
+func validLabels(host string) bool {
 	if net.ParseIP(host) != nil {
-		return host, true
+		return true
 	}
 	// Browsers read a last label that is a number as an IPv4 address in one of its old spellings (0x7f.1, 2130706433).
 	last := host[strings.LastIndexByte(host, '.')+1:]
 	if last == "" || last[0] >= '0' && last[0] <= '9' {
-		return "", false
+		return false
 	}
 	for label := range strings.SplitSeq(host, ".") {
 		if label == "" || len(label) > 63 {
-			return "", false
+			return false
 		}
 	}
-	return host, len(host) <= 253
+	return len(host) <= 253
 }
 
 func bracketed(host string) string {

@@ -13,6 +13,7 @@ var shopRules = &Program{LandingURL: "https://shop.example/", Domains: []string{
 func TestATargetIsKeptAsItCame(t *testing.T) {
 	t.Parallel()
 	local := &Program{LandingURL: "http://localhost:8090/shop", Domains: []string{"localhost", "127.0.0.1"}}
+	withPort := &Program{LandingURL: "https://shop.example:8443/", Domains: []string{"shop.example"}}
 	for _, row := range []struct {
 		program   *Program
 		raw, want string
@@ -21,7 +22,14 @@ func TestATargetIsKeptAsItCame(t *testing.T) {
 		{shopRules, " https://shop.example/ ", "https://shop.example/"},
 		{shopRules, "HTTPS://WWW.Shop.Example/Path?B=2&a=1#Frag", "https://www.shop.example/Path?B=2&a=1#Frag"},
 		{shopRules, "https://shop.example./x", "https://shop.example/x"},
-		{shopRules, "https://a.b.c.shop.example:8443/x", "https://a.b.c.shop.example:8443/x"},
+		{shopRules, "https://a.b.c.shop.example:443/x", "https://a.b.c.shop.example:443/x"},
+		{withPort, "https://shop.example:8443/x", "https://shop.example:8443/x"},
+		{withPort, "https://www.shop.example/x", "https://www.shop.example/x"},
+		{shopRules, "https://r3---sn-a.shop.example/", "https://r3---sn-a.shop.example/"},
+		{shopRules, "https://QA--shop.shop.example/", "https://qa--shop.shop.example/"},
+		{shopRules, "https://my_shop.shop.example./", "https://my_shop.shop.example/"},
+		{shopRules, "https://foo-.shop.example/", "https://foo-.shop.example/"},
+		{shopRules, "https://-foo.shop.example/", "https://-foo.shop.example/"},
 		{shopRules, "https://shop.example?b=%2F&a=+x%20y&&=&c", "https://shop.example?b=%2F&a=+x%20y&&=&c"},
 		{shopRules, "https://shop.example/a b?q=\"x\"&r={y}", "https://shop.example/a%20b?q=%22x%22&r=%7By%7D"},
 		{shopRules, "https://shop.example/café#größe", "https://shop.example/caf%C3%A9#gr%C3%B6%C3%9Fe"},
@@ -31,7 +39,7 @@ func TestATargetIsKeptAsItCame(t *testing.T) {
 		{shopRules, "https://shop.example/?next=https://evil.example@x", "https://shop.example/?next=https://evil.example@x"},
 		{shopRules, "https://shop.example//evil.example/", "https://shop.example//evil.example/"},
 		{local, "http://localhost:8090/shop/1", "http://localhost:8090/shop/1"},
-		{local, "http://127.0.0.1:1/", "http://127.0.0.1:1/"},
+		{local, "http://127.0.0.1/", "http://127.0.0.1/"},
 		{local, "https://localhost/", "https://localhost/"},
 	} {
 		got, err := row.program.CheckTarget(row.raw)
@@ -57,6 +65,7 @@ func hostile() []string {
 		"https://@shop.example", "https://shop.example:@evil.example/", "https://evil.example:80#@shop.example", "https://evil.example?@shop.example",
 		"https://evil.example;.shop.example", "https://evil.example,.shop.example", "https://[::1]/", "https://[shop.example]/", "https://[::ffff:127.0.0.1]/",
 		"https://127.0.0.1/", "https://2130706433/", "https://0x7f.0x0.0x0.0x1/", "https://017700000001/", "https://shop.example:0/", "https://shop.example:99999/",
+		"https://xn--a.shop.example/", "https://shop_.evil.example/", "https://my_shop/",
 		"https://shop.example:8o/", "https://shop.example:/", "https://.shop.example/", "https://..shop.example/", "https://shop.example../", "https://shop..example/",
 		"https://shoр.example/", "https://ѕhop.example/", "https://shop.example\u3002evil.example/", "https://evil.example／.shop.example/", "https://evil.example？.shop.example/",
 		"https://evil.example＃.shop.example/", "https://evil.example＠shop.example/", "https://sh%6fp.example/", "https://shop.exa mple/", "https://\xff\xfeshop.example/",
@@ -79,6 +88,27 @@ func TestAHostileTargetIsRefusedWithItsMend(t *testing.T) {
 		f := fault.Of(err)
 		if f.Kind != fault.Invalid || len(f.Fields) != 1 || f.Fields[0].Name != "target" || f.Fields[0].Problem == "" || f.Fields[0].Mend == "" {
 			t.Errorf("%q: %+v", raw, f)
+		}
+	}
+}
+
+func TestALinkOpensNoOtherPort(t *testing.T) {
+	t.Parallel()
+	withPort := &Program{LandingURL: "https://shop.example:8443/", Domains: []string{"shop.example"}}
+	local := &Program{LandingURL: "http://localhost:8090/", Domains: []string{"localhost"}}
+	for _, row := range []struct {
+		program *Program
+		raw     string
+	}{
+		{shopRules, "https://shop.example:22/"},
+		{shopRules, "https://shop.example:80/"},
+		{shopRules, "https://www.shop.example:8443/"},
+		{withPort, "https://www.shop.example:8443/"},
+		{withPort, "https://shop.example:8444/"},
+		{local, "http://localhost:8091/"},
+	} {
+		if got, err := row.program.CheckTarget(row.raw); fault.Of(err).Code != "bad_target" {
+			t.Errorf("%s with the landing page %s: %q, %v", row.raw, row.program.LandingURL, got, err)
 		}
 	}
 }
