@@ -120,6 +120,9 @@ func checkRefund(r *event.Refund) error {
 	if r.GetAmount() < 0 || r.GetAmount() > money.MaxAmount {
 		return fmt.Errorf("the refund's amount of %d is not between 0 and %d", r.GetAmount(), int64(money.MaxAmount))
 	}
+	if chosen(len(r.GetItems()) > 0, r.GetAmount() > 0, r.GetWholeOrder()) != 1 {
+		return errors.New("the refund takes back not just one of items, an amount and the whole order")
+	}
 	for i, item := range r.GetItems() {
 		if err := checkItem(item); err != nil {
 			return fmt.Errorf("item %d: %w", i+1, err)
@@ -136,10 +139,20 @@ func checkItem(i *event.RefundItem) error {
 		return fmt.Errorf("it takes back %d pieces", i.GetQuantity())
 	case i.GetAmount() < 0 || i.GetAmount() > money.MaxAmount:
 		return fmt.Errorf("its amount of %d is not between 0 and %d", i.GetAmount(), int64(money.MaxAmount))
-	case i.GetQuantity() > 0 && i.GetAmount() > 0:
-		return errors.New("it names both pieces and an amount")
+	case chosen(i.GetQuantity() > 0, i.GetAmount() > 0, i.GetWholeLine()) != 1:
+		return errors.New("it takes back not just one of pieces, an amount and the whole line")
 	}
 	return checkTexts(i.GetSku())
+}
+
+// chosen counts the choices that were made.
+func chosen(choices ...bool) (n int) {
+	for _, made := range choices {
+		if made {
+			n++
+		}
+	}
+	return n
 }
 
 func checkOrderID(merchant int64, order string) error {

@@ -201,7 +201,7 @@ func TestWhatALineEarns(t *testing.T) {
 		{"half of a line of 197 refunded", all, []*event.Event{sold(goods(1, "", "", 2, 197)), refunded("R", day, 0, piecesOf(1, 1))}, 197, 98, 1},
 		{
 			"a refund reverses at its own line's rate", halves,
-			[]*event.Event{sold(goods(1, "", "ten", 1, 1_000), goods(2, "", "fifteen", 1, 1_000)), refunded("R", day, 0, &event.RefundItem{Line: 1})},
+			[]*event.Event{sold(goods(1, "", "ten", 1, 1_000), goods(2, "", "fifteen", 1, 1_000)), refunded("R", day, 0, wholeLine(1))},
 			250, 150, 2,
 		},
 		{"no row for the category and none for the rest", goodsOnly, []*event.Event{sold(goods(1, "", "shipping", 1, 1_000))}, 0, 0, 0},

@@ -35,12 +35,16 @@ func refunded(id string, after time.Duration, amount int64, items ...*event.Refu
 	at := event.Micros(noon().Add(after))
 	return &event.Event{
 		Id: idOf(id), ReceivedAt: at, OccurredAt: at,
-		Body: &event.Event_Refund{Refund: &event.Refund{MerchantId: 1, OrderId: "A1", RefundId: id, Amount: amount, Items: items}},
+		Body: &event.Event_Refund{Refund: &event.Refund{MerchantId: 1, OrderId: "A1", RefundId: id, Amount: amount, Items: items, WholeOrder: amount == 0 && len(items) == 0}},
 	}
 }
 
 func piecesOf(line int64, quantity int64) *event.RefundItem {
 	return &event.RefundItem{Line: line, Quantity: quantity}
+}
+
+func wholeLine(line int64) *event.RefundItem {
+	return &event.RefundItem{Line: line, WholeLine: true}
 }
 
 func amountOf(line int64, amount int64) *event.RefundItem {

@@ -29,10 +29,10 @@ func (o *Order) refund(events []*event.Event) {
 		for _, item := range said.GetItems() {
 			o.refundItem(r, item)
 		}
-		switch {
-		case said.GetAmount() > 0:
+		if said.GetAmount() > 0 {
 			o.refundSpread(r, said.GetAmount())
-		case len(said.GetItems()) == 0:
+		}
+		if said.GetWholeOrder() {
 			for n := range o.Lines {
 				o.takeAll(r, &o.Lines[n])
 			}
@@ -45,7 +45,6 @@ func (o *Order) refund(events []*event.Event) {
 // lines is; so are free pieces alone, of a SKU with lines that cost something, since the merchant may well mean others.
 func (o *Order) refundItem(r *Refund, item *event.RefundItem) {
 	quantity, amount := item.GetQuantity(), item.GetAmount()
-	all := quantity == 0 && amount == 0
 	var paid *Line // the last line that costs something
 	named := o.named(item)
 	free := int64(0)
@@ -54,7 +53,7 @@ func (o *Order) refundItem(r *Refund, item *event.RefundItem) {
 			paid = l
 		}
 		switch {
-		case all:
+		case item.GetWholeLine():
 			o.takeAll(r, l)
 		case quantity > 0:
 			pieces := min(quantity, l.Quantity-l.pieces)

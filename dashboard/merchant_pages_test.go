@@ -27,7 +27,7 @@ func TestMerchantOverviewComparesPartnersWithAllOrders(t *testing.T) {
 	w.order(sale{id: "3", at: w.now.Add(-50 * aDay), lines: line, customer: "known"})
 	w.order(sale{id: "4", at: w.now.Add(-aDay), lines: line})
 	w.order(sale{id: "5", link: w.memberLink, at: w.now.Add(-aDay), lines: line, currency: "EUR"})
-	w.order(sale{id: "6", link: w.link, at: w.now.Add(-aDay), lines: line, refunds: []*event.Refund{{}}})
+	w.order(sale{id: "6", link: w.link, at: w.now.Add(-aDay), lines: line, refunds: []*event.Refund{{WholeOrder: true}}})
 	w.order(sale{id: "7", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay), lines: line, customer: "new"})
 	w.clicks(w.link, w.now.Add(-aDay), 90)
 	w.clicks(w.memberLink, w.now.Add(-aDay), 10)
@@ -420,7 +420,7 @@ func TestTheOperatorSeesTheWholeNetworkAndItsBooks(t *testing.T) {
 	w.order(sale{id: "1", link: w.link, at: w.now.Add(-aDay)})
 	w.order(sale{id: "2", link: w.link, at: w.now.Add(-40 * aDay)})
 	w.order(sale{id: "3", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay)})
-	w.order(sale{id: "4", noSale: true, refunds: []*event.Refund{{}}})
+	w.order(sale{id: "4", noSale: true, refunds: []*event.Refund{{WholeOrder: true}}})
 	w.clicks(w.foreign, w.now.Add(-aDay), 12)
 	c := w.as("operator@example.net")
 	c.page("/network").holds(t, "Alder & Finch 1 2 0 1 GBP 7.92", "Kestrel Outdoor 1 1 12 1 USD 7.92", "Clicks 12", "Orders credited 2",

@@ -239,6 +239,10 @@ func fieldsOf(payload []byte) []field {
 	if refund.GetAmount() > 0 {
 		add("Amount, minor units", count(refund.GetAmount()))
 	}
+	if refund.GetWholeOrder() {
+		add("Amount", "the whole order")
+	}
+	add("Currency", refund.GetCurrency())
 	add("Reason", refund.GetReason())
 	for i, item := range refund.GetItems() {
 		add("Item "+strconv.Itoa(i+1), itemWords(item))
@@ -269,7 +273,7 @@ func itemWords(i *event.RefundItem) string {
 		parts = append(parts, plural(i.GetQuantity(), "piece"))
 	case i.GetAmount() > 0:
 		parts = append(parts, count(i.GetAmount())+" minor units")
-	default:
+	case i.GetWholeLine():
 		parts = append(parts, "all of it")
 	}
 	return strings.Join(parts, " · ")

@@ -220,5 +220,5 @@ func (view *developersView) refundExample() string {
 	return `curl ` + view.tracker + `/v1/refunds \
   -H 'Authorization: Bearer ` + view.exampleKey() + `' \
   -H 'Content-Type: application/json' \
-  -d '{"order_id": "TEST-1001", "refund_id": "R-1"}'`
+  -d '{"order_id": "TEST-1001", "refund_id": "R-1", "whole_order": true}'`
 }

@@ -170,7 +170,7 @@ func TestCommissionsCanBeNarrowed(t *testing.T) {
 	w.learn()
 	w.order(sale{id: "recent", link: w.link, at: w.now.Add(-aDay)})
 	w.order(sale{id: "released", link: w.link, at: w.now.Add(-45 * aDay)})
-	w.order(sale{id: "taken-back", link: second, at: w.now.Add(-2 * aDay), refunds: []*event.Refund{{}}})
+	w.order(sale{id: "taken-back", link: second, at: w.now.Add(-2 * aDay), refunds: []*event.Refund{{WholeOrder: true}}})
 	w.order(sale{id: "in-euro_100%", link: second, at: w.now.Add(-3 * aDay), currency: "EUR"})
 	c := w.as("site@example.net")
 	yesterday := w.now.Add(-aDay).Format(time.DateOnly)
@@ -433,7 +433,7 @@ func TestACommissionOfNothingSaysWhy(t *testing.T) {
 	}
 	card := w.order(sale{id: "gift", link: w.link, lines: line("gift cards", 5000)})
 	w.order(sale{id: "penny", link: w.link, lines: line("books", 1)})
-	w.order(sale{id: "back", link: w.link, lines: line("books", 5000), refunds: []*event.Refund{{}}})
+	w.order(sale{id: "back", link: w.link, lines: line("books", 5000), refunds: []*event.Refund{{WholeOrder: true}}})
 	w.order(sale{id: "earns", link: w.link, lines: line("books", 5000)})
 	c := w.as("site@example.net")
 	page := c.page("/partner/commissions")

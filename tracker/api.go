@@ -18,7 +18,7 @@ import (
 	"tributary/partners"
 )
 
-// maxBody is the largest body of a request, in bytes. The largest report that fits into an event is smaller.
+// maxBody is the largest body of a request, in bytes. What it says fits into an event whatever it is.
 const maxBody = 64 << 10
 
 // memory is what one report is read into and answered from.
@@ -38,7 +38,7 @@ func (m *memory) read(c echo.Context) error {
 	if err != nil || media != echo.MIMEApplicationJSON || len(r.Header["Content-Type"]) > 1 {
 		return fault.New(fault.Unsupported, "unsupported_type", "Send the body as JSON, with the header Content-Type: application/json.")
 	}
-	if encodings := r.Header["Content-Encoding"]; len(encodings) > 1 || len(encodings) == 1 && encodings[0] != "" && encodings[0] != "identity" {
+	if encodings := r.Header["Content-Encoding"]; len(encodings) > 1 || len(encodings) == 1 && encodings[0] != "" && !strings.EqualFold(encodings[0], "identity") {
 		return fault.New(fault.Unsupported, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
 	}
 	limited := http.MaxBytesReader(c.Response(), r.Body, maxBody)
@@ -95,7 +95,7 @@ func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (partn
 		}
 	}
 	if err == nil {
-		err = checkJSON(m.body)
+		m.body, err = checkJSON(m.body)
 	}
 	return who.Merchant, err
 }

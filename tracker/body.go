@@ -1,20 +1,15 @@
 package tracker
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
-	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
 	"tributary/internal/fault"
-	"tributary/internal/money"
 )
 
 // maxProblems bounds how many problems of one request are listed.
@@ -66,9 +61,11 @@ func (r *review) sound(name string) bool {
 	})
 }
 
-// checkJSON tells whether a body is one JSON object at all. What follows may then read it without further care.
-func checkJSON(body []byte) error {
-	malformed := func(detail string) error { return fault.New(fault.Malformed, "malformed_json", detail) }
+// checkJSON tells whether a body is one JSON object at all, and gives it without the byte order mark that some programs
+// put in front (RFC 8259 section 8.1 allows to ignore it). What follows may then read it without further care.
+func checkJSON(body []byte) ([]byte, error) {
+	malformed := func(detail string) ([]byte, error) { return body, fault.New(fault.Malformed, "malformed_json", detail) }
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if !utf8.Valid(body) {
 		return malformed("The body is not valid UTF-8.")
 	}
@@ -83,14 +80,13 @@ func checkJSON(body []byte) error {
 	if trimmed := trimSpace(body); trimmed[0] != '{' {
 		return malformed("The body must be one JSON object.")
 	}
-	return nil
+	return body, nil
 }
 
 // maxMembers is the largest number of fields that an object of ours has.
 const maxMembers = 12
 
-// object splits valid JSON into the values of its named members, nil for one that is absent or null. A member with
-// another name, or one that comes twice, is a problem. The object stands at the place; its members' names come in there.
+// object splits valid JSON into the values of its named members, nil for one that is absent. A member with another name, or one that comes twice, is a problem. The object stands at the place; its members' names come in there.
 func (r *review) object(at place, raw []byte, names []string) (values [maxMembers][]byte) {
 	var seen [maxMembers]bool
 	for rest := raw[1:]; ; {
@@ -120,10 +116,7 @@ func (r *review) object(at place, raw []byte, names []string) (values [maxMember
 			at.name = names[i]
 			r.note(at, "it is given twice", "give it once")
 		default:
-			seen[i] = true
-			if string(value) != "null" {
-				values[i] = value
-			}
+			seen[i], values[i] = true, value
 		}
 	}
 }
@@ -189,140 +182,6 @@ func unquote(raw []byte) (text string, ok bool) {
 		return "", false
 	}
 	return text, !strings.ContainsRune(text, utf8.RuneError)
-}
-
-// text reads a JSON string; absent it is "".
-func (r *review) text(at place, raw []byte) string {
-	if raw == nil {
-		return ""
-	}
-	if raw[0] != '"' {
-		r.note(at, fmt.Sprintf("%s is not a text", shown(raw)), "send it in quotes")
-		return ""
-	}
-	text, ok := unquote(raw)
-	if !ok {
-		r.note(at, "it holds an escape that stands for no character", `write each character above U+FFFF as a pair of \u escapes, or plainly`)
-		return ""
-	}
-	return text
-}
-
-// integer reads a JSON number without a fraction, within bounds; present tells whether there was one at all.
-func (r *review) integer(at place, raw []byte, low, high int64) (n int64, present bool) {
-	if raw == nil {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	if err != nil || n < low || n > high {
-		r.note(at, fmt.Sprintf("%s is not a whole number from %d to %d", shown(raw), low, high), "send such a number, without quotes")
-		return 0, true
-	}
-	return n, true
-}
-
-// amount reads money: a JSON integer of minor units. Whoever sends a decimal or a text is told the integer that it
-// probably means.
-func (r *review) amount(at place, raw []byte, low int64, currency string) (n int64, present bool) {
-	if raw == nil {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(string(raw), 10, 64)
-	switch {
-	case err == nil && n >= low && n <= money.MaxAmount:
-		return n, true
-	case err == nil && n < 0:
-		r.note(at, fmt.Sprintf("%d is below zero", n), "report money that goes back to the customer as a refund")
-	case err == nil && n < low:
-		r.note(at, "it is 0", "leave it out, or send an amount above 0")
-	case err == nil:
-		r.note(at, fmt.Sprintf("%d is more than %d", n, int64(money.MaxAmount)), "send minor units, such as cents, once")
-	default:
-		r.note(at, fmt.Sprintf("%s is not an integer of minor units", shown(raw)), mendAmount(raw, currency))
-	}
-	return 0, true
-}
-
-// mendAmount says which integer a decimal or a quoted number probably means.
-func mendAmount(raw []byte, currency string) string {
-	text := strings.Trim(string(raw), `"`)
-	units, err := money.Parse(text, currency)
-	if err != nil || units < 0 {
-		return "send an integer of minor units, such as 1050 for 10.50 in a currency with two decimals"
-	}
-	asMoney := fmt.Sprintf("send %d, which is %s in minor units", units, money.Format(units, currency))
-	if whole, err := strconv.ParseInt(text, 10, 64); err == nil && whole != units {
-		return fmt.Sprintf("%s; or %d without quotes if that is %s", asMoney, whole, money.Format(whole, currency))
-	}
-	return asMoney
-}
-
-// list reads a JSON array; absent it is nil.
-func (r *review) list(at place, raw []byte) [][]byte {
-	if raw == nil {
-		return nil
-	}
-	if raw[0] != '[' {
-		r.note(at, "it is not a list", "send it in square brackets")
-		return nil
-	}
-	values := elements(raw)
-	if len(values) == 0 {
-		r.note(at, "the list is empty", "leave it out, or fill it")
-	}
-	return values
-}
-
-// instant reads an RFC 3339 time; absent it is the zero time.
-func (r *review) instant(at place, raw []byte) time.Time {
-	text := string(raw) // without quotes, seconds since 1970 perhaps: quotes would not mend that
-	if raw == nil || raw[0] == '"' {
-		if text = r.text(at, raw); text == "" {
-			return time.Time{}
-		}
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Year() < 1970 {
-		r.note(at, fmt.Sprintf("%s is not a time in RFC 3339", shown(raw)), "send it with its zone, such as 2026-11-22T10:00:00Z")
-		return time.Time{}
-	}
-	return t.UTC()
-}
-
-// Bounds of the texts of a report, in bytes.
-const (
-	maxID     = 128
-	maxReason = 500
-)
-
-// settle gives a text in the form in which it is compared and kept: NFC, without blanks around it. A control character,
-// or more than limit bytes, is a problem.
-func (r *review) settle(at place, text string, limit int) string {
-	text = strings.TrimSpace(text)
-	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		text = norm.NFC.String(text)
-	}
-	switch {
-	case len(text) > limit:
-		r.note(at, fmt.Sprintf("it has %d bytes", len(text)), fmt.Sprintf("send at most %d", limit))
-		return ""
-	case !utf8.ValidString(text):
-		r.note(at, "it is not valid UTF-8", "send it in UTF-8")
-		return ""
-	case strings.ContainsFunc(text, unicode.IsControl):
-		r.note(at, "it holds a control character", "remove it")
-		return ""
-	}
-	return text
-}
-
-// need is settle for a text that must be there.
-func (r *review) need(at place, text, mend string) string {
-	text = r.settle(at, text, maxID)
-	if text == "" {
-		r.note(at, "it is missing", mend)
-	}
-	return text
 }
 
 // shown is a JSON value as it may be repeated in an answer.

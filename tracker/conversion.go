@@ -3,7 +3,6 @@ package tracker
 import (
 	"encoding/hex"
 	"encoding/json"
-	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -78,10 +77,10 @@ func readSale(body []byte, r *review) *SaleReport {
 	}
 	var present bool
 	amount := place{name: "amount"}
-	if report.Amount, present = r.amount(amount, v[1], 0, report.Currency); !present {
+	if report.Amount, present = r.amount(amount, v[1], report.Currency, orderAmount()); !present {
 		r.note(amount, "it is missing", "send the sum of the lines, an integer of minor units")
 	}
-	if values := r.list(place{name: "lines"}, v[3]); len(values) > 0 {
+	if values := r.list(place{name: "lines"}, v[3], "list what was sold; an order without lines leaves the list out"); len(values) > 0 {
 		report.Lines = make([]Line, len(values))
 		for i, raw := range values {
 			report.Lines[i] = readLine(raw, r, i, report.Currency)
@@ -99,16 +98,16 @@ func readLine(raw []byte, r *review, index int, currency string) Line {
 	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount", "category"})
 	l := Line{Quantity: 1}
 	at.name = "line"
-	l.Number, _ = r.integer(at, v[0], 1, math.MaxInt64)
+	l.Number, _ = r.integer(at, v[0], lineNumber())
 	at.name = "sku"
 	l.SKU = r.text(at, v[1])
 	at.name = "quantity"
-	if n, present := r.integer(at, v[2], 1, maxQuantity); present {
+	if n, present := r.integer(at, v[2], soldPieces()); present {
 		l.Quantity = n
 	}
 	at.name = "amount"
 	var present bool
-	if l.Amount, present = r.amount(at, v[3], 0, currency); !present {
+	if l.Amount, present = r.amount(at, v[3], currency, lineAmount()); !present {
 		r.note(at, "it is missing", "send the amount of all pieces together, an integer of minor units")
 	}
 	at.name = "category"
@@ -179,7 +178,7 @@ func appendRefund(b []byte, f *RefundReport, receipt *Receipt) []byte {
 		b = strconv.AppendInt(b, f.Amount, 10)
 	}
 	b = append(b, `,"whole_order":`...)
-	b = strconv.AppendBool(b, len(f.Items) == 0 && f.Amount == 0)
+	b = strconv.AppendBool(b, f.WholeOrder)
 	b = appendOptional(b, "reason", f.Reason)
 	b = appendInstant(b, f.OccurredAt)
 	return appendEnd(b, receipt)
@@ -188,7 +187,7 @@ func appendRefund(b []byte, f *RefundReport, receipt *Receipt) []byte {
 func appendItem(b []byte, item RefundItem) []byte {
 	if item.Line > 0 {
 		b = append(b, `{"line":`...)
-		b = strconv.AppendInt(b, int64(item.Line), 10)
+		b = strconv.AppendInt(b, item.Line, 10)
 	} else {
 		b = append(b, `{"sku":`...)
 		b = appendText(b, item.SKU)
@@ -200,6 +199,9 @@ func appendItem(b []byte, item RefundItem) []byte {
 	if item.Amount > 0 {
 		b = append(b, `,"amount":`...)
 		b = strconv.AppendInt(b, item.Amount, 10)
+	}
+	if item.WholeLine {
+		b = append(b, `,"whole_line":true`...)
 	}
 	return append(b, '}')
 }

@@ -3,7 +3,7 @@ package tracker
 import (
 	"context"
 	"fmt"
-	"math"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -13,16 +13,17 @@ import (
 	"tributary/partners"
 )
 
-// RefundReport is what a merchant takes back of an order: the items, or an amount spread over what is left of it, or with
-// neither all of it.
+// RefundReport is what a merchant takes back of an order: items, or an amount spread over what is left of it, or the whole
+// order. It says just one of the three, so that nothing left out, or lost on the way, can mean everything.
 type RefundReport struct {
 	OrderID string
 	// RefundID is the refund's own id, unique within the order.
 	RefundID string
 	Items    []RefundItem
 	// Amount is 0 for none, in minor units of the order's currency.
-	Amount int64
-	Reason string
+	Amount     int64
+	WholeOrder bool
+	Reason     string
 	// OccurredAt is zero when the merchant does not say.
 	OccurredAt time.Time
 
@@ -30,12 +31,14 @@ type RefundReport struct {
 	EventID uuid.UUID
 }
 
-// RefundItem takes back pieces or an amount of one line, or of the lines of one SKU; with neither, all of it.
+// RefundItem takes back pieces, an amount or all that is left of one line or of the lines of one SKU: just one of the three.
 type RefundItem struct {
 	Line     int64
 	SKU      string
 	Quantity int64
 	Amount   int64
+	// WholeLine takes back each line whole.
+	WholeLine bool
 }
 
 // Refund checks a merchant's report of a refund, stores it and waits until it is durable, as Sale does. The order need not
@@ -76,9 +79,8 @@ func (f *RefundReport) check(r *review) {
 	switch {
 	case f.Amount < 0 || f.Amount > money.MaxAmount:
 		r.note(amount, fmt.Sprintf("%d is not within 0 and %d", f.Amount, int64(money.MaxAmount)), "send minor units")
-	case f.Amount > 0 && len(f.Items) > 0:
-		r.note(amount, "there are items too", "send either; report the other one as a refund of its own")
 	}
+	r.choose(amount, place{}, choice{"items", len(f.Items) > 0}, choice{"amount", f.Amount != 0}, choice{"whole_order", f.WholeOrder})
 	for i := range f.Items {
 		f.Items[i].check(r, i)
 	}
@@ -94,9 +96,7 @@ func (f *RefundItem) check(r *review, index int) {
 		}
 		r.note(at(""), problem, "name the line's number or the sku of the lines")
 	}
-	if f.Quantity != 0 && f.Amount != 0 {
-		r.note(at(""), "it has a quantity and an amount", "send either, or neither for all of it")
-	}
+	r.choose(at(""), at(""), choice{"quantity", f.Quantity != 0}, choice{"amount", f.Amount != 0}, choice{"whole_line", f.WholeLine})
 	if f.Line < 0 {
 		r.note(at("line"), fmt.Sprintf("%d is below 1", f.Line), "send the line's number")
 	}
@@ -108,14 +108,42 @@ func (f *RefundItem) check(r *review, index int) {
 	}
 }
 
+// choice is one way to say what comes back.
+type choice struct {
+	name string
+	made bool
+}
+
+// choose wants just one of the choices, which are fields within a place, and notes it at another. Where one of them is
+// known to be wrong, that is said already.
+func (r *review) choose(at, within place, items, amount, all choice) {
+	var made []string
+	for _, c := range [...]choice{items, amount, all} {
+		within.name = c.name
+		switch {
+		case c.made:
+			made = append(made, c.name)
+		case r.flagged(within):
+			return
+		}
+	}
+	one := fmt.Sprintf("say %s, %s or %q: true for all that is left", items.name, amount.name, all.name)
+	switch {
+	case len(made) == 0:
+		r.note(at, "it does not say what comes back", one)
+	case len(made) > 1:
+		r.note(at, strings.Join(made, " and ")+" are given", one+", just one of them; report another as a refund of its own")
+	}
+}
+
 // refundEvent makes the event of a report that was checked.
 func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now time.Time) (*event.Event, *Receipt) {
 	refund := &event.Refund{
 		MerchantId: int64(merchant), OrderId: f.OrderID, RefundId: f.RefundID, Amount: f.Amount, Reason: f.Reason,
-		Items: make([]*event.RefundItem, len(f.Items)),
+		WholeOrder: f.WholeOrder, Items: make([]*event.RefundItem, len(f.Items)),
 	}
 	for i, item := range f.Items {
-		refund.Items[i] = &event.RefundItem{Line: item.Line, Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount}
+		refund.Items[i] = &event.RefundItem{Line: item.Line, Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount, WholeLine: item.WholeLine}
 	}
 	refund.ContentHash = event.RefundHash(refund, statedMicros(f.OccurredAt))
 	e := in.orderEvent(f.EventID, f.OccurredAt, now)
@@ -125,16 +153,17 @@ func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now
 
 // readRefund reads a body that checkJSON has let through. A merchant with one currency is told amounts in it.
 func readRefund(body []byte, r *review, currency string) *RefundReport {
-	names := []string{"order_id", "refund_id", "items", "amount", "reason", "occurred_at"}
+	names := []string{"order_id", "refund_id", "items", "amount", "whole_order", "reason", "occurred_at"}
 	v := r.object(place{}, trimSpace(body), names)
 	f := &RefundReport{
 		OrderID:    r.text(place{name: "order_id"}, v[0]),
 		RefundID:   r.text(place{name: "refund_id"}, v[1]),
-		Reason:     r.text(place{name: "reason"}, v[4]),
-		OccurredAt: r.instant(place{name: "occurred_at"}, v[5]),
+		Reason:     r.text(place{name: "reason"}, v[5]),
+		OccurredAt: r.instant(place{name: "occurred_at"}, v[6]),
+		WholeOrder: r.truth(place{name: "whole_order"}, v[4]),
 	}
-	f.Amount, _ = r.amount(place{name: "amount"}, v[3], 1, currency)
-	for i, raw := range r.list(place{name: "items"}, v[2]) {
+	f.Amount, _ = r.amount(place{name: "amount"}, v[3], currency, backAmount())
+	for i, raw := range r.list(place{name: "items"}, v[2], "name what comes back: "+nothingBack) {
 		f.Items = append(f.Items, readRefundItem(raw, r, i, currency))
 	}
 	return f
@@ -146,15 +175,17 @@ func readRefundItem(raw []byte, r *review, index int, currency string) RefundIte
 		r.note(at, "it is not an object", `send {"sku": ..., "quantity": ...}`)
 		return RefundItem{}
 	}
-	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount"})
+	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount", "whole_line"})
 	at.name = "line"
 	item := RefundItem{}
-	item.Line, _ = r.integer(at, v[0], 1, math.MaxInt64)
+	item.Line, _ = r.integer(at, v[0], lineNumber())
 	at.name = "sku"
 	item.SKU = r.text(at, v[1])
 	at.name = "quantity"
-	item.Quantity, _ = r.integer(at, v[2], 1, maxQuantity)
+	item.Quantity, _ = r.integer(at, v[2], backPieces())
 	at.name = "amount"
-	item.Amount, _ = r.amount(at, v[3], 1, currency)
+	item.Amount, _ = r.amount(at, v[3], currency, itemAmount())
+	at.name = "whole_line"
+	item.WholeLine = r.truth(at, v[4])
 	return item
 }

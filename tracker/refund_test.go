@@ -24,8 +24,8 @@ func TestARefundIsStoredAsItWasUnderstood(t *testing.T) {
 		at     time.Time
 	}{
 		{
-			`{"order_id":"A","refund_id":"R1"}`, `"whole_order":true,`,
-			&event.Refund{RefundId: "R1"}, now,
+			`{"order_id":"A","refund_id":"R1","whole_order":true}`, `"whole_order":true,`,
+			&event.Refund{RefundId: "R1", WholeOrder: true}, now,
 		},
 		{
 			`{"order_id":"A","refund_id":" R2 ","amount":500,"reason":"late \"parcel\"","occurred_at":"2026-11-22T11:00:00Z"}`,
@@ -33,9 +33,9 @@ func TestARefundIsStoredAsItWasUnderstood(t *testing.T) {
 			&event.Refund{RefundId: "R2", Amount: 500, Reason: `late "parcel"`}, now.Add(-time.Hour),
 		},
 		{
-			`{"order_id":"A","refund_id":"R3","items":[{"sku":"SOCK-3","quantity":1},{"line":2,"amount":99},{"line":3}]}`,
-			`"items":[{"sku":"SOCK-3","quantity":1},{"line":2,"amount":99},{"line":3}],"whole_order":false,`,
-			&event.Refund{RefundId: "R3", Items: []*event.RefundItem{{Sku: "SOCK-3", Quantity: 1}, {Line: 2, Amount: 99}, {Line: 3}}}, now,
+			`{"order_id":"A","refund_id":"R3","items":[{"sku":"SOCK-3","quantity":1},{"line":2,"amount":99},{"line":14632938340631,"whole_line":true}],"whole_order":false}`,
+			`"items":[{"sku":"SOCK-3","quantity":1},{"line":2,"amount":99},{"line":14632938340631,"whole_line":true}],"whole_order":false,`,
+			&event.Refund{RefundId: "R3", Items: []*event.RefundItem{{Sku: "SOCK-3", Quantity: 1}, {Line: 2, Amount: 99}, {Line: 14632938340631, WholeLine: true}}}, now,
 		},
 	} {
 		before := len(e.records(t))
@@ -72,20 +72,34 @@ func TestEverythingWrongWithARefundIsNamedAtOnce(t *testing.T) {
 	for _, row := range []struct {
 		name, key, body, want string
 	}{
-		{"nothing", e.mine.key, `{}`, "order_id: missing; refund_id: missing"},
-		{"no items in the list would mean all of it", e.mine.key, `{"order_id":"A","refund_id":"R","items":[]}`, "items: empty"},
-		{"an amount of zero would mean all of it", e.mine.key, `{"order_id":"A","refund_id":"R","amount":0}`, "amount: leave it out"},
-		{"items and an amount", e.mine.key, `{"order_id":"A","refund_id":"R","amount":5,"items":[{"line":1}]}`, "amount: refund of its own"},
+		{"nothing", e.mine.key, `{}`, "amount: it does not say what comes back; order_id: missing; refund_id: missing"},
+		{"no items in the list", e.mine.key, `{"order_id":"A","refund_id":"R","items":[]}`, "items: a refund of nothing needs no report"},
+		{"an amount of zero", e.mine.key, `{"order_id":"A","refund_id":"R","amount":0}`, "amount: a refund of nothing needs no report"},
+		{"nothing that comes back", e.mine.key, `{"order_id":"A","refund_id":"R"}`, `amount: say items, amount or "whole_order": true`},
+		{"an amount that is null", e.mine.key, `{"order_id":"A","refund_id":"R","amount":null}`, "amount: it is null"},
+		{"items that are null", e.mine.key, `{"order_id":"A","refund_id":"R","items":null}`, "items: it is null"},
+		{"a whole order that is null", e.mine.key, `{"order_id":"A","refund_id":"R","whole_order":null}`, "whole_order: it is null"},
+		{"pieces that are null", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"sku":"A","quantity":null}]}`, "items[0].quantity: it is null"},
+		{"a whole line that is null", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"sku":"A","whole_line":null}]}`, "items[0].whole_line: it is null"},
+		{"an amount that is null beside the whole order", e.mine.key, `{"order_id":"A","refund_id":"R","amount":null,"whole_order":true}`, "amount: it is null"},
+		{"a whole order that is no truth", e.mine.key, `{"order_id":"A","refund_id":"R","whole_order":"true"}`, "whole_order: neither true nor false"},
+		{"not the whole order, and nothing else", e.mine.key, `{"order_id":"A","refund_id":"R","whole_order":false}`, "amount: it does not say what comes back"},
+		{"an amount and the whole order", e.mine.key, `{"order_id":"A","refund_id":"R","amount":5,"whole_order":true}`, "amount: just one of them"},
+		{"pieces and the whole line", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":1,"whole_line":true}]}`, "items[0]: just one of them"},
+		{"a part of a piece", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":0.5}]}`, "items[0].quantity: send whole pieces, or the amount"},
+		{"pieces below zero", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":-1}]}`, "items[0].quantity: without the minus"},
+		{"a refund id that cannot be seen", e.mine.key, `{"order_id":"A","refund_id":"\u200b","whole_order":true}`, "refund_id: U+200B"},
+		{"items and an amount", e.mine.key, `{"order_id":"A","refund_id":"R","amount":5,"items":[{"line":1,"quantity":1}]}`, "amount: refund of its own"},
 		{"an item of nothing", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{}]}`, "items[0]: neither"},
 		{"an item of two things", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"sku":"x"}]}`, "items[0]: a line and a sku"},
-		{"pieces and an amount", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":1,"amount":1}]}`, "items[0]: send either"},
-		{"no pieces", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":0}]}`, "items[0].quantity: from 1"},
-		{"an item's amount of zero", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"amount":0}]}`, "items[0].amount: leave it out"},
+		{"pieces and an amount", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":1,"amount":1}]}`, "items[0]: just one of them"},
+		{"no pieces", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":0}]}`, "items[0].quantity: a refund of nothing needs no report"},
+		{"an item's amount of zero", e.mine.key, `{"order_id":"A","refund_id":"R","items":[{"line":1,"amount":0}]}`, "items[0].amount: a refund of nothing needs no report"},
 		{"an item that is none", e.mine.key, `{"order_id":"A","refund_id":"R","items":["SOCK"]}`, "items[0]: object"},
 		{"a decimal, of a merchant with two currencies", e.mine.key, `{"order_id":"A","refund_id":"R","amount":1.50}`, "amount: such as 1050"},
 		{"a decimal, of a merchant with one currency", e.theirs.key, `{"order_id":"A","refund_id":"R","amount":1.50}`, "amount: send 150, which is EUR 1.50"},
-		{"unknown fields", e.mine.key, `{"order_id":"A","refundId":"R","refund_id":"R","items":[{"line":1,"qantity":2}]}`, `items[0].qantity: "quantity"; refundId: "refund_id"`},
-		{"several at once", e.mine.key, `{"order_id":"A","amount":-1,"reason":7,"occurred_at":"2010-01-01T00:00:00Z"}`, "amount: refund; occurred_at: 90 days; reason: quotes; refund_id: missing"},
+		{"unknown fields", e.mine.key, `{"order_id":"A","refundId":"R","refund_id":"R","items":[{"line":1,"qantity":2}]}`, `items[0]: does not say; items[0].qantity: "quantity"; refundId: "refund_id"`},
+		{"several at once", e.mine.key, `{"order_id":"A","amount":-1,"reason":7,"occurred_at":"2010-01-01T00:00:00Z"}`, "amount: without the minus; occurred_at: 90 days; reason: quotes; refund_id: missing"},
 	} {
 		a := e.post(t, "/v1/refunds", row.key, row.body)
 		p := problem(t, a)
@@ -148,7 +162,8 @@ func FuzzRefundJSON(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if err := checkJSON(body); err != nil {
+		body, err := checkJSON(body)
+		if err != nil {
 			return
 		}
 		r := &review{}

@@ -134,7 +134,7 @@ func (s *SaleReport) check(r *review, currencies []string) {
 	sum := s.checkLines(r)
 	if sum != s.Amount && r.sound("amount") && r.sound("lines") {
 		r.note(place{name: "amount"}, fmt.Sprintf("it is %d and the lines add up to %d", s.Amount, sum),
-			fmt.Sprintf("send %d, or correct the lines: every part of the order, delivery and discounts too, belongs to a line", sum))
+			fmt.Sprintf("send %d, or correct the lines: delivery is a line like any other, and take a discount off the lines it is for", sum))
 	}
 }
 

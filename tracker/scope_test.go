@@ -33,7 +33,7 @@ func TestAKeyReportsWhatItMay(t *testing.T) {
 			scope      partners.Scope
 		}{
 			{"/v1/conversions", fmt.Sprintf(`{"order_id":"A-%d","amount":100,"currency":"GBP"}`, scopes), partners.ScopeOrders},
-			{"/v1/refunds", fmt.Sprintf(`{"order_id":"A-%d","refund_id":"R"}`, scopes), partners.ScopeRefunds},
+			{"/v1/refunds", fmt.Sprintf(`{"order_id":"A-%d","refund_id":"R","whole_order":true}`, scopes), partners.ScopeRefunds},
 		} {
 			for form, headers := range map[string][]string{
 				"sent":  {"Content-Type", "application/json", "Authorization", "Bearer " + key},

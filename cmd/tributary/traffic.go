@@ -44,7 +44,7 @@ func (h *historySender) send(ctx context.Context, f fact) error {
 	default:
 		t := f.takeback
 		report := &tracker.RefundReport{
-			OrderID: t.purchase.id, RefundID: t.id, Reason: "returned", OccurredAt: t.at, EventID: eventID("demo refund", t.id, t.at),
+			OrderID: t.purchase.id, RefundID: t.id, Reason: "returned", OccurredAt: t.at, EventID: eventID("demo refund", t.id, t.at), WholeOrder: t.whole,
 		}
 		if !t.whole {
 			report.Items = []tracker.RefundItem{{Line: 1, Quantity: 1}}

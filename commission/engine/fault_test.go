@@ -455,6 +455,7 @@ func TestAnOrderTakesABoundedAmountOfRefunds(t *testing.T) {
 	for i := range refunds {
 		refunds[i] = refund(1, "long", fmt.Sprintf("r-%05d", i), time.Duration(i+1)*time.Second, 0)
 		r := refunds[i].GetRefund()
+		r.WholeOrder = false
 		for n := range 100 {
 			r.Items = append(r.Items, &event.RefundItem{Sku: fmt.Sprint(strings.Repeat("S", 90), n), Amount: 1})
 		}

@@ -42,7 +42,7 @@ func shoppingHistory(orders int) ([]happening, []time.Time) {
 			all = append(all, happening{partner, func(string) *event.Event {
 				e := refund(merchant, id, fmt.Sprint("r", r), after, amount)
 				if amount%3 == 0 {
-					e.GetRefund().Amount = 0
+					e.GetRefund().Amount, e.GetRefund().WholeOrder = 0, false
 					e.GetRefund().Items = []*event.RefundItem{{Line: 1 + amount%2, Quantity: 1}}
 					e.GetRefund().ContentHash = event.RefundHash(e.GetRefund(), e.GetOccurredAt())
 				}

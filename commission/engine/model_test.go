@@ -158,6 +158,7 @@ func (m *model) refund(t *rapid.T, o *modelOrder, at time.Time) (string, *event.
 	id := fmt.Sprint("r", rapid.IntRange(0, 4).Draw(t, "refund"))
 	e := refund(o.merchant, o.id, id, at.Sub(noon()), 0)
 	if rapid.IntRange(0, 5).Draw(t, "in part") > 0 {
+		e.GetRefund().WholeOrder = false
 		e.GetRefund().Items = []*event.RefundItem{{Line: rapid.Int64Range(1, 3).Draw(t, "line"), Amount: rapid.Int64Range(1, 15_000).Draw(t, "amount")}}
 	}
 	e.GetRefund().ContentHash = event.RefundHash(e.GetRefund(), e.GetOccurredAt())

@@ -186,7 +186,7 @@ func sale(merchant int64, order, click string, amounts ...int64) *event.Event {
 
 // refund takes an amount of an order back, some time after noon, or with 0 all of it.
 func refund(merchant int64, order, id string, after time.Duration, amount int64) *event.Event {
-	r := &event.Refund{MerchantId: merchant, OrderId: order, RefundId: id, Amount: amount}
+	r := &event.Refund{MerchantId: merchant, OrderId: order, RefundId: id, Amount: amount, WholeOrder: amount == 0}
 	at := event.Micros(noon().Add(after))
 	e := &event.Event{Id: idOf("refund", merchant, order, id), ReceivedAt: at, OccurredAt: at, Body: &event.Event_Refund{Refund: r}}
 	r.ContentHash = event.RefundHash(r, at)

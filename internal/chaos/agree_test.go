@@ -96,6 +96,7 @@ func drawHistory(t *rapid.T, w *World, now time.Time) history {
 			for range n("items", 0, 3) {
 				r.Items = append(r.Items, drawItem(t, n, sku))
 			}
+			r.Whole = len(r.Items) == 0
 		}
 		h.refunds = append(h.refunds, r)
 	}
@@ -118,6 +119,8 @@ func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) s
 		item.Quantity = n("pieces", 1, 8)
 	case 1:
 		item.Amount = n("item's amount", 1, 120_000)
+	default:
+		item.Whole = true
 	}
 	return item
 }
@@ -172,9 +175,9 @@ func (h *history) events() []*event.Event {
 	sale.Body = &event.Event_Sale{Sale: s}
 	events := []*event.Event{sale}
 	for _, r := range h.refunds {
-		back := &event.Refund{MerchantId: r.Merchant, OrderId: r.Order, RefundId: r.ID, Amount: r.Amount}
+		back := &event.Refund{MerchantId: r.Merchant, OrderId: r.Order, RefundId: r.ID, Amount: r.Amount, WholeOrder: r.Whole}
 		for _, item := range r.Items {
-			back.Items = append(back.Items, &event.RefundItem{Line: int64(item.Line), Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount})
+			back.Items = append(back.Items, &event.RefundItem{Line: int64(item.Line), Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount, WholeLine: item.Whole})
 		}
 		e := stamped(r.At)
 		e.Body = &event.Event_Refund{Refund: back}

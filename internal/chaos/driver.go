@@ -280,6 +280,9 @@ func (r *report) encode() ([]byte, error) {
 		if r.refund.Amount > 0 {
 			body["amount"] = r.refund.Amount
 		}
+		if r.refund.Whole {
+			body["whole_order"] = true
+		}
 		at = r.refund.At
 	}
 	if r.stated {

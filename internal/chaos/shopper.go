@@ -191,12 +191,14 @@ func (s *shopper) refund(ctx context.Context, sale model.Sale, n int, stubborn b
 	}
 	switch s.random.IntN(6) {
 	case 0:
+		r.Whole = true
 	case 1:
 		r.Amount = 1 + s.random.Int64N(20_000)
 	case 2:
 		item.Amount = 1 + s.random.Int64N(10_000)
 		r.Items = []model.Item{item}
 	case 3:
+		item.Whole = true
 		r.Items = []model.Item{item}
 	default:
 		item.Quantity = 1 + s.random.Int64N(3)

@@ -26,8 +26,9 @@ const (
 	Decisions = "ledger"
 )
 
-// MaxBytes bounds an encoded event, so that Kafka can never refuse one as too large.
-const MaxBytes = 16 << 10
+// MaxBytes bounds an encoded event, so that Kafka can never refuse one as too large. A report of 64 KiB, the most that a
+// tracker takes, is smaller whatever is in it: its texts grow at most threefold in their normal form.
+const MaxBytes = 192 << 10
 
 // The marks of a touch, bits of Click.marks. A touch with any mark is stored but does not count.
 const (

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// MaxPayload is the largest record in bytes, far below what Kafka refuses.
-const MaxPayload = 16 << 10
+// MaxPayload is the largest record in bytes, far below what Kafka refuses: a report of 64 KiB fits whatever is in it.
+const MaxPayload = 192 << 10
 
 // A segment is a header and then frames, each starting at a multiple of eight:
 //

@@ -175,7 +175,7 @@ func TestLanesGoOnAfterARestart(t *testing.T) {
 
 func TestWhatIsNotStoredIsSaid(t *testing.T) {
 	t.Parallel()
-	s := openSpool(t, Config{Dir: t.TempDir(), PendingBytes: 40_000})
+	s := openSpool(t, Config{Dir: t.TempDir(), PendingBytes: 2*MaxPayload + 7_000})
 	for name, lane := range map[string]int{"below": -1, "above": 4} {
 		if _, err := s.Append(lane, Live, nil); err == nil {
 			t.Errorf("a lane %s the range was accepted", name)

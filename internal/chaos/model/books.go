@@ -209,7 +209,7 @@ func (s *Sale) remaining(refunds []Refund) []int64 {
 		switch {
 		case r.Amount > 0:
 			spread(shelves, r.Amount)
-		case len(r.Items) == 0:
+		case r.Whole:
 			for n := range shelves {
 				shelves[n].pieces = shelves[n].Quantity
 			}
@@ -240,7 +240,7 @@ func (i Item) take(shelves []shelf) {
 			pieces = s.back(pieces)
 		case i.Amount > 0:
 			amount = s.give(amount)
-		default:
+		case i.Whole:
 			s.pieces = s.Quantity
 		}
 	}

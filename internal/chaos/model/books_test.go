@@ -71,7 +71,7 @@ func TestWhatAnOrderEarns(t *testing.T) {
 		"three pieces back, one by one":    {sale: sale(nil), refunds: []model.Refund{{Items: []model.Item{{Line: 1, Quantity: 1}}}, {ID: "2", Items: []model.Item{{Line: 1, Quantity: 1}}}, {ID: "3", Items: []model.Item{{Line: 1, Quantity: 5}}}}, state: "reversed"},
 		"an amount of the whole":           {sale: sale(nil), refunds: []model.Refund{{Amount: 106}}, net: 90, fee: 18, state: "pending"},
 		"more than there is":               {sale: sale(nil), refunds: []model.Refund{{Amount: 2000}}, later: time.Minute, state: "reversed"},
-		"all of it":                        {sale: sale(nil), refunds: []model.Refund{{}}, state: "reversed"},
+		"all of it":                        {sale: sale(nil), refunds: []model.Refund{{Whole: true}}, state: "reversed"},
 		"an amount, then pieces beyond it": {sale: sale(nil), refunds: []model.Refund{{Items: []model.Item{{Line: 1, Amount: 900}}}, {ID: "2", Items: []model.Item{{Line: 1, Quantity: 1}}}}, state: "reversed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +114,7 @@ func TestARefundWithoutItsOrderChangesNothing(t *testing.T) {
 	t.Parallel()
 	books := model.NewBooks(world(time.Now()))
 	key := model.OrderKey{Merchant: 1, Order: "A"}
-	books.TakeBack(model.Refund{OrderKey: key, ID: "r"})
+	books.TakeBack(model.Refund{OrderKey: key, ID: "r", Whole: true})
 	orders, balances := books.Close(time.Now())
 	if diff := cmp.Diff(map[model.OrderKey]model.Order{key: {}}, orders); diff != "" || len(balances) != 0 {
 		t.Error(diff, balances)

@@ -71,7 +71,7 @@ type Click struct {
 	Forged bool      `json:"forged,omitempty"`
 }
 
-// Refund takes back items, or an amount of the order as a whole, or, with neither, everything.
+// Refund takes back items, or an amount of the order as a whole, or everything: just one of the three.
 type Refund struct {
 	OrderKey
 
@@ -79,14 +79,16 @@ type Refund struct {
 	At     time.Time `json:"at"`
 	Items  []Item    `json:"items,omitempty"`
 	Amount int64     `json:"amount,omitempty"`
+	Whole  bool      `json:"whole_order,omitempty"`
 }
 
-// Item names a line by its number or the lines of a SKU, and takes back pieces, an amount, or with neither all of it.
+// Item names a line by its number or the lines of a SKU, and takes back pieces, an amount, or all of it: just one of the three.
 type Item struct {
 	Line     int    `json:"line,omitempty"`
 	SKU      string `json:"sku,omitempty"`
 	Quantity int64  `json:"quantity,omitempty"`
 	Amount   int64  `json:"amount,omitempty"`
+	Whole    bool   `json:"whole_line,omitempty"`
 }
 
 // Account is one of the books': the merchant's, or the merchant's with a partner.
