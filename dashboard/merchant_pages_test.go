@@ -90,7 +90,7 @@ func TestOrdersSayWhyNobodyEarned(t *testing.T) {
 	w.order(sale{id: "too-much-back", link: w.link, at: at.Add(-aDay), refunds: []*event.Refund{{Amount: 99_999}}})
 	w.order(sale{id: "wrong-sku-back", link: w.link, at: at.Add(-aDay), refunds: []*event.Refund{{Items: []*event.RefundItem{{Sku: "a-1", Quantity: 1}}}}})
 	w.order(sale{id: "euros-back", at: at.Add(-aDay), refunds: []*event.Refund{{Amount: 100, Currency: "EUR"}}})
-	waiting := w.order(sale{id: "refund-only", noSale: true, refunds: []*event.Refund{{}}})
+	waiting := w.order(sale{id: "refund-only", noSale: true, refunds: []*event.Refund{{WholeOrder: true}}})
 	twice := w.order(sale{id: "told-twice", link: w.link, at: at.Add(-2 * aDay)})
 	w.conflict(twice, sale{id: "told-twice"})
 	c := w.as("shop@example.net")

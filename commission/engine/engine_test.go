@@ -177,6 +177,7 @@ func TestRefundsOfWhatIsNotThereAreCounted(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	named := refund(1, "A1", "r1", day, 0)
+	named.GetRefund().WholeOrder = false
 	named.GetRefund().Items = []*event.RefundItem{{Sku: "sku-1", Quantity: 1}, {Line: 7, Quantity: 1}}
 	euros := refund(1, "A1", "r2", day, 2500)
 	euros.GetRefund().Currency = "EUR"
