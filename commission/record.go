@@ -103,7 +103,7 @@ func (o *Order) appendJSON(dst []byte) []byte {
 }
 
 func (l *Line) appendJSON(dst []byte) []byte {
-	dst = appendNumber(dst, `{"n":`, int64(l.Number))
+	dst = appendNumber(dst, `{"n":`, l.Number)
 	dst = optText(dst, `,"sku":`, l.SKU)
 	dst = optText(dst, `,"category":`, l.Category)
 	dst = appendNumber(dst, `,"quantity":`, l.Quantity)
@@ -119,7 +119,7 @@ func (r *Refund) appendJSON(dst []byte) []byte {
 	if len(r.Taken) > 0 {
 		dst = append(dst, `,"taken":[`...)
 		for i, t := range r.Taken {
-			dst = appendNumber(separate(dst, i), `{"n":`, int64(t.Line))
+			dst = appendNumber(separate(dst, i), `{"n":`, t.Line)
 			dst = appendNumber(dst, `,"amount":`, t.Amount)
 			dst = append(dst, '}')
 		}
@@ -130,7 +130,7 @@ func (r *Refund) appendJSON(dst []byte) []byte {
 
 func (e *Excess) appendJSON(dst []byte) []byte {
 	dst = appendText(dst, `{"refund":`, e.Refund)
-	dst = optNumber(dst, `,"n":`, int64(e.Line))
+	dst = optNumber(dst, `,"n":`, e.Line)
 	dst = optText(dst, `,"sku":`, e.SKU)
 	dst = optNumber(dst, `,"quantity":`, e.Quantity)
 	dst = optNumber(dst, `,"amount":`, e.Amount)

@@ -79,12 +79,11 @@ func TestADatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		for store, up := range map[string]func(context.Context, string) error{"postgres": migrations.Postgres, "clickhouse": migrations.ClickHouse} {
 			t.Run(store+" "+c.name, func(t *testing.T) {
 				t.Parallel()
-				url, current := "", migrations.PostgresVersion
-				if store == "postgres" {
-					url = enginetest.PostgresURL(t)
-				} else {
-					url, current = enginetest.ClickHouseMigrated(t), migrations.ClickHouseVersion
+				open, current := enginetest.PostgresURL, migrations.PostgresVersion
+				if store == "clickhouse" {
+					open, current = enginetest.ClickHouseMigrated, migrations.ClickHouseVersion
 				}
+				url := open(t)
 				if err := up(t.Context(), url); err != nil {
 					t.Fatalf("this version's own: %v", err)
 				}

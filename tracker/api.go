@@ -77,10 +77,10 @@ type caller struct {
 
 // receive reads a report into m: whose it is, and a body that is JSON. The key must have the scope. A merchant who sends too
 // many is put off.
-func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (partners.MerchantID, error) {
+func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (caller, error) {
 	r := c.Request()
 	if r.URL.RawQuery != "" {
-		return 0, fault.New(fault.Malformed, "unexpected_query", "A report stands in the body alone: send nothing behind a question mark in the address.")
+		return caller{}, fault.New(fault.Malformed, "unexpected_query", "A report stands in the body alone: send nothing behind a question mark in the address.")
 	}
 	who, err := s.authenticate(r)
 	if err == nil && who.signed == nil {
@@ -97,7 +97,7 @@ func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (partn
 	if err == nil {
 		m.body, err = checkJSON(m.body)
 	}
-	return who.Merchant, err
+	return who, err
 }
 
 // admit holds a key to its scopes and its merchant to the rate.

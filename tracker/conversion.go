@@ -14,17 +14,19 @@ import (
 )
 
 // conversion is POST /v1/conversions: a merchant's server reports an order. 200 means that it is durable. The answer
-// follows from the request alone, so the same order sent twice gets the same bytes; the engine takes it once.
+// follows from the request alone but for received_at at its end, so the same order sent twice gets the same bytes before it; the
+// engine takes it once.
 func (s *Server) conversion(c echo.Context) error {
 	m := s.memory()
 	defer s.bodies.Put(m)
-	merchant, err := s.receive(c, m, partners.ScopeOrders)
+	who, err := s.receive(c, m, partners.ScopeOrders)
 	if err != nil {
 		return err
 	}
 	r := &review{}
 	report := readSale(m.body, r)
-	receipt, err := s.Intake.sale(c.Request().Context(), merchant, report, r)
+	report.From = s.origin(c, who)
+	receipt, err := s.Intake.sale(c.Request().Context(), who.Merchant, report, r)
 	if err != nil {
 		return err
 	}
@@ -36,22 +38,28 @@ func (s *Server) conversion(c echo.Context) error {
 func (s *Server) refund(c echo.Context) error {
 	m := s.memory()
 	defer s.bodies.Put(m)
-	merchant, err := s.receive(c, m, partners.ScopeRefunds)
+	who, err := s.receive(c, m, partners.ScopeRefunds)
 	if err != nil {
 		return err
 	}
 	currency := ""
-	if all := s.cfg.Catalogue.CurrenciesOf(merchant); len(all) == 1 {
+	if all := s.cfg.Catalogue.CurrenciesOf(who.Merchant); len(all) == 1 {
 		currency = all[0]
 	}
 	r := &review{}
 	report := readRefund(m.body, r, currency)
-	receipt, err := s.Intake.refund(c.Request().Context(), merchant, report, r)
+	report.From = s.origin(c, who)
+	receipt, err := s.Intake.refund(c.Request().Context(), who.Merchant, report, r)
 	if err != nil {
 		return err
 	}
 	m.answer = appendRefund(m.answer[:0], report, receipt)
 	return stored(c, receipt, m.answer)
+}
+
+// origin is who sent a report, and from which network.
+func (s *Server) origin(c echo.Context, who caller) Origin {
+	return Origin{Key: who.ID, Network: networkOf(s.cfg.TrustedProxies.Client(c.Request()))}
 }
 
 // stored answers a report that is durable. The event's id differs each time, so it stands in a header.
@@ -216,7 +224,9 @@ func appendEnd(b []byte, receipt *Receipt) []byte {
 		}
 		b = appendField(b, w)
 	}
-	return append(b, "]}\n"...)
+	b = append(b, `],"received_at":"`...)
+	b = receipt.ReceivedAt.AppendFormat(b, time.RFC3339Nano)
+	return append(b, "\"}\n"...)
 }
 
 func appendField(b []byte, f fault.Field) []byte {

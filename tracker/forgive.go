@@ -45,7 +45,7 @@ func splitQuery(path string) (before, query string) {
 }
 
 // added tells of characters that no code holds beside its hyphens, and so were put there on the way.
-func added(r rune) bool { return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9') }
+func added(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 
 // unescape reads percent-escapes, and in a query blanks written as plus signs. What is no escape stays as it is, so that a
 // person's "100%" is not lost.
@@ -84,8 +84,7 @@ func fromHex(c byte) int {
 // visible gives a text as a person sees it: valid UTF-8, every kind of blank as a blank, without what shows nothing or
 // turns the writing round. A joiner stays inside an emoji, which it makes one of two.
 func visible(text string) string {
-	plain := func(r rune) bool { return r >= ' ' && r < 0x7f }
-	if !strings.ContainsFunc(text, func(r rune) bool { return !plain(r) }) {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
 		return text
 	}
 	const joiner = '\u200d'

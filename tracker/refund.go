@@ -29,6 +29,8 @@ type RefundReport struct {
 
 	// EventID is minted when it is zero.
 	EventID uuid.UUID
+	// From is who sent it.
+	From Origin
 }
 
 // RefundItem takes back pieces, an amount or all that is left of one line or of the lines of one SKU: just one of the three.
@@ -76,8 +78,7 @@ func (f *RefundReport) check(r *review) {
 	f.Reason = r.settle(place{name: "reason"}, f.Reason, maxReason)
 	f.OccurredAt = f.OccurredAt.Truncate(time.Microsecond)
 	amount := place{name: "amount"}
-	switch {
-	case f.Amount < 0 || f.Amount > money.MaxAmount:
+	if f.Amount < 0 || f.Amount > money.MaxAmount {
 		r.note(amount, fmt.Sprintf("%d is not within 0 and %d", f.Amount, int64(money.MaxAmount)), "send minor units")
 	}
 	r.choose(amount, place{}, choice{"items", len(f.Items) > 0}, choice{"amount", f.Amount != 0}, choice{"whole_order", f.WholeOrder})
@@ -146,9 +147,9 @@ func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now
 		refund.Items[i] = &event.RefundItem{Line: item.Line, Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount, WholeLine: item.WholeLine}
 	}
 	refund.ContentHash = event.RefundHash(refund, statedMicros(f.OccurredAt))
-	e := in.orderEvent(f.EventID, f.OccurredAt, now)
+	e := in.orderEvent(f.EventID, f.From, f.OccurredAt, now)
 	e.Body = &event.Event_Refund{Refund: refund}
-	return e, &Receipt{EventID: uuid.UUID(e.GetId()), Content: refund.GetContentHash()}
+	return e, &Receipt{EventID: uuid.UUID(e.GetId()), ReceivedAt: event.Time(e.GetReceivedAt()), Content: refund.GetContentHash()}
 }
 
 // readRefund reads a body that checkJSON has let through. A merchant with one currency is told amounts in it.

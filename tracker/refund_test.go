@@ -56,7 +56,7 @@ func TestARefundIsStoredAsItWasUnderstood(t *testing.T) {
 		if got := event.Time(added[0].GetOccurredAt()); !got.Equal(row.at) {
 			t.Errorf("%s: at %s, want %s", row.body, got, row.at)
 		}
-		answer := fmt.Sprintf(`{"stored":true,"order_id":"A","refund_id":%q,%s"content":"%x","warnings":[]}`+"\n", row.want.GetRefundId(), row.answer, row.want.GetContentHash())
+		answer := fmt.Sprintf(`{"stored":true,"order_id":"A","refund_id":%q,%s"content":"%x","warnings":[],"received_at":%q}`+"\n", row.want.GetRefundId(), row.answer, row.want.GetContentHash(), now.Format(time.RFC3339Nano))
 		if diff := cmp.Diff(answer, a.body); diff != "" {
 			t.Errorf("%s: answer (-want +got):\n%s", row.body, diff)
 		}

@@ -36,6 +36,8 @@ type SaleReport struct {
 
 	// EventID is minted when it is zero. The same report told again by an import keeps it.
 	EventID uuid.UUID
+	// From is who sent it.
+	From Origin
 }
 
 // Line is a position of an order. The numbers are given in all lines or in none.
@@ -48,10 +50,20 @@ type Line struct {
 	Category string
 }
 
+// Origin is who sent a report, which enters no content hash: the same said by another key is the same.
+type Origin struct {
+	// Key is the number of the API key, 0 for an operator's import.
+	Key partners.KeyID
+	// Network is the /24 of an IPv4 address or the /48 of an IPv6 address, in text.
+	Network string
+}
+
 // Receipt is what became of a report.
 type Receipt struct {
 	// EventID names the record; the same report sent again is another record.
 	EventID uuid.UUID
+	// ReceivedAt is when the report was taken, by the tracker's clock: holds run from it.
+	ReceivedAt time.Time
 	// Content identifies what the report says: equal reports have equal ones.
 	Content []byte
 	// Click is nil when the report names none.
@@ -225,22 +237,22 @@ func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now tim
 		sale.Lines[i] = line
 	}
 	sale.ContentHash = event.SaleHash(sale, statedMicros(s.OccurredAt))
-	e := in.orderEvent(s.EventID, s.OccurredAt, now)
+	e := in.orderEvent(s.EventID, s.From, s.OccurredAt, now)
 	e.Body = &event.Event_Sale{Sale: sale}
-	receipt := &Receipt{EventID: uuid.UUID(e.GetId()), Content: sale.GetContentHash()}
+	receipt := &Receipt{EventID: uuid.UUID(e.GetId()), ReceivedAt: event.Time(e.GetReceivedAt()), Content: sale.GetContentHash()}
 	receipt.Click, receipt.Warnings = in.checkClick(merchant, s, e)
 	return e, receipt
 }
 
 // orderEvent begins the event of a report. A stated time that is slightly ahead becomes the present.
-func (in *Intake) orderEvent(id uuid.UUID, stated, now time.Time) *event.Event {
+func (in *Intake) orderEvent(id uuid.UUID, from Origin, stated, now time.Time) *event.Event {
 	received := in.received()
 	id = identify(id, received)
 	occurred := now
 	if !stated.IsZero() && stated.Before(now) {
 		occurred = stated
 	}
-	return &event.Event{Id: id[:], ReceivedAt: received, OccurredAt: event.Micros(occurred)}
+	return &event.Event{Id: id[:], ReceivedAt: received, OccurredAt: event.Micros(occurred), ApiKeyId: int64(from.Key), IpPrefix: from.Network}
 }
 
 // statedMicros is the time as it enters the content hash: 0 when the merchant states none, so that the same report

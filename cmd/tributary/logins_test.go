@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +42,7 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context())
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	if _, err := conn.Exec(t.Context(), `UPDATE setting SET value = gen_random_uuid()::text WHERE name = 'network'`); err != nil {
 		t.Fatal(err) // both are copies of one
 	}
@@ -59,7 +61,8 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 		{"a command without the operator's", "verify", []string{url("ENGINE_", one, postgres.Engine)}, []string{"set TRIBUTARY_POSTGRES_OPERATOR_URL"}},
 		{"the owner's", "serve engine", []string{"TRIBUTARY_POSTGRES_URL=" + one}, []string{"the superuser tributary"}},
 		{
-			"two networks", "serve engine loader", []string{url("ENGINE_", one, postgres.Engine), url("LOADER_", other, postgres.Loader)},
+			"two networks", "serve engine loader",
+			[]string{url("ENGINE_", one, postgres.Engine), url("LOADER_", other, postgres.Loader)},
 			[]string{"TRIBUTARY_POSTGRES_ENGINE_URL", "TRIBUTARY_POSTGRES_LOADER_URL", "different networks"},
 		},
 	} {
@@ -89,11 +92,11 @@ func TestMigrateSetsThePasswordsOfTheRoles(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "passwords")
 	migrate := func(password func(role string) string) error {
-		text := "# role and password\n"
+		text := []byte("# role and password\n")
 		for _, role := range postgres.Roles() {
-			text += role.Name() + " " + password(role.Name()) + "\n"
+			text = fmt.Appendf(text, "%s %s\n", role.Name(), password(role.Name()))
 		}
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		_, err := tributary(t.Context(), t, environ, "migrate", "--role-passwords", file, "--data", t.TempDir())
