@@ -72,9 +72,7 @@ func (a *agents) bot(text string, parsed *useragent.UserAgent, browser string) s
 	if strings.TrimSpace(text) == "" {
 		return "no agent"
 	}
-	lower := lowerASCII(text)
-	// Cubot makes telephones, and Facebook names the carrier, such as Orange Botswana.
-	lower = strings.ReplaceAll(strings.ReplaceAll(lower, "cubot", ""), "botswana", "")
+	lower := withoutNames(lowerASCII(text))
 	for _, word := range a.words {
 		if strings.Contains(lower, word) {
 			return botName(text, word)
@@ -89,12 +87,32 @@ func (a *agents) bot(text string, parsed *useragent.UserAgent, browser string) s
 	return ""
 }
 
-// browserLike tells of the ways in which browsers begin. Every browser of today says Mozilla/5.0; telephones of before
-// and Opera Mini say other things; programs that are not listed anywhere say just their name.
+// withoutNames takes out what spells a sign of a program by chance: Cubot makes telephones, Facebook names the carrier, such as
+// Orange Botswana, CamScanner is an app with a browser in it, and an extension names the page it was asked from.
+func withoutNames(lower string) string {
+	for _, name := range []string{"cubot", "botswana", "camscanner"} {
+		lower = strings.ReplaceAll(lower, name, "")
+	}
+	const initiator = "initiator: http"
+	if before, after, found := strings.Cut(lower, initiator); found {
+		_, rest, _ := strings.Cut(after, " ")
+		lower = before + rest
+	}
+	return lower
+}
+
+// browserLike tells of the ways in which browsers begin. Every browser of today says Mozilla/5.0, behind the name of the app
+// that it is in, perhaps, or says that app alone; telephones of before and Opera Mini say other things; programs that are not
+// listed anywhere say just their name.
 func browserLike(lower string) bool {
 	// "compatible" without the browser it is compatible with is how crawlers begin.
 	if strings.HasPrefix(lower, "mozilla/") && !strings.Contains(lower, "compatible") {
 		return true
+	}
+	for _, engine := range []string{"mozilla/5.0 (linux; android", "mozilla/5.0 (iphone", "mozilla/5.0 (ipad", ") applewebkit/", "[fban/", "[fbav/"} {
+		if strings.Contains(lower, engine) {
+			return true
+		}
 	}
 	for _, sign := range []string{
 		"msie", "konqueror", "opera/", "opera mini", "ucweb/", "ucbrowser", "midp", "teleca", "blackberry", "up.browser", "up.link", "symbian", "netfront", "obigo", "nokia",

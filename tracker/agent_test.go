@@ -215,3 +215,32 @@ func BenchmarkReadAgent(b *testing.B) {
 		_ = a.read(firefox)
 	}
 }
+
+// TestWhoIsBehindAnAgent holds single agents that were told wrong.
+func TestWhoIsBehindAnAgent(t *testing.T) {
+	t.Parallel()
+	a := newTestAgents(t)
+	const android = "Mozilla/5.0 (Linux; Android 14; SM-S921B) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/125.0 Mobile Safari/537.36"
+	for _, agent := range []string{
+		"[FBAN/FB4A;FBAV/567.1.0.52.74;FBPN/com.facebook.katana;FBDV/SM-S921B;FBSV/16;]",
+		android + " CamScanner/4.5.0",
+		"Job Search/24.4.0 " + android,
+		"Android 13) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/125.0 Mobile DuckDuckGo/5 Safari/537.36",
+		android + " Initiator: https://shop.example",
+		android + " Initiator: http://shop.example/ more",
+	} {
+		if got := a.of(agent); got.Bot != "" || got.Device == "bot" {
+			t.Errorf("%s is taken for the program %q", agent, got.Bot)
+		}
+	}
+	const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.4 (KHTML, like Gecko) Chrome/98 Safari/537.4"
+	for _, agent := range []string{
+		chrome + " (StatusCake)", "Mozilla/5.0 (X11; Linux x86_64; Devin/1.0; +devin.ai)", chrome + " Catchpoint", chrome + " GomezAgent 3.0",
+		chrome + " CloudflareObservatory/1.0", chrome + " site24x7", "Mozilla/5.0 (compatible; Google Search Console)", chrome + " google-adwords-express",
+		android + " Googlebot/2.1", "Initiator: https://shop.example python-requests/2.31",
+	} {
+		if got := a.of(agent); got.Bot == "" {
+			t.Errorf("%s is taken for a person's browser", agent)
+		}
+	}
+}

@@ -93,3 +93,26 @@ func FuzzEqualAddresses(f *testing.F) {
 		}
 	})
 }
+
+// TestFetchersOfPreviewsMayFollowLinks holds that robots.txt lets them follow links and nothing else, everybody else nothing,
+// and that each of them is marked as a program all the same.
+func TestFetchersOfPreviewsMayFollowLinks(t *testing.T) {
+	t.Parallel()
+	groups := strings.Split(strings.TrimSpace(robotsText), "\n\n")
+	if len(groups) != 2 || groups[1] != "User-agent: *\nDisallow: /" || !strings.HasSuffix(groups[0], "\nAllow: /c/\nDisallow: /") {
+		t.Fatalf("robots.txt is\n%s", robotsText)
+	}
+	named, _, _ := strings.Cut(groups[0], "\nAllow")
+	agents := newTestAgents(t)
+	for line := range strings.SplitSeq(named, "\n") {
+		name, found := strings.CutPrefix(line, "User-agent: ")
+		if !found || agents.of(name+"/1.0").Bot == "" {
+			t.Errorf("%q names no program", line)
+		}
+	}
+	for _, name := range []string{"Twitterbot", "LinkedInBot", "facebookexternalhit", "Slackbot"} {
+		if !strings.Contains(named+"\n", "User-agent: "+name+"\n") {
+			t.Errorf("%s may not follow links", name)
+		}
+	}
+}
