@@ -50,7 +50,7 @@ func added(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
 // unescape reads percent-escapes, and in a query blanks written as plus signs. What is no escape stays as it is, so that a
 // person's "100%" is not lost.
 func unescape(text string, query bool) string {
-	if !strings.ContainsRune(text, '%') && !(query && strings.ContainsRune(text, '+')) {
+	if !strings.ContainsRune(text, '%') && (!query || !strings.ContainsRune(text, '+')) {
 		return text
 	}
 	out := make([]byte, 0, len(text))
