@@ -7,8 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -21,18 +19,21 @@ import (
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+
+	"tributary/internal/clickhouse"
 )
 
-// clickhouseServer is libchdb, ClickHouse's engine as a library, in a process of its own. It listens on 127.0.0.1 and asks
-// for a password. The user "default" needs none, since clickhouse-local runs its own queries under that name, but may do
-// nothing except what those do.
+// clickhouseServer is libchdb, ClickHouse's engine as a library, in a process of its own. It speaks the native protocol on
+// 127.0.0.1 and asks for a password; no HTTP, which a web page open on this machine could speak. clickhouse-local runs its
+// own session as the user "default", without a password, before it opens the port; nobody else can be that user, who is
+// allowed one session.
 type clickhouseServer struct {
 	cfg      Config
 	dir      string
 	lib      string // path of libchdb
 	password string
 	port     int
-	httpPort int
+	opened   bool // the database is there
 }
 
 // keepFree is how many bytes of its volume ClickHouse leaves alone.
@@ -45,7 +46,7 @@ var clickhouseConfig string
 var clickhouseUsers string
 
 func (c *clickhouseServer) prepare(ctx context.Context, dir string, p ports) (string, error) {
-	c.dir, c.port, c.httpPort = filepath.Join(dir, "clickhouse"), p.ClickHouse, p.ClickHouseHTTP
+	c.dir, c.port = filepath.Join(dir, "clickhouse"), p.ClickHouse
 	pkg, err := clickhousePackage(platform())
 	if err != nil {
 		return "", err
@@ -68,10 +69,14 @@ func (c *clickhouseServer) prepare(ctx context.Context, dir string, p ports) (st
 	if err := c.configure(dir); err != nil {
 		return "", err
 	}
+	return c.address("tributary"), nil
+}
+
+func (c *clickhouseServer) address(database string) string {
 	address := url.URL{
-		Scheme: "clickhouse", User: url.UserPassword("tributary", c.password), Host: loopback(c.port), Path: "/tributary",
+		Scheme: "clickhouse", User: url.UserPassword("tributary", c.password), Host: loopback(c.port), Path: "/" + database,
 	}
-	return address.String(), nil
+	return address.String()
 }
 
 // pagesURL is the address of ClickHouse for the user pages; empty for none.
@@ -113,7 +118,6 @@ func (c *clickhouseServer) command() (*exec.Cmd, error) {
 		"--config-file="+c.dir+"-config.xml",
 		"--path="+c.dir,
 		"--tcp_port="+strconv.Itoa(c.port),
-		"--http_port="+strconv.Itoa(c.httpPort),
 		"--listen_host=127.0.0.1")
 	if err != nil {
 		return nil, err
@@ -123,35 +127,30 @@ func (c *clickhouseServer) command() (*exec.Cmd, error) {
 	return cmd, nil
 }
 
-// probe also makes the database. HTTP is opened last, so an answer there means that the native port is open too.
+// probe also makes the database, once.
 func (c *clickhouseServer) probe(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+loopback(c.httpPort)+"/",
-		strings.NewReader("CREATE DATABASE IF NOT EXISTS tributary"))
-	if err != nil {
-		return fmt.Errorf("making request: %w", err)
+	database, statement := "tributary", "SELECT 1"
+	if !c.opened {
+		database, statement = "default", "CREATE DATABASE IF NOT EXISTS tributary"
 	}
-	req.Header.Set("X-Clickhouse-User", "tributary")
-	req.Header.Set("X-Clickhouse-Key", c.password)
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: probeLimit}
-	resp, err := client.Do(req)
+	conn, err := clickhouse.Open(c.address(database), 1)
 	if err != nil {
-		return fmt.Errorf("connecting: %w", err)
+		return err //nolint:wrapcheck // it says what it was doing
 	}
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, tailMost))
-	if err != nil {
-		return fmt.Errorf("reading answer: %w", err)
+	if err := conn.Exec(ctx, statement); err != nil {
+		return errors.Join(fmt.Errorf("executing %q: %w", statement, err), conn.Close())
 	}
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("making database: %s: %s", resp.Status, body)
+	c.opened = true
+	if err := conn.Close(); err != nil {
+		return fmt.Errorf("closing connection: %w", err)
 	}
 	return nil
 }
 
 // clickhouseListen makes clickhouse-local a server.
-const clickhouseListen = "SYSTEM START LISTEN TCP; SYSTEM START LISTEN HTTP; "
+const clickhouseListen = "SYSTEM START LISTEN TCP; "
 
-// clickhouseLife returns the arguments that keep the server running after it has opened its ports. An interactive session,
+// clickhouseLife returns the arguments that keep the server running after it has opened its port. An interactive session,
 // in which nobody types, is the right one: the other, a query that never ends, leaves an error handler in place that
 // aborts the process when a connection breaks off or begins with a wrong password. It is for systems on which we can make
 // no terminal.

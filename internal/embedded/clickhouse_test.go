@@ -57,28 +57,49 @@ func readClickHouse(t *testing.T, a Addresses) {
 	}
 }
 
-func TestClickHouseAsksForItsPassword(t *testing.T) {
+// TestClickHouseGivesNothingWithoutAPassword: threat F4. A user of the machine, or a page in a browser on it, could close the
+// ports as the user of the server's own session.
+func TestClickHouseGivesNothingWithoutAPassword(t *testing.T) {
+	t.Parallel()
+	s, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true})
+	writeClickHouse(t, a)
+	before := s.Status(ClickHouse)
+	for _, user := range []*url.Userinfo{
+		url.User("default"), url.UserPassword("default", "guess"), url.User("pages"), url.User("tributary"), url.UserPassword("tributary", "guess"),
+	} {
+		says := "Authentication failed"
+		if user.String() == "default" {
+			says = "code: 700" // USER_SESSION_LIMIT_EXCEEDED
+		}
+		for _, statement := range []string{
+			"SELECT 1", "SYSTEM STOP LISTEN TCP", "SYSTEM STOP LISTEN QUERIES ALL", "SELECT sum(number) FROM system.numbers LIMIT 1", "SHOW DATABASES",
+			"SELECT count() FROM tributary.kept", "DROP TABLE tributary.kept", "CREATE DATABASE mine", "SYSTEM SHUTDOWN",
+			"SELECT * FROM file('/etc/passwd', LineAsString)", "SELECT query FROM system.processes",
+		} {
+			_, err := openClickHouse(t, a.ClickHouseURL, user).ExecContext(t.Context(), statement)
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("%s as %s: %v, want an error that says %q", statement, user, err, says)
+			}
+		}
+	}
+	readClickHouse(t, a)
+	if diff := cmp.Diff(before, s.Status(ClickHouse)); diff != "" {
+		t.Errorf("ClickHouse was started again (-before +after):\n%s", diff)
+	}
+}
+
+// TestClickHouseDropsStrangers: threat F13, of ClickHouse.
+func TestClickHouseDropsStrangers(t *testing.T) {
 	t.Parallel()
 	_, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true})
 	writeClickHouse(t, a)
-	nobody := url.User("default")
-	for _, c := range []struct {
-		user            *url.Userinfo
-		statement, says string
-	}{
-		{url.UserPassword("tributary", "guess"), "SELECT 1", "Authentication failed"},
-		{nobody, "SELECT count() FROM tributary.kept", "Not enough privileges"},
-		{nobody, "DROP TABLE tributary.kept", "Not enough privileges"},
-		{nobody, "CREATE DATABASE mine", "Not enough privileges"},
-		{nobody, "SELECT * FROM file('/etc/passwd', LineAsString)", "Not enough privileges"},
-		{nobody, "SELECT query FROM system.processes", "Not enough privileges"},
-		{nobody, "SYSTEM SHUTDOWN", "Not enough privileges"},
-	} {
-		_, err := openClickHouse(t, a.ClickHouseURL, c.user).ExecContext(t.Context(), c.statement)
-		if err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("%s as %s: %v, want an error that says %q", c.statement, c.user.Username(), err, c.says)
-		}
+	address, err := url.Parse(a.ClickHouseURL)
+	if err != nil {
+		t.Fatal(err)
 	}
+	strangers := crowd(t, address.Host, nil)
+	readClickHouse(t, a)
+	strangers.left(t)
 }
 
 // TestThePagesUserReadsReportsOnly: threat S21 of the pages, should a query of theirs ever be somebody else's.

@@ -42,10 +42,9 @@ type Config struct {
 	Kafka      bool // start Kafka
 	ClickHouse bool // start ClickHouse
 
-	PostgresPort       int
-	KafkaPort          int
-	ClickHousePort     int // native protocol
-	ClickHouseHTTPPort int
+	PostgresPort   int
+	KafkaPort      int
+	ClickHousePort int // native protocol; there is no other
 
 	// KafkaAdvertised is the port that Kafka tells its clients to dial, for a proxy in front of it; 0 means its own.
 	KafkaAdvertised int

@@ -178,7 +178,7 @@ func TestTakenPortEndsRun(t *testing.T) {
 	port := taken.runners[0].ports.Kafka
 	for name, cfg := range map[Engine]Config{
 		Kafka:      {Kafka: true, KafkaPort: port},
-		ClickHouse: {ClickHouse: true, ClickHouseHTTPPort: port},
+		ClickHouse: {ClickHouse: true, ClickHousePort: port},
 		Postgres:   {Postgres: true, PostgresPort: port, Throwaway: true},
 	} {
 		t.Run(string(name), func(t *testing.T) {

@@ -16,23 +16,14 @@ import (
 
 // ports are the TCP ports of the engines, kept as JSON in the data folder.
 type ports struct {
-	Postgres       int `json:"postgres"`
-	Kafka          int `json:"kafka"`
-	ClickHouse     int `json:"clickhouse"`
-	ClickHouseHTTP int `json:"clickhouse_http"`
+	Postgres   int `json:"postgres"`
+	Kafka      int `json:"kafka"`
+	ClickHouse int `json:"clickhouse"`
 }
 
-// of returns the ports of one engine.
-func (p ports) of(engine Engine) []int {
-	switch engine {
-	case Postgres:
-		return []int{p.Postgres}
-	case Kafka:
-		return []int{p.Kafka}
-	case ClickHouse:
-		return []int{p.ClickHouse, p.ClickHouseHTTP}
-	}
-	return nil
+// of returns the port of one engine.
+func (p ports) of(engine Engine) int {
+	return map[Engine]int{Postgres: p.Postgres, Kafka: p.Kafka, ClickHouse: p.ClickHouse}[engine]
 }
 
 // settlePorts takes each port from cfg, else from the data folder where it is still free, else any free one. The ports that
@@ -64,7 +55,6 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 		{cfg.Postgres, cfg.PostgresPort, &settled.Postgres},
 		{cfg.Kafka, cfg.KafkaPort, &settled.Kafka},
 		{cfg.ClickHouse, cfg.ClickHousePort, &settled.ClickHouse},
-		{cfg.ClickHouse, cfg.ClickHouseHTTPPort, &settled.ClickHouseHTTP},
 	} {
 		if !p.want {
 			continue

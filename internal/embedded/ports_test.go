@@ -38,7 +38,7 @@ func TestPortsOfSupervisorsDiffer(t *testing.T) {
 	for range 5 {
 		p, release := settled(t, t.TempDir(), everything)
 		defer release()
-		for _, port := range []int{p.Postgres, p.Kafka, p.ClickHouse, p.ClickHouseHTTP} {
+		for _, port := range []int{p.Postgres, p.Kafka, p.ClickHouse} {
 			if port == 0 || seen[port] {
 				t.Errorf("port %d was given before", port)
 			}

@@ -121,10 +121,8 @@ func (r *runner) start() (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, port := range r.ports.of(r.engine) {
-		if !unused(port) { // a probe could take the other program for the engine
-			return nil, fmt.Errorf("starting %s: port %d on 127.0.0.1 is in use by another program", r.engine, port)
-		}
+	if port := r.ports.of(r.engine); !unused(port) { // a probe could take the other program for the engine
+		return nil, fmt.Errorf("starting %s: port %d on 127.0.0.1 is in use by another program", r.engine, port)
 	}
 	logFile, err := openLog(r.logPath())
 	if err != nil {
