@@ -187,6 +187,7 @@ func appendRefund(b []byte, f *RefundReport, receipt *Receipt) []byte {
 	}
 	b = append(b, `,"whole_order":`...)
 	b = strconv.AppendBool(b, f.WholeOrder)
+	b = appendOptional(b, "currency", f.Currency)
 	b = appendOptional(b, "reason", f.Reason)
 	b = appendInstant(b, f.OccurredAt)
 	return appendEnd(b, receipt)

@@ -23,7 +23,9 @@ type RefundReport struct {
 	// Amount is 0 for none, in minor units of the order's currency.
 	Amount     int64
 	WholeOrder bool
-	Reason     string
+	// Currency is empty when the merchant does not say; an order in another one loses nothing by the refund.
+	Currency string
+	Reason   string
 	// OccurredAt is zero when the merchant does not say.
 	OccurredAt time.Time
 
@@ -51,7 +53,7 @@ func (in *Intake) Refund(ctx context.Context, merchant partners.MerchantID, repo
 
 func (in *Intake) refund(ctx context.Context, merchant partners.MerchantID, report *RefundReport, r *review) (*Receipt, error) {
 	now := in.now()
-	report.check(r)
+	report.check(r, in.catalogue.CurrenciesOf(merchant))
 	r.checkTime(report.OccurredAt, now)
 	if len(r.problems) > 0 {
 		return nil, invalid("invalid_refund", "The refund", r)
@@ -63,7 +65,7 @@ func (in *Intake) refund(ctx context.Context, merchant partners.MerchantID, repo
 // Refund appends a refund whose time may be any, as an operator's import brings it.
 func (b *Bulk) Refund(ctx context.Context, merchant partners.MerchantID, report *RefundReport) (*Receipt, error) {
 	r := &review{}
-	if report.check(r); len(r.problems) > 0 {
+	if report.check(r, b.in.catalogue.CurrenciesOf(merchant)); len(r.problems) > 0 {
 		return nil, invalid("invalid_refund", "The refund", r)
 	}
 	e, receipt := b.in.refundEvent(merchant, report, b.in.now())
@@ -71,8 +73,11 @@ func (b *Bulk) Refund(ctx context.Context, merchant partners.MerchantID, report 
 	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
 }
 
-// check notes everything that is wrong with a report.
-func (f *RefundReport) check(r *review) {
+// check notes everything that is wrong with a report of a merchant who may sell in the given currencies.
+func (f *RefundReport) check(r *review, currencies []string) {
+	if f.Currency != "" {
+		r.checkCurrency(f.Currency, currencies)
+	}
 	f.OrderID = r.need(place{name: "order_id"}, f.OrderID, "send the id under which the order was reported")
 	f.RefundID = r.need(place{name: "refund_id"}, f.RefundID, "send the refund's own id, 1 to 128 bytes, so that a repetition is recognised")
 	f.Reason = r.settle(place{name: "reason"}, f.Reason, maxReason)
@@ -140,7 +145,7 @@ func (r *review) choose(at, within place, items, amount, all choice) {
 // refundEvent makes the event of a report that was checked.
 func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now time.Time) (*event.Event, *Receipt) {
 	refund := &event.Refund{
-		MerchantId: int64(merchant), OrderId: f.OrderID, RefundId: f.RefundID, Amount: f.Amount, Reason: f.Reason,
+		MerchantId: int64(merchant), OrderId: f.OrderID, RefundId: f.RefundID, Amount: f.Amount, Currency: f.Currency, Reason: f.Reason,
 		WholeOrder: f.WholeOrder, Items: make([]*event.RefundItem, len(f.Items)),
 	}
 	for i, item := range f.Items {
@@ -154,7 +159,7 @@ func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now
 
 // readRefund reads a body that checkJSON has let through. A merchant with one currency is told amounts in it.
 func readRefund(body []byte, r *review, currency string) *RefundReport {
-	names := []string{"order_id", "refund_id", "items", "amount", "whole_order", "reason", "occurred_at"}
+	names := []string{"order_id", "refund_id", "items", "amount", "whole_order", "reason", "occurred_at", "currency"}
 	v := r.object(place{}, trimSpace(body), names)
 	f := &RefundReport{
 		OrderID:    r.text(place{name: "order_id"}, v[0]),
@@ -162,6 +167,12 @@ func readRefund(body []byte, r *review, currency string) *RefundReport {
 		Reason:     r.text(place{name: "reason"}, v[5]),
 		OccurredAt: r.instant(place{name: "occurred_at"}, v[6]),
 		WholeOrder: r.truth(place{name: "whole_order"}, v[4]),
+	}
+	if stated := (place{name: "currency"}); v[7] != nil && !r.null(stated, v[7]) {
+		if f.Currency = r.text(stated, v[7]); f.Currency == "" {
+			r.note(stated, "it is empty", "send the order's currency, or leave it out")
+		}
+		currency = f.Currency
 	}
 	f.Amount, _ = r.amount(place{name: "amount"}, v[3], currency, backAmount())
 	for i, raw := range r.list(place{name: "items"}, v[2], "name what comes back: "+nothingBack) {
