@@ -24,7 +24,7 @@ async function stats(page, path) {
 async function file(context, path) {
   const response = await context.request.get(`${demo.dashboard}${path}?${days}`);
   assert.equal(response.status(), 200, path);
-  const [heading, ...lines] = (await response.text()).replace("\u{feff}", "").trim().split(/\r?\n/u).map((line) => line.split(","));
+  const [heading, ...lines] = (await response.text()).replace("\u{feff}", "").trim().split(/\r?\n/u).map((line) => line.split(",").map((cell) => cell.replace(/^"|"$/gu, "")));
   return lines.map((cells) => Object.fromEntries(cells.map((cell, i) => [heading[i], cell])));
 }
 
