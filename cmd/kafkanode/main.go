@@ -1,5 +1,5 @@
 // Command kafkanode runs a command beside one Apache Kafka node of its own, whose address the command finds in
-// TRIBUTARY_TEST_KAFKA_BROKERS: `kafkanode go test ./internal/stream`. It belongs to no step of a click's life.
+// TRIBUTARY_TEST_KAFKA_URL: `kafkanode go test ./internal/stream`. It belongs to no step of a click's life.
 package main
 
 import (
@@ -58,7 +58,7 @@ func run(command []string) error {
 
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // to run it is what this is for
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "TRIBUTARY_TEST_KAFKA_BROKERS="+node.Address())
+	cmd.Env = append(os.Environ(), "TRIBUTARY_TEST_KAFKA_URL=kafka://"+node.Address())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = patience
 	return cmd.Run() //nolint:wrapcheck // main wants its exit code

@@ -9,6 +9,7 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
+	"tributary/internal/stream"
 	"tributary/tracker/loader"
 )
 
@@ -28,7 +29,7 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 				if err := a.prepare(ctx, s, everything()); err != nil {
 					return err
 				}
-				kafka, err := a.cfg.openKafka(s.kafka, a.log)
+				kafka, err := stream.Open(s.kafka, a.log)
 				if err != nil {
 					return err
 				}

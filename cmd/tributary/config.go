@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -78,7 +77,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&c.Kafka.TLS, "kafka-tls", false, "speak TLS 1.2 or later with the brokers, whose certificates must be valid for the names they advertise")
 	fs.StringVar(&c.Kafka.CA, "kafka-ca", "", "file of certificates in PEM that the brokers' are issued by; unset: those of the system")
 	fs.StringVar(&c.Kafka.User, "kafka-user", "", "user the brokers ask for; unset: they ask for none")
-	fs.StringVar(&c.Kafka.Password, "kafka-password", "", "password of kafka-user; needs kafka-tls")
+	fs.StringVar(&c.Kafka.Password, "kafka-password", "", "password of kafka-user; needs kafka-tls unless every broker is on a loopback address")
 	fs.StringVar(&c.Kafka.Mechanism, "kafka-mechanism", "scram-sha-512", "how the password is shown: scram-sha-512, scram-sha-256 or plain")
 	fs.StringVar(&c.ClickHouseURL, "clickhouse-url", "", "ClickHouse 26, clickhouse://user:password@host:port/database; unset: start an embedded one")
 	fs.IntVar(&c.Partitions, "partitions", 6, "partitions of each topic; fixed once the topics are made")
@@ -206,8 +205,8 @@ func (c *config) check() error {
 	if c.AdminListen != "" && !isLoopback(c.AdminListen) && !c.AdminExposed {
 		bad("admin-listen", c.AdminListen, "other machines can reach it and it asks nobody who they are: use 127.0.0.1, or say "+envName("admin-exposed")+"=true where a network of your own protects it")
 	}
-	if err := c.Kafka.Check(); err != nil {
-		problems = append(problems, fmt.Errorf("--kafka-tls, --kafka-ca, --kafka-user, --kafka-password, --kafka-mechanism: %w", err))
+	if err := c.kafkaCluster().Check(); err != nil {
+		problems = append(problems, fmt.Errorf("--kafka-tls (%s) and the settings beside it: %w", envName("kafka-tls"), err))
 	}
 	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
 		bad("log-level", c.LogLevel, "it must be debug, info, warn or error")
@@ -226,12 +225,9 @@ func (c *config) check() error {
 	return errors.Join(problems...)
 }
 
-// openKafka makes a client of the brokers. The embedded one, on loopback, knows neither encryption nor passwords.
-func (c *config) openKafka(brokers []string, log *slog.Logger) (*stream.Client, error) {
-	if len(c.KafkaBrokers) == 0 {
-		return stream.Open(brokers, c.KafkaPrefix, log), nil
-	}
-	return stream.OpenSecure(brokers, c.KafkaPrefix, c.Kafka, log)
+// kafkaCluster is the one that was configured, if any.
+func (c *config) kafkaCluster() stream.Cluster {
+	return stream.Cluster{Brokers: c.KafkaBrokers, Prefix: c.KafkaPrefix, Security: c.Kafka}
 }
 
 // trackerURL is the public address of the tracker, without a slash at its end.

@@ -46,11 +46,11 @@ func TestSettingsComeFromFlagThenEnvironmentThenDefault(t *testing.T) {
 
 func TestSettingsThatCannotWorkAreAllNamedAtOnce(t *testing.T) {
 	t.Parallel()
-	_, err := tributary(t.Context(), t, []string{"TRIBUTARY_PARTITIONS=0", "TRIBUTARY_TRUSTED_PROXIES=10.0.0.1", "TRIBUTARY_KAFKA_USER=u", "TRIBUTARY_KAFKA_PASSWORD=hush"}, "config", "--tracker-url", "go.example.com")
+	_, err := tributary(t.Context(), t, []string{"TRIBUTARY_PARTITIONS=0", "TRIBUTARY_TRUSTED_PROXIES=10.0.0.1", "TRIBUTARY_KAFKA_BROKERS=kafka:9092", "TRIBUTARY_KAFKA_USER=u", "TRIBUTARY_KAFKA_PASSWORD=hush"}, "config", "--tracker-url", "go.example.com")
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"TRIBUTARY_PARTITIONS", "TRIBUTARY_TRUSTED_PROXIES", "TRIBUTARY_TRACKER_URL", "10.0.0.0/8", "turn TLS on"} {
+	for _, want := range []string{"TRIBUTARY_PARTITIONS", "TRIBUTARY_TRUSTED_PROXIES", "TRIBUTARY_TRACKER_URL", "10.0.0.0/8", "TRIBUTARY_KAFKA_TLS", "to kafka:9092 in the open"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%s is not in: %v", want, err)
 		}

@@ -21,6 +21,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/stream"
 )
 
 // demoAnswer is what `demo --json` prints.
@@ -32,6 +35,9 @@ type demoAnswer struct {
 	Logins      []demoLogin `json:"logins"`
 	Postgres    string      `json:"postgres"`
 	Kafka       string      `json:"kafka"`
+	User        string      `json:"kafka_user"`
+	Password    string      `json:"kafka_password"`
+	Mechanism   string      `json:"kafka_mechanism"`
 	ClickHouse  string      `json:"clickhouse"`
 }
 
@@ -134,6 +140,12 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	data, port := t.TempDir(), freePorts(t, 18400)
 	first, stop := startDemo(t, data, port)
+	kafka := enginetest.Cluster{Cluster: stream.Cluster{
+		Brokers: []string{first.Kafka}, Prefix: "tributary.", Security: stream.Security{Mechanism: first.Mechanism, User: first.User, Password: first.Password},
+	}}.Open(t)
+	if _, end, err := kafka.Offsets(t.Context(), event.Touches, 0); err != nil || end == 0 {
+		t.Errorf("whoever has the demo's password finds %d clicks in Kafka: %v", end, err)
+	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, first.Link+"?sub1=test", http.NoBody)

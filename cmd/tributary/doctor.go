@@ -77,7 +77,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.settings()
 	d.machine(ctx)
 	operator := postgres.Operator.Name()
-	s := stores{kafka: d.cfg.KafkaBrokers, clickhouse: d.cfg.ClickHouseURL}
+	s := stores{kafka: d.cfg.kafkaCluster(), clickhouse: d.cfg.ClickHouseURL}
 	var err error
 	if s.postgres, err = d.cfg.postgresAddresses([]string{operator}); err != nil {
 		d.note("PostgreSQL", wrong, problem(err), "set "+envName(postgresSetting(operator)))
@@ -90,7 +90,7 @@ func (d *doctor) examine(ctx context.Context) {
 		look                   func(ctx context.Context, s stores)
 	}{
 		{"PostgreSQL", "postgres-url", s.postgres[operator], d.postgres},
-		{"Kafka", "kafka-brokers", first(s.kafka), d.kafka},
+		{"Kafka", "kafka-brokers", strings.Join(s.kafka.Brokers, ","), d.kafka},
 		{"ClickHouse", "clickhouse-url", s.clickhouse, d.clickhouse},
 	} {
 		if server.address == "" && server.name == "PostgreSQL" && err != nil {
@@ -104,13 +104,6 @@ func (d *doctor) examine(ctx context.Context) {
 		server.look(limited, s)
 		cancel()
 	}
-}
-
-func first(list []string) string {
-	if len(list) == 0 {
-		return ""
-	}
-	return list[0]
 }
 
 // settings looks at what was set.

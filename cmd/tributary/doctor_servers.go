@@ -208,7 +208,7 @@ const minRequest = 1 << 20 * 96 / 100
 // kafka looks at the topics. Kafka does not tell its time.
 func (d *doctor) kafka(ctx context.Context, s stores) {
 	const area = "Kafka"
-	client, err := d.cfg.openKafka(s.kafka, d.log)
+	client, err := stream.Open(s.kafka, d.log)
 	if err != nil {
 		d.note(area, wrong, problem(err), "mend the settings "+envName("kafka-tls")+" and those beside it")
 		return

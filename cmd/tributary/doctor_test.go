@@ -69,12 +69,9 @@ func (p *patient) diagnose(t *testing.T) diagnosis {
 
 func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel // the cases share servers, which stay
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
 	owned, reports := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
 	database := enginetest.As(owned, postgres.Operator)
-	servers := []string{
-		"TRIBUTARY_POSTGRES_URL=" + database, "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix, "TRIBUTARY_CLICKHOUSE_URL=" + reports,
-	}
+	servers := append(enginetest.Kafka(t).Environ(), "TRIBUTARY_POSTGRES_URL="+database, "TRIBUTARY_CLICKHOUSE_URL="+reports)
 	if out, err := tributary(t.Context(), t, append(slices.Clip(servers), "TRIBUTARY_POSTGRES_URL="+owned), "migrate"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

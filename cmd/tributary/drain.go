@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tributary/internal/stream"
 	"tributary/tracker/relay"
 	"tributary/tracker/spool"
 )
@@ -34,7 +35,7 @@ func (a *app) drain(ctx context.Context, s stores, folder string, out io.Writer)
 	if err := spool.Idle(dir); err != nil {
 		return fmt.Errorf("a tracker works on it: %w", err)
 	}
-	kafka, err := a.cfg.openKafka(s.kafka, a.log)
+	kafka, err := stream.Open(s.kafka, a.log)
 	if err != nil {
 		return err
 	}

@@ -13,17 +13,15 @@ import (
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
-	"tributary/internal/stream"
 	"tributary/tracker/spool"
 )
 
 // What a tracker's disk still holds reaches Kafka without the tracker.
 func TestASpoolThatWasMovedAwayIsSent(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	environ := []string{"TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix, "TRIBUTARY_PARTITIONS=2"}
-	kafka := stream.Open([]string{brokers}, prefix, slog.New(slog.DiscardHandler))
-	defer kafka.Close()
+	cluster := enginetest.Kafka(t)
+	environ := append(cluster.Environ(), "TRIBUTARY_PARTITIONS=2")
+	kafka := cluster.Open(t)
 	if err := kafka.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -49,9 +48,8 @@ func newAttacked(t *testing.T) *attacked {
 	t.Helper()
 	ctx := t.Context()
 	address := enginetest.PostgresURL(t)
-	brokers, prefix := enginetest.Kafka(t)
-	a := &attacked{kafka: stream.Open([]string{brokers}, prefix, slog.New(slog.DiscardHandler))}
-	t.Cleanup(a.kafka.Close)
+	kafka := enginetest.Kafka(t)
+	a := &attacked{kafka: kafka.Open(t)}
 	if err := a.kafka.CreateTopics(ctx, attackedPartitions, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -73,9 +71,8 @@ func newAttacked(t *testing.T) *attacked {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
 	go func() {
-		_, err := tributary(serving, t, append(
-			postgresEnv(address), "TRIBUTARY_KAFKA_BROKERS="+brokers, "TRIBUTARY_KAFKA_PREFIX="+prefix, "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x",
-		), "serve", "tracker", "engine", "--data", t.TempDir(), "--tracker-listen", listen, "--admin-listen", "", "--merchant-rate", "0", "--conversion-wait", "30s")
+		_, err := tributary(serving, t, append(append(kafka.Environ(), postgresEnv(address)...), "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x"),
+			"serve", "tracker", "engine", "--data", t.TempDir(), "--tracker-listen", listen, "--admin-listen", "", "--merchant-rate", "0", "--conversion-wait", "30s")
 		ended <- err
 	}()
 	t.Cleanup(func() {

@@ -86,10 +86,7 @@ func TestMigrateSetsThePasswordsOfTheRoles(t *testing.T) {
 	t.Parallel()
 	a := startPostgres(t)
 	reports := enginetest.ClickHouse(t)
-	brokers, prefix := enginetest.Kafka(t)
-	environ := []string{
-		"TRIBUTARY_POSTGRES_URL=" + a.PostgresURL, "TRIBUTARY_CLICKHOUSE_URL=" + reports, "TRIBUTARY_KAFKA_BROKERS=" + brokers, "TRIBUTARY_KAFKA_PREFIX=" + prefix,
-	}
+	environ := append(enginetest.Kafka(t).Environ(), "TRIBUTARY_POSTGRES_URL="+a.PostgresURL, "TRIBUTARY_CLICKHOUSE_URL="+reports)
 	file := filepath.Join(t.TempDir(), "passwords")
 	migrate := func(password func(role string) string) error {
 		text := []byte("# role and password\n")

@@ -12,6 +12,7 @@ import (
 	"tributary/commission/engine"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
+	"tributary/internal/stream"
 	"tributary/tracker/clickid"
 	"tributary/tracker/loader"
 	"tributary/tracker/registry"
@@ -101,7 +102,7 @@ orders or ledger. Remedies:
 				return usageError(cmd, "PARTITION must be a number and --remedy one of those named")
 			}
 			return a.withStores(cmd.Context(), need{postgres: true, kafka: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
-				kafka, err := a.cfg.openKafka(s.kafka, a.log)
+				kafka, err := stream.Open(s.kafka, a.log)
 				if err != nil {
 					return err
 				}

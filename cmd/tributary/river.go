@@ -80,8 +80,8 @@ func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
 	if s.engines != nil {
 		s.engines.Register(r.metrics)
 	}
-	if len(s.kafka) > 0 {
-		if r.kafka, err = cfg.openKafka(s.kafka, log); err != nil {
+	if len(s.kafka.Brokers) > 0 {
+		if r.kafka, err = stream.Open(s.kafka, log); err != nil {
 			return nil, err
 		}
 	}

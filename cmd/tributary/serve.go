@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/internal/stream"
 	"tributary/migrations"
 )
 
@@ -157,7 +158,7 @@ func (a *app) checkPartitions(ctx context.Context, s stores) error {
 
 // createTopics makes the topics, and writes down with how many partitions.
 func (a *app) createTopics(ctx context.Context, s stores) error {
-	kafka, err := a.cfg.openKafka(s.kafka, a.log)
+	kafka, err := stream.Open(s.kafka, a.log)
 	if err != nil {
 		return err
 	}

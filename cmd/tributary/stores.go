@@ -9,16 +9,16 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"tributary/internal/embedded"
 	"tributary/internal/postgres"
+	"tributary/internal/stream"
 )
 
 // stores are the addresses of the three servers.
 type stores struct {
 	postgres   map[string]string // by log-in: the name of a role, or owner
-	kafka      []string
+	kafka      stream.Cluster
 	clickhouse string
 	pages      string // of ClickHouse, for a user who only reads the reports; that of clickhouse where there is none
 
@@ -54,7 +54,7 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 	if len(n.logins) == 0 {
 		n.logins = []string{postgres.Operator.Name()}
 	}
-	s := stores{kafka: a.cfg.KafkaBrokers, clickhouse: a.cfg.ClickHouseURL}
+	s := stores{kafka: a.cfg.kafkaCluster(), clickhouse: a.cfg.ClickHouseURL}
 	if n.postgres {
 		var err error
 		if s.postgres, err = a.cfg.postgresAddresses(n.logins); err != nil {
@@ -63,7 +63,7 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 	}
 	engines := embedded.Config{
 		Dir:      a.enginesDir(),
-		Postgres: n.postgres && !a.cfg.ownPostgres(), Kafka: n.kafka && len(s.kafka) == 0, ClickHouse: n.clickhouse && s.clickhouse == "",
+		Postgres: n.postgres && !a.cfg.ownPostgres(), Kafka: n.kafka && len(s.kafka.Brokers) == 0, ClickHouse: n.clickhouse && s.clickhouse == "",
 		Log: a.log, Progress: progress,
 	}
 	if !engines.Postgres && !engines.Kafka && !engines.ClickHouse {
@@ -107,8 +107,9 @@ func (s stores) fill(from embedded.Addresses) stores {
 		s.postgres = maps.Clone(from.PostgresRoles)
 		s.postgres[owner] = from.PostgresURL
 	}
-	if len(s.kafka) == 0 && from.KafkaBrokers != "" {
-		s.kafka = strings.Split(from.KafkaBrokers, ",")
+	if len(s.kafka.Brokers) == 0 && from.KafkaBrokers != "" {
+		s.kafka.Brokers = []string{from.KafkaBrokers}
+		s.kafka.Security = stream.Security{Mechanism: from.KafkaMechanism, User: from.KafkaUser, Password: from.KafkaPassword}
 	}
 	if s.clickhouse == "" {
 		s.clickhouse, s.pages = from.ClickHouseURL, from.ClickHousePagesURL

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/tracker"
@@ -223,12 +224,13 @@ func (d *demo) awaitReady(ctx context.Context) error {
 
 // announce prints where everything is.
 func (d *demo) announce(s stores) error {
+	brokers := strings.Join(s.kafka.Brokers, ",")
 	link := ""
 	if links := d.network[0].links; len(links) > 0 {
 		link = d.cfg.trackerURL() + "/c/" + links[0].link.Code
 	}
 	if d.json {
-		return json.NewEncoder(d.out).Encode(struct {
+		return json.NewEncoder(d.out).Encode(struct { //nolint:gosec // G117: to tell the password is what it is for
 			Tracker     string      `json:"tracker"`
 			Dashboard   string      `json:"dashboard"`
 			Shop        string      `json:"shop"`
@@ -237,10 +239,13 @@ func (d *demo) announce(s stores) error {
 			Logins      []demoLogin `json:"logins"`
 			Postgres    string      `json:"postgres"`
 			Kafka       string      `json:"kafka"`
+			User        string      `json:"kafka_user"`
+			Password    string      `json:"kafka_password"`
+			Mechanism   string      `json:"kafka_mechanism"`
 			ClickHouse  string      `json:"clickhouse"`
 		}{
 			d.cfg.trackerURL(), d.cfg.dashboardURL(), d.shopURL, d.network[0].key, link, d.state.Logins,
-			s.postgres[postgres.Reader.Name()], strings.Join(s.kafka, ","), s.clickhouse,
+			s.postgres[postgres.Reader.Name()], brokers, s.kafka.User, s.kafka.Password, s.kafka.Mechanism, s.clickhouse,
 		})
 	}
 	d.sayf("ready")
@@ -251,7 +256,11 @@ func (d *demo) announce(s stores) error {
 	}
 	fmt.Fprintf(d.out, "  A link       %s\n    (leads to %s's demo shop; buy something and look at the partner's page)\n", link, d.network[0].name)
 	fmt.Fprintf(d.out, "  Tracker      %s\n  API key      %s   (%s)\n", d.cfg.trackerURL(), d.network[0].key, d.network[0].name)
-	fmt.Fprintf(d.out, "  PostgreSQL   %s (reads every row, changes none)\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s\n", s.postgres[postgres.Reader.Name()], strings.Join(s.kafka, ","), s.clickhouse)
+	fmt.Fprintf(d.out, "  PostgreSQL   %s (reads every row, changes none)\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s\n", s.postgres[postgres.Reader.Name()], brokers, s.clickhouse)
+	if len(d.cfg.KafkaBrokers) == 0 {
+		fmt.Fprintf(d.out, "    kcat -b %s -X security.protocol=SASL_PLAINTEXT -X sasl.mechanism=%s -X sasl.username=%s -X sasl.password=%s -t %s%s -C -e\n",
+			brokers, s.kafka.Mechanism, s.kafka.User, s.kafka.Password, s.kafka.Prefix, event.Orders)
+	}
 	fmt.Fprintf(d.out, "  Data         %s\n\nCtrl-C stops everything. The same command goes on where it was.\n", d.cfg.Data)
 	return nil
 }

@@ -16,11 +16,9 @@ import (
 
 func TestTheWatchReadsWhatWaitsAtEveryHop(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
 	url := enginetest.PostgresURL(t)
 	log := (&config{LogLevel: "error", LogFormat: "json"}).logger(testLog{t})
-	kafka := stream.Open(strings.Split(brokers, ","), prefix, log)
-	t.Cleanup(kafka.Close)
+	kafka := enginetest.Kafka(t).Open(t)
 	if err := kafka.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -40,8 +40,7 @@ type world struct {
 	partitions int
 	db         *pgxpool.Pool // as the owner of the tables
 	url        string
-	brokers    string
-	prefix     string
+	cluster    enginetest.Cluster
 	kafka      *stream.Client
 	programs   []partners.ProgramID
 	partners   []partners.PartnerID
@@ -69,7 +68,7 @@ func newWorldOf(tb testing.TB, partitions, sites int) *world {
 	check(tb, err)
 	tb.Cleanup(db.Close)
 	w.db = db
-	w.brokers, w.prefix = enginetest.Kafka(tb)
+	w.cluster = enginetest.Kafka(tb)
 	w.kafka = w.client()
 	check(tb, w.kafka.CreateTopics(ctx, partitions, time.Hour))
 	for m := range 2 {
@@ -118,9 +117,7 @@ func (w *world) addLink(program partners.ProgramID, partner partners.PartnerID) 
 }
 
 func (w *world) client() *stream.Client {
-	c := stream.Open(strings.Split(w.brokers, ","), w.prefix, quiet())
-	w.t.Cleanup(c.Close)
-	return c
+	return w.cluster.Open(w.t)
 }
 
 func (w *world) setClock(t time.Time) { w.now.Store(t.UnixMicro()) }

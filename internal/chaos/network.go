@@ -192,7 +192,8 @@ func (n *Network) environment() ([]string, error) {
 	return append(
 		append(env, postgres...),
 		"TRIBUTARY_CLICKHOUSE_URL="+clickhouse,
-		"TRIBUTARY_KAFKA_BROKERS="+n.Proxies[embedded.Kafka].Address(),
+		"TRIBUTARY_KAFKA_BROKERS="+n.Proxies[embedded.Kafka].Address(), "TRIBUTARY_KAFKA_USER="+n.Addresses.KafkaUser,
+		"TRIBUTARY_KAFKA_PASSWORD="+n.Addresses.KafkaPassword, "TRIBUTARY_KAFKA_MECHANISM="+n.Addresses.KafkaMechanism,
 		"TRIBUTARY_DATA="+filepath.Join(n.cfg.Data, "network"),
 		"TRIBUTARY_CLICK_KEYS="+n.Key.Reveal(), fmt.Sprintf("TRIBUTARY_PARTITIONS=%d", partitions),
 		"TRIBUTARY_TRACKER_LISTEN="+tracker, "TRIBUTARY_LOG_FORMAT=json",

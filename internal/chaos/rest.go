@@ -24,7 +24,13 @@ type stage func(ctx context.Context) (left string, err error)
 // awaitRest waits until nothing is in flight: the last word of every lane is in ClickHouse and in the books, no consumer
 // is behind, the outbox is empty, no batch is planned, and no hold is about to end.
 func (n *Network) awaitRest(ctx context.Context, r *Run) error {
-	kafka := stream.Open([]string{n.Proxies[embedded.Kafka].Address()}, "tributary.", slog.New(slog.DiscardHandler))
+	kafka, err := stream.Open(stream.Cluster{
+		Brokers: []string{n.Proxies[embedded.Kafka].Address()}, Prefix: "tributary.",
+		Security: stream.Security{Mechanism: n.Addresses.KafkaMechanism, User: n.Addresses.KafkaUser, Password: n.Addresses.KafkaPassword},
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
 	defer kafka.Close()
 	q := quiet{kafka: kafka, last: r.Driver.last}
 	told := time.Now()

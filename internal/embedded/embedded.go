@@ -62,12 +62,16 @@ type Config struct {
 // Addresses says where the engines listen; empty for an engine that was not asked for. The URLs contain passwords.
 type Addresses struct {
 	PostgresURL   string `json:"postgres"`   // postgres://tributary:PASSWORD@127.0.0.1:PORT/tributary?sslmode=disable, the owner, a superuser
-	KafkaBrokers  string `json:"kafka"`      // 127.0.0.1:PORT, no authentication
+	KafkaBrokers  string `json:"kafka"`      // 127.0.0.1:PORT, no encryption
 	ClickHouseURL string `json:"clickhouse"` // clickhouse://tributary:PASSWORD@127.0.0.1:PORT/tributary, native protocol
 	// PostgresRoles is the same for each log-in, by the name of its role: "tracker".
 	PostgresRoles map[string]string `json:"postgres_roles"`
 	// ClickHousePagesURL is the same for the user pages, who may only read the reports.
 	ClickHousePagesURL string `json:"clickhouse_pages"`
+	// KafkaUser is the one whom Kafka knows, and who may do everything there.
+	KafkaUser      string `json:"kafka_user"`
+	KafkaPassword  string `json:"kafka_password"`
+	KafkaMechanism string `json:"kafka_mechanism"` // of SASL
 }
 
 // PostgresEnvironment is the settings of a process to which these servers are servers of its own; change may put another

@@ -3,9 +3,11 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -20,24 +22,40 @@ import (
 )
 
 // kafkaBroker is franz-go's kfake in a process of its own. It keeps records in segment files and only an index in memory.
-// It trims a topic only when the topic itself was given retention.ms or retention.bytes.
+// It trims a topic only when the topic itself was given retention.ms or retention.bytes. It listens on 127.0.0.1 and takes
+// nothing but the protocol's versions and a log-in from whoever has not shown the password.
 type kafkaBroker struct {
-	cfg  Config
-	dir  string
-	port int
+	cfg      Config
+	dir      string
+	port     int
+	password string
 }
+
+// The one user of Kafka, and how the password is shown.
+const (
+	kafkaUser      = "tributary"
+	kafkaMechanism = "SCRAM-SHA-256"
+)
 
 func (k *kafkaBroker) prepare(_ context.Context, dir string, p ports) (string, error) {
 	k.dir, k.port = filepath.Join(dir, "kafka"), p.Kafka
 	if err := os.MkdirAll(k.dir, 0o700); err != nil {
 		return "", fmt.Errorf("making data folder: %w", err)
 	}
-	return loopback(k.port), nil
+	var err error
+	k.password, err = password(k.passwordPath())
+	return loopback(k.port), err
 }
 
+func (k *kafkaBroker) passwordPath() string { return k.dir + ".password" }
+
+// command also removes the users that kfake kept: it would prefer them to those of the password file.
 func (k *kafkaBroker) command() (*exec.Cmd, error) {
+	if err := os.Remove(filepath.Join(k.dir, "sasl.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("removing kept users: %w", err)
+	}
 	cmd, err := childCommand(string(Kafka),
-		"-dir="+k.dir, "-port="+strconv.Itoa(k.port), "-advertised="+strconv.Itoa(k.cfg.KafkaAdvertised), "-sync="+strconv.FormatBool(!k.cfg.Throwaway))
+		"-dir="+k.dir, "-password="+k.passwordPath(), "-port="+strconv.Itoa(k.port), "-advertised="+strconv.Itoa(k.cfg.KafkaAdvertised), "-sync="+strconv.FormatBool(!k.cfg.Throwaway))
 	if err != nil {
 		return nil, err
 	}
@@ -80,11 +98,16 @@ func (k *kafkaBroker) probe(ctx context.Context) error {
 func serveKafka(args []string) error {
 	flags := flag.NewFlagSet("kafka", flag.ContinueOnError)
 	dir := flags.String("dir", "", "data folder")
+	passwordPath := flags.String("password", "", "file of the password")
 	port := flags.Int("port", 0, "TCP port on 127.0.0.1")
 	advertised := flags.Int("advertised", 0, "TCP port that clients are told, where it is another")
 	sync := flags.Bool("sync", true, "fsync each batch before it is acknowledged")
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("reading arguments: %w", err)
+	}
+	secret, err := password(*passwordPath)
+	if err != nil {
+		return err
 	}
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
@@ -92,6 +115,8 @@ func serveKafka(args []string) error {
 		kfake.Ports(*port),
 		kfake.ClusterID("tributary"),
 		kfake.DataDir(*dir),
+		kfake.EnableSASL(),
+		kfake.Superuser(kafkaMechanism, kafkaUser, secret),
 		kfake.BrokerConfigs(map[string]string{
 			"log.segment.bytes":      strconv.Itoa(32 << 20), // a start reads whole segments, and only whole ones are trimmed
 			"log.cleaner.backoff.ms": "60000",                // between two looks for what a topic's retention lets go

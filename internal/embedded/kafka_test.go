@@ -3,11 +3,15 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
 
 const testTopic = "tributary.kept"
@@ -15,7 +19,7 @@ const testTopic = "tributary.kept"
 // kafkaClient is closed when the test ends.
 func kafkaClient(t *testing.T, a Addresses, options ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(a.KafkaBrokers))...)
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(a.KafkaBrokers), kgo.SASL(scram.Auth{User: a.KafkaUser, Pass: a.KafkaPassword}.AsSha256Mechanism()))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,5 +87,93 @@ func checkRetention(t *testing.T, client *kgo.Client) {
 	configs := response.Resources[0].Configs
 	if len(configs) != 1 || configs[0].Value == nil || *configs[0].Value != "3600000" {
 		t.Errorf("the topic's retention is %+v, want 3600000", configs)
+	}
+}
+
+// requests are what nobody may ask for without the password.
+func requests(topic string, id [16]byte) map[string]kmsg.Request {
+	produce := kmsg.NewPtrProduceRequest()
+	produce.Acks, produce.TimeoutMillis = -1, 1000
+	produced, part := kmsg.NewProduceRequestTopic(), kmsg.NewProduceRequestTopicPartition()
+	produced.Topic, produced.TopicID, produced.Partitions = topic, id, append(produced.Partitions, part)
+	produce.Topics = append(produce.Topics, produced)
+
+	fetch := kmsg.NewPtrFetchRequest()
+	fetched, from := kmsg.NewFetchRequestTopic(), kmsg.NewFetchRequestTopicPartition()
+	from.PartitionMaxBytes = 1 << 20
+	fetched.Topic, fetched.TopicID, fetched.Partitions = topic, id, append(fetched.Partitions, from)
+	fetch.MaxWaitMillis, fetch.MaxBytes, fetch.Topics = 10, 1<<20, append(fetch.Topics, fetched)
+
+	create := kmsg.NewPtrCreateTopicsRequest()
+	created := kmsg.NewCreateTopicsRequestTopic()
+	created.Topic, created.NumPartitions, created.ReplicationFactor = "another", 1, 1
+	create.Topics = append(create.Topics, created)
+
+	remove := kmsg.NewPtrDeleteTopicsRequest()
+	removed := kmsg.NewDeleteTopicsRequestTopic()
+	removed.Topic, remove.TopicNames = new(topic), []string{topic}
+	remove.Topics = append(remove.Topics, removed)
+
+	return map[string]kmsg.Request{
+		"Metadata": kmsg.NewPtrMetadataRequest(), "Produce": produce, "Fetch": fetch, "CreateTopics": create, "DeleteTopics": remove,
+		"AlterUserSCRAMCredentials": kmsg.NewPtrAlterUserSCRAMCredentialsRequest(),
+	}
+}
+
+func TestKafkaAnswersNobodyWithoutThePassword(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Dir: t.TempDir(), Kafka: true, Throwaway: true}
+	_, a, stop := start(t, cfg)
+	writeKafka(t, a)
+	var id [16]byte
+	metadata, err := kmsg.NewPtrMetadataRequest().RequestWith(t.Context(), kafkaClient(t, a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id = metadata.Topics[0].TopicID
+	auth := func(user, password string) scram.Auth { return scram.Auth{User: user, Pass: password} }
+	for name, who := range map[string][]kgo.Opt{
+		"nobody":                {},
+		"a wrong password":      {kgo.SASL(auth(kafkaUser, "guess").AsSha256Mechanism())},
+		"another user":          {kgo.SASL(auth("admin", a.KafkaPassword).AsSha256Mechanism())},
+		"kfake's own log-in":    {kgo.SASL(auth("admin", "admin").AsSha256Mechanism())},
+		"another mechanism":     {kgo.SASL(auth(kafkaUser, a.KafkaPassword).AsSha512Mechanism())},
+		"the password in plain": {kgo.SASL(plain.Auth{User: kafkaUser, Pass: a.KafkaPassword}.AsMechanism())},
+	} {
+		client, err := kgo.NewClient(append(who, kgo.SeedBrokers(a.KafkaBrokers))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(client.Close)
+		for request, body := range requests(testTopic, id) {
+			if response, err := client.SeedBrokers()[0].Request(t.Context(), body); err == nil {
+				t.Errorf("%s: %s was answered: %+v", name, request, response)
+			}
+		}
+	}
+	readKafka(t, a) // which is all there, and nothing else
+	for request, body := range requests("elsewhere", [16]byte{9}) {
+		if _, err := kafkaClient(t, a).SeedBrokers()[0].Request(t.Context(), body); err != nil {
+			t.Errorf("whoever has the password: %s: %v", request, err)
+		}
+	}
+
+	// Another password in the file is the one that holds from the next start on.
+	stop()
+	path := filepath.Join(cfg.Dir, "kafka.password")
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the file of the password: %v, %v", info, err)
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	_, b, _ := start(t, cfg)
+	if a.KafkaPassword == b.KafkaPassword {
+		t.Error("the password is the same although its file was removed")
+	}
+	readKafka(t, b)
+	a.KafkaBrokers = b.KafkaBrokers
+	if _, err := kafkaClient(t, a).SeedBrokers()[0].Request(t.Context(), kmsg.NewPtrMetadataRequest()); err == nil {
+		t.Error("the former password holds still")
 	}
 }

@@ -41,12 +41,13 @@ type errand struct {
 type report struct {
 	Postgres   string         `json:"postgres"`
 	Kafka      string         `json:"kafka"`
+	Password   string         `json:"password"` // of Kafka
 	ClickHouse string         `json:"clickhouse"`
 	Pids       map[Engine]int `json:"pids"`
 }
 
 func (r report) addresses() Addresses {
-	return Addresses{PostgresURL: r.Postgres, KafkaBrokers: r.Kafka, ClickHouseURL: r.ClickHouse}
+	return Addresses{PostgresURL: r.Postgres, KafkaBrokers: r.Kafka, KafkaUser: kafkaUser, KafkaPassword: r.Password, ClickHouseURL: r.ClickHouse}
 }
 
 // parentMain runs engines until SIGTERM.
@@ -71,7 +72,7 @@ func parentMain(raw string) int {
 		if err != nil {
 			return // Run says why
 		}
-		r := report{Postgres: a.PostgresURL, Kafka: a.KafkaBrokers, ClickHouse: a.ClickHouseURL, Pids: map[Engine]int{}}
+		r := report{Postgres: a.PostgresURL, Kafka: a.KafkaBrokers, Password: a.KafkaPassword, ClickHouse: a.ClickHouseURL, Pids: map[Engine]int{}}
 		for _, e := range []Engine{Kafka, ClickHouse, Postgres} {
 			r.Pids[e] = s.Status(e).Pid
 		}

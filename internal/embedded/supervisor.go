@@ -90,7 +90,10 @@ func (s *Supervisor) addresses() Addresses {
 				a.PostgresRoles = server.addresses()
 			}
 		case Kafka:
-			a.KafkaBrokers = r.address
+			a.KafkaBrokers, a.KafkaUser, a.KafkaMechanism = r.address, kafkaUser, kafkaMechanism
+			if server, ok := r.server.(*kafkaBroker); ok {
+				a.KafkaPassword = server.password
+			}
 		case ClickHouse:
 			a.ClickHouseURL, a.ClickHousePagesURL = r.address, pagesURL(r.address)
 		}

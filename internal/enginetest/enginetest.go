@@ -8,8 +8,9 @@
 // ends with that process however it ends. PostgreSQL and ClickHouse are installed at first use (see package embedded).
 // The embedded engines do not fsync here: a test that measures commits needs a server of its own.
 //
-// TRIBUTARY_TEST_POSTGRES_URL, TRIBUTARY_TEST_KAFKA_BROKERS and TRIBUTARY_TEST_CLICKHOUSE_URL point the same tests at other
-// servers. The users named there must be allowed to create and drop databases and roles.
+// TRIBUTARY_TEST_POSTGRES_URL, TRIBUTARY_TEST_KAFKA_URL (kafka://user:password@127.0.0.1:port, SCRAM-SHA-256) and
+// TRIBUTARY_TEST_CLICKHOUSE_URL point the same tests at other servers. The users named there must be allowed to create and
+// drop databases, roles and topics.
 package enginetest
 
 import (
@@ -31,7 +32,7 @@ import (
 // The variables that name servers to use in place of our own.
 const (
 	postgresVariable   = "TRIBUTARY_TEST_POSTGRES_URL"
-	kafkaVariable      = "TRIBUTARY_TEST_KAFKA_BROKERS"
+	kafkaVariable      = "TRIBUTARY_TEST_KAFKA_URL"
 	clickhouseVariable = "TRIBUTARY_TEST_CLICKHOUSE_URL"
 )
 
@@ -128,18 +129,6 @@ func (e *engines) start(s *server, variable string, cfg embedded.Config, address
 		s.address, s.err = address(addresses), err
 	})
 	return s.address, s.err
-}
-
-// Kafka returns the brokers' addresses, comma-separated, and a prefix that no other test's topics have. Topics are the
-// caller's to create. They stay until the test process ends, or, on an external server, for good.
-func Kafka(tb testing.TB) (brokers, topicPrefix string) {
-	tb.Helper()
-	brokers, err := shared.start(&shared.kafka, kafkaVariable, embedded.Config{Kafka: true},
-		func(a embedded.Addresses) string { return a.KafkaBrokers })
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return brokers, unique() + "."
 }
 
 // unique is a name for a database or a topic that nothing else has.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,12 +115,11 @@ func clickhouseTables(t *testing.T, address string) (n int) {
 
 func TestKafkaPrefixesDiffer(t *testing.T) {
 	t.Parallel()
-	brokers, first := Kafka(t)
-	again, second := Kafka(t)
-	if brokers != again || first == second {
-		t.Errorf("two calls: brokers %q and %q, prefixes %q and %q; want the same broker, other prefixes", brokers, again, first, second)
+	first, second := Kafka(t), Kafka(t)
+	if !slices.Equal(first.Brokers, second.Brokers) || first.Prefix == second.Prefix {
+		t.Errorf("two calls: brokers %q and %q, prefixes %q and %q; want the same broker, other prefixes", first.Brokers, second.Brokers, first.Prefix, second.Prefix)
 	}
-	conn, err := net.Dial("tcp", brokers)
+	conn, err := net.Dial("tcp", first.Brokers[0])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,8 +223,8 @@ func TestHelperUsesExternalServer(t *testing.T) {
 	if n := clickhouseTables(t, ClickHouseMigrated(t)); n == 0 {
 		t.Error("no tables")
 	}
-	brokers, _ := Kafka(t)
-	fmt.Println("brokers:", brokers)
+	kafka := Kafka(t)
+	fmt.Println("Kafka:", kafka.User, kafka.Password, kafka.Brokers)
 	if entries, err := os.ReadDir(shared.dir); err != nil || len(entries) != 1 { // the lock
 		t.Errorf("the process has engines of its own: %v: %v", entries, err)
 	}
@@ -234,10 +234,10 @@ func TestExternalServerIsUsedAndLeftClean(t *testing.T) {
 	t.Parallel()
 	server := EmptyPostgresURL(t)
 	cmd := helper(t, "TestHelperUsesExternalServer",
-		postgresVariable+"="+server, clickhouseVariable+"="+ClickHouse(t), kafkaVariable+"=192.0.2.1:9092")
+		postgresVariable+"="+server, clickhouseVariable+"="+ClickHouse(t), kafkaVariable+"=kafka://user:word@192.0.2.1:9092")
 	before := databases(t, server)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "brokers: 192.0.2.1:9092") {
+	if err != nil || !strings.Contains(string(out), "Kafka: user word [192.0.2.1:9092]") {
 		t.Fatalf("%v: %s", err, out)
 	}
 	for name := range databases(t, server) {

@@ -14,7 +14,7 @@ import (
 // start gives a node of the test's own, with Apache Kafka's jars.
 func start(t *testing.T, cfg kafkanode.Config) *kafkanode.Node {
 	t.Helper()
-	if os.Getenv("TRIBUTARY_TEST_KAFKA_BROKERS") == "" {
+	if os.Getenv("TRIBUTARY_TEST_KAFKA_URL") == "" {
 		t.Skip("make test-kafka runs it")
 	}
 	var err error
@@ -36,7 +36,10 @@ func start(t *testing.T, cfg kafkanode.Config) *kafkanode.Node {
 func TestWhatIsAcknowledgedIsThereAfterAKill(t *testing.T) {
 	t.Parallel()
 	node := start(t, kafkanode.Config{})
-	c := stream.Open([]string{node.Address()}, "", slog.New(slog.DiscardHandler))
+	c, err := stream.Open(stream.Cluster{Brokers: []string{node.Address()}}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(c.Close)
 	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)

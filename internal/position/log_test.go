@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
@@ -51,8 +52,7 @@ func TestRecordsThatKafkaNoLongerHoldsHaltTheirPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	kafka := stream.Open(cluster.ListenAddrs(), "", slog.New(slog.DiscardHandler))
-	t.Cleanup(kafka.Close)
+	kafka := enginetest.Cluster{Cluster: stream.Cluster{Brokers: cluster.ListenAddrs()}}.Open(t)
 	if err := kafka.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -6,7 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
+	"net"
 	"os"
 	"strings"
 
@@ -15,6 +15,15 @@ import (
 	franz "github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
+
+// Cluster is a Kafka: where it is, and how to speak with it.
+type Cluster struct {
+	// Brokers are those to ask first, "host:port" each.
+	Brokers []string
+	// Prefix begins the names of the topics ("tributary.").
+	Prefix string
+	Security
+}
 
 // Security says how to speak with brokers that ask who one is. The zero value is neither encryption nor password.
 type Security struct {
@@ -25,7 +34,8 @@ type Security struct {
 	CA string
 	// Mechanism of the password: "plain", "scram-sha-256" or "scram-sha-512", which is also what "" means.
 	Mechanism string
-	// User and Password are both empty where no password is asked for.
+	// User and Password are both empty where no password is asked for. Without TLS they are shown to brokers on a loopback
+	// address only.
 	User, Password string
 }
 
@@ -35,32 +45,36 @@ type access struct {
 	mechanism sasl.Mechanism
 }
 
-// OpenSecure is Open for brokers behind TLS and SASL. An error says which setting cannot work.
-func OpenSecure(brokers []string, prefix string, s Security, log *slog.Logger) (*Client, error) {
-	a, err := s.access()
-	if err != nil {
-		return nil, fmt.Errorf("securing the way to Kafka: %w", err)
-	}
-	return open(brokers, prefix, a, log), nil
-}
-
 // Check tells which setting cannot work, without connecting.
-func (s Security) Check() error {
-	_, err := s.access()
+func (k Cluster) Check() error {
+	_, err := k.access()
 	return err
 }
 
-func (s Security) access() (a access, err error) {
-	if s.CA != "" && !s.TLS {
-		return a, errors.New("there are certificates to check brokers by, but TLS is off")
+func (k Cluster) access() (a access, err error) {
+	if k.CA != "" && !k.TLS {
+		return a, errors.New("there are certificates to check brokers by, but TLS is off: set kafka-tls")
 	}
-	if s.TLS {
-		if a.tls, err = s.config(); err != nil {
+	if k.TLS {
+		if a.tls, err = k.config(); err != nil {
 			return a, err
 		}
 	}
-	a.mechanism, err = s.mechanism()
-	return a, err
+	if a.mechanism, err = k.mechanism(); err != nil || a.mechanism == nil || k.TLS {
+		return a, err
+	}
+	for _, broker := range k.Brokers {
+		if !isLoopback(broker) {
+			return a, fmt.Errorf("the password would cross the network to %s in the open: set kafka-tls", broker)
+		}
+	}
+	return a, nil
+}
+
+// isLoopback tells whether what is sent to "host:port" stays on this machine.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	return err == nil && (host == "localhost" || net.ParseIP(host).IsLoopback())
 }
 
 func (s Security) config() (*tls.Config, error) {
@@ -85,8 +99,6 @@ func (s Security) mechanism() (sasl.Mechanism, error) {
 		return nil, nil //nolint:nilnil // kafka-go's word for no password
 	case s.User == "" || s.Password == "":
 		return nil, errors.New("a user needs a password, and a password a user")
-	case !s.TLS:
-		return nil, errors.New("a password must not cross the network in the open: turn TLS on")
 	}
 	auth := scram.Auth{User: s.User, Pass: s.Password}
 	switch strings.ToLower(s.Mechanism) {

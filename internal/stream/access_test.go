@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -111,7 +112,7 @@ func secured(t *testing.T, certificate, key []byte, change func(*tls.Config)) []
 // roundTrip sends a record and reads it.
 func roundTrip(t *testing.T, brokers []string, s stream.Security) error {
 	t.Helper()
-	c, err := stream.OpenSecure(brokers, strings.ToLower(rand.Text())+".", s, slog.New(slog.DiscardHandler))
+	c, err := stream.Open(stream.Cluster{Brokers: brokers, Prefix: strings.ToLower(rand.Text()) + ".", Security: s}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}
@@ -199,6 +200,100 @@ func TestBrokersThatCannotProveWhoTheyAreAreRefused(t *testing.T) {
 	}
 }
 
+func TestAPasswordInTheOpenStaysOnThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		brokers string
+		tls     bool
+		want    string // of the error
+	}{
+		{"127.0.0.1:9092", false, ""},
+		{"127.8.9.10:9092,[::1]:9092,localhost:9092", false, ""},
+		{"kafka:9092", false, "to kafka:9092 in the open: set kafka-tls"},
+		{"127.0.0.1:9092,10.0.0.1:9092", false, "to 10.0.0.1:9092 in the open"},
+		{"0.0.0.0:9092", false, "to 0.0.0.0:9092 in the open"},
+		{"127.0.0.1.example:9092", false, "in the open"},
+		{"localhost.example:9092", false, "in the open"},
+		{"127.0.0.1", false, "in the open"}, // without a port
+		{"kafka:9092,10.0.0.1:9092", true, ""},
+	} {
+		err := stream.Cluster{Brokers: strings.Split(c.brokers, ","), Security: stream.Security{TLS: c.tls, User: "u", Password: "p"}}.Check()
+		if (err != nil) != (c.want != "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s with TLS %v gave %v, want %q", c.brokers, c.tls, err, c.want)
+		}
+	}
+}
+
+// elsewhere is an address of this machine that is not loopback.
+func elsewhere(t *testing.T) net.IP {
+	t.Helper()
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if network, ok := a.(*net.IPNet); ok && !network.IP.IsLoopback() && network.IP.To4() != nil {
+			return network.IP
+		}
+	}
+	t.Skip("this machine has only loopback addresses")
+	return nil
+}
+
+// advertised is a listener that calls itself another.
+type advertised struct {
+	net.Listener
+
+	address *net.TCPAddr
+}
+
+func (a advertised) Addr() net.Addr { return a.address }
+
+func TestABrokerElsewhereIsShownNoPasswordInTheOpen(t *testing.T) {
+	t.Parallel()
+	away, ports := elsewhere(t), make(chan int, 1)
+	reached := make(chan struct{}, 1)
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.Superuser("SCRAM-SHA-256", "u", "p"),
+		kfake.ListenFn(func(network, address string) (net.Listener, error) {
+			l, err := net.Listen(network, address)
+			if err != nil {
+				return nil, err
+			}
+			port := l.Addr().(*net.TCPAddr).Port
+			ports <- port
+			return advertised{l, &net.TCPAddr{IP: away, Port: port}}, nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(broker.Close)
+	port := <-ports
+	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: away, Port: port})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		if n, _ := conn.Read(make([]byte, 1)); n > 0 {
+			reached <- struct{}{}
+		}
+	}()
+	s := stream.Security{Mechanism: "scram-sha-256", User: "u", Password: "p"}
+	if err := roundTrip(t, []string{net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}, s); err == nil || !strings.Contains(err.Error(), "advertise a loopback address") {
+		t.Errorf("it gave %v", err)
+	}
+	select {
+	case <-reached:
+		t.Error("the broker elsewhere was sent something")
+	default:
+	}
+}
+
 func TestSettingsThatCannotBeSecureAreRefused(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.pem")
@@ -206,15 +301,14 @@ func TestSettingsThatCannotBeSecureAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, s := range map[string]stream.Security{
-		"must not cross the network in the open": {User: "u", Password: "p"},
-		"TLS is off":                             {CA: empty},
-		"holds none in PEM":                      {TLS: true, CA: empty},
-		"no such file":                           {TLS: true, CA: empty + ".not"},
-		"a user needs a password":                {TLS: true, User: "u"},
-		"a password a user":                      {TLS: true, Password: "p"},
-		`"md5" is not plain`:                     {TLS: true, User: "u", Password: "p", Mechanism: "md5"},
+		"TLS is off":              {CA: empty},
+		"holds none in PEM":       {TLS: true, CA: empty},
+		"no such file":            {TLS: true, CA: empty + ".not"},
+		"a user needs a password": {TLS: true, User: "u"},
+		"a password a user":       {TLS: true, Password: "p"},
+		`"md5" is not plain`:      {TLS: true, User: "u", Password: "p", Mechanism: "md5"},
 	} {
-		if _, err := stream.OpenSecure([]string{"127.0.0.1:1"}, "", s, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := stream.Open(stream.Cluster{Brokers: []string{"127.0.0.1:1"}, Security: s}, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%+v gave %v, want %q", s, err, want)
 		}
 	}
@@ -222,7 +316,7 @@ func TestSettingsThatCannotBeSecureAreRefused(t *testing.T) {
 
 func TestApacheKafkaBehindTLSAndPasswords(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("TRIBUTARY_TEST_KAFKA_BROKERS") == "" {
+	if os.Getenv("TRIBUTARY_TEST_KAFKA_URL") == "" {
 		t.Skip("make test-kafka runs it")
 	}
 	jars, err := kafkanode.Install(t.Context(), os.Stderr)

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
-	"log/slog"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -16,6 +15,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/stream"
 )
@@ -37,6 +37,11 @@ func broker(b *testing.B) []string {
 	return cluster.ListenAddrs()
 }
 
+func client(b *testing.B, brokers []string) *stream.Client {
+	b.Helper()
+	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: brokers, Prefix: "bench."}}.Open(b)
+}
+
 func benchRecordsOf(n int) []stream.Record {
 	random := rand.New(rand.NewPCG(1, 2))
 	records := make([]stream.Record, n)
@@ -55,8 +60,7 @@ func benchRecordsOf(n int) []stream.Record {
 func BenchmarkProduceFetch(b *testing.B) {
 	batch := benchRecordsOf(benchBatch)
 	b.Run("stream", func(b *testing.B) {
-		c := stream.Open(broker(b), "bench.", slog.New(slog.DiscardHandler))
-		b.Cleanup(c.Close)
+		c := client(b, broker(b))
 		if err := c.CreateTopics(b.Context(), 1, time.Hour); err != nil {
 			b.Fatal(err)
 		}
@@ -89,8 +93,7 @@ func BenchmarkProduceFetch(b *testing.B) {
 	})
 	b.Run("kafka-go", func(b *testing.B) {
 		brokers := broker(b)
-		c := stream.Open(brokers, "bench.", slog.New(slog.DiscardHandler))
-		b.Cleanup(c.Close)
+		c := client(b, brokers)
 		if err := c.CreateTopics(b.Context(), 1, time.Hour); err != nil {
 			b.Fatal(err)
 		}

@@ -1,20 +1,15 @@
 package stream_test
 
 import (
-	"log/slog"
-	"strings"
 	"testing"
 	"time"
 
 	"tributary/internal/enginetest"
-	"tributary/internal/stream"
 )
 
 func TestDescribeTellsHowTheBrokersKeepTopics(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
-	t.Cleanup(c.Close)
+	c := enginetest.Kafka(t).Open(t)
 	topics, err := c.Describe(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package stream_test
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -16,9 +15,7 @@ func TestMain(m *testing.M) { enginetest.Main(m) }
 // open gives a client of topics that no other test has, with the given number of partitions.
 func open(t *testing.T, partitions int) *stream.Client {
 	t.Helper()
-	brokers, prefix := enginetest.Kafka(t)
-	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
-	t.Cleanup(c.Close)
+	c := enginetest.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), partitions, time.Hour); err != nil {
 		t.Fatal(err)
 	}

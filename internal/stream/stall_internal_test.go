@@ -23,7 +23,10 @@ func TestALinkThatFailsForLongIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	c := Open(broker.ListenAddrs(), "", slog.New(slog.DiscardHandler))
+	c, err := Open(Cluster{Brokers: broker.ListenAddrs()}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(c.Close)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
@@ -87,7 +90,10 @@ func TestABrokerThatWithholdsRecordsIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	c := Open(broker.ListenAddrs(), "", slog.New(slog.DiscardHandler))
+	c, err := Open(Cluster{Brokers: broker.ListenAddrs()}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(c.Close)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)

@@ -79,19 +79,19 @@ const (
 // topics lists what the river consists of.
 func topics() []string { return []string{event.Touches, event.Orders, event.Decisions} }
 
-// Open makes a client of the cluster behind brokers ("host:port" each), whose topics carry prefix ("tributary."), without
-// encryption and password. It does not connect yet; Close ends what it starts later.
-func Open(brokers []string, prefix string, log *slog.Logger) *Client {
-	return open(brokers, prefix, access{}, log)
-}
-
-func open(brokers []string, prefix string, a access, log *slog.Logger) *Client {
-	c := &Client{brokers: brokers, prefix: prefix, log: log, access: a, conns: make(map[net.Conn]struct{})}
+// Open makes a client of a cluster. An error says which setting cannot work: it does not connect yet. Close ends what it
+// starts later.
+func Open(k Cluster, log *slog.Logger) (*Client, error) {
+	a, err := k.access()
+	if err != nil {
+		return nil, fmt.Errorf("securing the way to Kafka: %w", err)
+	}
+	c := &Client{brokers: k.Brokers, prefix: k.Prefix, log: log, access: a, conns: make(map[net.Conn]struct{})}
 	c.background, c.end = context.WithCancel(context.Background())
 	c.stalls.failing = make(map[place]time.Time)
 	c.stalls.limit = stalledAfter
 	c.link.Store(c.newLink())
-	return c
+	return c, nil
 }
 
 func (c *Client) newLink() *link {
@@ -140,7 +140,12 @@ func (c *Client) dial(ctx context.Context, network, address string) (net.Conn, e
 func (c *Client) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if c.access.tls == nil {
-		return dialer.DialContext(ctx, network, address) //nolint:wrapcheck // dial names the address
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err == nil && c.access.mechanism != nil && !isLoopback(conn.RemoteAddr().String()) { // a broker may advertise any address
+			_ = conn.Close()
+			return nil, errors.New("the password would cross the network in the open: set kafka-tls, or have the broker advertise a loopback address")
+		}
+		return conn, err //nolint:wrapcheck // dial names the address
 	}
 	secure := &tls.Dialer{NetDialer: dialer, Config: c.access.tls} // it checks the name that it dials
 	return secure.DialContext(ctx, network, address)               //nolint:wrapcheck // as above

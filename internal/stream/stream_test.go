@@ -3,7 +3,6 @@ package stream_test
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net"
 	"strings"
 	"testing"
@@ -21,9 +20,9 @@ import (
 )
 
 func TestClosingLeavesNothingBehind(t *testing.T) {
-	brokers, prefix := enginetest.Kafka(t)
+	cluster := enginetest.Kafka(t)
 	before := goleak.IgnoreCurrent()
-	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
+	c := cluster.Open(t)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -155,9 +154,8 @@ func TestFetchWaitsForTheNextRecordAndNotForLonger(t *testing.T) {
 
 func TestARecordWithoutItsHeadersIsGivenAsAnError(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
-	t.Cleanup(c.Close)
+	cluster := enginetest.Kafka(t)
+	c := cluster.Open(t)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +177,7 @@ func TestARecordWithoutItsHeadersIsGivenAsAnError(t *testing.T) {
 		if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 2)); err != nil {
 			t.Fatal(err)
 		}
-		foreign(t, brokers, prefix+topic, 0, kafka.Record{Value: protocol.NewBytes([]byte("what it said")), Headers: c2.headers})
+		foreign(t, cluster, topic, 0, kafka.Record{Value: protocol.NewBytes([]byte("what it said")), Headers: c2.headers})
 		if got := fetchAll(t, c, 0, offset, 2, 1<<20); len(got) != 2 {
 			t.Fatalf("before the record came %d others, not 2", len(got))
 		}
@@ -196,14 +194,22 @@ func TestARecordWithoutItsHeadersIsGivenAsAnError(t *testing.T) {
 
 func header(key string, value []byte) kafka.Header { return kafka.Header{Key: key, Value: value} }
 
-// foreign produces by kafka-go itself.
-func foreign(t *testing.T, brokers, topic string, codec kafka.Compression, records ...kafka.Record) {
+// foreigner is kafka-go itself.
+func foreigner(t *testing.T, cluster enginetest.Cluster) *kafka.Client {
 	t.Helper()
-	transport := &kafka.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	client := &kafka.Client{Addr: kafka.TCP(strings.Split(brokers, ",")...), Transport: transport}
-	response, err := client.Produce(t.Context(), &kafka.ProduceRequest{
-		Topic: topic, RequiredAcks: kafka.RequireAll, Compression: codec, Records: kafka.NewRecordReader(records...),
+	client, err := stream.ClientOf(cluster.Cluster)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Transport.(*kafka.Transport).CloseIdleConnections)
+	return client
+}
+
+// foreign produces by kafka-go itself.
+func foreign(t *testing.T, cluster enginetest.Cluster, topic string, codec kafka.Compression, records ...kafka.Record) {
+	t.Helper()
+	response, err := foreigner(t, cluster).Produce(t.Context(), &kafka.ProduceRequest{
+		Topic: cluster.Prefix + topic, RequiredAcks: kafka.RequireAll, Compression: codec, Records: kafka.NewRecordReader(records...),
 	})
 	if err == nil {
 		err = response.Error
@@ -218,9 +224,8 @@ func TestBatchesOfOtherClientsAreReadInEveryCompression(t *testing.T) {
 	for _, codec := range []kafka.Compression{0, kafka.Gzip, kafka.Snappy, kafka.Lz4, kafka.Zstd} {
 		t.Run(codec.String(), func(t *testing.T) {
 			t.Parallel()
-			brokers, prefix := enginetest.Kafka(t)
-			c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
-			t.Cleanup(c.Close)
+			cluster := enginetest.Kafka(t)
+			c := cluster.Open(t)
 			if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 				t.Fatal(err)
 			}
@@ -235,7 +240,7 @@ func TestBatchesOfOtherClientsAreReadInEveryCompression(t *testing.T) {
 					},
 				})
 			}
-			foreign(t, brokers, prefix+topic, codec, records...)
+			foreign(t, cluster, topic, codec, records...)
 			for i, got := range fetchAll(t, c, 0, 0, 100, 1<<20) {
 				want := stream.Record{
 					Offset: int64(i), Key: []byte("k"), Value: []byte(strings.Repeat("v", i)), Spool: [16]byte([]byte("0123456789abcdef")),
@@ -251,9 +256,8 @@ func TestBatchesOfOtherClientsAreReadInEveryCompression(t *testing.T) {
 
 func TestAnOffsetThatKafkaDoesNotHoldIsAGap(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
-	t.Cleanup(c.Close)
+	cluster := enginetest.Kafka(t)
+	c := cluster.Open(t)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -268,8 +272,8 @@ func TestAnOffsetThatKafkaDoesNotHoldIsAGap(t *testing.T) {
 		t.Errorf("the gap is %+v", gap)
 	}
 	before := logOf(t, c)
-	client := &kafka.Client{Addr: kafka.TCP(strings.Split(brokers, ",")...), Transport: &kafka.Transport{}}
-	if _, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{prefix + topic}}); err != nil {
+	client := foreigner(t, cluster)
+	if _, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{cluster.Prefix + topic}}); err != nil {
 		t.Fatal(err)
 	}
 	// The topic is made anew: positions of the old one lie behind its end.
@@ -302,9 +306,8 @@ func logOf(t *testing.T, c *stream.Client) string {
 
 func TestTopicsAreMadeOnceAndKeepTheirPartitions(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	c := stream.Open(strings.Split(brokers, ","), prefix, slog.New(slog.DiscardHandler))
-	t.Cleanup(c.Close)
+	cluster := enginetest.Kafka(t)
+	c := cluster.Open(t)
 	for range 2 {
 		if err := c.CreateTopics(t.Context(), 4, 36*time.Hour); err != nil {
 			t.Fatal(err)
@@ -314,10 +317,10 @@ func TestTopicsAreMadeOnceAndKeepTheirPartitions(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "has 4 partitions, but 5 are configured") {
 		t.Errorf("another number of partitions gave %v", err)
 	}
-	client := &kafka.Client{Addr: kafka.TCP(strings.Split(brokers, ",")...), Transport: &kafka.Transport{}}
+	client := foreigner(t, cluster)
 	for _, name := range []string{event.Touches, event.Orders, event.Decisions} {
 		described, err := client.DescribeConfigs(t.Context(), &kafka.DescribeConfigsRequest{
-			Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: prefix + name}},
+			Resources: []kafka.DescribeConfigRequestResource{{ResourceType: kafka.ResourceTypeTopic, ResourceName: cluster.Prefix + name}},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -375,8 +378,7 @@ func TestABrokerThatIsAwayGivesAnErrorInTime(t *testing.T) {
 	for name, address := range map[string]string{"nobody listens": "127.0.0.1:1", "nobody answers": silent} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := stream.Open([]string{address}, "", slog.New(slog.DiscardHandler))
-			t.Cleanup(c.Close)
+			c := enginetest.Cluster{Cluster: stream.Cluster{Brokers: []string{address}}}.Open(t)
 			start := time.Now()
 			if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 1)); err == nil || stream.IsPermanent(err) {
 				t.Errorf("Produce gave %v", err)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/internal/event"
@@ -198,12 +197,7 @@ func (r *river) halted() (reason string) {
 // ask asks the broker for what the program itself never does.
 func (r *river) ask(request kmsg.Request) kmsg.Response {
 	r.t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(r.brokers))
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer client.Close()
-	response, err := client.Request(r.t.Context(), request)
+	response, err := r.cluster.Foreign(r.t).Request(r.t.Context(), request)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -213,7 +207,7 @@ func (r *river) ask(request kmsg.Request) kmsg.Response {
 // makeAnew deletes the topic of touches and makes it again: its offsets begin at 0.
 func (r *river) makeAnew() {
 	r.t.Helper()
-	name := r.prefix + event.Touches
+	name := r.cluster.Prefix + event.Touches
 	request := kmsg.NewPtrDeleteTopicsRequest()
 	request.TopicNames = []string{name}
 	topic := kmsg.NewDeleteTopicsRequestTopic()
@@ -237,7 +231,7 @@ func (r *river) expire(before int64) {
 	r.t.Helper()
 	request := kmsg.NewPtrDeleteRecordsRequest()
 	topic := kmsg.NewDeleteRecordsRequestTopic()
-	topic.Topic = r.prefix + event.Touches
+	topic.Topic = r.cluster.Prefix + event.Touches
 	partition := kmsg.NewDeleteRecordsRequestTopicPartition()
 	partition.Offset = before
 	topic.Partitions = append(topic.Partitions, partition)

@@ -140,13 +140,9 @@ func TestADeadLetterThatCannotBeARowStaysOpen(t *testing.T) {
 func TestTwoAlikeRecordsOfAnotherProgramAreTwoRowsOncePutBack(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
-	foreign, err := kgo.NewClient(kgo.SeedBrokers(r.brokers), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer foreign.Close()
+	foreign := r.cluster.Foreign(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	for range 2 {
-		if err := foreign.ProduceSync(t.Context(), &kgo.Record{Topic: r.prefix + event.Touches, Value: []byte("hello")}).FirstErr(); err != nil {
+		if err := foreign.ProduceSync(t.Context(), &kgo.Record{Topic: r.cluster.Prefix + event.Touches, Value: []byte("hello")}).FirstErr(); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -119,12 +119,8 @@ func TestARecordOfAnotherProgramIsSetAside(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	r.produce(event.Touches, 0, record(t, 1, 1, click(1)))
-	foreign, err := kgo.NewClient(kgo.SeedBrokers(r.brokers), kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer foreign.Close()
-	if err := foreign.ProduceSync(t.Context(), &kgo.Record{Topic: r.prefix + event.Touches, Value: []byte("hello")}).FirstErr(); err != nil {
+	foreign := r.cluster.Foreign(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err := foreign.ProduceSync(t.Context(), &kgo.Record{Topic: r.cluster.Prefix + event.Touches, Value: []byte("hello")}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 	r.produce(event.Touches, 0, record(t, 1, 2, click(2)))
@@ -410,9 +406,7 @@ func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
 	stop()
 
 	// Kafka has lost everything, and the offsets begin anew.
-	brokers, prefix := enginetest.Kafka(t)
-	r.kafka = stream.Open([]string{brokers}, prefix+"anew.", slog.New(slog.DiscardHandler))
-	t.Cleanup(r.kafka.Close)
+	r.kafka = enginetest.Kafka(t).Open(t)
 	if err := r.kafka.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -36,10 +36,10 @@ type river struct {
 	db    *pgxpool.Pool
 	ch    clickhouse.Conn
 	kafka *stream.Client
-	// brokers and prefix are what kafka was opened with.
-	brokers, prefix string
-	lanes           int
-	sent            map[string]uint64 // last sequence by topic, partition and spool
+	// cluster is what kafka was opened with.
+	cluster enginetest.Cluster
+	lanes   int
+	sent    map[string]uint64 // last sequence by topic, partition and spool
 }
 
 func newRiver(tb testing.TB, partitions int) *river {
@@ -60,13 +60,12 @@ func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = ch.Close() })
-	brokers, prefix := enginetest.Kafka(tb)
-	kafka := stream.Open([]string{brokers}, prefix, slog.New(slog.DiscardHandler))
-	tb.Cleanup(kafka.Close)
+	cluster := enginetest.Kafka(tb)
+	kafka := cluster.Open(tb)
 	if err := kafka.CreateTopics(tb.Context(), partitions, time.Hour); err != nil {
 		tb.Fatal(err)
 	}
-	return &river{t: tb, pgURL: pgURL, brokers: brokers, prefix: prefix, db: db, ch: ch, kafka: kafka, lanes: partitions, sent: make(map[string]uint64)}
+	return &river{t: tb, pgURL: pgURL, cluster: cluster, db: db, ch: ch, kafka: kafka, lanes: partitions, sent: make(map[string]uint64)}
 }
 
 // loader makes a loader that cuts small batches and does not wait long.

@@ -104,9 +104,7 @@ func (c lossyConn) Write(answer []byte) (int, error) {
 
 func client(tb testing.TB, address, prefix string) *stream.Client {
 	tb.Helper()
-	c := stream.Open(strings.Split(address, ","), prefix, slog.New(slog.DiscardHandler))
-	tb.Cleanup(c.Close)
-	return c
+	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: []string{address}, Prefix: prefix}}.Open(tb)
 }
 
 // river is a spool, a relay and what they left in Kafka.

@@ -20,8 +20,7 @@ import (
 )
 
 func TestStoppingLeavesNothingBehind(t *testing.T) {
-	brokers, prefix := enginetest.Kafka(t)
-	c := client(t, brokers, prefix)
+	c := enginetest.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -37,8 +36,7 @@ func TestStoppingLeavesNothingBehind(t *testing.T) {
 
 func TestEverythingArrivesOnceAndInOrder(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	c := client(t, brokers, prefix)
+	c := enginetest.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 3, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -125,8 +123,7 @@ func TestLostAnswersMakeCopiesThatTheSequenceRuleDrops(t *testing.T) {
 
 func TestARelayGoesOnWhereAnEarlierOneStopped(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	c := client(t, brokers, prefix)
+	c := enginetest.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -151,8 +148,7 @@ func TestARelayGoesOnWhereAnEarlierOneStopped(t *testing.T) {
 
 func TestLosingTheCursorsOnlyMakesCopies(t *testing.T) {
 	t.Parallel()
-	brokers, prefix := enginetest.Kafka(t)
-	c := client(t, brokers, prefix)
+	c := enginetest.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}
