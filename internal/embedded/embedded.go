@@ -95,5 +95,5 @@ func (a Addresses) PostgresEnvironment(change func(address string) (string, erro
 type Status struct {
 	Pid    int  // of the process started last; 0 before the first start
 	Starts int  // processes started so far, so Starts-1 is the number of restarts
-	Ready  bool // accepted a connection since its last start, and has not ended since
+	Ready  bool // answered when it was last asked, which is every two seconds
 }

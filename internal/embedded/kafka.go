@@ -16,7 +16,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"syscall"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 )
@@ -72,8 +71,10 @@ func (k *kafkaBroker) probe(ctx context.Context) error {
 		return fmt.Errorf("connecting: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(probeLimit)); err != nil {
-		return fmt.Errorf("setting deadline: %w", err)
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			return fmt.Errorf("setting deadline: %w", err)
+		}
 	}
 	request := []byte{
 		0, 0, 0, 10, // length of what follows

@@ -7,14 +7,14 @@ func (s *Supervisor) Register(registry prometheus.Registerer) {
 	for _, r := range s.runners {
 		labels := prometheus.Labels{"engine": string(r.engine)}
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "embedded", Name: "up", Help: "1 while the embedded engine takes connections, else 0.", ConstLabels: labels,
+			Namespace: "tributary", Subsystem: "embedded", Name: "up", Help: "1 while the embedded engine answers, else 0.", ConstLabels: labels,
 		}, func() float64 {
 			if r.status().Ready {
 				return 1
 			}
 			return 0
 		}), prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Namespace: "tributary", Subsystem: "embedded", Name: "restarts_total", Help: "How often the embedded engine ended by itself and was started again.", ConstLabels: labels,
+			Namespace: "tributary", Subsystem: "embedded", Name: "restarts_total", Help: "How often the embedded engine ended by itself, or no longer answered, and was started again.", ConstLabels: labels,
 		}, func() float64 { return float64(max(r.status().Starts-1, 0)) }))
 	}
 }

@@ -228,8 +228,6 @@ func (p *postgresServer) addresses() map[string]string {
 
 // probe also makes the database and, once, the log-ins: the files of their passwords decide, whatever a backup brought.
 func (p *postgresServer) probe(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
-	defer cancel()
 	conn, err := pgx.Connect(ctx, p.url.String())
 	if missing := new(pgconn.PgError); errors.As(err, &missing) && missing.Code == "3D000" {
 		if err := p.createDatabase(ctx); err != nil {

@@ -18,6 +18,7 @@ const (
 	probeEvery   = 10 * time.Millisecond  // between two attempts to connect while an engine starts
 	probeLimit   = 10 * time.Second       // for one such attempt
 	stopLimit    = 20 * time.Second       // for an orderly stop, then the engine is killed
+	silentLimit  = 5 * time.Second        // the same for an engine that does not answer, and so hardly will stop
 	steadyAfter  = 5 * time.Second        // an engine that served this long is healthy: earlier crashes are forgotten
 	failLimit    = 3                      // attempts, before an engine that has never accepted a connection is given up
 	backoffFirst = 100 * time.Millisecond // before the second restart in a row; the first is immediate
@@ -30,7 +31,7 @@ type server interface {
 	prepare(ctx context.Context, dir string, ports ports) (address string, err error)
 	// command is the process to start. It is called for each start, and mends what a crash left.
 	command() (*exec.Cmd, error)
-	// probe returns nil once the engine answers.
+	// probe connects, asks something, and returns nil when the engine has answered. It ends with ctx.
 	probe(ctx context.Context) error
 }
 
@@ -42,6 +43,7 @@ type runner struct {
 	log    *slog.Logger
 	dir    string // of all engines
 	ports  ports
+	watch  watch
 	cancel context.CancelFunc
 	ready  chan struct{} // closed at the first successful probe; address is set by then
 	ended  chan struct{}
@@ -106,14 +108,18 @@ func (r *runner) serve(ctx context.Context) (served time.Duration, err error) {
 	up := time.Now()
 	r.arrived()
 	r.log.Info("engine started", "pid", p.cmd.Process.Pid, "took", up.Sub(began).Round(time.Millisecond))
-	select {
-	case <-p.exited:
-		return time.Since(up), fmt.Errorf("%s ended: %s", r.engine, p.outcome())
-	case <-ctx.Done():
+	silent := r.watchOver(ctx, p)
+	served = time.Since(up)
+	if ctx.Err() != nil {
 		p.end(r.stop, stopLimit)
 		r.log.Info("engine stopped", "outcome", p.outcome())
-		return time.Since(up), ctx.Err()
+		return served, ctx.Err()
 	}
+	if silent != nil {
+		p.end(r.stop, silentLimit)
+		return served, fmt.Errorf("%s does not answer: %w", r.engine, silent)
+	}
+	return served, fmt.Errorf("%s ended: %s", r.engine, p.outcome())
 }
 
 func (r *runner) start() (*process, error) {
@@ -156,7 +162,7 @@ func (r *runner) awaitReady(ctx context.Context, p *process) error {
 		}
 	}()
 	for {
-		err := r.server.probe(ctx)
+		err := r.probe(ctx, probeLimit)
 		if err == nil {
 			return nil
 		}
@@ -176,10 +182,15 @@ func (r *runner) awaitReady(ctx context.Context, p *process) error {
 	}
 }
 
+// probe asks the engine once, for at most limit.
+func (r *runner) probe(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return r.server.probe(ctx)
+}
+
 func (r *runner) arrived() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.state.Ready = true
+	r.setReady(true)
 	select {
 	case <-r.ready:
 	default:
@@ -196,10 +207,17 @@ func (r *runner) everReady() bool {
 	}
 }
 
-func (r *runner) left() {
+// setReady reports whether that was news.
+func (r *runner) setReady(ready bool) (changed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.state.Ready = false
+	changed = r.state.Ready != ready
+	r.state.Ready = ready
+	return changed
+}
+
+func (r *runner) left() {
+	r.setReady(false)
 	_ = os.Remove(r.pidPath()) // a pid file left behind is harmless
 }
 

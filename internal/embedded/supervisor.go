@@ -47,11 +47,11 @@ func New(cfg Config) *Supervisor {
 func (s *Supervisor) add(engine Engine, srv server, stop syscall.Signal) {
 	s.runners = append(s.runners, &runner{
 		engine: engine, server: srv, stop: stop, log: s.cfg.Log.With("engine", string(engine)),
-		ready: make(chan struct{}), ended: make(chan struct{}),
+		watch: usualWatch(), ready: make(chan struct{}), ended: make(chan struct{}),
 	})
 }
 
-// Run starts the engines side by side, starts again those that end by themselves, and blocks until ctx ends or an engine
+// Run starts the engines side by side, starts again those that end by themselves or no longer answer, and blocks until ctx ends or an engine
 // cannot be kept running; in both cases it first stops all of them, in order. It returns nil when ctx ended it, and
 // otherwise an error that carries the end of the engine's log. Run may be called once.
 func (s *Supervisor) Run(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -20,6 +21,9 @@ const scramRounds = 4096
 func SetPasswords(ctx context.Context, conn *pgx.Conn, passwords map[Role]string) error {
 	return setVerifiers(ctx, conn, passwords, scramRounds)
 }
+
+// readerConnections is how many connections the log-in that only reads may have.
+const readerConnections = 20
 
 // SetRandomPasswords does the same for passwords of 128 random bits and more: there is nothing that many rounds could
 // protect, and every connection pays for them.
@@ -37,11 +41,15 @@ func setVerifiers(ctx context.Context, conn *pgx.Conn, passwords map[Role]string
 		if role == Engine || role == Reader { // see migrations/postgres/00001_network.sql
 			attributes = " BYPASSRLS"
 		}
+		limit := ""
+		if role == Reader { // of people and their tools, who must not take what the roles need
+			limit = " CONNECTION LIMIT " + strconv.Itoa(readerConnections)
+		}
 		name := pgx.Identifier{string(role)}.Sanitize()
 		// name: log-in of a role; a verifier holds no quote
 		_, err = conn.Exec(ctx, `DO $$ BEGIN
 			IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '`+string(role)+`') THEN CREATE ROLE `+name+attributes+`; END IF;
-			ALTER ROLE `+name+` LOGIN NOINHERIT NOCREATEROLE NOCREATEDB PASSWORD '`+verifier+`';
+			ALTER ROLE `+name+` LOGIN NOINHERIT NOCREATEROLE NOCREATEDB`+limit+` PASSWORD '`+verifier+`';
 		END $$`)
 		if err != nil {
 			return fmt.Errorf("setting the password of %s: %w", role, err)
