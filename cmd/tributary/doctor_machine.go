@@ -31,7 +31,11 @@ func (d *doctor) machine(ctx context.Context) {
 		d.note("embedded engines", wrong, problem(err), "mend that, or set the addresses of servers of your own")
 		return
 	}
-	d.note("embedded engines", fine, "this machine has what they need", "")
+	if err := embedded.VerifyPackages(ctx, engines); err != nil {
+		d.note("embedded engines", wrong, problem(err), "remove that folder, which the next start installs again, and find out who changed it")
+		return
+	}
+	d.note("embedded engines", fine, "this machine has what they need, and what is installed is unchanged", "")
 }
 
 // folder looks at the data folder, and tells whether it can be written to.

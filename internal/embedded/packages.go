@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,6 +24,8 @@ type npmPackage struct {
 	version   string
 	integrity string // of its archive, as npm states it; npm refuses any other
 	size      string // installed, for people
+	library   string // file that is loaded into this program; empty where there is none
+	sha256    string // of library, in hexadecimal
 }
 
 const (
@@ -50,30 +53,24 @@ func postgresPackage(goos, goarch string) (npmPackage, error) {
 	}, nil
 }
 
-// clickhousePackage finds the package for a platform, in Go's words.
+// clickhousePackage finds the package for a platform, in Go's words. Only what was at hand to be hashed is installed: the
+// library runs within this program.
 func clickhousePackage(goos, goarch string) (npmPackage, error) {
-	// Only the first was at hand to be hashed; the others are pinned by version.
-	names := map[string]string{
-		"linux-x64": "linux-x64-gnu", "linux-arm64": "linux-arm64-gnu", "darwin-arm64": "darwin-arm64", "darwin-x64": "darwin-x64",
-	}
-	integrity := map[string]string{
-		"linux-x64": "sha512-XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw==",
-	}
-	platform := goos + "-" + npmArch(goarch)
-	name, known := names[platform]
-	if !known {
-		return npmPackage{}, fmt.Errorf("finding ClickHouse for %s/%s: there is no package for this platform; "+
+	if goos+"-"+npmArch(goarch) != "linux-x64" {
+		return npmPackage{}, fmt.Errorf("finding ClickHouse for %s/%s: there is no package for this platform whose hash is known; "+
 			"set TRIBUTARY_CLICKHOUSE_URL to use a server of your own", goos, goarch)
 	}
 	return npmPackage{
-		title: "ClickHouse 26.7", name: "@chdb/lib-" + name, version: clickhouseVersion,
-		integrity: integrity[platform], size: "545 MB",
+		title: "ClickHouse 26.7", name: "@chdb/lib-linux-x64-gnu", version: clickhouseVersion, size: "545 MB",
+		integrity: "sha512-XP97mMqnc5tZpKQywR8N7cLTsHNiTmHr30pC5mzo3jWmukjKn2IBa60c2B/gWUNcuFjOMjWoorQICCqBVj5wpw==",
+		library:   "libchdb.so", sha256: "36ad4e999882821ef13cf2d0f52c93f48e6ee1b4498b35a201c23ce4b8d15bf5",
 	}, nil
 }
 
-// folder is where the package is installed.
+// folder is where the package is installed. The hash it was verified by is part of the name.
 func (p npmPackage) folder(cache string) string {
-	return filepath.Join(cache, strings.NewReplacer("@", "", "/", "-").Replace(p.name)+"-"+p.version)
+	hash := sha256.Sum256([]byte(p.integrity))
+	return filepath.Join(cache, fmt.Sprintf("%s-%s-%x", strings.NewReplacer("@", "", "/", "-").Replace(p.name), p.version, hash[:4]))
 }
 
 // npmArch is a processor's name in npm's words.
@@ -111,12 +108,12 @@ type installer struct {
 	progress io.Writer
 }
 
-// manifestName is the file that says what an installed package consists of. It is written last.
-const manifestName = ".tributary-files.json"
-
 // install returns the folder of the package, after installing it where it is missing or not whole. finish, if not nil,
 // completes the unpacked folder before it counts as installed.
 func (in installer) install(ctx context.Context, p npmPackage, finish func(dir string) error) (string, error) {
+	if p.integrity == "" {
+		return "", fmt.Errorf("installing %s: its hash is not known", p.title)
+	}
 	final := p.folder(in.cache)
 	if whole(final) {
 		return final, nil
@@ -151,8 +148,8 @@ func (in installer) install(ctx context.Context, p npmPackage, finish func(dir s
 			return "", fmt.Errorf("completing %s: %w", p.title, err)
 		}
 	}
-	if err := writeManifest(unpacked); err != nil {
-		return "", err
+	if err := p.writeManifest(unpacked); err != nil {
+		return "", fmt.Errorf("installing %s: %w", p.title, err)
 	}
 	if err := os.Rename(unpacked, final); err != nil {
 		return "", fmt.Errorf("moving package into place: %w", err)
@@ -207,10 +204,7 @@ func (in installer) report(ctx context.Context, title, dir string) {
 // writeProject writes what npm reads. The lock file makes it refuse an archive with another hash than ours.
 func writeProject(dir string, p npmPackage) error {
 	wants := map[string]any{"dependencies": map[string]string{p.name: p.version}}
-	locked := map[string]string{"version": p.version}
-	if p.integrity != "" {
-		locked["integrity"] = p.integrity
-	}
+	locked := map[string]string{"version": p.version, "integrity": p.integrity}
 	for name, content := range map[string]any{
 		"package.json": map[string]any{"private": true, "dependencies": wants["dependencies"]},
 		"package-lock.json": map[string]any{
@@ -227,62 +221,6 @@ func writeProject(dir string, p npmPackage) error {
 		}
 	}
 	return nil
-}
-
-// filesOf lists the regular files below dir with their sizes in bytes.
-func filesOf(dir string) (map[string]int64, error) {
-	files := map[string]int64{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() || d.Name() == manifestName {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(dir, path)
-		files[rel] = info.Size()
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing files: %w", err)
-	}
-	return files, nil
-}
-
-func writeManifest(dir string) error {
-	files, err := filesOf(dir)
-	if err != nil {
-		return err
-	}
-	raw, err := json.Marshal(files)
-	if err != nil {
-		return fmt.Errorf("encoding list of files: %w", err)
-	}
-	// Like the package itself, it is for every user who can reach the folder.
-	if err := os.WriteFile(filepath.Join(dir, manifestName), raw, 0o644); err != nil { //nolint:gosec // as said
-		return fmt.Errorf("writing list of files: %w", err)
-	}
-	return nil
-}
-
-// whole reports whether dir holds every file of its manifest, each at its size.
-func whole(dir string) bool {
-	raw, err := os.ReadFile(filepath.Join(dir, manifestName))
-	if err != nil {
-		return false
-	}
-	var files map[string]int64
-	if err := json.Unmarshal(raw, &files); err != nil {
-		return false
-	}
-	for name, size := range files {
-		info, err := os.Lstat(filepath.Join(dir, name))
-		if err != nil || info.Size() != size {
-			return false
-		}
-	}
-	return len(files) > 0
 }
 
 // sizeOf adds up the files below dir while others write there, so what disappears meanwhile is passed over.

