@@ -46,7 +46,7 @@ func (r *runner) watchOver(ctx context.Context, p *process) error {
 		}
 		err := r.probe(ctx, r.watch.limit)
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // the probe broke off
+			return nil // the probe broke off
 		}
 		if changed := r.setReady(err == nil); changed && err == nil {
 			r.log.Info("engine answers again")
