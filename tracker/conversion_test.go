@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/proxy"
 	"tributary/partners"
 	"tributary/tracker/clickid"
 )
@@ -66,7 +68,7 @@ func TestAnOrderIsStoredAsItWasUnderstood(t *testing.T) {
 	}
 	stored := &event.Event{
 		Id: got[0].GetId(), ReceivedAt: event.Micros(now), OccurredAt: event.Micros(now.Add(-30*time.Minute + 500*time.Millisecond)),
-		ApiKeyId: got[0].GetApiKeyId(), IpPrefix: "127.0.0.0/24",
+		ApiKeyId: int64(e.mine.keyID), IpPrefix: "127.0.0.0/24",
 		Body: &event.Event_Sale{Sale: &event.Sale{
 			MerchantId: int64(e.mine.merchant), OrderId: "A-1001", Currency: "GBP", ClickId: click, Coupon: "W10", CustomerId: "caf\u00e9",
 			Lines: []*event.Line{{Number: 1, Sku: "BOOT <41>", Quantity: 1, Amount: 12900, Category: "footwear"}, {Number: 2, Sku: "SOCK-3", Quantity: 2, Amount: 2198}},
@@ -111,6 +113,40 @@ func TestTheSameOrderGetsTheSameAnswer(t *testing.T) {
 	other := e.post(t, "/v1/conversions", e.mine.key, `{"order_id":"1","amount":101,"currency":"GBP"}`)
 	if other.status != 200 {
 		t.Errorf("the same order with other content: %d", other.status)
+	}
+}
+
+// TestWhoReportsIsKeptAndNoContent holds that each report names the key and network it came by, and that the same said by
+// another key is the same content.
+func TestWhoReportsIsKeptAndNoContent(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, func(cfg *Config) { cfg.TrustedProxies = proxy.Trusted{netip.MustParsePrefix("127.0.0.0/8")} })
+	other, otherID, err := partners.IssueKey(t.Context(), e.db, e.mine.merchant, "", partners.AllScopes)
+	must(t, err)
+	hash, _ := partners.KeyHash(other)
+	eventually(t, "the other key is seen", func() bool { _, ok := e.catalogue.Key(hash); return ok })
+	for path, body := range map[string]string{
+		"/v1/conversions": `{"order_id":"1","amount":100,"currency":"GBP"}`, "/v1/refunds": `{"order_id":"1","refund_id":"R","whole_order":true}`,
+	} {
+		before := len(e.records(t))
+		for address, key := range map[string]string{"203.0.113.77": e.mine.key, "2001:db8:1:2::3": other} {
+			a := e.ask(t, "POST", path, strings.NewReader(body), "Authorization", "Bearer "+key, "Content-Type", "application/json", "X-Forwarded-For", address)
+			if a.status != http.StatusOK {
+				t.Fatalf("%s: %d %s", path, a.status, a.body)
+			}
+		}
+		came := map[int64]string{}
+		contents := map[string]bool{}
+		for _, r := range e.records(t)[before:] {
+			came[r.GetApiKeyId()] = r.GetIpPrefix()
+			contents[string(r.GetSale().GetContentHash())+string(r.GetRefund().GetContentHash())] = true
+			if r.GetImported() {
+				t.Errorf("%s: a merchant's report is marked as an import", path)
+			}
+		}
+		if diff := cmp.Diff(map[int64]string{int64(e.mine.keyID): "203.0.113.0/24", int64(otherID): "2001:db8:1::/48"}, came); diff != "" || len(contents) != 1 {
+			t.Errorf("%s: %d contents, who sent them (-want +got):\n%s", path, len(contents), diff)
+		}
 	}
 }
 

@@ -154,6 +154,9 @@ func TestABulkTakesReportsOfAnyTime(t *testing.T) {
 		if !event.Time(r.GetOccurredAt()).Equal(want) {
 			t.Errorf("record %d at %s, want %s", i, event.Time(r.GetOccurredAt()), want)
 		}
+		if !r.GetImported() || r.GetApiKeyId() != 0 || r.GetIpPrefix() != "" {
+			t.Errorf("record %d is not marked as an import", i)
+		}
 	}
 	if string(got[0].GetId()) != string(sale.EventID[:]) || string(got[1].GetId()) != string(sale.EventID[:]) {
 		t.Error("the event id that was stated is not kept")
@@ -163,7 +166,9 @@ func TestABulkTakesReportsOfAnyTime(t *testing.T) {
 // FuzzRefundJSON holds that any body is answered, and that what is accepted takes back something definite.
 func FuzzRefundJSON(f *testing.F) {
 	for _, body := range []string{
-		`{"order_id":"A","refund_id":"R"}`, `{"order_id":"A","refund_id":"R","amount":5,"reason":"x","occurred_at":"2026-11-22T10:00:00Z"}`,
+		`{"order_id":"A","refund_id":"R"}`, `{"order_id":"A","refund_id":"R","whole_order":true}`, `{"order_id":"A","refund_id":"R","whole_order":null,"amount":null}`,
+		`{"order_id":"A","refund_id":"R","items":[{"line":14632938340631,"whole_line":true},{"sku":"a","quantity":1.0}],"currency":"EUR"}`,
+		"\ufeff{\"order_id\":\"A\\u200b\",\"refund_id\":\"R\",\"amount\":-0}", `{"order_id":"A","refund_id":"R","amount":5,"reason":"x","occurred_at":"2026-11-22T10:00:00Z"}`,
 		`{"order_id":"A","refund_id":"R","items":[{"line":1,"quantity":2},{"sku":"x","amount":3},{"sku":"y"}]}`, `{"items":[{},[],null,{"line":1,"line":1}]}`,
 	} {
 		f.Add([]byte(body))
@@ -178,20 +183,29 @@ func FuzzRefundJSON(f *testing.F) {
 		if report.check(r, []string{"GBP", "JPY"}); len(r.problems) > 0 {
 			return
 		}
-		if report.OrderID == "" || report.RefundID == "" || report.Amount < 0 || report.Amount > 0 && len(report.Items) > 0 {
+		one := func(choices ...bool) bool {
+			made := 0
+			for _, choice := range choices {
+				if choice {
+					made++
+				}
+			}
+			return made == 1
+		}
+		if report.OrderID == "" || report.RefundID == "" || report.Amount < 0 || !one(report.Amount > 0, len(report.Items) > 0, report.WholeOrder) {
 			t.Errorf("%s is read as %+v", body, report)
 		}
 		for _, item := range report.Items {
-			if (item.Line > 0) == (item.SKU != "") || item.Quantity < 0 || item.Amount < 0 || item.Quantity > 0 && item.Amount > 0 {
+			if (item.Line > 0) == (item.SKU != "") || item.Quantity < 0 || item.Amount < 0 || !one(item.Quantity > 0, item.Amount > 0, item.WholeLine) {
 				t.Errorf("%s is read as %+v", body, report)
 			}
 		}
-		// An amount or items that were sent are never dropped: the refund would become one of everything.
+		// Nothing that was left out, or that is null, takes back everything.
 		var sent map[string]json.RawMessage
 		must(t, json.Unmarshal(body, &sent))
-		for _, name := range []string{"amount", "items"} {
-			if raw := sent[name]; len(raw) > 0 && string(raw) != "null" && report.Amount == 0 && len(report.Items) == 0 {
-				t.Errorf("%s takes back everything", body)
+		for _, name := range []string{"amount", "items", "whole_order"} {
+			if string(sent[name]) == "null" || report.WholeOrder && string(sent["whole_order"]) != "true" {
+				t.Errorf("%s is taken", body)
 			}
 		}
 		if answer := appendRefund(nil, report, &Receipt{}); !json.Valid(answer) {
