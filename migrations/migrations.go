@@ -122,6 +122,37 @@ func version(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string)
 	return v, nil
 }
 
+// PostgresTo brings an empty PostgreSQL database to a schema of the past, with which tests of stored forms begin.
+func PostgresTo(ctx context.Context, url string, version int64) error {
+	db, err := postgres.OpenSQL(url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return upTo(ctx, db, goose.DialectPostgres, "postgres", version)
+}
+
+// ClickHouseTo is PostgresTo for ClickHouse.
+func ClickHouseTo(ctx context.Context, url string, version int64) error {
+	db, err := clickhouse.OpenSQL(url)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return upTo(ctx, db, goose.DialectClickHouse, "clickhouse", version)
+}
+
+func upTo(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string, version int64) error {
+	provider, err := provide(db, dialect, dir)
+	if err != nil {
+		return err
+	}
+	if _, err := provider.UpTo(ctx, version); err != nil {
+		return fmt.Errorf("migrating %s to %d: %w", dir, version, err)
+	}
+	return nil
+}
+
 func up(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string) error {
 	provider, err := provide(db, dialect, dir)
 	if err != nil {
