@@ -58,6 +58,7 @@ type orderFilter struct {
 	Outcome  string
 	Oddity   string
 	Partner  int64
+	Key      int64 // an API key that reported something of the order, with or without effect
 	From, To time.Time
 	Text     string
 	After    cursor
@@ -67,7 +68,7 @@ type orderFilter struct {
 func readOrderFilter(q url.Values) orderFilter {
 	f := orderFilter{
 		Outcome: q.Get("outcome"), Oddity: oneOf(q.Get("oddity"), oddityConflict, oddityOverRefund), Partner: number(q.Get("partner")),
-		Text: short(q.Get("q")), After: readCursor(q.Get("after")), limit: pageSize,
+		Key: number(q.Get("key")), Text: short(q.Get("q")), After: readCursor(q.Get("after")), limit: pageSize,
 	}
 	f.From, f.To = readDays(q)
 	known := []string{outcomeNobody}
@@ -82,7 +83,7 @@ func readOrderFilter(q url.Values) orderFilter {
 func (f orderFilter) query() url.Values {
 	q := url.Values{}
 	for name, value := range map[string]string{
-		"outcome": f.Outcome, "oddity": f.Oddity, "partner": strconv.FormatInt(f.Partner, 10), "q": f.Text,
+		"outcome": f.Outcome, "oddity": f.Oddity, "partner": strconv.FormatInt(f.Partner, 10), "key": strconv.FormatInt(f.Key, 10), "q": f.Text,
 	} {
 		if value != "" && value != "0" {
 			q.Set(name, value)
@@ -125,7 +126,7 @@ func listOrders(ctx context.Context, tx pgx.Tx, f orderFilter) (list []orderRow,
 
 func (f orderFilter) read(ctx context.Context, tx pgx.Tx, following string) ([]orderRow, error) {
 	args := pgx.NamedArgs{
-		"merchant": int64(f.merchant), "outcome": f.Outcome, "oddity": f.Oddity, "partner": f.Partner, "text": f.Text,
+		"merchant": int64(f.merchant), "outcome": f.Outcome, "oddity": f.Oddity, "partner": f.Partner, "key": f.Key, "text": f.Text,
 		"from": orTime(f.From, beginningOfTime()), "to": orTime(f.To, endOfTime()), "limit": f.limit,
 		"at": orTime(f.After.At, endOfTime()), "no": f.After.No,
 	}
@@ -148,6 +149,7 @@ type ordersView struct {
 	filter  orderFilter
 	list    []orderRow
 	partner string
+	keys    []choice
 	// waiting counts orders of which only a refund is known, up to 1000.
 	waiting int64
 }
@@ -176,7 +178,8 @@ func (s *Server) orders(c echo.Context, v *visit) error {
 		if err != nil {
 			return fmt.Errorf("counting orders without a sale: %w", err)
 		}
-		return nil
+		view.keys, err = reportingKeys(ctx, tx, v.login.Merchant)
+		return err
 	})
 	if err != nil {
 		return err
@@ -184,6 +187,24 @@ func (s *Server) orders(c echo.Context, v *visit) error {
 	keepAddress(c, "/merchant/orders", view.filter.query())
 	return s.page(c, v, "Orders", ordersPage(view))
 }
+
+// reportingKeys are the keys of a merchant that orders can be narrowed to: those in use before those revoked.
+func reportingKeys(ctx context.Context, tx pgx.Tx, id partners.MerchantID) ([]choice, error) {
+	// name: keys that report
+	rows, err := tx.Query(ctx, `SELECT id, `+keyName+` || CASE WHEN revoked_at IS NULL THEN '' ELSE ' (revoked)' END AS name
+		FROM api_key k WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 500`, int64(id))
+	if err != nil {
+		return nil, fmt.Errorf("listing keys that report: %w", err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[choice])
+	if err != nil {
+		return nil, fmt.Errorf("listing keys that report: %w", err)
+	}
+	return list, nil
+}
+
+// keyName is what people call the API key k: its label and its number.
+const keyName = `CASE WHEN k.label = '' THEN '' ELSE k.label || ', ' END || 'key ' || k.id`
 
 func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 	f := readOrderFilter(c.QueryParams())

@@ -35,6 +35,8 @@ type whyView struct {
 	links    map[partners.LinkID]string
 	postings []postingRow
 	facts    []factRow
+	// reports are what came in, with or without effect, for the merchant alone.
+	reports []reportedRow
 	// conflicts counts reports of the order or of its refunds that said something else.
 	conflicts int64
 }
@@ -89,7 +91,11 @@ func (s *Server) loadWhy(ctx context.Context, v *visit, no int64) (whyView, erro
 		if err := view.readNames(ctx, tx); err != nil {
 			return err
 		}
-		return view.readBooks(ctx, tx)
+		if err := view.readBooks(ctx, tx); err != nil || !view.forMerchant {
+			return err
+		}
+		view.reports, err = readReports(ctx, tx, view.no)
+		return err
 	})
 	return view, err
 }

@@ -190,6 +190,8 @@ type sale struct {
 	noSale   bool            // only the refunds are known
 	late     time.Duration   // from the order to its receipt; a second when zero
 	imported bool
+	key      partners.KeyID // that reported it, from the network
+	network  string
 }
 
 // order writes what the engine and the loader would have made of an order, and returns its number.
@@ -232,6 +234,7 @@ func (w *world) events(o sale) []*event.Event {
 	add := func(at time.Time) *event.Event {
 		e, err := event.New(at.Add(time.Second), at)
 		w.must(err)
+		e.ApiKeyId, e.IpPrefix, e.Imported = int64(o.key), o.network, o.imported
 		events = append(events, e)
 		return e
 	}
@@ -245,7 +248,7 @@ func (w *world) events(o sale) []*event.Event {
 		}
 		s.ContentHash = event.SaleHash(s, 0)
 		e := add(o.at)
-		e.Body, e.Imported = &event.Event_Sale{Sale: s}, o.imported
+		e.Body = &event.Event_Sale{Sale: s}
 		if o.late > 0 {
 			e.ReceivedAt = event.Micros(o.at.Add(o.late))
 		}
@@ -281,7 +284,7 @@ func (w *world) write(tx pgx.Tx, no int64, d commission.Decision, events []*even
 		return err
 	}
 	for _, e := range events {
-		if err := w.writeEvent(tx, `INSERT INTO order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, no, e); err != nil {
+		if err := w.writeEvent(tx, `INSERT INTO order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload, api_key_id, ip_prefix, imported) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, no, e); err != nil {
 			return err
 		}
 	}
@@ -314,7 +317,7 @@ func (w *world) writeEvent(tx pgx.Tx, sql string, no int64, e *event.Event) erro
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(w.t.Context(), sql, no, kind, ref, uuid.UUID(e.GetId()), event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), hash, payload)
+	_, err = tx.Exec(w.t.Context(), sql, no, kind, ref, uuid.UUID(e.GetId()), event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), hash, payload, e.GetApiKeyId(), e.GetIpPrefix(), e.GetImported())
 	return err
 }
 
@@ -405,8 +408,8 @@ func (w *world) conflict(no int64, o sale) {
 				return err
 			}
 			hash := binary.BigEndian.AppendUint64(e.GetSale().GetContentHash()[:8:8], w.serial)
-			_, err = tx.Exec(w.t.Context(), `INSERT INTO order_conflict (order_no, merchant_id, kind, ref, content_hash, event_id, received_at, payload) VALUES ($1, $2, 1, '', $3, $4, $5, $6)`,
-				no, int64(o.merchant), hash, uuid.UUID(e.GetId()), event.Time(e.GetReceivedAt()), payload)
+			_, err = tx.Exec(w.t.Context(), `INSERT INTO order_conflict (order_no, merchant_id, kind, ref, content_hash, event_id, received_at, payload, api_key_id, ip_prefix, imported) VALUES ($1, $2, 1, '', $3, $4, $5, $6, $7, $8, $9)`,
+				no, int64(o.merchant), hash, uuid.UUID(e.GetId()), event.Time(e.GetReceivedAt()), payload, e.GetApiKeyId(), e.GetIpPrefix(), e.GetImported())
 			return err
 		}))
 	}

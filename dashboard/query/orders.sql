@@ -13,3 +13,6 @@ SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.
    AND (@oddity <> 'conflict' OR EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no))
    AND (@partner::bigint = 0 OR c.partner_id = @partner)
    AND (@text::text = '' OR position(lower(@text) IN lower(o.order_id || ' ' || o.customer_id)) > 0)
+   AND (@key::bigint = 0
+        OR EXISTS (SELECT FROM order_event e WHERE e.order_no = o.no AND e.api_key_id = @key AND e.api_key_id <> 0)
+        OR EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no AND x.api_key_id = @key AND x.api_key_id <> 0))
