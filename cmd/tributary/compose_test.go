@@ -1,0 +1,166 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+)
+
+// composed is one service of docker-compose.yml.
+type composed struct {
+	Image       string            `yaml:"image"`
+	Command     []string          `yaml:"command"`
+	Profiles    []string          `yaml:"profiles"`
+	Environment map[string]string `yaml:"environment"`
+	Ports       []string          `yaml:"ports"`
+	Networks    []string          `yaml:"networks"`
+	CapDrop     []string          `yaml:"cap_drop"`
+	CapAdd      []string          `yaml:"cap_add"`
+	SecurityOpt []string          `yaml:"security_opt"`
+	ReadOnly    bool              `yaml:"read_only"`
+	Privileged  bool              `yaml:"privileged"`
+	NetworkMode string            `yaml:"network_mode"`
+}
+
+type composition struct {
+	Services map[string]composed `yaml:"services"`
+	Networks map[string]struct {
+		Internal bool `yaml:"internal"`
+	} `yaml:"networks"`
+}
+
+func readCompose(t *testing.T) (c composition) {
+	t.Helper()
+	if err := yaml.Unmarshal([]byte(read(t, "docker-compose.yml")), &c); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// roleServices are those that run the binary.
+func roleServices() []string {
+	return []string{"migrate", "tracker", "loader", "engine", "dashboard", "operator"}
+}
+
+func TestComposeConfinesItsContainers(t *testing.T) {
+	t.Parallel()
+	owns := []string{"CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"} // to own a volume and become a user
+	for name, s := range readCompose(t).Services {
+		if !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
+			t.Errorf("%s drops %v and has %v", name, s.CapDrop, s.SecurityOpt)
+		}
+		if s.Privileged || s.NetworkMode != "" {
+			t.Errorf("%s is privileged: %v, network mode %q", name, s.Privileged, s.NetworkMode)
+		}
+		for _, added := range s.CapAdd {
+			if !slices.Contains([]string{"postgres", "clickhouse"}, name) || !slices.Contains(owns, added) {
+				t.Errorf("%s has the capability %s", name, added)
+			}
+		}
+		if !s.ReadOnly && name != "kafka" { // its image writes its configuration at the start
+			t.Errorf("%s may write to its image", name)
+		}
+		for _, port := range s.Ports {
+			if !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("%s publishes %s to other machines", name, port)
+			}
+		}
+		if _, tag, named := strings.Cut(s.Image, ":"); !named || tag == "latest" {
+			t.Errorf("%s runs any version of %s", name, s.Image)
+		}
+	}
+}
+
+func TestComposeSeparatesItsNetworks(t *testing.T) {
+	t.Parallel()
+	c := readCompose(t)
+	want := map[string][]string{
+		"postgres": {"data"}, "clickhouse": {"data"}, "kafka": {"data"}, "migrate": {"data"}, "operator": {"data"},
+		"loader": {"data", "monitoring"}, "engine": {"data", "monitoring"},
+		"tracker": {"edge", "data", "monitoring"}, "dashboard": {"edge", "data", "monitoring"},
+		"prometheus": {"monitoring", "console"}, "grafana": {"console"},
+	}
+	for name, s := range c.Services {
+		if !slices.Equal(s.Networks, want[name]) {
+			t.Errorf("%s is in the networks %v, want %v", name, s.Networks, want[name])
+		}
+	}
+	for name, n := range c.Networks {
+		if out := slices.Contains([]string{"edge", "console"}, name); n.Internal == out {
+			t.Errorf("the network %s leads outside: %v, want %v", name, !n.Internal, out)
+		}
+	}
+}
+
+// TestComposePassesEverySetting: a setting in .env that no service gets does nothing, and nobody is told.
+func TestComposePassesEverySetting(t *testing.T) {
+	t.Parallel()
+	services := readCompose(t).Services
+	ours := []string{"data", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"} // the image's, or of the broker in this file
+	newRoot(nil).PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		several := strings.HasSuffix(f.Name, "-url") && (strings.HasPrefix(f.Name, "postgres-") || strings.HasPrefix(f.Name, "clickhouse-")) &&
+			f.Name != "postgres-url" && f.Name != "clickhouse-url" // for processes of several roles: here each has one
+		for _, role := range roleServices() {
+			if _, passed := services[role].Environment[envName(f.Name)]; !passed && !several && !slices.Contains(ours, f.Name) {
+				t.Errorf("%s does not get %s", role, envName(f.Name))
+			}
+		}
+	})
+}
+
+// TestComposeAndItsExampleAgree: each variable of the one is in the other, and only what must be set has no default.
+func TestComposeAndItsExampleAgree(t *testing.T) {
+	t.Parallel()
+	text, example := read(t, "docker-compose.yml"), read(t, "deploy", "env.example")
+	for name := range exampleVariables(example) {
+		if !strings.Contains(text, "${"+name+":") && !strings.Contains(text, "\n    "+name+":\n") {
+			t.Errorf("deploy/env.example sets %s, which docker-compose.yml does not pass on", name)
+		}
+	}
+	variables := regexp.MustCompile(`\$\{(\w+)(:[?-])?`).FindAllStringSubmatch(text, -1)
+	for _, v := range append(variables, regexp.MustCompile(`(?m)^    (TRIBUTARY_\w+):$()`).FindAllStringSubmatch(text, -1)...) {
+		required, listed := exampleVariables(example)[v[1]]
+		if !listed || required != (v[2] == ":?") {
+			t.Errorf("docker-compose.yml asks for %s, required: %v; deploy/env.example lists it: %v, as required: %v", v[1], v[2] == ":?", listed, required)
+		}
+	}
+}
+
+// exampleVariables gives the variables of deploy/env.example, and whether each has to be filled in.
+func exampleVariables(text string) map[string]bool {
+	all := map[string]bool{}
+	for _, v := range regexp.MustCompile(`(?m)^(#?)(TRIBUTARY_\w+)=`).FindAllStringSubmatch(text, -1) {
+		all[v[2]] = v[1] == ""
+	}
+	return all
+}
+
+// TestComposeHasNoPasswordOfItsOwn: what is secret has no default, and each role has its own.
+func TestComposeHasNoPasswordOfItsOwn(t *testing.T) {
+	t.Parallel()
+	services := readCompose(t).Services
+	for name, s := range services {
+		for key, value := range s.Environment {
+			secret := strings.Contains(key, "PASSWORD") || strings.Contains(key, "KEYS")
+			if secret && !regexp.MustCompile(`^\$\{TRIBUTARY_\w+:\?[^}]+\}$`).MatchString(value) {
+				t.Errorf("%s of %s is %q: it is no variable that must be set", key, name, value)
+			}
+		}
+	}
+	if services["grafana"].Environment["GF_SECURITY_ADMIN_PASSWORD"] == "" {
+		t.Error("Grafana's password is admin")
+	}
+	for _, role := range roleServices() {
+		user, variable := "tributary_"+role, "TRIBUTARY_POSTGRES_"+strings.ToUpper(role)+"_PASSWORD"
+		if role == "migrate" {
+			user, variable = "tributary", "TRIBUTARY_POSTGRES_PASSWORD" // the owner's
+		}
+		if address := services[role].Environment["TRIBUTARY_POSTGRES_URL"]; !strings.HasPrefix(address, "postgres://"+user+":${"+variable+":?") {
+			t.Errorf("%s logs in to PostgreSQL with %s", role, address)
+		}
+	}
+}
