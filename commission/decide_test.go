@@ -110,8 +110,8 @@ func TestWhatTheTwoTimesOfAReportDecide(t *testing.T) {
 		{"told an hour later", -time.Minute, time.Hour, false, Credited, event.StatedClock, noon().Add(30*day + time.Hour), false},
 		{"dated back before the click", time.Hour, 2 * time.Hour, false, ClickAfterOrder, event.StatedClock, time.Time{}, false},
 		{"dated back 60 days: no end of the hold at once", -time.Hour, 60 * day, false, Credited, event.StatedClock, noon().Add(90 * day), true},
-		{"48 hours late", -time.Hour, LateAfter, false, Credited, event.StatedClock, noon().Add(30*day + LateAfter), false},
-		{"a microsecond more", -time.Hour, LateAfter + time.Microsecond, false, Credited, event.StatedClock, noon().Add(30*day + LateAfter + time.Microsecond), true},
+		{"48 hours late", -time.Hour, event.LateAfter, false, Credited, event.StatedClock, noon().Add(30*day + event.LateAfter), false},
+		{"a microsecond more", -time.Hour, event.LateAfter + time.Microsecond, false, Credited, event.StatedClock, noon().Add(30*day + event.LateAfter + time.Microsecond), true},
 		{"an import of 60 days ago", -time.Hour, 60 * day, true, Credited, event.StatedClock, noon().Add(30 * day), false},
 		{"an import, the click a millisecond later", time.Millisecond, 0, true, ClickAfterOrder, event.StatedClock, time.Time{}, false},
 	} {

@@ -24,7 +24,7 @@ type Order struct {
 	Received time.Time `json:"received_at,omitzero"`
 	// Imported says that an operator brought the sale in: its times are taken as stated.
 	Imported bool `json:"imported,omitempty"`
-	// Late says that the sale was reported more than LateAfter after it was placed.
+	// Late says that the sale was reported more than event.LateAfter after it was placed.
 	Late     bool   `json:"late,omitempty"`
 	Currency string `json:"currency,omitempty"`
 	// ClickID, Coupon and Customer are what the sale named, or empty. A decision lists them among its touches.
@@ -107,10 +107,6 @@ const (
 	// OtherCurrency is a refund in another currency than the order's.
 	OtherCurrency ExcessReason = "other_currency"
 )
-
-// LateAfter is how long after an order was placed its report is late: a hold that runs from the receipt alone would let
-// whoever reports decide by which terms an old order earns, unseen.
-const LateAfter = 48 * time.Hour
 
 // Placed tells whether the sale itself is known, and not only refunds of it.
 func (o *Order) Placed() bool { return !o.At.IsZero() }
@@ -202,7 +198,7 @@ func compareKeys(a, b key) int {
 // place enters the sale.
 func (o *Order) place(s *event.Sale, e *event.Event) {
 	o.At, o.Received, o.Imported = event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), e.GetImported()
-	o.Late = !o.Imported && o.Received.Sub(o.At) > LateAfter
+	o.Late = !o.Imported && o.Received.Sub(o.At) > event.LateAfter
 	o.Currency = s.GetCurrency()
 	o.ClickID, o.Coupon, o.Customer = s.GetClickId(), s.GetCoupon(), s.GetCustomerId()
 	o.Lines = make([]Line, len(s.GetLines()))

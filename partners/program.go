@@ -44,6 +44,22 @@ func (p *Program) TermsAt(t time.Time) (*Terms, bool) {
 // Takes tells whether the program takes orders in a currency.
 func (p *Program) Takes(currency string) bool { return slices.Contains(p.Currencies, currency) }
 
+// Prices tells whether any of the terms name a category, or pay for all categories and name none.
+func (p *Program) Prices(category string) bool {
+	naming, others := false, false
+	for i := range p.Terms {
+		for _, rates := range p.Terms[i].Rates {
+			if _, ok := rates[category]; ok {
+				return true
+			}
+			_, all := rates[AnyCategory]
+			others = others || all
+			naming = naming || len(rates) > 1 || len(rates) == 1 && !all
+		}
+	}
+	return others && !naming
+}
+
 // NewProgram is a program to be added, with its first terms. Those may reach into the past: no order is older than the
 // program that it belongs to.
 type NewProgram struct {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"tributary/internal/fault"
 	"tributary/partners"
 )
 
@@ -223,20 +222,22 @@ func appendEnd(b []byte, receipt *Receipt) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendField(b, w)
+		b = appendWarning(b, w)
 	}
 	b = append(b, `],"received_at":"`...)
 	b = receipt.ReceivedAt.AppendFormat(b, time.RFC3339Nano)
 	return append(b, "\"}\n"...)
 }
 
-func appendField(b []byte, f fault.Field) []byte {
-	b = append(b, `{"field":`...)
-	b = appendText(b, f.Name)
+func appendWarning(b []byte, w Warning) []byte {
+	b = append(b, `{"code":`...)
+	b = appendText(b, w.Code)
+	b = append(b, `,"field":`...)
+	b = appendText(b, w.Name)
 	b = append(b, `,"problem":`...)
-	b = appendText(b, f.Problem)
+	b = appendText(b, w.Problem)
 	b = append(b, `,"mend":`...)
-	b = appendText(b, f.Mend)
+	b = appendText(b, w.Mend)
 	return append(b, '}')
 }
 

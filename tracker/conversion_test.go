@@ -17,7 +17,6 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
-	"tributary/internal/keyring"
 	"tributary/internal/proxy"
 	"tributary/partners"
 	"tributary/tracker/clickid"
@@ -341,9 +340,9 @@ func TestAnOddClickIDIsWarnedOfAndStored(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)
 	now := time.Now()
-	other, err := clickid.NewRing([]keyring.Key{keyring.Generate(1)})
+	other, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(1)})
 	must(t, err)
-	strange, err := clickid.NewRing([]keyring.Key{keyring.Generate(200)})
+	strange, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(200)})
 	must(t, err)
 	good := e.ring.Mint(int64(e.mine.link.ID), now)
 	for _, row := range []struct {
@@ -455,7 +454,7 @@ func FuzzConversionJSON(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	in := &Intake{now: func() time.Time { return now }}
+	in := &Intake{catalogue: partners.NewCatalogue(nil, quiet()), now: func() time.Time { return now }}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		body, err := checkJSON(body)
 		if err != nil {

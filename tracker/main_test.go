@@ -15,7 +15,6 @@ import (
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
-	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -27,7 +26,10 @@ func TestMain(m *testing.M) { enginetest.Main(m) }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-const partitions = 3
+const (
+	partitions = 3
+	day        = 24 * time.Hour
+)
 
 // edge is a tracker on loopback with a real spool and a real database, and two shops in it.
 type edge struct {
@@ -78,8 +80,8 @@ func (e *edge) start(tb testing.TB, change func(*Config)) {
 	must(tb, cfg.Catalogue.Load(ctx))
 	cfg.Spool, err = spool.Open(spool.Config{Dir: tb.TempDir(), Lanes: 2 * partitions})
 	must(tb, err)
-	key := keyring.Generate(1)
-	cfg.Ring, err = clickid.NewRing([]keyring.Key{key})
+	key := clickid.GenerateKey(1)
+	cfg.Ring, err = clickid.NewRing([]clickid.Key{key})
 	must(tb, err)
 	if change != nil {
 		change(&cfg)
@@ -114,7 +116,7 @@ func newShop(tb testing.TB, db *pgxpool.Pool, currencies ...string) shop {
 		}
 		s.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: currencies,
-			Terms: []partners.Terms{{Window: time.Hour, Rates: map[partners.Kind]map[string]money.Rate{}}},
+			Terms: []partners.Terms{{Window: day, Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 100_000}}}},
 		})
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package tracker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +14,6 @@ import (
 	"tributary/internal/fault/inject"
 	"tributary/internal/money"
 	"tributary/partners"
-	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
 )
 
@@ -69,7 +67,7 @@ type Receipt struct {
 	// Click is nil when the report names none.
 	Click *ClickCheck
 	// Warnings are what is odd in a report that was stored all the same.
-	Warnings []fault.Field
+	Warnings []Warning
 }
 
 // ClickCheck is what the tracker can tell about a click id without looking anything up. Whether it earns, the engine
@@ -240,7 +238,7 @@ func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now tim
 	e := in.orderEvent(s.EventID, s.From, s.OccurredAt, now)
 	e.Body = &event.Event_Sale{Sale: sale}
 	receipt := &Receipt{EventID: uuid.UUID(e.GetId()), ReceivedAt: event.Time(e.GetReceivedAt()), Content: sale.GetContentHash()}
-	receipt.Click, receipt.Warnings = in.checkClick(merchant, s, e)
+	receipt.Click, receipt.Warnings = in.inspect(merchant, s, e)
 	return e, receipt
 }
 
@@ -262,36 +260,6 @@ func statedMicros(stated time.Time) int64 {
 		return 0
 	}
 	return event.Micros(stated)
-}
-
-// checkClick tells about the click id of a report. It depends on the report and its times alone, and on which links and keys
-// there are.
-func (in *Intake) checkClick(merchant partners.MerchantID, s *SaleReport, e *event.Event) (*ClickCheck, []fault.Field) {
-	if s.ClickID == "" {
-		return nil, nil
-	}
-	warn := func(problem, mend string) []fault.Field {
-		return []fault.Field{{Name: "click_id", Problem: problem, Mend: mend}}
-	}
-	id, err := in.ring.Verify(s.ClickID)
-	switch {
-	case errors.Is(err, clickid.ErrMalformed):
-		return &ClickCheck{}, warn("it is not a click id, so nobody earns by it", "send the whole value that arrived with the visitor, 54 characters, unchanged")
-	case err != nil:
-		return &ClickCheck{}, warn("it was not made by this network, or was changed, so nobody earns by it", "send the value that arrived with the visitor, unchanged")
-	}
-	check := &ClickCheck{Valid: true, At: id.At}
-	link, found := in.catalogue.Link(partners.LinkID(id.Link))
-	switch {
-	case !found:
-		return check, warn("its link is not known, so nobody earns by it", "check that the order goes to the network that the click came from")
-	case link.Merchant != merchant:
-		return check, warn("its link is not one of your programs', so nobody earns by it", "send the click id that arrived at this shop")
-	}
-	if age, _ := event.ClickAge(id.At, event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), e.GetImported()); age < 0 {
-		return check, warn("the click came after the order, so nobody earns by it", "send the time of the order with its zone, and the click that came before it")
-	}
-	return check, nil
 }
 
 // store appends an event of an order and waits until it is durable.

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"tributary/dashboard"
-	"tributary/internal/keyring"
 	"tributary/partners"
 	"tributary/tracker/clickid"
 )
@@ -86,7 +85,7 @@ func freshness(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	ring, err := clickid.NewRing([]keyring.Key{n.key})
+	ring, err := clickid.NewRing([]clickid.Key{n.key})
 	if err != nil {
 		return err
 	}

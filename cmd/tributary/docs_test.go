@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/pflag"
 
+	"tributary/commission"
 	"tributary/commission/engine"
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
@@ -144,6 +145,31 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 				t.Errorf("%s links to %s: %v", page, link[1], err)
 			}
 		}
+	}
+}
+
+// TestWarningsAreThoseOfTheEngineAndDocumented holds that the tracker warns of every reason for which the engine lets a click
+// earn nothing, by the same code, and that the table for integrators has the codes of all warnings and no others.
+func TestWarningsAreThoseOfTheEngineAndDocumented(t *testing.T) {
+	t.Parallel()
+	warned := tracker.WarningCodes()
+	for _, r := range commission.Reasons() {
+		switch r.Code {
+		case commission.Credited, commission.AwaitingSale, commission.NoClick, commission.CouponNotCredited, commission.CustomerNotCredited:
+			continue // nothing is wrong with a click
+		}
+		if !slices.Contains(warned, string(r.Code)) {
+			t.Errorf("nobody is warned of %s", r.Code)
+		}
+	}
+	_, section, _ := strings.Cut(read(t, "docs", "integrate.md"), "**Warnings.**")
+	section, _, _ = strings.Cut(section, "\n**")
+	var documented []string
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\|").FindAllStringSubmatch(section, -1) {
+		documented = append(documented, row[1])
+	}
+	if !slices.Equal(documented, warned) {
+		t.Errorf("docs/integrate.md tells of %v, the tracker warns of %v", documented, warned)
 	}
 }
 

@@ -24,7 +24,6 @@ import (
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
-	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/internal/proxy"
 	"tributary/internal/stream"
@@ -43,7 +42,7 @@ type river struct {
 	log     *slog.Logger
 	stores  stores
 	kafka   *stream.Client
-	keys    []keyring.Key
+	keys    []clickid.Key
 	ring    *clickid.Ring
 	metrics *prometheus.Registry
 	ready   *readiness
@@ -96,12 +95,12 @@ func (r *river) close() {
 }
 
 // clickKeys reads the keys of the click ids from the settings or the data folder, where it makes one once.
-func clickKeys(cfg *config) ([]keyring.Key, error) {
+func clickKeys(cfg *config) ([]clickid.Key, error) {
 	keys, err := clickKeysIfAny(cfg)
 	if err == nil && len(keys) == 0 {
-		made := keyring.Generate(1)
+		made := clickid.GenerateKey(1)
 		if err = writeSecret(clickKeysFile(cfg), []byte(made.Reveal())); err == nil {
-			keys = []keyring.Key{made}
+			keys = []clickid.Key{made}
 		}
 	}
 	if err != nil {
@@ -113,7 +112,7 @@ func clickKeys(cfg *config) ([]keyring.Key, error) {
 func clickKeysFile(cfg *config) string { return filepath.Join(cfg.Data, "click-keys") }
 
 // clickKeysIfAny reads the keys, and gives none where none have been made.
-func clickKeysIfAny(cfg *config) ([]keyring.Key, error) {
+func clickKeysIfAny(cfg *config) ([]clickid.Key, error) {
 	text := cfg.ClickKeys
 	if text == "" {
 		content, err := readSecret(clickKeysFile(cfg))
@@ -125,7 +124,7 @@ func clickKeysIfAny(cfg *config) ([]keyring.Key, error) {
 		}
 		text = content
 	}
-	keys, err := keyring.Parse(text)
+	keys, err := clickid.ParseKeys(text)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", envName("click-keys"), err)
 	}
@@ -160,7 +159,7 @@ func (r *river) checkKeys(ctx context.Context, db *pgxpool.Pool) error {
 	return nil
 }
 
-func keySetting(k keyring.Key) string { return fmt.Sprintf("click_key_%d", k.ID) }
+func keySetting(k clickid.Key) string { return fmt.Sprintf("click_key_%d", k.ID) }
 
 // writeSecret writes a file that only its owner can read, whole or not at all.
 func writeSecret(path string, content []byte) error {

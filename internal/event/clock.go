@@ -5,6 +5,10 @@ import "time"
 // ClockTolerance is how far the clock of who states a time may be from the network's own.
 const ClockTolerance = 5 * time.Minute
 
+// LateAfter is how long after an order was placed its report is late: a hold that runs from the receipt alone would let
+// whoever reports decide by which terms an old order earns, unseen. An import is never late.
+const LateAfter = 48 * time.Hour
+
 // Clock says by which of an order's two times the age of its click is measured.
 type Clock string
 
