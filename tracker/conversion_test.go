@@ -17,6 +17,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/keyring"
 	"tributary/internal/proxy"
 	"tributary/partners"
 	"tributary/tracker/clickid"
@@ -340,9 +341,9 @@ func TestAnOddClickIDIsWarnedOfAndStored(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)
 	now := time.Now()
-	other, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(1)})
+	other, err := clickid.NewRing([]keyring.Key{keyring.Generate(1)})
 	must(t, err)
-	strange, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(200)})
+	strange, err := clickid.NewRing([]keyring.Key{keyring.Generate(200)})
 	must(t, err)
 	good := e.ring.Mint(int64(e.mine.link.ID), now)
 	for _, row := range []struct {

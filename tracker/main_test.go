@@ -15,6 +15,7 @@ import (
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -80,8 +81,8 @@ func (e *edge) start(tb testing.TB, change func(*Config)) {
 	must(tb, cfg.Catalogue.Load(ctx))
 	cfg.Spool, err = spool.Open(spool.Config{Dir: tb.TempDir(), Lanes: 2 * partitions})
 	must(tb, err)
-	key := clickid.GenerateKey(1)
-	cfg.Ring, err = clickid.NewRing([]clickid.Key{key})
+	key := keyring.Generate(1)
+	cfg.Ring, err = clickid.NewRing([]keyring.Key{key})
 	must(tb, err)
 	if change != nil {
 		change(&cfg)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/expfmt"
 
+	"tributary/internal/keyring"
 	"tributary/partners"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
@@ -183,8 +184,8 @@ func TestNoStoreHoldsAWholeKey(t *testing.T) {
 // and every id that any of them gave is valid for all that have both.
 func TestClickKeysRotateUnderLoad(t *testing.T) {
 	t.Parallel()
-	older, newer := clickid.GenerateKey(1), clickid.GenerateKey(2)
-	ring := func(keys ...clickid.Key) *clickid.Ring {
+	older, newer := keyring.Generate(1), keyring.Generate(2)
+	ring := func(keys ...keyring.Key) *clickid.Ring {
 		r, err := clickid.NewRing(keys)
 		must(t, err)
 		return r

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/enginetest"
+	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -67,9 +68,9 @@ func TestAnOddOrderIsWarnedOfByCode(t *testing.T) {
 	_, err := e.db.Exec(t.Context(), `UPDATE link SET closed_at = now() WHERE id = $1`, closed.ID)
 	must(t, err)
 	e.start(t, func(cfg *Config) { cfg.Now = func() time.Time { return now } })
-	strange, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(200)})
+	strange, err := clickid.NewRing([]keyring.Key{keyring.Generate(200)})
 	must(t, err)
-	forger, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(1)})
+	forger, err := clickid.NewRing([]keyring.Key{keyring.Generate(1)})
 	must(t, err)
 	click := func(l *partners.Link, age time.Duration) string { return e.ring.Mint(int64(l.ID), now.Add(-age)) }
 	stated := func(age time.Duration) string {

@@ -18,6 +18,7 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
+	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -38,7 +39,7 @@ type network struct {
 	engines    *embedded.Supervisor
 	db         *pgxpool.Pool // as the owner of the tables
 	clickhouse clickhouse.Conn
-	key        clickid.Key
+	key        keyring.Key
 	env        []string // of every process
 
 	merchant partners.MerchantID
@@ -52,7 +53,7 @@ type network struct {
 
 // network makes a network; close it.
 func (b *bench) network(ctx context.Context, name string) (*network, error) {
-	n := &network{bench: b, name: name, dir: filepath.Join(b.dir, name), key: clickid.GenerateKey(1)}
+	n := &network{bench: b, name: name, dir: filepath.Join(b.dir, name), key: keyring.Generate(1)}
 	if err := n.open(ctx); err != nil {
 		n.close()
 		return nil, err
@@ -222,7 +223,7 @@ func (n *network) fill(ctx context.Context, folder string, clicks, orders, first
 	if err := catalogue.Load(ctx); err != nil {
 		return err
 	}
-	ring, err := clickid.NewRing([]clickid.Key{n.key})
+	ring, err := clickid.NewRing([]keyring.Key{n.key})
 	if err != nil {
 		return err
 	}

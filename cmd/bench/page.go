@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"tributary/dashboard"
+	"tributary/internal/keyring"
 	"tributary/partners"
 	"tributary/tracker/clickid"
 )
@@ -85,7 +86,7 @@ func freshness(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	ring, err := clickid.NewRing([]clickid.Key{n.key})
+	ring, err := clickid.NewRing([]keyring.Key{n.key})
 	if err != nil {
 		return err
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/enginetest"
+	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
-	"tributary/tracker/clickid"
 )
 
 // trackerProcess is `serve tracker` in this process.
@@ -209,9 +209,9 @@ func TestACopyOfSomethingElseIsRefused(t *testing.T) {
 	}{
 		"the same settings":             {nil, ""},
 		"other partitions":              {[]string{"--partitions", "5"}, "6 partitions"},
-		"another key of the number":     {[]string{"--click-keys", clickid.GenerateKey(1).Reveal()}, "not the one"},
-		"none of the network's numbers": {[]string{"--click-keys", clickid.GenerateKey(9).Reveal()}, "none of the click keys"},
-		"a new key in front of the old": {[]string{"--click-keys", clickid.GenerateKey(9).Reveal() + "," + own.keys[0].Reveal()}, ""},
+		"another key of the number":     {[]string{"--click-keys", keyring.Generate(1).Reveal()}, "not the one"},
+		"none of the network's numbers": {[]string{"--click-keys", keyring.Generate(9).Reveal()}, "none of the click keys"},
+		"a new key in front of the old": {[]string{"--click-keys", keyring.Generate(9).Reveal() + "," + own.keys[0].Reveal()}, ""},
 	} {
 		r := testRiver(t, append([]string{"--data", home}, row.args...)...)
 		err := r.fromCopy(partners.NewCatalogue(nil, r.log), file)

@@ -24,6 +24,7 @@ import (
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
@@ -276,7 +277,7 @@ func TestNobodyEarnsByAForgedClick(t *testing.T) {
 		}
 	}
 	for _, key := range []uint8{1, 7} { // another network's key of the same number, and one that is not here
-		ring, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(key)})
+		ring, err := clickid.NewRing([]keyring.Key{keyring.Generate(key)})
 		if err != nil {
 			t.Fatal(err)
 		}

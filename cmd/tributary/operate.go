@@ -10,10 +10,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"tributary/commission/engine"
+	"tributary/internal/keyring"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
-	"tributary/tracker/clickid"
 	"tributary/tracker/loader"
 	"tributary/tracker/registry"
 	"tributary/tracker/relay"
@@ -185,7 +185,7 @@ func newKeys() *cobra.Command {
 engine; remove the old one when the longest attribution window has passed.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			fmt.Fprintln(cmd.OutOrStdout(), clickid.GenerateKey(id).Reveal())
+			fmt.Fprintln(cmd.OutOrStdout(), keyring.Generate(id).Reveal())
 			return nil
 		},
 	}

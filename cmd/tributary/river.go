@@ -24,6 +24,7 @@ import (
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/internal/proxy"
 	"tributary/internal/stream"
@@ -42,7 +43,7 @@ type river struct {
 	log     *slog.Logger
 	stores  stores
 	kafka   *stream.Client
-	keys    []clickid.Key
+	keys    []keyring.Key
 	ring    *clickid.Ring
 	metrics *prometheus.Registry
 	ready   *readiness
@@ -95,12 +96,12 @@ func (r *river) close() {
 }
 
 // clickKeys reads the keys of the click ids from the settings or the data folder, where it makes one once.
-func clickKeys(cfg *config) ([]clickid.Key, error) {
+func clickKeys(cfg *config) ([]keyring.Key, error) {
 	keys, err := clickKeysIfAny(cfg)
 	if err == nil && len(keys) == 0 {
-		made := clickid.GenerateKey(1)
+		made := keyring.Generate(1)
 		if err = writeSecret(clickKeysFile(cfg), []byte(made.Reveal())); err == nil {
-			keys = []clickid.Key{made}
+			keys = []keyring.Key{made}
 		}
 	}
 	if err != nil {
@@ -112,7 +113,7 @@ func clickKeys(cfg *config) ([]clickid.Key, error) {
 func clickKeysFile(cfg *config) string { return filepath.Join(cfg.Data, "click-keys") }
 
 // clickKeysIfAny reads the keys, and gives none where none have been made.
-func clickKeysIfAny(cfg *config) ([]clickid.Key, error) {
+func clickKeysIfAny(cfg *config) ([]keyring.Key, error) {
 	text := cfg.ClickKeys
 	if text == "" {
 		content, err := readSecret(clickKeysFile(cfg))
@@ -124,7 +125,7 @@ func clickKeysIfAny(cfg *config) ([]clickid.Key, error) {
 		}
 		text = content
 	}
-	keys, err := clickid.ParseKeys(text)
+	keys, err := keyring.Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", envName("click-keys"), err)
 	}
@@ -159,7 +160,7 @@ func (r *river) checkKeys(ctx context.Context, db *pgxpool.Pool) error {
 	return nil
 }
 
-func keySetting(k clickid.Key) string { return fmt.Sprintf("click_key_%d", k.ID) }
+func keySetting(k keyring.Key) string { return fmt.Sprintf("click_key_%d", k.ID) }
 
 // writeSecret writes a file that only its owner can read, whole or not at all.
 func writeSecret(path string, content []byte) error {

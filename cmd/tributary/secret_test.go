@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"tributary/tracker/clickid"
+	"tributary/internal/keyring"
 )
 
 // TestASecretThatOthersCanReadIsRefused holds S19: for secrets in files, and for the keys in the data folder.
@@ -18,7 +18,7 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 	}{{0o600, true}, {0o400, true}, {0o440, true}, {0o640, true}, {0o644, false}, {0o604, false}, {0o660, false}, {0o666, false}, {0o444, false}} {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "click-keys")
-		if err := os.WriteFile(path, []byte(clickid.GenerateKey(1).Reveal()+"\n"), row.mode); err != nil {
+		if err := os.WriteFile(path, []byte(keyring.Generate(1).Reveal()+"\n"), row.mode); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Chmod(path, row.mode); err != nil {

@@ -15,9 +15,9 @@ import (
 	"tributary/internal/chaos/model"
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/partners"
-	"tributary/tracker/clickid"
 )
 
 // The model and the engine's own decision were written apart. They must say the same of every history of an order: what
@@ -25,7 +25,7 @@ import (
 func TestTheModelAndTheEngineAgree(t *testing.T) {
 	t.Parallel()
 	url := enginetest.PostgresURL(t)
-	world, err := NewWorld(t.Context(), enginetest.As(url, postgres.Operator), clickid.GenerateKey(1))
+	world, err := NewWorld(t.Context(), enginetest.As(url, postgres.Operator), keyring.Generate(1))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tributary/internal/keyring"
 	"tributary/tracker/clickid"
 )
 
 func TestTheCrowdIsHeldToWhatItWasAnswered(t *testing.T) {
 	t.Parallel()
-	ring, err := clickid.NewRing([]clickid.Key{clickid.GenerateKey(1)})
+	ring, err := clickid.NewRing([]keyring.Key{keyring.Generate(1)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,7 @@ import (
 
 	"tributary/internal/embedded"
 	"tributary/internal/kafkanode"
-	"tributary/tracker/clickid"
+	"tributary/internal/keyring"
 )
 
 // partitions of each topic.
@@ -44,7 +44,7 @@ type Network struct {
 	// Binary is the program under test, built with failpoints; Env what its processes are given.
 	Binary string
 	Env    []string
-	Key    clickid.Key
+	Key    keyring.Key
 
 	cfg     Config
 	counts  *Counts
@@ -65,7 +65,7 @@ func engines() []embedded.Engine {
 // StartNetwork builds the program, starts the servers and prepares them. The processes under test come with Start.
 // What cannot be kept running ends ctx, through fail.
 func StartNetwork(ctx context.Context, cfg Config, counts *Counts, fail context.CancelCauseFunc) (started *Network, err error) {
-	n := &Network{cfg: cfg, counts: counts, fail: fail, Proxies: map[embedded.Engine]*Proxy{}, Key: clickid.GenerateKey(1)}
+	n := &Network{cfg: cfg, counts: counts, fail: fail, Proxies: map[embedded.Engine]*Proxy{}, Key: keyring.Generate(1)}
 	enginesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stopAll = stop
 	defer func() {

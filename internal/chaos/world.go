@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/chaos/model"
+	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -80,17 +81,17 @@ func programs(now time.Time) []programSpec {
 }
 
 // NewWorld makes the network in an empty database, at the address of the operator's log-in.
-func NewWorld(ctx context.Context, url string, key clickid.Key) (*World, error) {
+func NewWorld(ctx context.Context, url string, key keyring.Key) (*World, error) {
 	db, err := postgres.Open(ctx, url, postgres.Operator, 2)
 	if err != nil {
 		return nil, err
 	}
 	defer db.Close()
 	w := &World{World: model.World{Programs: map[int64]*model.Program{}, Links: map[int64]model.Link{}, Partners: map[int64]string{}}}
-	if w.ring, err = clickid.NewRing([]clickid.Key{key}); err != nil {
+	if w.ring, err = clickid.NewRing([]keyring.Key{key}); err != nil {
 		return nil, err
 	}
-	if w.strange, err = clickid.NewRing([]clickid.Key{clickid.GenerateKey(key.ID + 1)}); err != nil {
+	if w.strange, err = clickid.NewRing([]keyring.Key{keyring.Generate(key.ID + 1)}); err != nil {
 		return nil, err
 	}
 	err = postgres.InTx(ctx, db, func(tx pgx.Tx) error { return w.create(ctx, tx, time.Now().UTC()) })
