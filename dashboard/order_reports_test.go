@@ -66,3 +66,78 @@ func TestOrdersAreFoundByTheKeyThatReported(t *testing.T) {
 		t.Error("a partner reads which key and network a report came from")
 	}
 }
+
+// An order is late by more than 48 hours. The lists mark it, and each count leads to a list of as many.
+func TestLateOrdersAreMarkedListedAndCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, key, err := partners.IssueKey(t.Context(), w.owner, w.shop, "till", partners.AllScopes)
+	w.must(err)
+	at := w.now.Add(-5 * aDay)
+	w.order(sale{id: "in-time", link: w.link, at: at, late: 2 * aDay})
+	late := w.order(sale{id: "late", link: w.link, at: at, late: 2*aDay + time.Second, key: key, network: "192.0.2.0/24"})
+	w.order(sale{id: "late-no-click", at: at, late: 3 * aDay})
+	w.order(sale{id: "late-long-ago", at: at.Add(-60 * aDay), late: 3 * aDay})
+	w.order(sale{id: "brought", at: at, late: 3 * aDay, imported: true})
+	w.order(sale{id: "theirs", merchant: w.rival, currency: "USD", link: w.foreign, at: at, late: 4 * aDay})
+	shop, site, operator := w.as("shop@example.net"), w.as("site@example.net"), w.as("operator@example.net")
+	for _, fact := range []struct {
+		who        *client
+		path, want string
+	}{
+		{shop, "/merchant/orders", "late late"},
+		{shop, "/merchant/orders", "late-no-click late"},
+		{shop, "/merchant/developers", "Order late late"},
+		{shop, "/merchant/partners/" + number10(int64(w.site)), "late late"},
+		{shop, "/merchant/orders/" + number10(late), "Order late"},
+		{shop, "/merchant?days=30", "2 orders reported more than 48 hours after the purchase."},
+		{shop, "/merchant?days=90", "3 orders reported more than 48 hours after the purchase."},
+		{site, "/partner/commissions", "late late"},
+		{operator, "/network/late", "late Alder & Finch"},
+		{operator, "/network/late", "2 days later key " + number10(int64(key)) + " 192.0.2.0/24"},
+	} {
+		fact.who.page(fact.path).holds(t, fact.want)
+	}
+	if n := strings.Count(shop.page("/merchant/orders").body, ">late</span>"); n != 3 {
+		t.Errorf("%d orders are marked", n)
+	}
+	for _, fact := range []struct {
+		path string // a page with a count
+		list string // where the count leads to
+		want int
+	}{
+		{"/merchant?days=30", "/merchant/orders", 2},
+		{"/merchant?days=90", "/merchant/orders", 3},
+	} {
+		link := linkTo(shop.page(fact.path), fact.list+"?", "oddity=late")
+		if got := shop.page(link).rows(); len(got) != fact.want {
+			t.Errorf("%s leads to %s with %q", fact.path, link, got)
+		}
+	}
+	for days, want := range map[string][2]int{"30": {2, 1}, "90": {3, 1}} {
+		records := operator.page("/network.csv?days=" + days).records(t)
+		for _, record := range records[1:] {
+			i := slices.Index([]string{"Alder & Finch", "Kestrel Outdoor"}, record[0])
+			if record[5] != number10(int64(want[i])) {
+				t.Errorf("%s days of %s: %s late", days, record[0], record[5])
+			}
+			id := []partners.MerchantID{w.shop, w.rival}[i]
+			link := linkTo(operator.page("/network?days="+days), "/network/late?from=", "merchant="+number10(int64(id)))
+			if got := operator.page(strings.Replace(link, "late?", "late.csv?", 1)).records(t); len(got) != want[i]+1 {
+				t.Errorf("%s leads to %q, want %d", link, got, want[i])
+			}
+		}
+	}
+}
+
+// linkTo is the first address on a page that holds all of these.
+func linkTo(r reply, parts ...string) string {
+	for _, piece := range strings.Split(r.body, `href="`)[1:] {
+		address, _, _ := strings.Cut(piece, `"`)
+		address = strings.ReplaceAll(address, "&amp;", "&")
+		if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(address, part) }) {
+			return address
+		}
+	}
+	return "/no-link"
+}

@@ -33,6 +33,7 @@ type commissionRow struct {
 	Fee        int64
 	State      string
 	HoldUntil  time.Time
+	Late       bool
 	Program    string
 	Partner    string
 	PartnerID  int64
@@ -161,7 +162,7 @@ func (f commissionFilter) following() (condition, order string) {
 }
 
 // named gives the names of what a page of commissions speaks of by number.
-const named = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until,
+const named = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until, o.late,
 	g.name AS program, p.name AS partner, c.partner_id, coalesce(l.code, '') AS link, coalesce(l.label, '') AS label, c.link_id
 	FROM page c JOIN orders o ON o.no = c.order_no JOIN program g ON g.id = c.program_id JOIN partner p ON p.id = c.partner_id LEFT JOIN link l ON l.id = c.link_id`
 
@@ -252,11 +253,11 @@ func (s *Server) commissionsCSV(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	heading := []string{"order", "ordered_at", "program", "link", "label", "currency", "order_amount", "refunded", "commission_before_refunds", "commission", "state", "hold_until"}
+	heading := []string{"order", "ordered_at", "program", "link", "label", "currency", "order_amount", "refunded", "commission_before_refunds", "commission", "state", "hold_until", "late"}
 	return s.sendCSV(c, "commissions", heading, func(w *export.Writer) error {
 		for _, r := range list {
 			err := w.Row(export.Text(r.OrderID), export.Number(machine(r.OccurredAt)), export.Text(r.Program), export.Text(r.Link), export.Text(r.Label),
-				export.Text(r.Currency), r.money(r.Revenue), r.money(r.Refunded), r.money(r.Gross), r.money(r.Net), export.Text(r.State), export.Number(machine(r.HoldUntil)))
+				export.Text(r.Currency), r.money(r.Revenue), r.money(r.Refunded), r.money(r.Gross), r.money(r.Net), export.Text(r.State), export.Number(machine(r.HoldUntil)), export.Number(strconv.FormatBool(r.Late)))
 			if err != nil {
 				return err
 			}

@@ -49,6 +49,7 @@ type reportRow struct {
 	Ref        string
 	ReceivedAt time.Time
 	Outcome    string
+	Late       bool
 }
 
 func (s *Server) developers(c echo.Context, v *visit) error {
@@ -78,8 +79,8 @@ func (view *developersView) read(ctx context.Context, tx pgx.Tx, id partners.Mer
 		return fmt.Errorf("listing keys: %w", err)
 	}
 	// name: latest orders of a merchant, by their time, with the event that was received last of each
-	rows, err = tx.Query(ctx, `SELECT o.no AS order_no, o.order_id, e.kind = 1 AS sale, e.ref, e.received_at, o.outcome
-		FROM (SELECT no, order_id, outcome FROM orders WHERE merchant_id = $1 AND occurred_at IS NOT NULL ORDER BY occurred_at DESC, no DESC LIMIT 20) o
+	rows, err = tx.Query(ctx, `SELECT o.no AS order_no, o.order_id, e.kind = 1 AS sale, e.ref, e.received_at, o.outcome, o.late AND e.kind = 1 AS late
+		FROM (SELECT no, order_id, outcome, late FROM orders WHERE merchant_id = $1 AND occurred_at IS NOT NULL ORDER BY occurred_at DESC, no DESC LIMIT 20) o
 		JOIN order_event e ON e.order_no = o.no ORDER BY e.received_at DESC LIMIT 8`, int64(id))
 	if err != nil {
 		return fmt.Errorf("listing reports: %w", err)

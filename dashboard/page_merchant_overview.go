@@ -27,6 +27,7 @@ type merchantOverviewView struct {
 	top      []partnerRow
 	partners int64
 	keys     int64
+	late     int64 // orders of the period that were reported late
 	counts   merchantCounts
 }
 
@@ -77,9 +78,11 @@ func (s *Server) loadMerchantOverview(ctx context.Context, v *visit, query url.V
 		order.sortMoney(view.money)
 		// name: merchant set-up
 		err = tx.QueryRow(ctx, `SELECT (SELECT count(DISTINCT e.partner_id) FROM enrolment e JOIN program g ON g.id = e.program_id WHERE g.merchant_id = $1),
-			(SELECT count(*) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL)`, int64(v.login.Merchant)).Scan(&view.partners, &view.keys)
+			(SELECT count(*) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL),
+			(SELECT count(*) FROM orders WHERE merchant_id = $1 AND late AND occurred_at >= $2 AND occurred_at < $3)`,
+			int64(v.login.Merchant), view.period.From, view.period.To).Scan(&view.partners, &view.keys, &view.late)
 		if err != nil {
-			return fmt.Errorf("counting partners and keys: %w", err)
+			return fmt.Errorf("counting partners, keys and late orders: %w", err)
 		}
 		return nil
 	})
@@ -94,6 +97,13 @@ func (s *Server) loadMerchantOverview(ctx context.Context, v *visit, query url.V
 	list, err := s.loadMerchantPartners(ctx, v, partnerFilter{period: view.period, Sort: sortOrders, limit: 5})
 	view.top = list.rows
 	return view, err
+}
+
+// lateQuery narrows a list of orders to the late ones of a period.
+func lateQuery(p period) url.Values {
+	q := url.Values{"oddity": {oddityLate}}
+	setDays(q, p.From, p.To)
+	return q
 }
 
 // choose gives the currency of the chart: the one asked for if there is any of it, else the one with most orders.

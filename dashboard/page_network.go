@@ -36,6 +36,7 @@ type merchantRow struct {
 	Currencies []string
 	Orders     []int64
 	Costs      []int64
+	Late       int64      // orders of the period that were reported late
 	Clicks     int64      `db:"-"`
 	order      currencies `db:"-"`
 }
@@ -145,7 +146,8 @@ func (view *networkView) readMerchants(ctx context.Context, tx pgx.Tx) error {
 	// name: merchants of the network
 	rows, err := tx.Query(ctx, `SELECT m.id, m.name, (SELECT count(*) FROM program g WHERE g.merchant_id = m.id) AS programs,
 			(SELECT count(DISTINCT e.partner_id) FROM enrolment e JOIN program g ON g.id = e.program_id WHERE g.merchant_id = m.id) AS partners,
-			coalesce(c.currencies, '{}') AS currencies, coalesce(c.orders, '{}') AS orders, coalesce(c.costs, '{}') AS costs
+			coalesce(c.currencies, '{}') AS currencies, coalesce(c.orders, '{}') AS orders, coalesce(c.costs, '{}') AS costs,
+			(SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.late AND o.occurred_at >= $2 AND o.occurred_at < $3) AS late
 		FROM merchant m LEFT JOIN (
 			SELECT merchant_id, array_agg(currency ORDER BY currency) AS currencies, array_agg(orders ORDER BY currency) AS orders,
 				array_agg(cost ORDER BY currency) AS costs
@@ -216,7 +218,7 @@ func (s *Server) networkCSV(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	heading := []string{"merchant", "programs", "partners", "clicks", "orders", "currency", "cost"}
+	heading := []string{"merchant", "programs", "partners", "clicks", "orders", "late", "currency", "cost"}
 	return s.sendCSV(c, "merchants", heading, func(w *export.Writer) error {
 		for _, r := range view.merchants {
 			costs := r.costs()
@@ -225,7 +227,8 @@ func (s *Server) networkCSV(c echo.Context, v *visit) error {
 			}
 			for _, a := range costs {
 				err := w.Row(export.Text(r.Name), export.Number(strconv.FormatInt(r.Programs, 10)), export.Number(strconv.FormatInt(r.Partners, 10)),
-					countCell(r.Clicks, view.counts.missing), export.Number(strconv.FormatInt(r.orders(), 10)), export.Text(a.Currency), export.Number(a.plain()))
+					countCell(r.Clicks, view.counts.missing), export.Number(strconv.FormatInt(r.orders(), 10)), export.Number(strconv.FormatInt(r.Late, 10)),
+					export.Text(a.Currency), export.Number(a.plain()))
 				if err != nil {
 					return err
 				}

@@ -32,6 +32,8 @@ type orderRow struct {
 	// RefundOddities counts what refunds asked for in vain, also where OverRefund is 0.
 	RefundOddities int
 	Conflict       bool
+	Late           bool
+	ReceivedAt     *time.Time // of the sale's report
 	Partner        string
 	Net            int64
 	Fee            int64
@@ -50,6 +52,7 @@ const (
 	outcomeNobody    = "nobody" // every reason why nobody earned
 	oddityConflict   = "conflict"
 	oddityOverRefund = "over_refund"
+	oddityLate       = "late"
 )
 
 // orderFilter is what the list is narrowed to.
@@ -67,7 +70,7 @@ type orderFilter struct {
 
 func readOrderFilter(q url.Values) orderFilter {
 	f := orderFilter{
-		Outcome: q.Get("outcome"), Oddity: oneOf(q.Get("oddity"), oddityConflict, oddityOverRefund), Partner: number(q.Get("partner")),
+		Outcome: q.Get("outcome"), Oddity: oneOf(q.Get("oddity"), oddityConflict, oddityOverRefund, oddityLate), Partner: number(q.Get("partner")),
 		Key: number(q.Get("key")), Text: short(q.Get("q")), After: readCursor(q.Get("after")), limit: pageSize,
 	}
 	f.From, f.To = readDays(q)
@@ -218,15 +221,11 @@ func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	heading := []string{"order", "ordered_at", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict"}
+	heading := []string{"order", "ordered_at", "received_at", "late", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict"}
 	return s.sendCSV(c, "orders", heading, func(w *export.Writer) error {
 		for _, r := range list {
 			in := func(minor int64) export.Cell { return export.Number(amount{r.Currency, minor}.plain()) }
-			at := ""
-			if r.OccurredAt != nil {
-				at = machine(*r.OccurredAt)
-			}
-			err := w.Row(export.Text(r.OrderID), export.Number(at), export.Text(r.CustomerID), export.Text(r.Currency), in(r.Amount), in(r.Refunded), in(r.OverRefund),
+			err := w.Row(export.Text(r.OrderID), timeCell(r.OccurredAt), timeCell(r.ReceivedAt), export.Number(strconv.FormatBool(r.Late)), export.Text(r.CustomerID), export.Text(r.Currency), in(r.Amount), in(r.Refunded), in(r.OverRefund),
 				export.Number(strconv.Itoa(r.RefundOddities)),
 				export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), in(r.Fee), export.Text(r.State), export.Number(strconv.FormatBool(r.Conflict)))
 			if err != nil {
@@ -235,6 +234,14 @@ func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 		}
 		return nil
 	})
+}
+
+// timeCell is a time of a file, or nothing.
+func timeCell(t *time.Time) export.Cell {
+	if t == nil {
+		return export.Number("")
+	}
+	return export.Number(machine(*t))
 }
 
 // outcomes are the reasons that an order can end with.

@@ -62,6 +62,8 @@ func (s *Server) routes() []route {
 
 		{get, "/network", operatorOnly, s.network},
 		{get, "/network.csv", operatorOnly, s.networkCSV},
+		{get, "/network/late", operatorOnly, s.late},
+		{get, "/network/late.csv", operatorOnly, s.lateCSV},
 		{get, "/network/health", operatorOnly, s.health},
 	}
 }

@@ -1,6 +1,6 @@
 -- Orders of a merchant by their time, newest first; those of which only a refund is known have none, and come last, by
 -- number.
-SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.lines, o.amount, o.refunded, o.customer_id, o.outcome, o.over_refund, o.refund_oddities,
+SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.lines, o.amount, o.refunded, o.customer_id, o.outcome, o.over_refund, o.refund_oddities, o.late, o.received_at,
        EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no) AS conflict,
        coalesce(p.name, '') AS partner, coalesce(c.net, 0) AS net, coalesce(c.fee, 0) AS fee, coalesce(c.state, '') AS state
   FROM orders o
@@ -10,6 +10,7 @@ SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.
    AND (@outcome::text IN ('', 'nobody') OR o.outcome = @outcome)
    AND (@outcome <> 'nobody' OR o.outcome <> 'credited')
    AND (@oddity::text <> 'over_refund' OR o.refund_oddities > 0)
+   AND (@oddity <> 'late' OR o.late)
    AND (@oddity <> 'conflict' OR EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no))
    AND (@partner::bigint = 0 OR c.partner_id = @partner)
    AND (@text::text = '' OR position(lower(@text) IN lower(o.order_id || ' ' || o.customer_id)) > 0)
