@@ -2,7 +2,6 @@ package dashboard
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/password"
+	"tributary/internal/fault"
 )
 
 // accountView is a person's own page.
@@ -34,10 +34,7 @@ func (s *Server) accountPage(c echo.Context, v *visit) error {
 func (s *Server) showAccount(c echo.Context, v *visit, status int, problem string) error {
 	view := accountView{login: v.login, problem: problem}
 	ctx := c.Request().Context()
-	here := sha256.Sum256([]byte(s.sessions.Token(ctx)))
-	// name: sessions of a person
-	rows, err := s.cfg.Postgres.Query(ctx, `SELECT token_hash = $2 AS here, created_at, seen_at FROM session
-		WHERE login_id = $1 AND expires_at > now() ORDER BY seen_at DESC LIMIT 50`, v.login.ID, here[:])
+	rows, err := s.cfg.Postgres.Query(ctx, `SELECT here, created_at, seen_at FROM session_list($1)`, s.tokenHash(ctx))
 	if err != nil {
 		return fmt.Errorf("listing sessions: %w", err)
 	}
@@ -49,7 +46,7 @@ func (s *Server) showAccount(c echo.Context, v *visit, status int, problem strin
 
 // changePassword asks for the old password again, and ends every session but a new one.
 func (s *Server) changePassword(c echo.Context, v *visit) error {
-	_, outcome, wait, err := s.tryPassword(c, v.login.Email, c.FormValue("old"), true)
+	p, outcome, wait, err := s.tryPassword(c, v.login.Email, c.FormValue("old"), true)
 	if err != nil {
 		return err
 	}
@@ -66,31 +63,36 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 	case next == c.FormValue("old"):
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, "Please choose a password that is not the present one.")
 	}
-	l := v.login
-	if l.PasswordHash, err = password.Hash(next); err != nil {
+	if p.hash, err = s.setPassword(c.Request().Context(), p, next); err != nil {
 		return err
 	}
-	ctx := c.Request().Context()
-	if err := s.setPassword(ctx, l); err != nil {
-		return err
-	}
-	if err := s.begin(c, l); err != nil {
+	if err := s.begin(c, p); err != nil {
 		return err
 	}
 	s.flash(c, "The password is changed, and every other session is ended.")
 	return s.redirect(c, "/account")
 }
 
-func (s *Server) setPassword(ctx context.Context, l login) error {
-	if _, err := s.cfg.Postgres.Exec(ctx, `UPDATE login SET password_hash = $2 WHERE id = $1`, l.ID, l.PasswordHash); err != nil {
-		return fmt.Errorf("changing a password: %w", err)
+// setPassword gives the person another password, which ends their sessions, and tells its hash.
+func (s *Server) setPassword(ctx context.Context, p proof, next string) (string, error) {
+	hash, err := password.Hash(next)
+	if err != nil {
+		return "", err
 	}
-	return (&sessionStore{db: s.cfg.Postgres}).endAll(ctx, l.ID)
+	var changed bool
+	err = s.cfg.Postgres.QueryRow(ctx, `SELECT password_change($1, $2, $3)`, p.login.Email, p.hash, hash).Scan(&changed)
+	if err != nil {
+		return "", fmt.Errorf("changing a password: %w", unavailable(err))
+	}
+	if !changed {
+		return "", &fault.Error{Kind: fault.Conflict, Code: "password_changed", Detail: "The password was changed elsewhere in this moment. Sign in with the new one."}
+	}
+	return hash, nil
 }
 
-func (s *Server) signOutEverywhere(c echo.Context, v *visit) error {
+func (s *Server) signOutEverywhere(c echo.Context, _ *visit) error {
 	ctx := c.Request().Context()
-	if err := (&sessionStore{db: s.cfg.Postgres}).endAll(ctx, v.login.ID); err != nil {
+	if err := s.endAll(ctx); err != nil {
 		return err
 	}
 	if err := s.sessions.Destroy(ctx); err != nil {

@@ -1,8 +1,7 @@
 package dashboard
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -42,17 +42,17 @@ func (s *Server) signIn(c echo.Context, v *visit) error {
 		form.Problem = "Please enter your e-mail address and your password."
 		return s.render(c, http.StatusUnprocessableEntity, signInView(v, form))
 	}
-	l, outcome, wait, err := s.tryPassword(c, email, c.FormValue("password"), false)
+	p, outcome, wait, err := s.tryPassword(c, email, c.FormValue("password"), false)
 	if err != nil {
 		return err
 	}
 	status := http.StatusUnauthorized
 	switch outcome {
 	case passwordRight:
-		if err := s.begin(c, l); err != nil {
+		if err := s.begin(c, p); err != nil {
 			return err
 		}
-		return s.redirect(c, localPath(form.Next, homeOf(l.Role)))
+		return s.redirect(c, localPath(form.Next, homeOf(p.login.Role)))
 	case passwordLimited:
 		status = http.StatusTooManyRequests
 		form.Problem = fmt.Sprintf("That was tried too often. Please wait %s and try again; nothing is locked for good.", roughly(wait))
@@ -98,72 +98,106 @@ func newEntered(metrics prometheus.Registerer) *prometheus.CounterVec {
 	return entered
 }
 
+// A proof is a person with the hash that was derived from the password they entered: without it no function of the
+// database starts a session or changes a password.
+type proof struct {
+	login login
+	hash  string
+}
+
 // tryPassword uses up a try and compares the password. wait is set with limited and busy. signedIn says that a session
 // proves the device to be known; a cookie may, too.
-func (s *Server) tryPassword(c echo.Context, email, text string, signedIn bool) (l login, o outcome, wait time.Duration, err error) {
+func (s *Server) tryPassword(c echo.Context, email, text string, signedIn bool) (p proof, o outcome, wait time.Duration, err error) {
 	defer func() {
 		if err == nil {
 			s.entered.WithLabelValues(string(o)).Inc()
 		}
 	}()
 	ctx := c.Request().Context()
-	l, found, err := s.findLogin(ctx, "l.email = $1", email)
+	var challenge string
+	var known bool
+	// name: sign-in challenge
+	err = s.cfg.Postgres.QueryRow(ctx, `SELECT challenge, known FROM signin_challenge($1, $2)`, email, s.device(c)).Scan(&challenge, &known)
 	if err != nil {
-		return login{}, "", 0, err
+		return proof{}, "", 0, fmt.Errorf("asking for a challenge: %w", unavailable(err))
 	}
-	known, checker := found && (signedIn || s.knowsDevice(c, l)), s.checker
+	known, checker := known || signedIn, s.checker
 	if known {
 		checker = s.owners
 	}
 	from := budgets(email, c.RealIP(), known)
 	if wait, ok := s.tries.take(s.now(), from); !ok {
-		return login{}, passwordLimited, wait, nil
+		return proof{}, passwordLimited, wait, nil
 	}
-	matches, err := checker.Matches(ctx, l.PasswordHash, text)
+	p.hash, err = checker.Derive(ctx, challenge, text)
+	if err == nil {
+		p.login, err = s.findLogin(ctx, email, p.hash)
+	}
 	switch {
 	case errors.Is(err, password.ErrBusy):
 		s.tries.giveBack(from)
-		return login{}, passwordBusy, patience, nil
+		return proof{}, passwordBusy, patience, nil
 	case err != nil:
 		s.tries.giveBack(from)
-		return login{}, "", 0, err
-	case !matches:
-		return login{}, passwordWrong, 0, nil
+		return proof{}, "", 0, err
+	case p.login.ID == 0:
+		return proof{}, passwordWrong, 0, nil
 	}
 	s.tries.succeeded(from)
-	return l, passwordRight, 0, nil
+	return p, passwordRight, 0, nil
+}
+
+// findLogin asks who signs in with a hash; nobody does with a wrong one.
+func (s *Server) findLogin(ctx context.Context, email, hash string) (login, error) {
+	var l login
+	// name: sign-in
+	err := s.cfg.Postgres.QueryRow(ctx, `SELECT id, email, name, role, partner, merchant, "of" FROM signin($1, $2)`, email, hash).
+		Scan(&l.ID, &l.Email, &l.Name, &l.Role, &l.Partner, &l.Merchant, &l.Of)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return login{}, nil
+	}
+	if err != nil {
+		return login{}, fmt.Errorf("signing in: %w", unavailable(err))
+	}
+	return l, nil
 }
 
 // begin starts a session under a new token, whatever token the browser came with.
-func (s *Server) begin(c echo.Context, l login) error {
+func (s *Server) begin(c echo.Context, p proof) error {
 	ctx := c.Request().Context()
 	if err := s.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("starting a session: %w", err)
 	}
-	s.sessions.Put(ctx, sessionLogin, l.ID)
-	s.sessions.Put(ctx, sessionPrint, fingerprint(l.PasswordHash))
-	s.sessions.Put(ctx, sessionFresh, true)
+	var mark []byte
+	// name: session open
+	err := s.cfg.Postgres.QueryRow(ctx, `SELECT session_open($1, $2, $3, $4)`,
+		p.login.Email, p.hash, s.tokenHash(ctx), time.Now().Add(s.sessions.IdleTimeout)).Scan(&mark)
+	if err != nil {
+		return fmt.Errorf("starting a session: %w", unavailable(err))
+	}
+	if mark == nil {
+		return s.sessions.Destroy(ctx) // the password was changed in this moment
+	}
+	s.sessions.Put(ctx, sessionLogin, p.login)
 	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure follows the configuration: demos run on plain http
-		Name: s.cookieName("device"), Value: deviceMark(l), Path: "/", MaxAge: 365 * 24 * 3600,
+		Name: s.cookieName("device"), Value: base64.RawURLEncoding.EncodeToString(mark), Path: "/", MaxAge: 365 * 24 * 3600,
 		HttpOnly: true, Secure: s.cfg.SecureCookies, SameSite: http.SameSiteStrictMode,
 	})
-	if err := (&sessionStore{db: s.cfg.Postgres}).sweep(ctx); err != nil {
+	if _, err := s.cfg.Postgres.Exec(ctx, `SELECT session_sweep()`); err != nil {
 		s.cfg.Log.Warn("sweeping sessions", "error", err)
 	}
 	return nil
 }
 
-// deviceMark shows that somebody signed in to the account from this browser. It is keyed by the password's hash, so it
-// ends with the password, and it opens nothing: see triesPerAccount.
-func deviceMark(l login) string {
-	mac := hmac.New(sha256.New, []byte(l.PasswordHash))
-	mac.Write([]byte("device " + strconv.FormatInt(l.ID, 10)))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
-
-func (s *Server) knowsDevice(c echo.Context, l login) bool {
+// device is the mark that shows that somebody signed in to the account from this browser. The database makes it of the
+// password's hash, so it ends with the password, and it opens nothing: see triesPerDevice.
+func (s *Server) device(c echo.Context) []byte {
 	cookie, err := c.Cookie(s.cookieName("device"))
-	return err == nil && hmac.Equal([]byte(cookie.Value), []byte(deviceMark(l)))
+	if err != nil {
+		return nil
+	}
+	mark, _ := tokenHash(cookie.Value)
+	return mark
 }
 
 func (s *Server) signOut(c echo.Context, _ *visit) error {

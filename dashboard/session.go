@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -18,10 +19,8 @@ import (
 
 // What a session holds.
 const (
-	sessionLogin = "login" // int64, the id of the person
-	sessionPrint = "print" // fingerprint of the password hash: another password ends the session
+	sessionLogin = "login" // the person, as the database has them now; not stored
 	sessionFlash = "flash" // a sentence to show on the next page
-	sessionFresh = "fresh" // set from sign-in to the first use
 )
 
 // newSessions makes the session manager: tokens are random, kept as SHA-256, and end when idle or old.
@@ -56,25 +55,20 @@ func (s *Server) cookieName(name string) string {
 	return name
 }
 
-// sessionData is a session as it is stored.
+// sessionData is a session as it is stored, and as it is found: with the person, whom the store adds.
 type sessionData struct {
 	Deadline time.Time `json:"deadline"`
-	Login    int64     `json:"login"`
-	Print    string    `json:"print"`
 	Flash    string    `json:"flash,omitempty"`
-	Fresh    bool      `json:"fresh,omitempty"`
+	Login    login     `json:"login,omitzero"`
 }
 
-// sessionCodec writes sessions as JSON. One that was read is not fresh any more.
+// sessionCodec writes sessions as JSON.
 type sessionCodec struct{}
 
 // Encode implements scs.Codec.
 func (sessionCodec) Encode(deadline time.Time, values map[string]any) ([]byte, error) {
 	d := sessionData{Deadline: deadline}
-	d.Login, _ = values[sessionLogin].(int64)
-	d.Print, _ = values[sessionPrint].(string)
 	d.Flash, _ = values[sessionFlash].(string)
-	d.Fresh, _ = values[sessionFresh].(bool)
 	data, err := json.Marshal(d)
 	if err != nil {
 		return nil, fmt.Errorf("writing a session: %w", err)
@@ -88,14 +82,15 @@ func (sessionCodec) Decode(data []byte) (time.Time, map[string]any, error) {
 	if err := json.Unmarshal(data, &d); err != nil {
 		return time.Time{}, nil, fmt.Errorf("reading a session: %w", err)
 	}
-	values := map[string]any{sessionLogin: d.Login, sessionPrint: d.Print}
+	values := map[string]any{sessionLogin: d.Login}
 	if d.Flash != "" {
 		values[sessionFlash] = d.Flash
 	}
 	return d.Deadline, values, nil
 }
 
-// sessionStore keeps sessions in the table session. It implements scs.CtxStore; tokens come to it hashed.
+// sessionStore keeps sessions in the table session, by the functions of migrations/postgres/00018_signin.sql: each takes the
+// hash of a token. It implements scs.CtxStore; tokens come to it hashed.
 type sessionStore struct{ db *pgxpool.Pool }
 
 var errNoContext = errors.New("sessions are kept with a context")
@@ -115,34 +110,34 @@ func (st *sessionStore) FindCtx(ctx context.Context, token string) (data []byte,
 	if !ok {
 		return nil, false, nil
 	}
+	var d sessionData
+	l := &d.Login
 	// name: session find
-	err = st.db.QueryRow(ctx, `SELECT s.data FROM session s JOIN login l ON l.id = s.login_id AND l.disabled_at IS NULL
-		WHERE s.token_hash = $1 AND s.expires_at > now()`, hash).Scan(&data)
+	err = st.db.QueryRow(ctx, `SELECT data, id, email, name, role, partner, merchant, "of" FROM session_find($1)`, hash).
+		Scan(&data, &l.ID, &l.Email, &l.Name, &l.Role, &l.Partner, &l.Merchant, &l.Of)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, false, nil
 	}
 	if err != nil {
 		return nil, false, fmt.Errorf("finding a session: %w", unavailable(err))
 	}
+	if err := json.Unmarshal(data, &d); err != nil {
+		return nil, false, fmt.Errorf("reading a session: %w", err)
+	}
+	if data, err = json.Marshal(d); err != nil {
+		return nil, false, fmt.Errorf("adding the person to a session: %w", err)
+	}
 	return data, true, nil
 }
 
-// CommitCtx writes a session: a row of its own when it is fresh from sign-in, and otherwise only over the row it was
-// read from, so that a request under way cannot bring back a session that was ended meanwhile.
+// CommitCtx writes a session over the row that sign-in made, so that a request under way cannot bring back a session that
+// was ended meanwhile.
 func (st *sessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	hash, ok := tokenHash(token)
-	var d sessionData
-	if err := json.Unmarshal(data, &d); err != nil || !ok {
-		return fmt.Errorf("keeping a session: unreadable: %w", err)
+	if !ok || ctx.Value(unattended{}) != nil {
+		return nil // nobody at the keyboard: nothing worth writing down
 	}
-	if d.Login == 0 || ctx.Value(unattended{}) != nil {
-		return nil // nobody signed in, or nobody at the keyboard: nothing worth writing down
-	}
-	sql := `UPDATE session SET data = $3, seen_at = now(), expires_at = $4 WHERE token_hash = $1 AND login_id = $2`
-	if d.Fresh {
-		sql = `INSERT INTO session (token_hash, login_id, data, expires_at) VALUES ($1, $2, $3, $4)`
-	}
-	if _, err := st.db.Exec(ctx, sql, hash, d.Login, data, expiry); err != nil {
+	if _, err := st.db.Exec(ctx, `SELECT session_keep($1, $2, $3)`, hash, data, expiry); err != nil {
 		return fmt.Errorf("keeping a session: %w", unavailable(err))
 	}
 	return nil
@@ -154,7 +149,7 @@ func (st *sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	if !ok {
 		return nil
 	}
-	if _, err := st.db.Exec(ctx, `DELETE FROM session WHERE token_hash = $1`, hash); err != nil {
+	if _, err := st.db.Exec(ctx, `SELECT session_end($1)`, hash); err != nil {
 		return fmt.Errorf("ending a session: %w", unavailable(err))
 	}
 	return nil
@@ -173,21 +168,18 @@ func markUnattended(next http.Handler) http.Handler {
 	})
 }
 
-// endAll ends every session of a person, and removes those of anyone that ran out.
-func (st *sessionStore) endAll(ctx context.Context, login int64) error {
-	if _, err := st.db.Exec(ctx, `DELETE FROM session WHERE login_id = $1 OR expires_at < now()`, login); err != nil {
+// endAll ends every session of the person whose session the token is of.
+func (s *Server) endAll(ctx context.Context) error {
+	if _, err := s.cfg.Postgres.Exec(ctx, `SELECT session_end_all($1)`, s.tokenHash(ctx)); err != nil {
 		return fmt.Errorf("ending sessions: %w", unavailable(err))
 	}
 	return nil
 }
 
-// sweep removes sessions that ran out, a bounded number at a time.
-func (st *sessionStore) sweep(ctx context.Context) error {
-	_, err := st.db.Exec(ctx, `DELETE FROM session WHERE token_hash IN (SELECT token_hash FROM session WHERE expires_at < now() LIMIT 1000)`)
-	if err != nil {
-		return fmt.Errorf("removing old sessions: %w", err)
-	}
-	return nil
+// tokenHash is by what the database knows this request's session.
+func (s *Server) tokenHash(ctx context.Context) []byte {
+	hash := sha256.Sum256([]byte(s.sessions.Token(ctx)))
+	return hash[:]
 }
 
 // tokenHash undoes the manager's text form of a SHA-256.

@@ -176,9 +176,9 @@ func setPasswords(ctx context.Context, address, path string) error {
 func closedRoles(ctx context.Context, conn *pgx.Conn) (closed, mighty []string, err error) {
 	// name: roles that cannot log in, and roles above their rights
 	err = conn.QueryRow(ctx, `SELECT
-		coalesce(array_agg(rolname::text) FILTER (WHERE NOT rolcanlogin), '{}'),
+		coalesce(array_agg(rolname::text) FILTER (WHERE NOT rolcanlogin AND rolname <> 'tributary_signin'), '{}'),
 		coalesce(array_agg(rolname::text) FILTER (WHERE rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication
-			OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)), '{}')
+			OR rolcanlogin AND rolname = 'tributary_signin' OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)), '{}')
 		FROM pg_roles r WHERE rolname LIKE 'tributary\_%'`).Scan(&closed, &mighty)
 	if err != nil {
 		return nil, nil, fmt.Errorf("looking at roles: %w", err)

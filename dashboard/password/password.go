@@ -5,7 +5,6 @@ package password
 import (
 	"context"
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -31,12 +30,8 @@ const MaxLen = 1024
 // MinLen is the shortest password that may be set, in characters.
 const MinLen = 12
 
-// nobody is the hash of a password that was thrown away. An unknown account is checked against it, so that it takes as
-// long as a known one.
-const nobody = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0IG9mIG5vbmU$Pp8zxn0n/0VK6v1YpkVSMPwTiLW5Z1gPoXWlGNTlcMo"
-
-// ErrNotHash says that a text is no argon2id hash in PHC form within the bounds this package accepts.
-var ErrNotHash = errors.New("not an argon2id hash in PHC form")
+// ErrNotChallenge says that a text is no argon2id hash in PHC form, without its last part, within the bounds this package accepts.
+var ErrNotChallenge = errors.New("not an argon2id challenge in PHC form")
 
 // Hash gives the PHC text of a password. It takes about 25 ms and 19 MiB.
 func Hash(password string) (string, error) {
@@ -56,7 +51,7 @@ func Hash(password string) (string, error) {
 // ErrBusy says that a password was not compared, since more of them wait than the checker's patience allows.
 var ErrBusy = errors.New("too many passwords are being checked")
 
-// Checker compares passwords with hashes, a few at a time: each takes the memory its hash asks for.
+// Checker derives the hashes of passwords, a few at a time: each takes the memory its challenge asks for.
 type Checker struct {
 	slots    chan struct{}
 	patience time.Duration
@@ -72,23 +67,19 @@ func NewChecker(n int, patience time.Duration) *Checker {
 	return &Checker{slots: make(chan struct{}, n), patience: patience, each: 50 * time.Millisecond}
 }
 
-// Matches tells whether the password is the one hash was made of. An empty hash stands for an account that does not
-// exist: it takes the same time and never matches. The error is ErrBusy when the turn does not come in time, and ctx's when
-// that ends before.
-func (c *Checker) Matches(ctx context.Context, hash, password string) (bool, error) {
-	if len(password) > MaxLen {
-		return false, nil
-	}
-	known := hash != ""
-	if !known {
-		hash = nobody
-	}
-	h, err := parse(hash)
+// Derive gives the hash of a password in the form of Hash, with the salt and at the cost of a challenge: a hash without its
+// last part. It is empty, which is nobody's, for a password of more than MaxLen bytes. The error is ErrBusy when the turn does not
+// come in time, and ctx's when that ends before.
+func (c *Checker) Derive(ctx context.Context, challenge, password string) (string, error) {
+	h, err := parse(challenge)
 	if err != nil {
-		return false, fmt.Errorf("checking a password: %w", err)
+		return "", fmt.Errorf("checking a password: %w", err)
+	}
+	if len(password) > MaxLen {
+		return "", nil
 	}
 	if !c.enter() {
-		return false, fmt.Errorf("checking a password: %w", ErrBusy)
+		return "", fmt.Errorf("checking a password: %w", ErrBusy)
 	}
 	defer c.leave()
 	turn := time.NewTimer(c.patience)
@@ -97,14 +88,14 @@ func (c *Checker) Matches(ctx context.Context, hash, password string) (bool, err
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-turn.C:
-		return false, fmt.Errorf("waiting to check a password: %w", ErrBusy)
+		return "", fmt.Errorf("waiting to check a password: %w", ErrBusy)
 	case <-ctx.Done():
-		return false, fmt.Errorf("waiting to check a password: %w", ctx.Err())
+		return "", fmt.Errorf("waiting to check a password: %w", ctx.Err())
 	}
 	begun := time.Now()
-	key := argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.threads, uint32(len(h.key)))
+	key := argon2.IDKey([]byte(password), h.salt, h.passes, h.memory, h.threads, keyLen)
 	c.took(time.Since(begun))
-	return subtle.ConstantTimeCompare(key, h.key) == 1 && known, nil
+	return challenge + "$" + base64.RawStdEncoding.EncodeToString(key), nil
 }
 
 // enter joins the queue unless its end is further away than patience.
@@ -130,29 +121,27 @@ func (c *Checker) took(d time.Duration) {
 	c.each += (d - c.each) / 8
 }
 
-type hashed struct {
+type cost struct {
 	memory, passes uint32
 	threads        uint8
-	salt, key      []byte
+	salt           []byte
 }
 
-func parse(text string) (hashed, error) {
-	var h hashed
-	parts := strings.Split(text, "$")
-	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v=19" {
-		return h, ErrNotHash
+func parse(challenge string) (cost, error) {
+	var h cost
+	parts := strings.Split(challenge, "$")
+	if len(parts) != 5 || parts[0] != "" || parts[1] != "argon2id" || parts[2] != "v=19" {
+		return h, ErrNotChallenge
 	}
 	if n, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &h.memory, &h.passes, &h.threads); n != 3 || err != nil {
-		return h, ErrNotHash
+		return h, ErrNotChallenge
 	}
-	var errSalt, errKey error
-	h.salt, errSalt = base64.RawStdEncoding.DecodeString(parts[4])
-	h.key, errKey = base64.RawStdEncoding.DecodeString(parts[5])
+	var err error
+	h.salt, err = base64.RawStdEncoding.DecodeString(parts[4])
 	// A hash from elsewhere may cost up to 256 MiB and 16 passes: more is an attack on the server.
-	fits := h.memory >= 8 && h.memory <= 256<<10 && h.passes >= 1 && h.passes <= 16 && h.threads >= 1 &&
-		len(h.salt) >= 8 && len(h.key) >= 16 && len(h.key) <= 64
-	if errSalt != nil || errKey != nil || !fits {
-		return h, ErrNotHash
+	fits := h.memory >= 8 && h.memory <= 256<<10 && h.passes >= 1 && h.passes <= 16 && h.threads >= 1 && len(h.salt) >= 8
+	if err != nil || !fits {
+		return h, ErrNotChallenge
 	}
 	return h, nil
 }

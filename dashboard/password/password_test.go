@@ -12,7 +12,7 @@ import (
 	"tributary/dashboard/password"
 )
 
-func TestAPasswordMatchesItsOwnHashOnly(t *testing.T) {
+func TestAPasswordDerivesItsOwnHashOnly(t *testing.T) {
 	t.Parallel()
 	c := password.NewChecker(2, time.Minute)
 	hash, err := password.Hash("correct horse")
@@ -27,63 +27,54 @@ func TestAPasswordMatchesItsOwnHashOnly(t *testing.T) {
 		t.Errorf("the same password twice gave %q (%v)", again, err)
 	}
 	for text, want := range map[string]bool{"correct horse": true, "correct horse ": false, "Correct horse": false, "": false, strings.Repeat("x", password.MaxLen+1): false} {
-		got, err := c.Matches(t.Context(), hash, text)
-		if err != nil || got != want {
-			t.Errorf("%.20q matches: %v (%v), want %v", text, got, err, want)
+		got, err := c.Derive(t.Context(), hash[:strings.LastIndex(hash, "$")], text)
+		if err != nil || (got == hash) != want {
+			t.Errorf("%.20q gives %s (%v), want %s: %v", text, got, err, hash, want)
 		}
 	}
 }
 
-func TestAHashMadeElsewhereMatches(t *testing.T) {
+func TestAHashMadeElsewhereIsDerived(t *testing.T) {
 	t.Parallel()
 	// From the reference implementation: echo -n password | argon2 somesalt -id -t 2 -k 65536 -p 1 -l 32
-	const hash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-	if ok, err := password.NewChecker(1, time.Minute).Matches(t.Context(), hash, "password"); !ok || err != nil {
-		t.Errorf("matches: %v, %v", ok, err)
+	const challenge, want = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	if got, err := password.NewChecker(1, time.Minute).Derive(t.Context(), challenge, "password"); got != want || err != nil {
+		t.Errorf("%s, %v, want %s", got, err, want)
 	}
 }
 
-func TestAnUnknownAccountNeverMatches(t *testing.T) {
+func TestWhatIsNoChallengeIsAnError(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "nobody", "password"} {
-		if ok, err := password.NewChecker(1, time.Minute).Matches(t.Context(), "", text); ok || err != nil {
-			t.Errorf("%q: %v, %v", text, ok, err)
-		}
-	}
-}
-
-func TestWhatIsNoHashIsAnError(t *testing.T) {
-	t.Parallel()
-	for _, hash := range []string{
-		"plain", "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-		"$argon2id$v=16$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-		"$argon2id$v=19$m=4294967295,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-		"$argon2id$v=19$m=65536,t=2000,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-		"$argon2id$v=19$m=65536,t=0,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-		"$argon2id$v=19$m=65536,t=2,p=1$c29t$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
-		"$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$AAAA", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$***", "$argon2id$v=19$t=2$c29tZXNhbHQ$AAAA",
+	for _, challenge := range []string{
+		"", "plain", "$argon2i$v=19$m=65536,t=2,p=1$c29tZXNhbHQ", "$argon2id$v=16$m=65536,t=2,p=1$c29tZXNhbHQ",
+		"$argon2id$v=19$m=4294967295,t=2,p=1$c29tZXNhbHQ", "$argon2id$v=19$m=65536,t=2000,p=1$c29tZXNhbHQ",
+		"$argon2id$v=19$m=65536,t=0,p=1$c29tZXNhbHQ", "$argon2id$v=19$m=65536,t=2,p=1$c29t", "$argon2id$v=19$m=65536,t=2,p=1$***",
+		"$argon2id$v=19$t=2$c29tZXNhbHQ", "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
 	} {
-		if _, err := password.NewChecker(1, time.Minute).Matches(t.Context(), hash, "password"); !errors.Is(err, password.ErrNotHash) {
-			t.Errorf("%q: %v", hash, err)
+		if _, err := password.NewChecker(1, time.Minute).Derive(t.Context(), challenge, "password"); !errors.Is(err, password.ErrNotChallenge) {
+			t.Errorf("%q: %v", challenge, err)
 		}
 	}
 }
+
+// aChallenge is one at today's cost.
+const aChallenge = "$argon2id$v=19$m=19456,t=2,p=1$c29tZSBzYWx0IG9mIG5vbmU"
 
 func TestOnlySoManyAtOnce(t *testing.T) {
 	t.Parallel()
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := password.NewChecker(0, time.Minute).Matches(t.Context(), "", "x"); !errors.Is(err, password.ErrBusy) {
+	if _, err := password.NewChecker(0, time.Minute).Derive(t.Context(), aChallenge, "x"); !errors.Is(err, password.ErrBusy) {
 		t.Errorf("without a slot: %v", err)
 	}
-	if _, err := password.NewChecker(1, 0).Matches(ended, "", "x"); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, password.ErrBusy) {
+	if _, err := password.NewChecker(1, 0).Derive(ended, aChallenge, "x"); err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, password.ErrBusy) {
 		t.Errorf("without time: %v", err)
 	}
 	c := password.NewChecker(2, time.Minute)
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			if _, err := c.Matches(t.Context(), "", "x"); err != nil {
+			if _, err := c.Derive(t.Context(), aChallenge, "x"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -121,7 +112,7 @@ func TestAQueueLongerThanPatienceIsRefusedAtOnce(t *testing.T) {
 	var done, refused atomic.Int64
 	for range 100 {
 		all.Go(func() {
-			switch _, err := c.Matches(t.Context(), "", "x"); {
+			switch _, err := c.Derive(t.Context(), aChallenge, "x"); {
 			case errors.Is(err, password.ErrBusy):
 				refused.Add(1)
 			case err == nil:
@@ -135,7 +126,7 @@ func TestAQueueLongerThanPatienceIsRefusedAtOnce(t *testing.T) {
 	if done.Load() == 0 || refused.Load() < 50 {
 		t.Errorf("%d were compared and %d refused", done.Load(), refused.Load())
 	}
-	if _, err := c.Matches(t.Context(), "", "x"); err != nil {
+	if _, err := c.Derive(t.Context(), aChallenge, "x"); err != nil {
 		t.Errorf("after them: %v", err)
 	}
 }

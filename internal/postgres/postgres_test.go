@@ -141,6 +141,12 @@ func TestRolesAreRefusedWhatIsNotTheirs(t *testing.T) {
 		{postgres.Dashboard, `UPDATE commission SET net = 0`, false},
 		{postgres.Dashboard, `INSERT INTO posting (source, source_no, version, n, debit, credit, amount, unit, effective_at) VALUES (1, 1, 1, 1, 1, 2, 1, 'EUR', now())`, false},
 		{postgres.Dashboard, `UPDATE login SET role = 'operator'`, false},
+		{postgres.Dashboard, `SELECT id FROM login`, false},
+		{postgres.Dashboard, `SELECT count(*) FROM session`, false},
+		{postgres.Dashboard, `SELECT key FROM signin_secret`, false},
+		{postgres.Reader, `SELECT key FROM signin_secret`, false},
+		{postgres.Dashboard, `SELECT * FROM signin('a@example.net', 'x')`, true},
+		{postgres.Operator, `SELECT * FROM signin('a@example.net', 'x')`, false},
 	} {
 		db, err := postgres.Open(t.Context(), enginetest.As(url, row.role), row.role, 1)
 		if err != nil {
