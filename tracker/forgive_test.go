@@ -32,7 +32,7 @@ func TestAnAddressIsUnderstoodAsItWasMeant(t *testing.T) {
 			t.Errorf("%s: %q, %q, %v; want %q, %q", row.path, code, query, ok, row.code, row.query)
 		}
 	}
-	for _, path := range []string{"", "/", "/c", "c", "/cabc", "/c.abc", "/v1/c/abc", "/c/abc/def", "/c/abc.html", "/c/abc def", "/robots.txt", "/%63abc"} {
+	for _, path := range []string{"", "/", "/c", "c", "/cabc", "/c.abc", "/v1/c/abc", "/c/abc/def", "/c/abc.html", "/c/abc def", "/robots.txt", "/%63abc", "/c/x/.../abc"} {
 		if code, _, ok := understand(path); ok {
 			t.Errorf("%s: understood as %q", path, code)
 		}
@@ -66,6 +66,62 @@ func TestEqualAddressesLeaveEqualClicks(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", paths[i], diff)
 		}
 	}
+}
+
+// TestEqualPathsGetTheAnswerOfTheOne holds RFC 3986 6.2.2 for every route: an escape that need not be, its case and dot
+// segments change nothing.
+func TestEqualPathsGetTheAnswerOfTheOne(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	code := e.mine.link.Code
+	escaped := "%" + fmt.Sprintf("%02x", code[0]) + code[1:]
+	for _, row := range []struct {
+		method, path string
+		status       int
+		equals       []string
+	}{
+		{"GET", "/c/" + code, 302, []string{"/c/x/../" + code, "//c/" + code, "/c/./" + code, "/./c/" + escaped, "/%63/" + code, "/c/x/%2e%2E/" + escaped, "/x/../c/" + code, "/../c/" + code + "/."}},
+		{"HEAD", "/c/" + code, 302, []string{"/c/x/../" + escaped, "//c/" + code}},
+		{"GET", "/c/x/" + code, 404, []string{"/c/x/y/../" + code, "/c/../c/x/" + code}},
+		{"GET", "/healthz", 200, []string{"/he%61lth%7a", "/x/../healthz"}},
+		{"GET", "/robots.txt", 200, []string{"/c/../robots%2Etxt", "/./robots.txt"}},
+		{"GET", "/problems/unauthorized", 200, []string{"/x/../problems/%75nauthorized"}},
+		{"POST", "/v1/conversions", 401, []string{"/v1/%63onversions", "/v1/./conversions", "/c/../v1/conversions"}},
+		{"POST", "/c/" + code, 405, []string{"/%63/" + code}},
+		{"GET", "/v1/nothing", 404, []string{"/v1/%6eothing", "/x/../v1/nothing"}},
+		{"GET", "/", 404, []string{"/x/..", "/."}},
+	} {
+		want := e.ask(t, row.method, row.path, nil)
+		if want.status != row.status {
+			t.Errorf("%s %s: %d, want %d", row.method, row.path, want.status, row.status)
+		}
+		for _, path := range row.equals {
+			got := e.ask(t, row.method, path, nil)
+			to, _, _ := strings.Cut(got.header.Get("Location"), "tclid")
+			wantTo, _, _ := strings.Cut(want.header.Get("Location"), "tclid")
+			if got.status != want.status || to != wantTo || got.header.Get("Allow") != want.header.Get("Allow") || len(got.body) != len(want.body) || got.header.Get("Content-Type") != want.header.Get("Content-Type") {
+				t.Errorf("%s %s: %d to %q %s\nbut %s: %d to %q %s", row.method, row.path, want.status, wantTo, want.body, path, got.status, to, got.body)
+			}
+		}
+	}
+}
+
+// FuzzNormalPath holds that the one form of a path is its own, has no dot segment and no escape that need not be.
+func FuzzNormalPath(f *testing.F) {
+	for _, path := range []string{"/c/x/../y", "/%2e%2E/%63", "/c/%E2%80%9d/./", "/%%%2", "/..", "//.//..", "/c/%252E"} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		once := normalPath(path)
+		if again := normalPath(once); again != once {
+			t.Errorf("%q becomes %q becomes %q", path, once, again)
+		}
+		for segment := range strings.SplitSeq(once, "/") {
+			if strings.HasPrefix(path, "/") && (segment == "." || segment == "..") {
+				t.Errorf("%q becomes %q", path, once)
+			}
+		}
+	})
 }
 
 // FuzzEqualAddresses holds RFC 3986 6.2.2: an address means the same with any of its characters escaped, in either case.

@@ -95,6 +95,7 @@ type Server struct {
 
 	cfg     Config
 	echo    *echo.Echo
+	handler http.Handler // the echo, asked by the one form of each path
 	metrics *metrics
 	pages   pages
 	rates   *rates
@@ -123,6 +124,7 @@ func New(cfg Config) (*Server, error) {
 	s.echo.HTTPErrorHandler = s.fail
 	s.echo.IPExtractor = func(r *http.Request) string { return s.cfg.TrustedProxies.Client(r).String() }
 	s.route()
+	s.handler = normalized(s.echo)
 	return s, nil
 }
 
@@ -183,7 +185,7 @@ Disallow: /
 func robots(c echo.Context) error { return c.String(http.StatusOK, robotsText) }
 
 // Handler answers requests. It sets no limits on headers and times: Serve does.
-func (s *Server) Handler() http.Handler { return s.echo }
+func (s *Server) Handler() http.Handler { return s.handler }
 
 // Limits on what one connection may take. The server itself limits no bodies and answers: a redirect has no body, and
 // setting those limits costs each one a few percent. The routes that read a body limit its size themselves, and bounded
@@ -213,7 +215,7 @@ func bounded(next http.Handler) http.Handler {
 // returns. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
-		Handler:           bounded(s.echo),
+		Handler:           bounded(s.handler),
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
