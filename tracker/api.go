@@ -34,9 +34,12 @@ func (s *Server) memory() *memory {
 // read takes the body of a request that says to be plain JSON, up to a bearable size.
 func (m *memory) read(c echo.Context) error {
 	r := c.Request()
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != echo.MIMEApplicationJSON || len(r.Header["Content-Type"]) > 1 {
 		return fault.New(fault.Unsupported, "unsupported_type", "Send the body as JSON, with the header Content-Type: application/json.")
+	}
+	if charset, said := params["charset"]; said && !strings.EqualFold(charset, "utf-8") {
+		return fault.New(fault.Unsupported, "unsupported_charset", fmt.Sprintf("The header says that the body is %s. JSON is UTF-8: send it so, without charset.", cut(charset, 40)))
 	}
 	if encodings := r.Header["Content-Encoding"]; len(encodings) > 1 || len(encodings) == 1 && encodings[0] != "" && !strings.EqualFold(encodings[0], "identity") {
 		return fault.New(fault.Unsupported, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")

@@ -1,8 +1,6 @@
 package tracker
 
 import (
-	"net/http"
-
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/fault"
@@ -16,6 +14,7 @@ func problems() map[string]string {
 		"malformed_json":       "The body is not a JSON object of the expected form. Nothing was stored. The detail says where reading ended.",
 		"unreadable_body":      "The body did not arrive whole. Nothing was stored; send it again.",
 		"unsupported_type":     "The API reads JSON only: send the header Content-Type: application/json.",
+		"unsupported_charset":  "The API reads JSON in UTF-8 only, as RFC 8259 has it: send the body in UTF-8, with the header Content-Type: application/json.",
 		"unsupported_encoding": "The API reads bodies as they are: send them without Content-Encoding.",
 		"body_too_large":       "The body is larger than any order needs to be. Nothing was stored. Send one order a request.",
 		"report_too_large":     "The order has more than one record can hold. Nothing was stored. Join lines of the same goods, or shorten its texts.",
@@ -35,7 +34,7 @@ func problems() map[string]string {
 func (s *Server) problem(c echo.Context) error {
 	text, ok := problems()[c.Param("code")]
 	if !ok {
-		return s.pages.write(c, http.StatusNotFound)
+		return echo.ErrNotFound
 	}
-	return c.String(http.StatusOK, c.Param("code")+"\n\n"+text+"\n\nRFC 9457 describes the form of these answers; the docs of this network's API are in docs/integrate.md.\n")
+	return plainText(c, c.Param("code")+"\n\n"+text+"\n\nRFC 9457 describes the form of these answers; the docs of this network's API are in docs/integrate.md.\n")
 }

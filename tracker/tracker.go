@@ -148,7 +148,13 @@ func (s *Server) route() {
 	}
 }
 
-func healthy(c echo.Context) error { return c.String(http.StatusOK, "ok\n") }
+func healthy(c echo.Context) error { return plainText(c, "ok\n") }
+
+// plainText answers with a text that a browser may take for nothing else.
+func plainText(c echo.Context, text string) error {
+	c.Response().Header().Set("X-Content-Type-Options", "nosniff")
+	return c.String(http.StatusOK, text)
+}
 
 // robotsText keeps crawlers that ask from following links, so that their visits need not be told from people's. What makes
 // the cards of links in posts and messages may follow them, or a partner's post has none; it is marked as a bot all the
@@ -182,7 +188,7 @@ User-agent: *
 Disallow: /
 `
 
-func robots(c echo.Context) error { return c.String(http.StatusOK, robotsText) }
+func robots(c echo.Context) error { return plainText(c, robotsText) }
 
 // Handler answers requests. It sets no limits on headers and times: Serve does.
 func (s *Server) Handler() http.Handler { return s.handler }
@@ -215,7 +221,7 @@ func bounded(next http.Handler) http.Handler {
 // returns. It closes l.
 func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
-		Handler:           bounded(s.handler),
+		Handler:           bounded(proxy.Unambiguous(s.handler)),
 		MaxHeaderBytes:    maxHeader,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
