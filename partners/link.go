@@ -49,6 +49,10 @@ func validCode(code string) bool {
 		code[0] != '-' && code[len(code)-1] != '-'
 }
 
+// MaxLinks is how many links a partner may have, closed ones too: every tracker holds all of them in memory, since a closed
+// link earns by its clicks from before. Links that are made at the same moment may pass it by a few.
+const MaxLinks = 10_000
+
 // CreateLink adds a tracking link for a partner that is enrolled in the program. The answer names the fields that are
 // wrong; a code that is taken is a conflict.
 func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
@@ -68,6 +72,16 @@ func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
 	}
 	if len(n.Label) > 200 {
 		return nil, badLink("label", fmt.Sprintf("it has %d bytes", len(n.Label)), "use at most 200")
+	}
+	var links int
+	// name: links of a partner, counted
+	if err = q.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM link WHERE partner_id = $1 LIMIT $2) AS counted`, n.Partner, MaxLinks).Scan(&links); err != nil {
+		return nil, fmt.Errorf("counting a partner's links: %w", err)
+	}
+	if links >= MaxLinks {
+		return nil, &fault.Error{Kind: fault.Conflict, Code: "too_many_links", Detail: "The link is one too many.", Fields: []fault.Field{
+			{Name: "code", Problem: fmt.Sprintf("this partner has %d links, closed ones too", MaxLinks), Mend: "use links that there are, and tell places apart by the marks sub1 to sub5 behind the address"},
+		}}
 	}
 	for range 5 {
 		if n.Code == "" {

@@ -335,3 +335,20 @@ func TestLinksAndKeysAreMadeForOneselfOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestAPartnerHasNoLinksWithoutEnd(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	s := newShop(t, db)
+	_, err := db.Exec(t.Context(), `INSERT INTO link (code, program_id, partner_id, target_url, label, closed_at)
+SELECT 'more' || n, $1, $2, 'https://shop.example/', '', CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(2, $3) AS n`, s.program, s.partner, MaxLinks)
+	must(t, err)
+	another := func() error {
+		_, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner})
+		return err
+	}
+	must(t, another())
+	if f := fault.Of(another()); f.Kind != fault.Conflict || f.Code != "too_many_links" || len(f.Fields) != 1 {
+		t.Errorf("the link after %d: %v", MaxLinks, f)
+	}
+}
