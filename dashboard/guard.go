@@ -1,11 +1,13 @@
 package dashboard
 
 import (
+	"cmp"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -62,10 +64,17 @@ func (s *Server) withRecovery(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// sameOriginOnly refuses what another site makes a browser send: anything but GET, HEAD and OPTIONS.
+// sameOriginOnly refuses what another site makes a browser send: anything but GET, HEAD and OPTIONS. A site over https has no
+// forms of its own over http: who can change what http carries could have written them.
 func (s *Server) sameOriginOnly(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if err := s.origins.Check(c.Request()); err != nil {
+		r := c.Request()
+		err := s.origins.Check(r)
+		if err == nil && s.cfg.SecureCookies && r.Method != http.MethodGet && r.Method != http.MethodHead && r.Method != http.MethodOptions &&
+			!strings.HasPrefix(cmp.Or(r.Header.Get("Origin"), "https:"), "https:") {
+			err = errors.New("a form over http for a site over https")
+		}
+		if err != nil {
 			return &fault.Error{
 				Kind: fault.Forbidden, Code: "cross_origin", Cause: err,
 				Detail: "This form was sent from another site, so nothing was changed. Open the page here and send it again.",

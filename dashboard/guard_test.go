@@ -60,6 +60,39 @@ func emailOr(who audience) string {
 	return "operator@example.net"
 }
 
+func TestAFormOverHTTPChangesNothingOnAnHTTPSSite(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cfg := w.server.cfg
+	cfg.SecureCookies = true
+	server, err := New(cfg)
+	w.must(err)
+	for _, tc := range []struct {
+		origin, site string
+		status       int
+	}{
+		{"http://portal.example.net", "", http.StatusForbidden},
+		{"http://portal.example.net", "same-origin", http.StatusForbidden},
+		{"HTTP://portal.example.net", "", http.StatusForbidden},
+		{"null", "none", http.StatusForbidden},
+		{"https://portal.example.net", "", http.StatusSeeOther},
+		{"https://portal.example.net", "same-origin", http.StatusSeeOther},
+		{"", "", http.StatusSeeOther},
+	} {
+		w.server = server
+		c := w.client()
+		for name, value := range map[string]string{"Origin": tc.origin, "Sec-Fetch-Site": tc.site} {
+			if value != "" {
+				c.header.Set(name, value)
+			}
+		}
+		got := c.post("/signin", url.Values{"email": {"site@example.net"}, "password": {thePassword}})
+		if got.status != tc.status {
+			t.Errorf("from %q, %q: status %d, want %d", tc.origin, tc.site, got.status, tc.status)
+		}
+	}
+}
+
 func TestACrossSiteFormLeavesTheLinkOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
