@@ -105,7 +105,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.LogFormat, "log-format", "auto", "text, json, or auto: text on a terminal")
 }
 
-// defaultData is where an installation lives when nobody says otherwise.
+// defaultData is where an installation lives when nobody says otherwise: in the home of who runs it, and nowhere without one.
 func defaultData() string {
 	if dir := os.Getenv("XDG_DATA_HOME"); dir != "" {
 		return filepath.Join(dir, "tributary")
@@ -113,7 +113,7 @@ func defaultData() string {
 	if home, err := os.UserHomeDir(); err == nil {
 		return filepath.Join(home, ".local", "share", "tributary")
 	}
-	return filepath.Join(os.TempDir(), "tributary")
+	return ""
 }
 
 // envName is the name of a setting in the environment.
@@ -186,6 +186,9 @@ func (c *config) check() error {
 	var problems []error
 	bad := func(flag, value, mend string) {
 		problems = append(problems, fmt.Errorf("--%s (%s) is %q: %s", flag, envName(flag), value, mend))
+	}
+	if c.Data == "" {
+		problems = append(problems, fmt.Errorf("there is no home folder to keep data in: name one of your own with --data (%s)", envName("data")))
 	}
 	if c.Partitions < 1 || c.Partitions > 256 {
 		bad("partitions", strconv.Itoa(c.Partitions), "it must be 1 to 256")

@@ -12,8 +12,11 @@ import (
 	"tributary/migrations"
 )
 
-// checkFolder refuses a data folder of another format, and names the format of one in which nothing is yet.
+// checkFolder refuses a data folder that is not safe from others or of another format, and names the format of one in which nothing is yet.
 func checkFolder(dir string) error {
+	if err := checkOwner(dir); err != nil {
+		return err
+	}
 	file := filepath.Join(dir, "format")
 	text, err := os.ReadFile(file)
 	if err == nil {

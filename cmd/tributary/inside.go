@@ -27,7 +27,7 @@ func (r *river) inside(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
-	return serveHTTP(ctx, listener, r.insideHandler(), r.log)
+	return serveHTTP(ctx, listener, localHosts(r.cfg.AdminListen, "", r.insideHandler()), r.log)
 }
 
 func (r *river) insideHandler() http.Handler {

@@ -25,6 +25,7 @@ import (
 type portal struct {
 	t       *testing.T
 	address string
+	data    string
 	log     *logBuffer
 }
 
@@ -66,11 +67,11 @@ func servePortal(t *testing.T, from int, environ ...string) *portal {
 	if _, err := partners.CreateLogin(t.Context(), db, partners.NewLogin{Email: "operator@example.net", Name: "O", Role: "operator", PasswordHash: hash}); err != nil {
 		t.Fatal(err)
 	}
-	p := &portal{t: t, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, from))), log: &logBuffer{}}
+	p := &portal{t: t, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, from))), log: &logBuffer{}, data: t.TempDir()}
 	root := newRoot(append(environ, "TRIBUTARY_POSTGRES_URL="+enginetest.As(database, postgres.Dashboard), "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseMigrated(t)))
 	root.SetOut(testLog{t})
 	root.SetErr(p.log)
-	root.SetArgs([]string{"serve", "dashboard", "--data", t.TempDir(), "--dashboard-listen", p.address, "--admin-listen", ""})
+	root.SetArgs([]string{"serve", "dashboard", "--data", p.data, "--dashboard-listen", p.address, "--admin-listen", ""})
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- root.ExecuteContext(ctx) }()

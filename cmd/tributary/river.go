@@ -53,15 +53,19 @@ type river struct {
 	prepared chan struct{} // closed when the servers are at this version's schema
 }
 
-// newRiver opens what the roles share; close it when they have returned.
-func newRiver(cfg *config, log *slog.Logger, s stores) (*river, error) {
-	keys, err := clickKeys(cfg)
-	if err != nil {
-		return nil, err
-	}
-	ring, err := clickid.NewRing(keys)
-	if err != nil {
-		return nil, err
+// newRiver opens what the roles share; close it when they have returned. It reads the click keys, and makes them where there
+// are none, for those that sign or verify click ids alone.
+func newRiver(cfg *config, log *slog.Logger, s stores, signs bool) (*river, error) {
+	var keys []keyring.Key
+	var ring *clickid.Ring
+	if signs {
+		var err error
+		if keys, err = clickKeys(cfg); err != nil {
+			return nil, err
+		}
+		if ring, err = clickid.NewRing(keys); err != nil {
+			return nil, err
+		}
 	}
 	proxies, err := proxy.Parse(cfg.TrustedProxies)
 	if err != nil {
@@ -398,7 +402,7 @@ func (r *river) dashboard(ctx context.Context) error {
 	r.warnOfProxy("dashboard-url", r.cfg.dashboardURL())
 	r.ready.up("dashboard", needPostgres(db), needClickHouse(conn))
 	r.log.Info("dashboard is ready", "address", r.cfg.dashboardURL())
-	return serveHTTP(ctx, listener, server.Handler(), r.log)
+	return serveHTTP(ctx, listener, localHosts(r.cfg.DashboardListen, r.cfg.DashboardURL, server.Handler()), r.log)
 }
 
 // warnOfProxy tells whoever starts a role that it takes all its visitors for one.
@@ -421,7 +425,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 // serveHTTP answers until ctx ends, then finishes what is under way.
 func serveHTTP(ctx context.Context, l net.Listener, handler http.Handler, log *slog.Logger) error {
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
+		Handler: proxy.Unambiguous(handler), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: time.Minute,
 		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	stopped := make(chan error, 1)

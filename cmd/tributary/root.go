@@ -46,6 +46,7 @@ Every flag below is also a setting in the environment: --tracker-listen is TRIBU
 				return err
 			}
 			a.log = a.cfg.logger(cmd.ErrOrStderr())
+			a.warnings = append(a.warnings, visibleSecrets(cmd.Root().PersistentFlags())...)
 			for _, w := range a.warnings {
 				a.log.Warn(w)
 			}

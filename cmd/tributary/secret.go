@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 )
 
 // maxSecret bounds a file that holds a secret.
@@ -37,6 +39,16 @@ func readSecret(path string) (string, error) {
 		return "", fmt.Errorf("%s has more than %d bytes: it is no secret of ours", path, maxSecret)
 	}
 	return strings.TrimSpace(string(content)), nil
+}
+
+// visibleSecrets warns of secrets on the command line, which every user of the machine can read in its list of processes.
+func visibleSecrets(fs *pflag.FlagSet) (warnings []string) {
+	for _, name := range secrets() {
+		if f := fs.Lookup(name); f.Changed && len(f.Annotations["source"]) == 0 {
+			warnings = append(warnings, fmt.Sprintf("--%s stands on the command line, where every user of this machine can read it: set %s or %s_FILE", name, envName(name), envName(name)))
+		}
+	}
+	return warnings
 }
 
 // samplePasswords are those that stand in instructions, and that nobody outside this machine may be kept out by.

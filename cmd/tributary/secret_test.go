@@ -75,7 +75,7 @@ func TestSampleSecretsAreRefused(t *testing.T) {
 	}
 	for _, key := range []string{"1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U"} {
 		a := &config{Data: t.TempDir(), ClickKeys: key}
-		if _, err := newRiver(a, a.logger(testLog{t}), stores{}); err == nil {
+		if _, err := newRiver(a, a.logger(testLog{t}), stores{}, true); err == nil {
 			t.Errorf("the click key %s starts", key)
 		}
 	}
