@@ -64,7 +64,7 @@ func TestNothingIsReadBehindAnAmbiguousBody(t *testing.T) {
 		{"chunks", "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(order), order), 1},
 		{"both", fmt.Sprintf("Content-Length: %d\r\nTransfer-Encoding: chunked\r\n", len(order)+9), fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(order), order), 1},
 	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://")) //nolint:noctx // it ends below
+		conn, err := net.Dial("tcp", strings.TrimPrefix(e.url, "http://"))
 		must(t, err)
 		must(t, conn.SetDeadline(time.Now().Add(time.Minute)))
 		_, err = fmt.Fprintf(conn, "POST /v1/conversions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n%s\r\n%s"+
