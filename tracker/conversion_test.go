@@ -560,6 +560,55 @@ func TestTheLargestReportIsStored(t *testing.T) {
 	}
 }
 
+// TestAReportLargerThanARecordIsRefused: one that no 64 KiB of JSON can hold may still come from an import. What is refused
+// was not stored, and what just fits is.
+func TestAReportLargerThanARecordIsRefused(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	bulk := e.Intake.Bulk()
+	sale := func(n int) error {
+		r := &SaleReport{OrderID: "large", Currency: "GBP", Lines: make([]Line, n)}
+		for i := range r.Lines {
+			r.Lines[i] = Line{SKU: strings.Repeat("s", maxID), Category: strings.Repeat("c", maxID), Quantity: 1}
+		}
+		_, err := e.Intake.Sale(t.Context(), e.mine.merchant, r)
+		return err
+	}
+	refund := func(n int) error {
+		r := &RefundReport{OrderID: "large", RefundID: "R", Items: make([]RefundItem, n)}
+		for i := range r.Items {
+			r.Items[i] = RefundItem{SKU: strings.Repeat("s", maxID), Amount: 1}
+		}
+		if _, err := e.Intake.Refund(t.Context(), e.mine.merchant, r); err != nil {
+			return err
+		}
+		_, err := bulk.Refund(t.Context(), e.mine.merchant, r)
+		must(t, bulk.Wait(t.Context()))
+		return err
+	}
+	for _, row := range []struct {
+		name, says string
+		report     func(n int) error
+		most       int // lines or items that fit
+	}{
+		{"a sale", "report several lines as one", sale, event.MaxBytes / 270},
+		{"a refund", "as refunds of their own", refund, event.MaxBytes / 138},
+	} {
+		before := len(e.records(t))
+		must(t, row.report(row.most))
+		stored := len(e.records(t))
+		if stored == before {
+			t.Errorf("%s that fits is not stored", row.name)
+		}
+		if f := fault.Of(row.report(row.most + row.most/10)); f.Kind != fault.TooLarge || f.Code != "report_too_large" || !strings.Contains(f.Detail, row.says) || !strings.Contains(f.Detail, "196608 fit") {
+			t.Errorf("%s that is too large: %v", row.name, f)
+		}
+		if n := len(e.records(t)); n != stored {
+			t.Errorf("%s that was refused left %d records", row.name, n-stored)
+		}
+	}
+}
+
 func TestAReportIsTakenAsItWasMeant(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)

@@ -292,8 +292,11 @@ func encodeOrder(e *event.Event, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	if len(buf) > event.MaxBytes {
-		return buf, fault.New(fault.TooLarge, "report_too_large", fmt.Sprintf(
-			"This was not stored: it takes %d bytes and %d fit. Shorten SKUs and categories, or report several lines as one.", len(buf), event.MaxBytes))
+		shorter := "Shorten SKUs and categories, or report several lines as one."
+		if e.GetRefund() != nil {
+			shorter = "Name fewer items, and report the others as refunds of their own."
+		}
+		return buf, fault.New(fault.TooLarge, "report_too_large", fmt.Sprintf("This was not stored: it takes %d bytes and %d fit. %s", len(buf), event.MaxBytes, shorter))
 	}
 	return buf, nil
 }

@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/hex"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 // samples are one event of each kind with every field set. Their bytes in testdata are what records in spools and in
@@ -27,16 +29,16 @@ func samples() map[string]*Event {
 		"impression": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Impression{Impression: &Impression{
 			MerchantId: 1, ProgramId: 2, PartnerId: 3, LinkId: 42, Marks: MarkEmbedded, Referrer: "trail.example/", UserAgent: "Mozilla/5.0", IpPrefix: "2001:db8:1::/48",
 		}}},
-		"sale": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Sale{Sale: &Sale{
+		"sale": {Id: id, ReceivedAt: received, OccurredAt: occurred, ApiKeyId: 17, IpPrefix: "203.0.113.0/24", Body: &Event_Sale{Sale: &Sale{
 			MerchantId: 1, OrderId: "A-1001", Currency: "GBP", ClickId: "AQEA", Coupon: "WELCOME10", CustomerId: "c-77", ContentHash: hash,
 			Lines: []*Line{
 				{Number: 1, Sku: "BOOT-41", Quantity: 1, Amount: 12900, Category: "footwear"},
-				{Number: 2, Sku: "SOCK-3", Quantity: 2, Amount: 4398, Category: "clothing"},
+				{Number: 14_632_938_340_631, Sku: "SOCK-3", Quantity: 2, Amount: 4398, Category: "clothing"},
 			},
 		}}},
-		"refund": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Refund{Refund: &Refund{
-			MerchantId: 1, OrderId: "A-1001", RefundId: "R-55", Amount: 100, Reason: "returned", ContentHash: hash,
-			Items: []*RefundItem{{Line: 2, Quantity: 1}, {Sku: "BOOT-41", Amount: 250}},
+		"refund": {Id: id, ReceivedAt: received, OccurredAt: occurred, ApiKeyId: 1 << 40, IpPrefix: "2001:db8:1::/48", Imported: true, Body: &Event_Refund{Refund: &Refund{
+			MerchantId: 1, OrderId: "A-1001", RefundId: "R-55", Amount: 100, Reason: "returned", ContentHash: hash, WholeOrder: true, Currency: "GBP",
+			Items: []*RefundItem{{Line: 14_632_938_340_631, Quantity: 1}, {Sku: "BOOT-41", Amount: 250}, {Line: math.MaxInt64, WholeLine: true}},
 		}}},
 		"ledger": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Ledger{Ledger: &Ledger{
 			OrderNo: 7, Version: 2, Step: 1, MerchantId: 1, ProgramId: 2, PartnerId: 3, LinkId: 42, OrderId: "A-1001", CustomerId: "c-77",
@@ -90,6 +92,39 @@ func TestTheWireIsAsTheSamplesSay(t *testing.T) {
 	}
 }
 
+// TestTheSamplesSetEveryField holds that a field cannot be added without its bytes in a sample.
+func TestTheSamplesSetEveryField(t *testing.T) {
+	t.Parallel()
+	set := map[protoreflect.FullName]bool{}
+	var note func(m protoreflect.Message)
+	note = func(m protoreflect.Message) {
+		m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			set[f.FullName()] = true
+			switch {
+			case f.Message() != nil && f.IsList():
+				for i := range v.List().Len() {
+					note(v.List().Get(i).Message())
+				}
+			case f.Message() != nil:
+				note(v.Message())
+			}
+			return true
+		})
+	}
+	for _, e := range samples() {
+		note(e.ProtoReflect())
+	}
+	messages := File_event_proto.Messages()
+	for i := range messages.Len() {
+		fields := messages.Get(i).Fields()
+		for j := range fields.Len() {
+			if name := fields.Get(j).FullName(); !set[name] {
+				t.Errorf("no sample sets %s", name)
+			}
+		}
+	}
+}
+
 func TestWhatCannotBeAnEventIsRefused(t *testing.T) {
 	t.Parallel()
 	whole, err := samples()["sale"].MarshalVT()
@@ -137,7 +172,7 @@ func TestTheContentHashIsOfWhatTheMerchantSaid(t *testing.T) {
 	t.Parallel()
 	sale := samples()["sale"].GetSale()
 	base := string(SaleHash(sale, 0))
-	const want = "a5c9ab4cb465f4c5ccd234c3a466fc2b"
+	const want = "5fe17bd2b00619c0bf31410fde258ecc"
 	if got := hex.EncodeToString([]byte(base)); got != want {
 		t.Errorf("the hash of the sample is %s, want %s", got, want)
 	}
@@ -163,10 +198,22 @@ func TestTheContentHashIsOfWhatTheMerchantSaid(t *testing.T) {
 		}
 	}
 	refund := samples()["refund"].GetRefund()
-	other := proto.CloneOf(refund)
-	other.Items[0].Quantity++
-	if string(RefundHash(refund, 0)) == string(RefundHash(other, 0)) || string(RefundHash(refund, 0)) == string(RefundHash(refund, 5)) {
-		t.Error("another refund has the same hash")
+	seen := map[string]string{string(RefundHash(refund, 0)): "the sample", string(RefundHash(refund, 5)): "a stated time"}
+	for name, change := range map[string]func(r *Refund){
+		"pieces":         func(r *Refund) { r.Items[0].Quantity++ },
+		"a line":         func(r *Refund) { r.Items[0].Line++ },
+		"a whole line":   func(r *Refund) { r.Items[2].WholeLine = false },
+		"no whole order": func(r *Refund) { r.WholeOrder = false },
+		"a currency":     func(r *Refund) { r.Currency = "" },
+		"a reason":       func(r *Refund) { r.Reason = "" },
+	} {
+		other := proto.CloneOf(refund)
+		change(other)
+		hash := string(RefundHash(other, 0))
+		if same, found := seen[hash]; found {
+			t.Errorf("%s has the hash of %s", name, same)
+		}
+		seen[hash] = name
 	}
 }
 
