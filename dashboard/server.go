@@ -61,6 +61,7 @@ type Server struct {
 	origins  *http.CrossOriginProtection
 	now      func() time.Time
 	entered  *prometheus.CounterVec
+	zipper   zipper
 }
 
 // patience is how long a sign-in waits for its turn to be checked.

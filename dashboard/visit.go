@@ -74,7 +74,17 @@ func (s *Server) render(c echo.Context, status int, page templ.Component) error 
 	if err := page.Render(c.Request().Context(), &b); err != nil {
 		return fmt.Errorf("rendering %s: %w", c.Path(), err)
 	}
-	return c.HTMLBlob(status, b.Bytes())
+	h := c.Response().Header()
+	h.Add(echo.HeaderVary, "Accept-Encoding, Sec-Fetch-Site")
+	if !mayCompress(c.Request()) {
+		return c.HTMLBlob(status, b.Bytes())
+	}
+	zipped, err := s.zipper.compress(b.Bytes())
+	if err != nil {
+		return fmt.Errorf("compressing %s: %w", c.Path(), err)
+	}
+	h.Set(echo.HeaderContentEncoding, "gzip")
+	return c.HTMLBlob(status, zipped)
 }
 
 // page sends a page in the frame of the signed-in.

@@ -76,7 +76,7 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
 	body := f.plain
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+	if TakesGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		body = f.zipped
 	}
@@ -85,6 +85,18 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	_, _ = w.Write(body) // whoever asked has gone
+}
+
+// TakesGzip tells whether whoever asks reads gzip (RFC 9110, 12.5.3).
+func TakesGzip(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
+		name, weight, weighted := strings.Cut(strings.ReplaceAll(part, " ", ""), ";q=")
+		if strings.EqualFold(name, "gzip") {
+			q, err := strconv.ParseFloat(weight, 64)
+			return !weighted || err == nil && q > 0
+		}
+	}
+	return false
 }
 
 func contentType(ext string) string {
