@@ -212,7 +212,7 @@ func (view merchantOverviewView) chart() chart.Days {
 	}
 	if view.currency != "" {
 		d.Panels = append(d.Panels, chart.Panel{
-			Name: "Revenue from partners, " + view.currency, Values: n.revenue.now, Before: n.revenue.before, Height: 150, Unit: wholeUnit(view.currency),
+			Name: "Revenue from partners after refunds, " + view.currency, Values: n.revenue.now, Before: n.revenue.before, Height: 150, Unit: wholeUnit(view.currency),
 			Text:  func(v int64) string { return amount{view.currency, v}.figures() },
 			Short: func(v int64) string { return amount{view.currency, v}.short() },
 		})

@@ -157,7 +157,7 @@ func (view partnerOverviewView) chart() chart.Days {
 	}
 	if view.currency != "" {
 		d.Panels = append(d.Panels, chart.Panel{
-			Name: "Earnings, " + view.currency, Values: n.earned.now, Before: n.earned.before, Height: 150, Unit: wholeUnit(view.currency),
+			Name: "Earnings by day of order, " + view.currency, Values: n.earned.now, Before: n.earned.before, Height: 150, Unit: wholeUnit(view.currency),
 			Text:  func(v int64) string { return amount{view.currency, v}.figures() },
 			Short: func(v int64) string { return amount{view.currency, v}.short() },
 		})

@@ -162,6 +162,37 @@ func (d Days) dayMarks() []dayMark {
 	return marks
 }
 
+// An entry of the legend: what stands for a part of the drawing, and what it is.
+type entry struct {
+	marks []string // "line", "dashed", "bars", "line-open" or "open"
+	text  string
+}
+
+// legend names every line and every kind of bar that is drawn.
+func (d Days) legend() []entry {
+	var list []entry
+	var open []string
+	before := false
+	for _, p := range d.Panels {
+		mark, unfinished := "line", "line-open"
+		if p.Bars {
+			mark, unfinished = "bars", "open"
+		}
+		list = append(list, entry{[]string{mark}, p.Name})
+		before = before || len(p.Before) > 0 && !p.Bars
+		if d.Open > 0 && !slices.Contains(open, unfinished) {
+			open = append(open, unfinished)
+		}
+	}
+	if before {
+		list = append(list, entry{[]string{"dashed"}, "Period before"})
+	}
+	if len(open) > 0 {
+		list = append(list, entry{open, "Today, not over yet"})
+	}
+	return list
+}
+
 // label is what is said of a day: its date, then a row for each panel.
 func (d Days) label(i int) string {
 	rows := []string{d.day(i).Format("Monday, 2 January 2006")}

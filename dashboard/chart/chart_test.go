@@ -184,6 +184,53 @@ func TestALabelNamesTheDayAndEveryMeasure(t *testing.T) {
 	}
 }
 
+// Every kind of line and bar that is drawn is in the legend, once for each measure, and nothing else is.
+func TestTheLegendNamesWhatIsDrawn(t *testing.T) {
+	t.Parallel()
+	line := Panel{Name: "Earnings", Values: []int64{1, 2, 3}, Height: 100, Text: decimal}
+	before := Panel{Name: "Revenue", Values: []int64{1, 2, 3}, Before: []int64{7, 8, 9}, Height: 100, Text: decimal}
+	bars := Panel{Name: "Clicks", Values: []int64{4, 5, 6}, Bars: true, Height: 50, Text: decimal}
+	more := Panel{Name: "Orders", Values: []int64{4, 5, 6}, Bars: true, Height: 50, Text: decimal}
+	drawn := map[string]string{
+		"line": `<path class="line" `, "dashed": `<path class="before"`, "bars": `<rect class="bar" `, "line-open": `<path class="line open"`, "open": `<rect class="bar open"`,
+	}
+	for _, fact := range []struct {
+		name   string
+		panels []Panel
+		open   int
+		want   string
+	}{
+		{"a line", []Panel{line}, 0, "line Earnings"},
+		{"a line and the one before", []Panel{before}, 0, "line Revenue, dashed Period before"},
+		{"bars", []Panel{bars}, 0, "bars Clicks"},
+		{"bars of today", []Panel{bars}, 1, "bars Clicks, open Today, not over yet"},
+		{"a line and bars, of today", []Panel{before, bars}, 1, "line Revenue, bars Clicks, dashed Period before, line-open open Today, not over yet"},
+		{"two of each", []Panel{before, line, bars, more}, 0, "line Revenue, line Earnings, bars Clicks, bars Orders, dashed Period before"},
+	} {
+		d := Days{First: time.Date(2026, 2, 27, 0, 0, 0, 0, time.UTC), Open: fact.open, Panels: fact.panels}
+		var entries []string
+		named := map[string]bool{}
+		for _, e := range d.legend() {
+			entries = append(entries, strings.Join(e.marks, " ")+" "+e.text)
+			for _, mark := range e.marks {
+				named[mark] = true
+			}
+		}
+		if got := strings.Join(entries, ", "); got != fact.want {
+			t.Errorf("%s: the legend is %q, want %q", fact.name, got, fact.want)
+		}
+		var b strings.Builder
+		if err := d.Draw().Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		for mark, element := range drawn {
+			if strings.Contains(b.String(), element) != named[mark] {
+				t.Errorf("%s: %s is drawn %v, in the legend %v", fact.name, mark, !named[mark], named[mark])
+			}
+		}
+	}
+}
+
 func TestADayThatIsNotOverIsDrawnAsUnfinished(t *testing.T) {
 	t.Parallel()
 	panels := []Panel{{Name: "Earnings", Values: []int64{100, 100, 10, 0}, Height: 100, Text: decimal}, {Name: "Clicks", Values: []int64{9, 9, 1, 0}, Bars: true, Height: 50, Text: decimal}}
