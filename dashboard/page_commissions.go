@@ -285,10 +285,7 @@ func enrolledPrograms(ctx context.Context, tx pgx.Tx, id partners.PartnerID) ([]
 	return list, nil
 }
 
-// states are those a commission can be in.
+// states are those that a commission can be in: nothing holds, rejects or pays one yet.
 func states() []string {
-	return []string{
-		string(commission.Pending), string(commission.Approved), string(commission.Paid),
-		string(commission.Held), string(commission.Rejected), string(commission.Reversed),
-	}
+	return []string{string(commission.Pending), string(commission.Approved), string(commission.Reversed)}
 }

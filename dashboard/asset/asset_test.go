@@ -90,7 +90,7 @@ func TestAssetsAskNobodyElseForAnything(t *testing.T) {
 func TestTheStyleSheetIsSmall(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("static/app.css")
-	if err != nil || len(data) > 27<<10 {
+	if err != nil || len(data) > 28<<10 {
 		t.Errorf("%d bytes (%v)", len(data), err)
 	}
 }
@@ -116,10 +116,7 @@ func TestColoursCanBeRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	colours := map[string][2]string{}
-	for _, m := range regexp.MustCompile(`--([a-z0-9-]+): light-dark\(#([0-9a-f]{6}), #([0-9a-f]{6})\)`).FindAllStringSubmatch(string(data), -1) {
-		colours[m[1]] = [2]string{m[2], m[3]}
-	}
+	colours := tokens(string(data))
 	for letters, grounds := range map[string][]string{
 		"ink": {"bg", "surface", "sunken", "hover"}, "ink-2": {"bg", "surface", "sunken", "hover"}, "ink-3": {"bg", "surface", "sunken", "hover"},
 		"accent": {"bg", "surface", "sunken", "hover", "accent-soft"}, "good": {"surface", "good-soft"}, "wait": {"surface", "wait-soft"},
@@ -136,6 +133,63 @@ func TestColoursCanBeRead(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// tokens are the colours of the style sheet by name, light and dark.
+func tokens(css string) map[string][2]string {
+	colours := map[string][2]string{}
+	for _, m := range regexp.MustCompile(`--([a-z0-9-]+): light-dark\(#([0-9a-f]{6}), #([0-9a-f]{6})\)`).FindAllStringSubmatch(css, -1) {
+		colours[m[1]] = [2]string{m[2], m[3]}
+	}
+	return colours
+}
+
+// TestShapesCanBeSeen compares the colours that fields, bars and lines of charts are drawn in with what is around them, in
+// both themes (WCAG 2.2, 1.4.11: at least 3 to 1). The colours are those that the rules themselves name.
+func TestShapesCanBeSeen(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("static/app.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	css := string(data)
+	colours := tokens(css)
+	for _, fact := range []struct {
+		selector, property string
+		grounds            []string
+	}{
+		{"input, select, textarea", "border", []string{"surface", "bg", "sunken"}},
+		{".with-prefix > span", "border", []string{"surface", "sunken"}},
+		{`input[aria-invalid="true"]`, "border-color", []string{"surface"}},
+		{":focus-visible", "outline", []string{"surface", "bg", "sunken", "hover"}},
+		{".chart .bar", "fill", []string{"surface"}},
+		{".chart .bar.open", "stroke", []string{"surface"}},
+		{".chart .day:hover .bar, .chart .day.on .bar", "fill", []string{"surface"}},
+		{".chart .line, .chart .before", "stroke", []string{"surface"}},
+		{".chart .before", "stroke", []string{"surface"}},
+		{".legend i", "background", []string{"surface"}},
+		{".legend i.bars", "background", []string{"surface"}},
+		{".legend i.open", "border", []string{"surface"}},
+		{".legend i.dashed", "background", []string{"surface"}},
+		{".legend i.line-open", "background", []string{"surface"}},
+	} {
+		rule := regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(fact.selector) + ` \{[^}]*[ ;]` + fact.property + `: [^;}]*?var\(--([a-z0-9-]+)\)[^;}]*[;}]`).FindStringSubmatch(css)
+		if rule == nil {
+			t.Errorf("%s has no %s of a token", fact.selector, fact.property)
+			continue
+		}
+		for _, ground := range fact.grounds {
+			for theme := range 2 {
+				a, b := colours[rule[1]][theme], colours[ground][theme]
+				if ratio := contrast(t, a, b); ratio < 3 {
+					t.Errorf("%s of %s (#%s) on %s (#%s): %.2f to 1", fact.property, fact.selector, a, ground, b, ratio)
+				}
+			}
+		}
+	}
+	if see := regexp.MustCompile(`\.(chart \.(line|before|bar)|legend)[^{]*\{[^}]*opacity`).FindString(css); see != "" {
+		t.Errorf("one sees through %q", see)
 	}
 }
 

@@ -28,6 +28,7 @@ class ThemeSwitch extends HTMLElement {
       else delete root.dataset.theme;
       select.title = `Theme: ${next || "system"}`;
       select.setAttribute("aria-label", select.title);
+      select.querySelector(".label").textContent = select.title;
     });
   }
 }
@@ -152,6 +153,16 @@ customElements.define("live-list", LiveList);
 
 document.addEventListener("click", (e) => {
   if (e.target.closest("[data-print]")) window.print();
+  for (const open of document.querySelectorAll("details.pop[open]")) if (!open.contains(e.target)) open.open = false;
+});
+// Escape closes what floats above the page; the browser does so by itself for dialogs.
+document.addEventListener("keydown", (e) => {
+  if (e.key !== "Escape") return;
+  for (const chart of document.querySelectorAll("day-chart")) chart.choose(-1);
+  for (const open of document.querySelectorAll("details.pop[open]")) {
+    open.open = false;
+    open.querySelector("summary").focus();
+  }
 });
 // A tab that is out of sight on a narrow screen is brought into view.
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

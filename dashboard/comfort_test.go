@@ -1,0 +1,222 @@
+package dashboard
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"tributary/commission"
+	"tributary/internal/event"
+)
+
+// pagesOf are the pages of somebody, by address; orders have the same page for partners and merchants.
+func (w *world) pagesOf(email string, who audience, named targets) map[string]reply {
+	c := w.as(email)
+	pages := map[string]reply{}
+	for _, r := range w.server.routes() {
+		if r.method == http.MethodGet && r.who == who && !strings.HasSuffix(r.path, ".csv") {
+			path, _ := named.path(r.path)
+			pages[path] = c.page(path)
+		}
+	}
+	return pages
+}
+
+// find gives the elements of a page that satisfy.
+func (r reply) find(t *testing.T, satisfies func(n *html.Node) bool) []*html.Node {
+	t.Helper()
+	root, err := html.Parse(strings.NewReader(r.body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*html.Node
+	for n := range root.Descendants() {
+		if n.Type == html.ElementNode && satisfies(n) {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+func attr(n *html.Node, name string) (string, bool) {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val, true
+		}
+	}
+	return "", false
+}
+
+// holder is the nearest element around one that satisfies, or nil.
+func holder(n *html.Node, satisfies func(n *html.Node) bool) *html.Node {
+	for p := n.Parent; p != nil; p = p.Parent {
+		if satisfies(p) {
+			return p
+		}
+	}
+	return nil
+}
+
+// On paper a page says what it is, whose, and from when; its icons have names, and its dialogs open on what changes nothing.
+func TestEveryPageCanBePrintedNamedAndLeft(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	named := w.targets()
+	dialogs := 0
+	for _, person := range []struct {
+		email, of string
+		who       audience
+	}{
+		{"site@example.net", "The Slow Kitchen", partnerOnly},
+		{"shop@example.net", "Alder & Finch", merchantOnly},
+		{"operator@example.net", "Network", operatorOnly},
+	} {
+		for path, page := range w.pagesOf(person.email, person.who, named) {
+			print := page.find(t, func(n *html.Node) bool { class, _ := attr(n, "class"); return class == "print-only" })
+			title := regexp.MustCompile(`<title>(.*) · Tributary</title>`).FindStringSubmatch(page.body)
+			if len(print) != 1 || title == nil {
+				t.Fatalf("%s has %d headings for paper", path, len(print))
+			}
+			want := regexp.MustCompile(`^Tributary · ` + regexp.QuoteMeta(person.of) + ` · ` + regexp.QuoteMeta(html.UnescapeString(title[1])) + ` · \d+ \w{3} \d{4}, \d\d:\d\d:\d\d UTC$`)
+			if text := words(print[0]); !want.MatchString(text) {
+				t.Errorf("%s is printed under %q, want %s", path, text, want)
+			}
+			for _, n := range page.find(t, isIconButton) {
+				label, _ := attr(n, "aria-label")
+				tip, _ := attr(n, "title")
+				if label == "" || tip != label || !strings.HasPrefix(label, words(n)) || words(n) == "" {
+					t.Errorf("%s: an icon is labelled %q, says %q and shows %q", path, label, tip, words(n))
+				}
+			}
+			for _, n := range page.find(t, func(n *html.Node) bool { _, ok := attr(n, "popover"); return ok }) {
+				dialogs++
+				checkDialog(t, path, page, n)
+			}
+		}
+	}
+	if dialogs != 2 {
+		t.Errorf("%d dialogs", dialogs)
+	}
+}
+
+func isIconButton(n *html.Node) bool {
+	class, _ := attr(n, "class")
+	return slices.Contains(strings.Fields(class), "icon-btn")
+}
+
+func checkDialog(t *testing.T, path string, page reply, dialog *html.Node) {
+	t.Helper()
+	id, _ := attr(dialog, "id")
+	named, _ := attr(dialog, "aria-labelledby")
+	if role, _ := attr(dialog, "role"); role != "dialog" || !strings.Contains(page.body, `<h2 id="`+named+`">`) {
+		t.Errorf("%s: the dialog %s has the role %q and the name %q", path, id, role, named)
+	}
+	var focused []*html.Node
+	for n := range dialog.Descendants() {
+		if _, ok := attr(n, "autofocus"); ok {
+			focused = append(focused, n)
+		}
+	}
+	if len(focused) != 1 {
+		t.Fatalf("%s: %d elements of the dialog %s want the focus", path, len(focused), id)
+	}
+	kind, _ := attr(focused[0], "type")
+	does, _ := attr(focused[0], "popovertargetaction")
+	if kind != "button" || does != "hide" {
+		t.Errorf("%s: the dialog %s opens on a button of type %q that does %q", path, id, kind, does)
+	}
+}
+
+// words is the text of an element.
+func words(n *html.Node) string {
+	var list []string
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			list = append(list, strings.Fields(d.Data)...)
+		}
+	}
+	return strings.Join(list, " ")
+}
+
+// A filter offers the states that a credit can have, and no other.
+func TestFiltersOfferTheStatesThatOccur(t *testing.T) {
+	t.Parallel()
+	occur := map[string]bool{}
+	for _, gross := range []int64{0, 100} {
+		for _, net := range []int64{0, gross} {
+			for _, released := range []bool{false, true} {
+				occur[string((&commission.Credit{Gross: gross, Net: net}).State(released))] = true
+			}
+		}
+	}
+	offered := states()
+	for _, s := range offered {
+		if !occur[s] {
+			t.Errorf("%q is offered and never occurs", s)
+		}
+		delete(occur, s)
+	}
+	if len(occur) > 0 {
+		t.Errorf("%v occur and are not offered", occur)
+	}
+	w := newWorld(t)
+	w.order(sale{id: "A-1", link: w.link})
+	page := w.as("site@example.net").page("/partner/commissions?state=held")
+	options := page.find(t, func(n *html.Node) bool {
+		return n.Data == "option" && holder(n, func(p *html.Node) bool { id, _ := attr(p, "id"); return id == "state" }) != nil
+	})
+	var got []string
+	for _, o := range options {
+		value, _ := attr(o, "value")
+		got = append(got, value)
+	}
+	if !slices.Equal(got, append([]string{""}, offered...)) || len(page.rows()) != 1 {
+		t.Errorf("the page offers %q and lists %q", got, page.rows())
+	}
+}
+
+// Amounts of different currencies cannot be compared: "Largest first" sorts within each, over the end of a page too.
+func TestLargestFirstSortsWithinACurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bulk = true
+	type of struct {
+		currency string
+		amount   int64
+	}
+	want := map[string]of{}
+	for i := range pageSize + 10 {
+		o := of{[]string{"GBP", "EUR"}[i%2], int64(1000 + i*i%37*100)}
+		id := "o-" + number10(int64(i))
+		want[id] = o
+		w.order(sale{
+			id: id, link: w.link, currency: o.currency, at: w.now.Add(-time.Duration(i) * time.Minute),
+			lines: []*event.Line{{Number: 1, Quantity: 1, Amount: o.amount, Category: "home"}},
+		})
+	}
+	c := w.as("site@example.net")
+	var listed []of
+	pages := 0
+	for path := "/partner/commissions?sort=largest"; path != "" && pages < 5; pages++ {
+		page := c.page(path)
+		for _, id := range page.rows() {
+			listed = append(listed, want[id])
+			delete(want, id)
+		}
+		path = page.next()
+	}
+	if len(want) > 0 || pages != 2 {
+		t.Errorf("%d pages leave %v out", pages, want)
+	}
+	for i := range listed[1:] {
+		a, b := listed[i], listed[i+1]
+		if a.currency > b.currency || a.currency == b.currency && a.amount < b.amount {
+			t.Errorf("%v comes before %v", a, b)
+		}
+	}
+}
