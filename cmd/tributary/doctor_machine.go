@@ -56,6 +56,9 @@ func (d *doctor) folder() bool {
 	case !info.IsDir():
 		d.note(area, wrong, d.cfg.Data+" is not a folder", mend)
 		return false
+	case checkOwner(d.cfg.Data) != nil:
+		d.note(area, wrong, problem(checkOwner(d.cfg.Data)), mend)
+		return false
 	case info.Mode().Perm()&0o077 != 0:
 		d.note(area, odd, fmt.Sprintf("other users may read %s (mode %o), which holds visitors' data", d.cfg.Data, info.Mode().Perm()), "chmod 700 "+d.cfg.Data)
 	}

@@ -353,7 +353,7 @@ func (r *river) engine(ctx context.Context) error {
 		watching = append(watching, func(ctx context.Context) error { return inspector.Run(ctx, r.cfg.BooksCheck) })
 	}
 	r.ready.up("engine", needPostgres(db), r.needKafka(event.Orders))
-	r.log.Info("engine is ready")
+	r.log.Info("engine is ready", "workers", e.Workers())
 	return beside(ctx, e.Run, watching...)
 }
 

@@ -98,6 +98,9 @@ func New(cfg Config) *Engine {
 	return e
 }
 
+// Workers is how many transactions may be under way at a time.
+func (e *Engine) Workers() int { return cap(e.slots) }
+
 // Run takes in records, ends holds, sends ledger events and seals the books until ctx ends. It returns when everything
 // that it started has returned.
 func (e *Engine) Run(ctx context.Context) error {
