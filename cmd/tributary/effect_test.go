@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +54,7 @@ func (n *configured) largestOrder(t *testing.T) {
 		if lines > 0 {
 			body.WriteByte(',')
 		}
-		body.WriteString(strings.Replace(line, "14632938340631", fmt.Sprint(14632938340631+lines), 1))
+		body.WriteString(strings.Replace(line, "14632938340631", strconv.Itoa(14632938340631+lines), 1))
 	}
 	fmt.Fprintf(&body, `],"amount":%d}`, lines)
 	if status, text := n.report(t, n.tracker, body.String()); status != http.StatusOK || body.Len() < size-200 {
@@ -221,7 +222,7 @@ func spoken(l net.Listener, certificate tls.Certificate) string {
 		return "Kafka"
 	}
 	server := tls.Server(rewound{conn, io.MultiReader(bytes.NewReader(first), conn)}, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
-	if server.Handshake() != nil { //nolint:noctx // it has a deadline
+	if server.Handshake() != nil {
 		return "TLS, refused"
 	}
 	return "TLS"
