@@ -38,6 +38,7 @@ func (n *configured) click(t *testing.T, address string) (id string, header http
 
 // largestOrder reports 64 KiB of an order, and follows it through spool, Kafka, loader and engine to both databases.
 func (n *configured) largestOrder(t *testing.T) {
+	t.Helper()
 	id, _ := n.click(t, n.tracker)
 	ring, err := clickid.NewRing(n.keys)
 	if err != nil {
@@ -80,6 +81,7 @@ JOIN order_event e ON e.order_no = o.no WHERE o.order_id = 'large'`, lines)
 
 // hurriedTracker has no time for its disk, takes one report a second, and keeps nothing that Kafka has.
 func (n *configured) hurriedTracker(t *testing.T) {
+	t.Helper()
 	stop := n.startHurried()
 	if _, header := n.click(t, n.hurried); header.Get("Tributary-Unstored") == "" {
 		t.Error("a click was waited for")
@@ -110,6 +112,7 @@ func (n *configured) hurriedTracker(t *testing.T) {
 }
 
 func (n *configured) topics(t *testing.T) {
+	t.Helper()
 	client, err := stream.Open(n.kafka, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +131,7 @@ func (n *configured) topics(t *testing.T) {
 
 // pages signs in as the partner, and reads where the link is.
 func (n *configured) pages(t *testing.T) {
+	t.Helper()
 	await(t, "the dashboard", func() bool {
 		conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", n.portal)
 		if err == nil {
@@ -153,6 +157,7 @@ func (n *configured) pages(t *testing.T) {
 }
 
 func (n *configured) inside(t *testing.T) {
+	t.Helper()
 	if status, _, text := n.ask(t, http.MethodGet, n.admin+"/livez", ""); status != http.StatusOK || text != "ok\n" {
 		t.Errorf("/livez: %d %s", status, text)
 	}
@@ -172,6 +177,7 @@ func (n *configured) inside(t *testing.T) {
 
 // brokers looks at how a command connects to a broker: where, in TLS or not, and whose certificate it believes.
 func (n *configured) brokers(t *testing.T) {
+	t.Helper()
 	authority := httptest.NewUnstartedServer(nil)
 	authority.StartTLS()
 	t.Cleanup(authority.Close)
@@ -239,6 +245,7 @@ type rewound struct {
 func (r rewound) Read(p []byte) (int, error) { return r.from.Read(p) }
 
 func (n *configured) levels(t *testing.T) {
+	t.Helper()
 	for level, silent := range map[string]bool{"warn": false, "error": true} {
 		var log bytes.Buffer
 		root := newRoot([]string{"TRIBUTARY_NO_SETTING=1"})
@@ -252,6 +259,7 @@ func (n *configured) levels(t *testing.T) {
 }
 
 func (n *configured) exposed(t *testing.T) {
+	t.Helper()
 	for exposed, ok := range map[string]bool{"false": false, "true": true} {
 		if _, err := tributary(t.Context(), t, nil, "config", "--data", t.TempDir(), "--admin-listen", "0.0.0.0:1", "--admin-exposed="+exposed); (err == nil) != ok {
 			t.Errorf("exposed %s: %v", exposed, err)
