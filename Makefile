@@ -27,8 +27,8 @@ test-race: ## the same under the race detector, or only RACE (needs a C compiler
 KAFKA_TESTS = ./internal/kafkanode ./internal/stream ./internal/position ./tracker/relay ./tracker/loader ./commission/engine ./cmd/tributary
 
 .PHONY: test-kafka
-test-kafka: ## run these tests, and 5 minutes of faults, on one Apache Kafka node (needs java and mvn)
-	go run ./cmd/kafkanode go test -count=1 -timeout 20m $(KAFKA_TESTS)
+test-kafka: ## run these tests, and 5 minutes of faults, on one Apache Kafka node behind TLS and SCRAM (needs java and mvn)
+	go run ./cmd/kafkanode go test -count=1 -p 1 -timeout 20m $(KAFKA_TESTS)
 	go run ./cmd/chaos run --for 5m --kafka apache
 
 # The last input may be cut off by the end of the time, which go test calls a failure without an input: it is none.

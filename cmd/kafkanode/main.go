@@ -1,14 +1,17 @@
 // Command kafkanode runs a command beside one Apache Kafka node of its own, whose address the command finds in
-// TRIBUTARY_TEST_KAFKA_URL: `kafkanode go test ./internal/stream`. It belongs to no step of a click's life.
+// TRIBUTARY_TEST_KAFKA_URL: `kafkanode go test ./internal/stream`. The node asks for a password (SCRAM-SHA-256) over TLS. It
+// belongs to no step of a click's life.
 package main
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -45,7 +48,15 @@ func run(command []string) error {
 		return fmt.Errorf("making folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	node, err := kafkanode.New(kafkanode.Config{Jars: jars, Dir: dir})
+	secure := kafkanode.NewSecure()
+	if err := secure.Certify(); err != nil {
+		return err //nolint:wrapcheck // as above
+	}
+	ca := filepath.Join(dir, "ca.pem")
+	if err := os.WriteFile(ca, secure.Certificate, 0o600); err != nil {
+		return fmt.Errorf("writing certificate: %w", err)
+	}
+	node, err := kafkanode.New(kafkanode.Config{Jars: jars, Dir: dir, Secure: secure})
 	if err != nil {
 		return err //nolint:wrapcheck // as above
 	}
@@ -54,11 +65,15 @@ func run(command []string) error {
 		return err //nolint:wrapcheck // as above
 	}
 	defer node.Stop()
-	fmt.Fprintf(os.Stderr, "kafkanode: Apache Kafka %s answers at %s after %v\n", kafkanode.Version, node.Address(), time.Since(began).Round(time.Millisecond))
+	fmt.Fprintf(os.Stderr, "kafkanode: Apache Kafka %s answers at %s after %v\n", kafkanode.Version, node.SecureAddress(), time.Since(began).Round(time.Millisecond))
 
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // to run it is what this is for
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	cmd.Env = append(os.Environ(), "TRIBUTARY_TEST_KAFKA_URL=kafka://"+node.Address())
+	address := url.URL{
+		Scheme: "kafka", User: url.UserPassword(secure.User, secure.Password), Host: node.SecureAddress(),
+		RawQuery: url.Values{"ca": {ca}}.Encode(),
+	}
+	cmd.Env = append(os.Environ(), "TRIBUTARY_TEST_KAFKA_URL="+address.String())
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = patience
 	return cmd.Run() //nolint:wrapcheck // main wants its exit code

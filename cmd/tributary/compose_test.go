@@ -14,7 +14,7 @@ import (
 type composed struct {
 	Image       string            `yaml:"image"`
 	Command     []string          `yaml:"command"`
-	Profiles    []string          `yaml:"profiles"`
+	Entrypoint  []string          `yaml:"entrypoint"`
 	Environment map[string]string `yaml:"environment"`
 	Ports       []string          `yaml:"ports"`
 	Networks    []string          `yaml:"networks"`
@@ -53,15 +53,15 @@ func TestComposeConfinesItsContainers(t *testing.T) {
 		if !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
 			t.Errorf("%s drops %v and has %v", name, s.CapDrop, s.SecurityOpt)
 		}
-		if s.Privileged || s.NetworkMode != "" {
+		if s.Privileged || s.NetworkMode != "" && s.NetworkMode != "none" {
 			t.Errorf("%s is privileged: %v, network mode %q", name, s.Privileged, s.NetworkMode)
 		}
 		for _, added := range s.CapAdd {
-			if !slices.Contains([]string{"postgres", "clickhouse"}, name) || !slices.Contains(owns, added) {
+			if !slices.Contains([]string{"postgres", "clickhouse", "certificates"}, name) || !slices.Contains(owns, added) {
 				t.Errorf("%s has the capability %s", name, added)
 			}
 		}
-		if !s.ReadOnly && name != "kafka" { // its image writes its configuration at the start
+		if !s.ReadOnly {
 			t.Errorf("%s may write to its image", name)
 		}
 		for _, port := range s.Ports {
@@ -82,11 +82,14 @@ func TestComposeSeparatesItsNetworks(t *testing.T) {
 		"postgres": {"data"}, "clickhouse": {"data"}, "kafka": {"data"}, "migrate": {"data"}, "operator": {"data"},
 		"loader": {"data", "monitoring"}, "engine": {"data", "monitoring"},
 		"tracker": {"edge", "data", "monitoring"}, "dashboard": {"edge", "data", "monitoring"},
-		"prometheus": {"monitoring", "console"}, "grafana": {"console"},
+		"prometheus": {"monitoring", "console"}, "grafana": {"console"}, "certificates": nil,
 	}
 	for name, s := range c.Services {
 		if !slices.Equal(s.Networks, want[name]) {
 			t.Errorf("%s is in the networks %v, want %v", name, s.Networks, want[name])
+		}
+		if len(s.Networks) == 0 && s.NetworkMode != "none" {
+			t.Errorf("%s is in the network of everybody", name)
 		}
 	}
 	for name, n := range c.Networks {
@@ -100,20 +103,20 @@ func TestComposeSeparatesItsNetworks(t *testing.T) {
 func TestComposePassesEverySetting(t *testing.T) {
 	t.Parallel()
 	services := readCompose(t).Services
-	ours := []string{"data", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"} // the image's, or of the broker in this file
+	noUse := map[string][]string{ // of which a role has no use
+		"migrate": {"click-keys"}, "loader": {"click-keys"},
+		"dashboard": {"click-keys", "kafka-brokers", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"},
+	}
 	newRoot(nil).PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		several := strings.HasSuffix(f.Name, "-url") && (strings.HasPrefix(f.Name, "postgres-") || strings.HasPrefix(f.Name, "clickhouse-")) &&
 			f.Name != "postgres-url" && f.Name != "clickhouse-url" // for processes of several roles: here each has one
+		if several || f.Name == "data" { // the image's
+			return
+		}
 		for _, role := range roleServices() {
 			_, passed := services[role].Environment[envName(f.Name)]
-			if f.Name == "click-keys" && slices.Contains([]string{"migrate", "loader", "dashboard"}, role) {
-				if passed {
-					t.Errorf("%s gets the click keys, of which it has no use", role)
-				}
-				continue
-			}
-			if !passed && !several && !slices.Contains(ours, f.Name) {
-				t.Errorf("%s does not get %s", role, envName(f.Name))
+			if want := !slices.Contains(noUse[role], f.Name); passed != want {
+				t.Errorf("%s gets %s: %v, want %v", role, envName(f.Name), passed, want)
 			}
 		}
 	})
@@ -166,8 +169,38 @@ func TestComposeHasNoPasswordOfItsOwn(t *testing.T) {
 		if role == "migrate" {
 			user, variable = "tributary", "TRIBUTARY_POSTGRES_PASSWORD" // the owner's
 		}
+		if role != "dashboard" {
+			kafka, own := services[role].Environment, "${TRIBUTARY_KAFKA_"+strings.ToUpper(role)+"_PASSWORD:?"
+			if kafka["TRIBUTARY_KAFKA_USER"] != "tributary_"+role || !strings.HasPrefix(kafka["TRIBUTARY_KAFKA_PASSWORD"], own) || kafka["TRIBUTARY_KAFKA_TLS"] != "true" {
+				t.Errorf("%s logs in to Kafka as %s with %s, TLS %s", role, kafka["TRIBUTARY_KAFKA_USER"], kafka["TRIBUTARY_KAFKA_PASSWORD"], kafka["TRIBUTARY_KAFKA_TLS"])
+			}
+		}
 		if address := services[role].Environment["TRIBUTARY_POSTGRES_URL"]; !strings.HasPrefix(address, "postgres://"+user+":${"+variable+":?") {
 			t.Errorf("%s logs in to PostgreSQL with %s", role, address)
+		}
+	}
+}
+
+// TestComposeGuardsKafka: what its scripts do with a broker is tried by make test-kafka (internal/stream).
+func TestComposeGuardsKafka(t *testing.T) {
+	t.Parallel()
+	services, start := readCompose(t).Services, read(t, "deploy", "kafka", "start.sh")
+	if e := services["kafka"].Entrypoint; !slices.Equal(e, []string{"sh", "/etc/tributary/start.sh"}) {
+		t.Errorf("Kafka is started by %v", e)
+	}
+	if e := services["certificates"].Entrypoint; !slices.Contains(e, "/etc/tributary/certificates.sh") || !slices.Contains(e, "dns:kafka") {
+		t.Errorf("certificates are made by %v", e)
+	}
+	if c := services["migrate"].Command; !slices.Contains(c, "--kafka-passwords") {
+		t.Errorf("migrate is run with %v", c)
+	}
+	for _, line := range []string{
+		"listener.security.protocol.map=CLIENTS:SASL_SSL,CONTROLLER:SSL,BROKER:SSL", "ssl.client.auth=required",
+		"listener.name.clients.sasl.enabled.mechanisms=SCRAM-SHA-512", "allow.everyone.if.no.acl.found=false",
+		"authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "super.users=User:CN=kafka;User:tributary_migrate",
+	} {
+		if !strings.Contains(start, "\n"+line+"\n") {
+			t.Errorf("deploy/kafka/start.sh lacks %s", line)
 		}
 	}
 }

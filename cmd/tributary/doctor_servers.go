@@ -13,7 +13,6 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
-	"tributary/internal/stream"
 	"tributary/migrations"
 	"tributary/tracker/loader"
 )
@@ -200,73 +199,6 @@ func (d *doctor) fingerprints(ctx context.Context, conn *pgx.Conn) error {
 		}
 	}
 	return nil
-}
-
-// minRequest is what the brokers must take in one request: see packages relay and engine.
-const minRequest = 1 << 20 * 96 / 100
-
-// kafka looks at the topics. Kafka does not tell its time.
-func (d *doctor) kafka(ctx context.Context, s stores) {
-	const area = "Kafka"
-	client, err := stream.Open(s.kafka, d.log)
-	if err != nil {
-		d.note(area, wrong, problem(err), "mend the settings "+envName("kafka-tls")+" and those beside it")
-		return
-	}
-	defer client.Close()
-	topics, err := client.Describe(ctx)
-	if err != nil {
-		d.note(area, wrong, problem(err), "start the brokers, or mend "+envName("kafka-brokers")+"; a broker must be reachable under the name it advertises")
-		return
-	}
-	for _, t := range topics {
-		before := len(d.readings)
-		if d.topic(d.cfg.KafkaPrefix+t.Name, t); len(d.readings) == before {
-			d.note(area, fine, fmt.Sprintf("topic %s%s has %d partitions of %d replicas, kept for %s, time stamps %s",
-				d.cfg.KafkaPrefix, t.Name, t.Partitions, t.Replicas, t.Retention, t.TimestampType), "")
-		}
-	}
-}
-
-// topic looks at one topic.
-func (d *doctor) topic(name string, t stream.Topic) {
-	bad := func(h health, remedy, format string, args ...any) {
-		d.note("Kafka", h, "topic "+name+" "+fmt.Sprintf(format, args...), remedy)
-	}
-	embeddedOne := len(d.cfg.KafkaBrokers) == 0
-	if t.Missing {
-		bad(wrong, "run tributary migrate", "does not exist")
-		return
-	}
-	if t.Partitions != d.cfg.Partitions {
-		bad(wrong, "set it to the topic's number, or give new topics another "+envName("kafka-prefix"), "has %d partitions, and %s is %d", t.Partitions, envName("partitions"), d.cfg.Partitions)
-	}
-	if t.Leaderless > 0 {
-		bad(wrong, "bring the missing brokers back", "has %d partitions without a leader", t.Leaderless)
-	}
-	if t.Policy != "" && t.Policy != "delete" {
-		bad(wrong, "set cleanup.policy=delete", "has cleanup.policy %s: compaction removes records that are needed", t.Policy)
-	}
-	if t.Retention >= 0 && t.Retention < d.cfg.Retention {
-		bad(odd, "set its retention.ms, or "+envName("retention"), "keeps records for %s, and %s is %s", t.Retention, envName("retention"), d.cfg.Retention)
-	}
-	if t.RetentionBytes > 0 {
-		bad(odd, "set retention.bytes=-1, and watch the disk", "gives records up beyond %d bytes, read or not", t.RetentionBytes)
-	}
-	if t.MaxBytes > 0 && t.MaxBytes < minRequest {
-		bad(wrong, "set max.message.bytes to 1 MiB", "takes requests up to %d bytes, and they may have %d", t.MaxBytes, minRequest)
-	}
-	if t.InSync < t.Replicas {
-		bad(odd, "bring the missing brokers back", "has %d of %d replicas in sync", t.InSync, t.Replicas)
-	}
-	switch {
-	case t.MinInSync > t.Replicas:
-		bad(wrong, "set min.insync.replicas below the number of replicas", "wants %d replicas in sync and has %d: nothing can be written", t.MinInSync, t.Replicas)
-	case t.Replicas > 2 && t.MinInSync < 2:
-		bad(odd, "set min.insync.replicas=2", "acknowledges what a single broker has")
-	case t.Replicas < 2 && !embeddedOne:
-		bad(odd, "with three brokers: three replicas and min.insync.replicas=2", "has a single copy; the trackers' spools keep another for %s", d.cfg.SpoolKeep)
-	}
 }
 
 // clickhouse looks at the server of the reports.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,10 +70,8 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 	t.Parallel()
 	owned, reports := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
 	database := enginetest.As(owned, postgres.Operator)
-	servers := append(enginetest.Kafka(t).Environ(), "TRIBUTARY_POSTGRES_URL="+database, "TRIBUTARY_CLICKHOUSE_URL="+reports)
-	if out, err := tributary(t.Context(), t, append(slices.Clip(servers), "TRIBUTARY_POSTGRES_URL="+owned), "migrate"); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	kafka, super := rolesOfKafka(t, owned, reports)
+	servers := append(kafka.Environ(), "TRIBUTARY_POSTGRES_URL="+database, "TRIBUTARY_CLICKHOUSE_URL="+reports)
 	empty, bare := enginetest.As(enginetest.EmptyPostgresURL(t), postgres.Operator), enginetest.ClickHouse(t)
 	password := func(address string) string {
 		at := strings.Index(address, "@")
@@ -111,7 +108,12 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		remedy string
 	}{
 		{"all is well", func(*testing.T, *patient) {}, "ClickHouse", fine, "rows sent twice are stored once", ""},
-		{"a topic is missing", func(_ *testing.T, p *patient) { p.set("KAFKA_PREFIX", "elsewhere.") }, "Kafka", wrong, "topic elsewhere.orders does not exist", "migrate"},
+		{"a topic is missing", func(_ *testing.T, p *patient) {
+			p.set("KAFKA_PREFIX", "elsewhere.")
+			p.set("KAFKA_USER", super.User)
+			p.set("KAFKA_PASSWORD", super.Password)
+		}, "Kafka", wrong, "topic elsewhere.orders does not exist", "migrate"},
+		{"topics of others", func(_ *testing.T, p *patient) { p.set("KAFKA_PREFIX", "elsewhere.") }, "Kafka", wrong, "Topic Authorization Failed", "migrate --kafka-passwords"},
 		{"other partitions than the network's", func(_ *testing.T, p *patient) { p.set("PARTITIONS", "3") }, "PostgreSQL", wrong, "made with 6 partitions", "set it to 6"},
 		{"other partitions than the topics'", func(_ *testing.T, p *patient) { p.set("PARTITIONS", "3") }, "Kafka", wrong, "has 6 partitions", ""},
 		{"Kafka gives records up sooner", func(_ *testing.T, p *patient) { p.set("RETENTION", "2000h") }, "Kafka", odd, "keeps records for 168h", "retention.ms"},
@@ -126,6 +128,24 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		{"wrong password of ClickHouse", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", password(reports)) }, "ClickHouse", wrong, "516", "mend user and password"},
 		{"ClickHouse was not migrated", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", bare) }, "ClickHouse", wrong, "its schema is version 0", "tributary migrate"},
 		{"ClickHouse is away", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", "clickhouse://u:wrong-password@127.0.0.1:1/d") }, "ClickHouse", wrong, "refused", "native protocol"},
+		{"the operator's rights on Kafka", func(*testing.T, *patient) {}, "Kafka", fine, "are those of the operator", ""},
+		{"the rights of another role", func(_ *testing.T, p *patient) {
+			p.set("KAFKA_USER", "tributary_tracker")
+			p.set("KAFKA_PASSWORD", kafkaPassword(stream.Tracker))
+		}, "Kafka", wrong, "this user may Write topic", "log in as tributary_operator"},
+		{"no user of Kafka", func(_ *testing.T, p *patient) {
+			p.set("KAFKA_USER", "")
+			p.set("KAFKA_PASSWORD", "")
+		}, "Kafka", wrong, "no user is set", "give each role a user"},
+		{"Kafka without passwords", func(t *testing.T, p *patient) {
+			t.Helper()
+			p.set("KAFKA_BROKERS", openKafka(t))
+		}, "Kafka", wrong, "answers who has shown no password", "SASL_SSL"},
+		{"Kafka without TLS", func(_ *testing.T, p *patient) {
+			p.set("KAFKA_BROKERS", "192.0.2.1:9092")
+			p.set("KAFKA_USER", "")
+			p.set("KAFKA_PASSWORD", "")
+		}, "Kafka", wrong, "can be read and changed on the way", "TRIBUTARY_KAFKA_TLS"},
 		{"Kafka is away", func(_ *testing.T, p *patient) { p.set("KAFKA_BROKERS", "127.0.0.1:1") }, "Kafka", wrong, "refused", "advertises"},
 		{"a folder that cannot be written", func(_ *testing.T, p *patient) { p.data = "/proc/tributary" }, "data folder", wrong, "/proc/tributary", "TRIBUTARY_DATA"},
 		{"a file in its place", func(t *testing.T, p *patient) {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/postgres"
+	"tributary/internal/stream"
 )
 
 // owner is who owns the schema: migrate alone logs in as that.
@@ -115,22 +116,25 @@ func (a *app) checkNetworks(ctx context.Context, s stores) error {
 	return nil
 }
 
-// readPasswords reads the file of migrate --role-passwords: a role and its password on each line, # before a remark. It
-// must name every role.
-func readPasswords(path string) (map[postgres.Role]string, error) {
+// readPasswords reads the file of migrate --role-passwords or --kafka-passwords: a role and its password on each line, # before
+// a remark. It must name every role.
+func readPasswords[R interface {
+	~string
+	Name() string
+}](path string, roles []R) (map[R]string, error) {
 	content, err := readSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading the roles' passwords: %w", err)
 	}
-	passwords := map[postgres.Role]string{}
+	passwords := map[R]string{}
 	lines := bufio.NewScanner(strings.NewReader(content))
 	for n := 1; lines.Scan(); n++ {
 		fields := strings.Fields(lines.Text())
 		if len(fields) == 0 || strings.HasPrefix(fields[0], "#") {
 			continue
 		}
-		role := postgres.Role("tributary_" + fields[0])
-		if len(fields) != 2 || !slices.Contains(postgres.Roles(), role) {
+		role := R("tributary_" + fields[0])
+		if len(fields) != 2 || !slices.Contains(roles, role) {
 			return nil, fmt.Errorf("reading %s: line %d is not a role and its password, such as: tracker PASSWORD", path, n)
 		}
 		if err := checkRolePassword(fields[1]); err != nil {
@@ -138,7 +142,7 @@ func readPasswords(path string) (map[postgres.Role]string, error) {
 		}
 		passwords[role] = fields[1]
 	}
-	for _, role := range postgres.Roles() {
+	for _, role := range roles {
 		if passwords[role] == "" {
 			return nil, fmt.Errorf("reading %s: it has no password for %s", path, role.Name())
 		}
@@ -160,7 +164,7 @@ func checkRolePassword(text string) error {
 
 // setPasswords gives the roles the passwords of a file, as the owner.
 func setPasswords(ctx context.Context, address, path string) error {
-	passwords, err := readPasswords(path)
+	passwords, err := readPasswords(path, postgres.Roles())
 	if err != nil {
 		return err
 	}
@@ -170,6 +174,23 @@ func setPasswords(ctx context.Context, address, path string) error {
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the statements have been answered
 	return postgres.SetPasswords(ctx, conn, passwords)
+}
+
+// setKafkaPasswords makes the roles' users of Kafka with the passwords of a file, and grants them their rights.
+func (a *app) setKafkaPasswords(ctx context.Context, s stores, path string) error {
+	passwords, err := readPasswords(path, stream.Roles())
+	if err != nil {
+		return err
+	}
+	client, err := stream.Open(s.kafka, a.log)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := client.SetPasswords(ctx, passwords); err != nil {
+		return err
+	}
+	return client.Grant(ctx)
 }
 
 // closedRoles lists the roles that cannot log in yet, or have more rights than a role may.

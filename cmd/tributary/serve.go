@@ -181,7 +181,7 @@ func (a *app) createTopics(ctx context.Context, s stores) error {
 }
 
 func newMigrate(a *app) *cobra.Command {
-	var passwords string
+	var passwords, kafkaPasswords string
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring PostgreSQL, ClickHouse and the Kafka topics up to this version",
@@ -189,11 +189,17 @@ func newMigrate(a *app) *cobra.Command {
 
 It logs in to PostgreSQL as the owner of the database. With --role-passwords it makes the log-ins of the roles and gives them the
 passwords in a file: a line for each of tracker, loader, engine, dashboard, operator and reader, with the password behind it.
-That is needed once, after a restoration of PostgreSQL to another server, and to change a password.`,
+That is needed once, after a restoration of PostgreSQL to another server, and to change a password.
+
+With --kafka-passwords it makes the users tributary_tracker, _loader, _engine and _operator of Kafka (SCRAM-SHA-512), with the passwords in
+such a file, and grants each its rights on the topics. For that it logs in to Kafka as a super user.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if passwords != "" && !a.cfg.ownPostgres() {
 				return usageError(cmd, "--role-passwords is for a PostgreSQL of your own; the embedded one keeps its passwords in the data folder")
+			}
+			if kafkaPasswords != "" && len(a.cfg.KafkaBrokers) == 0 {
+				return usageError(cmd, "--kafka-passwords is for a Kafka of your own; the embedded one keeps its password in the data folder")
 			}
 			return a.withStores(cmd.Context(), everything(owner), os.Stderr, func(ctx context.Context, s stores) error {
 				if passwords != "" {
@@ -213,12 +219,18 @@ That is needed once, after a restoration of PostgreSQL to another server, and to
 				if err := a.createTopics(ctx, s); err != nil {
 					return err
 				}
+				if kafkaPasswords != "" {
+					if err := a.setKafkaPasswords(ctx, s, kafkaPasswords); err != nil {
+						return err
+					}
+				}
 				fmt.Fprintln(cmd.OutOrStdout(), "PostgreSQL, ClickHouse and the topics are up to date.")
 				return tellClosed(ctx, s.postgres[owner], cmd.OutOrStdout())
 			})
 		},
 	}
-	cmd.Flags().StringVar(&passwords, "role-passwords", "", "file of the roles' passwords")
+	cmd.Flags().StringVar(&passwords, "role-passwords", "", "file of the roles' passwords for PostgreSQL")
+	cmd.Flags().StringVar(&kafkaPasswords, "kafka-passwords", "", "file of the roles' passwords for Kafka")
 	return cmd
 }
 

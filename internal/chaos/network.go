@@ -149,14 +149,16 @@ func (n *Network) startNode(ctx context.Context, advertised int) error {
 	if err != nil {
 		return err
 	}
+	secure := kafkanode.NewSecure() // without TLS: the proxy reads where a request begins
 	n.node, err = kafkanode.New(kafkanode.Config{
-		Jars: jars, Dir: filepath.Join(n.cfg.Data, "kafka"), Advertised: fmt.Sprintf("127.0.0.1:%d", advertised),
+		Jars: jars, Dir: filepath.Join(n.cfg.Data, "kafka"), Advertised: fmt.Sprintf("127.0.0.1:%d", advertised), Secure: secure,
 	})
 	if err != nil {
 		return err
 	}
-	n.Addresses.KafkaBrokers = n.node.Address()
-	n.Proxies[embedded.Kafka].Point(n.node.Address())
+	n.Addresses.KafkaBrokers, n.Addresses.KafkaMechanism = n.node.SecureAddress(), "scram-sha-256"
+	n.Addresses.KafkaUser, n.Addresses.KafkaPassword = secure.User, secure.Password
+	n.Proxies[embedded.Kafka].Point(n.node.SecureAddress())
 	return n.node.Start(ctx)
 }
 

@@ -8,7 +8,7 @@
 // ends with that process however it ends. PostgreSQL and ClickHouse are installed at first use (see package embedded).
 // The embedded engines do not fsync here: a test that measures commits needs a server of its own.
 //
-// TRIBUTARY_TEST_POSTGRES_URL, TRIBUTARY_TEST_KAFKA_URL (kafka://user:password@127.0.0.1:port, SCRAM-SHA-256) and
+// TRIBUTARY_TEST_POSTGRES_URL, TRIBUTARY_TEST_KAFKA_URL (kafka://user:password@host:port?ca=FILE, SCRAM-SHA-256 over TLS) and
 // TRIBUTARY_TEST_CLICKHOUSE_URL point the same tests at other servers. The users named there must be allowed to create and
 // drop databases, roles and topics.
 package enginetest

@@ -1,11 +1,16 @@
 package enginetest
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"log/slog"
 	"net/url"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
@@ -34,10 +39,24 @@ func Kafka(tb testing.TB) Cluster {
 		tb.Fatal(err)
 	}
 	password, _ := u.User.Password()
+	ca := u.Query().Get("ca")
 	return Cluster{stream.Cluster{
 		Brokers: []string{u.Host}, Prefix: unique() + ".",
-		Security: stream.Security{Mechanism: kafkaMechanism, User: u.User.Username(), Password: password},
+		Security: stream.Security{TLS: ca != "", CA: ca, Mechanism: kafkaMechanism, User: u.User.Username(), Password: password},
 	}}
+}
+
+// GuardedKafka gives the test an embedded Kafka of its own that judges rights, as its super user (SCRAM-SHA-512).
+func GuardedKafka(tb testing.TB) Cluster {
+	tb.Helper()
+	const user = "tributary_migrate"
+	password := unique()
+	broker, err := kfake.NewCluster(kfake.NumBrokers(1), kfake.EnableSASL(), kfake.EnableACLs(), kfake.Superuser("SCRAM-SHA-512", user, password))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(broker.Close)
+	return Cluster{stream.Cluster{Brokers: broker.ListenAddrs(), Prefix: unique() + ".", Security: stream.Security{Mechanism: "scram-sha-512", User: user, Password: password}}}
 }
 
 // Open gives a client that is closed when the test ends.
@@ -56,6 +75,7 @@ func (k Cluster) Environ() []string {
 	return []string{
 		"TRIBUTARY_KAFKA_BROKERS=" + strings.Join(k.Brokers, ","), "TRIBUTARY_KAFKA_PREFIX=" + k.Prefix,
 		"TRIBUTARY_KAFKA_USER=" + k.User, "TRIBUTARY_KAFKA_PASSWORD=" + k.Password, "TRIBUTARY_KAFKA_MECHANISM=" + k.Mechanism,
+		"TRIBUTARY_KAFKA_TLS=" + strconv.FormatBool(k.TLS), "TRIBUTARY_KAFKA_CA=" + k.CA,
 	}
 }
 
@@ -63,7 +83,21 @@ func (k Cluster) Environ() []string {
 func (k Cluster) Foreign(tb testing.TB, options ...kgo.Opt) *kgo.Client {
 	tb.Helper()
 	auth := scram.Auth{User: k.User, Pass: k.Password}
-	c, err := kgo.NewClient(append(options, kgo.SeedBrokers(k.Brokers...), kgo.SASL(auth.AsSha256Mechanism()))...)
+	options = append(options, kgo.SeedBrokers(k.Brokers...))
+	if k.Mechanism == kafkaMechanism {
+		options = append(options, kgo.SASL(auth.AsSha256Mechanism()))
+	} else {
+		options = append(options, kgo.SASL(auth.AsSha512Mechanism()))
+	}
+	if k.TLS {
+		pool := x509.NewCertPool()
+		content, err := os.ReadFile(k.CA)
+		if err != nil || !pool.AppendCertsFromPEM(content) {
+			tb.Fatalf("reading certificates of %s: %v", k.CA, err)
+		}
+		options = append(options, kgo.DialTLSConfig(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}))
+	}
+	c, err := kgo.NewClient(options...)
 	if err != nil {
 		tb.Fatal(err)
 	}

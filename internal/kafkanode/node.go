@@ -39,18 +39,18 @@ type Config struct {
 	// Dir holds the node's settings, log and data. It must be empty or of an earlier node with the same Config.
 	Dir string
 	// Advertised is the address at which clients are told to find the broker, "host:port"; its own when empty. A proxy
-	// stands there.
+	// stands there. With Secure it is that listener's.
 	Advertised string
 	// Settings are added to the broker's, such as "log.retention.check.interval.ms".
 	Settings map[string]string
-	// Secure, if set, adds a listener with TLS and SASL.
+	// Secure, if set, adds a listener with SASL, and TLS where it has a certificate.
 	Secure *Secure
 }
 
 // Secure is who may speak to the node's second listener, and how it proves itself. PLAIN, SCRAM-SHA-256 and
 // SCRAM-SHA-512 are accepted.
 type Secure struct {
-	// Certificate is a chain in PEM, Key its private key in PKCS #8 and PEM.
+	// Certificate is a chain in PEM, Key its private key in PKCS #8 and PEM; empty: no TLS, for a proxy that reads what passes.
 	Certificate, Key []byte
 	User, Password   string
 }
@@ -98,7 +98,7 @@ func loopback(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 // Address is where the broker itself listens, without encryption: "127.0.0.1:port". It stays the same for its life.
 func (n *Node) Address() string { return loopback(n.ports.plain) }
 
-// SecureAddress is where it listens with TLS and SASL, if it was told to.
+// SecureAddress is where it listens with SASL, if it was told to.
 func (n *Node) SecureAddress() string { return loopback(n.ports.secure) }
 
 // Pid is the process, 0 when none runs.

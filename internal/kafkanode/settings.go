@@ -1,6 +1,7 @@
 package kafkanode
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,7 +11,7 @@ import (
 // settings is the broker's file of properties: as little as one node needs, and replicas of one everywhere.
 func (n *Node) settings() string {
 	advertised := n.cfg.Advertised
-	if advertised == "" {
+	if advertised == "" || n.cfg.Secure != nil {
 		advertised = n.Address()
 	}
 	s := map[string]string{
@@ -43,15 +44,19 @@ func (n *Node) settings() string {
 	return text.String()
 }
 
-// secure adds the listener with TLS and SASL.
+// secure adds the listener with SASL, and with TLS where there is a certificate.
 func (n *Node) secure(s map[string]string) {
-	s["listeners"] += ",SECURE://" + n.SecureAddress()
-	s["advertised.listeners"] += ",SECURE://" + n.SecureAddress()
-	s["listener.security.protocol.map"] += ",SECURE:SASL_SSL"
+	protocol := "SASL_PLAINTEXT"
 	const prefix = "listener.name.secure."
-	s[prefix+"ssl.keystore.type"] = "PEM"
-	s[prefix+"ssl.keystore.certificate.chain"] = string(n.cfg.Secure.Certificate)
-	s[prefix+"ssl.keystore.key"] = string(n.cfg.Secure.Key)
+	if len(n.cfg.Secure.Certificate) > 0 {
+		protocol = "SASL_SSL"
+		s[prefix+"ssl.keystore.type"] = "PEM"
+		s[prefix+"ssl.keystore.certificate.chain"] = string(n.cfg.Secure.Certificate)
+		s[prefix+"ssl.keystore.key"] = string(n.cfg.Secure.Key)
+	}
+	s["listeners"] += ",SECURE://" + n.SecureAddress()
+	s["advertised.listeners"] += ",SECURE://" + cmp.Or(n.cfg.Advertised, n.SecureAddress())
+	s["listener.security.protocol.map"] += ",SECURE:" + protocol
 	s[prefix+"sasl.enabled.mechanisms"] = "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512"
 	s[prefix+"plain.sasl.jaas.config"] = fmt.Sprintf(
 		`org.apache.kafka.common.security.plain.PlainLoginModule required user_%s="%s";`, n.cfg.Secure.User, n.cfg.Secure.Password)

@@ -314,8 +314,7 @@ func TestSettingsThatCannotBeSecureAreRefused(t *testing.T) {
 	}
 }
 
-func TestApacheKafkaBehindTLSAndPasswords(t *testing.T) {
-	t.Parallel()
+func TestApacheKafkaBehindTLSAndPasswords(t *testing.T) { //nolint:paralleltest // a broker that starts takes the processors
 	if os.Getenv("TRIBUTARY_TEST_KAFKA_URL") == "" {
 		t.Skip("make test-kafka runs it")
 	}

@@ -38,8 +38,8 @@ type Topic struct {
 func (c *Client) Describe(ctx context.Context) ([]Topic, error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
-	all := make([]Topic, 0, len(topics()))
-	for _, name := range topics() {
+	all := make([]Topic, 0, len(Topics()))
+	for _, name := range Topics() {
 		t, err := c.describe(ctx, name)
 		if err != nil {
 			return nil, fmt.Errorf("describing topic %s: %w", c.prefix+name, c.explain(err))

@@ -41,6 +41,7 @@ type Record struct {
 type Client struct {
 	brokers []string
 	prefix  string
+	user    string // whom it logs in as, if as anybody
 	log     *slog.Logger
 	access  access
 	link    atomic.Pointer[link]
@@ -76,8 +77,8 @@ const (
 	metadataTTL = time.Second
 )
 
-// topics lists what the river consists of.
-func topics() []string { return []string{event.Touches, event.Orders, event.Decisions} }
+// Topics lists what the pipeline consists of.
+func Topics() []string { return []string{event.Touches, event.Orders, event.Decisions} }
 
 // Open makes a client of a cluster. An error says which setting cannot work: it does not connect yet. Close ends what it
 // starts later.
@@ -86,7 +87,7 @@ func Open(k Cluster, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("securing the way to Kafka: %w", err)
 	}
-	c := &Client{brokers: k.Brokers, prefix: k.Prefix, log: log, access: a, conns: make(map[net.Conn]struct{})}
+	c := &Client{brokers: k.Brokers, prefix: k.Prefix, user: k.User, log: log, access: a, conns: make(map[net.Conn]struct{})}
 	c.background, c.end = context.WithCancel(context.Background())
 	c.stalls.failing = make(map[place]time.Time)
 	c.stalls.limit = stalledAfter
@@ -95,8 +96,8 @@ func Open(k Cluster, log *slog.Logger) (*Client, error) {
 }
 
 func (c *Client) newLink() *link {
-	names := make([]string, 0, len(topics()))
-	for _, t := range topics() {
+	names := make([]string, 0, len(Topics()))
+	for _, t := range Topics() {
 		names = append(names, c.prefix+t)
 	}
 	transport := &kafka.Transport{
@@ -204,7 +205,7 @@ func (c *Client) Close() {
 // error when a topic exists with another number of partitions, because keys would then live in other lanes.
 func (c *Client) CreateTopics(ctx context.Context, partitions int, retention time.Duration) error {
 	request := &kafka.CreateTopicsRequest{}
-	for _, t := range topics() {
+	for _, t := range Topics() {
 		request.Topics = append(request.Topics, kafka.TopicConfig{
 			Topic:             c.prefix + t,
 			NumPartitions:     partitions,
@@ -224,7 +225,7 @@ func (c *Client) CreateTopics(ctx context.Context, partitions int, retention tim
 			return fmt.Errorf("creating topic %s: %w", topic, err)
 		}
 	}
-	for _, t := range topics() {
+	for _, t := range Topics() {
 		if err := c.awaitTopic(ctx, c.prefix+t, partitions); err != nil {
 			return err
 		}

@@ -19,21 +19,26 @@ const metadataVersion = 10
 // another, and its offsets are not those of the old one. It is empty where the brokers know no ids (before Kafka 2.8).
 func (c *Client) Log(ctx context.Context, topic string) (id string, err error) {
 	name := c.prefix + topic
-	id, err = c.askLog(ctx, name)
+	answer, err := c.askTopic(ctx, name)
 	if errors.Is(err, kafka.UnsupportedVersion) {
 		return "", nil
 	}
 	if err != nil {
 		return "", fmt.Errorf("asking for the id of %s: %w", name, c.explain(err))
 	}
-	return id, nil
+	if answer.TopicID == [16]byte{} {
+		return "", nil
+	}
+	return hex.EncodeToString(answer.TopicID[:]), nil
 }
 
-func (c *Client) askLog(ctx context.Context, name string) (string, error) {
+// askTopic asks for what kafka-go does not tell of a topic: its id, and what one may do with it.
+func (c *Client) askTopic(ctx context.Context, name string) (topic kmsg.MetadataResponseTopic, err error) {
 	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
 	defer cancel()
 	request := kmsg.NewPtrMetadataRequest()
 	request.Version = metadataVersion
+	request.IncludeTopicAuthorizedOperations = true
 	asked := kmsg.NewMetadataRequestTopic()
 	asked.Topic = &name
 	request.Topics = append(request.Topics, asked)
@@ -43,26 +48,23 @@ func (c *Client) askLog(ctx context.Context, name string) (string, error) {
 	sized(e.request)
 	link := c.link.Load()
 	if _, err := link.transport.RoundTrip(ctx, link.admin.Addr, e); err != nil {
-		return "", err //nolint:wrapcheck // the caller names the topic
+		return topic, err //nolint:wrapcheck // the caller names the topic
 	}
 	answer := kmsg.NewPtrMetadataResponse()
 	answer.Version = metadataVersion
 	if len(e.response) == 0 {
-		return "", errShort
+		return topic, errShort
 	}
 	if err := answer.ReadFrom(e.response[1:]); err != nil { // behind the header's tagged fields, of which there are none
-		return "", fmt.Errorf("reading answer: %w", err)
+		return topic, fmt.Errorf("reading answer: %w", err)
 	}
 	if len(answer.Topics) != 1 {
-		return "", fmt.Errorf("reading answer: it speaks of %d topics", len(answer.Topics))
+		return topic, fmt.Errorf("reading answer: it speaks of %d topics", len(answer.Topics))
 	}
 	if code := kafka.Error(answer.Topics[0].ErrorCode); code != 0 {
-		return "", code
+		return topic, code
 	}
-	if answer.Topics[0].TopicID == [16]byte{} {
-		return "", nil
-	}
-	return hex.EncodeToString(answer.Topics[0].TopicID[:]), nil
+	return answer.Topics[0], nil
 }
 
 // identity is an exchange about a topic's id. kafka-go has settled with the broker on the versions that it knows itself, so
