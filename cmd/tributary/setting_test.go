@@ -237,20 +237,24 @@ func (n *configured) effects() []effect {
 		{[]string{"log-level"}, n.levels},
 		{[]string{"admin-exposed"}, n.exposed},
 		{[]string{"data"}, func(t *testing.T) {
+			t.Helper()
 			for _, name := range []string{"spool", "relay.cursor", "format"} {
 				await(t, name, func() bool { _, err := os.Stat(filepath.Join(n.data, name)); return err == nil })
 			}
 		}},
 		{[]string{"engine-workers", "log-format"}, func(t *testing.T) {
+			t.Helper()
 			await(t, "the engine's own number, in text", func() bool { return strings.Contains(n.log.String(), `level=INFO msg="engine is ready" workers=1`) })
 		}},
 		{[]string{"duplicate-window"}, func(t *testing.T) {
+			t.Helper()
 			_, err := tributary(t.Context(), t, n.environ, "serve", "tracker", "--data", t.TempDir(), "--tracker-listen", "127.0.0.1:0", "--admin-listen", "", "--duplicate-window", "1ms")
 			if err == nil || !strings.Contains(err.Error(), "a duplicate window of 1ms") {
 				t.Errorf("a millisecond: %v", err)
 			}
 		}},
 		{[]string{"postgres-operator-url"}, func(t *testing.T) {
+			t.Helper()
 			_, err := tributary(t.Context(), t, n.environ, "spool", "forget", strings.Repeat("0", 32), "--data", t.TempDir())
 			if err == nil || !strings.Contains(err.Error(), "no such spool") {
 				t.Errorf("as the operator: %v", err)
@@ -259,6 +263,7 @@ func (n *configured) effects() []effect {
 	}
 	for flag, wrong := range map[string]string{"kafka-user": "nobody", "kafka-password": "another", "kafka-mechanism": "plain", "postgres-owner-url": "postgres://127.0.0.1:1/x"} {
 		all = append(all, effect{[]string{flag}, func(t *testing.T) {
+			t.Helper()
 			if _, err := tributary(t.Context(), t, n.environ, "migrate", "--data", t.TempDir(), "--"+flag, wrong); err == nil {
 				t.Errorf("--%s %s changes nothing", flag, wrong)
 			}
@@ -266,6 +271,7 @@ func (n *configured) effects() []effect {
 	}
 	for _, role := range roleNames() {
 		all = append(all, effect{[]string{postgresSetting(role)}, func(t *testing.T) {
+			t.Helper()
 			n.holds(t, `SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND usename = $1`, "tributary_"+role)
 		}})
 	}
