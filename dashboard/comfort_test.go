@@ -220,3 +220,21 @@ func TestLargestFirstSortsWithinACurrency(t *testing.T) {
 		}
 	}
 }
+
+func TestAPageIsWithinTheInnermostTab(t *testing.T) {
+	t.Parallel()
+	for _, fact := range []struct{ role, path, want string }{
+		{"operator", "/network", "/network"},
+		{"operator", "/network/late", "/network"},
+		{"operator", "/network/health", "/network/health"},
+		{"merchant", "/merchant/orders/7", "/merchant/orders"},
+		{"merchant", "/merchant/ordersome", "/merchant"},
+		{"partner", "/partner", "/partner"},
+		{"partner", "/account", ""},
+		{"operator", "/networks", ""},
+	} {
+		if got := tabOf(fact.role, fact.path); got != fact.want {
+			t.Errorf("%s on %s is within %q, want %q", fact.role, fact.path, got, fact.want)
+		}
+	}
+}

@@ -179,13 +179,12 @@ func (d Days) legend() []entry {
 			mark, unfinished = "bars", "open"
 		}
 		list = append(list, entry{[]string{mark}, p.Name})
-		before = before || len(p.Before) > 0 && !p.Bars
+		if len(p.Before) > 0 && !p.Bars && !before {
+			list, before = append(list, entry{[]string{"dashed"}, "Period before"}), true
+		}
 		if d.Open > 0 && !slices.Contains(open, unfinished) {
 			open = append(open, unfinished)
 		}
-	}
-	if before {
-		list = append(list, entry{[]string{"dashed"}, "Period before"})
 	}
 	if len(open) > 0 {
 		list = append(list, entry{open, "Today, not over yet"})

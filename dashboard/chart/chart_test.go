@@ -204,8 +204,8 @@ func TestTheLegendNamesWhatIsDrawn(t *testing.T) {
 		{"a line and the one before", []Panel{before}, 0, "line Revenue, dashed Period before"},
 		{"bars", []Panel{bars}, 0, "bars Clicks"},
 		{"bars of today", []Panel{bars}, 1, "bars Clicks, open Today, not over yet"},
-		{"a line and bars, of today", []Panel{before, bars}, 1, "line Revenue, bars Clicks, dashed Period before, line-open open Today, not over yet"},
-		{"two of each", []Panel{before, line, bars, more}, 0, "line Revenue, line Earnings, bars Clicks, bars Orders, dashed Period before"},
+		{"a line and bars, of today", []Panel{before, bars}, 1, "line Revenue, dashed Period before, bars Clicks, line-open open Today, not over yet"},
+		{"two of each", []Panel{before, line, bars, more}, 0, "line Revenue, dashed Period before, line Earnings, bars Clicks, bars Orders"},
 	} {
 		d := Days{First: time.Date(2026, 2, 27, 0, 0, 0, 0, time.UTC), Open: fact.open, Panels: fact.panels}
 		var entries []string
