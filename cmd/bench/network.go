@@ -117,7 +117,7 @@ func (n *network) environment(database, prefix string) ([]string, error) {
 		"TRIBUTARY_KAFKA_BROKERS="+n.addresses.KafkaBrokers, "TRIBUTARY_KAFKA_PREFIX="+prefix,
 		"TRIBUTARY_KAFKA_USER="+n.addresses.KafkaUser, "TRIBUTARY_KAFKA_PASSWORD="+n.addresses.KafkaPassword, "TRIBUTARY_KAFKA_MECHANISM="+n.addresses.KafkaMechanism,
 		"TRIBUTARY_CLICKHOUSE_URL="+n.addresses.ClickHouseURL, "TRIBUTARY_PARTITIONS="+strconv.Itoa(partitions),
-		"TRIBUTARY_CLICK_KEYS="+n.key.Reveal(), "TRIBUTARY_LOG_LEVEL=warn", "TRIBUTARY_MERCHANT_RATE=0",
+		"TRIBUTARY_CLICK_KEYS="+n.key.Reveal(), "TRIBUTARY_RECORD_KEYS="+keyring.Generate(1).Reveal(), "TRIBUTARY_LOG_LEVEL=warn", "TRIBUTARY_MERCHANT_RATE=0",
 	), err
 }
 

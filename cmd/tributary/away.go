@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,9 +18,6 @@ import (
 
 // patience is how long a tracker that has a copy of the catalogue waits for PostgreSQL at its start.
 const patience = 3 * time.Second
-
-// errForeignKey says that a click key here is not the network's.
-var errForeignKey = errors.New("it is not the one that this network signs with: give TRIBUTARY_CLICK_KEYS the same value everywhere, and a new key a new number")
 
 // countAge registers how old a tracker's links and keys are.
 func (r *river) countAge(c *partners.Catalogue) {
@@ -101,13 +99,15 @@ func (r *river) fromCopy(c *partners.Catalogue, file string) error {
 		return fmt.Errorf("it is of a network with %s partitions, and %s is %d", made, envName("partitions"), r.cfg.Partitions)
 	}
 	shared := 0
-	for _, k := range r.keys {
-		switch known := cp.Settings[keySetting(k)]; known {
+	for row, k := range r.keyRows() {
+		switch known := cp.Settings[row]; known {
 		case "":
 		case k.Fingerprint():
-			shared++
+			if strings.HasPrefix(row, "click_key_") {
+				shared++
+			}
 		default:
-			return fmt.Errorf("%s: %w", k, errForeignKey)
+			return fmt.Errorf("%s: %w", row, errForeignKey)
 		}
 	}
 	if shared == 0 {

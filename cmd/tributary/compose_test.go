@@ -104,8 +104,8 @@ func TestComposePassesEverySetting(t *testing.T) {
 	t.Parallel()
 	services := readCompose(t).Services
 	noUse := map[string][]string{ // of which a role has no use
-		"migrate": {"click-keys"}, "loader": {"click-keys"},
-		"dashboard": {"click-keys", "kafka-brokers", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"},
+		"migrate": {"click-keys", "record-keys"}, "loader": {"click-keys"},
+		"dashboard": {"click-keys", "record-keys", "kafka-brokers", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"},
 	}
 	newRoot(nil).PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		several := strings.HasSuffix(f.Name, "-url") && (strings.HasPrefix(f.Name, "postgres-") || strings.HasPrefix(f.Name, "clickhouse-")) &&

@@ -43,6 +43,7 @@ type config struct {
 	TrustedProxies  []string
 
 	ClickKeys       string
+	RecordKeys      string
 	RedirectWait    time.Duration
 	ConversionWait  time.Duration
 	MerchantRate    int
@@ -57,7 +58,7 @@ type config struct {
 
 // secrets are the settings that are never printed.
 func secrets() []string {
-	all := []string{"click-keys", "postgres-url", "clickhouse-url", "kafka-password"}
+	all := []string{"click-keys", "record-keys", "postgres-url", "clickhouse-url", "kafka-password"}
 	for _, name := range postgresLogins() {
 		all = append(all, postgresSetting(name))
 	}
@@ -93,6 +94,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "CIDRs of the proxies in front whose X-Forwarded-For is believed; unset: nobody's")
 
 	fs.StringVar(&c.ClickKeys, "click-keys", "", "keys that sign click ids, ID:BASE64 with commas, the first mints; every tracker and engine needs the same; unset: made once and kept in the data folder")
+	fs.StringVar(&c.RecordKeys, "record-keys", "", "keys that sign the records in Kafka, ID:BASE64 with commas, the first signs; every tracker, loader and engine needs the same; unset: made once and kept in the data folder")
 	fs.DurationVar(&c.RedirectWait, "redirect-wait", 15*time.Millisecond, "how long a redirect waits for its click to be on disk before it answers anyway")
 	fs.DurationVar(&c.ConversionWait, "conversion-wait", 2*time.Second, "how long a conversion waits to be on disk before it is answered with 503")
 	fs.IntVar(&c.MerchantRate, "merchant-rate", 5000, "reports a second that one tracker takes from one merchant, with twice as many at once; 0: no bound")

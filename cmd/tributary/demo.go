@@ -182,7 +182,7 @@ func (d *demo) writeState() error {
 
 // settle makes the network and its history, or finds those of the last start.
 func (d *demo) settle(ctx context.Context, s stores) error {
-	r, err := newRiver(&d.cfg, d.log, s, true)
+	r, err := newRiver(&d.cfg, d.log, s, clickKeys, recordKeys)
 	if err != nil {
 		return err
 	}

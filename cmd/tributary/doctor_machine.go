@@ -9,10 +9,11 @@ import (
 	"net/url"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"tributary/internal/embedded"
-	"tributary/tracker/clickid"
+	"tributary/internal/keyring"
 	"tributary/tracker/spool"
 )
 
@@ -132,26 +133,34 @@ func measureSync(dir string) (time.Duration, error) {
 	return times[len(times)/2], nil
 }
 
-// keys looks at the keys of the click ids, without making any.
+// keys looks at the keys that sign click ids, and those that sign records, without making any.
 func (d *doctor) keys() {
-	const area = "click keys"
-	path := clickKeysFile(&d.cfg)
+	d.ring(clickKeys, d.cfg.ownPostgres(), "make click ids")
+	d.ring(recordKeys, len(d.cfg.KafkaBrokers) > 0, "make records that are believed")
+}
+
+// area is what the doctor calls a ring of keys.
+func (s keySetting) area() string { return strings.ReplaceAll(string(s), "-", " ") }
+
+// ring looks at one ring of keys. Where servers are shared, so are the keys.
+func (d *doctor) ring(setting keySetting, shared bool, harm string) {
+	area, path := setting.area(), setting.file(&d.cfg)
 	info, err := os.Stat(path)
 	switch {
-	case d.cfg.ClickKeys != "":
-	case err != nil && d.cfg.ownPostgres():
+	case setting.text(&d.cfg) != "":
+	case err != nil && shared:
 		d.note(area, odd, "none are set: this machine makes a key of its own, which other machines do not know",
-			"give every tracker and engine the same "+envName("click-keys")+"; tributary keys new makes one")
+			"give every tracker, loader and engine the same "+envName(string(setting))+"; tributary keys new makes one")
 		return
 	case err != nil:
 		d.note(area, fine, "none yet: the first start makes one in "+path, "")
 		return
 	case info.Mode().Perm()&0o077 != 0:
-		d.note(area, wrong, fmt.Sprintf("other users may read %s (mode %o), and with it make click ids", path, info.Mode().Perm()), "chmod 600 "+path+", and rotate the keys")
+		d.note(area, wrong, fmt.Sprintf("other users may read %s (mode %o), and with it %s", path, info.Mode().Perm(), harm), "chmod 600 "+path+", and rotate the keys")
 	}
-	keys, err := clickKeysIfAny(&d.cfg)
+	keys, err := setting.ifAny(&d.cfg)
 	if err == nil {
-		_, err = clickid.NewRing(keys)
+		err = keyring.Check(keys)
 	}
 	if err != nil {
 		d.note(area, wrong, problem(err), "make a key with tributary keys new; its form is ID:BASE64")

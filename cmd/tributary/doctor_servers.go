@@ -181,21 +181,22 @@ func (d *doctor) postgresNetwork(ctx context.Context, conn *pgx.Conn) error {
 	return d.fingerprints(ctx, conn)
 }
 
-// fingerprints compares the click keys with those of the network.
+// fingerprints compares the keys with those of the network.
 func (d *doctor) fingerprints(ctx context.Context, conn *pgx.Conn) error {
-	keys, err := clickKeysIfAny(&d.cfg)
-	if err != nil {
-		return nil //nolint:nilerr // said under click keys
-	}
-	for _, k := range keys {
-		var known string
-		err := conn.QueryRow(ctx, `SELECT value FROM setting WHERE name = $1`, keySetting(k)).Scan(&known)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows):
-		case err != nil:
-			return fmt.Errorf("comparing the click keys: %w", err)
-		case known != k.Fingerprint():
-			d.note("click keys", wrong, fmt.Sprintf("%s here is not the one that this network signs with", k), "give "+envName("click-keys")+" the same value on every tracker and engine")
+	for _, setting := range []keySetting{clickKeys, recordKeys} {
+		keys, err := setting.ifAny(&d.cfg)
+		if err != nil {
+			continue // said under the machine's checks
+		}
+		for _, k := range keys {
+			err := checkKey(ctx, conn, setting.row(k), k)
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, errForeignKey) {
+				return err
+			}
+			d.note(setting.area(), wrong, fmt.Sprintf("%s here is not the one that this network signs with", k), "give "+envName(string(setting))+" the same value on every tracker, loader and engine")
 		}
 	}
 	return nil

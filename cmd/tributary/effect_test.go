@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/stream"
 	"tributary/tracker/clickid"
 )
@@ -126,6 +128,30 @@ func (n *configured) topics(t *testing.T) {
 		if topic.Missing || topic.Partitions != 2 || topic.Retention != 5*time.Hour {
 			t.Errorf("%+v", topic)
 		}
+	}
+}
+
+// sealed reads what the tracker sends: whoever has the keys given believes it, and nobody else.
+func (n *configured) sealed(t *testing.T) {
+	t.Helper()
+	n.click(t, n.tracker)
+	others := n.kafka
+	others.Keys = []keyring.Key{keyring.Generate(n.kafka.Keys[0].ID)}
+	for want, k := range map[stream.Seal]stream.Cluster{stream.Genuine: n.kafka, stream.Forged: others} {
+		client, err := stream.Open(k, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		await(t, "a click in Kafka", func() bool {
+			for partition := range 2 {
+				records, err := client.Fetch(t.Context(), event.Touches, partition, 0, 1<<20, 100*time.Millisecond)
+				if err == nil && len(records) > 0 {
+					return records[0].Seal == want
+				}
+			}
+			return false
+		})
 	}
 }
 

@@ -25,7 +25,7 @@ func checkFolder(dir string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading the format of the data folder: %w", err)
 	}
-	for _, name := range []string{"engines", "spool", "click-keys"} {
+	for _, name := range []string{"engines", "spool", "click-keys", "record-keys"} {
 		if _, err := os.Lstat(filepath.Join(dir, name)); err == nil {
 			return migrations.FormatOf("the data folder "+dir, "", false)
 		}

@@ -176,13 +176,15 @@ missing, as long as Kafka still holds its records.`,
 }
 
 func newKeys() *cobra.Command {
-	root := &cobra.Command{Use: "keys", Short: "Make keys that sign click ids"}
+	root := &cobra.Command{Use: "keys", Short: "Make keys that sign click ids and records"}
 	var id uint8
 	made := &cobra.Command{
 		Use:   "new",
 		Short: "Print a new key",
-		Long: `Print a new key for TRIBUTARY_CLICK_KEYS. To rotate: put a key with a new --id in front of the old one on every tracker and
-engine; remove the old one when the longest attribution window has passed.`,
+		Long: `Print a new key for TRIBUTARY_CLICK_KEYS or TRIBUTARY_RECORD_KEYS; each needs one of its own. To rotate click keys: put a key with a
+new --id in front of the old one on every tracker and engine; remove the old one when the longest attribution window has passed. To
+rotate record keys: put the new one behind the old one on every tracker, loader and engine, then in front; remove the old one when
+neither Kafka nor a spool keeps a record of its time.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			fmt.Fprintln(cmd.OutOrStdout(), keyring.Generate(id).Reveal())

@@ -42,7 +42,7 @@ clicks placed by a fixed rule, go through spool, Kafka, engine and loader with t
 				if err := a.prepare(ctx, s, everything(allLogins()...)); err != nil {
 					return err
 				}
-				r, err := newRiver(&a.cfg, a.log, s, true)
+				r, err := newRiver(&a.cfg, a.log, s, clickKeys, recordKeys)
 				if err != nil {
 					return err
 				}

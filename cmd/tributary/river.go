@@ -10,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -50,17 +50,25 @@ type river struct {
 	owner   string
 	proxies proxy.Trusted
 
+	recordKeys []keyring.Key // none where the roles need no Kafka
+
 	prepared chan struct{} // closed when the servers are at this version's schema
 }
 
-// newRiver opens what the roles share; close it when they have returned. It reads the click keys, and makes them where there
-// are none, for those that sign or verify click ids alone.
-func newRiver(cfg *config, log *slog.Logger, s stores, signs bool) (*river, error) {
+// newRiver opens what the roles share; close it when they have returned. It reads the rings of keys that they sign or verify
+// by, and makes those that are not there.
+func newRiver(cfg *config, log *slog.Logger, s stores, rings ...keySetting) (*river, error) {
 	var keys []keyring.Key
 	var ring *clickid.Ring
-	if signs {
+	if slices.Contains(rings, recordKeys) {
 		var err error
-		if keys, err = clickKeys(cfg); err != nil {
+		if s.kafka.Keys, err = recordKeys.orMade(cfg); err != nil {
+			return nil, err
+		}
+	}
+	if slices.Contains(rings, clickKeys) {
+		var err error
+		if keys, err = clickKeys.orMade(cfg); err != nil {
 			return nil, err
 		}
 		if ring, err = clickid.NewRing(keys); err != nil {
@@ -86,6 +94,7 @@ func newRiver(cfg *config, log *slog.Logger, s stores, signs bool) (*river, erro
 		s.engines.Register(r.metrics)
 	}
 	if len(s.kafka.Brokers) > 0 {
+		r.recordKeys = s.kafka.Keys
 		if r.kafka, err = stream.Open(s.kafka, log); err != nil {
 			return nil, err
 		}
@@ -98,73 +107,6 @@ func (r *river) close() {
 		r.kafka.Close()
 	}
 }
-
-// clickKeys reads the keys of the click ids from the settings or the data folder, where it makes one once.
-func clickKeys(cfg *config) ([]keyring.Key, error) {
-	keys, err := clickKeysIfAny(cfg)
-	if err == nil && len(keys) == 0 {
-		made := keyring.Generate(1)
-		if err = writeSecret(clickKeysFile(cfg), []byte(made.Reveal())); err == nil {
-			keys = []keyring.Key{made}
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the click keys: %w", err)
-	}
-	return keys, nil
-}
-
-func clickKeysFile(cfg *config) string { return filepath.Join(cfg.Data, "click-keys") }
-
-// clickKeysIfAny reads the keys, and gives none where none have been made.
-func clickKeysIfAny(cfg *config) ([]keyring.Key, error) {
-	text := cfg.ClickKeys
-	if text == "" {
-		content, err := readSecret(clickKeysFile(cfg))
-		if errors.Is(err, os.ErrNotExist) {
-			return nil, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		text = content
-	}
-	keys, err := keyring.Parse(text)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", envName("click-keys"), err)
-	}
-	return keys, nil
-}
-
-// registerKeys writes down which keys this process holds, and refuses one that another process holds otherwise.
-func (r *river) registerKeys(ctx context.Context, db *pgxpool.Pool) error {
-	for _, k := range r.keys {
-		_, err := db.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, keySetting(k), k.Fingerprint())
-		if err != nil {
-			return fmt.Errorf("writing down the click keys: %w", err)
-		}
-	}
-	return r.checkKeys(ctx, db)
-}
-
-// checkKeys refuses keys that are not those of this network: by them every click would be forged, and what was earned
-// by it taken back.
-func (r *river) checkKeys(ctx context.Context, db *pgxpool.Pool) error {
-	for _, k := range r.keys {
-		var known string
-		err := db.QueryRow(ctx, `SELECT value FROM setting WHERE name = $1`, keySetting(k)).Scan(&known)
-		switch {
-		case errors.Is(err, pgx.ErrNoRows): // nobody has used it yet
-		case err != nil:
-			return fmt.Errorf("comparing the click keys: %w", err)
-		case known != k.Fingerprint():
-			return fmt.Errorf("%s here: %w", k, errForeignKey)
-		}
-	}
-	return nil
-}
-
-func keySetting(k keyring.Key) string { return fmt.Sprintf("click_key_%d", k.ID) }
 
 // writeSecret writes a file that only its owner can read, whole or not at all.
 func writeSecret(path string, content []byte) error {
@@ -315,6 +257,9 @@ func (r *river) loader(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	if err := r.registerKeysWhenThere(ctx, db); err != nil {
+		return err
+	}
 	l := loader.New(loader.Config{
 		DB: db, Kafka: r.kafka, ClickHouse: conn, Partitions: r.cfg.Partitions, Owner: r.owner,
 	}, r.log, r.metrics)

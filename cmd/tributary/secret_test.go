@@ -28,7 +28,7 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 		if (err == nil) != row.ok || err != nil && !strings.Contains(err.Error(), "chmod 600") {
 			t.Errorf("mode %04o as a setting: %v", row.mode, err)
 		}
-		keys, err := clickKeys(&config{Data: dir})
+		keys, err := clickKeys.orMade(&config{Data: dir})
 		if (err == nil) != row.ok || row.ok && len(keys) != 1 {
 			t.Errorf("mode %04o in the data folder: %v", row.mode, err)
 		}
@@ -41,7 +41,7 @@ func TestASecretThatOthersCanReadIsRefused(t *testing.T) {
 		t.Error("a file of any length is a secret")
 	}
 	dir := t.TempDir()
-	if _, err := clickKeys(&config{Data: dir}); err != nil {
+	if _, err := clickKeys.orMade(&config{Data: dir}); err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(filepath.Join(dir, "click-keys")); err != nil || info.Mode().Perm() != 0o600 {
@@ -75,7 +75,7 @@ func TestSampleSecretsAreRefused(t *testing.T) {
 	}
 	for _, key := range []string{"1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "1:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U"} {
 		a := &config{Data: t.TempDir(), ClickKeys: key}
-		if _, err := newRiver(a, a.logger(testLog{t}), stores{}, true); err == nil {
+		if _, err := newRiver(a, a.logger(testLog{t}), stores{}, clickKeys); err == nil {
 			t.Errorf("the click key %s starts", key)
 		}
 	}

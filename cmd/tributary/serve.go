@@ -55,7 +55,7 @@ leases that move within 10 s when one dies.`,
 // run runs roles until ctx ends or one of them fails, which ends the others. They begin when the servers are prepared; a
 // tracker with a copy of the catalogue does not wait for that.
 func (a *app) run(ctx context.Context, s stores, n need, roles []string) error {
-	r, err := newRiver(&a.cfg, a.log, s, slices.Contains(roles, "tracker") || slices.Contains(roles, "engine"))
+	r, err := newRiver(&a.cfg, a.log, s, ringsOf(roles)...)
 	if err != nil {
 		return err
 	}

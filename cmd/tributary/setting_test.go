@@ -50,7 +50,7 @@ func newConfigured(t *testing.T) *configured {
 	t.Helper()
 	n := &configured{t: t, owner: enginetest.PostgresURL(t), clickhouse: enginetest.ClickHouseMigrated(t), keys: []keyring.Key{keyring.Generate(7)}, log: &logBuffer{}, data: t.TempDir(), hurriedData: t.TempDir()}
 	given := enginetest.Kafka(t)
-	n.kafka = stream.Cluster{Brokers: given.Brokers, Prefix: given.Prefix + "settings.", Security: given.Security}
+	n.kafka = stream.Cluster{Brokers: given.Brokers, Prefix: given.Prefix + "settings.", Keys: given.Keys, Security: given.Security}
 	n.environ = append(append(given.Environ(), postgresEnv(n.owner)...), "TRIBUTARY_CLICKHOUSE_URL="+n.clickhouse, "TRIBUTARY_KAFKA_PREFIX="+n.kafka.Prefix,
 		"TRIBUTARY_PARTITIONS=2", "TRIBUTARY_RETENTION=5h", "TRIBUTARY_CLICK_KEYS="+n.keys[0].Reveal())
 	if out, err := tributary(t.Context(), t, n.environ, "migrate", "--data", n.data); err != nil {
@@ -231,6 +231,7 @@ func (n *configured) effects() []effect {
 		{[]string{"postgres-url", "redirect-wait", "conversion-wait", "merchant-rate", "spool-keep"}, n.hurriedTracker},
 		{[]string{"tracker-listen", "trusted-proxies", "clickhouse-url", "click-keys"}, n.largestOrder},
 		{[]string{"kafka-prefix", "partitions", "retention"}, n.topics},
+		{[]string{"record-keys"}, n.sealed},
 		{[]string{"dashboard-listen", "dashboard-url", "tracker-url"}, n.pages},
 		{[]string{"admin-listen", "pprof", "books-check"}, n.inside},
 		{[]string{"kafka-brokers", "kafka-tls", "kafka-ca"}, n.brokers},

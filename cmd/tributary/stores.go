@@ -55,6 +55,12 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 		n.logins = []string{postgres.Operator.Name()}
 	}
 	s := stores{kafka: a.cfg.kafkaCluster(), clickhouse: a.cfg.ClickHouseURL}
+	if n.kafka {
+		var err error
+		if s.kafka.Keys, err = recordKeys.ifAny(&a.cfg); err != nil {
+			return err
+		}
+	}
 	if n.postgres {
 		var err error
 		if s.postgres, err = a.cfg.postgresAddresses(n.logins); err != nil {

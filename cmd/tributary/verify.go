@@ -51,7 +51,7 @@ type verifier struct {
 }
 
 func (v verifier) run(ctx context.Context, s stores) error {
-	r, err := newRiver(&v.cfg, v.log, s, true)
+	r, err := newRiver(&v.cfg, v.log, s, clickKeys)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
-	"tributary/internal/position"
 	"tributary/internal/stream"
 )
 
@@ -143,7 +142,6 @@ func changeLetter(ctx context.Context, q querier, sql string, partition int, off
 // bury queues a record to be set aside. One that lies there already stays as it is.
 func (l *lane) bury(batch *pgx.Batch, f *fact) {
 	key, value := f.record.Key, f.record.Value
-	spool, seq := position.LetterName(f.record)
 	if key == nil {
 		key = []byte{}
 	}
@@ -152,7 +150,7 @@ func (l *lane) bury(batch *pgx.Batch, f *fact) {
 	}
 	batch.Queue(`INSERT INTO dead_letter (consumer, topic, partition, "offset", spool, seq, key, value, error)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		Consumer, l.held.Topic, l.held.Partition, f.record.Offset, spool, seq, key, value, f.unreadable.Error())
+		Consumer, l.held.Topic, l.held.Partition, f.record.Offset, f.record.Spool[:], int64(f.record.Seq), key, value, f.unreadable.Error())
 }
 
 // letter is a dead letter that is to be taken in.

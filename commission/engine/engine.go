@@ -90,7 +90,7 @@ func New(cfg Config) *Engine {
 		cfg:     cfg,
 		books:   ledger.NewBooks(),
 		sealer:  ledger.NewSealer(cfg.DB, cfg.Log),
-		keeper:  position.NewKeeper(cfg.DB, Consumer, event.Orders, cfg.Partitions, cfg.Owner, cfg.Log),
+		keeper:  position.NewKeeper(cfg.DB, Consumer, event.Orders, cfg.Partitions, cfg.Owner, cfg.Log).WithKeys(cfg.Kafka.KeyIDs()),
 		slots:   make(chan struct{}, cfg.Workers),
 		metrics: newMetrics(cfg.Metrics),
 	}

@@ -29,8 +29,6 @@ type factKey struct {
 // fact is one record of the topic orders, as far as it could be read.
 type fact struct {
 	record stream.Record
-	// unframed is set for a record without the contract's headers: the sequence rule cannot be applied to it.
-	unframed bool
 	// unreadable is why the record cannot be processed, ever. The rest is then not set.
 	unreadable error
 
@@ -39,6 +37,17 @@ type fact struct {
 	key   factKey
 	// hash says what the merchant said: equal hashes are the same report.
 	hash []byte
+}
+
+// receive reads a record from Kafka, as far as it may be believed.
+func receive(r stream.Record, partitions int) fact {
+	switch {
+	case r.Seal != stream.Genuine:
+		return fact{record: r}
+	case r.Foreign:
+		return fact{record: r, unreadable: stream.ErrForeign}
+	}
+	return read(r, partitions)
 }
 
 // read decodes a record of one of so many partitions and checks all that does not depend on what is known of its order.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -36,6 +35,8 @@ type lane struct {
 	unsent chan struct{} // ledger events were written
 
 	buf rows
+	// declared are records that an operator has declared forged.
+	declared position.Declared
 	// careful is the offset before which records are taken one by one, since one of them fails.
 	careful int64
 	// next is the offset of the record to take in next, as of the last transaction.
@@ -87,6 +88,9 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 		err = l.held.SameLog(ctx, l.cfg.DB, l.cfg.Kafka)
 	}
 	if err == nil {
+		l.declared, err = l.held.Declared(ctx, l.cfg.DB)
+	}
+	if err == nil {
 		err = l.remembered(ctx, sent)
 	}
 	if l.failures >= alone {
@@ -111,11 +115,7 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 			records, err = l.cfg.Kafka.Fetch(ctx, event.Orders, l.held.Partition, next, fetchBytes, fetchWait)
 		}
 		doubt = err != nil
-		var unframed *stream.HeaderError
-		var facts []fact
 		switch {
-		case errors.As(err, &unframed):
-			facts = []fact{{record: unframed.Record, unframed: true, unreadable: unframed}}
 		case position.IsGap(err):
 			return l.hand(ctx, haul{end: err})
 		case err != nil:
@@ -124,8 +124,10 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 			continue
 		}
 		wait.over(l.log, "orders are fetched again")
+		l.declared.Judge(records)
+		facts := make([]fact, 0, len(records))
 		for _, r := range records {
-			facts = append(facts, read(r, l.cfg.Partitions))
+			facts = append(facts, receive(r, l.cfg.Partitions))
 		}
 		for len(facts) > 0 {
 			n := min(len(facts), l.cfg.SliceSize)

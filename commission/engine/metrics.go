@@ -13,7 +13,7 @@ import (
 
 // metrics are the engine's counters. They count without a registry too.
 type metrics struct {
-	facts, duplicates, dead, failures, sent, released prometheus.Counter
+	facts, duplicates, dead, forged, failures, sent, released prometheus.Counter
 
 	conflicts, late *byMerchant
 
@@ -31,6 +31,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		conflicts:  countByMerchant("conflicts_total", "Records that said something else about a sale or refund that was known, or one refund too many."),
 		late:       countByMerchant("late_orders_total", "Orders that were reported more than 48 hours after they were placed; imports do not count."),
 		dead:       counter("dead_letters_total", "Records that were set aside."),
+		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
 		failures:   counter("failures_total", "Transactions that failed through the fault of a record."),
 		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),
 		released:   counter("released_orders_total", "Orders whose hold was ended."),
@@ -57,7 +58,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.forged, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
 	}
 	return m
 }
@@ -110,6 +111,7 @@ func (m *metrics) slice(t *tally, took time.Duration) {
 	conflicts := m.conflicts.add(t.conflicts)
 	m.late.add(t.late)
 	m.dead.Add(float64(t.dead))
+	m.forged.Add(float64(t.forged))
 	m.sliceSize.Observe(float64(t.facts + t.duplicates + conflicts + t.dead))
 	m.sliceSeconds.Observe(took.Seconds())
 	if t.received != 0 {

@@ -269,15 +269,40 @@ func (l *lane) lastSent(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("reading where the lane begins: %w", err)
 	}
 	first, end, err := l.cfg.Kafka.Offsets(ctx, event.Decisions, l.held.Partition)
-	if err != nil || end <= max(first, since) {
+	if err != nil {
 		return 0, err
 	}
-	records, err := l.cfg.Kafka.Fetch(ctx, event.Decisions, l.held.Partition, end-1, 1, fetchWait)
-	if err != nil || len(records) == 0 || records[len(records)-1].Spool != l.spool {
-		if unframed := (*stream.HeaderError)(nil); errors.As(err, &unframed) {
-			err = nil // it is nobody's
+	// Anybody may have written behind it, so the search goes back until it meets a record of this network.
+	first = max(first, since)
+	for span := int64(1); end > first; span *= 16 {
+		from := max(first, end-span)
+		last, err := l.lastGenuine(ctx, from, end)
+		if err != nil || last != nil {
+			if last == nil || last.Spool != l.spool {
+				return 0, err
+			}
+			return last.Seq, nil
 		}
-		return 0, err
+		end = from
 	}
-	return records[len(records)-1].Seq, nil
+	return 0, nil
+}
+
+// lastGenuine gives the last ledger event of this network between two offsets, nil where there is none.
+func (l *lane) lastGenuine(ctx context.Context, from, end int64) (last *stream.Record, err error) {
+	for from < end {
+		records, err := l.cfg.Kafka.Fetch(ctx, event.Decisions, l.held.Partition, from, fetchBytes, fetchWait)
+		if err != nil {
+			return nil, err
+		}
+		for i := range records {
+			if from = records[i].Offset + 1; from > end {
+				break
+			}
+			if records[i].Seal == stream.Genuine {
+				last = &records[i]
+			}
+		}
+	}
+	return last, nil
 }

@@ -11,11 +11,12 @@ import (
 	"tributary/internal/fault/inject"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
+	"tributary/internal/stream"
 )
 
 // tally is what one transaction has done.
 type tally struct {
-	facts, duplicates, dead, orders, events int
+	facts, duplicates, dead, forged, orders, events int
 	// conflicts are reports without effect, late the orders that were reported late, by merchant.
 	conflicts, late map[int64]int
 	// received is when the first of the new facts was, in microseconds; 0 when none is new.
@@ -35,16 +36,16 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 				return err
 			}
 			t = tally{}
-			accepted, dead, n, err := admit(p, facts, &t)
+			in, err := admit(p, facts, &t)
 			if err != nil {
 				return err
 			}
-			done, next = n, p.Next
-			orders, err := l.fold(ctx, tx, accepted, &t)
+			done, next = in.n, p.Next
+			orders, err := l.fold(ctx, tx, in.accepted, &t)
 			if err != nil {
 				return err
 			}
-			if err := l.post(ctx, tx, p, orders, dead, &t); err != nil {
+			if err := l.post(ctx, tx, p, orders, in, &t); err != nil {
 				return err
 			}
 			p.Attempts = 0
@@ -70,6 +71,9 @@ func (l *lane) announce(t *tally) {
 	if t.dead > 0 {
 		l.log.Error("records were set aside as dead letters; see tributary deadletters", "records", t.dead)
 	}
+	if t.forged > 0 {
+		l.log.Error("records that are not this network's were found in Kafka; see tributary forged list", "records", t.forged)
+	}
 	if t.events == 0 {
 		return
 	}
@@ -79,40 +83,46 @@ func (l *lane) announce(t *tally) {
 	}
 }
 
-// admit applies the sequence rule. It gives the facts to be folded, those to be set aside, and how many records it went
-// through: up to a gap, which is an error only where it comes first.
-func admit(p *position.Position, facts []fact, t *tally) (accepted, dead []*fact, n int, err error) {
+// admitted is what the sequence rule leaves of a slice.
+type admitted struct {
+	// accepted are to be folded, dead to be set aside.
+	accepted, dead []*fact
+	// forged are to be stored as such.
+	forged []stream.Record
+	// n is how many records were gone through: up to a gap, which is an error only where it comes first.
+	n int
+}
+
+// admit applies the sequence rule.
+func admit(p *position.Position, facts []fact, t *tally) (admitted, error) {
 	if first := facts[0].record.Offset; first > p.Next {
-		return nil, nil, 0, fmt.Errorf("%w: offset %d, not %d", errBehind, p.Next, first)
+		return admitted{}, fmt.Errorf("%w: offset %d, not %d", errBehind, p.Next, first)
 	}
-	accepted = make([]*fact, 0, len(facts))
+	a := admitted{accepted: make([]*fact, 0, len(facts)), n: len(facts)}
 	for i := range facts {
 		f := &facts[i]
-		if f.unframed {
-			if f.record.Offset == p.Next {
-				p.Next++
-				dead = append(dead, f)
-			}
-			continue
-		}
-		duplicate, err := p.Admit(f.record)
+		verdict, err := p.Admit(f.record)
 		switch {
 		case err != nil && i > 0:
-			return accepted, dead, i, nil
+			a.n = i
+			return a, nil
 		case err != nil:
-			return nil, nil, 0, err
-		case duplicate:
+			return admitted{}, err
+		case verdict == position.Forged:
+			a.forged = append(a.forged, f.record)
+		case verdict != position.Next:
 			t.duplicates++
 		case f.unreadable != nil:
-			dead = append(dead, f)
+			a.dead = append(a.dead, f)
 		default:
-			accepted = append(accepted, f)
+			a.accepted = append(a.accepted, f)
 			if at := f.event.GetReceivedAt(); t.received == 0 || at < t.received {
 				t.received = at
 			}
 		}
 	}
-	return accepted, dead, len(facts), nil
+	t.forged = len(a.forged)
+	return a, nil
 }
 
 // fold gathers the orders that the facts speak of, adds the facts to them, and decides those that have changed. It gives
@@ -169,7 +179,7 @@ func (e *Engine) settle(o *order) error {
 }
 
 // post writes everything that follows, apart from the position itself, whose count of outgoing events it moves on.
-func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders []*order, dead []*fact, t *tally) error {
+func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders []*order, in admitted, t *tally) error {
 	settled := make([]*order, 0, len(orders))
 	batch := &pgx.Batch{}
 	var disputes conflictColumns
@@ -184,7 +194,7 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 			disputes.add(o, f, tooManyRefunds)
 		}
 	}
-	t.orders, t.dead = len(settled), len(dead)
+	t.orders, t.dead = len(settled), len(in.dead)
 	if len(settled) > 0 {
 		if err := l.write(ctx, tx, l.held.Partition, settled, &l.buf); err != nil {
 			return err
@@ -196,14 +206,15 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 		t.events = n
 	}
 	disputes.queue(batch)
-	for _, f := range dead {
+	for _, f := range in.dead {
 		l.bury(batch, f)
 	}
+	l.held.QueueForged(batch, in.forged)
 	if batch.Len() == 0 {
 		return nil
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return fmt.Errorf("writing ledger events, conflicts and dead letters: %w", err)
+		return fmt.Errorf("writing ledger events, conflicts, dead letters and forged records: %w", err)
 	}
 	return nil
 }

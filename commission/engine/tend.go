@@ -152,7 +152,7 @@ func (l *lane) decideAgain(ctx context.Context, choose func(pgx.Tx) ([]int64, er
 					return err
 				}
 			}
-			if err := l.post(ctx, tx, p, orders, nil, &t); err != nil {
+			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
 				return err
 			}
 			if err := l.held.Save(ctx, tx, p); err != nil {
@@ -210,7 +210,7 @@ func (l *lane) takeBack(ctx context.Context) (more bool, err error) {
 			if err != nil {
 				return err
 			}
-			if err := l.post(ctx, tx, p, orders, nil, &t); err != nil {
+			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
 				return err
 			}
 			return l.held.Save(ctx, tx, p)

@@ -197,7 +197,7 @@ func (n *Network) environment() ([]string, error) {
 		"TRIBUTARY_KAFKA_BROKERS="+n.Proxies[embedded.Kafka].Address(), "TRIBUTARY_KAFKA_USER="+n.Addresses.KafkaUser,
 		"TRIBUTARY_KAFKA_PASSWORD="+n.Addresses.KafkaPassword, "TRIBUTARY_KAFKA_MECHANISM="+n.Addresses.KafkaMechanism,
 		"TRIBUTARY_DATA="+filepath.Join(n.cfg.Data, "network"),
-		"TRIBUTARY_CLICK_KEYS="+n.Key.Reveal(), fmt.Sprintf("TRIBUTARY_PARTITIONS=%d", partitions),
+		"TRIBUTARY_CLICK_KEYS="+n.Key.Reveal(), "TRIBUTARY_RECORD_KEYS="+keyring.Generate(1).Reveal(), fmt.Sprintf("TRIBUTARY_PARTITIONS=%d", partitions),
 		"TRIBUTARY_TRACKER_LISTEN="+tracker, "TRIBUTARY_LOG_FORMAT=json",
 	), nil
 }

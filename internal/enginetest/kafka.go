@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
 	"tributary/internal/embedded"
+	"tributary/internal/keyring"
 	"tributary/internal/stream"
 )
 
@@ -41,7 +42,7 @@ func Kafka(tb testing.TB) Cluster {
 	password, _ := u.User.Password()
 	ca := u.Query().Get("ca")
 	return Cluster{stream.Cluster{
-		Brokers: []string{u.Host}, Prefix: unique() + ".",
+		Brokers: []string{u.Host}, Prefix: unique() + ".", Keys: []keyring.Key{keyring.Generate(1)},
 		Security: stream.Security{TLS: ca != "", CA: ca, Mechanism: kafkaMechanism, User: u.User.Username(), Password: password},
 	}}
 }
@@ -56,7 +57,7 @@ func GuardedKafka(tb testing.TB) Cluster {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(broker.Close)
-	return Cluster{stream.Cluster{Brokers: broker.ListenAddrs(), Prefix: unique() + ".", Security: stream.Security{Mechanism: "scram-sha-512", User: user, Password: password}}}
+	return Cluster{stream.Cluster{Brokers: broker.ListenAddrs(), Prefix: unique() + ".", Keys: []keyring.Key{keyring.Generate(1)}, Security: stream.Security{Mechanism: "scram-sha-512", User: user, Password: password}}}
 }
 
 // Open gives a client that is closed when the test ends.
@@ -74,12 +75,13 @@ func (k Cluster) Open(tb testing.TB) *stream.Client {
 func (k Cluster) Environ() []string {
 	return []string{
 		"TRIBUTARY_KAFKA_BROKERS=" + strings.Join(k.Brokers, ","), "TRIBUTARY_KAFKA_PREFIX=" + k.Prefix,
+		"TRIBUTARY_RECORD_KEYS=" + k.Keys[0].Reveal(),
 		"TRIBUTARY_KAFKA_USER=" + k.User, "TRIBUTARY_KAFKA_PASSWORD=" + k.Password, "TRIBUTARY_KAFKA_MECHANISM=" + k.Mechanism,
 		"TRIBUTARY_KAFKA_TLS=" + strconv.FormatBool(k.TLS), "TRIBUTARY_KAFKA_CA=" + k.CA,
 	}
 }
 
-// Foreign gives the client of another program, which has the password, until the test ends.
+// Foreign gives the client of another program, which has the password and no keys, until the test ends.
 func (k Cluster) Foreign(tb testing.TB, options ...kgo.Opt) *kgo.Client {
 	tb.Helper()
 	auth := scram.Auth{User: k.User, Pass: k.Password}
@@ -103,4 +105,34 @@ func (k Cluster) Foreign(tb testing.TB, options ...kgo.Opt) *kgo.Client {
 	}
 	tb.Cleanup(c.Close)
 	return c
+}
+
+// Steal reads a record as another program does, which has the password and no keys.
+func (k Cluster) Steal(tb testing.TB, topic string, partition int32, offset int64) *kgo.Record {
+	tb.Helper()
+	c := k.Foreign(tb, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{k.Prefix + topic: {partition: kgo.NewOffset().At(offset)}}))
+	fetched := c.PollRecords(tb.Context(), 1)
+	if err := fetched.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return fetched.Records()[0]
+}
+
+// Plant writes a record as another program does: value and headers of one that was stolen, with other headers in place of
+// those of the same name. A nil value leaves a header out.
+func (k Cluster) Plant(tb testing.TB, topic string, partition int32, stolen *kgo.Record, change map[string][]byte) {
+	tb.Helper()
+	planted := &kgo.Record{Topic: k.Prefix + topic, Partition: partition, Key: stolen.Key, Value: stolen.Value}
+	for _, h := range stolen.Headers {
+		if value, ok := change[h.Key]; ok {
+			h.Value = value
+		}
+		if h.Value != nil {
+			planted.Headers = append(planted.Headers, h)
+		}
+	}
+	c := k.Foreign(tb, kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	if err := c.ProduceSync(tb.Context(), planted).FirstErr(); err != nil {
+		tb.Fatal(err)
+	}
 }

@@ -48,6 +48,8 @@ const (
 	HeaderSequence = "seq"
 	// HeaderFormat holds the version of this contract.
 	HeaderFormat = "fmt"
+	// HeaderSeal holds the number of the key that signed the record, and 16 bytes of HMAC-SHA256 (package stream).
+	HeaderSeal = "mac"
 )
 
 // Format is the version of the contract that this binary writes.

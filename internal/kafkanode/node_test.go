@@ -8,6 +8,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/kafkanode"
+	"tributary/internal/keyring"
 	"tributary/internal/stream"
 )
 
@@ -36,7 +37,7 @@ func start(t *testing.T, cfg kafkanode.Config) *kafkanode.Node {
 func TestWhatIsAcknowledgedIsThereAfterAKill(t *testing.T) {
 	t.Parallel()
 	node := start(t, kafkanode.Config{})
-	c, err := stream.Open(stream.Cluster{Brokers: []string{node.Address()}}, slog.New(slog.DiscardHandler))
+	c, err := stream.Open(stream.Cluster{Brokers: []string{node.Address()}, Keys: []keyring.Key{keyring.Generate(1)}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

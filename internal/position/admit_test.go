@@ -17,22 +17,27 @@ func TestAdmitGoesBySequence(t *testing.T) {
 		name      string
 		record    stream.Record
 		refilling bool
-		duplicate bool
+		verdict   position.Verdict
 		gap       bool
 		next      int64
 		mark      uint64
 	}{
-		{name: "the next is taken", record: stream.Record{Offset: 10, Spool: seen, Seq: 8}, next: 11, mark: 8},
-		{name: "the last seen is a duplicate", record: stream.Record{Offset: 10, Spool: seen, Seq: 7}, duplicate: true, next: 11, mark: 7},
-		{name: "the first of all is a duplicate", record: stream.Record{Offset: 10, Spool: seen, Seq: 1}, duplicate: true, next: 11, mark: 7},
-		{name: "sequence zero is a duplicate", record: stream.Record{Offset: 10, Spool: seen, Seq: 0}, duplicate: true, next: 11, mark: 7},
-		{name: "one too far is a gap", record: stream.Record{Offset: 10, Spool: seen, Seq: 9}, gap: true, next: 10, mark: 7},
-		{name: "an unknown spool starts at one", record: stream.Record{Offset: 10, Spool: strange, Seq: 1}, next: 11, mark: 7},
-		{name: "an unknown spool that starts later is a gap", record: stream.Record{Offset: 10, Spool: strange, Seq: 2}, gap: true, next: 10, mark: 7},
-		{name: "an offset before the next was seen", record: stream.Record{Offset: 9, Spool: seen, Seq: 8}, duplicate: true, next: 10, mark: 7},
-		{name: "an offset behind the next is a gap", record: stream.Record{Offset: 11, Spool: seen, Seq: 8}, gap: true, next: 10, mark: 7},
-		{name: "while refilling, one too far is dropped", record: stream.Record{Offset: 10, Spool: seen, Seq: 9}, refilling: true, duplicate: true, next: 11, mark: 7},
-		{name: "while refilling, the next is taken", record: stream.Record{Offset: 10, Spool: seen, Seq: 8}, refilling: true, next: 11, mark: 8},
+		{name: "the next is taken", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: seen, Seq: 8}, verdict: position.Next, next: 11, mark: 8},
+		{name: "the last seen is a duplicate", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: seen, Seq: 7}, verdict: position.Duplicate, next: 11, mark: 7},
+		{name: "the first of all is a duplicate", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: seen, Seq: 1}, verdict: position.Duplicate, next: 11, mark: 7},
+		{name: "sequence zero is a duplicate", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: seen, Seq: 0}, verdict: position.Duplicate, next: 11, mark: 7},
+		{name: "one too far is a gap", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: seen, Seq: 9}, gap: true, next: 10, mark: 7},
+		{name: "an unknown spool starts at one", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: strange, Seq: 1}, verdict: position.Next, next: 11, mark: 7},
+		{name: "an unknown spool that starts later is a gap", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: strange, Seq: 2}, gap: true, next: 10, mark: 7},
+		{name: "an offset before the next was seen", record: stream.Record{Seal: stream.Genuine, Offset: 9, Spool: seen, Seq: 8}, verdict: position.Past, next: 10, mark: 7},
+		{name: "an offset behind the next is a gap", record: stream.Record{Seal: stream.Genuine, Offset: 11, Spool: seen, Seq: 8}, gap: true, next: 10, mark: 7},
+		{name: "a forged one moves the offset only", record: stream.Record{Offset: 10, Spool: seen, Seq: 8}, verdict: position.Forged, next: 11, mark: 7},
+		{name: "a forged one too far is no gap", record: stream.Record{Offset: 10, Spool: seen, Seq: 99}, verdict: position.Forged, next: 11, mark: 7},
+		{name: "a forged one seen is no duplicate", record: stream.Record{Offset: 10, Spool: seen, Seq: 7}, verdict: position.Forged, next: 11, mark: 7},
+		{name: "a forged one before the next was seen", record: stream.Record{Offset: 9, Spool: seen, Seq: 8}, verdict: position.Past, next: 10, mark: 7},
+		{name: "one of an unknown key halts", record: stream.Record{Seal: stream.UnknownKey, Offset: 10, Spool: seen, Seq: 8}, gap: true, next: 10, mark: 7},
+		{name: "while refilling, one too far is dropped", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: seen, Seq: 9}, refilling: true, verdict: position.Early, next: 11, mark: 7},
+		{name: "while refilling, the next is taken", record: stream.Record{Seal: stream.Genuine, Offset: 10, Spool: seen, Seq: 8}, refilling: true, verdict: position.Next, next: 11, mark: 8},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -40,9 +45,9 @@ func TestAdmitGoesBySequence(t *testing.T) {
 			if c.refilling {
 				p.Gaps = map[[16]byte]uint64{seen: 9}
 			}
-			duplicate, err := p.Admit(c.record)
-			if duplicate != c.duplicate || position.IsGap(err) != c.gap || (err != nil) != c.gap {
-				t.Errorf("Admit() = %v, %v; want %v, gap %v", duplicate, err, c.duplicate, c.gap)
+			verdict, err := p.Admit(c.record)
+			if err == nil && verdict != c.verdict || position.IsGap(err) != c.gap || (err != nil) != c.gap {
+				t.Errorf("Admit() = %v, %v; want %v, gap %v", verdict, err, c.verdict, c.gap)
 			}
 			if p.Next != c.next || p.Marks[seen] != c.mark {
 				t.Errorf("position at %d, mark %d; want %d, %d", p.Next, p.Marks[seen], c.next, c.mark)
@@ -57,18 +62,18 @@ func TestAfterTheMissingOneArrivedTheNextHoleIsAGapAgain(t *testing.T) {
 	p := &position.Position{Marks: map[[16]byte]uint64{spool: 3}, Gaps: map[[16]byte]uint64{spool: 6}}
 	var got []uint64
 	for offset, seq := range []uint64{6, 7, 4, 5, 6, 7, 8} {
-		duplicate, err := p.Admit(stream.Record{Offset: int64(offset), Spool: spool, Seq: seq})
+		verdict, err := p.Admit(stream.Record{Seal: stream.Genuine, Offset: int64(offset), Spool: spool, Seq: seq})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !duplicate {
+		if verdict == position.Next {
 			got = append(got, seq)
 		}
 	}
 	if len(got) != 5 || got[0] != 4 || got[4] != 8 {
 		t.Errorf("accepted %v, want 4 to 8", got)
 	}
-	if _, err := p.Admit(stream.Record{Offset: 7, Spool: spool, Seq: 10}); !position.IsGap(err) {
+	if _, err := p.Admit(stream.Record{Seal: stream.Genuine, Offset: 7, Spool: spool, Seq: 10}); !position.IsGap(err) {
 		t.Errorf("sequence 10 behind 8 gave %v, want a gap", err)
 	}
 }
@@ -86,7 +91,7 @@ func drawLog(t *rapid.T) []stream.Record {
 		}
 		to := from + rapid.Uint64Range(0, 5).Draw(t, "more")
 		for seq := from; seq <= to; seq++ {
-			log = append(log, stream.Record{Offset: int64(len(log)), Spool: [16]byte{spool}, Seq: seq})
+			log = append(log, stream.Record{Seal: stream.Genuine, Offset: int64(len(log)), Spool: [16]byte{spool}, Seq: seq})
 		}
 		sent[spool] = max(sent[spool], to)
 	}
@@ -99,10 +104,11 @@ func TestEachSequenceIsTakenOnceAndInOrderWhateverIsSentTwice(t *testing.T) {
 		p := &position.Position{}
 		taken := make(map[[16]byte]uint64)
 		for _, r := range drawLog(t) {
-			duplicate, err := p.Admit(r)
+			verdict, err := p.Admit(r)
 			if err != nil {
 				t.Fatal(err)
 			}
+			duplicate := verdict == position.Duplicate
 			if duplicate != (r.Seq <= taken[r.Spool]) {
 				t.Fatalf("sequence %d behind %d: duplicate = %v", r.Seq, taken[r.Spool], duplicate)
 			}

@@ -31,6 +31,7 @@ type Keeper struct {
 	topic      string
 	partitions int
 	owner      string
+	keys       []int16
 	log        *slog.Logger
 
 	mu    sync.Mutex
@@ -56,6 +57,13 @@ func NewKeeper(db *pgxpool.Pool, consumer, topic string, partitions int, owner s
 		db: db, consumer: consumer, topic: topic, partitions: partitions, owner: owner,
 		log: log.With("consumer", consumer, "topic", topic),
 	}
+}
+
+// WithKeys tells by which keys the work judges records (stream.Client.KeyIDs): a partition that stands still for want of one
+// of them goes on here.
+func (k *Keeper) WithKeys(ids []int16) *Keeper {
+	k.keys = ids
+	return k
 }
 
 // Stats gives the present counts.
@@ -341,7 +349,7 @@ func (r *round) settle(ctx context.Context, o outcome) {
 		err := t.held.Halt(ctx, r.db, o.err)
 		if err == nil {
 			r.count(func(s *Stats) { s.Gaps++ })
-			r.log.Error("partition halted: something is missing; it goes on when a person resumes it", "partition", o.partition, "error", o.err)
+			r.log.Error("partition halted: something is missing, operator action required", "partition", o.partition, "error", o.err)
 			return
 		}
 		o.err = errors.Join(o.err, err)
@@ -363,14 +371,15 @@ func (r *round) settle(ctx context.Context, o outcome) {
 	}
 }
 
-// IsGap tells whether err says that something is missing: records, in the log or in a spool's sequence, the log itself, or
-// commits of PostgreSQL.
+// IsGap tells whether err says that something is missing: records, in the log or in a spool's sequence, the log itself, the
+// key of a record, or commits of PostgreSQL.
 func IsGap(err error) bool {
 	var sequence *GapError
 	var offset *stream.GapError
 	var anew *stream.AnewError
 	var behind *BehindError
-	return errors.As(err, &sequence) || errors.As(err, &offset) || errors.As(err, &anew) || errors.As(err, &behind)
+	var key *KeyError
+	return errors.As(err, &key) || errors.As(err, &sequence) || errors.As(err, &offset) || errors.As(err, &anew) || errors.As(err, &behind)
 }
 
 // stop ends all work, waits for it, and releases the partitions so that others can go on at once.

@@ -73,6 +73,9 @@ func (k *Keeper) look(ctx context.Context) (view, error) {
 	batch.Queue(announce, k.consumer, k.topic, k.owner)
 	batch.Queue(forget, k.consumer, k.topic)
 	batch.Queue(renewLeases, k.consumer, k.topic, k.owner, lease.Seconds())
+	if len(k.keys) > 0 {
+		batch.Queue(goOn, k.consumer, k.topic, k.owner, k.keys)
+	}
 	batch.Queue(listOwners, k.consumer, k.topic, lease.Seconds()).Query(func(rows pgx.Rows) error {
 		var err error
 		v.owners, err = pgx.CollectRows(rows, pgx.RowTo[string])
@@ -146,18 +149,29 @@ func (k *Keeper) leave(ctx context.Context) error {
 	return nil
 }
 
+// goOn lets partitions go on that this process holds and that stand still for want of a key which it has.
+const goOn = `
+UPDATE position SET halted = '', halted_key = NULL, halted_record = NULL
+ WHERE consumer = $1 AND topic = $2 AND owner = $3 AND halted_key = ANY ($4::smallint[])`
+
 const haltPosition = `
-UPDATE position SET halted = $5 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4`
+UPDATE position SET halted = $5, halted_key = $6, halted_record = $7 WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4`
 
 const markGap = `
 INSERT INTO high_water (consumer, topic, partition, spool, seq, gap) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (consumer, topic, partition, spool) DO UPDATE SET gap = excluded.gap`
 
-// Halt makes the partition stand still, for the reason given, until a person calls Resume. It gives ErrLost when
+// Halt makes the partition stand still, for the reason given, until an operator calls Resume, or
+// where a record's key is missing until the process has that key. It gives ErrLost when
 // another process holds the partition by now.
 func (h Held) Halt(ctx context.Context, db *pgxpool.Pool, reason error) error {
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, haltPosition, h.Consumer, h.Topic, h.Partition, h.Epoch, reason.Error())
+		var id *int16
+		var hash []byte
+		if missing := (*KeyError)(nil); errors.As(reason, &missing) {
+			id, hash = new(int16(missing.Key)), missing.Hash[:]
+		}
+		tag, err := tx.Exec(ctx, haltPosition, h.Consumer, h.Topic, h.Partition, h.Epoch, reason.Error(), id, hash)
 		if err != nil {
 			return fmt.Errorf("writing the reason: %w", err)
 		}

@@ -44,7 +44,7 @@ func TestAPositionComesBackAsItWasSaved(t *testing.T) {
 			want := &position.Position{Marks: map[[16]byte]uint64{}, Gaps: map[[16]byte]uint64{}}
 			for range 3 {
 				for _, spool := range []byte{7, 9} {
-					r := stream.Record{Offset: want.Next, Spool: [16]byte{spool}, Seq: want.Marks[[16]byte{spool}] + 1}
+					r := stream.Record{Seal: stream.Genuine, Offset: want.Next, Spool: [16]byte{spool}, Seq: want.Marks[[16]byte{spool}] + 1}
 					if _, err := want.Admit(r); err != nil {
 						t.Fatal(err)
 					}
@@ -163,7 +163,7 @@ func TestAHaltedPartitionGoesOnByEachRemedy(t *testing.T) {
 			h := hold(t, db, "loader")
 			p := &position.Position{Next: 1, Marks: map[[16]byte]uint64{}}
 			admit(t, p, spool, 1, 2)
-			_, gap := p.Admit(stream.Record{Offset: p.Next, Spool: spool, Seq: 5})
+			_, gap := p.Admit(stream.Record{Seal: stream.Genuine, Offset: p.Next, Spool: spool, Seq: 5})
 			if err := save(t, db, h, p); err != nil {
 				t.Fatal(err)
 			}
@@ -200,11 +200,11 @@ func TestAHaltedPartitionGoesOnByEachRemedy(t *testing.T) {
 func admit(t *testing.T, p *position.Position, spool [16]byte, seqs ...uint64) (accepted []uint64, err error) {
 	t.Helper()
 	for _, seq := range seqs {
-		duplicate, err := p.Admit(stream.Record{Offset: p.Next, Spool: spool, Seq: seq})
+		verdict, err := p.Admit(stream.Record{Seal: stream.Genuine, Offset: p.Next, Spool: spool, Seq: seq})
 		if err != nil {
 			return accepted, err
 		}
-		if !duplicate {
+		if verdict == position.Next {
 			accepted = append(accepted, seq)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
@@ -52,7 +53,7 @@ func TestRecordsThatKafkaNoLongerHoldsHaltTheirPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	kafka := enginetest.Cluster{Cluster: stream.Cluster{Brokers: cluster.ListenAddrs()}}.Open(t)
+	kafka := enginetest.Cluster{Cluster: stream.Cluster{Brokers: cluster.ListenAddrs(), Keys: []keyring.Key{keyring.Generate(1)}}}.Open(t)
 	if err := kafka.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -8,11 +8,14 @@
 //
 // The sequence rule (Position.Admit) is what both consumers go by: each record carries the spool it came from and a
 // dense number; at or below the last one seen it is a duplicate, one above it is next, and anything further is a gap.
-// A gap halts its partition, and that partition only, until a person calls Resume.
+// A gap halts its partition, and that partition only, until an operator calls Resume. A record that no key of the network has
+// signed stands outside the rule: it is stored as forged, and moves nothing but the offset. One that names a key which is not
+// here halts the partition until the key is, or an operator declares that record forged.
 package position
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -26,7 +29,7 @@ import (
 // ErrLost says that another process has taken the partition over: nothing may be written under the old epoch.
 var ErrLost = errors.New("the partition's lease was lost")
 
-// ErrHalted says that the partition stands still until a person resumes it.
+// ErrHalted says that the partition stands still until an operator resumes it.
 var ErrHalted = errors.New("the partition is halted")
 
 // GapError says that a record is not the next of its spool: records between Want and Got are missing.
@@ -41,6 +44,21 @@ type GapError struct {
 func (e *GapError) Error() string {
 	return fmt.Sprintf("partition %d, offset %d: sequence %d of spool %x follows %d, so %d records are missing",
 		e.Partition, e.Offset, e.Got, e.Spool, e.Want-1, e.Got-e.Want)
+}
+
+// KeyError says that a record names a key that is not here, so that nobody can tell whether it is genuine.
+type KeyError struct {
+	Partition int
+	Offset    int64
+	Key       uint8
+	// Hash names the record (stream.Record.Hash).
+	Hash [sha256.Size]byte
+}
+
+// Error names the key and says what to do.
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("partition %d, offset %d: the record is signed by record key %d, which is not here: give this process the key, or run: tributary forged declare (record %x)",
+		e.Partition, e.Offset, e.Key, e.Hash[:6])
 }
 
 // BehindError says that another server holds what PostgreSQL does not know of: its commits since some time are gone, as
@@ -72,28 +90,50 @@ type Position struct {
 	touched map[[16]byte]struct{}
 }
 
-// Admit applies the sequence rule to the record at p.Next and moves p behind it. It tells whether the record is a
-// duplicate, which has no effect. A *GapError leaves p as it was.
-func (p *Position) Admit(r stream.Record) (duplicate bool, err error) {
+// Verdict is what a position says of a record.
+type Verdict uint8
+
+// The verdicts.
+const (
+	// Forged is for a record that is not the network's. It has no effect, and is to be stored as forged (Held.QueueForged).
+	Forged Verdict = iota
+	// Past is for a record before the position: it was gone through.
+	Past
+	// Duplicate is for a record whose sequence was seen before. It has no effect.
+	Duplicate
+	// Early is for a record behind missing ones that are being sent again: it will come again behind them.
+	Early
+	// Next is for a record that is to be taken in.
+	Next
+)
+
+// Admit applies the sequence rule to the record at p.Next and moves p behind it. An error, which says that something is
+// missing (IsGap), leaves p as it was.
+func (p *Position) Admit(r stream.Record) (verdict Verdict, err error) {
 	if r.Offset < p.Next {
-		return true, nil
+		return Past, nil
 	}
 	if r.Offset > p.Next {
-		return false, &stream.GapError{Partition: r.Partition, Want: p.Next, Next: r.Offset, End: -1}
+		return Past, &stream.GapError{Partition: r.Partition, Want: p.Next, Next: r.Offset, End: -1}
 	}
 	mark := p.Marks[r.Spool]
 	switch {
+	case r.Seal == stream.UnknownKey:
+		return Forged, &KeyError{Partition: r.Partition, Offset: r.Offset, Key: r.KeyID, Hash: r.Hash()}
+	case r.Seal != stream.Genuine:
+		verdict = Forged
 	case r.Seq <= mark:
-		duplicate = true
+		verdict = Duplicate
 	case r.Seq == mark+1:
+		verdict = Next
 		p.advance(r.Spool, r.Seq)
 	case p.Gaps[r.Spool] != 0:
-		duplicate = true // it will come again behind the missing ones
+		verdict = Early
 	default:
-		return false, &GapError{Partition: r.Partition, Offset: r.Offset, Spool: r.Spool, Want: mark + 1, Got: r.Seq}
+		return Early, &GapError{Partition: r.Partition, Offset: r.Offset, Spool: r.Spool, Want: mark + 1, Got: r.Seq}
 	}
 	p.Next = r.Offset + 1
-	return duplicate, nil
+	return verdict, nil
 }
 
 func (p *Position) advance(spool [16]byte, seq uint64) {

@@ -33,7 +33,7 @@ var ErrNotHalted = errors.New("the partition is not halted")
 // holds the partition starts its work again at its next look, a second later.
 func Resume(ctx context.Context, db *pgxpool.Pool, consumer, topic string, partition int, remedy Remedy, first int64) error {
 	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE position SET halted = '', attempts = 0, next_offset = CASE WHEN $4 THEN $5 ELSE next_offset END,
+		tag, err := tx.Exec(ctx, `UPDATE position SET halted = '', halted_key = NULL, halted_record = NULL, attempts = 0, next_offset = CASE WHEN $4 THEN $5 ELSE next_offset END,
 			log = CASE WHEN $4 THEN '' ELSE log END
 			WHERE consumer = $1 AND topic = $2 AND partition = $3 AND halted <> ''`, consumer, topic, partition, remedy == FromFirst, first)
 		if err != nil {

@@ -14,6 +14,8 @@ import (
 	"github.com/segmentio/kafka-go/sasl/plain"
 	franz "github.com/twmb/franz-go/pkg/sasl"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
+
+	"tributary/internal/keyring"
 )
 
 // Cluster is a Kafka: where it is, and how to speak with it.
@@ -22,6 +24,9 @@ type Cluster struct {
 	Brokers []string
 	// Prefix begins the names of the topics ("tributary.").
 	Prefix string
+	// Keys sign what is produced, the first of them, and check what is fetched, all of them. A client without keys produces
+	// nothing, and whatever it fetches is Forged.
+	Keys []keyring.Key
 	Security
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"tributary/internal/kafkanode"
+	"tributary/internal/keyring"
 	"tributary/internal/stream"
 )
 
@@ -112,7 +113,7 @@ func secured(t *testing.T, certificate, key []byte, change func(*tls.Config)) []
 // roundTrip sends a record and reads it.
 func roundTrip(t *testing.T, brokers []string, s stream.Security) error {
 	t.Helper()
-	c, err := stream.Open(stream.Cluster{Brokers: brokers, Prefix: strings.ToLower(rand.Text()) + ".", Security: s}, slog.New(slog.DiscardHandler))
+	c, err := stream.Open(stream.Cluster{Brokers: brokers, Prefix: strings.ToLower(rand.Text()) + ".", Security: s, Keys: []keyring.Key{keyring.Generate(1)}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tributary/internal/kafkanode"
+	"tributary/internal/keyring"
 	"tributary/internal/stream"
 )
 
@@ -68,7 +69,7 @@ func composed(t *testing.T) stream.Cluster {
 			t.Logf("the broker said: %s", log.Bytes())
 		}
 	})
-	k := stream.Cluster{Brokers: []string{fmt.Sprintf("127.0.0.1:%d", address)}, Prefix: "t.", Security: stream.Security{
+	k := stream.Cluster{Brokers: []string{fmt.Sprintf("127.0.0.1:%d", address)}, Prefix: "t.", Keys: []keyring.Key{keyring.Generate(1)}, Security: stream.Security{
 		TLS: true, CA: filepath.Join(public, "ca.pem"), User: "tributary_migrate", Password: "of-the-owner",
 	}}
 	awaitLogIn(t, k, ended)

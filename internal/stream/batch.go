@@ -41,15 +41,15 @@ const (
 
 // recordHeaders is what the headers of each record cost, keys and lengths included: see appendRecord.
 const recordHeaders = 1 + (1 + len(event.HeaderSpool) + 1 + 16) + (1 + len(event.HeaderSequence) + 1 + 8) +
-	(1 + len(event.HeaderFormat) + 1 + len(event.Format))
+	(1 + len(event.HeaderFormat) + 1 + len(event.Format)) + (1 + len(event.HeaderSeal) + 1 + sealBytes)
 
 // Overhead bounds what a record takes in a request besides its key and value.
 const Overhead = recordHeaders + 1 + 4*binary.MaxVarintLen32 + binary.MaxVarintLen64
 
 func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
 
-// appendBatch encodes records as one batch whose time is now.
-func appendBatch(dst []byte, records []Record, now time.Time) []byte {
+// appendBatch encodes records as one batch whose time is now, and signs each.
+func appendBatch(dst []byte, records []Record, by *sealing, now time.Time) []byte {
 	start := len(dst)
 	millis := now.UnixMilli()
 	dst = appendInt64(dst, 0)  // base offset: the broker's to give
@@ -66,7 +66,7 @@ func appendBatch(dst []byte, records []Record, now time.Time) []byte {
 	dst = appendInt32(dst, -1)
 	dst = appendInt32(dst, int32(len(records)))
 	for i := range records {
-		dst = appendRecord(dst, &records[i], int64(i))
+		dst = appendRecord(dst, &records[i], by, int64(i))
 	}
 	batch := dst[start:]
 	binary.BigEndian.PutUint32(batch[batchLengthAt:], uint32(len(batch)-batchLengthAt-4))
@@ -74,7 +74,7 @@ func appendBatch(dst []byte, records []Record, now time.Time) []byte {
 	return dst
 }
 
-func appendRecord(dst []byte, r *Record, delta int64) []byte {
+func appendRecord(dst []byte, r *Record, by *sealing, delta int64) []byte {
 	length := 1 + 1 + varintLength(delta) + nullableLength(r.Key) + nullableLength(r.Value) + recordHeaders
 	dst = binary.AppendVarint(dst, int64(length))
 	dst = append(dst, 0, 0) // attributes, and the time since the batch's
@@ -82,7 +82,7 @@ func appendRecord(dst []byte, r *Record, delta int64) []byte {
 	dst = appendNullable(dst, r.Key)
 	dst = appendNullable(dst, r.Value)
 	// Lengths here are below 64 and so take one byte each, twice their value.
-	dst = append(dst, 2*3, 2*byte(len(event.HeaderSpool)))
+	dst = append(dst, 2*4, 2*byte(len(event.HeaderSpool)))
 	dst = append(dst, event.HeaderSpool...)
 	dst = append(dst, 2*16)
 	dst = append(dst, r.Spool[:]...)
@@ -93,7 +93,10 @@ func appendRecord(dst []byte, r *Record, delta int64) []byte {
 	dst = append(dst, 2*byte(len(event.HeaderFormat)))
 	dst = append(dst, event.HeaderFormat...)
 	dst = append(dst, 2*byte(len(event.Format)))
-	return append(dst, event.Format...)
+	dst = append(dst, event.Format...)
+	dst = append(dst, 2*byte(len(event.HeaderSeal)))
+	dst = append(dst, event.HeaderSeal...)
+	return by.sign(append(dst, 2*sealBytes), r)
 }
 
 func appendNullable(dst, b []byte) []byte {
@@ -119,9 +122,6 @@ func varintLength(v int64) int {
 	return n
 }
 
-// problem is why a record cannot be used although its bytes are whole.
-type problem string
-
 // countRecords tells how many records the batches claim to hold, at most one for each byte.
 func countRecords(data []byte) int {
 	n := 0
@@ -133,9 +133,14 @@ func countRecords(data []byte) int {
 	return min(n, len(data))
 }
 
-// visit is called for each record of the batches in their order, problem being "" for a sound one, until it returns
-// false.
-type visit func(r Record, p problem) (goOn bool)
+// visit is called for each record of the batches in their order, until it returns false. What the record's headers say is
+// not checked yet.
+type visit func(r *Record, h *headers) (goOn bool)
+
+// headers are those of the contract as a record has them.
+type headers struct {
+	all, spool, sequence, format, seal []byte
+}
 
 // decodeBatches visits the records of batches that follow one another and tells the offset behind the last whole
 // batch, 0 if there is none. The last batch may be cut off, as a broker that keeps to a limit of bytes may do.
@@ -190,8 +195,10 @@ func decodeBatch(batch []byte, partition int, each visit) (goOn bool, err error)
 	}
 	base := Record{Partition: partition, Offset: int64(binary.BigEndian.Uint64(batch))}
 	s := scanner{rest: body}
+	var h headers
 	for range count {
-		record, p, delta := s.record(base)
+		record := base
+		delta := s.record(&record, &h)
 		if s.err != nil {
 			return false, s.err
 		}
@@ -199,59 +206,63 @@ func decodeBatch(batch []byte, partition int, each visit) (goOn bool, err error)
 		if attributes&attributeAppended != 0 {
 			record.Time = time.UnixMilli(latest).UTC()
 		}
-		if !each(record, p) {
+		if !each(&record, &h) {
 			return false, nil
 		}
 	}
 	return true, nil
 }
 
-// record reads one record; base holds what all of its batch share.
-func (s *scanner) record(base Record) (r Record, p problem, timeDelta int64) {
+// record reads one record into r, which holds what all of its batch share.
+func (s *scanner) record(r *Record, h *headers) (timeDelta int64) {
 	length := s.varint()
 	if length < 0 || length > int64(len(s.rest)) {
 		s.err = errShort
-		return base, "", 0
+		return 0
 	}
 	in := scanner{rest: s.take(int(length)), err: s.err}
 	in.take(1) // attributes, unused
 	timeDelta = in.varint()
-	base.Offset += in.varint()
-	base.Key = in.varbytes()
-	base.Value = in.varbytes()
-	p = in.headers(&base)
+	r.Offset += in.varint()
+	r.Key = in.varbytes()
+	r.Value = in.varbytes()
+	in.headers(h)
 	s.err = in.err
-	return base, p, timeDelta
+	return timeDelta
 }
 
-// headers reads the contract's headers into the record. Others are none of our business.
-func (s *scanner) headers(r *Record) problem {
-	var spool, sequence, format bool
+// headers reads the contract's headers. Others are none of our business.
+func (s *scanner) headers(h *headers) {
+	*h = headers{all: s.rest}
 	for n := s.varint(); n > 0 && s.err == nil; n-- {
 		key, value := s.varbytes(), s.varbytes()
 		switch string(key) {
 		case event.HeaderSpool:
-			spool = len(value) == len(r.Spool)
-			copy(r.Spool[:], value)
+			h.spool = value
 		case event.HeaderSequence:
-			if sequence = len(value) == 8; sequence {
-				r.Seq = binary.BigEndian.Uint64(value)
-			}
+			h.sequence = value
 		case event.HeaderFormat:
-			if format = string(value) == event.Format; !format {
-				return problem(fmt.Sprintf("its format is %q, and this version reads %q", value, event.Format))
-			}
+			h.format = value
+		case event.HeaderSeal:
+			h.seal = value
 		}
 	}
-	switch {
-	case !spool:
-		return "it does not name a spool in 16 bytes"
-	case !sequence || r.Seq == 0:
-		return "it has no sequence number"
-	case !format:
-		return "it does not name its format"
+}
+
+// judge takes over what the headers say into the record, and tells what its signature is worth.
+func (r *Record) judge(by *ring, topic string, h *headers) {
+	if len(h.spool) == len(r.Spool) && len(h.sequence) == 8 {
+		copy(r.Spool[:], h.spool)
+		r.Seq = binary.BigEndian.Uint64(h.sequence)
+		r.Seal = by.verify(topic, r, h.seal, h.format)
 	}
-	return ""
+	if len(h.seal) > 0 {
+		r.KeyID = h.seal[0]
+	}
+	r.Foreign = string(h.format) != event.Format
+	if r.Seal != Genuine {
+		r.Headers = h.all
+	}
 }
 
 // maxInflated bounds a batch after decompression.

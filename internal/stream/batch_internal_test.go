@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go/protocol"
+
+	"tributary/internal/event"
+	"tributary/internal/keyring"
 )
 
 // at gives a batch of n records as a broker would hold it, beginning at an offset.
@@ -17,9 +20,29 @@ func at(offset int64, n int) []byte {
 	for i := range records {
 		records[i] = Record{Key: []byte("k"), Value: []byte("some value"), Spool: [16]byte{1}, Seq: uint64(offset) + uint64(i) + 1}
 	}
-	batch := appendBatch(nil, records, time.UnixMilli(1_700_000_000_000))
+	batch := appendBatch(nil, records, sealingOf("t", 0), time.UnixMilli(1_700_000_000_000))
 	binary.BigEndian.PutUint64(batch, uint64(offset))
 	return batch
+}
+
+// testKeys is a ring of one key, the same in every test.
+func testKeys() *ring {
+	key := keyring.Key{ID: 7}
+	for i := range key.Secret {
+		key.Secret[i] = byte(i)
+	}
+	r, err := newRing([]keyring.Key{key})
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// sealingOf signs for a partition of a topic.
+func sealingOf(topic string, partition int) *sealing {
+	s := testKeys().first.take()
+	s.name(topic, partition, []byte(event.Format))
+	return s
 }
 
 // attributed changes the attributes of a batch.
@@ -35,7 +58,7 @@ func TestEveryRequestAsksAllReplicasToAcknowledge(t *testing.T) {
 		t.Fatalf("requiredAcks is %v", requiredAcks)
 	}
 	head := len(appendHead(nil, protocol.Produce, produceVersion)) + 2
-	request := appendProduce(nil, "t", 0, []Record{{Seq: 1}}, time.Now())
+	request := appendProduce(nil, "t", 0, []Record{{Seq: 1}}, sealingOf("t", 0), time.Now())
 	if acks := int16(binary.BigEndian.Uint16(request[head:])); acks != -1 {
 		t.Errorf("a request asks for %d acknowledgements", acks)
 	}
@@ -105,7 +128,7 @@ func TestTheBrokersOwnTimeIsTakenWhereTheTopicSaysSo(t *testing.T) {
 func TestTheOverheadOfARecordIsBounded(t *testing.T) {
 	t.Parallel()
 	r := Record{Key: make([]byte, 200), Value: make([]byte, 16<<10), Seq: 1<<64 - 1}
-	if got := len(appendRecord(nil, &r, 1<<30)) - len(r.Key) - len(r.Value); got > Overhead {
+	if got := len(appendRecord(nil, &r, sealingOf("t", 0), 1<<30)) - len(r.Key) - len(r.Value); got > Overhead {
 		t.Errorf("a record takes %d bytes besides key and value, more than %d", got, Overhead)
 	}
 }

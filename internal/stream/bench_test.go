@@ -17,6 +17,7 @@ import (
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/stream"
 )
 
@@ -39,7 +40,7 @@ func broker(b *testing.B) []string {
 
 func client(b *testing.B, brokers []string) *stream.Client {
 	b.Helper()
-	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: brokers, Prefix: "bench."}}.Open(b)
+	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: brokers, Prefix: "bench.", Keys: []keyring.Key{keyring.Generate(1)}}}.Open(b)
 }
 
 func benchRecordsOf(n int) []stream.Record {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/segmentio/kafka-go"
+
+	"tributary/internal/event"
 )
 
 // GapError says that a partition's log does not go on where it should: Kafka has lost, expired or compacted records,
@@ -36,17 +38,8 @@ func (e *AnewError) Error() string {
 	return fmt.Sprintf("topic %s was made anew: its id was %s and is %s, so that the next offset to read of partition %d names another record now", e.Topic, e.Was, e.Is, e.Partition)
 }
 
-// HeaderError says that a record lacks the headers of the wire contract, so that nobody can tell whether it was seen
-// before. Its bytes are intact: a consumer puts the record aside and goes on behind it.
-type HeaderError struct {
-	Record  Record
-	Problem string
-}
-
-// Error names the record and what is wrong with it.
-func (e *HeaderError) Error() string {
-	return fmt.Sprintf("record at partition %d, offset %d: %s", e.Record.Partition, e.Record.Offset, e.Problem)
-}
+// ErrForeign says that a record is genuine, and of a version that wrote another format.
+var ErrForeign = errors.New("it is not in format " + event.Format + ", which this version reads")
 
 // IsPermanent tells whether Kafka refused a request in a way that sending it again does not cure: its size, its
 // topic, a right, its time stamp. Every other error of Produce leaves the outcome unknown.

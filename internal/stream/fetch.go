@@ -12,11 +12,13 @@ import (
 
 // Fetch reads the records of one partition from offset on, without a hole: at most about maxBytes of them (one batch
 // of the producer's at least), as soon as there are any, none after maxWait. It gives a *GapError when the log does
-// not hold offset or jumps right there, and a *HeaderError when the very record at offset lacks the contract's
-// headers; records before such a place are given first, without an error.
+// not hold offset or jumps right there; records before such a place are given first, without an error. Record.Seal tells
+// which of them may be believed: none without a ring.
 func (c *Client) Fetch(ctx context.Context, topic string, partition int, offset int64, maxBytes int, maxWait time.Duration) ([]Record, error) {
 	name := c.prefix + topic
-	records, err := c.fetch(ctx, fetchRequest{name: name, partition: partition, offset: offset, maxBytes: maxBytes, maxWait: maxWait})
+	records, err := c.fetch(ctx, fetchRequest{
+		name: name, partition: partition, offset: offset, maxBytes: maxBytes, maxWait: maxWait, ring: c.ring,
+	})
 	c.notice(ctx, place{name, partition, protocol.Fetch}, err)
 	if errors.Is(err, kafka.OffsetOutOfRange) {
 		err = c.outOfRange(ctx, topic, partition, offset, err)
@@ -45,6 +47,7 @@ type fetchRequest struct {
 	offset    int64
 	maxBytes  int
 	maxWait   time.Duration
+	ring      *ring
 }
 
 func (c *Client) fetch(ctx context.Context, f fetchRequest) ([]Record, error) {
@@ -130,16 +133,15 @@ func (f fetchRequest) decode(data []byte) ([]Record, error) {
 	records := make([]Record, 0, countRecords(data))
 	next := f.offset
 	var wrong error
-	end, err := decodeBatches(data, f.partition, func(r Record, p problem) bool {
+	end, err := decodeBatches(data, f.partition, func(r *Record, h *headers) bool {
 		switch {
 		case r.Offset < f.offset:
 			return true // brokers answer with whole batches
 		case r.Offset != next:
 			wrong = &GapError{Topic: f.name, Partition: f.partition, Want: next, Next: r.Offset, End: -1}
-		case p != "":
-			wrong = &HeaderError{Record: r, Problem: string(p)}
 		default:
-			records = append(records, r)
+			r.judge(f.ring, f.name, h)
+			records = append(records, *r)
 			next++
 			return true
 		}

@@ -8,14 +8,16 @@ import (
 
 	"github.com/segmentio/kafka-go"
 	"github.com/segmentio/kafka-go/protocol"
+
+	"tributary/internal/event"
 )
 
 // requiredAcks makes Kafka answer when every replica in sync has the records. kafka-go's zero value asks for no
 // answer at all.
 const requiredAcks = kafka.RequireAll
 
-// Produce sends records, in their order, to one partition in one request, without compression (BenchmarkCodec says
-// why). Any error leaves it unknown whether Kafka has them: send the same again, and let the consumer's sequence rule
+// Produce signs records and sends them, in their order, to one partition in one request, without compression
+// (BenchmarkCodec says why). Any error leaves it unknown whether Kafka has them: send the same again, and let the consumer's sequence rule
 // drop the copies. See IsPermanent for the errors that repetition does not cure. Brokers refuse requests above their
 // message.max.bytes, 1 MiB by default.
 func (c *Client) Produce(ctx context.Context, topic string, partition int, records []Record) error {
@@ -32,13 +34,19 @@ func (c *Client) Produce(ctx context.Context, topic string, partition int, recor
 }
 
 func (c *Client) produce(ctx context.Context, name string, partition int, records []Record) error {
+	if c.ring == nil {
+		return errNoKeys
+	}
 	ctx, cancel := context.WithTimeout(ctx, produceTimeout)
 	defer cancel()
+	by := c.ring.first.take()
+	defer by.give()
+	by.name(name, partition, []byte(event.Format))
 	buffer, _ := c.buffers.Get().(*[]byte)
 	if buffer == nil {
 		buffer = new([]byte)
 	}
-	*buffer = appendProduce((*buffer)[:0], name, partition, records, time.Now())
+	*buffer = appendProduce((*buffer)[:0], name, partition, records, by, time.Now())
 	e := &exchange{
 		key: protocol.Produce, version: produceVersion, topic: name, partition: int32(partition), request: *buffer,
 	}
@@ -49,7 +57,7 @@ func (c *Client) produce(ctx context.Context, name string, partition int, record
 	return readProduced(e.response)
 }
 
-func appendProduce(dst []byte, name string, partition int, records []Record, now time.Time) []byte {
+func appendProduce(dst []byte, name string, partition int, records []Record, by *sealing, now time.Time) []byte {
 	dst = appendHead(dst, protocol.Produce, produceVersion)
 	dst = appendInt16(dst, -1) // no transaction
 	dst = appendInt16(dst, int16(requiredAcks))
@@ -60,7 +68,7 @@ func appendProduce(dst []byte, name string, partition int, records []Record, now
 	dst = appendInt32(dst, int32(partition))
 	at := len(dst)
 	dst = appendInt32(dst, 0)
-	dst = appendBatch(dst, records, now)
+	dst = appendBatch(dst, records, by, now)
 	binary.BigEndian.PutUint32(dst[at:], uint32(len(dst)-at-4))
 	return dst
 }

@@ -112,7 +112,7 @@ func rightsHold(t *testing.T, k stream.Cluster) {
 		"nobody": {}, "a stranger": {User: "tributary_dashboard", Password: rolePassword(stream.Tracker)}, "another role": {User: string(stream.Engine), Password: rolePassword(stream.Tracker)},
 	} {
 		s.TLS, s.CA = k.TLS, k.CA
-		c, err := stream.Open(stream.Cluster{Brokers: k.Brokers, Prefix: k.Prefix, Security: s}, slog.New(slog.DiscardHandler))
+		c, err := stream.Open(stream.Cluster{Brokers: k.Brokers, Prefix: k.Prefix, Keys: k.Keys, Security: s}, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)
 		}

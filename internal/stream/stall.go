@@ -67,6 +67,5 @@ func (s *stalls) due(at place, err error, abandoned bool, now time.Time) bool {
 // answered tells whether an error is the leader's own word on the request.
 func answered(err error) bool {
 	var gap *GapError
-	var unframed *HeaderError
-	return IsPermanent(err) || errors.Is(err, kafka.OffsetOutOfRange) || errors.As(err, &gap) || errors.As(err, &unframed)
+	return IsPermanent(err) || errors.Is(err, kafka.OffsetOutOfRange) || errors.As(err, &gap)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 )
 
 func TestALinkThatFailsForLongIsReplaced(t *testing.T) {
@@ -23,7 +24,7 @@ func TestALinkThatFailsForLongIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	c, err := Open(Cluster{Brokers: broker.ListenAddrs()}, slog.New(slog.DiscardHandler))
+	c, err := Open(Cluster{Brokers: broker.ListenAddrs(), Keys: []keyring.Key{keyring.Generate(1)}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +91,7 @@ func TestABrokerThatWithholdsRecordsIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(broker.Close)
-	c, err := Open(Cluster{Brokers: broker.ListenAddrs()}, slog.New(slog.DiscardHandler))
+	c, err := Open(Cluster{Brokers: broker.ListenAddrs(), Keys: []keyring.Key{keyring.Generate(1)}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

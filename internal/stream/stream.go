@@ -7,7 +7,9 @@ package stream
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +37,24 @@ type Record struct {
 	// Time is when the record was produced, or when Kafka appended it if the topic says so, in milliseconds and UTC.
 	// Produce ignores it: the time of the attempt counts.
 	Time time.Time
+
+	// Seal tells whether the record may be believed, KeyID which key it names, and Foreign that it is not in the format that this
+	// version reads. Fetch fills them in, and Produce ignores them and what follows.
+	Seal    Seal
+	KeyID   uint8
+	Foreign bool
+	// Headers are those of a record that is not genuine, as Kafka has them.
+	Headers []byte
+}
+
+// Hash names the record by all that its producer wrote. Only those that are not genuine have one.
+func (r *Record) Hash() [sha256.Size]byte {
+	h := sha256.New()
+	for _, part := range [][]byte{r.Headers, r.Key, r.Value} {
+		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
+		_, _ = h.Write(part)
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // Client speaks with one Kafka cluster. It may be used by many goroutines.
@@ -44,6 +64,7 @@ type Client struct {
 	user    string // whom it logs in as, if as anybody
 	log     *slog.Logger
 	access  access
+	ring    *ring // nil without keys
 	link    atomic.Pointer[link]
 	// background ends with end, and with it what kafka-go does by itself.
 	background context.Context //nolint:containedctx // the life of the client, which no call has
@@ -87,13 +108,20 @@ func Open(k Cluster, log *slog.Logger) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("securing the way to Kafka: %w", err)
 	}
-	c := &Client{brokers: k.Brokers, prefix: k.Prefix, user: k.User, log: log, access: a, conns: make(map[net.Conn]struct{})}
+	keys, err := newRing(k.Keys)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{brokers: k.Brokers, prefix: k.Prefix, user: k.User, log: log, access: a, ring: keys, conns: make(map[net.Conn]struct{})}
 	c.background, c.end = context.WithCancel(context.Background())
 	c.stalls.failing = make(map[place]time.Time)
 	c.stalls.limit = stalledAfter
 	c.link.Store(c.newLink())
 	return c, nil
 }
+
+// KeyIDs lists the numbers of the keys that the client checks records by.
+func (c *Client) KeyIDs() []int16 { return c.ring.ids() }
 
 func (c *Client) newLink() *link {
 	names := make([]string, 0, len(Topics()))

@@ -32,6 +32,7 @@ func TestARequestToProduceIsByteForByteTheLibrarys(t *testing.T) {
 		records = append(records, Record{Key: []byte("k"), Value: []byte("v"), Seq: 4})
 	}
 	var theirs []protocol.Record
+	by := sealingOf("a.topic", 3)
 	for _, r := range records {
 		theirs = append(theirs, protocol.Record{
 			Time: now, Key: protocol.NewBytes(r.Key), Value: protocol.NewBytes(r.Value),
@@ -39,6 +40,7 @@ func TestARequestToProduceIsByteForByteTheLibrarys(t *testing.T) {
 				{Key: event.HeaderSpool, Value: r.Spool[:]},
 				{Key: event.HeaderSequence, Value: binary.BigEndian.AppendUint64(nil, r.Seq)},
 				{Key: event.HeaderFormat, Value: []byte(event.Format)},
+				{Key: event.HeaderSeal, Value: by.sign(nil, &r)},
 			},
 		})
 	}
@@ -51,7 +53,7 @@ func TestARequestToProduceIsByteForByteTheLibrarys(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	got := appendProduce(nil, "a.topic", 3, records, now)
+	got := appendProduce(nil, "a.topic", 3, records, by, now)
 	binary.BigEndian.PutUint32(got, uint32(len(got)-4))
 	if !bytes.Equal(got, want.Bytes()) {
 		t.Error(cmp.Diff(want.Bytes(), got))
@@ -126,9 +128,8 @@ func TestAnswersOfTheLibraryAreUnderstood(t *testing.T) {
 	if _, _, err := readFetched(answer(t, fetchVersion, &fetchapi.Response{})); err == nil {
 		t.Error("an answer about nothing gave no error")
 	}
-	var unframed *HeaderError
-	if _, err := (fetchRequest{partition: 3}).decode(data); !errors.As(err, &unframed) || string(unframed.Record.Value) != "v" {
-		t.Errorf("the record gave %v", err)
+	if got, err := (fetchRequest{partition: 3}).decode(data); err != nil || len(got) != 1 || string(got[0].Value) != "v" || got[0].Seal != Forged {
+		t.Errorf("the record gave %v, %v", got, err)
 	}
 	nothing := func() protocol.RecordSet { // a reader of records can be read once
 		return protocol.RecordSet{Version: 2, Records: protocol.NewRecordReader(protocol.Record{})}

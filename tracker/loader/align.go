@@ -446,25 +446,30 @@ func (a Aligner) passOver(ctx context.Context, tx pgx.Tx, t *table, s *span, at 
 	if err != nil {
 		return err
 	}
+	declared, err := position.Held{Consumer: Consumer, Topic: t.topic, Partition: s.Partition}.Declared(ctx, a.DB)
+	if err != nil {
+		return err
+	}
 	var cut []*batch
+	var forged []stream.Record // among the orphans
 	b := newBatch(at, t.make(), life)
 	for next := at.Next; next < s.end; {
 		records, err := a.Kafka.Fetch(ctx, t.topic, s.Partition, next, fetchBytes, idleWait)
-		if unframed, ok := errors.AsType[*stream.HeaderError](err); ok {
-			b.setAside(at, unframed)
-			next = at.Next
-			continue
-		}
 		if err != nil {
 			return err
 		}
+		declared.Judge(records)
 		for i := range records {
 			r := &records[i]
 			if next = r.Offset + 1; r.Offset >= s.end {
 				break
 			}
-			if s.Orphans > 0 || r.Spool == spool && r.Seq > known {
+			if r.Seal == stream.Genuine && (s.Orphans > 0 || r.Spool == spool && r.Seq > known) {
 				s.Orphans++
+				continue
+			}
+			if s.Orphans > 0 {
+				forged = append(forged, *r)
 				continue
 			}
 			fits, err := b.offer(at, r)
@@ -488,7 +493,7 @@ func (a Aligner) passOver(ctx context.Context, tx pgx.Tx, t *table, s *span, at 
 	cut = append(cut, b)
 	rest := newBatch(at, nil, life)
 	at.Next = s.end
-	rest.after = at
+	rest.after, rest.forged = at, forged
 	return a.plan(ctx, tx, t.topic, s.Partition, append(cut, rest))
 }
 
@@ -520,12 +525,16 @@ func (a Aligner) plan(ctx context.Context, tx pgx.Tx, topic string, partition in
 			return fmt.Errorf("planning offsets %d to %d: %w", b.first(), b.last(), err)
 		}
 		for _, d := range b.letters {
-			spool, seq := position.LetterName(d.record)
-			_, err := tx.Exec(ctx, insertLetter, Consumer, topic, partition, d.record.Offset, spool, seq,
+			_, err := tx.Exec(ctx, insertLetter, Consumer, topic, partition, d.record.Offset, d.record.Spool[:], int64(d.record.Seq),
 				notNull(d.record.Key), notNull(d.record.Value), d.cause.Error())
 			if err != nil {
 				return fmt.Errorf("setting offset %d aside: %w", d.record.Offset, err)
 			}
+		}
+		batch := &pgx.Batch{}
+		position.Held{Consumer: Consumer, Topic: topic, Partition: partition}.QueueForged(batch, b.forged)
+		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+			return fmt.Errorf("storing forged records: %w", err)
 		}
 	}
 	return nil

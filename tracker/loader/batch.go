@@ -18,6 +18,7 @@ type batch struct {
 	bytes         int // of the records that became rows
 	duplicates    int
 	letters       []letter
+	forged        []stream.Record
 	// earliest and latest are the first and last time of receipt of its rows, in microseconds.
 	earliest, latest int64
 	month            month
@@ -47,17 +48,28 @@ func (b *batch) last() int64  { return b.after.Next - 1 }
 func (b *batch) examined(at *position.Position) int64 { return at.Next - b.before.Next }
 
 // offer reads a record that stands at the position, and moves the position behind it. fits is false, and nothing has
-// happened, when the record belongs to another month than the batch. An error is a gap in the sequence.
+// happened, when the record belongs to another month than the batch. An error says that something is missing.
 func (b *batch) offer(at *position.Position, r *stream.Record) (fits bool, err error) {
-	e, unreadable := event.Decode(r.Value)
-	if unreadable == nil && b.n > 0 && !b.month.holds(e.GetReceivedAt()) {
-		return false, nil
+	var e *event.Event
+	var unreadable error
+	switch {
+	case r.Seal != stream.Genuine:
+	case r.Foreign:
+		unreadable = stream.ErrForeign
+	default:
+		e, unreadable = event.Decode(r.Value)
+		if unreadable == nil && b.n > 0 && !b.month.holds(e.GetReceivedAt()) {
+			return false, nil
+		}
 	}
-	duplicate, err := at.Admit(*r)
+	verdict, err := at.Admit(*r)
 	switch {
 	case err != nil:
 		return true, err
-	case duplicate:
+	case verdict == position.Forged:
+		b.forged = append(b.forged, *r)
+		return true, nil
+	case verdict != position.Next:
 		b.duplicates++
 		return true, nil
 	}
@@ -79,12 +91,6 @@ func (b *batch) count(received int64, bytes int) {
 	b.n++
 	b.bytes += bytes
 	b.earliest, b.latest = min(b.earliest, received), max(b.latest, received)
-}
-
-// setAside passes over a record that lacks the contract's headers, so that nobody can tell whether it was seen before.
-func (b *batch) setAside(at *position.Position, e *stream.HeaderError) {
-	b.letters = append(b.letters, letter{e.Record, e})
-	at.Next = e.Record.Offset + 1
 }
 
 // month is a calendar month in UTC, in microseconds: by it the tables are partitioned.

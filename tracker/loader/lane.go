@@ -35,6 +35,8 @@ type lane struct {
 	held  position.Held
 	log   *slog.Logger
 	life  int // the generation of new batches
+	// declared are records that an operator has declared forged.
+	declared position.Declared
 }
 
 // run loads the partition until ctx ends, the lease is lost, or records are missing. One goroutine reads and cuts batches,
@@ -73,6 +75,9 @@ func (l *lane) begin(ctx context.Context) (at *position.Position, err error) {
 	err = l.persist(ctx, func() error {
 		return postgres.InTx(ctx, l.db, func(tx pgx.Tx) error {
 			if at, err = l.held.Lock(ctx, tx); err != nil {
+				return err
+			}
+			if l.declared, err = l.held.Declared(ctx, tx); err != nil {
 				return err
 			}
 			return l.readLife(ctx, tx)
@@ -155,7 +160,7 @@ func (l *lane) consume(ctx context.Context, batches <-chan *batch) error {
 func (l *lane) release(b *batch) {
 	l.table.give(b.rows)
 	l.budget.Release(b.reserved)
-	b.rows, b.letters, b.reserved = nil, nil, 0
+	b.rows, b.letters, b.forged, b.reserved = nil, nil, nil, 0
 }
 
 // store plans a batch and has it inserted.
@@ -172,6 +177,9 @@ func (l *lane) store(ctx context.Context, b *batch) error {
 	l.metrics.stored(l.table.topic, b, time.Since(began))
 	for _, d := range b.letters {
 		l.log.Error("a record was set aside", "offset", d.record.Offset, "error", d.cause)
+	}
+	if n := len(b.forged); n > 0 {
+		l.log.Error("records that are not this network's were found in Kafka; see tributary forged list", "records", n)
 	}
 	return nil
 }
@@ -262,11 +270,7 @@ func (l *lane) refill(ctx context.Context, b *batch, at *position.Position, last
 	wait := newBackoff()
 	for at.Next <= last {
 		records, err := l.Kafka.Fetch(ctx, l.table.topic, l.held.Partition, at.Next, fetchBytes, idleWait)
-		var unframed *stream.HeaderError
 		switch {
-		case errors.As(err, &unframed):
-			b.setAside(at, unframed)
-			continue
 		case position.IsGap(err):
 			return &goneError{fmt.Sprintf("Kafka does not hold offsets %d to %d any more: %v", b.first(), last, err)}
 		case err != nil:
@@ -279,11 +283,15 @@ func (l *lane) refill(ctx context.Context, b *batch, at *position.Position, last
 			return fmt.Errorf("reading a batch again: %w", ctx.Err())
 		}
 		l.kafkaAway.over()
+		l.declared.Judge(records)
 		for i := range records {
 			if records[i].Offset > last {
 				break
 			}
 			fits, err := b.offer(at, &records[i])
+			if missing := (*position.KeyError)(nil); errors.As(err, &missing) {
+				return err // it was there when the batch was planned: the partition stands still until it is again
+			}
 			if err == nil && !fits {
 				err = errors.New("it belongs to another month")
 			}

@@ -5,8 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/stream"
@@ -134,29 +132,5 @@ func TestADeadLetterThatCannotBeARowStaysOpen(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "dead_letter") && !strings.Contains(err.Error(), "dead letter") && !strings.Contains(err.Error(), "Dead letter") {
 			t.Errorf("%s gave %v", what, err)
 		}
-	}
-}
-
-func TestTwoAlikeRecordsOfAnotherProgramAreTwoRowsOncePutBack(t *testing.T) {
-	t.Parallel()
-	r := newRiver(t, 1)
-	foreign := r.cluster.Foreign(t, kgo.RecordPartitioner(kgo.ManualPartitioner()))
-	for range 2 {
-		if err := foreign.ProduceSync(t.Context(), &kgo.Record{Topic: r.cluster.Prefix + event.Touches, Value: []byte("hello")}).FirstErr(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	r.run(r.loader(owner()))
-	r.loaded(event.Touches, 2)
-	letters, err := Letters(t.Context(), r.db, false, 10)
-	if err != nil || len(letters) != 2 {
-		t.Fatalf("Letters() = %+v, %v", letters, err)
-	}
-	for _, l := range letters {
-		r.mended(l.No)
-	}
-	r.eventually("both are returned", func() bool { return r.books(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 2 })
-	if found, err := Check(t.Context(), r.db, r.ch); err != nil || len(found) > 0 {
-		t.Errorf("Check() = %v, %v", found, err)
 	}
 }

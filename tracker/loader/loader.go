@@ -91,7 +91,7 @@ func New(cfg Config, log *slog.Logger, registry prometheus.Registerer) *Loader {
 		postgresAway:   outage{log: log, server: "PostgreSQL"},
 	}
 	for _, t := range l.tables {
-		l.keepers = append(l.keepers, position.NewKeeper(cfg.DB, Consumer, t.topic, cfg.Partitions, cfg.Owner, log))
+		l.keepers = append(l.keepers, position.NewKeeper(cfg.DB, Consumer, t.topic, cfg.Partitions, cfg.Owner, log).WithKeys(cfg.Kafka.KeyIDs()))
 	}
 	l.metrics = newMetrics(registry, l.keepers)
 	return l

@@ -115,7 +115,7 @@ func TestRecordsThatCannotBeRowsAreSetAside(t *testing.T) {
 	}
 }
 
-func TestARecordOfAnotherProgramIsSetAside(t *testing.T) {
+func TestARecordOfAnotherProgramIsForged(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	r.produce(event.Touches, 0, record(t, 1, 1, click(1)))
@@ -127,7 +127,8 @@ func TestARecordOfAnotherProgramIsSetAside(t *testing.T) {
 	r.run(r.loader(owner()))
 	r.loaded(event.Touches, 3)
 	r.once(event.Touches, 2)
-	r.equal("dead letters", r.books(`SELECT count(*) FROM dead_letter WHERE consumer = 'loader' AND "offset" = 1 AND value = 'hello'`), 1)
+	r.equal("forged records", r.books(`SELECT count(*) FROM forged WHERE consumer = 'loader' AND "offset" = 1 AND value = 'hello' AND size = 5`), 1)
+	r.equal("dead letters", r.books(`SELECT count(*) FROM dead_letter`), 0)
 }
 
 func TestConnectionsThatBreakChangeNothing(t *testing.T) {

@@ -75,10 +75,10 @@ func (l *lane) plan(ctx context.Context, b *batch) error {
 		batch.Queue(forgetOtherLog, l.table.topic, l.held.Partition, b.first())
 		batch.Queue(insertPlan, l.table.topic, l.held.Partition, b.first(), b.last(), b.n, marks, b.generation, state)
 		for _, d := range b.letters {
-			spool, seq := position.LetterName(d.record)
-			batch.Queue(insertLetter, Consumer, l.table.topic, l.held.Partition, d.record.Offset, spool, seq,
+			batch.Queue(insertLetter, Consumer, l.table.topic, l.held.Partition, d.record.Offset, d.record.Spool[:], int64(d.record.Seq),
 				notNull(d.record.Key), notNull(d.record.Value), d.cause.Error())
 		}
+		l.held.QueueForged(batch, b.forged)
 		if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 			return fmt.Errorf("writing the plan of offsets %d to %d: %w", b.first(), b.last(), err)
 		}

@@ -11,7 +11,7 @@ import (
 
 // metrics are the loader's counters. They count without a registry too.
 type metrics struct {
-	rows, batches, duplicates, letters, retries, parked *prometheus.CounterVec
+	rows, batches, duplicates, letters, forged, retries, parked *prometheus.CounterVec
 
 	size, seconds, freshness *prometheus.HistogramVec
 
@@ -28,6 +28,7 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 		batches:    counter("batches_total", "Batches dealt with, those without rows among them."),
 		duplicates: counter("duplicates_total", "Records dropped because their sequence was seen before."),
 		letters:    counter("dead_letters_total", "Records that were set aside."),
+		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
 		retries:    counter("retries_total", "Attempts at an insert that did not succeed."),
 		parked:     counter("parked_total", "Batches that were left to a person."),
 		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -55,7 +56,7 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 	if registry == nil {
 		return m
 	}
-	registry.MustRegister(m.rows, m.batches, m.duplicates, m.letters, m.retries, m.parked, m.size, m.seconds, m.freshness, m.lag, m.waiting, m.oldest)
+	registry.MustRegister(m.rows, m.batches, m.duplicates, m.letters, m.forged, m.retries, m.parked, m.size, m.seconds, m.freshness, m.lag, m.waiting, m.oldest)
 	for _, k := range keepers {
 		k.Register(registry)
 	}
@@ -75,5 +76,6 @@ func (m *metrics) stored(topic string, b *batch, took time.Duration) {
 	}
 	m.duplicates.WithLabelValues(topic).Add(float64(b.duplicates))
 	m.letters.WithLabelValues(topic).Add(float64(len(b.letters)))
+	m.forged.WithLabelValues(topic).Add(float64(len(b.forged)))
 	m.seconds.WithLabelValues(topic).Observe(took.Seconds())
 }

@@ -2,7 +2,6 @@ package loader
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -38,10 +37,7 @@ func (r *reader) run(ctx context.Context) error {
 		got := size(records)
 		r.now.used += got
 		r.behind = got >= ask/4
-		var unframed *stream.HeaderError
 		switch {
-		case errors.As(err, &unframed):
-			r.started().setAside(r.at, unframed)
 		case position.IsGap(err):
 			return r.handOverAnd(ctx, err)
 		case err != nil:
@@ -70,8 +66,8 @@ func (r *reader) fetch(ctx context.Context, most int) (records []stream.Record, 
 		}
 	}
 	records, err = r.Kafka.Fetch(ctx, r.table.topic, r.held.Partition, r.at.Next, most, r.patience())
-	var unframed *stream.HeaderError
-	r.doubt = err != nil && !errors.As(err, &unframed)
+	r.doubt = err != nil
+	r.declared.Judge(records)
 	return records, err
 }
 

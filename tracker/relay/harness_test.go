@@ -18,6 +18,7 @@ import (
 
 	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/internal/keyring"
 	"tributary/internal/position"
 	"tributary/internal/stream"
 	"tributary/tracker/spool"
@@ -104,7 +105,7 @@ func (c lossyConn) Write(answer []byte) (int, error) {
 
 func client(tb testing.TB, address, prefix string) *stream.Client {
 	tb.Helper()
-	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: []string{address}, Prefix: prefix}}.Open(tb)
+	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: []string{address}, Prefix: prefix, Keys: []keyring.Key{keyring.Generate(1)}}}.Open(tb)
 }
 
 // river is a spool, a relay and what they left in Kafka.
@@ -235,11 +236,11 @@ func (r *river) drain(lane int) (copies int) {
 			r.t.Fatal(err)
 		}
 		for _, record := range records {
-			duplicate, err := p.Admit(record)
+			verdict, err := p.Admit(record)
 			if err != nil {
 				r.t.Fatal(err)
 			}
-			if duplicate {
+			if verdict != position.Next {
 				copies++
 				continue
 			}

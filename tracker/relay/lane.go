@@ -51,7 +51,7 @@ func (c *chunk) last() uint64 { return c.records[len(c.records)-1].Seq }
 const blockBytes = 32 << 10
 
 // recordMemory is what a record takes besides its bytes.
-const recordMemory = 128
+const recordMemory = 160
 
 // add copies an entry and gives the memory that it takes.
 func (c *chunk) add(e spool.Entry, id spool.ID) int64 {
