@@ -77,13 +77,13 @@ func TestEveryPageCanBePrintedNamedAndLeft(t *testing.T) {
 		{"operator@example.net", "Network", operatorOnly},
 	} {
 		for path, page := range w.pagesOf(person.email, person.who, named) {
-			print := page.find(t, func(n *html.Node) bool { class, _ := attr(n, "class"); return class == "print-only" })
+			paper := page.find(t, func(n *html.Node) bool { class, _ := attr(n, "class"); return class == "print-only" })
 			title := regexp.MustCompile(`<title>(.*) · Tributary</title>`).FindStringSubmatch(page.body)
-			if len(print) != 1 || title == nil {
-				t.Fatalf("%s has %d headings for paper", path, len(print))
+			if len(paper) != 1 || title == nil {
+				t.Fatalf("%s has %d headings for paper", path, len(paper))
 			}
 			want := regexp.MustCompile(`^Tributary · ` + regexp.QuoteMeta(person.of) + ` · ` + regexp.QuoteMeta(html.UnescapeString(title[1])) + ` · \d+ \w{3} \d{4}, \d\d:\d\d:\d\d UTC$`)
-			if text := words(print[0]); !want.MatchString(text) {
+			if text := words(paper[0]); !want.MatchString(text) {
 				t.Errorf("%s is printed under %q, want %s", path, text, want)
 			}
 			for _, n := range page.find(t, isIconButton) {

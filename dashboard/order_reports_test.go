@@ -75,7 +75,7 @@ func TestLateOrdersAreMarkedListedAndCounted(t *testing.T) {
 	w.must(err)
 	at := w.now.Add(-5 * aDay)
 	w.order(sale{id: "in-time", link: w.link, at: at, late: 2 * aDay})
-	late := w.order(sale{id: "late", link: w.link, at: at, late: 2*aDay + time.Second, key: key, network: "192.0.2.0/24"})
+	late := w.order(sale{id: "tardy", link: w.link, at: at, late: 2*aDay + time.Second, key: key, network: "192.0.2.0/24"})
 	w.order(sale{id: "late-no-click", at: at, late: 3 * aDay})
 	w.order(sale{id: "late-long-ago", at: at.Add(-60 * aDay), late: 3 * aDay})
 	w.order(sale{id: "brought", at: at, late: 3 * aDay, imported: true})
@@ -85,15 +85,15 @@ func TestLateOrdersAreMarkedListedAndCounted(t *testing.T) {
 		who        *client
 		path, want string
 	}{
-		{shop, "/merchant/orders", "late late"},
+		{shop, "/merchant/orders", "tardy late"},
 		{shop, "/merchant/orders", "late-no-click late"},
-		{shop, "/merchant/developers", "Order late late"},
-		{shop, "/merchant/partners/" + number10(int64(w.site)), "late late"},
+		{shop, "/merchant/developers", "Order tardy late"},
+		{shop, "/merchant/partners/" + number10(int64(w.site)), "tardy late"},
 		{shop, "/merchant/orders/" + number10(late), "Order late"},
 		{shop, "/merchant?days=30", "2 orders reported more than 48 hours after the purchase."},
 		{shop, "/merchant?days=90", "3 orders reported more than 48 hours after the purchase."},
-		{site, "/partner/commissions", "late late"},
-		{operator, "/network/late", "late Alder & Finch"},
+		{site, "/partner/commissions", "tardy late"},
+		{operator, "/network/late", "tardy Alder & Finch"},
 		{operator, "/network/late", "2 days later key " + number10(int64(key)) + " 192.0.2.0/24"},
 	} {
 		fact.who.page(fact.path).holds(t, fact.want)
