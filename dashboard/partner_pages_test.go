@@ -179,7 +179,7 @@ func TestCommissionsCanBeNarrowed(t *testing.T) {
 		"state=pending":                       {"recent", "in-euro_100%"},
 		"state=approved":                      {"released"},
 		"state=reversed":                      {"taken-back"},
-		"state=paid":                          nil,
+		"state=approved&q=recent":             nil,
 		"currency=EUR":                        {"in-euro_100%"},
 		"q=RELEAS":                            {"released"},
 		"q=_100%25":                           {"in-euro_100%"},
