@@ -52,6 +52,17 @@ bench: ## measure everything beside what it is held against; BENCH='-quick -only
 lint: ## run golangci-lint with every linter that has no written reason against it
 	$(TOOL) golangci-lint run ./...
 
+.PHONY: vuln
+vuln: ## compare the program with Go's list of vulnerabilities, by what it calls, or by SCAN=package
+	@list=$$(go mod download -json golang.org/x/vulndb@latest | sed -n 's/^.*"Dir": "\(.*\)",$$/\1/p') && \
+	go build -modfile=tools/go.mod -o bin/tools/ golang.org/x/vuln/cmd/govulncheck && \
+	echo "vulnerabilities as of $${list##*@}" && bin/tools/govulncheck -db "file://$$list/data/osv" -scan $(or $(SCAN),symbol) ./cmd/tributary
+
+.PHONY: sbom
+sbom: build ## list the modules in the binary, with hashes and licences, as CycloneDX: bin/tributary.cdx.json
+	@go build -modfile=tools/go.mod -o bin/tools/ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	bin/tools/cyclonedx-gomod bin -json -licenses -output bin/tributary.cdx.json bin/tributary
+
 .PHONY: generate
 generate: ## write the generated code anew: protobuf and templ
 	go build -modfile=tools/go.mod -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto
