@@ -74,16 +74,7 @@ func PostgresVersion(ctx context.Context, url string) (Version, error) {
 		db.Close()
 		return Version{}, err
 	}
-	var versions sql.NullString
-	if err := db.QueryRowContext(ctx, `SELECT to_regclass('goose_db_version')::text`).Scan(&versions); err != nil {
-		db.Close()
-		return Version{}, fmt.Errorf("looking for the schema: %w", err)
-	}
-	if !versions.Valid { // goose would make its table, which is for the owner to do
-		defer db.Close()
-		return empty(db, goose.DialectPostgres, "postgres")
-	}
-	return version(ctx, db, goose.DialectPostgres, "postgres")
+	return version(ctx, db, `SELECT to_regclass('goose_db_version') IS NOT NULL`, goose.DialectPostgres, "postgres")
 }
 
 // empty is the version of a database that has none of the migrations.
@@ -106,12 +97,21 @@ func ClickHouseVersion(ctx context.Context, url string) (Version, error) {
 		db.Close()
 		return Version{}, err
 	}
-	return version(ctx, db, goose.DialectClickHouse, "clickhouse")
+	const migrated = `SELECT count() > 0 FROM system.tables WHERE database = currentDatabase() AND name = 'goose_db_version'`
+	return version(ctx, db, migrated, goose.DialectClickHouse, "clickhouse")
 }
 
-// version reads the schema version, and closes db.
-func version(ctx context.Context, db *sql.DB, dialect goose.Dialect, dir string) (v Version, err error) {
+// version reads the schema version, and closes db. Where migrated, a query, says no it asks nothing more: goose would make its
+// table, which is for the owner to do.
+func version(ctx context.Context, db *sql.DB, migrated string, dialect goose.Dialect, dir string) (v Version, err error) {
 	defer db.Close()
+	var found bool
+	if err := db.QueryRowContext(ctx, migrated).Scan(&found); err != nil {
+		return v, fmt.Errorf("looking for the schema: %w", err)
+	}
+	if !found {
+		return empty(db, dialect, dir)
+	}
 	provider, err := provide(db, dialect, dir)
 	if err != nil {
 		return v, err

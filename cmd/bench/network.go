@@ -112,11 +112,15 @@ func (n *network) environment(database, prefix string) ([]string, error) {
 		u.Path = "/" + database
 		return u.String(), nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	reports, err := n.addresses.ClickHouseEnvironment(func(address string) (string, error) { return address, nil })
 	return append(
-		env,
+		append(env, reports...),
 		"TRIBUTARY_KAFKA_BROKERS="+n.addresses.KafkaBrokers, "TRIBUTARY_KAFKA_PREFIX="+prefix,
 		"TRIBUTARY_KAFKA_USER="+n.addresses.KafkaUser, "TRIBUTARY_KAFKA_PASSWORD="+n.addresses.KafkaPassword, "TRIBUTARY_KAFKA_MECHANISM="+n.addresses.KafkaMechanism,
-		"TRIBUTARY_CLICKHOUSE_URL="+n.addresses.ClickHouseURL, "TRIBUTARY_PARTITIONS="+strconv.Itoa(partitions),
+		"TRIBUTARY_PARTITIONS="+strconv.Itoa(partitions),
 		"TRIBUTARY_CLICK_KEYS="+n.key.Reveal(), "TRIBUTARY_RECORD_KEYS="+keyring.Generate(1).Reveal(), "TRIBUTARY_LOG_LEVEL=warn", "TRIBUTARY_MERCHANT_RATE=0",
 	), err
 }

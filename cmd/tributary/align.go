@@ -29,6 +29,9 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 				if err := a.prepare(ctx, s, everything()); err != nil {
 					return err
 				}
+				if err := checkReports(ctx, a.log, s); err != nil {
+					return err
+				}
 				kafka, err := stream.Open(s.kafka, a.log)
 				if err != nil {
 					return err
@@ -39,7 +42,7 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 					return err
 				}
 				defer db.Close()
-				conn, err := clickhouse.Open(s.clickhouse, 2)
+				conn, err := clickhouse.Open(s.clickhouse[clickhouse.Operator.Name()], 2)
 				if err != nil {
 					return err
 				}

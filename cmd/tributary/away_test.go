@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tributary/internal/clickhouse"
 	"tributary/internal/enginetest"
 	"tributary/internal/keyring"
 	"tributary/internal/money"
@@ -289,7 +290,7 @@ func TestVerifyTellsOfALostDisk(t *testing.T) {
 	}
 	defer db.Close()
 	environ := []string{
-		"TRIBUTARY_POSTGRES_URL=" + enginetest.As(address, postgres.Operator), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseMigrated(t), "TRIBUTARY_DATA=" + t.TempDir(),
+		"TRIBUTARY_POSTGRES_URL=" + enginetest.As(address, postgres.Operator), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseAs(reportsOf(t, address), clickhouse.Operator), "TRIBUTARY_DATA=" + t.TempDir(),
 	}
 	_, err = db.Exec(t.Context(), `INSERT INTO spool_progress (spool, lane, last, sent, owner, seen)
 		VALUES ('\x00112233445566778899aabbccddeeff', 7, 40, 30, 'edge-2/9/x', now() - interval '11 minutes')`)

@@ -104,7 +104,7 @@ func TestComposePassesEverySetting(t *testing.T) {
 	t.Parallel()
 	services := readCompose(t).Services
 	noUse := map[string][]string{ // of which a role has no use
-		"migrate": {"click-keys", "record-keys"}, "loader": {"click-keys"},
+		"migrate": {"click-keys", "record-keys"}, "loader": {"click-keys"}, "tracker": {"clickhouse-url"}, "engine": {"clickhouse-url"},
 		"dashboard": {"click-keys", "record-keys", "kafka-brokers", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"},
 	}
 	newRoot(nil).PersistentFlags().VisitAll(func(f *pflag.Flag) {

@@ -30,6 +30,7 @@ type config struct {
 	KafkaPrefix   string
 	Kafka         stream.Security
 	ClickHouseURL string
+	ClickHouseOf  map[string]*string // the same for ClickHouse
 	Partitions    int
 	Retention     time.Duration
 
@@ -62,6 +63,9 @@ func secrets() []string {
 	for _, name := range postgresLogins() {
 		all = append(all, postgresSetting(name))
 	}
+	for _, name := range clickhouseLogins() {
+		all = append(all, clickhouseSetting(name))
+	}
 	return all
 }
 
@@ -80,7 +84,11 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.Kafka.User, "kafka-user", "", "user the brokers ask for; unset: they ask for none")
 	fs.StringVar(&c.Kafka.Password, "kafka-password", "", "password of kafka-user; needs kafka-tls unless every broker is on a loopback address")
 	fs.StringVar(&c.Kafka.Mechanism, "kafka-mechanism", "scram-sha-512", "how the password is shown: scram-sha-512, scram-sha-256 or plain")
-	fs.StringVar(&c.ClickHouseURL, "clickhouse-url", "", "ClickHouse 26, clickhouse://user:password@host:port/database; unset: start an embedded one")
+	fs.StringVar(&c.ClickHouseURL, "clickhouse-url", "", "ClickHouse 26, clickhouse://user:password@host:port/database, for a process of one role or a command, as the log-in of that; unset, and none of the next either: start an embedded one")
+	c.ClickHouseOf = map[string]*string{}
+	for _, name := range clickhouseLogins() {
+		c.ClickHouseOf[name] = fs.String(clickhouseSetting(name), "", "the address of ClickHouse for the log-in "+loginUser(name))
+	}
 	fs.IntVar(&c.Partitions, "partitions", 6, "partitions of each topic; fixed once the topics are made")
 	fs.DurationVar(&c.Retention, "retention", 7*24*time.Hour, "how long Kafka keeps records")
 

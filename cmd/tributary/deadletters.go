@@ -196,7 +196,10 @@ loader, run this, start them again. It is refused while a loader holds a partiti
 				if held > 0 {
 					return fmt.Errorf("loaders hold %d partitions: stop them first (a killed one counts for 8 s more)", held)
 				}
-				conn, err := clickhouse.Open(s.clickhouse, 1)
+				if err := checkReports(ctx, a.log, s); err != nil {
+					return err
+				}
+				conn, err := clickhouse.Open(s.clickhouse[clickhouse.Operator.Name()], 1)
 				if err != nil {
 					return err
 				}

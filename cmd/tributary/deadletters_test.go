@@ -60,8 +60,9 @@ func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 
 func TestRollupsAreMendedWhenNoLoaderRuns(t *testing.T) {
 	t.Parallel()
-	url, reports := enginetest.PostgresURL(t), enginetest.ClickHouseMigrated(t)
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(url, postgres.Operator), "TRIBUTARY_CLICKHOUSE_URL=" + reports, "TRIBUTARY_DATA=" + t.TempDir()}
+	url := enginetest.PostgresURL(t)
+	reports := reportsOf(t, url)
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(url, postgres.Operator), "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseAs(reports, clickhouse.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
 	conn, err := clickhouse.Open(reports, 1)
 	if err != nil {
 		t.Fatal(err)

@@ -247,8 +247,46 @@ func TestASeedingThatWasInterruptedGoesOnWhereItWas(t *testing.T) {
 			t.Errorf("%s holds %d rows of %d events", table, rows, events)
 		}
 	}
+	demoReads(t, answer)
 	if err := stop(); err != nil {
 		t.Fatalf("stopping: %v", err)
+	}
+}
+
+// demoReads holds that the addresses of PostgreSQL and ClickHouse are of log-ins that read every row and write none.
+func demoReads(t *testing.T, demo demoAnswer) {
+	t.Helper()
+	books, err := pgx.Connect(t.Context(), demo.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer books.Close(t.Context())
+	reports, err := clickhouse.OpenSQL(demo.ClickHouse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reports.Close()
+	for _, table := range []string{"merchant", "partner", "program", "link", "orders", "order_event", "commission", "account", "posting"} {
+		var rows int
+		if err := books.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&rows); err != nil || rows == 0 {
+			t.Errorf("PostgreSQL shows %d rows of %s: %v", rows, table, err)
+		}
+		for _, statement := range []string{"DELETE FROM ", "TRUNCATE ", "DROP TABLE ", "LOCK TABLE "} {
+			if _, err := books.Exec(t.Context(), statement+table); err == nil {
+				t.Errorf("PostgreSQL lets it %s%s", statement, table)
+			}
+		}
+	}
+	for _, table := range []string{"touch", "touch_hourly", "order_event", "ledger", "ledger_hourly"} {
+		var rows uint64
+		if err := reports.QueryRowContext(t.Context(), "SELECT count() FROM "+table).Scan(&rows); err != nil || rows == 0 {
+			t.Errorf("ClickHouse shows %d rows of %s: %v", rows, table, err)
+		}
+		for _, statement := range []string{"TRUNCATE TABLE " + table, "DROP TABLE " + table, "ALTER TABLE " + table + " DELETE WHERE 1", "OPTIMIZE TABLE " + table} {
+			if _, err := reports.ExecContext(t.Context(), statement); err == nil || !strings.Contains(err.Error(), "code: 497") {
+				t.Errorf("ClickHouse: %s: %v, want that it is not allowed", statement, err)
+			}
+		}
 	}
 }
 

@@ -253,7 +253,7 @@ func figures(t *testing.T) []figure {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	conn, err := clickhouse.Open(r.stores.clickhouse, 1)
+	conn, err := clickhouse.Open(r.stores.clickhouse[clickhouse.Loader.Name()], 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -77,10 +77,16 @@ func (d *doctor) examine(ctx context.Context) {
 	d.settings()
 	d.machine(ctx)
 	operator := postgres.Operator.Name()
-	s := stores{kafka: d.cfg.kafkaCluster(), clickhouse: d.cfg.ClickHouseURL}
+	s := stores{kafka: d.cfg.kafkaCluster()}
+	unset := map[string]bool{}
 	var err error
 	if s.postgres, err = d.cfg.postgresAddresses([]string{operator}); err != nil {
+		unset["PostgreSQL"] = true
 		d.note("PostgreSQL", wrong, problem(err), "set "+envName(postgresSetting(operator)))
+	}
+	if s.clickhouse, err = d.cfg.clickhouseAddresses([]string{operator}); err != nil {
+		unset["ClickHouse"] = true
+		d.note("ClickHouse", wrong, problem(err), "set "+envName(clickhouseSetting(operator)))
 	}
 	if running, ok := embedded.Running(d.enginesDir()); ok {
 		s = s.fill(running)
@@ -91,9 +97,9 @@ func (d *doctor) examine(ctx context.Context) {
 	}{
 		{"PostgreSQL", "postgres-url", s.postgres[operator], d.postgres},
 		{"Kafka", "kafka-brokers", strings.Join(s.kafka.Brokers, ","), d.kafka},
-		{"ClickHouse", "clickhouse-url", s.clickhouse, d.clickhouse},
+		{"ClickHouse", "clickhouse-url", s.clickhouse[operator], d.clickhouse},
 	} {
-		if server.address == "" && server.name == "PostgreSQL" && err != nil {
+		if server.address == "" && unset[server.name] {
 			continue
 		}
 		if server.address == "" {
@@ -127,7 +133,7 @@ func (d *doctor) settings() {
 			}
 		}
 	}
-	servers := []bool{d.cfg.ownPostgres(), len(d.cfg.KafkaBrokers) > 0, d.cfg.ClickHouseURL != ""}
+	servers := []bool{d.cfg.ownPostgres(), len(d.cfg.KafkaBrokers) > 0, d.cfg.ownClickHouse()}
 	if servers[0] != servers[1] || servers[1] != servers[2] {
 		d.note("settings", odd, "some servers are your own and some embedded: each process starts its own embedded ones",
 			"for more than one process set all of "+envName("postgres-url")+", "+envName("kafka-brokers")+" and "+envName("clickhouse-url"))

@@ -24,7 +24,7 @@ func (d *doctor) machine(ctx context.Context) {
 	}
 	d.keys()
 	d.ports(ctx)
-	engines := embedded.Config{Dir: d.enginesDir(), Postgres: !d.cfg.ownPostgres(), ClickHouse: d.cfg.ClickHouseURL == ""}
+	engines := embedded.Config{Dir: d.enginesDir(), Postgres: !d.cfg.ownPostgres(), ClickHouse: !d.cfg.ownClickHouse()}
 	if !engines.Postgres && !engines.ClickHouse {
 		return
 	}

@@ -205,7 +205,7 @@ func (d *doctor) fingerprints(ctx context.Context, conn *pgx.Conn) error {
 // clickhouse looks at the server of the reports.
 func (d *doctor) clickhouse(ctx context.Context, s stores) {
 	const area = "ClickHouse"
-	conn, err := clickhouse.Open(s.clickhouse, 1)
+	conn, err := clickhouse.Open(s.clickhouse[clickhouse.Operator.Name()], 1)
 	if err != nil {
 		d.note(area, wrong, problem(err), "mend "+envName("clickhouse-url"))
 		return
@@ -220,7 +220,7 @@ func (d *doctor) clickhouse(ctx context.Context, s stores) {
 	}
 	d.note(area, fine, "version "+version, "")
 	d.clock(area, now, asked)
-	current, ok := d.schema(ctx, area, s.clickhouse, migrations.ClickHouseVersion)
+	current, ok := d.schema(ctx, area, s.clickhouse[clickhouse.Operator.Name()], migrations.ClickHouseVersion)
 	if !ok || !current {
 		return
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/clickhouse"
 	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
@@ -68,14 +69,14 @@ func (p *patient) diagnose(t *testing.T) diagnosis {
 
 func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel // the cases share servers, which stay
 	t.Parallel()
-	owned, reports := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
-	database := enginetest.As(owned, postgres.Operator)
-	kafka, super := rolesOfKafka(t, owned, reports)
+	owned, filled := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
+	database, reports := enginetest.As(owned, postgres.Operator), enginetest.ClickHouseAs(filled, clickhouse.Operator)
+	kafka, super := rolesOfKafka(t, owned, filled)
 	servers := append(kafka.Environ(), "TRIBUTARY_POSTGRES_URL="+database, "TRIBUTARY_CLICKHOUSE_URL="+reports)
-	empty, bare := enginetest.As(enginetest.EmptyPostgresURL(t), postgres.Operator), enginetest.ClickHouse(t)
+	empty, bare := enginetest.As(enginetest.EmptyPostgresURL(t), postgres.Operator), enginetest.ClickHouseAs(enginetest.ClickHouse(t), clickhouse.Operator)
 	password := func(address string) string {
 		at := strings.Index(address, "@")
-		return address[:strings.Index(address, "://")+3] + "tributary:wrong-password" + address[at:]
+		return address[:strings.Index(address, "://")+3] + "tributary_operator:wrong-password" + address[at:]
 	}
 	sql := func(t *testing.T, do, undo string) {
 		t.Helper()
@@ -127,7 +128,9 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		}, "PostgreSQL", wrong, "this binary is older", "newer binary"},
 		{"wrong password of ClickHouse", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", password(reports)) }, "ClickHouse", wrong, "516", "mend user and password"},
 		{"ClickHouse was not migrated", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", bare) }, "ClickHouse", wrong, "its schema is version 0", "tributary migrate"},
-		{"ClickHouse is away", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", "clickhouse://u:wrong-password@127.0.0.1:1/d") }, "ClickHouse", wrong, "refused", "native protocol"},
+		{"ClickHouse is away", func(_ *testing.T, p *patient) {
+			p.set("CLICKHOUSE_URL", "clickhouse://tributary_operator:wrong-password@127.0.0.1:1/d")
+		}, "ClickHouse", wrong, "refused", "native protocol"},
 		{"the operator's rights on Kafka", func(*testing.T, *patient) {}, "Kafka", fine, "are those of the operator", ""},
 		{"the rights of another role", func(_ *testing.T, p *patient) {
 			p.set("KAFKA_USER", "tributary_tracker")

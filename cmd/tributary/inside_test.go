@@ -156,7 +156,7 @@ func testRiver(t *testing.T, args ...string) *river {
 	}
 	a.log = a.cfg.logger(testLog{t})
 	r, err := newRiver(&a.cfg, a.log, stores{
-		postgres: anyLogin("postgres://u:p@127.0.0.1:1/d"), kafka: stream.Cluster{Brokers: []string{"127.0.0.1:1"}}, clickhouse: "clickhouse://u:p@127.0.0.1:1/d", pages: "clickhouse://u:p@127.0.0.1:1/d",
+		postgres: anyLogin("postgres://u:p@127.0.0.1:1/d"), kafka: stream.Cluster{Brokers: []string{"127.0.0.1:1"}}, clickhouse: anyLogin("clickhouse://u:p@127.0.0.1:1/d"),
 	}, clickKeys)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 )
@@ -38,12 +39,27 @@ func loginUser(name string) string {
 	return "tributary_" + name
 }
 
-// ownPostgres tells whether any setting names a PostgreSQL, so that none is started here.
-func (c *config) ownPostgres() bool {
-	if c.PostgresURL != "" {
-		return true
+// clickhouseLogins is the same for ClickHouse.
+func clickhouseLogins() []string {
+	names := []string{}
+	for _, role := range clickhouse.Roles() {
+		if role != clickhouse.Reader {
+			names = append(names, role.Name())
+		}
 	}
-	for _, address := range c.PostgresOf {
+	return append(names, owner)
+}
+
+func clickhouseSetting(name string) string { return "clickhouse-" + name + "-url" }
+
+// ownPostgres tells whether any setting names a PostgreSQL, so that none is started here.
+func (c *config) ownPostgres() bool { return c.PostgresURL != "" || anySet(c.PostgresOf) }
+
+// ownClickHouse is the same for ClickHouse.
+func (c *config) ownClickHouse() bool { return c.ClickHouseURL != "" || anySet(c.ClickHouseOf) }
+
+func anySet(addresses map[string]*string) bool {
+	for _, address := range addresses {
 		if *address != "" {
 			return true
 		}
@@ -58,6 +74,11 @@ func (c *config) checkLogins() error {
 			problems = append(problems, checkServer(postgresSetting(name), *address))
 		}
 	}
+	for _, name := range clickhouseLogins() {
+		if address := c.ClickHouseOf[name]; address != nil {
+			problems = append(problems, checkServer(clickhouseSetting(name), *address))
+		}
+	}
 	return errors.Join(problems...)
 }
 
@@ -67,53 +88,51 @@ func (c *config) postgresAddresses(logins []string) (map[string]string, error) {
 	if !c.ownPostgres() {
 		return map[string]string{}, nil
 	}
-	addresses := map[string]string{}
-	var missing []string
-	for _, name := range logins {
-		if set := c.PostgresOf[name]; set != nil {
-			addresses[name] = *set
-		}
-		if addresses[name] == "" && len(logins) == 1 {
-			addresses[name] = c.PostgresURL
-		}
-		if addresses[name] == "" {
-			missing = append(missing, envName(postgresSetting(name)))
-		}
-	}
+	addresses, missing := addressesOf(logins, c.PostgresURL, c.PostgresOf, postgresSetting)
 	if len(missing) > 0 {
 		return nil, fmt.Errorf("PostgreSQL is a server of your own, to which each role logs in as itself: set %s", strings.Join(missing, ", "))
 	}
 	return addresses, nil
 }
 
-// checkNetworks refuses roles whose addresses lead to different networks, and addresses that log in as somebody else.
-func (a *app) checkNetworks(ctx context.Context, s stores) error {
-	found := map[string]string{}
-	for _, role := range postgres.Roles() {
-		address, used := s.postgres[role.Name()]
-		if !used {
+// clickhouseAddresses is the same for ClickHouse, which some of the logins do not use. An address of another user than the
+// log-in's gives a *clickhouse.LoginError.
+func (c *config) clickhouseAddresses(logins []string) (map[string]string, error) {
+	if !c.ownClickHouse() {
+		return map[string]string{}, nil
+	}
+	logins = slices.DeleteFunc(slices.Clone(logins), func(name string) bool { return !slices.Contains(clickhouseLogins(), name) })
+	addresses, missing := addressesOf(logins, c.ClickHouseURL, c.ClickHouseOf, clickhouseSetting)
+	if len(missing) > 0 {
+		return nil, fmt.Errorf("ClickHouse is a server of your own, to which each role logs in as itself: set %s", strings.Join(missing, ", "))
+	}
+	for name, address := range addresses {
+		if name == owner {
 			continue
 		}
-		var network string
-		if err := awaitPostgres(ctx, a.log, func(ctx context.Context) error {
-			db, err := postgres.Open(ctx, address, role, 1)
-			if err != nil {
-				return err
-			}
-			defer db.Close()
-			return db.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'network'`).Scan(&network)
-		}); err != nil {
-			return fmt.Errorf("reading the network's id as %s: %w", role.Name(), err)
-		}
-		found[role.Name()] = network
-		for other, id := range found {
-			if id != network {
-				return fmt.Errorf("%s and %s lead to different networks (%s and %s): point both at one database",
-					envName(postgresSetting(other)), envName(postgresSetting(role.Name())), id, network)
-			}
+		if err := clickhouse.CheckLogin(address, clickhouse.Role("tributary_"+name)); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return addresses, nil
+}
+
+// addressesOf gives each login the address of its own setting, or one where no other login needs it, and names the settings
+// that are missing.
+func addressesOf(logins []string, one string, of map[string]*string, setting func(name string) string) (addresses map[string]string, missing []string) {
+	addresses = map[string]string{}
+	for _, name := range logins {
+		if set := of[name]; set != nil {
+			addresses[name] = *set
+		}
+		if addresses[name] == "" && len(logins) == 1 {
+			addresses[name] = one
+		}
+		if addresses[name] == "" {
+			missing = append(missing, envName(setting(name)))
+		}
+	}
+	return addresses, missing
 }
 
 // readPasswords reads the file of migrate --role-passwords or --kafka-passwords: a role and its password on each line, # before
@@ -162,18 +181,30 @@ func checkRolePassword(text string) error {
 	return nil
 }
 
-// setPasswords gives the roles the passwords of a file, as the owner.
-func setPasswords(ctx context.Context, address, path string) error {
+// setPasswords gives the roles the passwords of a file, as the owner, on each of the two servers that is one's own.
+func (a *app) setPasswords(ctx context.Context, s stores, path string) error {
 	passwords, err := readPasswords(path, postgres.Roles())
 	if err != nil {
 		return err
 	}
-	conn, err := pgx.Connect(ctx, address)
-	if err != nil {
-		return fmt.Errorf("connecting to PostgreSQL: %w", err)
+	if a.cfg.ownPostgres() {
+		conn, err := pgx.Connect(ctx, s.postgres[owner])
+		if err != nil {
+			return fmt.Errorf("connecting to PostgreSQL: %w", err)
+		}
+		defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the statements have been answered
+		if err := postgres.SetPasswords(ctx, conn, passwords); err != nil {
+			return err
+		}
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the statements have been answered
-	return postgres.SetPasswords(ctx, conn, passwords)
+	if !a.cfg.ownClickHouse() {
+		return nil
+	}
+	reports := map[clickhouse.Role]string{}
+	for _, role := range clickhouse.Roles() {
+		reports[role] = passwords[postgres.Role(role)]
+	}
+	return clickhouse.SetPasswords(ctx, s.clickhouse[owner], clickhouse.Database(s.clickhouse[owner]), reports)
 }
 
 // setKafkaPasswords makes the roles' users of Kafka with the passwords of a file, and grants them their rights.

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
@@ -24,6 +26,16 @@ func postgresEnv(address string) []string {
 		}
 	}
 	return env
+}
+
+// reportsOf is a migrated ClickHouse of the network at the owner's address, for the owner.
+func reportsOf(t *testing.T, books string) string {
+	t.Helper()
+	reports := enginetest.ClickHouseMigrated(t)
+	if err := joinNetwork(t.Context(), books, reports); err != nil {
+		t.Fatal(err)
+	}
+	return reports
 }
 
 // anyLogin is one address for every log-in.
@@ -46,9 +58,13 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `UPDATE setting SET value = gen_random_uuid()::text WHERE name = 'network'`); err != nil {
 		t.Fatal(err) // both are copies of one
 	}
-	elsewhere := []string{"TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x", "TRIBUTARY_ADMIN_LISTEN="}
+	elsewhere := []string{"TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://tributary_loader@127.0.0.1:1/x", "TRIBUTARY_ADMIN_LISTEN="}
 	url := func(setting, address string, role postgres.Role) string {
 		return "TRIBUTARY_POSTGRES_" + setting + "URL=" + enginetest.As(address, role)
+	}
+	// withReports is PostgreSQL's settings of all, none of the default address of ClickHouse, and one of it.
+	withReports := func(setting, user string) []string {
+		return append(postgresEnv(one), "TRIBUTARY_CLICKHOUSE_URL=", "TRIBUTARY_CLICKHOUSE_"+setting+"URL=clickhouse://"+user+":x@127.0.0.1:1/x")
 	}
 	for _, row := range []struct {
 		name, args string
@@ -59,6 +75,11 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 		{"one for both", "serve engine loader", []string{url("", one, postgres.Engine)}, []string{"TRIBUTARY_POSTGRES_ENGINE_URL", "TRIBUTARY_POSTGRES_LOADER_URL"}},
 		{"another role's only", "serve engine", []string{url("LOADER_", one, postgres.Loader)}, []string{"set TRIBUTARY_POSTGRES_ENGINE_URL"}},
 		{"a command without the operator's", "verify", []string{url("ENGINE_", one, postgres.Engine)}, []string{"set TRIBUTARY_POSTGRES_OPERATOR_URL"}},
+		{"ClickHouse's for one of two", "serve loader dashboard", withReports("LOADER_", "tributary_loader"), []string{"set TRIBUTARY_CLICKHOUSE_DASHBOARD_URL"}},
+		{"one of ClickHouse for both", "serve loader dashboard", withReports("", "tributary_loader"), []string{"TRIBUTARY_CLICKHOUSE_LOADER_URL", "TRIBUTARY_CLICKHOUSE_DASHBOARD_URL"}},
+		{"another's of ClickHouse only", "serve loader", withReports("DASHBOARD_", "tributary_dashboard"), []string{"set TRIBUTARY_CLICKHOUSE_LOADER_URL"}},
+		{"a command without ClickHouse's", "verify", withReports("LOADER_", "tributary_loader"), []string{"set TRIBUTARY_CLICKHOUSE_OPERATOR_URL"}},
+		{"ClickHouse's owner", "serve loader", withReports("", "tributary"), []string{"logs in as tributary: loader has a log-in of its own"}},
 		{"the owner's", "serve engine", []string{"TRIBUTARY_POSTGRES_URL=" + one}, []string{"the superuser tributary"}},
 		{
 			"two networks", "serve engine loader",
@@ -69,7 +90,7 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
 			data := t.TempDir()
-			_, err := tributary(t.Context(), t, append(row.environ, elsewhere...), append(strings.Fields(row.args), "--data", data)...)
+			_, err := tributary(t.Context(), t, append(slices.Clip(elsewhere), row.environ...), append(strings.Fields(row.args), "--data", data)...)
 			for _, says := range row.says {
 				if err == nil || !strings.Contains(err.Error(), says) {
 					t.Errorf("it ends with %v, want %q", err, says)
@@ -85,8 +106,7 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 func TestMigrateSetsThePasswordsOfTheRoles(t *testing.T) {
 	t.Parallel()
 	a := startPostgres(t)
-	reports := enginetest.ClickHouse(t)
-	environ := append(enginetest.Kafka(t).Environ(), "TRIBUTARY_POSTGRES_URL="+a.PostgresURL, "TRIBUTARY_CLICKHOUSE_URL="+reports)
+	environ := append(enginetest.Kafka(t).Environ(), "TRIBUTARY_POSTGRES_URL="+a.PostgresURL)
 	file := filepath.Join(t.TempDir(), "passwords")
 	migrate := func(password func(role string) string) error {
 		text := []byte("# role and password\n")
@@ -154,4 +174,54 @@ func startPostgres(t *testing.T) embedded.Addresses {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// Rows of one network do not go into the reports of another, whichever role or command is asked to bring them there.
+func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
+	t.Parallel()
+	books, other := enginetest.PostgresURL(t), enginetest.PostgresURL(t)
+	conn, err := pgx.Connect(t.Context(), other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(t.Context(), `UPDATE setting SET value = gen_random_uuid()::text WHERE name = 'network'`)
+	_ = conn.Close(t.Context())
+	if err != nil {
+		t.Fatal(err) // both are copies of one
+	}
+	theirs, fresh := reportsOf(t, other), enginetest.ClickHouseMigrated(t)
+	for _, row := range []struct {
+		args, reports string
+		says          string
+	}{
+		{"serve loader", theirs, "different networks"},
+		{"serve dashboard --dashboard-listen 127.0.0.1:0", theirs, "different networks"},
+		{"serve loader", fresh, "different networks (none and "},
+		{"verify", theirs, "different networks"},
+		{"mend-rollups", theirs, "different networks"},
+		{"align --yes", theirs, "different networks"},
+		{"migrate", theirs, "of another network than PostgreSQL"},
+	} {
+		environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(books)...), enginetest.ClickHouseEnv(row.reports)...)
+		args := append(strings.Fields(row.args), "--data", t.TempDir(), "--admin-listen", "")
+		if _, err := tributary(t.Context(), t, environ, args...); err == nil || !strings.Contains(err.Error(), row.says) {
+			t.Errorf("%s: it ends with %v, want %q", row.args, err, row.says)
+		}
+	}
+	// migrate gives a ClickHouse without one its network, and finds that as it is the next time.
+	for range 2 {
+		environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(books)...), enginetest.ClickHouseEnv(fresh)...)
+		if out, err := tributary(t.Context(), t, environ, "migrate", "--data", t.TempDir()); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+	}
+	var ids int
+	db, err := clickhouse.OpenSQL(fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.QueryRowContext(t.Context(), `SELECT count() FROM setting WHERE name = 'network'`).Scan(&ids); err != nil || ids != 1 {
+		t.Errorf("it has %d ids of a network: %v", ids, err)
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/dashboard"
+	"tributary/internal/clickhouse"
 	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -68,7 +69,7 @@ func servePortal(t *testing.T, from int, environ ...string) *portal {
 		t.Fatal(err)
 	}
 	p := &portal{t: t, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, from))), log: &logBuffer{}, data: t.TempDir()}
-	root := newRoot(append(environ, "TRIBUTARY_POSTGRES_URL="+enginetest.As(database, postgres.Dashboard), "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseMigrated(t)))
+	root := newRoot(append(environ, "TRIBUTARY_POSTGRES_URL="+enginetest.As(database, postgres.Dashboard), "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseAs(reportsOf(t, database), clickhouse.Dashboard)))
 	root.SetOut(testLog{t})
 	root.SetErr(p.log)
 	root.SetArgs([]string{"serve", "dashboard", "--data", p.data, "--dashboard-listen", p.address, "--admin-listen", ""})

@@ -252,7 +252,7 @@ func (r *river) loader(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	conn, err := clickhouse.Open(r.stores.clickhouse, 2*r.cfg.Partitions)
+	conn, err := clickhouse.Open(r.stores.clickhouse[clickhouse.Loader.Name()], 2*r.cfg.Partitions)
 	if err != nil {
 		return err
 	}
@@ -264,6 +264,9 @@ func (r *river) loader(ctx context.Context) error {
 		DB: db, Kafka: r.kafka, ClickHouse: conn, Partitions: r.cfg.Partitions, Owner: r.owner,
 	}, r.log, r.metrics)
 	r.ready.up("loader", needPostgres(db), r.needKafka(event.Touches), needClickHouse(conn))
+	if err := checkReports(ctx, r.log, r.stores); err != nil {
+		return err
+	}
 	return l.Run(ctx)
 }
 
@@ -332,7 +335,7 @@ func (r *river) dashboard(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	conn, err := clickhouse.Open(r.stores.pages, 5)
+	conn, err := clickhouse.Open(r.stores.clickhouse[clickhouse.Dashboard.Name()], 5)
 	if err != nil {
 		return err
 	}

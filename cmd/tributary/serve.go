@@ -85,6 +85,17 @@ func (a *app) run(ctx context.Context, s stores, n need, roles []string) error {
 		}
 		return err
 	})
+	if n.clickhouse && a.cfg.ownClickHouse() {
+		group.Go(func() error {
+			if r.awaitPrepared(ctx) != nil {
+				return nil //nolint:nilerr // another role has ended them all
+			}
+			if err := checkReports(ctx, a.log, s); err != nil && ctx.Err() == nil {
+				return err
+			}
+			return nil
+		})
+	}
 	group.Go(func() error { return r.inside(ctx) })
 	return group.Wait()
 }
@@ -104,8 +115,11 @@ func (a *app) prepare(ctx context.Context, s stores, n need) error {
 	if err := a.checkPartitions(ctx, s); err != nil {
 		return err
 	}
-	if n.clickhouse && a.cfg.ClickHouseURL == "" {
-		if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
+	if n.clickhouse && !a.cfg.ownClickHouse() {
+		if err := migrations.ClickHouse(ctx, s.clickhouse[owner]); err != nil {
+			return err
+		}
+		if err := awaitPostgres(ctx, a.log, func(ctx context.Context) error { return joinNetwork(ctx, s.anyPostgres(), s.clickhouse[owner]) }); err != nil {
 			return err
 		}
 	}
@@ -187,30 +201,33 @@ func newMigrate(a *app) *cobra.Command {
 		Short: "Bring PostgreSQL, ClickHouse and the Kafka topics up to this version",
 		Long: `Bring both databases up to this version's schema and make the topics. May be run again at any time, before any process of the new version starts.
 
-It logs in to PostgreSQL as the owner of the database. With --role-passwords it makes the log-ins of the roles and gives them the
-passwords in a file: a line for each of tracker, loader, engine, dashboard, operator and reader, with the password behind it.
-That is needed once, after a restoration of PostgreSQL to another server, and to change a password.
+It logs in to PostgreSQL and ClickHouse as the owner of the database. With --role-passwords it makes the log-ins of the roles there and gives
+them the passwords in a file: a line for each of tracker, loader, engine, dashboard, operator and reader, with the password behind it.
+That is needed once, after a restoration to another server, and to change a password.
 
 With --kafka-passwords it makes the users tributary_tracker, _loader, _engine and _operator of Kafka (SCRAM-SHA-512), with the passwords in
 such a file, and grants each its rights on the topics. For that it logs in to Kafka as a super user.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if passwords != "" && !a.cfg.ownPostgres() {
-				return usageError(cmd, "--role-passwords is for a PostgreSQL of your own; the embedded one keeps its passwords in the data folder")
+			if passwords != "" && !a.cfg.ownPostgres() && !a.cfg.ownClickHouse() {
+				return usageError(cmd, "--role-passwords is for servers of your own; the embedded ones keep their passwords in the data folder")
 			}
 			if kafkaPasswords != "" && len(a.cfg.KafkaBrokers) == 0 {
 				return usageError(cmd, "--kafka-passwords is for a Kafka of your own; the embedded one keeps its password in the data folder")
 			}
 			return a.withStores(cmd.Context(), everything(owner), os.Stderr, func(ctx context.Context, s stores) error {
 				if passwords != "" {
-					if err := setPasswords(ctx, s.postgres[owner], passwords); err != nil {
+					if err := a.setPasswords(ctx, s, passwords); err != nil {
 						return err
 					}
 				}
 				if err := migrations.Postgres(ctx, s.postgres[owner]); err != nil {
 					return err
 				}
-				if err := migrations.ClickHouse(ctx, s.clickhouse); err != nil {
+				if err := migrations.ClickHouse(ctx, s.clickhouse[owner]); err != nil {
+					return err
+				}
+				if err := joinNetwork(ctx, s.postgres[owner], s.clickhouse[owner]); err != nil {
 					return err
 				}
 				if err := a.checkPartitions(ctx, s); err != nil {

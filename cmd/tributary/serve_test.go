@@ -88,7 +88,7 @@ func TestARoleWaitsForPostgreSQLAtEveryStepOfItsStart(t *testing.T) {
 
 func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 	t.Parallel()
-	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(enginetest.PostgresURL(t))...), "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouse(t))
+	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(enginetest.PostgresURL(t))...), enginetest.ClickHouseEnv(enginetest.ClickHouse(t))...)
 	if out, err := tributary(t.Context(), t, environ, "migrate", "--partitions", "6"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -103,7 +103,7 @@ func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 
 func TestAnotherClickKeyThanTheNetworksIsRefused(t *testing.T) {
 	t.Parallel()
-	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(enginetest.PostgresURL(t))...), "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseMigrated(t))
+	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(enginetest.PostgresURL(t))...), enginetest.ClickHouseEnv(enginetest.ClickHouseMigrated(t))...)
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 19000)))
 	ours := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

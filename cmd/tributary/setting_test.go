@@ -51,7 +51,7 @@ func newConfigured(t *testing.T) *configured {
 	n := &configured{t: t, owner: enginetest.PostgresURL(t), clickhouse: enginetest.ClickHouseMigrated(t), keys: []keyring.Key{keyring.Generate(7)}, log: &logBuffer{}, data: t.TempDir(), hurriedData: t.TempDir()}
 	given := enginetest.Kafka(t)
 	n.kafka = stream.Cluster{Brokers: given.Brokers, Prefix: given.Prefix + "settings.", Keys: given.Keys, Security: given.Security}
-	n.environ = append(append(given.Environ(), postgresEnv(n.owner)...), "TRIBUTARY_CLICKHOUSE_URL="+n.clickhouse, "TRIBUTARY_KAFKA_PREFIX="+n.kafka.Prefix,
+	n.environ = append(append(append(given.Environ(), postgresEnv(n.owner)...), enginetest.ClickHouseEnv(n.clickhouse)...), "TRIBUTARY_KAFKA_PREFIX="+n.kafka.Prefix,
 		"TRIBUTARY_PARTITIONS=2", "TRIBUTARY_RETENTION=5h", "TRIBUTARY_CLICK_KEYS="+n.keys[0].Reveal())
 	if out, err := tributary(t.Context(), t, n.environ, "migrate", "--data", n.data); err != nil {
 		t.Fatalf("%v\n%s", err, out)

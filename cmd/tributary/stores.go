@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,8 +18,7 @@ import (
 type stores struct {
 	postgres   map[string]string // by log-in: the name of a role, or owner
 	kafka      stream.Cluster
-	clickhouse string
-	pages      string // of ClickHouse, for a user who only reads the reports; that of clickhouse where there is none
+	clickhouse map[string]string // by log-in, too
 
 	engines *embedded.Supervisor // those that this process runs; nil where it runs none
 }
@@ -28,7 +26,7 @@ type stores struct {
 // need says which servers a command works with, and as whom.
 type need struct {
 	postgres, kafka, clickhouse bool
-	logins                      []string // to PostgreSQL; none: the operator's
+	logins                      []string // to PostgreSQL and ClickHouse; none: the operator's
 }
 
 func (n need) or(m need) need {
@@ -54,22 +52,26 @@ func (a *app) withStores(ctx context.Context, n need, progress io.Writer, work f
 	if len(n.logins) == 0 {
 		n.logins = []string{postgres.Operator.Name()}
 	}
-	s := stores{kafka: a.cfg.kafkaCluster(), clickhouse: a.cfg.ClickHouseURL}
+	s := stores{kafka: a.cfg.kafkaCluster()}
+	var err error
 	if n.kafka {
-		var err error
 		if s.kafka.Keys, err = recordKeys.ifAny(&a.cfg); err != nil {
 			return err
 		}
 	}
 	if n.postgres {
-		var err error
 		if s.postgres, err = a.cfg.postgresAddresses(n.logins); err != nil {
+			return err
+		}
+	}
+	if n.clickhouse {
+		if s.clickhouse, err = a.cfg.clickhouseAddresses(n.logins); err != nil {
 			return err
 		}
 	}
 	engines := embedded.Config{
 		Dir:      a.enginesDir(),
-		Postgres: n.postgres && !a.cfg.ownPostgres(), Kafka: n.kafka && len(s.kafka.Brokers) == 0, ClickHouse: n.clickhouse && s.clickhouse == "",
+		Postgres: n.postgres && !a.cfg.ownPostgres(), Kafka: n.kafka && len(s.kafka.Brokers) == 0, ClickHouse: n.clickhouse && !a.cfg.ownClickHouse(),
 		Log: a.log, Progress: progress,
 	}
 	if !engines.Postgres && !engines.Kafka && !engines.ClickHouse {
@@ -117,10 +119,10 @@ func (s stores) fill(from embedded.Addresses) stores {
 		s.kafka.Brokers = []string{from.KafkaBrokers}
 		s.kafka.Security = stream.Security{Mechanism: from.KafkaMechanism, User: from.KafkaUser, Password: from.KafkaPassword}
 	}
-	if s.clickhouse == "" {
-		s.clickhouse, s.pages = from.ClickHouseURL, from.ClickHousePagesURL
+	if len(s.clickhouse) == 0 && from.ClickHouseURL != "" {
+		s.clickhouse = maps.Clone(from.ClickHouseRoles)
+		s.clickhouse[owner] = from.ClickHouseURL
 	}
-	s.pages = cmp.Or(s.pages, s.clickhouse)
 	return s
 }
 

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"tributary/internal/clickhouse"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -245,7 +246,7 @@ func (d *demo) announce(s stores) error {
 			ClickHouse  string      `json:"clickhouse"`
 		}{
 			d.cfg.trackerURL(), d.cfg.dashboardURL(), d.shopURL, d.network[0].key, link, d.state.Logins,
-			s.postgres[postgres.Reader.Name()], brokers, s.kafka.User, s.kafka.Password, s.kafka.Mechanism, s.clickhouse,
+			s.postgres[postgres.Reader.Name()], brokers, s.kafka.User, s.kafka.Password, s.kafka.Mechanism, s.clickhouse[clickhouse.Reader.Name()],
 		})
 	}
 	d.sayf("ready")
@@ -256,7 +257,7 @@ func (d *demo) announce(s stores) error {
 	}
 	fmt.Fprintf(d.out, "  A link       %s\n    (leads to %s's demo shop; buy something and look at the partner's page)\n", link, d.network[0].name)
 	fmt.Fprintf(d.out, "  Tracker      %s\n  API key      %s   (%s)\n", d.cfg.trackerURL(), d.network[0].key, d.network[0].name)
-	fmt.Fprintf(d.out, "  PostgreSQL   %s (reads every row, changes none)\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s\n", s.postgres[postgres.Reader.Name()], brokers, s.clickhouse)
+	fmt.Fprintf(d.out, "  PostgreSQL   %s (reads every row, changes none)\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s (the same)\n", s.postgres[postgres.Reader.Name()], brokers, s.clickhouse[clickhouse.Reader.Name()])
 	if len(d.cfg.KafkaBrokers) == 0 {
 		fmt.Fprintf(d.out, "    kcat -b %s -X security.protocol=SASL_PLAINTEXT -X sasl.mechanism=%s -X sasl.username=%s -X sasl.password=%s -t %s%s -C -e\n",
 			brokers, s.kafka.Mechanism, s.kafka.User, s.kafka.Password, s.kafka.Prefix, event.Orders)

@@ -61,7 +61,10 @@ func (v verifier) run(ctx context.Context, s stores) error {
 		return err
 	}
 	defer db.Close()
-	conn, err := clickhouse.Open(s.clickhouse, 2)
+	if err := checkReports(ctx, v.log, s); err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(s.clickhouse[clickhouse.Operator.Name()], 2)
 	if err != nil {
 		return err
 	}

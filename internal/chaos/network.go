@@ -178,7 +178,7 @@ func (n *Network) environment() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	clickhouse, err := through(n.Addresses.ClickHouseURL, n.Proxies[embedded.ClickHouse])
+	clickhouse, err := n.Addresses.ClickHouseEnvironment(func(address string) (string, error) { return through(address, n.Proxies[embedded.ClickHouse]) })
 	if err != nil {
 		return nil, err
 	}
@@ -192,8 +192,7 @@ func (n *Network) environment() ([]string, error) {
 		env = append(env, "TRIBUTARY_MERCHANT_RATE=4")
 	}
 	return append(
-		append(env, postgres...),
-		"TRIBUTARY_CLICKHOUSE_URL="+clickhouse,
+		append(append(env, postgres...), clickhouse...),
 		"TRIBUTARY_KAFKA_BROKERS="+n.Proxies[embedded.Kafka].Address(), "TRIBUTARY_KAFKA_USER="+n.Addresses.KafkaUser,
 		"TRIBUTARY_KAFKA_PASSWORD="+n.Addresses.KafkaPassword, "TRIBUTARY_KAFKA_MECHANISM="+n.Addresses.KafkaMechanism,
 		"TRIBUTARY_DATA="+filepath.Join(n.cfg.Data, "network"),

@@ -11,8 +11,9 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// What one query of a page may cost, besides its time.
+// What one query of a page may cost.
 const (
+	maxSeconds    = 60 // whatever a page allows itself
 	maxRowsRead   = 1_000_000_000
 	maxResultRows = 200_000
 	maxMemory     = 1 << 30 // bytes

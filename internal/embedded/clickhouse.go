@@ -32,6 +32,7 @@ type clickhouseServer struct {
 	dir      string
 	lib      string // path of libchdb
 	password string
+	roles    map[clickhouse.Role]string // their passwords
 	port     int
 	opened   bool // the database is there
 }
@@ -66,6 +67,12 @@ func (c *clickhouseServer) prepare(ctx context.Context, dir string, p ports) (st
 	if c.password, err = password(filepath.Join(dir, "clickhouse.password")); err != nil {
 		return "", err
 	}
+	c.roles = map[clickhouse.Role]string{}
+	for _, role := range clickhouse.Roles() {
+		if c.roles[role], err = password(filepath.Join(dir, "clickhouse-"+role.Name()+".password")); err != nil {
+			return "", err
+		}
+	}
 	if err := c.configure(dir); err != nil {
 		return "", err
 	}
@@ -73,28 +80,44 @@ func (c *clickhouseServer) prepare(ctx context.Context, dir string, p ports) (st
 }
 
 func (c *clickhouseServer) address(database string) string {
-	address := url.URL{
-		Scheme: "clickhouse", User: url.UserPassword("tributary", c.password), Host: loopback(c.port), Path: "/" + database,
-	}
+	return c.addressOf("tributary", c.password, database)
+}
+
+func (c *clickhouseServer) addressOf(user, password, database string) string {
+	address := url.URL{Scheme: "clickhouse", User: url.UserPassword(user, password), Host: loopback(c.port), Path: "/" + database}
 	return address.String()
 }
 
-// pagesURL is the address of ClickHouse for the user pages; empty for none.
-func pagesURL(address string) string {
-	u, err := url.Parse(address)
-	if err != nil || u.User == nil {
-		return ""
+// addresses are those of the log-ins, by the names of their roles.
+func (c *clickhouseServer) addresses() map[string]string {
+	all := map[string]string{}
+	for role, secret := range c.roles {
+		all[role.Name()] = c.addressOf(string(role), secret, "tributary")
 	}
-	password, _ := u.User.Password()
-	u.User = url.UserPassword("pages", password)
-	return u.String()
+	return all
+}
+
+// clickhouseRole is a log-in in the users file.
+type clickhouseRole struct {
+	Name, Hash string
+	Grants     []string
+	Limits     map[string]int64
 }
 
 // configure writes ClickHouse's configuration and user files.
 func (c *clickhouseServer) configure(dir string) error {
-	hash := sha256.Sum256([]byte(c.password))
+	database := "tributary"
+	if c.cfg.Throwaway { // tests have databases of their own
+		database = "t*"
+	}
+	roles := make([]clickhouseRole, 0, len(c.roles))
+	for _, role := range clickhouse.Roles() {
+		roles = append(roles, clickhouseRole{
+			Name: string(role), Hash: passwordHash(c.roles[role]), Grants: clickhouse.Grants(role, database), Limits: clickhouse.Limits(role),
+		})
+	}
 	values := map[string]any{
-		"Users": filepath.Join(dir, "clickhouse-users.xml"), "Hash": hex.EncodeToString(hash[:]), "Sync": !c.cfg.Throwaway,
+		"Users": filepath.Join(dir, "clickhouse-users.xml"), "Hash": passwordHash(c.password), "Roles": roles, "Sync": !c.cfg.Throwaway,
 		"Backups": c.dir + "-backups", "KeepFree": keepFree,
 	}
 	for name, text := range map[string]string{"clickhouse-config.xml": clickhouseConfig, "clickhouse-users.xml": clickhouseUsers} {
@@ -111,6 +134,11 @@ func (c *clickhouseServer) configure(dir string) error {
 		}
 	}
 	return nil
+}
+
+func passwordHash(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
 }
 
 func (c *clickhouseServer) command() (*exec.Cmd, error) {

@@ -65,7 +65,7 @@ func TestClickHouseGivesNothingWithoutAPassword(t *testing.T) {
 	writeClickHouse(t, a)
 	before := s.Status(ClickHouse)
 	for _, user := range []*url.Userinfo{
-		url.User("default"), url.UserPassword("default", "guess"), url.User("pages"), url.User("tributary"), url.UserPassword("tributary", "guess"),
+		url.User("default"), url.UserPassword("default", "guess"), url.User("tributary_dashboard"), url.User("tributary"), url.UserPassword("tributary", "guess"),
 	} {
 		says := "Authentication failed"
 		if user.String() == "default" {
@@ -102,26 +102,34 @@ func TestClickHouseDropsStrangers(t *testing.T) {
 	strangers.left(t)
 }
 
-// TestThePagesUserReadsReportsOnly: threat S21 of the pages, should a query of theirs ever be somebody else's.
-func TestThePagesUserReadsReportsOnly(t *testing.T) {
+// TestLoginsReadReportsOnly: threat S21, of the pages and of who reads with a tool of their own, should a query ever be somebody
+// else's.
+func TestLoginsReadReportsOnly(t *testing.T) {
 	t.Parallel()
 	_, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true})
 	writeClickHouse(t, a)
-	db := openClickHouse(t, a.ClickHousePagesURL, nil)
-	var n int
-	if err := db.QueryRowContext(t.Context(), "SELECT count() FROM tributary.kept").Scan(&n); err != nil || n == 0 {
-		t.Fatalf("%d rows: %v", n, err)
-	}
-	for _, statement := range []string{
-		"INSERT INTO tributary.kept SELECT * FROM tributary.kept", "DROP TABLE tributary.kept", "TRUNCATE TABLE tributary.kept", "SYSTEM STOP MERGES tributary.kept",
-		"SYSTEM SHUTDOWN", "CREATE TABLE tributary.mine (x Int8) ENGINE = Memory", "SELECT count() FROM system.processes", "SELECT count() FROM system.users",
-		"SELECT count() FROM system.query_thread_log", "SELECT * FROM file('/etc/passwd', LineAsString)",
-		"SELECT * FROM url('http://127.0.0.1:1/', LineAsString)", "SELECT * FROM remote('127.0.0.1', 'tributary', 'kept')",
-		"KILL QUERY WHERE 1", "CREATE USER mine", "GRANT SELECT ON *.* TO pages",
-	} {
-		_, err := db.ExecContext(t.Context(), statement)
-		if err == nil || !strings.Contains(err.Error(), "code: ") {
-			t.Errorf("%s: %v, want a refusal", statement, err)
+	for _, role := range []string{"dashboard", "reader"} {
+		db := openClickHouse(t, a.ClickHouseRoles[role], nil)
+		var n int
+		if err := db.QueryRowContext(t.Context(), "SELECT count() FROM tributary.kept").Scan(&n); err != nil || n == 0 {
+			t.Fatalf("%d rows: %v", n, err)
+		}
+		for _, statement := range []string{
+			"INSERT INTO tributary.kept SELECT * FROM tributary.kept", "DROP TABLE tributary.kept", "TRUNCATE TABLE tributary.kept", "SYSTEM STOP MERGES tributary.kept",
+			"ALTER TABLE tributary.kept DELETE WHERE 1", "OPTIMIZE TABLE tributary.kept", "SYSTEM SHUTDOWN", "CREATE TABLE tributary.mine (x Int8) ENGINE = Memory",
+			"CREATE TABLE tributary.loader_canary_1 (x Int8) ENGINE = Memory", "CREATE TEMPORARY TABLE mine (x Int8)", "SELECT count() FROM system.processes", "SELECT count() FROM system.users",
+			"SELECT count() FROM system.query_thread_log", "SELECT * FROM file('/etc/passwd', LineAsString)",
+			"SELECT * FROM url('http://127.0.0.1:1/', LineAsString)", "SELECT * FROM remote('127.0.0.1', 'tributary', 'kept')",
+			"KILL QUERY WHERE 1", "CREATE USER mine", "GRANT SELECT ON *.* TO tributary_" + role,
+		} {
+			_, err := db.ExecContext(t.Context(), statement)
+			if err == nil || !strings.Contains(err.Error(), "code: ") {
+				t.Errorf("%s: %s: %v, want a refusal", role, statement, err)
+			}
+		}
+		_, err := db.ExecContext(t.Context(), "SELECT number FROM numbers(300000) FORMAT Null SETTINGS max_result_rows = 0")
+		if limited := err != nil && strings.Contains(err.Error(), "code: 452"); limited != (role == "dashboard") {
+			t.Errorf("%s asks for more rows than a page: %v", role, err)
 		}
 	}
 }

@@ -63,30 +63,39 @@ type Config struct {
 type Addresses struct {
 	PostgresURL   string `json:"postgres"`   // postgres://tributary:PASSWORD@127.0.0.1:PORT/tributary?sslmode=disable, the owner, a superuser
 	KafkaBrokers  string `json:"kafka"`      // 127.0.0.1:PORT, no encryption
-	ClickHouseURL string `json:"clickhouse"` // clickhouse://tributary:PASSWORD@127.0.0.1:PORT/tributary, native protocol
+	ClickHouseURL string `json:"clickhouse"` // clickhouse://tributary:PASSWORD@127.0.0.1:PORT/tributary, native protocol, the owner
 	// PostgresRoles is the same for each log-in, by the name of its role: "tracker".
 	PostgresRoles map[string]string `json:"postgres_roles"`
-	// ClickHousePagesURL is the same for the user pages, who may only read the reports.
-	ClickHousePagesURL string `json:"clickhouse_pages"`
+	// ClickHouseRoles is the same for ClickHouse.
+	ClickHouseRoles map[string]string `json:"clickhouse_roles"`
 	// KafkaUser is the one whom Kafka knows, and who may do everything there.
 	KafkaUser      string `json:"kafka_user"`
 	KafkaPassword  string `json:"kafka_password"`
 	KafkaMechanism string `json:"kafka_mechanism"` // of SASL
 }
 
-// PostgresEnvironment is the settings of a process to which these servers are servers of its own; change may put another
+// PostgresEnvironment is the settings of a process to which this PostgreSQL is a server of its own; change may put another
 // host or database into each address.
 func (a Addresses) PostgresEnvironment(change func(address string) (string, error)) ([]string, error) {
-	all := maps.Clone(a.PostgresRoles)
+	return environment("POSTGRES", a.PostgresURL, a.PostgresRoles, change)
+}
+
+// ClickHouseEnvironment is the same for ClickHouse.
+func (a Addresses) ClickHouseEnvironment(change func(address string) (string, error)) ([]string, error) {
+	return environment("CLICKHOUSE", a.ClickHouseURL, a.ClickHouseRoles, change)
+}
+
+func environment(server, owner string, roles map[string]string, change func(address string) (string, error)) ([]string, error) {
+	all := maps.Clone(roles)
 	delete(all, postgres.Reader.Name()) // no process is that
-	all["owner"] = a.PostgresURL
+	all["owner"] = owner
 	env := make([]string, 0, len(all))
 	for name, address := range all {
 		changed, err := change(address)
 		if err != nil {
 			return nil, err
 		}
-		env = append(env, "TRIBUTARY_POSTGRES_"+strings.ToUpper(name)+"_URL="+changed)
+		env = append(env, "TRIBUTARY_"+server+"_"+strings.ToUpper(name)+"_URL="+changed)
 	}
 	return env, nil
 }

@@ -95,7 +95,10 @@ func (s *Supervisor) addresses() Addresses {
 				a.KafkaPassword = server.password
 			}
 		case ClickHouse:
-			a.ClickHouseURL, a.ClickHousePagesURL = r.address, pagesURL(r.address)
+			a.ClickHouseURL = r.address
+			if server, ok := r.server.(*clickhouseServer); ok {
+				a.ClickHouseRoles = server.addresses()
+			}
 		}
 	}
 	return a

@@ -52,6 +52,9 @@ type engines struct {
 	template                    template
 	logins                      sync.Once // the roles' passwords were set
 	loginsErr                   error
+	reports                     map[string]string // the roles' addresses of ClickHouse
+	reportsOnce                 sync.Once         // their passwords were set on an external one
+	reportsErr                  error
 }
 
 // A server is one engine, or the external server used in its place.

@@ -66,7 +66,7 @@ func selfTest(ctx context.Context, conn clickhouse.Conn, tables []*table, settin
 			return nil, false, refused(server, "the table "+t.name+" cannot be looked at (has `tributary migrate` been run?)", err)
 		}
 		alone = alone && engine == "MergeTree"
-		c := canary{conn: conn, table: t, name: "loader_canary_" + strings.ReplaceAll(uuid.NewString(), "-", "")}
+		c := canary{conn: conn, table: t, name: clickhouse.Canary + strings.ReplaceAll(uuid.NewString(), "-", "")}
 		err = c.sing(ctx, settings)
 		if buried := c.bury(ctx); err == nil {
 			err = buried

@@ -1,0 +1,4 @@
+package clickhouse
+
+// LoginStatements is for tests.
+var LoginStatements = loginStatements

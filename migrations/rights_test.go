@@ -1,0 +1,232 @@
+package migrations_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/clickhouse"
+	"tributary/internal/embedded"
+	"tributary/internal/enginetest"
+)
+
+// books has a column for each of tracker, loader, engine, dashboard, operator, reader and signin.
+//
+//nolint:dupword // rights recur
+const books = `
+account*         -     -     SI    S     S     S     -
+api_key*         S     -     S     SIU   SIU   S     -
+catalogue        S     -     S     S     S     S     -
+chain            -     -     SI    -     S     S     -
+checkpoint*      -     -     SI    S     S     S     -
+clickhouse_batch -     SIUD  S     -     SIUD  S     -
+commission*      -     -     SIU   S     S     S     -
+consumer_owner   -     SIUD  SIUD  -     S     S     -
+dead_letter      -     SIU   SIU   -     SIU   S     -
+enrolment*       S     -     S     S     SIU   S     -
+goose_db_version S     S     S     S     S     S     -
+health_batch     -     -     -     S     -     S     -
+health_lane      -     -     -     S     -     S     -
+health_letter    -     -     -     S     -     S     -
+health_owner     -     -     -     S     -     S     -
+health_seal      -     -     -     S     -     S     -
+health_seen      -     -     -     S     -     S     -
+health_sent      -     -     -     S     -     S     -
+health_spool     -     -     -     S     -     S     -
+high_water       S     SIU   SIU   -     SIU   S     -
+key_use*         SIU   -     -     S     S     S     -
+ledger_outbox    -     -     SID   -     S     S     -
+ledger_sent      -     -     SIU   -     SU    S     -
+ledger_unsent    -     -     S     -     S     S     -
+link*            S     -     S     SIu   SIU   S     -
+login*           -     -     -     -     sIU   s     su
+merchant*        S     -     S     S     SIU   S     s
+order_conflict*  -     -     SI    S     S     S     -
+order_event*     -     -     SI    S     S     S     -
+orders*          -     -     SIU   S     S     S     -
+partner*         S     -     S     S     SIU   S     s
+position         -     SIU   SIU   -     SIU   S     -
+posting*         -     -     SI    S     S     S     -
+program*         S     -     S     S     SIU   S     -
+session*         -     -     -     -     -     -     SIUD
+setting          SI    S     SI    S     S     S     -
+signin_secret    -     -     -     -     -     -     S
+signing_secret*  S     -     -     I     I     -     -
+spool_progress   SIU   -     S     -     SD    S     -
+terms*           S     -     S     S     SIU   S     -
+terms_rate*      S     -     S     S     SIU   S     -
+`
+
+// Every right in PostgreSQL, read from its catalogue: Select, Insert, Update, Delete and what else there is; in small letters where it
+// is to some columns only. A table that binds its owner, too, by row policies is marked with *.
+func TestEveryRightInPostgreSQL(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	rows, err := db.Query(t.Context(), `
+		WITH role (name, n) AS (SELECT name, n FROM unnest(ARRAY['tracker', 'loader', 'engine', 'dashboard', 'operator', 'reader', 'signin']) WITH ORDINALITY u (name, n))
+		SELECT c.relname || CASE WHEN c.relforcerowsecurity THEN '*' ELSE '' END, string_agg(coalesce((
+			SELECT nullif(string_agg(CASE
+				WHEN has_table_privilege('tributary_' || r.name, c.oid, v.verb) THEN v.letter
+				WHEN v.columns AND has_any_column_privilege('tributary_' || r.name, c.oid, v.verb) THEN lower(v.letter) ELSE '' END, '' ORDER BY v.n), '')
+			FROM (VALUES (1, 'SELECT', 'S', true), (2, 'INSERT', 'I', true), (3, 'UPDATE', 'U', true), (4, 'DELETE', 'D', false),
+				(5, 'TRUNCATE', 'T', false), (6, 'REFERENCES', 'R', true), (7, 'TRIGGER', 'G', false), (8, 'MAINTAIN', 'M', false)) v (n, verb, letter, columns)), '-'), ' ' ORDER BY r.n)
+		FROM pg_class c CROSS JOIN role r
+		WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+		GROUP BY c.relname, c.relforcerowsecurity ORDER BY c.relname`)
+	compareRights(t, books, rows, err)
+}
+
+const functions = `
+app_enrolled_in owner dashboard search_path=pg_catalog, public, pg_temp
+bump_catalogue owner - search_path=pg_catalog, public, pg_temp
+login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
+password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
+session_end tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+session_end_all tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+session_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+session_keep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+session_list tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+session_open tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+session_sweep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+signin tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+`
+
+// Every function that acts with its owner's rights, its owner, who may call it, and the path on which it looks for tables.
+func TestEveryFunctionWithItsOwnersRights(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	rows, err := db.Query(t.Context(), `
+		SELECT p.proname, CASE WHEN p.proowner = d.datdba THEN 'owner' ELSE pg_get_userbyid(p.proowner) END || ' ' ||
+			coalesce((SELECT string_agg(CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE replace(pg_get_userbyid(a.grantee), 'tributary_', '') END, ',' ORDER BY 1)
+				FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE a.grantee <> p.proowner), '-') || ' ' || array_to_string(p.proconfig, ' ')
+		FROM pg_proc p, pg_database d
+		WHERE p.prosecdef AND p.pronamespace = 'public'::regnamespace AND d.datname = current_database() ORDER BY 1`)
+	compareRights(t, functions, rows, err)
+}
+
+const logins = `
+tributary_dashboard login
+tributary_engine login bypassrls
+tributary_loader login
+tributary_operator login
+tributary_reader login bypassrls
+tributary_signin nothing
+tributary_tracker login
+`
+
+// What each log-in may do besides its rights to tables.
+func TestNoLoginIsMoreThanALogin(t *testing.T) {
+	t.Parallel()
+	db := enginetest.Postgres(t)
+	rows, err := db.Query(t.Context(), `
+		SELECT r.rolname, coalesce(nullif(concat_ws(' ', CASE WHEN rolcanlogin THEN 'login' END, CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolcreaterole THEN 'createrole' END,
+			CASE WHEN rolcreatedb THEN 'createdb' END, CASE WHEN rolreplication THEN 'replication' END, CASE WHEN rolbypassrls THEN 'bypassrls' END,
+			CASE WHEN has_schema_privilege(r.oid, 'public', 'CREATE') THEN 'create' END,
+			(SELECT string_agg('member of ' || pg_get_userbyid(roleid), ' ') FROM pg_auth_members m WHERE m.member = r.oid),
+			(SELECT 'owns ' || string_agg(relname, ',') FROM pg_class c WHERE c.relowner = r.oid)), ''), 'nothing')
+		FROM pg_roles r WHERE rolname LIKE 'tributary\_%' ORDER BY 1`)
+	compareRights(t, logins, rows, err)
+}
+
+// compareRights compares what the catalogue says, a name and its rights in each row, with a table.
+func compareRights(t *testing.T, want string, rows pgx.Rows, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	var name, rights string
+	if _, err := pgx.ForEachRow(rows, []any{&name, &rights}, func() error {
+		fmt.Fprintf(&got, "%s %s\n", name, rights)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	compareText(t, want, got.String())
+}
+
+func compareText(t *testing.T, want, got string) {
+	t.Helper()
+	var lines []string
+	for line := range strings.Lines(want) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			lines = append(lines, strings.Join(fields, " ")+"\n")
+		}
+	}
+	if diff := cmp.Diff(strings.Join(lines, ""), got); diff != "" {
+		t.Errorf("rights (-table +catalogue):\n%s\n%s", diff, got)
+	}
+}
+
+//nolint:unqueryvet // rights, no queries
+const reports = `
+dashboard SELECT tributary.*
+loader CREATE_TABLE tributary.loader_canary_
+loader CREATE_VIEW tributary.loader_canary_
+loader DROP_TABLE tributary.loader_canary_
+loader DROP_VIEW tributary.loader_canary_
+loader INSERT tributary.ledger
+loader INSERT tributary.loader_canary_
+loader INSERT tributary.order_event
+loader INSERT tributary.touch
+loader SELECT system.parts
+loader SELECT tributary.*
+operator ALTER_DELETE tributary.ledger
+operator ALTER_DELETE tributary.ledger_hourly
+operator ALTER_DELETE tributary.order_event
+operator ALTER_DELETE tributary.touch
+operator ALTER_DELETE tributary.touch_hourly
+operator CREATE_TABLE tributary.loader_canary_
+operator CREATE_VIEW tributary.loader_canary_
+operator DROP_TABLE tributary.loader_canary_
+operator DROP_VIEW tributary.loader_canary_
+operator INSERT tributary.ledger
+operator INSERT tributary.ledger_hourly
+operator INSERT tributary.loader_canary_
+operator INSERT tributary.order_event
+operator INSERT tributary.touch
+operator INSERT tributary.touch_hourly
+operator SELECT system.parts
+operator SELECT tributary.*
+reader SELECT tributary.*
+`
+
+// Every right in ClickHouse, of a server as an installation has it.
+func TestEveryRightInClickHouse(t *testing.T) {
+	t.Parallel()
+	supervisor := embedded.New(embedded.Config{Dir: t.TempDir(), ClickHouse: true})
+	ended := make(chan error, 1)
+	go func() { ended <- supervisor.Run(t.Context()) }()
+	t.Cleanup(func() {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	addresses, err := supervisor.Ready(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := clickhouse.Open(addresses.ClickHouseURL, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	rows, err := conn.Query(t.Context(), `
+		SELECT replaceOne(assumeNotNull(user_name), 'tributary_', '') || ' ' || replaceAll(toString(access_type), ' ', '_') || ' ' ||
+			ifNull(database || '.', '') || if(empty(ifNull(table, '')), '*', table || if(is_partial_revoke = 1, '!', '')) || if(grant_option = 1, ' WITH GRANT OPTION', '') AS line
+		FROM system.grants WHERE user_name LIKE 'tributary\\_%' AND access_type != 'TABLE ENGINE' ORDER BY line`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got strings.Builder
+	var line string
+	if err := clickhouse.ForEachRow(rows, []any{&line}, func() { got.WriteString(line + "\n") }); err != nil {
+		t.Fatal(err)
+	}
+	compareText(t, reports, got.String())
+}
