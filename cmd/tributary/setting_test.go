@@ -229,7 +229,7 @@ type effect struct {
 func (n *configured) effects() []effect {
 	all := []effect{
 		{[]string{"postgres-url", "redirect-wait", "conversion-wait", "merchant-rate", "spool-keep"}, n.hurriedTracker},
-		{[]string{"tracker-listen", "trusted-proxies", "clickhouse-url", "click-keys"}, n.largestOrder},
+		{[]string{"tracker-listen", "trusted-proxies", "clickhouse-loader-url", "click-keys"}, n.largestOrder},
 		{[]string{"kafka-prefix", "partitions", "retention"}, n.topics},
 		{[]string{"record-keys"}, n.sealed},
 		{[]string{"dashboard-listen", "dashboard-url", "tracker-url"}, n.pages},
@@ -254,6 +254,13 @@ func (n *configured) effects() []effect {
 				t.Errorf("a millisecond: %v", err)
 			}
 		}},
+		{[]string{"clickhouse-url"}, func(t *testing.T) {
+			t.Helper()
+			out, err := tributary(t.Context(), t, append(slices.Clip(n.environ), "TRIBUTARY_CLICKHOUSE_OWNER_URL="), "migrate", "--data", t.TempDir(), "--clickhouse-url", n.clickhouse)
+			if err != nil {
+				t.Errorf("for a command: %v\n%s", err, out)
+			}
+		}},
 		{[]string{"postgres-operator-url"}, func(t *testing.T) {
 			t.Helper()
 			_, err := tributary(t.Context(), t, n.environ, "spool", "forget", strings.Repeat("0", 32), "--data", t.TempDir())
@@ -262,11 +269,20 @@ func (n *configured) effects() []effect {
 			}
 		}},
 	}
-	for flag, wrong := range map[string]string{"kafka-user": "nobody", "kafka-password": "another", "kafka-mechanism": "plain", "postgres-owner-url": "postgres://127.0.0.1:1/x"} {
+	for flag, wrong := range map[string]string{"kafka-user": "nobody", "kafka-password": "another", "kafka-mechanism": "plain", "postgres-owner-url": "postgres://127.0.0.1:1/x", "clickhouse-owner-url": "clickhouse://127.0.0.1:1/x"} {
 		all = append(all, effect{[]string{flag}, func(t *testing.T) {
 			t.Helper()
 			if _, err := tributary(t.Context(), t, n.environ, "migrate", "--data", t.TempDir(), "--"+flag, wrong); err == nil {
 				t.Errorf("--%s %s changes nothing", flag, wrong)
+			}
+		}})
+	}
+	for role, command := range map[string]string{"operator": "mend-rollups", "dashboard": "serve dashboard --admin-listen="} {
+		all = append(all, effect{[]string{clickhouseSetting(role)}, func(t *testing.T) {
+			t.Helper()
+			args := append(strings.Fields(command), "--data", t.TempDir(), "--"+clickhouseSetting(role), "clickhouse://tributary_reader@127.0.0.1:1/x")
+			if _, err := tributary(t.Context(), t, n.environ, args...); err == nil || !strings.Contains(err.Error(), role+" has a log-in of its own") {
+				t.Errorf("another's address for %s: %v", command, err)
 			}
 		}})
 	}
