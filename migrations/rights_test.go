@@ -17,14 +17,6 @@ import (
 //
 //nolint:dupword // rights recur
 const books = `
-dead_letter        -     SIU   SIU   -     SIU   S     -
-enrolment*         S     -     S     S     SIU   S     -
-goose_db_version   S     S     S     S     S     S     -
-health_batch       -     -     -     S     -     S     -
-program*           S     -     S     S     SIU   S     -
-session*           -     -     -     -     -     -     SIUD
-signin_secret      -     -     -     -     -     -     S
-signing_secret*    S     -     -     I     I     -     -
 account*           -     -     SI    S     S     S     -
 api_key*           S     -     S     SIU   SIU   S     -
 catalogue          S     -     S     S     S     S     -
