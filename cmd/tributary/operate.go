@@ -77,7 +77,7 @@ sent are lost with it, and "tributary verify" names them until the spool is forg
 				return registry.Forget(ctx, db, args[0])
 			})
 		},
-	}, newDrain(a))
+	}, newDrain(a), newSpoolVerify(a))
 	return root
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -52,6 +53,9 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 			if err := l.held.Save(ctx, tx, p); err != nil {
 				return err
 			}
+			if err := l.setTakenAside(ctx, tx, in.again, &t); err != nil {
+				return err
+			}
 			inject.Reach(inject.EngineBeforeCommit)
 			return nil
 		})
@@ -64,6 +68,30 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 	l.metrics.slice(&t, time.Since(began))
 	l.announce(&t)
 	return done, nil
+}
+
+// errTaken is why a report is set aside whose sequence another one had.
+var errTaken = errors.New("its sequence was taken by another report: two processes send the same spool, as after its data folder was copied")
+
+// setTakenAside makes dead letters of the records among duplicates that are none: their sequence was seen, and what they say is
+// nowhere in the books.
+func (l *lane) setTakenAside(ctx context.Context, tx pgx.Tx, again []stream.Record, t *tally) error {
+	if len(again) == 0 {
+		return nil
+	}
+	vanished, err := CompareKept(ctx, tx, again, l.cfg.Partitions)
+	if err != nil || len(vanished) == 0 {
+		return err
+	}
+	batch := &pgx.Batch{}
+	for _, v := range vanished {
+		l.bury(batch, &fact{record: again[v.at], unreadable: errTaken})
+	}
+	t.duplicates, t.dead = t.duplicates-len(vanished), t.dead+len(vanished)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("setting reports aside whose sequence was taken: %w", err)
+	}
+	return nil
 }
 
 // announce wakes the sender, and says aloud what needs a person.
@@ -89,6 +117,8 @@ type admitted struct {
 	accepted, dead []*fact
 	// forged are to be stored as such.
 	forged []stream.Record
+	// again are those whose sequence was seen before.
+	again []stream.Record
 	// n is how many records were gone through: up to a gap, which is an error only where it comes first.
 	n int
 }
@@ -112,6 +142,9 @@ func admit(p *position.Position, facts []fact, t *tally) (admitted, error) {
 			a.forged = append(a.forged, f.record)
 		case verdict != position.Next:
 			t.duplicates++
+			if verdict == position.Duplicate && f.unreadable == nil {
+				a.again = append(a.again, f.record)
+			}
 		case f.unreadable != nil:
 			a.dead = append(a.dead, f)
 		default:
