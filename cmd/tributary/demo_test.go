@@ -199,7 +199,7 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatalf("stopping: %v", err)
 	}
-	if out, err := tributary(t.Context(), t, nil, "verify", "--data", data); err != nil {
+	if out, err := tributary(t.Context(), t, nil, "verify", "--data", data); err != nil || !strings.Contains(out, "clicks: 0 are not stored") {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
 }

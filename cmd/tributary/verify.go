@@ -3,9 +3,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"strings"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"tributary/commission/engine"
@@ -23,8 +28,9 @@ func newVerify(a *app) *cobra.Command {
 		Use:   "verify",
 		Short: "Derive the books from the events again and compare everything with everything",
 		Long: `Verify derives every order, commission and posting from the stored events again, adds up the books, walks the hash chain,
-compares ClickHouse with its manifest and its rollups, and the reports with the ledger. Exits 1 when a promise is broken, and
-names the row. It may run beside a working network; what is merely on its way is named as such.`,
+compares ClickHouse with its manifest and its rollups, the reports with the ledger, and what the spool of this data folder keeps with
+what is stored, unless a tracker works on it; spools that it has not seen are named. Exits 1 when a promise is broken, and names the
+row. It may run beside a working network; what is merely on its way is named as such.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := verifier{app: a, out: cmd.OutOrStdout(), json: asJSON}
@@ -90,11 +96,74 @@ func (v verifier) run(ctx context.Context, s stores) error {
 	if err != nil {
 		return err
 	}
-	return v.print(verdict, loaded, stranded)
+	b, err := v.bus(ctx, db, conn)
+	if err != nil {
+		return err
+	}
+	return v.print(verdict, loaded, stranded, b)
 }
 
-func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding, stranded []registry.Lane) error {
+// bus is what is known of the way between the trackers and the stores.
+type bus struct {
+	// Kept is the spool of this data folder, if it has one that no tracker works on; Unseen are those that were not compared.
+	Kept   *keptSpool `json:"kept_spool,omitempty"`
+	Unseen []string   `json:"unseen_spools"`
+	// Forged counts the records that were found in Kafka and are not this network's.
+	Forged int64 `json:"forged"`
+}
+
+// bus compares the spool of this data folder with what is stored, and names those that are elsewhere.
+func (v verifier) bus(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn) (b bus, err error) {
+	kept, why := v.compareSpool(ctx, db, conn, v.cfg.Data)
+	if ctx.Err() != nil {
+		return b, fmt.Errorf("comparing the spool: %w", why)
+	}
+	if why == nil {
+		b.Kept = &kept
+	} else if !errors.Is(why, fs.ErrNotExist) {
+		v.log.Warn("the spool of this data folder is not compared", "error", why)
+	}
+	b.Unseen = []string{}
+	rows, err := db.Query(ctx, `SELECT encode(spool, 'hex') FROM spool_progress GROUP BY spool ORDER BY spool`)
+	if err != nil {
+		return b, fmt.Errorf("listing the spools: %w", err)
+	}
+	known, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return b, fmt.Errorf("listing the spools: %w", err)
+	}
+	for _, id := range known {
+		if b.Kept == nil || strings.ReplaceAll(b.Kept.Spool, "-", "") != id {
+			b.Unseen = append(b.Unseen, id)
+		}
+	}
+	if err := db.QueryRow(ctx, `SELECT count(*) FROM forged`).Scan(&b.Forged); err != nil {
+		return b, fmt.Errorf("counting forged records: %w", err)
+	}
+	return b, nil
+}
+
+// print says what was found, for people.
+func (b bus) print(out io.Writer) {
+	if b.Kept != nil {
+		for _, f := range b.Kept.Found {
+			fmt.Fprintln(out, f)
+		}
+		fmt.Fprintln(out, *b.Kept)
+	}
+	for _, id := range b.Unseen {
+		fmt.Fprintf(out, "spool %s was not compared with what is stored: run tributary spool verify on a copy of it, or with its tracker stopped\n", id)
+	}
+	if b.Forged > 0 {
+		fmt.Fprintf(out, "%d records in Kafka were not this network's and were passed over: see tributary forged list\n", b.Forged)
+	}
+}
+
+func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding, stranded []registry.Lane, b bus) error {
 	broken := len(loaded) + len(stranded)
+	if b.Kept != nil {
+		broken += b.Kept.Vanished
+	}
 	for _, f := range verdict.Findings {
 		if f.Severity == engine.Broken {
 			broken++
@@ -112,7 +181,8 @@ func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding, strand
 			*engine.Verdict
 			ClickHouse []loader.Finding `json:"clickhouse"`
 			Spools     []registry.Lane  `json:"spools"`
-		}{broken, verdict, loaded, stranded}); err != nil {
+			bus
+		}{broken, verdict, loaded, stranded, b}); err != nil {
 			return fmt.Errorf("printing the verdict: %w", err)
 		}
 	} else {
@@ -125,6 +195,7 @@ func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding, strand
 		for _, lane := range stranded {
 			fmt.Fprintln(v.out, lane)
 		}
+		b.print(v.out)
 		if verdict.More > 0 {
 			fmt.Fprintf(v.out, "and %d more\n", verdict.More)
 		}

@@ -52,5 +52,7 @@ func TestAReportThatVanishedIsFoundInItsSpool(t *testing.T) {
 	equal(t, "dead letters", len(letters), 2)
 	equal(t, "why", last.Error, errTaken.Error())
 	check(t, PutBack(t.Context(), w.db, last.Partition, last.Offset))
-	w.eventually("the victim is in", func() bool { return w.number(`SELECT count(*) FROM orders WHERE order_id = 'VICTIM' AND outcome = 'credited'`) == 1 })
+	w.eventually("the victim is in", func() bool {
+		return w.number(`SELECT count(*) FROM orders WHERE order_id = 'VICTIM' AND outcome = 'credited'`) == 1
+	})
 }
