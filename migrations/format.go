@@ -9,8 +9,8 @@ import (
 )
 
 // Format numbers what is stored as a whole: the data folder and both databases. Within one format every change reaches
-// what is stored by a migration; a store of another format is refused. Format 1 was everything before the first release.
-const Format = 2
+// what is stored by a migration; a store of another format is refused. Formats 1 and 2 were before the first release.
+const Format = 3
 
 // FormatError says that a store is of a format that this version does not work with.
 type FormatError struct {

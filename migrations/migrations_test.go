@@ -66,7 +66,7 @@ func TestADatabaseOfAnotherFormatIsRefused(t *testing.T) {
 	}
 	forget := map[string]string{"postgres": `DELETE FROM setting WHERE name = 'format'`, "clickhouse": `DROP TABLE setting`}
 	later := map[string]string{
-		"postgres": `UPDATE setting SET value = '3' WHERE name = 'format'`, "clickhouse": `ALTER TABLE setting UPDATE value = '3' WHERE name = 'format' SETTINGS mutations_sync = 1`,
+		"postgres": `UPDATE setting SET value = '4' WHERE name = 'format'`, "clickhouse": `ALTER TABLE setting UPDATE value = '4' WHERE name = 'format' SETTINGS mutations_sync = 1`,
 	}
 	for _, c := range []struct {
 		name, says string
@@ -74,7 +74,7 @@ func TestADatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		found      int
 	}{
 		{"from before", "from before the first release", forget, 1},
-		{"of a later version", "use the version that wrote it", later, 3},
+		{"of a later version", "use the version that wrote it", later, 4},
 	} {
 		for store, up := range map[string]func(context.Context, string) error{"postgres": migrations.Postgres, "clickhouse": migrations.ClickHouse} {
 			t.Run(store+" "+c.name, func(t *testing.T) {

@@ -17,11 +17,11 @@ func TestADataFolderOfAnotherFormatIsRefused(t *testing.T) {
 	}{
 		{"nothing there", nil, ""},
 		{"files of others", map[string]string{"lost+found/x": ""}, ""},
-		{"this version's own", map[string]string{"format": "2\n", "spool/x": ""}, ""},
+		{"this version's own", map[string]string{"format": "3\n", "spool/x": ""}, ""},
 		{"engines from before", map[string]string{"engines/x": ""}, "has format 1, from before the first release"},
 		{"a spool from before", map[string]string{"spool/x": ""}, "has format 1, from before the first release"},
 		{"keys from before", map[string]string{"click-keys": "x"}, "has format 1, from before the first release"},
-		{"a later version's", map[string]string{"format": "3"}, "has format 3 and this version works with format 2"},
+		{"a later version's", map[string]string{"format": "4"}, "has format 4 and this version works with format 3"},
 		{"no number", map[string]string{"format": "two"}, `"two" is not a number`},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -12,7 +12,7 @@ CREATE TABLE setting (
   name  String,
   value String
 ) ENGINE = MergeTree ORDER BY name;
-INSERT INTO setting (name, value) VALUES ('format', '2'); -- migrations.Format
+INSERT INTO setting (name, value) VALUES ('format', '3'); -- migrations.Format
 
 CREATE TABLE touch (
   event_id    UUID,

@@ -214,7 +214,7 @@ CREATE TABLE setting (
   name  text PRIMARY KEY,
   value text NOT NULL
 );
-INSERT INTO setting (name, value) VALUES ('ledger_spool', gen_random_uuid()::text), ('format', '2'); -- migrations.Format
+INSERT INTO setting (name, value) VALUES ('ledger_spool', gen_random_uuid()::text), ('format', '3'); -- migrations.Format
 
 GRANT SELECT ON catalogue, merchant, api_key, program, terms, terms_rate, partner, enrolment, link, setting
   TO tributary_tracker, tributary_loader, tributary_engine, tributary_operator;
