@@ -190,6 +190,7 @@ func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 		t.Fatal(err) // both are copies of one
 	}
 	theirs, fresh := reportsOf(t, other), enginetest.ClickHouseMigrated(t)
+	kafka := enginetest.Kafka(t).Environ() // with the keys of the network
 	for _, row := range []struct {
 		args, reports string
 		says          string
@@ -202,7 +203,7 @@ func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 		{"align --yes", theirs, "different networks"},
 		{"migrate", theirs, "of another network than PostgreSQL"},
 	} {
-		environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(books)...), enginetest.ClickHouseEnv(row.reports)...)
+		environ := append(append(slices.Clip(kafka), postgresEnv(books)...), enginetest.ClickHouseEnv(row.reports)...)
 		args := append(strings.Fields(row.args), "--data", t.TempDir(), "--admin-listen", "")
 		if _, err := tributary(t.Context(), t, environ, args...); err == nil || !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%s: it ends with %v, want %q", row.args, err, row.says)
@@ -210,7 +211,7 @@ func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 	}
 	// migrate gives a ClickHouse without one its network, and finds that as it is the next time.
 	for range 2 {
-		environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(books)...), enginetest.ClickHouseEnv(fresh)...)
+		environ := append(append(slices.Clip(kafka), postgresEnv(books)...), enginetest.ClickHouseEnv(fresh)...)
 		if out, err := tributary(t.Context(), t, environ, "migrate", "--data", t.TempDir()); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

@@ -3,9 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -14,10 +17,25 @@ import (
 
 func TestMain(m *testing.M) { enginetest.Main(m) }
 
+// folderOf is the data folder of a test that names none: the same for all its commands, and nobody else's.
+func folderOf(t *testing.T) string {
+	t.Helper()
+	name := sha256.Sum256([]byte(t.Name()))
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("tributary-test-%d-%x", os.Getpid(), name[:8])) //nolint:usetesting // a folder of the test, not of the call
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 // tributary runs a command line and gives what it printed.
 func tributary(ctx context.Context, t *testing.T, environ []string, args ...string) (string, error) {
 	t.Helper()
 	var out bytes.Buffer
+	named := func(text string) bool {
+		return text == "--data" || strings.HasPrefix(text, "--data=") || strings.HasPrefix(text, "TRIBUTARY_DATA=")
+	}
+	if args[0] != "config" && !slices.ContainsFunc(args, named) && !slices.ContainsFunc(environ, named) {
+		environ = append(slices.Clip(environ), "TRIBUTARY_DATA="+folderOf(t))
+	}
 	root := newRoot(environ)
 	root.SetOut(&out)
 	root.SetErr(testLog{t})

@@ -103,7 +103,8 @@ func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 
 func TestAnotherClickKeyThanTheNetworksIsRefused(t *testing.T) {
 	t.Parallel()
-	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(enginetest.PostgresURL(t))...), enginetest.ClickHouseEnv(enginetest.ClickHouseMigrated(t))...)
+	books := enginetest.PostgresURL(t)
+	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(books)...), enginetest.ClickHouseEnv(reportsOf(t, books))...)
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 19000)))
 	ours := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
