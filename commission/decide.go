@@ -89,13 +89,17 @@ type Priced struct {
 }
 
 // Decide says who earns what on an order, from the order, its click (the zero Click when it carries none) and the
-// network as it is known now. It depends on nothing else: no clock, and no earlier decision.
-func Decide(order Order, click Click, network *partners.Catalogue) Decision {
+// network as it is known now. It depends on nothing else: no clock, and no earlier decision. Terms under rules that this
+// version does not know are a *NewerError.
+func Decide(order Order, click Click, network *partners.Catalogue) (Decision, error) {
 	var found offer
 	if order.Placed() && order.ClickID != "" && click.Refused == "" {
 		found = find(network, click.Link, order.At)
 	}
-	return decide(order, click, found)
+	if found.terms != nil && found.terms.Rules > Rules {
+		return Decision{}, &NewerError{What: "rules of the terms", Number: found.terms.Rules, Known: Rules}
+	}
+	return decide(order, click, found), nil
 }
 
 // decide is Decide once everything has been looked up.

@@ -75,7 +75,10 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 		{"a link that does not exist", noon(), 999, day, UnknownLink, 0, 0},
 	} {
 		e.OccurredAt, e.ReceivedAt = fact.at.UnixMicro(), fact.at.UnixMicro()
-		d := Decide(mustFold(t, e), Click{ID: "click", Link: fact.link, At: fact.at.Add(-fact.age)}, network)
+		d, err := Decide(mustFold(t, e), Click{ID: "click", Link: fact.link, At: fact.at.Add(-fact.age)}, network)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if d.Outcome != fact.want {
 			t.Errorf("%s: %s, want %s", fact.name, d.Outcome, fact.want)
 			continue
@@ -84,8 +87,8 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 			t.Errorf("%s: %d by terms %d, want %d by %d", fact.name, d.Credits[0].Net, d.Credits[0].Terms.Version, fact.net, fact.version)
 		}
 	}
-	forged := Decide(mustFold(t, e), Click{ID: "click", Link: site.ID, At: noon(), Refused: ForgedClickID}, network)
-	if forged.Outcome != ForgedClickID || forged.Touches[0].Link != 0 {
+	forged, err := Decide(mustFold(t, e), Click{ID: "click", Link: site.ID, At: noon(), Refused: ForgedClickID}, network)
+	if err != nil || forged.Outcome != ForgedClickID || forged.Touches[0].Link != 0 {
 		t.Errorf("a forged click id is told apart as %s: %+v", forged.Outcome, forged.Touches)
 	}
 }

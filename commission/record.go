@@ -1,7 +1,6 @@
 package commission
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -34,33 +33,28 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// UnmarshalRecord reads the record of a decision. What it gives has the same Movements as the decision itself; the
-// order's click id, coupon and customer are found among the touches only.
-func UnmarshalRecord(data []byte) (Decision, error) {
-	var d Decision
-	if err := json.Unmarshal(data, &d); err != nil {
-		return Decision{}, fmt.Errorf("reading the record of a decision: %w", err)
-	}
+// complete puts back what a record does not repeat, and refuses one whose parts do not belong together.
+func (d *Decision) complete() error {
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.share(&d.Order)
 		if len(c.Priced) != len(d.Order.Lines) {
-			return Decision{}, fmt.Errorf("reading the record of a decision: %d of %d lines are priced", len(c.Priced), len(d.Order.Lines))
+			return fmt.Errorf("reading the record of a decision: %d of %d lines are priced", len(c.Priced), len(d.Order.Lines))
 		}
 		for _, p := range c.Priced {
 			if p.Rule < 0 || p.Rule >= len(c.Rules) {
-				return Decision{}, fmt.Errorf("reading the record of a decision: line %d is priced by rule %d of %d", p.Line, p.Rule, len(c.Rules))
+				return fmt.Errorf("reading the record of a decision: line %d is priced by rule %d of %d", p.Line, p.Rule, len(c.Rules))
 			}
 		}
 	}
 	for _, r := range d.Order.Refunds {
 		for _, t := range r.Taken {
 			if _, ok := d.Order.line(t.Line); !ok {
-				return Decision{}, fmt.Errorf("reading the record of a decision: refund %q took from line %d, which is not there", r.ID, t.Line)
+				return fmt.Errorf("reading the record of a decision: refund %q took from line %d, which is not there", r.ID, t.Line)
 			}
 		}
 	}
-	return d, nil
+	return nil
 }
 
 func (o *Order) appendJSON(dst []byte) []byte {

@@ -216,7 +216,8 @@ func (w *world) order(o sale) int64 {
 	if o.link != nil {
 		click = commission.Click{ID: folded.ClickID, Link: o.link.ID, At: orTime(o.clicked, o.at.Add(-time.Hour)).Truncate(time.Millisecond)}
 	}
-	d := commission.Decide(folded, click, w.network)
+	d, err := commission.Decide(folded, click, w.network)
+	w.must(err)
 	var no int64
 	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) error {
 		if err := tx.QueryRow(w.t.Context(), `SELECT nextval('order_no')`).Scan(&no); err != nil {

@@ -84,6 +84,7 @@ func (w *copyWriter) program(p *Program) {
 		w.number(int64(t.Window))
 		w.number(int64(t.Hold))
 		w.number(int64(t.NetworkFee))
+		w.number(int64(t.Rules))
 		w.number(int64(len(t.Rates)))
 		for kind, rates := range t.Rates {
 			w.text(string(kind))
@@ -227,6 +228,7 @@ func (r *copyReader) program() *Program {
 		t := &p.Terms[i]
 		t.Version, t.EffectiveFrom = int(r.number()), time.UnixMicro(r.number()).UTC()
 		t.Window, t.Hold, t.NetworkFee = time.Duration(r.number()), time.Duration(r.number()), money.Rate(r.number())
+		t.Rules = int(r.number())
 		t.Rates = map[Kind]map[string]money.Rate{}
 		for range r.count() {
 			kind := Kind(r.text())

@@ -228,7 +228,7 @@ WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND
 
 func readTerms(ctx context.Context, q Querier, ids []int64, programs map[ProgramID]*Program) error {
 	// name: terms of programs, one row for each rate
-	rows, err := q.Query(ctx, `SELECT t.program_id, t.version, t.effective_from, t.window_seconds, t.hold_seconds, t.network_fee_ppm,
+	rows, err := q.Query(ctx, `SELECT t.program_id, t.version, t.effective_from, t.window_seconds, t.hold_seconds, t.network_fee_ppm, t.rules,
        coalesce(r.partner_kind, ''), coalesce(r.category, ''), coalesce(r.rate_ppm, 0)
 FROM terms t LEFT JOIN terms_rate r USING (program_id, version)
 WHERE t.program_id = ANY ($1) ORDER BY t.program_id, t.effective_from`, ids)
@@ -238,17 +238,18 @@ WHERE t.program_id = ANY ($1) ORDER BY t.program_id, t.effective_from`, ids)
 	var (
 		program      ProgramID
 		version      int
+		rules        int
 		from         time.Time
 		window, hold int64
 		fee, rate    int64
 		kind         Kind
 		category     string
 	)
-	_, err = pgx.ForEachRow(rows, []any{&program, &version, &from, &window, &hold, &fee, &kind, &category, &rate}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&program, &version, &from, &window, &hold, &fee, &rules, &kind, &category, &rate}, func() error {
 		p := programs[program]
 		if n := len(p.Terms); n == 0 || p.Terms[n-1].Version != version {
 			p.Terms = append(p.Terms, Terms{
-				Version: version, EffectiveFrom: from.UTC(),
+				Version: version, EffectiveFrom: from.UTC(), Rules: rules,
 				Window: time.Duration(window) * time.Second, Hold: time.Duration(hold) * time.Second,
 				NetworkFee: money.Rate(fee), Rates: map[Kind]map[string]money.Rate{},
 			})

@@ -22,6 +22,9 @@ type Terms struct {
 	// Version counts from 1 within the program.
 	Version       int
 	EffectiveFrom time.Time
+	// Rules numbers the rules by which orders under these terms are decided (commission.Rules); 0 stands for 1 in terms
+	// that are still to be added.
+	Rules int
 	// Window is how old a click may be at the order's time; exactly this old still earns. Whole seconds.
 	Window time.Duration
 	// Hold is how long a commission stays pending from the order's time on. Whole seconds.
@@ -99,9 +102,9 @@ func (t *Terms) check(prefix string) []fault.Field {
 
 func insertTerms(ctx context.Context, tx pgx.Tx, program ProgramID, t Terms) error {
 	// name: terms insert
-	_, err := tx.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, window_seconds, hold_seconds, network_fee_ppm)
-VALUES ($1, $2, $3, $4, $5, $6)`,
-		program, t.Version, t.EffectiveFrom, int64(t.Window/time.Second), int64(t.Hold/time.Second), int64(t.NetworkFee))
+	_, err := tx.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, window_seconds, hold_seconds, network_fee_ppm, rules)
+VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		program, t.Version, t.EffectiveFrom, int64(t.Window/time.Second), int64(t.Hold/time.Second), int64(t.NetworkFee), max(t.Rules, 1))
 	if err != nil {
 		return fmt.Errorf("adding terms: %w", asFault(err))
 	}

@@ -39,6 +39,9 @@ type Config struct {
 	Owner string
 	Log   *slog.Logger
 
+	// Forms are those in which this engine reads records of decisions, the last that in which it writes them:
+	// commission.KnownForms by default.
+	Forms commission.Forms
 	// Clock says what time it is for the end of holds; time.Now by default. A replay of the past sets its own.
 	Clock func() time.Time
 	// SliceSize bounds the records of one transaction: 1,000 by default.
@@ -78,6 +81,9 @@ func New(cfg Config) *Engine {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
 	}
+	if len(cfg.Forms) == 0 {
+		cfg.Forms = commission.KnownForms()
+	}
 	if cfg.SliceSize <= 0 {
 		cfg.SliceSize = defaultSlice
 	}
@@ -104,7 +110,7 @@ func (e *Engine) Workers() int { return cap(e.slots) }
 // Run takes in records, ends holds, sends ledger events and seals the books until ctx ends. It returns when everything
 // that it started has returned.
 func (e *Engine) Run(ctx context.Context) error {
-	if err := e.readSpool(ctx); err != nil {
+	if err := e.begin(ctx); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -119,27 +125,58 @@ func (e *Engine) Run(ctx context.Context) error {
 // Stats gives the keeper's counts.
 func (e *Engine) Stats() position.Stats { return e.keeper.Stats() }
 
-// readSpool reads the name under which this installation numbers its ledger events. PostgreSQL may still be starting.
-func (e *Engine) readSpool(ctx context.Context) error {
+// begin makes sure that this version knows what is stored, and reads the name under which this installation numbers its
+// ledger events. PostgreSQL may still be starting.
+func (e *Engine) begin(ctx context.Context) error {
 	wait := newBackoff()
 	for {
-		var text string
-		err := e.cfg.DB.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'ledger_spool'`).Scan(&text)
+		err := e.introduce(ctx)
 		if err == nil {
-			if e.spool, err = uuid.Parse(text); err != nil {
-				return fmt.Errorf("reading the setting ledger_spool: %w", err)
-			}
 			return nil
 		}
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // it was asked to end before it could begin
 		}
 		if verdict(err) != again {
-			return fmt.Errorf("reading the setting ledger_spool: %w", err)
+			return err
 		}
 		wait.warn(e.cfg.Log, "the engine cannot start yet", err)
 		wait.sleep(ctx)
 	}
+}
+
+// introduce enters the form of this engine's records among those that there are, before it writes the first.
+func (e *Engine) introduce(ctx context.Context) error {
+	if err := Knows(ctx, e.cfg.DB, e.cfg.Forms); err != nil {
+		return err
+	}
+	if _, err := e.cfg.DB.Exec(ctx, `INSERT INTO record_form (form) VALUES ($1) ON CONFLICT DO NOTHING`, e.cfg.Forms.Current()); err != nil {
+		return fmt.Errorf("entering the form of records: %w", err)
+	}
+	var text string
+	if err := e.cfg.DB.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'ledger_spool'`).Scan(&text); err != nil {
+		return fmt.Errorf("reading the setting ledger_spool: %w", err)
+	}
+	var err error
+	if e.spool, err = uuid.Parse(text); err != nil {
+		return &recordError{fmt.Errorf("reading the setting ledger_spool: %w", err)}
+	}
+	return nil
+}
+
+// Knows gives a *commission.NewerError when a later version has written records, or terms, that this one cannot know.
+func Knows(ctx context.Context, q querier, forms commission.Forms) error {
+	var form, rules int
+	err := q.QueryRow(ctx, `SELECT coalesce((SELECT max(form) FROM record_form), 1), coalesce((SELECT max(rules) FROM terms), 1)`).Scan(&form, &rules)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading which forms and rules there are: %w", err)
+	case form > forms.Current():
+		return &commission.NewerError{What: "record of a decision", Number: form, Known: forms.Current()}
+	case rules > commission.Rules:
+		return &commission.NewerError{What: "rules of the terms", Number: rules, Known: commission.Rules}
+	}
+	return nil
 }
 
 // work is the life of one partition in the hands of this process.

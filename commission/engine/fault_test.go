@@ -222,7 +222,7 @@ func (w *world) laneHeld(e *Engine, partition int) *lane {
 	held := position.Held{Consumer: Consumer, Topic: event.Orders, Partition: partition}
 	w.exec(`INSERT INTO position (consumer, topic, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, Consumer, event.Orders, partition)
 	held.Epoch = w.number(`UPDATE position SET epoch = epoch + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING epoch`, Consumer, event.Orders, partition)
-	check(w.t, e.readSpool(w.t.Context()))
+	check(w.t, e.introduce(w.t.Context()))
 	return &lane{Engine: e, held: held, log: quiet(), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
 }
 

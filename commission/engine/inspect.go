@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/commission"
 	"tributary/commission/ledger"
 )
 
@@ -28,6 +29,9 @@ type Inspector struct {
 // NewInspector makes an inspector; Reports, Heads and Limit of check are not used. registry may be nil.
 func NewInspector(check Check, log *slog.Logger, registry prometheus.Registerer) *Inspector {
 	check.Limit = inspectedFindings
+	if len(check.Forms) == 0 {
+		check.Forms = commission.KnownForms()
+	}
 	return &Inspector{check: check, log: log, metrics: newBooksMetrics(registry)}
 }
 

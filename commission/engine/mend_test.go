@@ -258,7 +258,7 @@ func TestManyHandsOnOneLaneCreditAndReleaseOnce(t *testing.T) {
 		var group errgroup.Group
 		for range hands {
 			e := New(w.config("one"))
-			check(t, e.readSpool(t.Context()))
+			check(t, e.introduce(t.Context()))
 			l := &lane{Engine: e, held: first.held, log: quiet(), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
 			group.Go(func() error { return work(l) })
 		}

@@ -95,15 +95,17 @@ func (o *order) refunds() int {
 
 // settle decides the order as of now, and works out what has to be written. It is a pure function of the order, the
 // network and the click ids' keys.
-func (o *order) settle(now time.Time, verify func(string) commission.Click, network *partners.Catalogue) error {
+func (o *order) settle(now time.Time, forms commission.Forms, verify func(string) commission.Click, network *partners.Catalogue) error {
 	folded, err := commission.Fold(o.events)
 	if err == nil && o.known {
-		o.recorded, err = commission.UnmarshalRecord(o.record)
+		o.recorded, err = forms.Read(o.record)
+	}
+	if err == nil {
+		o.decided, err = commission.Decide(folded, clickOf(&folded, &o.recorded, verify), network)
 	}
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
-	o.decided = commission.Decide(folded, clickOf(&folded, &o.recorded, verify), network)
 	o.version++
 	released := o.isReleased()
 	for i := range o.decided.Credits {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"tributary/commission"
 	"tributary/internal/position"
 )
 
@@ -40,9 +41,10 @@ var errBehind = errors.New("the position is before what was fetched")
 // a full disk is nobody's order's fault.
 func verdict(err error) ruling {
 	var own *recordError
+	var newer *commission.NewerError // another engine may know it; this one may not even count it against the record
 	var pg *pgconn.PgError
 	switch {
-	case errors.Is(err, position.ErrLost), errors.Is(err, position.ErrHalted), errors.Is(err, context.Canceled), position.IsGap(err), errors.Is(err, errBehind):
+	case errors.Is(err, position.ErrLost), errors.Is(err, position.ErrHalted), errors.Is(err, context.Canceled), position.IsGap(err), errors.Is(err, errBehind), errors.As(err, &newer):
 		return leave
 	case errors.As(err, &own):
 		return failed

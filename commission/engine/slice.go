@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission"
 	"tributary/internal/event"
 	"tributary/internal/fault/inject"
 	"tributary/internal/position"
@@ -205,10 +206,11 @@ func count(by *map[int64]int, merchant int64, n int) {
 }
 
 func (e *Engine) settle(o *order) error {
-	if err := o.settle(e.cfg.Clock(), e.cfg.VerifyClick, e.cfg.Catalogue); err != nil {
-		return &recordError{err}
+	err := o.settle(e.cfg.Clock(), e.cfg.Forms, e.cfg.VerifyClick, e.cfg.Catalogue)
+	if newer := (*commission.NewerError)(nil); err == nil || errors.As(err, &newer) {
+		return err
 	}
-	return nil
+	return &recordError{err}
 }
 
 // post writes everything that follows, apart from the position itself, whose count of outgoing events it moves on.

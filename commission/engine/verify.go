@@ -59,6 +59,8 @@ type Check struct {
 	VerifyClick func(id string) commission.Click
 	// Partitions of the topic orders.
 	Partitions int
+	// Forms are those in which records are read, as the engine's are: commission.KnownForms by default.
+	Forms commission.Forms
 	// Reports is ClickHouse, to compare the reports with the ledger; nil leaves that out.
 	Reports clickhouse.Conn
 	// Heads of the hash chain that were logged at some time.
@@ -67,6 +69,19 @@ type Check struct {
 	Limit int
 	// Now is the engines' time, by which holds have ended: the present by default.
 	Now time.Time
+}
+
+// fill sets what has a default.
+func (c *Check) fill(now time.Time) {
+	if c.Limit <= 0 {
+		c.Limit = defaultFindings
+	}
+	if c.Now.IsZero() {
+		c.Now = now
+	}
+	if len(c.Forms) == 0 {
+		c.Forms = commission.KnownForms()
+	}
 }
 
 // Verdict is what Verify has seen.
@@ -107,11 +122,9 @@ type verification struct {
 // orders in memory and a sum for each account. An error is about Verify itself; what it finds is in the verdict.
 func Verify(ctx context.Context, check Check) (*Verdict, error) {
 	began := time.Now()
-	if check.Limit <= 0 {
-		check.Limit = defaultFindings
-	}
-	if check.Now.IsZero() {
-		check.Now = began
+	check.fill(began)
+	if err := Knows(ctx, check.DB, check.Forms); err != nil {
+		return nil, err
 	}
 	v := &verification{Check: check}
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}

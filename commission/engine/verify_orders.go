@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -168,33 +169,55 @@ func (v *verification) order(o *stored) {
 		}
 		return
 	}
-	recorded, err := commission.UnmarshalRecord(o.record)
+	recorded, err := v.decide(at, o)
 	if err != nil {
-		at.Column, at.Want, at.Have = "decision", "the record of a decision", err.Error()
-		v.find(at)
-	}
-	folded, err := commission.Fold(o.events)
-	if err != nil {
-		at.Want, at.Have = "events of one order", err.Error()
-		v.find(at)
+		v.undecided(at, err)
 		return
 	}
-	click := clickOf(&folded, &recorded, v.VerifyClick)
-	if recorded.Outcome == commission.UnknownClickKey && click.ID != "" && click.Refused != commission.UnknownClickKey {
-		// The engine decides it again at its next start, or has been asked by nobody yet who holds the key.
-		at.Severity, at.Column = Attention, "outcome"
-		v.compare(at, "outcome", "decided with the click key that was missing: start the engines with it", o.outcome)
-		at.Severity, at.Column = "", ""
-		click = commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}
-	}
-	o.decided = commission.Decide(folded, click, v.Catalogue)
-	v.columns(at, o)
+	v.columns(at, o, recorded)
 	released := o.isReleased()
 	desired := o.decided.Movements(released)
 	for _, m := range commission.Difference(o.posted, desired) {
 		v.misposted(o, m, desired)
 	}
 	v.earnings(o, desired, released)
+}
+
+// decide decides the order again, and gives what its record says: nil when that cannot be read, which it takes down.
+func (v *verification) decide(at Finding, o *stored) (*commission.Decision, error) {
+	var readable *commission.Decision
+	recorded, err := v.Forms.Read(o.record)
+	switch newer := (*commission.NewerError)(nil); {
+	case errors.As(err, &newer):
+		return nil, err
+	case err != nil:
+		at.Column, at.Want, at.Have = "decision", "the record of a decision", err.Error()
+		v.find(at)
+	default:
+		readable = &recorded
+	}
+	folded, err := commission.Fold(o.events)
+	if err != nil {
+		return nil, err
+	}
+	click := clickOf(&folded, &recorded, v.VerifyClick)
+	if recorded.Outcome == commission.UnknownClickKey && click.ID != "" && click.Refused != commission.UnknownClickKey {
+		// The engine decides it again at its next start, or has been asked by nobody yet who holds the key.
+		at.Severity = Attention
+		v.compare(at, "outcome", "decided with the click key that was missing: start the engines with it", o.outcome)
+		click = commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}
+	}
+	o.decided, err = commission.Decide(folded, click, v.Catalogue)
+	return readable, err
+}
+
+// undecided takes down that an order cannot be decided: because a later version has to, or because of its events.
+func (v *verification) undecided(at Finding, err error) {
+	at.Want, at.Have = "events of one order", err.Error()
+	if newer := (*commission.NewerError)(nil); errors.As(err, &newer) {
+		at.Severity, at.Want = Attention, "what this version knows"
+	}
+	v.find(at)
 }
 
 // numbering verifies that the order's postings are numbered without holes under versions that the order has had.
@@ -213,8 +236,9 @@ func (v *verification) numbering(o *stored) {
 	}
 }
 
-// columns compares the row of an order with its fold.
-func (v *verification) columns(at Finding, o *stored) {
+// columns compares the row of an order with its fold, and its record with its decision: the bytes of one in the present
+// form, and all that matters of one in an earlier form.
+func (v *verification) columns(at Finding, o *stored, recorded *commission.Decision) {
 	d := &o.decided.Order
 	placed, received, currency := "none", "none", "none"
 	if d.Placed() {
@@ -243,7 +267,16 @@ func (v *verification) columns(at Finding, o *stored) {
 	v.amount(at, "over_refund", d.OverRefund, o.overRefund)
 	v.compare(at, "customer_id", d.Customer, o.customer)
 	v.compare(at, "outcome", string(o.decided.Outcome), o.outcome)
-	if want := o.decided.AppendJSON(nil); !bytes.Equal(want, o.record) {
+	if recorded == nil {
+		return
+	}
+	if form, err := commission.FormOf(o.record); err == nil && form != v.Forms.Current() {
+		for _, c := range commission.Contradictions(recorded, &o.decided) {
+			v.compare(at, "decision, "+c.What, c.Decided, c.Recorded)
+		}
+		return
+	}
+	if want := v.Forms.Append(nil, &o.decided); !bytes.Equal(want, o.record) {
 		v.compare(at, "decision", string(want), string(o.record))
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"tributary/commission"
 	"tributary/commission/ledger"
 	"tributary/internal/clickhouse"
 	"tributary/internal/enginetest"
@@ -35,7 +36,7 @@ func (w *world) tamper(sql string) []Finding {
 		w.t.Fatalf("%s changed nothing", sql)
 	}
 	catalogue := partners.NewCatalogue(w.db, quiet())
-	v := &verification{Check: Check{DB: w.db, Catalogue: catalogue, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock()}, tx: tx}
+	v := &verification{Check: Check{DB: w.db, Catalogue: catalogue, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock(), Forms: commission.KnownForms()}, tx: tx}
 	check(w.t, v.run(ctx))
 	return v.verdict.Findings
 }

@@ -53,7 +53,7 @@ func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order
 			copyEvent(&buf.events, o.no, f)
 		}
 		buf.postings = o.appendPostings(buf.postings)
-		buf.record = o.decided.AppendJSON(buf.record[:0])
+		buf.record = e.cfg.Forms.Append(buf.record[:0], &o.decided)
 		if o.known {
 			changed.add(o, buf.record)
 			earned.add(o, lane)

@@ -138,7 +138,10 @@ func (h *history) decide(t *rapid.T, network *partners.Catalogue, now time.Time)
 			click.Refused = commission.ForgedClickID
 		}
 	}
-	d := commission.Decide(folded, click, network)
+	d, err := commission.Decide(folded, click, network)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o := model.Order{Placed: folded.Placed(), Credited: d.Outcome == commission.Credited, Amount: folded.Amount, Refunded: folded.Refunded}
 	if !o.Credited {
 		return o, d, false

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/internal/enginetest"
+	"tributary/internal/event"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/test/forms"
+)
+
+// judged is what Verify finds when it knows these forms.
+func (w *world) judged(known commission.Forms) ([]Finding, error) {
+	w.t.Helper()
+	verdict, err := Verify(w.t.Context(), w.checkWith(known))
+	if err != nil {
+		return nil, err
+	}
+	return verdict.Findings, nil
+}
+
+func (w *world) checkWith(known commission.Forms) Check {
+	w.t.Helper()
+	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 4)
+	check(w.t, err)
+	w.t.Cleanup(db.Close)
+	return Check{
+		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Now: w.clock(), Forms: known,
+	}
+}
+
+// written counts the records of each form.
+func (w *world) written(form int) int64 {
+	w.t.Helper()
+	return w.number(`SELECT count(*) FROM orders WHERE coalesce((decision ->> 'form')::int, 1) = $1`, form)
+}
+
+func TestEnginesOfTwoFormsTakeTurns(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 2)
+	known, next := commission.KnownForms(), forms.Next()
+	later := func(owner string) Config {
+		cfg := w.config(owner)
+		cfg.Forms = next
+		return cfg
+	}
+	orders := func(from, to int) (all []*event.Event) {
+		for n := from; n <= to; n++ {
+			all = append(all, sale(1, fmt.Sprint("A", n), w.click(), 10_000, 333))
+		}
+		return all
+	}
+	stop := w.start(w.config("old"))
+	w.send(orders(1, 20)...)
+	w.settled()
+	stop()
+	stop = w.start(later("new"))
+	w.send(orders(21, 30)...)
+	w.send(refund(1, "A1", "r1", day, 1000), refund(1, "A2", "r1", day, 0), refund(1, "A22", "r1", day, 500))
+	w.settled()
+	stop()
+	equal(t, "records of the old form", w.written(known.Current()), 18)
+	equal(t, "records of the new form", w.written(next.Current()), 12)
+	found, err := w.judged(next)
+	check(t, err)
+	if len(found) > 0 {
+		t.Errorf("two forms beside one another: %v", found)
+	}
+
+	var newer *commission.NewerError
+	if err := New(w.config("old again")).Run(t.Context()); !errors.As(err, &newer) {
+		t.Errorf("an old engine starts where newer records are: %v", err)
+	}
+	if _, err := w.judged(known); !errors.As(err, &newer) {
+		t.Errorf("an old verify judges newer records: %v", err)
+	}
+
+	// One that runs on, since it started before the first of them was written, takes in what it can and stops there.
+	w.exec(`DELETE FROM record_form WHERE form > 1`)
+	stop = w.start(w.config("left running"))
+	w.send(sale(1, "A31", w.click(), 10_000))
+	w.settled()
+	w.send(refund(1, "A3", "r1", day, 1000), refund(1, "A21", "r1", day, 1000), sale(1, "A32", w.click(), 10_000))
+	w.eventually("the old engine has given up the lane", func() bool {
+		return w.number(`SELECT count(*) FROM position WHERE consumer = $1 AND owner = ''`, Consumer) == 1
+	})
+	equal(t, "orders that it did not get to", w.number(`SELECT count(*) FROM orders WHERE order_id = 'A32'`), 0)
+	equal(t, "failures counted against the record", w.number(`SELECT attempts FROM position WHERE consumer = $1`, Consumer), 0)
+	equal(t, "dead letters", w.number(`SELECT count(*) FROM dead_letter`), 0)
+	stop()
+	w.start(later("new again"))
+	w.settled()
+	found, err = w.judged(next)
+	check(t, err)
+	if len(found) > 0 {
+		t.Errorf("after an old engine ran on: %v", found)
+	}
+}
+
+func TestRedecideWritesTheSameInThePresentForm(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	next := forms.Next()
+	w.setClock(noon().Add(35 * day))
+	history, _ := shoppingHistory(60)
+	stop := w.start(w.config("old"))
+	w.send(arrival(w, history, 1)...)
+	w.send(sale(1, "WRONG", w.click(), 10_000, 500))
+	w.settled()
+	stop()
+	books := w.books(time.Time{})
+	// A record that says what no version would decide is left as it is, and the order, line and rule are named.
+	w.exec(`UPDATE orders SET decision = replace(decision::text, '"base":500,"net":50}', '"base":500,"net":51}')::json WHERE order_id = 'WRONG'`)
+	total := w.number(`SELECT count(*) FROM orders`)
+	var seen int64
+	done, err := Redecide(t.Context(), w.checkWith(next), func(done, total int64) { seen = done*1000 + total })
+	check(t, err)
+	equal(t, "orders looked at", done.Orders, total)
+	equal(t, "records rewritten", done.Rewritten, total-1)
+	equal(t, "progress", seen, total*1000+total)
+	if len(done.Refused) == 0 || done.Broken != len(done.Refused) {
+		t.Fatalf("nothing was refused: %+v", done)
+	}
+	for _, want := range []string{`"WRONG"`, "line 2", `rule "*"`} {
+		if !strings.Contains(fmt.Sprint(done.Refused), want) {
+			t.Errorf("the refusal does not name %s: %v", want, done.Refused)
+		}
+	}
+	w.exec(`UPDATE orders SET decision = replace(decision::text, '"base":500,"net":51}', '"base":500,"net":50}')::json WHERE order_id = 'WRONG'`)
+	again, err := Redecide(t.Context(), w.checkWith(next), nil)
+	check(t, err)
+	equal(t, "records rewritten the second time", again.Rewritten, 1)
+	equal(t, "records of the new form", w.written(next.Current()), total)
+	equal(t, "books", w.books(time.Time{}), books)
+	found, err := w.judged(next)
+	check(t, err)
+	if len(found) > 0 {
+		t.Errorf("after the records were rewritten: %v", found)
+	}
+}
+
+func TestNewerRulesStopALaneBeforeItDecides(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 2)
+	stop := w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.settled()
+	from := time.Now().Add(2 * time.Minute)
+	check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := partners.AddTerms(t.Context(), tx, w.programs[0], partners.Terms{
+			EffectiveFrom: from, Window: 30 * day, Hold: 30 * day, Rules: commission.Rules + 1,
+			Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"*": 100_000}},
+		})
+		return err
+	}))
+	// Under the terms of before it goes on, and stops at the first order under those that it does not know.
+	w.send(sale(1, "A2", w.click(), 10_000))
+	w.settled()
+	after := sale(1, "A3", clickOn(w.links[0], from), 10_000)
+	after.OccurredAt, after.ReceivedAt = event.Micros(from.Add(time.Hour)), event.Micros(from.Add(time.Hour))
+	w.send(after)
+	w.eventually("the lane is given up", func() bool {
+		return w.number(`SELECT count(*) FROM position WHERE consumer = $1 AND owner = ''`, Consumer) == 1
+	})
+	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 2)
+	equal(t, "failures counted against the record", w.number(`SELECT attempts FROM position WHERE consumer = $1`, Consumer), 0)
+	equal(t, "dead letters", w.number(`SELECT count(*) FROM dead_letter`), 0)
+	stop()
+	var newer *commission.NewerError
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := New(w.config("two")).Run(ctx); !errors.As(err, &newer) {
+		t.Errorf("an engine starts where rules are that it does not know: %v", err)
+	}
+}

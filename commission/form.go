@@ -1,0 +1,174 @@
+package commission
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// Rules is the number of the rules by which this version decides: what rounds, which touch wins, how ties break. Terms say
+// under which they stand; a rule that changes its meaning gets a new number, never another meaning under the old one.
+const Rules = 1
+
+// NewerError says that something was stored by a later version of the program than this one.
+type NewerError struct {
+	// What is "record of a decision" or "terms", Number its form or rules, Known the latest that this version knows.
+	What   string
+	Number int
+	Known  int
+}
+
+// Error says which number was met and what to do.
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("the %s has number %d, and this version knows those up to %d: run the version that wrote it, or a later one", e.What, e.Number, e.Known)
+}
+
+// Form is one way to write the record of a decision. Records live for ever, so another way is another form, and every
+// earlier one stays readable. Form 1 does not name itself; the records of all others begin with {"form":N.
+type Form struct {
+	Number int
+	Append func(dst []byte, d *Decision) []byte
+	Read   func(record []byte) (Decision, error)
+}
+
+// Forms are those that a version knows, by rising number. It writes the last.
+type Forms []Form
+
+// KnownForms are the forms that this version knows.
+func KnownForms() Forms {
+	return Forms{{Number: 1, Append: func(dst []byte, d *Decision) []byte { return d.AppendJSON(dst) }, Read: readForm1}}
+}
+
+// Current is the number of the form in which records are written.
+func (f Forms) Current() int { return f[len(f)-1].Number }
+
+// Append appends the record of the decision in the present form.
+func (f Forms) Append(dst []byte, d *Decision) []byte { return f[len(f)-1].Append(dst, d) }
+
+// Read reads a record of any form that is known. A later one is a *NewerError.
+func (f Forms) Read(record []byte) (Decision, error) {
+	number, err := FormOf(record)
+	if err != nil {
+		return Decision{}, err
+	}
+	for i := range f {
+		if f[i].Number == number {
+			return f[i].Read(record)
+		}
+	}
+	return Decision{}, &NewerError{What: "record of a decision", Number: number, Known: f.Current()}
+}
+
+// FormOf is the number of the form of a record.
+func FormOf(record []byte) (int, error) {
+	rest, named := bytes.CutPrefix(record, []byte(`{"form":`))
+	if !named {
+		return 1, nil
+	}
+	end := bytes.IndexAny(rest, ",}")
+	number, err := strconv.Atoi(string(rest[:max(end, 0)]))
+	if err != nil || number < 2 {
+		return 0, fmt.Errorf("reading the form of a record: %.40q", record)
+	}
+	return number, nil
+}
+
+// readForm1 reads a record of form 1.
+func readForm1(record []byte) (Decision, error) {
+	var d Decision
+	if err := json.Unmarshal(record, &d); err != nil {
+		return Decision{}, fmt.Errorf("reading the record of a decision: %w", err)
+	}
+	if err := d.complete(); err != nil {
+		return Decision{}, err
+	}
+	return d, nil
+}
+
+// UnmarshalRecord reads the record of a decision, of whatever form this version knows. What it gives has the same
+// Movements as the decision itself; the order's click id, coupon and customer are found among the touches only.
+func UnmarshalRecord(record []byte) (Decision, error) { return KnownForms().Read(record) }
+
+// Contradiction is something in which a record and the decision on the same facts by this version differ: their outcome,
+// what a credit is worth, what a rule or a line of it earns, or when it is released.
+type Contradiction struct {
+	// What names it, as `net of line 3, rule "books", of partner 7`.
+	What string
+	// Recorded and Decided are the two values; minor units where they are money.
+	Recorded, Decided string
+}
+
+// Contradictions compares what a record says with what this version decides, whatever form the record has: all that
+// money, states and people depend on, and none of the bytes.
+func Contradictions(recorded, decided *Decision) []Contradiction {
+	c := comparison{}
+	c.text("outcome", string(recorded.Outcome), string(decided.Outcome))
+	c.number("number of credits", int64(len(recorded.Credits)), int64(len(decided.Credits)))
+	if len(recorded.Credits) != len(decided.Credits) {
+		return c
+	}
+	for i := range decided.Credits {
+		c.credit(&recorded.Credits[i], &decided.Credits[i])
+	}
+	for _, released := range []bool{false, true} {
+		if len(c) > 0 {
+			break // it follows from those
+		}
+		for _, m := range Difference(recorded.Movements(released), decided.Movements(released)) {
+			c = append(c, Contradiction{
+				What:     fmt.Sprintf("movement from %s to %s of partner %d at %s", m.Credit, m.Debit, m.Partner, m.At.Format("2006-01-02T15:04:05.999999999Z07:00")),
+				Recorded: "0", Decided: strconv.FormatInt(m.Amount, 10),
+			})
+		}
+	}
+	return c
+}
+
+// comparison collects contradictions.
+type comparison []Contradiction
+
+func (c *comparison) text(what, recorded, decided string) {
+	if recorded != decided {
+		*c = append(*c, Contradiction{What: what, Recorded: recorded, Decided: decided})
+	}
+}
+
+func (c *comparison) number(what string, recorded, decided int64) {
+	if recorded != decided {
+		c.text(what, strconv.FormatInt(recorded, 10), strconv.FormatInt(decided, 10))
+	}
+}
+
+func (c *comparison) credit(recorded, decided *Credit) {
+	of := fmt.Sprintf(" of partner %d", decided.Partner)
+	c.number("partner", int64(recorded.Partner), int64(decided.Partner))
+	c.number("program"+of, int64(recorded.Program), int64(decided.Program))
+	c.number("link"+of, int64(recorded.Link), int64(decided.Link))
+	c.text("currency"+of, recorded.Currency, decided.Currency)
+	c.text("end of the hold"+of, recorded.HoldUntil.UTC().String(), decided.HoldUntil.UTC().String())
+	for _, released := range []bool{false, true} {
+		c.text("state"+of, string(recorded.State(released)), string(decided.State(released)))
+	}
+	if len(recorded.Rules) == len(decided.Rules) && len(recorded.Priced) == len(decided.Priced) {
+		for i := range decided.Rules {
+			was, now := &recorded.Rules[i], &decided.Rules[i]
+			rule := fmt.Sprintf(" of rule %q%s", now.Matched, of)
+			c.text("category"+rule, was.Matched, now.Matched)
+			c.number("rate"+rule, int64(was.Rate), int64(now.Rate))
+			c.number("net"+rule, was.Net, now.Net)
+		}
+		for i := range decided.Priced {
+			was, now := &recorded.Priced[i], &decided.Priced[i]
+			line := fmt.Sprintf(" of line %d, rule %q,%s", now.Line, decided.Rules[now.Rule].Matched, of)
+			c.text("rule"+line, recorded.Rules[was.Rule].Matched, decided.Rules[now.Rule].Matched)
+			c.number("net"+line, was.Net, now.Net)
+		}
+	} else {
+		c.number("number of rules"+of, int64(len(recorded.Rules)), int64(len(decided.Rules)))
+		c.number("number of priced lines"+of, int64(len(recorded.Priced)), int64(len(decided.Priced)))
+	}
+	c.number("gross"+of, recorded.Gross, decided.Gross)
+	c.number("net"+of, recorded.Net, decided.Net)
+	c.number("fee"+of, recorded.Fee, decided.Fee)
+}
