@@ -32,7 +32,7 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 		ID: s.program, Merchant: s.merchant, Name: "Shop partners", LandingURL: "https://shop.example/", Domains: []string{"shop.example"},
 		ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"}, CreatedAt: program.CreatedAt,
 		Terms: []Terms{{
-			Version: 1, EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
+			Version: 1, Rules: 1, EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
 			Rates: map[Kind]map[string]money.Rate{Site: {AnyCategory: 80_000, "service": 0}, Member: {AnyCategory: 50_000}},
 		}},
 	}
