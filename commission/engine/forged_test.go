@@ -69,7 +69,7 @@ func TestAForgedLedgerEventDoesNotStopAnEngine(t *testing.T) {
 		w.cluster.Plant(t, event.Decisions, 0, stolen, map[string][]byte{event.HeaderSequence: sequence(1000 + n)})
 	}
 	l := w.laneHeld(New(w.config("two")), 0)
-	check(t, l.readSpool(t.Context()))
+	check(t, l.introduce(t.Context()))
 	last, err := l.lastSent(t.Context())
 	check(t, err)
 	equal(t, "the last one that was sent", last, 1)
