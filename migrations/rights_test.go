@@ -48,11 +48,12 @@ login*             -     -     -     -     sIU   s     su
 merchant*          S     -     S     S     SIU   S     s
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
-orders*            -     -     SIU   S     S     S     -
+orders*            -     -     SIU   S     Su    S     -
 partner*           S     -     S     S     SIU   S     s
 position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
+record_form        -     -     SI    S     S     S     -
 session*           -     -     -     -     -     -     SIUD
 setting            SI    SI    SI    S     S     S     -
 signin_secret      -     -     -     -     -     -     S
