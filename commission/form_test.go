@@ -52,7 +52,7 @@ func corpus(t *testing.T) map[string]Decision {
 		"awaiting sale":       decide(mustFold(t, refunded("R", day, 500)), Click{}, offer{}),
 		"nothing sold":        decide(mustFold(t, sold(goods(1, "", "", 1, 0))), clicked(time.Hour), two),
 		"imported": decide(mustFold(t, sale(func(e *event.Event, _ *event.Sale) {
-			e.Imported, e.ReceivedAt = true, e.ReceivedAt+90*day.Microseconds()
+			e.Imported, e.ReceivedAt = true, e.GetReceivedAt()+90*day.Microseconds()
 		})), clicked(time.Hour), two),
 		"late": decide(mustFold(t, sale(func(e *event.Event, _ *event.Sale) { e.ReceivedAt += 3 * day.Microseconds() })), clicked(time.Hour), two),
 		"texts": decide(mustFold(t, sale(func(_ *event.Event, s *event.Sale) {

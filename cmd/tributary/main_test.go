@@ -21,7 +21,7 @@ func TestMain(m *testing.M) { enginetest.Main(m) }
 func folderOf(t *testing.T) string {
 	t.Helper()
 	name := sha256.Sum256([]byte(t.Name()))
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("tributary-test-%d-%x", os.Getpid(), name[:8])) //nolint:usetesting // a folder of the test, not of the call
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("tributary-test-%d-%x", os.Getpid(), name[:8]))
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
 }
