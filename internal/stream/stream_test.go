@@ -371,7 +371,7 @@ func TestTopicsAreMadeOnceAndKeepTheirPartitions(t *testing.T) {
 func TestWhatKafkaRefusesForGoodIsToldFromWhatItMayTakeLater(t *testing.T) {
 	t.Parallel()
 	c := open(t, 1)
-	big := make([]stream.Record, 200)
+	big := make([]stream.Record, 16)
 	for i := range big {
 		big[i] = stream.Record{Value: make([]byte, event.MaxBytes), Seq: uint64(i + 1)}
 	}

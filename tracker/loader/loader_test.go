@@ -321,7 +321,7 @@ func TestAFrozenLoaderCannotDoubleRows(t *testing.T) {
 	}
 	next := r.cut(ctx, frozen, 20)
 	// Another takes over, since nobody renews the lease of one that is frozen, and finishes the work.
-	if _, err := r.db.Exec(ctx, `UPDATE position SET owner = 'other', epoch = epoch + 1 WHERE consumer = 'loader' AND topic = 'touches'`); err != nil {
+	if _, err := r.db.Exec(ctx, `UPDATE position SET owner = 'other', epoch = epoch + 1, lease_until = now() + interval '1 hour' WHERE consumer = 'loader' AND topic = 'touches'`); err != nil {
 		t.Fatal(err)
 	}
 	h.Epoch++
