@@ -33,8 +33,8 @@ test-kafka: ## run these tests, and 5 minutes of faults, on one Apache Kafka nod
 
 # The last input may be cut off by the end of the time, which go test calls a failure without an input: it is none.
 .PHONY: fuzz
-fuzz: ## run every fuzz target for FUZZTIME (20s), FUZZJOBS (2) at a time
-	@go list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}' ./... | \
+fuzz: ## run every fuzz target, or those of FUZZ, for FUZZTIME (20s), FUZZJOBS (2) at a time
+	@go list -f '{{$$p := .}}{{range .TestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}{{range .XTestGoFiles}}{{$$p.Dir}}/{{.}} {{$$p.ImportPath}}{{"\n"}}{{end}}' $(or $(FUZZ),./...) | \
 	while read -r file package; do sed -n "s|^func \(Fuzz[A-Za-z0-9]*\)(.*|$$package \1|p" $$file; done | \
 	xargs -P $(or $(FUZZJOBS),2) -n 2 sh -c 'out=$$(go test -vet=off $$0 -run "^$$" -fuzz "^$$1\$$" -fuzztime $(or $(FUZZTIME),20s) -fuzzminimizetime 10x -parallel 1 2>&1) || \
 	case "$$out" in *"Failing input"*) false;; *"context deadline exceeded"*) ;; *) false;; esac || { echo "$$out"; echo "FAIL $$0 $$1"; exit 255; }; \
