@@ -78,7 +78,7 @@ func TestAZombieIsCounted(t *testing.T) {
 	t.Parallel()
 	counts := &Counts{}
 	var epoch atomic.Int64
-	script := `echo started >&2; trap 'echo "the lease was lost" >&2' CONT; while :; do sleep 0.05; done`
+	script := `trap 'echo "the lease was lost" >&2' CONT; echo started >&2; while :; do sleep 0.05; done`
 	p := running(t, counts, script, func(int) map[string]int64 { return map[string]int64{"engine/orders/0": epoch.Add(1)} })
 	eventually(t, "the first line", func() bool {
 		l := p.present()
