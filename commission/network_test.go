@@ -7,18 +7,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // TestDecidingByTheNetworkInTheDatabase goes the way that the engine goes: terms, links and partners come from a
 // catalogue that was loaded from PostgreSQL.
 func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	must := func(err error) {
 		t.Helper()

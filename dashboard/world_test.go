@@ -17,14 +17,14 @@ import (
 	"tributary/commission"
 	"tributary/commission/ledger"
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // A world is a network in fresh databases, with the rows that the stages before the pages would have written.
 type world struct {
@@ -81,14 +81,14 @@ func newWorld(tb testing.TB) *world {
 // emptyWorld is databases without a network.
 func emptyWorld(tb testing.TB) *world {
 	tb.Helper()
-	url := enginetest.PostgresURL(tb)
+	url := engines.PostgresURL(tb)
 	w := &world{t: tb, books: ledger.NewBooks(), now: time.Now().UTC().Truncate(time.Second)}
 	var err error
 	w.owner, err = pgxpool.New(tb.Context(), url)
 	w.must(err)
-	pool, err := postgres.Open(context.Background(), enginetest.As(url, postgres.Dashboard), postgres.Dashboard, 8)
+	pool, err := postgres.Open(context.Background(), engines.As(url, postgres.Dashboard), postgres.Dashboard, 8)
 	w.must(err)
-	w.ch, err = clickhouse.Open(enginetest.ClickHouseMigrated(tb), 4)
+	w.ch, err = clickhouse.Open(engines.ClickHouseMigrated(tb), 4)
 	w.must(err)
 	tb.Cleanup(func() {
 		w.owner.Close()

@@ -9,16 +9,16 @@ import (
 	"testing"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
 	"tributary/migrations"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 func TestPostgresIsBroughtUpTwice(t *testing.T) {
 	t.Parallel()
-	url := enginetest.EmptyPostgresURL(t)
+	url := engines.EmptyPostgresURL(t)
 	for range 2 {
 		if err := migrations.Postgres(t.Context(), url); err != nil {
 			t.Fatal(err)
@@ -32,7 +32,7 @@ func TestPostgresIsBroughtUpTwice(t *testing.T) {
 
 func TestClickHouseIsBroughtUpTwice(t *testing.T) {
 	t.Parallel()
-	url := enginetest.ClickHouse(t)
+	url := engines.ClickHouse(t)
 	for range 2 {
 		if err := migrations.ClickHouse(t.Context(), url); err != nil {
 			t.Fatal(err)
@@ -79,9 +79,9 @@ func TestADatabaseOfAnotherFormatIsRefused(t *testing.T) {
 		for store, up := range map[string]func(context.Context, string) error{"postgres": migrations.Postgres, "clickhouse": migrations.ClickHouse} {
 			t.Run(store+" "+c.name, func(t *testing.T) {
 				t.Parallel()
-				open, current := enginetest.PostgresURL, migrations.PostgresVersion
+				open, current := engines.PostgresURL, migrations.PostgresVersion
 				if store == "clickhouse" {
-					open, current = enginetest.ClickHouseMigrated, migrations.ClickHouseVersion
+					open, current = engines.ClickHouseMigrated, migrations.ClickHouseVersion
 				}
 				url := open(t)
 				if err := up(t.Context(), url); err != nil {
@@ -104,7 +104,7 @@ func TestADatabaseOfAnotherFormatIsRefused(t *testing.T) {
 
 func TestAProgramKeepsItsCurrenciesAndTermsReachForward(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	exec := func(sql string) error {
 		_, err := db.Exec(t.Context(), sql)
 		return err
@@ -148,7 +148,7 @@ func TestAProgramKeepsItsCurrenciesAndTermsReachForward(t *testing.T) {
 
 func TestTermsThatAreCommittedTooLateAreRefused(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	if _, err := db.Exec(ctx, `INSERT INTO merchant (name) VALUES ('m');
 		INSERT INTO program (merchant_id, name, landing_url, domains, currencies) VALUES (1, 'p', 'https://m.example/', '{m.example}', '{EUR}')`); err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
-	"tributary/internal/enginetest"
+	"tributary/test/engines"
 )
 
 // books has a column for each of tracker, loader, engine, dashboard, operator, reader and signin.
@@ -67,7 +67,7 @@ terms_rate*        S     -     S     S     SIU   S     -
 // is to some columns only. A table that binds its owner, too, by row policies is marked with *.
 func TestEveryRightInPostgreSQL(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	rows, err := db.Query(t.Context(), `
 		WITH role (name, n) AS (SELECT name, n FROM unnest(ARRAY['tracker', 'loader', 'engine', 'dashboard', 'operator', 'reader', 'signin']) WITH ORDINALITY u (name, n))
 		SELECT c.relname || CASE WHEN c.relforcerowsecurity THEN '*' ELSE '' END, string_agg(coalesce((
@@ -102,7 +102,7 @@ signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_t
 // Every function that acts with its owner's rights, its owner, who may call it, and the path on which it looks for tables.
 func TestEveryFunctionWithItsOwnersRights(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	rows, err := db.Query(t.Context(), `
 		SELECT p.proname, CASE WHEN p.proowner = d.datdba THEN 'owner' ELSE pg_get_userbyid(p.proowner) END || ' ' ||
 			coalesce((SELECT string_agg(CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE replace(pg_get_userbyid(a.grantee), 'tributary_', '') END, ',' ORDER BY 1)
@@ -125,7 +125,7 @@ tributary_tracker login
 // What each log-in may do besides its rights to tables.
 func TestNoLoginIsMoreThanALogin(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	rows, err := db.Query(t.Context(), `
 		SELECT r.rolname, coalesce(nullif(concat_ws(' ', CASE WHEN rolcanlogin THEN 'login' END, CASE WHEN rolsuper THEN 'superuser' END, CASE WHEN rolcreaterole THEN 'createrole' END,
 			CASE WHEN rolcreatedb THEN 'createdb' END, CASE WHEN rolreplication THEN 'replication' END, CASE WHEN rolbypassrls THEN 'bypassrls' END,

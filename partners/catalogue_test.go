@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
 func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	s := newShop(t, db)
 	link, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner, Target: "https://www.shop.example/sale?a=1#b"})
 	must(t, err)
@@ -65,7 +65,7 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 
 func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
 	first, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner, Code: "first"})
@@ -160,7 +160,7 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 
 func TestRunSeesACommitWithinASecond(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	s := newShop(t, db)
 	c := newCatalogue(t, db)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -193,7 +193,7 @@ func TestRunSeesACommitWithinASecond(t *testing.T) {
 // A transaction takes its number at its first write, and others with higher numbers may commit before it.
 func TestNoChangeIsMissedWhateverTheOrderOfCommits(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
 	c := newCatalogue(t, db)
@@ -234,7 +234,7 @@ func TestNoChangeIsMissedWhateverTheOrderOfCommits(t *testing.T) {
 
 func TestALinkIsNeverSeenBeforeWhatItNames(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	c := newCatalogue(t, db)
 	const links = 40
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
@@ -286,7 +286,7 @@ func TestALinkIsNeverSeenBeforeWhatItNames(t *testing.T) {
 
 func TestACatalogueOutlivesItsDatabase(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	s := newShop(t, db)
 	l, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner})
 	must(t, err)

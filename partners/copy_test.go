@@ -14,8 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
 // contents gives everything that a catalogue holds.
@@ -58,7 +58,7 @@ type world struct {
 
 func newWorld(t *testing.T) world {
 	t.Helper()
-	w := world{db: enginetest.Postgres(t)}
+	w := world{db: engines.Postgres(t)}
 	w.mine = newShop(t, w.db)
 	theirs := newShop(t, w.db)
 	ctx := t.Context()

@@ -9,13 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/fault"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 var longAgo = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
 

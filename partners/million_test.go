@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"tributary/internal/enginetest"
+	"tributary/test/engines"
 )
 
 // TestAMillionLinks measures the first load of a million links and what one more costs. It takes a while: it runs when
@@ -17,7 +17,7 @@ func TestAMillionLinks(t *testing.T) {
 	if os.Getenv("TRIBUTARY_BENCH") == "" {
 		t.Skip("set TRIBUTARY_BENCH=1 to measure")
 	}
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
 	_, err := db.Exec(ctx, `INSERT INTO link (code, program_id, partner_id, target_url)

@@ -8,10 +8,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/fault"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
 func TestAProgramNamesEveryFieldThatIsWrong(t *testing.T) {
@@ -58,7 +58,7 @@ func TestAProgramNamesEveryFieldThatIsWrong(t *testing.T) {
 
 func TestFirstTermsReachBackAndLaterOnesForward(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db) // its terms begin in 2010
 	add := func(program ProgramID, from time.Time) (version int, err error) {
@@ -133,7 +133,7 @@ func TestTheTermsInForce(t *testing.T) {
 
 func TestALinkIsMadeOrTheFieldNamed(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
 	stranger, err := CreatePartner(ctx, db, NewPartner{Kind: Member, Name: "Stranger"})
@@ -203,7 +203,7 @@ func TestRandomCodesAreLikeOneAnotherOnlyInForm(t *testing.T) {
 
 func TestAKeyIsShownOnceAndKeptAsItsHash(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
 	other, err := CreateMerchant(ctx, db, "Other")
@@ -264,7 +264,7 @@ func TestATextThatIsNoKeyHasNoHash(t *testing.T) {
 
 func TestALoginBelongsToWhomItsRoleSays(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
 	for _, row := range []struct {
@@ -295,7 +295,7 @@ func TestALoginBelongsToWhomItsRoleSays(t *testing.T) {
 // The pages make links and keys under row policies: as the partner or merchant who asks, and for nobody else.
 func TestLinksAndKeysAreMadeForOneselfOnly(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	mine, theirs := newShop(t, db), newShop(t, db)
 	as := func(setting string, id int64, work func(tx pgx.Tx) error) error {
@@ -338,7 +338,7 @@ func TestLinksAndKeysAreMadeForOneselfOnly(t *testing.T) {
 
 func TestAPartnerHasNoLinksWithoutEnd(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	s := newShop(t, db)
 	_, err := db.Exec(t.Context(), `INSERT INTO link (code, program_id, partner_id, target_url, label, closed_at)
 SELECT 'more' || n, $1, $2, 'https://shop.example/', '', CASE WHEN n % 2 = 0 THEN now() END FROM generate_series(2, $3) AS n`, s.program, s.partner, MaxLinks)

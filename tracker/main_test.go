@@ -13,17 +13,17 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
@@ -61,7 +61,7 @@ type shop struct {
 // newEdge starts a tracker; change may alter its configuration.
 func newEdge(tb testing.TB, change func(*Config)) *edge {
 	tb.Helper()
-	e := &edge{db: enginetest.Postgres(tb)}
+	e := &edge{db: engines.Postgres(tb)}
 	e.mine = newShop(tb, e.db, "GBP", "JPY")
 	e.theirs = newShop(tb, e.db, "EUR")
 	e.start(tb, change)

@@ -11,11 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 	"tributary/tracker/clickid"
 )
 
@@ -61,7 +61,7 @@ func newSeller(tb testing.TB, e *edge, began time.Time) shop {
 func TestAnOddOrderIsWarnedOfByCode(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	e := &edge{db: enginetest.Postgres(t)}
+	e := &edge{db: engines.Postgres(t)}
 	e.theirs = newShop(t, e.db, "EUR")
 	s := newSeller(t, e, now.Add(-20*day))
 	link, closed := s.newLink(t, e.db, "https://shop.example/boots"), s.newLink(t, e.db, "https://shop.example/old")

@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
 func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
@@ -23,7 +23,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 	os.Stdin = stdin
 	defer func() { os.Stdin = before }()
 
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(enginetest.PostgresURL(t), postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + engines.As(engines.PostgresURL(t), postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
 	for _, row := range []struct {
 		command string
 		prints  string
@@ -93,8 +93,8 @@ func TestRatesAreReadAsPartsPerMillion(t *testing.T) {
 
 func TestAnOperatorIssuesAndEndsKeys(t *testing.T) {
 	t.Parallel()
-	address := enginetest.PostgresURL(t)
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(address, postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
+	address := engines.PostgresURL(t)
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + engines.As(address, postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
 	run := func(args ...string) (string, error) {
 		return tributary(t.Context(), t, environ, append([]string{"admin"}, args...)...)
 	}
@@ -118,7 +118,7 @@ func TestAnOperatorIssuesAndEndsKeys(t *testing.T) {
 			t.Errorf("%v printed %q", args, out)
 		}
 	}
-	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Operator), postgres.Operator, 1)
+	db, err := postgres.Open(t.Context(), engines.As(address, postgres.Operator), postgres.Operator, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,11 +17,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
 // trackerProcess is `serve tracker` in this process.
@@ -83,8 +83,8 @@ func until(t *testing.T, what string, holds func() bool) {
 // is back.
 func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 	t.Parallel()
-	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Operator), postgres.Operator, 2)
+	address := engines.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), engines.As(address, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,14 +94,14 @@ func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 	environ := func(postgres string) []string {
 		return []string{"TRIBUTARY_POSTGRES_URL=" + postgres, "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://127.0.0.1:1/x"}
 	}
-	first := startTracker(t, environ(enginetest.As(address, postgres.Tracker)), data)
+	first := startTracker(t, environ(engines.As(address, postgres.Tracker)), data)
 	awaitHealth(t, first.url+"/healthz")
 	until(t, "the copy is written", func() bool { _, err := os.Stat(filepath.Join(data, "catalogue")); return err == nil })
 	if err := first.stop(); err != nil {
 		t.Fatal(err)
 	}
 
-	away, err := url.Parse(enginetest.As(address, postgres.Tracker))
+	away, err := url.Parse(engines.As(address, postgres.Tracker))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,8 +141,8 @@ func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 // P6: a tracker starts also where PostgreSQL has become one that only reads: a standby, or one whose disk ran full.
 func TestATrackerStartsWithAPostgreSQLThatOnlyReads(t *testing.T) {
 	t.Parallel()
-	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Operator), postgres.Operator, 2)
+	address := engines.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), engines.As(address, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +150,7 @@ func TestATrackerStartsWithAPostgreSQLThatOnlyReads(t *testing.T) {
 	n := newTestShop(t, db)
 	data := t.TempDir()
 	for _, only := range []string{"off", "on"} {
-		u, err := url.Parse(enginetest.As(address, postgres.Tracker))
+		u, err := url.Parse(engines.As(address, postgres.Tracker))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -173,14 +173,14 @@ func TestATrackerStartsWithAPostgreSQLThatOnlyReads(t *testing.T) {
 // A copy that does not fit this process's settings is refused, whatever PostgreSQL would say.
 func TestACopyOfSomethingElseIsRefused(t *testing.T) {
 	t.Parallel()
-	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Operator), postgres.Operator, 2)
+	address := engines.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), engines.As(address, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	newTestShop(t, db)
-	edge, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Tracker), postgres.Tracker, 2)
+	edge, err := postgres.Open(t.Context(), engines.As(address, postgres.Tracker), postgres.Tracker, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,14 +283,14 @@ func report(t *testing.T, tracker, key, body string) (status int) {
 // A disk that is lost with records on it is told of by verify, until it is given up.
 func TestVerifyTellsOfALostDisk(t *testing.T) {
 	t.Parallel()
-	address := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), enginetest.As(address, postgres.Tracker), postgres.Tracker, 1)
+	address := engines.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), engines.As(address, postgres.Tracker), postgres.Tracker, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer db.Close()
 	environ := []string{
-		"TRIBUTARY_POSTGRES_URL=" + enginetest.As(address, postgres.Operator), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseAs(reportsOf(t, address), clickhouse.Operator), "TRIBUTARY_DATA=" + t.TempDir(),
+		"TRIBUTARY_POSTGRES_URL=" + engines.As(address, postgres.Operator), "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=" + engines.ClickHouseAs(reportsOf(t, address), clickhouse.Operator), "TRIBUTARY_DATA=" + t.TempDir(),
 	}
 	_, err = db.Exec(t.Context(), `INSERT INTO spool_progress (spool, lane, last, sent, owner, seen)
 		VALUES ('\x00112233445566778899aabbccddeeff', 7, 40, 30, 'edge-2/9/x', now() - interval '11 minutes')`)

@@ -6,14 +6,14 @@ import (
 	"testing"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
 func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 	t.Parallel()
-	url := enginetest.PostgresURL(t)
-	db, err := postgres.Open(t.Context(), enginetest.As(url, postgres.Loader), postgres.Loader, 1)
+	url := engines.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), engines.As(url, postgres.Loader), postgres.Loader, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -22,7 +22,7 @@ func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 		SELECT 'loader', 'touches', 1, n, '', '\x0102', 'no event' FROM generate_series(7, 9) n`); err != nil {
 		t.Fatal(err)
 	}
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(url, postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + engines.As(url, postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
 	state := func() (all string) {
 		t.Helper()
 		if err := db.QueryRow(t.Context(), `SELECT string_agg(state || ' ' || note, ', ' ORDER BY no) FROM dead_letter`).Scan(&all); err != nil {
@@ -60,9 +60,9 @@ func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 
 func TestRollupsAreMendedWhenNoLoaderRuns(t *testing.T) {
 	t.Parallel()
-	url := enginetest.PostgresURL(t)
+	url := engines.PostgresURL(t)
 	reports := reportsOf(t, url)
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + enginetest.As(url, postgres.Operator), "TRIBUTARY_CLICKHOUSE_URL=" + enginetest.ClickHouseAs(reports, clickhouse.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + engines.As(url, postgres.Operator), "TRIBUTARY_CLICKHOUSE_URL=" + engines.ClickHouseAs(reports, clickhouse.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
 	conn, err := clickhouse.Open(reports, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func TestRollupsAreMendedWhenNoLoaderRuns(t *testing.T) {
 		}
 		return n
 	}
-	db, err := postgres.Open(t.Context(), enginetest.As(url, postgres.Loader), postgres.Loader, 1)
+	db, err := postgres.Open(t.Context(), engines.As(url, postgres.Loader), postgres.Loader, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,9 +21,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 // demoAnswer is what `demo --json` prints.
@@ -140,7 +140,7 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	data, port := t.TempDir(), freePorts(t, 18400)
 	first, stop := startDemo(t, data, port)
-	kafka := enginetest.Cluster{Cluster: stream.Cluster{
+	kafka := engines.Cluster{Cluster: stream.Cluster{
 		Brokers: []string{first.Kafka}, Prefix: "tributary.", Security: stream.Security{Mechanism: first.Mechanism, User: first.User, Password: first.Password},
 	}}.Open(t)
 	if _, end, err := kafka.Offsets(t.Context(), event.Touches, 0); err != nil || end == 0 {

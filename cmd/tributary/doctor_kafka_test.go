@@ -9,17 +9,17 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 func kafkaPassword(r stream.Role) string { return "password-of-" + r.Name() }
 
 // rolesOfKafka gives a Kafka that judges rights, as the operator and as its super user. migrate has made roles and topics.
-func rolesOfKafka(t *testing.T, owned, reports string) (operator, super enginetest.Cluster) {
+func rolesOfKafka(t *testing.T, owned, reports string) (operator, super engines.Cluster) {
 	t.Helper()
-	k := enginetest.GuardedKafka(t)
+	k := engines.GuardedKafka(t)
 	super = k
 	text := []byte("# role and password\n")
 	for _, r := range stream.Roles() {
@@ -47,7 +47,7 @@ func openKafka(t *testing.T) string {
 
 func TestMigrateMakesUsersWithTheirRights(t *testing.T) {
 	t.Parallel()
-	owned, reports := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
+	owned, reports := engines.PostgresURL(t), engines.ClickHouse(t)
 	k, _ := rolesOfKafka(t, owned, reports)
 	for _, r := range stream.Roles() {
 		k.User, k.Password = string(r), kafkaPassword(r)

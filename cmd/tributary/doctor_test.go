@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 // diagnosis is what doctor --json prints.
@@ -69,11 +69,11 @@ func (p *patient) diagnose(t *testing.T) diagnosis {
 
 func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel // the cases share servers, which stay
 	t.Parallel()
-	owned, filled := enginetest.PostgresURL(t), enginetest.ClickHouse(t)
-	database, reports := enginetest.As(owned, postgres.Operator), enginetest.ClickHouseAs(filled, clickhouse.Operator)
+	owned, filled := engines.PostgresURL(t), engines.ClickHouse(t)
+	database, reports := engines.As(owned, postgres.Operator), engines.ClickHouseAs(filled, clickhouse.Operator)
 	kafka, super := rolesOfKafka(t, owned, filled)
 	servers := append(kafka.Environ(), "TRIBUTARY_POSTGRES_URL="+database, "TRIBUTARY_CLICKHOUSE_URL="+reports)
-	empty, bare := enginetest.As(enginetest.EmptyPostgresURL(t), postgres.Operator), enginetest.ClickHouseAs(enginetest.ClickHouse(t), clickhouse.Operator)
+	empty, bare := engines.As(engines.EmptyPostgresURL(t), postgres.Operator), engines.ClickHouseAs(engines.ClickHouse(t), clickhouse.Operator)
 	password := func(address string) string {
 		at := strings.Index(address, "@")
 		return address[:strings.Index(address, "://")+3] + "tributary_operator:wrong-password" + address[at:]

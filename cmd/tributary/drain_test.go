@@ -11,15 +11,15 @@ import (
 
 	"github.com/google/uuid"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
+	"tributary/test/engines"
 	"tributary/tracker/spool"
 )
 
 // What a tracker's disk still holds reaches Kafka without the tracker.
 func TestASpoolThatWasMovedAwayIsSent(t *testing.T) {
 	t.Parallel()
-	cluster := enginetest.Kafka(t)
+	cluster := engines.Kafka(t)
 	environ := append(cluster.Environ(), "TRIBUTARY_PARTITIONS=2")
 	kafka := cluster.Open(t)
 	if err := kafka.CreateTopics(t.Context(), 2, time.Hour); err != nil {

@@ -22,12 +22,12 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/test/engines"
 	"tributary/tracker/clickid"
 )
 
@@ -48,14 +48,14 @@ const attackedPartitions = 6
 func newAttacked(t *testing.T) *attacked {
 	t.Helper()
 	ctx := t.Context()
-	address := enginetest.PostgresURL(t)
-	kafka := enginetest.Kafka(t)
+	address := engines.PostgresURL(t)
+	kafka := engines.Kafka(t)
 	a := &attacked{kafka: kafka.Open(t)}
 	if err := a.kafka.CreateTopics(ctx, attackedPartitions, time.Hour); err != nil {
 		t.Fatal(err)
 	}
 	var err error
-	if a.db, err = postgres.Open(ctx, enginetest.As(address, postgres.Operator), postgres.Operator, 4); err != nil {
+	if a.db, err = postgres.Open(ctx, engines.As(address, postgres.Operator), postgres.Operator, 4); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(a.db.Close)

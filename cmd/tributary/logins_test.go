@@ -13,14 +13,14 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
 // postgresEnv is the settings of every log-in to the database at its owner's address.
 func postgresEnv(address string) []string {
 	env := []string{"TRIBUTARY_POSTGRES_OWNER_URL=" + address}
-	for name, own := range enginetest.RoleURLs(address) {
+	for name, own := range engines.RoleURLs(address) {
 		if name != postgres.Reader.Name() {
 			env = append(env, "TRIBUTARY_POSTGRES_"+strings.ToUpper(name)+"_URL="+own)
 		}
@@ -31,7 +31,7 @@ func postgresEnv(address string) []string {
 // reportsOf is a migrated ClickHouse of the network at the owner's address, for the owner.
 func reportsOf(t *testing.T, books string) string {
 	t.Helper()
-	reports := enginetest.ClickHouseMigrated(t)
+	reports := engines.ClickHouseMigrated(t)
 	if err := joinNetwork(t.Context(), books, reports); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func anyLogin(address string) map[string]string {
 
 func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 	t.Parallel()
-	one, other := enginetest.PostgresURL(t), enginetest.PostgresURL(t)
+	one, other := engines.PostgresURL(t), engines.PostgresURL(t)
 	conn, err := pgx.Connect(t.Context(), other)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +60,7 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 	}
 	elsewhere := []string{"TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1", "TRIBUTARY_CLICKHOUSE_URL=clickhouse://tributary_loader@127.0.0.1:1/x", "TRIBUTARY_ADMIN_LISTEN="}
 	url := func(setting, address string, role postgres.Role) string {
-		return "TRIBUTARY_POSTGRES_" + setting + "URL=" + enginetest.As(address, role)
+		return "TRIBUTARY_POSTGRES_" + setting + "URL=" + engines.As(address, role)
 	}
 	// withReports is PostgreSQL's settings of all, none of the default address of ClickHouse, and one of it.
 	withReports := func(setting, user string) []string {
@@ -106,7 +106,7 @@ func TestEachRoleNeedsTheAddressOfItsLogIn(t *testing.T) {
 func TestMigrateSetsThePasswordsOfTheRoles(t *testing.T) {
 	t.Parallel()
 	a := startPostgres(t)
-	environ := append(enginetest.Kafka(t).Environ(), "TRIBUTARY_POSTGRES_URL="+a.PostgresURL)
+	environ := append(engines.Kafka(t).Environ(), "TRIBUTARY_POSTGRES_URL="+a.PostgresURL)
 	file := filepath.Join(t.TempDir(), "passwords")
 	migrate := func(password func(role string) string) error {
 		text := []byte("# role and password\n")
@@ -179,7 +179,7 @@ func startPostgres(t *testing.T) embedded.Addresses {
 // Rows of one network do not go into the reports of another, whichever role or command is asked to bring them there.
 func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 	t.Parallel()
-	books, other := enginetest.PostgresURL(t), enginetest.PostgresURL(t)
+	books, other := engines.PostgresURL(t), engines.PostgresURL(t)
 	conn, err := pgx.Connect(t.Context(), other)
 	if err != nil {
 		t.Fatal(err)
@@ -189,8 +189,8 @@ func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err) // both are copies of one
 	}
-	theirs, fresh := reportsOf(t, other), enginetest.ClickHouseMigrated(t)
-	kafka := enginetest.Kafka(t).Environ() // with the keys of the network
+	theirs, fresh := reportsOf(t, other), engines.ClickHouseMigrated(t)
+	kafka := engines.Kafka(t).Environ() // with the keys of the network
 	for _, row := range []struct {
 		args, reports string
 		says          string
@@ -203,7 +203,7 @@ func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 		{"align --yes", theirs, "different networks"},
 		{"migrate", theirs, "of another network than PostgreSQL"},
 	} {
-		environ := append(append(slices.Clip(kafka), postgresEnv(books)...), enginetest.ClickHouseEnv(row.reports)...)
+		environ := append(append(slices.Clip(kafka), postgresEnv(books)...), engines.ClickHouseEnv(row.reports)...)
 		args := append(strings.Fields(row.args), "--data", t.TempDir(), "--admin-listen", "")
 		if _, err := tributary(t.Context(), t, environ, args...); err == nil || !strings.Contains(err.Error(), row.says) {
 			t.Errorf("%s: it ends with %v, want %q", row.args, err, row.says)
@@ -211,7 +211,7 @@ func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 	}
 	// migrate gives a ClickHouse without one its network, and finds that as it is the next time.
 	for range 2 {
-		environ := append(append(slices.Clip(kafka), postgresEnv(books)...), enginetest.ClickHouseEnv(fresh)...)
+		environ := append(append(slices.Clip(kafka), postgresEnv(books)...), engines.ClickHouseEnv(fresh)...)
 		if out, err := tributary(t.Context(), t, environ, "migrate", "--data", t.TempDir()); err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}

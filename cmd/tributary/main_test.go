@@ -12,10 +12,10 @@ import (
 	"strings"
 	"testing"
 
-	"tributary/internal/enginetest"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // folderOf is the data folder of a test that names none: the same for all its commands, and nobody else's.
 func folderOf(t *testing.T) string {

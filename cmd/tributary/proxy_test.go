@@ -17,9 +17,9 @@ import (
 
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
 // A portal is a dashboard that runs as `tributary serve dashboard`.
@@ -55,7 +55,7 @@ const portalPassword = "correct horse battery"
 // servePortal runs the role with one log-in, operator@example.net, until the test ends.
 func servePortal(t *testing.T, from int, environ ...string) *portal {
 	t.Helper()
-	database := enginetest.PostgresURL(t)
+	database := engines.PostgresURL(t)
 	db, err := pgxpool.New(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +69,7 @@ func servePortal(t *testing.T, from int, environ ...string) *portal {
 		t.Fatal(err)
 	}
 	p := &portal{t: t, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, from))), log: &logBuffer{}, data: t.TempDir()}
-	root := newRoot(append(environ, "TRIBUTARY_POSTGRES_URL="+enginetest.As(database, postgres.Dashboard), "TRIBUTARY_CLICKHOUSE_URL="+enginetest.ClickHouseAs(reportsOf(t, database), clickhouse.Dashboard)))
+	root := newRoot(append(environ, "TRIBUTARY_POSTGRES_URL="+engines.As(database, postgres.Dashboard), "TRIBUTARY_CLICKHOUSE_URL="+engines.ClickHouseAs(reportsOf(t, database), clickhouse.Dashboard)))
 	root.SetOut(testLog{t})
 	root.SetErr(p.log)
 	root.SetArgs([]string{"serve", "dashboard", "--data", p.data, "--dashboard-listen", p.address, "--admin-listen", ""})

@@ -12,13 +12,13 @@ import (
 	"testing"
 	"time"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
 func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
 	t.Parallel()
-	address, err := url.Parse(enginetest.As(enginetest.PostgresURL(t), postgres.Tracker))
+	address, err := url.Parse(engines.As(engines.PostgresURL(t), postgres.Tracker))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,7 +57,7 @@ func TestARoleWaitsForServersThatAreAwayAtItsStart(t *testing.T) {
 func TestARoleWaitsForPostgreSQLAtEveryStepOfItsStart(t *testing.T) {
 	t.Parallel()
 	for n := 1; n <= 5; n++ {
-		address, err := url.Parse(enginetest.As(enginetest.PostgresURL(t), postgres.Tracker))
+		address, err := url.Parse(engines.As(engines.PostgresURL(t), postgres.Tracker))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -88,7 +88,7 @@ func TestARoleWaitsForPostgreSQLAtEveryStepOfItsStart(t *testing.T) {
 
 func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 	t.Parallel()
-	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(enginetest.PostgresURL(t))...), enginetest.ClickHouseEnv(enginetest.ClickHouse(t))...)
+	environ := append(append(engines.Kafka(t).Environ(), postgresEnv(engines.PostgresURL(t))...), engines.ClickHouseEnv(engines.ClickHouse(t))...)
 	if out, err := tributary(t.Context(), t, environ, "migrate", "--partitions", "6"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -103,8 +103,8 @@ func TestAnotherNumberOfPartitionsIsRefused(t *testing.T) {
 
 func TestAnotherClickKeyThanTheNetworksIsRefused(t *testing.T) {
 	t.Parallel()
-	books := enginetest.PostgresURL(t)
-	environ := append(append(enginetest.Kafka(t).Environ(), postgresEnv(books)...), enginetest.ClickHouseEnv(reportsOf(t, books))...)
+	books := engines.PostgresURL(t)
+	environ := append(append(engines.Kafka(t).Environ(), postgresEnv(books)...), engines.ClickHouseEnv(reportsOf(t, books))...)
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 19000)))
 	ours := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

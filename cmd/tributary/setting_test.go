@@ -18,12 +18,12 @@ import (
 	"github.com/spf13/pflag"
 
 	"tributary/dashboard"
-	"tributary/internal/enginetest"
 	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
 // configured is a network of two processes that run as commands, in which no setting has its default: one of all roles, and
@@ -48,10 +48,10 @@ type configured struct {
 // newConfigured migrates the servers and starts both processes.
 func newConfigured(t *testing.T) *configured {
 	t.Helper()
-	n := &configured{t: t, owner: enginetest.PostgresURL(t), clickhouse: enginetest.ClickHouseMigrated(t), keys: []keyring.Key{keyring.Generate(7)}, log: &logBuffer{}, data: t.TempDir(), hurriedData: t.TempDir()}
-	given := enginetest.Kafka(t)
+	n := &configured{t: t, owner: engines.PostgresURL(t), clickhouse: engines.ClickHouseMigrated(t), keys: []keyring.Key{keyring.Generate(7)}, log: &logBuffer{}, data: t.TempDir(), hurriedData: t.TempDir()}
+	given := engines.Kafka(t)
 	n.kafka = stream.Cluster{Brokers: given.Brokers, Prefix: given.Prefix + "settings.", Keys: given.Keys, Security: given.Security}
-	n.environ = append(append(append(given.Environ(), postgresEnv(n.owner)...), enginetest.ClickHouseEnv(n.clickhouse)...), "TRIBUTARY_KAFKA_PREFIX="+n.kafka.Prefix,
+	n.environ = append(append(append(given.Environ(), postgresEnv(n.owner)...), engines.ClickHouseEnv(n.clickhouse)...), "TRIBUTARY_KAFKA_PREFIX="+n.kafka.Prefix,
 		"TRIBUTARY_PARTITIONS=2", "TRIBUTARY_RETENTION=5h", "TRIBUTARY_CLICK_KEYS="+n.keys[0].Reveal())
 	if out, err := tributary(t.Context(), t, n.environ, "migrate", "--data", n.data); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -69,7 +69,7 @@ func newConfigured(t *testing.T) *configured {
 		"TRIBUTARY_BOOKS_CHECK=50ms", "TRIBUTARY_LOG_FORMAT=text"), "all", "--tracker-listen", n.tracker)
 	n.startHurried = func() func() {
 		return n.serve(n.hurriedData, slices.Concat(given.Environ(), []string{
-			"TRIBUTARY_POSTGRES_URL=" + enginetest.As(n.owner, postgres.Tracker), "TRIBUTARY_KAFKA_PREFIX=" + n.kafka.Prefix, "TRIBUTARY_PARTITIONS=2", "TRIBUTARY_CLICK_KEYS=" + n.keys[0].Reveal(),
+			"TRIBUTARY_POSTGRES_URL=" + engines.As(n.owner, postgres.Tracker), "TRIBUTARY_KAFKA_PREFIX=" + n.kafka.Prefix, "TRIBUTARY_PARTITIONS=2", "TRIBUTARY_CLICK_KEYS=" + n.keys[0].Reveal(),
 			"TRIBUTARY_REDIRECT_WAIT=1ns", "TRIBUTARY_CONVERSION_WAIT=1ns", "TRIBUTARY_MERCHANT_RATE=1", "TRIBUTARY_SPOOL_KEEP=1ns",
 		}), "tracker", "--tracker-listen", n.hurried, "--admin-listen", "")
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
+	"tributary/test/engines"
 )
 
 // TestWhatVanishedIsFoundThroughTheCommands has an attacker write to Kafka beside a network of one process, and then takes a click
@@ -23,7 +23,7 @@ import (
 func TestWhatVanishedIsFoundThroughTheCommands(t *testing.T) {
 	t.Parallel()
 	ctx, data := t.Context(), t.TempDir()
-	address, kafka := enginetest.PostgresURL(t), enginetest.Kafka(t)
+	address, kafka := engines.PostgresURL(t), engines.Kafka(t)
 	reports := reportsOf(t, address)
 	if err := kafka.Open(t).CreateTopics(ctx, attackedPartitions, time.Hour); err != nil {
 		t.Fatal(err)
@@ -34,7 +34,7 @@ func TestWhatVanishedIsFoundThroughTheCommands(t *testing.T) {
 	}
 	t.Cleanup(db.Close)
 	shop := newTestShop(t, db)
-	environ := append(append(kafka.Environ(), postgresEnv(address)...), "TRIBUTARY_CLICKHOUSE_LOADER_URL="+enginetest.ClickHouseAs(reports, clickhouse.Loader), "TRIBUTARY_CLICKHOUSE_OPERATOR_URL="+enginetest.ClickHouseAs(reports, clickhouse.Operator), "TRIBUTARY_DATA="+data, "TRIBUTARY_CLICK_KEYS="+keyring.Generate(1).Reveal())
+	environ := append(append(kafka.Environ(), postgresEnv(address)...), "TRIBUTARY_CLICKHOUSE_LOADER_URL="+engines.ClickHouseAs(reports, clickhouse.Loader), "TRIBUTARY_CLICKHOUSE_OPERATOR_URL="+engines.ClickHouseAs(reports, clickhouse.Operator), "TRIBUTARY_DATA="+data, "TRIBUTARY_CLICK_KEYS="+keyring.Generate(1).Reveal())
 	listen := net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, 19650)))
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)

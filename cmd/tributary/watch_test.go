@@ -8,17 +8,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 func TestTheWatchReadsWhatWaitsAtEveryHop(t *testing.T) {
 	t.Parallel()
-	url := enginetest.PostgresURL(t)
+	url := engines.PostgresURL(t)
 	log := (&config{LogLevel: "error", LogFormat: "json"}).logger(testLog{t})
-	kafka := enginetest.Kafka(t).Open(t)
+	kafka := engines.Kafka(t).Open(t)
 	if err := kafka.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ INSERT INTO ledger_sent (lane, through_seq) VALUES (0, 2);
 INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows, before, state) VALUES ('touches', 1, 0, 3, 4, '{}', 'parked')`); err != nil {
 		t.Fatal(err)
 	}
-	db, err := postgres.Open(t.Context(), enginetest.As(url, postgres.Operator), postgres.Operator, 2)
+	db, err := postgres.Open(t.Context(), engines.As(url, postgres.Operator), postgres.Operator, 2)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,10 +13,10 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/ledger"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
 // books are the balances that are not zero, by kind and partner (0 for the network's and the merchant's).
@@ -45,7 +45,7 @@ func (w *world) clean() {
 
 func (w *world) verify() []Finding {
 	w.t.Helper()
-	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 3)
+	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 3)
 	check(w.t, err)
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{

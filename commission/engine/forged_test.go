@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/keyring"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 // sequence is a header.
@@ -84,7 +84,7 @@ func TestAForgedLedgerEventDoesNotStopAnEngine(t *testing.T) {
 func TestAnUnknownKeyHaltsUntilItIsHeldOrDeclared(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)
-	operator, err := postgres.Open(t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 2)
+	operator, err := postgres.Open(t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 2)
 	check(t, err)
 	t.Cleanup(operator.Close)
 	stop := w.start(w.config("one"))

@@ -11,11 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 	"tributary/test/forms"
 )
 
@@ -31,7 +31,7 @@ func (w *world) judged(known commission.Forms) ([]Finding, error) {
 
 func (w *world) checkWith(known commission.Forms) Check {
 	w.t.Helper()
-	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 4)
+	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 4)
 	check(w.t, err)
 	w.t.Cleanup(db.Close)
 	return Check{

@@ -12,11 +12,11 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 // gauge reads a gauge of a registry, summed over its labels.
@@ -116,7 +116,7 @@ func TestLedgerEventsAreKeptAndSentAgain(t *testing.T) {
 		}
 	}
 	equal(t, "sent", drain(), 20)
-	operator, err := postgres.Open(t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 1)
+	operator, err := postgres.Open(t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 1)
 	check(t, err)
 	defer operator.Close()
 	check(t, Rewind(t.Context(), operator, 0, 14))

@@ -13,11 +13,11 @@ import (
 	"tributary/commission"
 	"tributary/commission/ledger"
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
 // tamper changes rows as a superuser who has switched the triggers off, for the length of one transaction that is
@@ -165,7 +165,7 @@ func TestVerifyComparesTheReportsWithTheLedger(t *testing.T) {
 	w.eventually("all holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'pending'`) == 0 })
 	w.settled()
 	stop()
-	url := enginetest.ClickHouseMigrated(t)
+	url := engines.ClickHouseMigrated(t)
 	reports, err := clickhouse.Open(url, 2)
 	check(t, err)
 	defer reports.Close()
@@ -193,7 +193,7 @@ func TestVerifyComparesTheReportsWithTheLedger(t *testing.T) {
 
 func (w *world) verifyReports(reports clickhouse.Conn) []Finding {
 	w.t.Helper()
-	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Operator), postgres.Operator, 3)
+	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 3)
 	check(w.t, err)
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{

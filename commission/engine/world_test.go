@@ -15,15 +15,15 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/commission"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 const (
 	lanes = 3
@@ -40,7 +40,7 @@ type world struct {
 	partitions int
 	db         *pgxpool.Pool // as the owner of the tables
 	url        string
-	cluster    enginetest.Cluster
+	cluster    engines.Cluster
 	kafka      *stream.Client
 	programs   []partners.ProgramID
 	partners   []partners.PartnerID
@@ -60,7 +60,7 @@ func newWorld(tb testing.TB) *world {
 func newWorldOf(tb testing.TB, partitions, sites int) *world {
 	tb.Helper()
 	ctx := tb.Context()
-	w := &world{t: tb, partitions: partitions, url: enginetest.PostgresURL(tb), seqs: make([]uint64, partitions)}
+	w := &world{t: tb, partitions: partitions, url: engines.PostgresURL(tb), seqs: make([]uint64, partitions)}
 	sum := sha256.Sum256([]byte(tb.Name()))
 	copy(w.spool[:], sum[:])
 	w.setClock(noon())
@@ -68,7 +68,7 @@ func newWorldOf(tb testing.TB, partitions, sites int) *world {
 	check(tb, err)
 	tb.Cleanup(db.Close)
 	w.db = db
-	w.cluster = enginetest.Kafka(tb)
+	w.cluster = engines.Kafka(tb)
 	w.kafka = w.client()
 	check(tb, w.kafka.CreateTopics(ctx, partitions, time.Hour))
 	for m := range 2 {
@@ -126,7 +126,7 @@ func (w *world) clock() time.Time     { return time.UnixMicro(w.now.Load()).UTC(
 // config is what an engine of this world is made of, under the name given.
 func (w *world) config(owner string) Config {
 	w.t.Helper()
-	db, err := postgres.Open(w.t.Context(), enginetest.As(w.url, postgres.Engine), postgres.Engine, 12)
+	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Engine), postgres.Engine, 12)
 	check(w.t, err)
 	w.t.Cleanup(db.Close)
 	catalogue := partners.NewCatalogue(db, quiet())

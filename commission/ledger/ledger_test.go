@@ -19,19 +19,19 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"pgregory.net/rapid"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 func noon() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC) }
 
 // open gives a database with two merchants and five partners, as its owner and in the engine's role.
 func open(tb testing.TB) (owner, engine *pgxpool.Pool) {
 	tb.Helper()
-	url := enginetest.PostgresURL(tb)
+	url := engines.PostgresURL(tb)
 	owner, err := pgxpool.New(tb.Context(), url)
 	check(tb, err)
 	tb.Cleanup(owner.Close)
@@ -39,7 +39,7 @@ func open(tb testing.TB) (owner, engine *pgxpool.Pool) {
 	check(tb, err)
 	_, err = owner.Exec(tb.Context(), `INSERT INTO partner (kind, name) SELECT 'site', 'p' || n FROM generate_series(1, 5) n`)
 	check(tb, err)
-	engine, err = postgres.Open(tb.Context(), enginetest.As(url, postgres.Engine), postgres.Engine, 10)
+	engine, err = postgres.Open(tb.Context(), engines.As(url, postgres.Engine), postgres.Engine, 10)
 	check(tb, err)
 	tb.Cleanup(engine.Close)
 	return owner, engine

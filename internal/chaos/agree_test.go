@@ -13,19 +13,19 @@ import (
 
 	"tributary/commission"
 	"tributary/internal/chaos/model"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/test/engines"
 )
 
 // The model and the engine's own decision were written apart. They must say the same of every history of an order: what
 // is earned, in which state, and on which accounts.
 func TestTheModelAndTheEngineAgree(t *testing.T) {
 	t.Parallel()
-	url := enginetest.PostgresURL(t)
-	world, err := NewWorld(t.Context(), enginetest.As(url, postgres.Operator), keyring.Generate(1))
+	url := engines.PostgresURL(t)
+	world, err := NewWorld(t.Context(), engines.As(url, postgres.Operator), keyring.Generate(1))
 	if err != nil {
 		t.Fatal(err)
 	}

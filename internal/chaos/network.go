@@ -57,8 +57,8 @@ type Network struct {
 	spawn   *spawner
 }
 
-// engines lists the servers.
-func engines() []embedded.Engine {
+// embeddedEngines lists the servers.
+func embeddedEngines() []embedded.Engine {
 	return []embedded.Engine{embedded.Postgres, embedded.ClickHouse, embedded.Kafka}
 }
 
@@ -79,7 +79,7 @@ func StartNetwork(ctx context.Context, cfg Config, counts *Counts, fail context.
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the program under test: %w\n%s", err, out)
 	}
-	for i, e := range engines() {
+	for i, e := range embeddedEngines() {
 		if n.Proxies[e], err = NewProxy(ctx, e, "127.0.0.1:0", cfg.Seed+uint64(i)); err != nil {
 			return nil, err
 		}

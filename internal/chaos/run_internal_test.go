@@ -11,11 +11,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // The whole network runs undisturbed for a moment, and is found sound. Then one thing at a time is falsified in its
 // stores, and each is found out.

@@ -6,20 +6,20 @@ import (
 	"testing"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // The server of the tests has its users from its configuration, as one's own may: they stay as they are, and a password that is not
 // theirs is told.
 func TestUsersOfTheConfigurationStay(t *testing.T) {
 	t.Parallel()
-	owner := enginetest.ClickHouse(t)
+	owner := engines.ClickHouse(t)
 	database := clickhouse.Database(owner)
 	right, wrong := map[clickhouse.Role]string{}, map[clickhouse.Role]string{}
 	for _, role := range clickhouse.Roles() {
-		_, after, _ := strings.Cut(enginetest.ClickHouseAs(owner, role), string(role)+":")
+		_, after, _ := strings.Cut(engines.ClickHouseAs(owner, role), string(role)+":")
 		right[role], _, _ = strings.Cut(after, "@")
 		wrong[role] = "another-password-of-it"
 	}
@@ -40,7 +40,7 @@ func TestUsersOfTheConfigurationStay(t *testing.T) {
 // Each statement that makes a log-in is one that the server can read.
 func TestTheStatementsOfLoginsAreRead(t *testing.T) {
 	t.Parallel()
-	conn, err := clickhouse.Open(enginetest.ClickHouse(t), 1)
+	conn, err := clickhouse.Open(engines.ClickHouse(t), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

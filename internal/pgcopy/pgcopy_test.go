@@ -7,11 +7,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // row is one row of every type there is.
 type row struct {
@@ -27,7 +27,7 @@ type row struct {
 
 func TestRowsComeBackAsTheyWereSent(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	if _, err := db.Exec(t.Context(), `CREATE TABLE sent (small smallint, int int, big bigint, text text, bytes bytea, at timestamptz, maybe bigint, yes boolean)`); err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +71,7 @@ func TestRowsComeBackAsTheyWereSent(t *testing.T) {
 
 func TestARowThatDoesNotFitIsRefusedWhole(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	if _, err := db.Exec(t.Context(), `CREATE TABLE sent (a bigint, b bigint)`); err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestARowThatDoesNotFitIsRefusedWhole(t *testing.T) {
 // Where the connection breaks, pgx returns while its sender may still be reading: the next rows must not be written there.
 func TestTheMemoryOfABrokenCopyIsNotUsedAgain(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	if _, err := db.Exec(t.Context(), `CREATE TABLE sent (bytes bytea)`); err != nil {
 		t.Fatal(err)
 	}

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 // consume reads a partition and moves its position, as loader and engine do, with nothing in between.
@@ -53,7 +53,7 @@ func TestRecordsThatKafkaNoLongerHoldsHaltTheirPartition(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(cluster.Close)
-	kafka := enginetest.Cluster{Cluster: stream.Cluster{Brokers: cluster.ListenAddrs(), Keys: []keyring.Key{keyring.Generate(1)}}}.Open(t)
+	kafka := engines.Cluster{Cluster: stream.Cluster{Brokers: cluster.ListenAddrs(), Keys: []keyring.Key{keyring.Generate(1)}}}.Open(t)
 	if err := kafka.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}

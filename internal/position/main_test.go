@@ -11,9 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
 // When childVariable names a database, the test binary is a consumer of its own, to be killed or frozen.
@@ -24,13 +24,13 @@ func TestMain(m *testing.M) {
 		child(url)
 		return
 	}
-	enginetest.Main(m)
+	engines.Main(m)
 }
 
 // child holds all partitions; its work locks each position, tells so, and saves it when a line arrives.
 func child(url string) {
 	ctx := context.Background()
-	db, err := postgres.Open(ctx, enginetest.As(url, postgres.Loader), postgres.Loader, 16)
+	db, err := postgres.Open(ctx, engines.As(url, postgres.Loader), postgres.Loader, 16)
 	if err != nil {
 		fmt.Println("error", err)
 		return
@@ -56,13 +56,13 @@ func child(url string) {
 // open gives a pool in the role of a stage on a clean database, and the database's address.
 func open(t *testing.T, role postgres.Role) (*pgxpool.Pool, string) {
 	t.Helper()
-	url := enginetest.PostgresURL(t)
+	url := engines.PostgresURL(t)
 	return openURL(t, url, role), url
 }
 
 func openURL(t *testing.T, url string, role postgres.Role) *pgxpool.Pool {
 	t.Helper()
-	db, err := postgres.Open(t.Context(), enginetest.As(url, role), role, 16)
+	db, err := postgres.Open(t.Context(), engines.As(url, role), role, 16)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,15 +10,15 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 func TestATransactionIsInWholeOrNotAtAll(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	refuse := errors.New("no")
 	insert := func(result error) error {
 		return postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
@@ -43,9 +43,9 @@ func TestATransactionIsInWholeOrNotAtAll(t *testing.T) {
 // A log-in is who it says and nobody else, and leads to no other.
 func TestALogInLeadsToNoOther(t *testing.T) {
 	t.Parallel()
-	url := enginetest.PostgresURL(t)
+	url := engines.PostgresURL(t)
 	for _, role := range postgres.Roles() {
-		db, err := postgres.Open(t.Context(), enginetest.As(url, role), role, 1)
+		db, err := postgres.Open(t.Context(), engines.As(url, role), role, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,10 +91,10 @@ func TestALogInLeadsToNoOther(t *testing.T) {
 
 func TestAnAddressOfAnotherUserIsRefused(t *testing.T) {
 	t.Parallel()
-	url := enginetest.PostgresURL(t)
+	url := engines.PostgresURL(t)
 	for _, row := range []struct{ address, says string }{
 		{url, "the superuser tributary"},
-		{enginetest.As(url, postgres.Engine), "logs in as tributary_engine"},
+		{engines.As(url, postgres.Engine), "logs in as tributary_engine"},
 	} {
 		db, err := postgres.Open(t.Context(), row.address, postgres.Dashboard, 1)
 		if err != nil {
@@ -111,7 +111,7 @@ func TestAnAddressOfAnotherUserIsRefused(t *testing.T) {
 // Each role may do what its stage does, and nothing of these.
 func TestRolesAreRefusedWhatIsNotTheirs(t *testing.T) {
 	t.Parallel()
-	url := enginetest.PostgresURL(t)
+	url := engines.PostgresURL(t)
 	for _, row := range []struct {
 		role postgres.Role
 		sql  string
@@ -148,7 +148,7 @@ func TestRolesAreRefusedWhatIsNotTheirs(t *testing.T) {
 		{postgres.Dashboard, `SELECT * FROM signin('a@example.net', 'x')`, true},
 		{postgres.Operator, `SELECT * FROM signin('a@example.net', 'x')`, false},
 	} {
-		db, err := postgres.Open(t.Context(), enginetest.As(url, row.role), row.role, 1)
+		db, err := postgres.Open(t.Context(), engines.As(url, row.role), row.role, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

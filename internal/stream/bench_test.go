@@ -15,10 +15,10 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 const (
@@ -40,7 +40,7 @@ func broker(b *testing.B) []string {
 
 func client(b *testing.B, brokers []string) *stream.Client {
 	b.Helper()
-	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: brokers, Prefix: "bench.", Keys: []keyring.Key{keyring.Generate(1)}}}.Open(b)
+	return engines.Cluster{Cluster: stream.Cluster{Brokers: brokers, Prefix: "bench.", Keys: []keyring.Key{keyring.Generate(1)}}}.Open(b)
 }
 
 func benchRecordsOf(n int) []stream.Record {

@@ -4,12 +4,12 @@ import (
 	"testing"
 	"time"
 
-	"tributary/internal/enginetest"
+	"tributary/test/engines"
 )
 
 func TestDescribeTellsHowTheBrokersKeepTopics(t *testing.T) {
 	t.Parallel()
-	c := enginetest.Kafka(t).Open(t)
+	c := engines.Kafka(t).Open(t)
 	topics, err := c.Describe(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -5,17 +5,17 @@ import (
 	"testing"
 	"time"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // open gives a client of topics that no other test has, with the given number of partitions.
 func open(t *testing.T, partitions int) *stream.Client {
 	t.Helper()
-	c := enginetest.Kafka(t).Open(t)
+	c := engines.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), partitions, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -11,9 +11,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 // logIn gives a client that logs in as a user, until the test ends.
@@ -56,7 +56,7 @@ func setUp(t *testing.T, k stream.Cluster) *stream.Client {
 
 func TestEachRoleHasItsRightsAlone(t *testing.T) {
 	t.Parallel()
-	k := enginetest.GuardedKafka(t).Cluster
+	k := engines.GuardedKafka(t).Cluster
 	setUp(t, k)
 	rightsHold(t, k)
 }
@@ -155,7 +155,7 @@ func destructive(topic string) map[string]kmsg.Request {
 func ask(t *testing.T, k stream.Cluster, r stream.Role, request kmsg.Request) string {
 	t.Helper()
 	k.User, k.Password, k.Mechanism = string(r), rolePassword(r), "scram-sha-512"
-	response, err := enginetest.Cluster{Cluster: k}.Foreign(t).Request(t.Context(), request)
+	response, err := engines.Cluster{Cluster: k}.Foreign(t).Request(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +176,7 @@ func ask(t *testing.T, k stream.Cluster, r stream.Role, request kmsg.Request) st
 
 func TestRightsBeyondTheRolesAreNamed(t *testing.T) {
 	t.Parallel()
-	k := enginetest.GuardedKafka(t).Cluster
+	k := engines.GuardedKafka(t).Cluster
 	admin := setUp(t, k)
 	if found, err := admin.Excess(t.Context()); err != nil || len(found) > 0 {
 		t.Fatalf("it names %v: %v", found, err)
@@ -188,7 +188,7 @@ func TestRightsBeyondTheRolesAreNamed(t *testing.T) {
 		entry.ResourceType, entry.ResourceName, entry.ResourcePatternType = kind, name, pattern
 		entry.Principal, entry.Host, entry.Operation, entry.PermissionType = "User:"+user, "*", op, kmsg.ACLPermissionTypeAllow
 		request.Creations = append(request.Creations, entry)
-		if _, err := (enginetest.Cluster{Cluster: k}).Foreign(t).Request(t.Context(), request); err != nil {
+		if _, err := (engines.Cluster{Cluster: k}).Foreign(t).Request(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -237,7 +237,7 @@ func TestABrokerWithoutPasswordsIsFound(t *testing.T) {
 	}{
 		"open":             {stream.Cluster{Brokers: broker.ListenAddrs()}, true},
 		"open beside TLS":  {stream.Cluster{Brokers: broker.ListenAddrs(), Security: stream.Security{TLS: true, CA: ca.file}}, true},
-		"with a password":  {enginetest.GuardedKafka(t).Cluster, false},
+		"with a password":  {engines.GuardedKafka(t).Cluster, false},
 		"TLS and password": {stream.Cluster{Brokers: secure, Security: stream.Security{TLS: true, CA: ca.file}}, false},
 		"nobody there":     {stream.Cluster{Brokers: []string{"127.0.0.1:1"}}, false},
 	} {

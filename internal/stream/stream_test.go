@@ -15,13 +15,13 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 	"go.uber.org/goleak"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 func TestClosingLeavesNothingBehind(t *testing.T) {
-	cluster := enginetest.Kafka(t)
+	cluster := engines.Kafka(t)
 	before := goleak.IgnoreCurrent()
 	c := cluster.Open(t)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
@@ -157,7 +157,7 @@ func TestFetchWaitsForTheNextRecordAndNotForLonger(t *testing.T) {
 // copies of a genuine one.
 func TestARecordOfSomebodyElseIsForged(t *testing.T) {
 	t.Parallel()
-	cluster := enginetest.Kafka(t)
+	cluster := engines.Kafka(t)
 	c := cluster.Open(t)
 	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
@@ -225,7 +225,7 @@ func TestARecordOfSomebodyElseIsForged(t *testing.T) {
 func header(key string, value []byte) kafka.Header { return kafka.Header{Key: key, Value: value} }
 
 // foreigner is kafka-go itself.
-func foreigner(t *testing.T, cluster enginetest.Cluster) *kafka.Client {
+func foreigner(t *testing.T, cluster engines.Cluster) *kafka.Client {
 	t.Helper()
 	client, err := stream.ClientOf(cluster.Cluster)
 	if err != nil {
@@ -236,7 +236,7 @@ func foreigner(t *testing.T, cluster enginetest.Cluster) *kafka.Client {
 }
 
 // foreign produces by kafka-go itself.
-func foreign(t *testing.T, cluster enginetest.Cluster, topic string, codec kafka.Compression, records ...kafka.Record) {
+func foreign(t *testing.T, cluster engines.Cluster, topic string, codec kafka.Compression, records ...kafka.Record) {
 	t.Helper()
 	response, err := foreigner(t, cluster).Produce(t.Context(), &kafka.ProduceRequest{
 		Topic: cluster.Prefix + topic, RequiredAcks: kafka.RequireAll, Compression: codec, Records: kafka.NewRecordReader(records...),
@@ -254,7 +254,7 @@ func TestBatchesOfOtherClientsAreReadInEveryCompression(t *testing.T) {
 	for _, codec := range []kafka.Compression{0, kafka.Gzip, kafka.Snappy, kafka.Lz4, kafka.Zstd} {
 		t.Run(codec.String(), func(t *testing.T) {
 			t.Parallel()
-			cluster := enginetest.Kafka(t)
+			cluster := engines.Kafka(t)
 			c := cluster.Open(t)
 			if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 				t.Fatal(err)
@@ -286,7 +286,7 @@ func TestBatchesOfOtherClientsAreReadInEveryCompression(t *testing.T) {
 
 func TestAnOffsetThatKafkaDoesNotHoldIsAGap(t *testing.T) {
 	t.Parallel()
-	cluster := enginetest.Kafka(t)
+	cluster := engines.Kafka(t)
 	c := cluster.Open(t)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
@@ -336,7 +336,7 @@ func logOf(t *testing.T, c *stream.Client) string {
 
 func TestTopicsAreMadeOnceAndKeepTheirPartitions(t *testing.T) {
 	t.Parallel()
-	cluster := enginetest.Kafka(t)
+	cluster := engines.Kafka(t)
 	c := cluster.Open(t)
 	for range 2 {
 		if err := c.CreateTopics(t.Context(), 4, 36*time.Hour); err != nil {
@@ -408,7 +408,7 @@ func TestABrokerThatIsAwayGivesAnErrorInTime(t *testing.T) {
 	for name, address := range map[string]string{"nobody listens": "127.0.0.1:1", "nobody answers": silent} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := enginetest.Cluster{Cluster: stream.Cluster{Brokers: []string{address}}}.Open(t)
+			c := engines.Cluster{Cluster: stream.Cluster{Brokers: []string{address}}}.Open(t)
 			start := time.Now()
 			if err := c.Produce(t.Context(), topic, 0, numbered(1, 1, 1)); err == nil || stream.IsPermanent(err) {
 				t.Errorf("Produce gave %v", err)

@@ -13,10 +13,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
 func TestEverythingArrivesOnceAcrossRestarts(t *testing.T) {
@@ -407,7 +407,7 @@ func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
 	stop()
 
 	// Kafka has lost everything, and the offsets begin anew.
-	r.kafka = enginetest.Kafka(t).Open(t)
+	r.kafka = engines.Kafka(t).Open(t)
 	if err := r.kafka.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -14,14 +14,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/clickhouse"
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // patience bounds every wait of the tests.
 const patience = 2 * time.Minute
@@ -37,20 +37,20 @@ type river struct {
 	ch    clickhouse.Conn
 	kafka *stream.Client
 	// cluster is what kafka was opened with.
-	cluster enginetest.Cluster
+	cluster engines.Cluster
 	lanes   int
 	sent    map[string]uint64 // last sequence by topic, partition and spool
 }
 
 func newRiver(tb testing.TB, partitions int) *river {
 	tb.Helper()
-	return newRiverTo(tb, partitions, enginetest.ClickHouseMigrated(tb))
+	return newRiverTo(tb, partitions, engines.ClickHouseMigrated(tb))
 }
 
 func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 	tb.Helper()
-	pgURL := enginetest.PostgresURL(tb)
-	db, err := postgres.Open(tb.Context(), enginetest.As(pgURL, postgres.Loader), postgres.Loader, 12)
+	pgURL := engines.PostgresURL(tb)
+	db, err := postgres.Open(tb.Context(), engines.As(pgURL, postgres.Loader), postgres.Loader, 12)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 			tb.Fatal(err)
 		}
 	}
-	cluster := enginetest.Kafka(tb)
+	cluster := engines.Kafka(tb)
 	kafka := cluster.Open(tb)
 	if err := kafka.CreateTopics(tb.Context(), partitions, time.Hour); err != nil {
 		tb.Fatal(err)

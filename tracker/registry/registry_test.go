@@ -12,14 +12,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/postgres"
+	"tributary/test/engines"
 	"tributary/tracker/spool"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 const partitions = 2
 
@@ -73,7 +73,7 @@ func have(t *testing.T, db *pgxpool.Pool, consumer, topic string, partition int,
 
 func TestRecordsThatAreLostWithADiskAreKnown(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	ctx := t.Context()
 	tr := newTracker(t, db, t.TempDir())
 	tr.append(t, 1, 3) // touches of partition 1
@@ -131,7 +131,7 @@ func TestRecordsThatAreLostWithADiskAreKnown(t *testing.T) {
 
 func TestASpoolThatIsOlderThanItWasEndsTheTracker(t *testing.T) {
 	t.Parallel()
-	db := enginetest.Postgres(t)
+	db := engines.Postgres(t)
 	tr := newTracker(t, db, t.TempDir())
 	tr.append(t, 0, 2)
 	must(t, tr.runOnce(t.Context()))
@@ -154,7 +154,7 @@ func TestASpoolThatIsOlderThanItWasEndsTheTracker(t *testing.T) {
 
 func TestATrackerWritesInItsOwnRoleAndForgetsNothing(t *testing.T) {
 	t.Parallel()
-	db, err := postgres.Open(t.Context(), enginetest.As(enginetest.PostgresURL(t), postgres.Tracker), postgres.Tracker, 2)
+	db, err := postgres.Open(t.Context(), engines.As(engines.PostgresURL(t), postgres.Tracker), postgres.Tracker, 2)
 	must(t, err)
 	defer db.Close()
 	tr := newTracker(t, db, t.TempDir())

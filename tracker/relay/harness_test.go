@@ -16,15 +16,15 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/position"
 	"tributary/internal/stream"
+	"tributary/test/engines"
 	"tributary/tracker/spool"
 )
 
-func TestMain(m *testing.M) { enginetest.Main(m) }
+func TestMain(m *testing.M) { engines.Main(m) }
 
 // broker is Kafka in this process, which a test can take away, bring back on the same address with the same data, and
 // make to forget its answers.
@@ -105,7 +105,7 @@ func (c lossyConn) Write(answer []byte) (int, error) {
 
 func client(tb testing.TB, address, prefix string) *stream.Client {
 	tb.Helper()
-	return enginetest.Cluster{Cluster: stream.Cluster{Brokers: []string{address}, Prefix: prefix, Keys: []keyring.Key{keyring.Generate(1)}}}.Open(tb)
+	return engines.Cluster{Cluster: stream.Cluster{Brokers: []string{address}, Prefix: prefix, Keys: []keyring.Key{keyring.Generate(1)}}}.Open(tb)
 }
 
 // river is a spool, a relay and what they left in Kafka.

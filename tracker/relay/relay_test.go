@@ -13,14 +13,14 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 	"go.uber.org/goleak"
 
-	"tributary/internal/enginetest"
 	"tributary/internal/event"
 	"tributary/internal/position"
+	"tributary/test/engines"
 	"tributary/tracker/spool"
 )
 
 func TestStoppingLeavesNothingBehind(t *testing.T) {
-	c := enginetest.Kafka(t).Open(t)
+	c := engines.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func TestStoppingLeavesNothingBehind(t *testing.T) {
 
 func TestEverythingArrivesOnceAndInOrder(t *testing.T) {
 	t.Parallel()
-	c := enginetest.Kafka(t).Open(t)
+	c := engines.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 3, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestLostAnswersMakeCopiesThatTheSequenceRuleDrops(t *testing.T) {
 
 func TestARelayGoesOnWhereAnEarlierOneStopped(t *testing.T) {
 	t.Parallel()
-	c := enginetest.Kafka(t).Open(t)
+	c := engines.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 2, time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestARelayGoesOnWhereAnEarlierOneStopped(t *testing.T) {
 
 func TestLosingTheCursorsOnlyMakesCopies(t *testing.T) {
 	t.Parallel()
-	c := enginetest.Kafka(t).Open(t)
+	c := engines.Kafka(t).Open(t)
 	if err := c.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)
 	}

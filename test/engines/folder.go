@@ -1,4 +1,4 @@
-package enginetest
+package engines
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 )
 
 // folderPrefix begins the name of every test process's data folder.
-const folderPrefix = "tributary-enginetest-"
+const folderPrefix = "tributary-test-engines-"
 
 // lock marks a data folder as in use for as long as this process lives.
 func lock(dir string) (unlock func(), err error) {

@@ -1,4 +1,4 @@
-package enginetest
+package engines
 
 import (
 	"context"
@@ -130,13 +130,13 @@ func TestWithoutMainIsExplained(t *testing.T) {
 	t.Parallel()
 	var e engines
 	_, err := e.start(&e.kafka, "TRIBUTARY_TEST_NOWHERE", embedded.Config{Kafka: true}, nil)
-	if err == nil || !strings.Contains(err.Error(), "no TestMain that calls enginetest.Main") {
+	if err == nil || !strings.Contains(err.Error(), "no TestMain that calls engines.Main") {
 		t.Errorf("starting without Main: %v", err)
 	}
 }
 
 // helperVariable makes one of the tests below run in a test process of its own, and says what it is there for.
-const helperVariable = "TRIBUTARY_ENGINETEST_HELPER"
+const helperVariable = "TRIBUTARY_ENGINES_HELPER"
 
 // helper prepares a test process that runs only one test.
 func helper(t *testing.T, test string, env ...string) *exec.Cmd {

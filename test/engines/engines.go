@@ -1,8 +1,8 @@
-// Package enginetest gives each test clean databases on the real engines. It belongs to no step of a click's life.
+// Package engines gives each test clean databases on the real engines. It belongs to no step of a click's life.
 //
 // A package that uses it has in one of its test files
 //
-//	func TestMain(m *testing.M) { enginetest.Main(m) }
+//	func TestMain(m *testing.M) { engines.Main(m) }
 //
 // Each engine is started when the first test asks for it, once per test process, with its data in a temporary folder, and
 // ends with that process however it ends. PostgreSQL and ClickHouse are installed at first use (see package embedded).
@@ -11,7 +11,7 @@
 // TRIBUTARY_TEST_POSTGRES_URL, TRIBUTARY_TEST_KAFKA_URL (kafka://user:password@host:port?ca=FILE, SCRAM-SHA-256 over TLS) and
 // TRIBUTARY_TEST_CLICKHOUSE_URL point the same tests at other servers. The users named there must be allowed to create and
 // drop databases, roles and topics.
-package enginetest
+package engines
 
 import (
 	"context"
@@ -115,7 +115,7 @@ func (e *engines) start(s *server, variable string, cfg embedded.Config, address
 		prepared := e.prepared
 		e.mu.Unlock()
 		if !prepared {
-			s.err = errors.New("starting test engines: this package has no TestMain that calls enginetest.Main")
+			s.err = errors.New("starting test engines: this package has no TestMain that calls engines.Main")
 			return
 		}
 		// A folder for each engine: a Supervisor locks its own, and engines start at different times.
