@@ -24,11 +24,11 @@ test-race: ## the same under the race detector, or only RACE (needs a C compiler
 	CGO_ENABLED=1 go test -race -timeout 20m -p 4 $(or $(RACE),./...)
 
 # Who speaks to Kafka: the same tests hold for the original.
-KAFKA_TESTS = ./internal/kafkanode ./internal/stream ./internal/position ./tracker/relay ./tracker/loader ./commission/engine ./cmd/tributary
+KAFKA_TESTS = ./test/kafkanode/apache ./internal/stream ./internal/position ./tracker/relay ./tracker/loader ./commission/engine ./cmd/tributary
 
 .PHONY: test-kafka
 test-kafka: ## run these tests, and 5 minutes of faults, on one Apache Kafka node behind TLS and SCRAM (needs java and mvn)
-	go run ./cmd/kafkanode go test -count=1 -p 1 -timeout 20m $(KAFKA_TESTS)
+	go run ./test/kafkanode go test -count=1 -p 1 -timeout 20m $(KAFKA_TESTS)
 	go run ./cmd/chaos run --for 5m --kafka apache
 
 # The last input may be cut off by the end of the time, which go test calls a failure without an input: it is none.

@@ -23,8 +23,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/internal/embedded"
-	"tributary/internal/kafkanode"
 	"tributary/internal/keyring"
+	"tributary/test/kafkanode/apache"
 )
 
 // partitions of each topic.
@@ -48,7 +48,7 @@ type Network struct {
 
 	cfg     Config
 	counts  *Counts
-	node    *kafkanode.Node // in place of the embedded Kafka
+	node    *apache.Node // in place of the embedded Kafka
 	nodeMu  sync.Mutex
 	group   errgroup.Group
 	fail    context.CancelCauseFunc
@@ -145,12 +145,12 @@ func (n *Network) startServers(ctx, enginesCtx context.Context) error {
 
 // startNode starts an Apache Kafka that tells its clients to go through the proxy.
 func (n *Network) startNode(ctx context.Context, advertised int) error {
-	jars, err := kafkanode.Install(ctx, n.cfg.Out)
+	jars, err := apache.Install(ctx, n.cfg.Out)
 	if err != nil {
 		return err
 	}
-	secure := kafkanode.NewSecure() // without TLS: the proxy reads where a request begins
-	n.node, err = kafkanode.New(kafkanode.Config{
+	secure := apache.NewSecure() // without TLS: the proxy reads where a request begins
+	n.node, err = apache.New(apache.Config{
 		Jars: jars, Dir: filepath.Join(n.cfg.Data, "kafka"), Advertised: fmt.Sprintf("127.0.0.1:%d", advertised), Secure: secure,
 	})
 	if err != nil {

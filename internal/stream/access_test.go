@@ -20,9 +20,9 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kfake"
 
-	"tributary/internal/kafkanode"
 	"tributary/internal/keyring"
 	"tributary/internal/stream"
+	"tributary/test/kafkanode/apache"
 )
 
 // issuer signs certificates for brokers.
@@ -319,15 +319,15 @@ func TestApacheKafkaBehindTLSAndPasswords(t *testing.T) { //nolint:paralleltest 
 	if os.Getenv("TRIBUTARY_TEST_KAFKA_URL") == "" {
 		t.Skip("make test-kafka runs it")
 	}
-	jars, err := kafkanode.Install(t.Context(), os.Stderr)
+	jars, err := apache.Install(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ca := newIssuer(t)
 	certificate, key := ca.issue(nil)
-	node, err := kafkanode.New(kafkanode.Config{
+	node, err := apache.New(apache.Config{
 		Jars: jars, Dir: t.TempDir(),
-		Secure: &kafkanode.Secure{Certificate: certificate, Key: key, User: "tributary", Password: "secret"},
+		Secure: &apache.Secure{Certificate: certificate, Key: key, User: "tributary", Password: "secret"},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"tributary/internal/kafkanode"
 	"tributary/internal/keyring"
 	"tributary/internal/stream"
+	"tributary/test/kafkanode/apache"
 )
 
 // composed runs the broker of docker-compose.yml by its own scripts, and gives it as the user of migrate.
@@ -23,7 +23,7 @@ func composed(t *testing.T) stream.Cluster {
 	if os.Getenv("TRIBUTARY_TEST_KAFKA_URL") == "" {
 		t.Skip("make test-kafka runs it")
 	}
-	jars, err := kafkanode.Install(t.Context(), os.Stderr)
+	jars, err := apache.Install(t.Context(), os.Stderr)
 	if err != nil {
 		t.Fatal(err)
 	}

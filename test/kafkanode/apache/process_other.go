@@ -1,6 +1,6 @@
 //go:build !linux
 
-package kafkanode
+package apache
 
 import "syscall"
 

@@ -1,9 +1,9 @@
-// Package kafkanode runs one Apache Kafka node, broker and controller in one, for tests and the fault harness. It belongs
+// Package apache runs one Apache Kafka node, broker and controller in one, for tests and the fault harness. It belongs
 // to no step of a click's life: it stands where an operator's Kafka stands.
 //
 // The embedded Kafka of package embedded is another program that speaks the same protocol. What holds there must hold
 // with the original too, so `make test-kafka` runs the same tests and the same faults against this one.
-package kafkanode
+package apache
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package kafkanode_test
+package apache_test
 
 import (
 	"log/slog"
@@ -7,23 +7,23 @@ import (
 	"time"
 
 	"tributary/internal/event"
-	"tributary/internal/kafkanode"
 	"tributary/internal/keyring"
 	"tributary/internal/stream"
+	"tributary/test/kafkanode/apache"
 )
 
 // start gives a node of the test's own, with Apache Kafka's jars.
-func start(t *testing.T, cfg kafkanode.Config) *kafkanode.Node {
+func start(t *testing.T, cfg apache.Config) *apache.Node {
 	t.Helper()
 	if os.Getenv("TRIBUTARY_TEST_KAFKA_URL") == "" {
 		t.Skip("make test-kafka runs it")
 	}
 	var err error
-	if cfg.Jars, err = kafkanode.Install(t.Context(), os.Stderr); err != nil {
+	if cfg.Jars, err = apache.Install(t.Context(), os.Stderr); err != nil {
 		t.Fatal(err)
 	}
 	cfg.Dir = t.TempDir()
-	node, err := kafkanode.New(cfg)
+	node, err := apache.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,7 +36,7 @@ func start(t *testing.T, cfg kafkanode.Config) *kafkanode.Node {
 
 func TestWhatIsAcknowledgedIsThereAfterAKill(t *testing.T) {
 	t.Parallel()
-	node := start(t, kafkanode.Config{})
+	node := start(t, apache.Config{})
 	c, err := stream.Open(stream.Cluster{Brokers: []string{node.Address()}, Keys: []keyring.Key{keyring.Generate(1)}}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

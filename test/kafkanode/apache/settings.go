@@ -1,4 +1,4 @@
-package kafkanode
+package apache
 
 import (
 	"cmp"

@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"tributary/internal/kafkanode"
+	"tributary/test/kafkanode/apache"
 )
 
 // patience is how long the command may take to end after it was asked to.
@@ -39,7 +39,7 @@ func run(command []string) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	jars, err := kafkanode.Install(ctx, os.Stderr)
+	jars, err := apache.Install(ctx, os.Stderr)
 	if err != nil {
 		return err //nolint:wrapcheck // it says what it was doing
 	}
@@ -48,7 +48,7 @@ func run(command []string) error {
 		return fmt.Errorf("making folder: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	secure := kafkanode.NewSecure()
+	secure := apache.NewSecure()
 	if err := secure.Certify(); err != nil {
 		return err //nolint:wrapcheck // as above
 	}
@@ -56,7 +56,7 @@ func run(command []string) error {
 	if err := os.WriteFile(ca, secure.Certificate, 0o600); err != nil {
 		return fmt.Errorf("writing certificate: %w", err)
 	}
-	node, err := kafkanode.New(kafkanode.Config{Jars: jars, Dir: dir, Secure: secure})
+	node, err := apache.New(apache.Config{Jars: jars, Dir: dir, Secure: secure})
 	if err != nil {
 		return err //nolint:wrapcheck // as above
 	}
@@ -65,7 +65,7 @@ func run(command []string) error {
 		return err //nolint:wrapcheck // as above
 	}
 	defer node.Stop()
-	fmt.Fprintf(os.Stderr, "kafkanode: Apache Kafka %s answers at %s after %v\n", kafkanode.Version, node.SecureAddress(), time.Since(began).Round(time.Millisecond))
+	fmt.Fprintf(os.Stderr, "kafkanode: Apache Kafka %s answers at %s after %v\n", apache.Version, node.SecureAddress(), time.Since(began).Round(time.Millisecond))
 
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...) //nolint:gosec // to run it is what this is for
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
