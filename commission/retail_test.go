@@ -54,7 +54,7 @@ func TestRealOrdersEarnWhatTheRuleSays(t *testing.T) {
 	t.Parallel()
 	for name, files := range map[string][2]string{
 		"sample": {"../examples/retail/sample.csv.gz", "../examples/retail/sample.answer.json"},
-		"whole":  {wholeRetailFile(), "../internal/retailoracle/testdata/whole.answer.json"},
+		"whole":  {wholeRetailFile(), "../test/oracle/testdata/whole.answer.json"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

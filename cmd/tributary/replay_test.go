@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"tributary/internal/retailoracle"
+	"tributary/test/oracle"
 )
 
-// oracle recomputes the replay's answer from the file, by a reading of the rule that shares no code with the product.
-func oracle(t *testing.T, path string) retailoracle.Answer {
+// recomputed is the replay's answer from the file, by a reading of the rule that shares no code with the product.
+func recomputed(t *testing.T, path string) oracle.Answer {
 	t.Helper()
 	file, err := os.Open(path)
 	if err != nil {
@@ -23,7 +23,7 @@ func oracle(t *testing.T, path string) retailoracle.Answer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer, err := retailoracle.Compute(unzipped)
+	answer, err := oracle.Compute(unzipped)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestTheBooksOfARetailReplayAreThoseOfTheRule(t *testing.T) {
 			t.Parallel()
 			path := retailFile(t, tt.whole)
 			data := t.TempDir()
-			want := oracle(t, path)
+			want := recomputed(t, path)
 			for _, again := range []string{"first", "again on the same folder"} {
 				if again != "first" && tt.whole {
 					break
@@ -55,7 +55,7 @@ func TestTheBooksOfARetailReplayAreThoseOfTheRule(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var got retailoracle.Answer
+				var got oracle.Answer
 				if err := json.Unmarshal([]byte(out), &got); err != nil {
 					t.Fatalf("the answer is not JSON: %v\n%s", err, out)
 				}

@@ -1,11 +1,11 @@
-// Package retailoracle recomputes the retail replay from its input file alone. It stands beside the whole life of a
+// Package oracle recomputes the retail replay from its input file alone. It stands beside the whole life of a
 // click, steps 1 to 6: the product sends the file through tracker, Kafka, engine and ledger, this package reads the
 // same file and does the sums, and the two answers must be equal.
 //
 // It is an independent reading of the published rule: it shares no code with the product, imports the standard
 // library only, keeps everything in memory and prefers the plainest arithmetic to speed. Comments quote the sentence
 // of the rule that each decision comes from.
-package retailoracle
+package oracle
 
 import (
 	"fmt"

@@ -1,4 +1,4 @@
-package retailoracle
+package oracle
 
 import (
 	"cmp"
