@@ -42,11 +42,11 @@ fuzz: ## run every fuzz target, or those of FUZZ, for FUZZTIME (20s), FUZZJOBS (
 
 .PHONY: e2e
 e2e: ## drive the demo in Chromium (Debian's chromium, playwright-core from npm)
-	./e2e/run
+	./test/e2e/run
 
 .PHONY: bench
 bench: ## measure everything beside what it is held against; BENCH='-quick -only redirect' for less
-	go run ./cmd/bench $(BENCH)
+	go run ./test/bench $(BENCH)
 
 .PHONY: lint
 lint: ## run golangci-lint with every linter that has no written reason against it

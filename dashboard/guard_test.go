@@ -190,7 +190,7 @@ func TestOverHTTPSCookiesAreBoundToTheHost(t *testing.T) {
 }
 
 // payloads are texts that become code where a page forgets to escape them: some wholes, and each of what runs in each of
-// what it could break out of. e2e/payloads.test.mjs puts them before a browser.
+// what it could break out of. test/e2e/payloads.test.mjs puts them before a browser.
 func payloads() []string {
 	list := []string{
 		`javascript:alert(1)`, `{{constructor.constructor('alert(1)')()}}`, `${alert(1)}`, `&lt;script&gt;alert(1)`, `<style>*{display:none}</style>`,
@@ -210,7 +210,7 @@ func payloads() []string {
 	return list
 }
 
-// S13: the browser's own half is e2e/payloads.test.mjs.
+// S13: the browser's own half is test/e2e/payloads.test.mjs.
 func TestThereAreEnoughPayloads(t *testing.T) {
 	t.Parallel()
 	if list := payloads(); len(list) < 120 || len(slices.Compact(slices.Sorted(slices.Values(list)))) != len(list) {

@@ -41,7 +41,7 @@ func visits(b *testing.B, n int) []stream.Record {
 	return records
 }
 
-// BenchmarkColumns is the loader's own work on a click: decoding and columns, on one core. cmd/bench measures the rest.
+// BenchmarkColumns is the loader's own work on a click: decoding and columns, on one core. test/bench measures the rest.
 func BenchmarkColumns(b *testing.B) {
 	records := visits(b, 50_000)
 	rows := &touches{}

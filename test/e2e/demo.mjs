@@ -1,7 +1,7 @@
 // The running demo: where it is, who may sign in, and the calls that a shop's server makes.
 import { readFileSync } from "node:fs";
 
-// demo is what `tributary demo --json` printed; e2e/run leaves it in the file that E2E_DEMO names.
+// demo is what `tributary demo --json` printed; test/e2e/run leaves it in the file that E2E_DEMO names.
 export const demo = JSON.parse(readFileSync(process.env.E2E_DEMO, "utf8"));
 
 // login gives the nth person of a role, counted from 0.

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { demo } from "./demo.mjs";
 
-const table = readFileSync(new URL("../dashboard/routes.go", import.meta.url), "utf8");
+const table = readFileSync(new URL("../../dashboard/routes.go", import.meta.url), "utf8");
 const audiences = { everyone: "everyone", anybodySignedIn: "anybody", partnerOnly: "partner", merchantOnly: "merchant", operatorOnly: "operator" };
 
 // routes are all that answer to GET: path, and who may open it.
