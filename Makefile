@@ -29,7 +29,7 @@ KAFKA_TESTS = ./test/kafkanode/apache ./internal/stream ./internal/position ./tr
 .PHONY: test-kafka
 test-kafka: ## run these tests, and 5 minutes of faults, on one Apache Kafka node behind TLS and SCRAM (needs java and mvn)
 	go run ./test/kafkanode go test -count=1 -p 1 -timeout 20m $(KAFKA_TESTS)
-	go run ./cmd/chaos run --for 5m --kafka apache
+	go run ./test/chaos run --for 5m --kafka apache
 
 # The last input may be cut off by the end of the time, which go test calls a failure without an input: it is none.
 .PHONY: fuzz
@@ -76,7 +76,7 @@ style: ## print the style figures, where GOSTYLE names a tool that measures them
 
 .PHONY: fault
 fault: ## keep the whole river under fire for FOR (10m), SEED and PLAN (mixed) as you like, and prove that nothing is lost
-	go run ./cmd/chaos run --for $(or $(FOR),10m) --plan $(or $(PLAN),mixed) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(SUMMARIES),--summaries $(SUMMARIES))
+	go run ./test/chaos run --for $(or $(FOR),10m) --plan $(or $(PLAN),mixed) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(SUMMARIES),--summaries $(SUMMARIES))
 
 .PHONY: fault-long
 fault-long: ## the same for FOR (3h)
@@ -88,24 +88,24 @@ fault-short: ## the same for two minutes at a gentle rate, as CI runs it
 
 .PHONY: fault-outage
 fault-outage: ## take Kafka, ClickHouse and PostgreSQL away for a fifth of FOR (25m) each, at RATE (2000)
-	go run ./cmd/chaos run --plan outage --failpoints=false --for $(or $(FOR),25m) --rate $(or $(RATE),2000) --rest 15m
+	go run ./test/chaos run --plan outage --failpoints=false --for $(or $(FOR),25m) --rate $(or $(RATE),2000) --rest 15m
 
 .PHONY: fault-disk
 fault-disk: ## fill the volumes of the spool and of each server (needs root)
-	go run ./cmd/chaos run --plan disk --failpoints=false --for $(or $(FOR),8m) --rate $(or $(RATE),300)
+	go run ./test/chaos run --plan disk --failpoints=false --for $(or $(FOR),8m) --rate $(or $(RATE),300)
 
 .PHONY: fault-fsync
 fault-fsync: ## have the disk refuse what the tracker writes, by strace (needs root)
-	go run ./cmd/chaos run --plan fsync --failpoints=false --for $(or $(FOR),3m) --rate $(or $(RATE),200)
+	go run ./test/chaos run --plan fsync --failpoints=false --for $(or $(FOR),3m) --rate $(or $(RATE),200)
 
 .PHONY: fault-slow
 fault-slow: ## have the tracker's disk take 50 to 500 ms for each fdatasync, by strace (needs root)
-	go run ./cmd/chaos run --plan slow --failpoints=false --for $(or $(FOR),2m) --rate $(or $(RATE),200)
+	go run ./test/chaos run --plan slow --failpoints=false --for $(or $(FOR),2m) --rate $(or $(RATE),200)
 
 .PHONY: fault-overload
 fault-overload: ## raise the load to ten times RATE (1000)
-	go run ./cmd/chaos run --plan overload --failpoints=false --for $(or $(FOR),220s) --rate $(or $(RATE),1000) --rest 15m
+	go run ./test/chaos run --plan overload --failpoints=false --for $(or $(FOR),220s) --rate $(or $(RATE),1000) --rest 15m
 
 .PHONY: drill
 drill: ## back up, lose and restore PostgreSQL and ClickHouse under load
-	go run ./cmd/chaos run --plan drill --failpoints=false --for $(or $(FOR),1m) --rate $(or $(RATE),200)
+	go run ./test/chaos run --plan drill --failpoints=false --for $(or $(FOR),1m) --rate $(or $(RATE),200)

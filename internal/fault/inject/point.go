@@ -1,4 +1,4 @@
-// Package inject names the places at which the harness (internal/chaos) ends or freezes a process: before and after each
+// Package inject names the places at which the harness (test/chaos) ends or freezes a process: before and after each
 // commit, insert, produce, fsync and answer. A normal build has none of it: Reach is empty there, and inlined to nothing.
 // A build with the tag "failpoints" acts on the variable TRIBUTARY_FAILPOINT.
 package inject

@@ -1,0 +1,212 @@
+package fire
+
+import (
+	"fmt"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"pgregory.net/rapid"
+
+	"tributary/commission"
+	"tributary/internal/event"
+	"tributary/internal/keyring"
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/test/chaos/model"
+	"tributary/test/engines"
+)
+
+// The model and the engine's own decision were written apart. They must say the same of every history of an order: what
+// is earned, in which state, and on which accounts.
+func TestTheModelAndTheEngineAgree(t *testing.T) {
+	t.Parallel()
+	url := engines.PostgresURL(t)
+	world, err := NewWorld(t.Context(), engines.As(url, postgres.Operator), keyring.Generate(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	network := partners.NewCatalogue(db, slog.New(slog.DiscardHandler))
+	if err := network.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().UTC().Truncate(time.Second).Add(2 * time.Minute) // the second terms of a program are in force by then
+	rapid.Check(t, func(t *rapid.T) {
+		h := drawHistory(t, world, now)
+		books := model.NewBooks(&world.World)
+		books.Sell(h.sale)
+		for _, r := range h.refunds {
+			books.TakeBack(r)
+		}
+		orders, balances := books.Close(now)
+		order, decided, credit := h.decide(t, network, now)
+		if diff := cmp.Diff(orders[h.sale.OrderKey], order); diff != "" {
+			t.Fatalf("the model and the engine disagree on %+v:\n%s", h, diff)
+		}
+		if diff := cmp.Diff(balances, sumOf(decided.Movements(credit))); diff != "" {
+			t.Fatalf("the model and the engine disagree on the accounts after %+v:\n%s", h, diff)
+		}
+	})
+}
+
+// history is everything that was reported of one order.
+type history struct {
+	sale    model.Sale
+	refunds []model.Refund
+}
+
+func drawHistory(t *rapid.T, w *World, now time.Time) history {
+	n := func(name string, low, high int64) int64 { return rapid.Int64Range(low, high).Draw(t, name) }
+	merchant := rapid.SampledFrom(w.Merchants).Draw(t, "merchant")
+	at := now.Add(-time.Duration(n("age of the order in ms", 0, 300_000)) * time.Millisecond)
+	h := history{sale: model.Sale{
+		OrderKey: model.OrderKey{Merchant: merchant.ID, Order: "A"}, At: at, Currency: rapid.SampledFrom(merchant.Currencies).Draw(t, "currency"),
+		Received: at.Add(time.Duration(n("received after in ms", -1000, 3000)) * time.Millisecond), Imported: n("imported", 0, 4) == 0,
+	}}
+	if n("told late", 0, 2) == 0 {
+		h.sale.Received = at.Add(time.Duration(n("late in ms", -400_000, 400_000)) * time.Millisecond)
+	}
+	sku := func(name string) string { return rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, name) }
+	for range n("lines", 1, 4) {
+		h.sale.Lines = append(h.sale.Lines, model.Line{
+			SKU: sku("sku"), Category: rapid.SampledFrom([]string{"", "footwear", "toys", "service"}).Draw(t, "category"),
+			Quantity: n("quantity", 1, 7), Amount: n("amount", 0, 100_000),
+		})
+	}
+	if n("with a click", 0, 9) > 0 {
+		place := rapid.SampledFrom(w.Places).Draw(t, "place")
+		h.sale.Click = &model.Click{
+			Link: place.Link, At: h.clicked(n("counted from", 0, 2), n("age of the click in ms", -2, 6000)),
+			Forged: n("forged", 0, 19) == 0,
+		}
+	}
+	for i := range n("refunds", 0, 5) {
+		r := model.Refund{OrderKey: h.sale.OrderKey, ID: fmt.Sprint("r", 9-i), At: at.Add(time.Duration(n("after in ms", -3, 30)) * time.Millisecond)}
+		if n("of an amount", 0, 2) == 0 {
+			r.Amount = n("refunded amount", 1, 150_000)
+		} else {
+			for range n("items", 0, 3) {
+				r.Items = append(r.Items, drawItem(t, n, sku))
+			}
+			r.Whole = len(r.Items) == 0
+		}
+		h.refunds = append(h.refunds, r)
+	}
+	return h
+}
+
+// clicked is about so long before one of the times from which clicks are counted.
+func (h *history) clicked(counted, age int64) time.Time {
+	from := []time.Time{h.sale.At, h.sale.Received, h.sale.At.Add(5 * time.Minute)}[counted]
+	return from.Add(-time.Duration(age) * time.Millisecond).Truncate(time.Millisecond)
+}
+
+func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) string) model.Item {
+	item := model.Item{Line: int(n("line", 1, 5))}
+	if rapid.Bool().Draw(t, "by sku") {
+		item = model.Item{SKU: sku("item's sku")}
+	}
+	switch n("how much", 0, 2) {
+	case 0:
+		item.Quantity = n("pieces", 1, 8)
+	case 1:
+		item.Amount = n("item's amount", 1, 120_000)
+	default:
+		item.Whole = true
+	}
+	return item
+}
+
+// decide asks the engine's rules, and gives the answer in the model's words.
+func (h *history) decide(t *rapid.T, network *partners.Catalogue, now time.Time) (model.Order, commission.Decision, bool) {
+	folded, err := commission.Fold(h.events())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var click commission.Click
+	if c := h.sale.Click; c != nil {
+		click = commission.Click{ID: "click", Link: partners.LinkID(c.Link), At: c.At}
+		if c.Forged {
+			click.Refused = commission.ForgedClickID
+		}
+	}
+	d, err := commission.Decide(folded, click, network)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := model.Order{Placed: folded.Placed(), Credited: d.Outcome == commission.Credited, Amount: folded.Amount, Refunded: folded.Refunded}
+	if !o.Credited {
+		return o, d, false
+	}
+	c := d.Credits[0]
+	released := !now.Before(c.HoldUntil)
+	o.Commission = model.Commission{
+		Partner: int64(c.Partner), Program: int64(c.Program), Link: int64(c.Link), Currency: c.Currency, Lines: c.Lines,
+		Revenue: c.Revenue, Refunded: c.Refunded, Gross: c.Gross, Net: c.Net, Fee: c.Fee, State: string(c.State(released)),
+	}
+	if released {
+		o.Commission.Payable = c.Net
+	} else {
+		o.Commission.Pending = c.Net
+	}
+	return o, d, released
+}
+
+// events are the history as the tracker writes it.
+func (h *history) events() []*event.Event {
+	s := &event.Sale{MerchantId: h.sale.Merchant, OrderId: h.sale.Order, Currency: h.sale.Currency}
+	if h.sale.Click != nil {
+		s.ClickId = "click"
+	}
+	for n, l := range h.sale.Lines {
+		s.Lines = append(s.Lines, &event.Line{Number: int64(n + 1), Sku: l.SKU, Category: l.Category, Quantity: l.Quantity, Amount: l.Amount})
+	}
+	stamped := func(at time.Time) *event.Event {
+		id := uuid.New()
+		return &event.Event{Id: id[:], ReceivedAt: event.Micros(at), OccurredAt: event.Micros(at)}
+	}
+	sale := stamped(h.sale.At)
+	sale.ReceivedAt, sale.Imported = event.Micros(h.sale.Received), h.sale.Imported
+	sale.Body = &event.Event_Sale{Sale: s}
+	events := []*event.Event{sale}
+	for _, r := range h.refunds {
+		back := &event.Refund{MerchantId: r.Merchant, OrderId: r.Order, RefundId: r.ID, Amount: r.Amount, WholeOrder: r.Whole}
+		for _, item := range r.Items {
+			back.Items = append(back.Items, &event.RefundItem{Line: int64(item.Line), Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount, WholeLine: item.Whole})
+		}
+		e := stamped(r.At)
+		e.Body = &event.Event_Refund{Refund: back}
+		events = append(events, e)
+	}
+	return events
+}
+
+// sumOf adds up movements by account.
+func sumOf(movements []commission.Movement) map[model.Account]int64 {
+	sums := map[model.Account]int64{}
+	add := func(kind commission.AccountKind, m commission.Movement, amount int64) {
+		a := model.Account{Kind: string(kind), Merchant: int64(m.Merchant), Currency: m.Unit}
+		if kind == commission.PartnerPending || kind == commission.PartnerPayable {
+			a.Partner = int64(m.Partner)
+		}
+		if kind != commission.MerchantReceivable { // all others grow by credits
+			amount = -amount
+		}
+		if sums[a] += amount; sums[a] == 0 {
+			delete(sums, a)
+		}
+	}
+	for _, m := range movements {
+		add(m.Debit, m, m.Amount)
+		add(m.Credit, m, -m.Amount)
+	}
+	return sums
+}

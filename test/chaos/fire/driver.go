@@ -1,0 +1,317 @@
+package fire
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"tributary/test/chaos/model"
+)
+
+const (
+	shoppers       = 24              // visitors and merchants at the same time
+	answerLimit    = 5 * time.Second // longer than the tracker may take to say 503
+	rememberClicks = 400             // click ids that shoppers still have in mind, a merchant
+)
+
+// Driver is the load: visitors who follow links, orders, refunds, mistakes and repetitions, each in the Journal before it
+// is sent.
+type Driver struct {
+	// Meter times the answers.
+	Meter *Meter
+
+	world   *World
+	journal *Journal
+	counts  *Counts
+	url     string
+	client  *http.Client
+	prefix  string // of the ids of orders
+	pace    pace
+
+	attempts atomic.Int64
+	failure  atomic.Pointer[error]
+
+	last lastWord
+
+	mu     sync.Mutex
+	clicks map[int64][]ownClick // by merchant
+}
+
+// lastWord is what was sent down every lane behind everything else.
+type lastWord struct{ clicks, orders []string }
+
+// ownClick is a click id that a visitor carries.
+type ownClick struct {
+	id     string
+	at     time.Time
+	spot   Place
+	stored bool
+}
+
+// NewDriver makes a load; it does nothing yet. SetRate says how much.
+func NewDriver(world *World, journal *Journal, counts *Counts, seed uint64, address string) *Driver {
+	meter := &Meter{next: &http.Transport{MaxIdleConnsPerHost: 20 * shoppers}}
+	return &Driver{
+		Meter: meter,
+		world: world, journal: journal, counts: counts, url: address, prefix: fmt.Sprintf("S%d", seed),
+		clicks: map[int64][]ownClick{},
+		client: &http.Client{
+			Timeout:       answerLimit,
+			Transport:     meter,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+}
+
+// SetRate changes how many requests a second are sent from now on.
+func (d *Driver) SetRate(rate int) { d.pace.set(time.Second / time.Duration(max(1, rate))) }
+
+// Attempts counts the requests so far.
+func (d *Driver) Attempts() int64 { return d.attempts.Load() }
+
+// Run sends the load until ctx ends, and then finishes what was begun. An error is one of the harness itself.
+func (d *Driver) Run(ctx context.Context, seed uint64) error {
+	var group sync.WaitGroup
+	for n := range shoppers {
+		group.Go(func() {
+			s := &shopper{Driver: d, random: rand.New(rand.NewPCG(seed, uint64(n)+100)), name: n} //nolint:gosec // it must be repeatable
+			for ctx.Err() == nil && d.failure.Load() == nil {
+				s.act(ctx)
+			}
+		})
+	}
+	group.Wait()
+	if err := d.failure.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Finish sends a last word down every lane, so that whatever was sent before has gone through once it has arrived:
+// each lane keeps its order. The load must have ended.
+func (d *Driver) Finish(ctx context.Context) error {
+	s := &shopper{Driver: d, random: rand.New(rand.NewPCG(1, 99)), name: shoppers} //nolint:gosec // it must be repeatable
+	for range 30 * partitions {                                                    // it misses one of six lanes with probability 6 x (5/6)^180, or 10^-14
+		for ctx.Err() == nil && d.failure.Load() == nil {
+			if c := s.click(ctx, s.place()); c != nil && c.stored {
+				d.last.clicks = append(d.last.clicks, c.id)
+				break
+			}
+			pause(ctx, 100*time.Millisecond)
+		}
+		sale := s.sale()
+		s.persist(ctx, d.world.merchant(sale.Merchant), report{sale: &sale}, true)
+		d.last.orders = append(d.last.orders, sale.Order)
+	}
+	if err := d.failure.Load(); err != nil {
+		return *err
+	}
+	return ctx.Err()
+}
+
+// fail notes an error of the harness itself, which ends the run.
+func (d *Driver) fail(err error) { d.failure.CompareAndSwap(nil, &err) }
+
+// send sends a request once it is written down, and writes down what became of it.
+func (d *Driver) send(ctx context.Context, intent Intent, build func(n int64) (*http.Request, error), read func(*http.Response, []byte) Outcome) Outcome {
+	d.pace.wait(ctx)
+	intent.N = d.attempts.Add(1)
+	if intent.At.IsZero() {
+		intent.At = time.Now().UTC()
+	}
+	request, err := build(intent.N)
+	if err == nil {
+		err = d.journal.Write(intent)
+	}
+	if err != nil {
+		d.fail(err)
+		return Outcome{}
+	}
+	outcome := Outcome{}
+	response, err := d.client.Do(request)
+	if err == nil {
+		body, bodyErr := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+		if err := errors.Join(bodyErr, response.Body.Close()); err == nil {
+			outcome = read(response, body)
+		}
+	}
+	outcome.N = intent.N
+	if err := d.journal.Write(outcome); err != nil {
+		d.fail(err)
+	}
+	d.counts.add(&d.counts.Answers, kindOf(&intent)+" "+strconv.Itoa(outcome.Status))
+	return outcome
+}
+
+func kindOf(i *Intent) string {
+	switch {
+	case i.Link != 0:
+		return "click"
+	case i.Sale != nil:
+		return "sale"
+	case i.Refund != nil:
+		return "refund"
+	}
+	return "wrong"
+}
+
+// click follows a link and gives the click that the visitor then carries; nil when there was no answer.
+func (d *Driver) click(ctx context.Context, place Place) *ownClick {
+	landing := ""
+	outcome := d.send(ctx, Intent{Link: place.Link}, func(n int64) (*http.Request, error) {
+		r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, d.url+"/c/"+place.Code+"?sub1="+strconv.FormatInt(n, 10), http.NoBody)
+		if err == nil {
+			r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+		}
+		return r, err
+	}, func(r *http.Response, _ []byte) Outcome {
+		o := Outcome{Status: r.StatusCode, Unstored: r.Header.Get("Tributary-Unstored") != ""}
+		if u, err := url.Parse(r.Header.Get("Location")); err == nil {
+			o.ID = u.Query().Get("tclid")
+		}
+		landing = o.ID
+		return o
+	})
+	if outcome.Status != http.StatusFound {
+		return nil
+	}
+	says, err := d.world.ring.Verify(landing)
+	if err != nil || says.Link != place.Link {
+		d.fail(fmt.Errorf("the click id %q of link %d says %+v: %w", landing, place.Link, says, errors.Join(err, errors.ErrUnsupported)))
+		return nil
+	}
+	c := ownClick{id: landing, at: says.At, spot: place, stored: !outcome.Unstored}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := d.clicks[place.Merchant]
+	d.clicks[place.Merchant] = append(all[max(0, len(all)-rememberClicks):], c)
+	return &c
+}
+
+// report is the body of a conversion or a refund.
+type report struct {
+	sale    *model.Sale
+	refund  *model.Refund
+	clickID string
+	stated  bool   // the time is in the body
+	wrong   string // why it must be refused
+	body    []byte // of a report that is no report at all
+}
+
+// post sends a report once.
+func (d *Driver) post(ctx context.Context, m *Merchant, r report) Outcome {
+	path, body := "/v1/conversions", r.body
+	if r.refund != nil {
+		path = "/v1/refunds"
+	}
+	var err error
+	if body == nil {
+		body, err = r.encode()
+	}
+	if err != nil {
+		d.fail(err)
+		return Outcome{}
+	}
+	intent := Intent{Sale: r.sale, Refund: r.refund, Content: contentOf(body), Wrong: r.wrong}
+	return d.send(ctx, intent, func(int64) (*http.Request, error) {
+		request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, d.url+path, bytes.NewReader(body))
+		if err == nil {
+			request.Header.Set("Authorization", "Bearer "+m.Key)
+			request.Header.Set("Content-Type", "application/json")
+		}
+		return request, err
+	}, func(response *http.Response, body []byte) Outcome {
+		o := Outcome{Status: response.StatusCode, ID: response.Header.Get("Tributary-Event")}
+		var says struct {
+			ReceivedAt time.Time `json:"received_at"`
+		}
+		if o.Status == http.StatusOK && json.Unmarshal(body, &says) == nil {
+			o.Received = says.ReceivedAt
+		}
+		return o
+	})
+}
+
+// persist sends a report until it has an answer, as a merchant's server does. One that gives up after the first attempt
+// never knows. When the load ends while nobody answers, it gives up too.
+func (d *Driver) persist(ctx context.Context, m *Merchant, r report, stubborn bool) bool {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		switch o := d.post(ctx, m, r); {
+		case o.Status == http.StatusOK:
+			return true
+		case o.Status >= 400 && o.Status < 500 && o.Status != http.StatusTooManyRequests || !stubborn || ctx.Err() != nil || d.failure.Load() != nil:
+			return false
+		}
+		pause(ctx, wait)
+	}
+}
+
+// encode writes the report as the API takes it.
+func (r *report) encode() ([]byte, error) {
+	body := map[string]any{}
+	var at time.Time
+	if s := r.sale; s != nil {
+		lines := make([]map[string]any, len(s.Lines))
+		amount := int64(0)
+		for n, l := range s.Lines {
+			lines[n] = map[string]any{"sku": l.SKU, "quantity": l.Quantity, "amount": l.Amount, "category": l.Category}
+			amount += l.Amount
+		}
+		body["order_id"], body["currency"], body["lines"], body["amount"] = s.Order, s.Currency, lines, amount
+		if r.clickID != "" {
+			body["click_id"] = r.clickID
+		}
+		at = s.At
+	} else {
+		body["order_id"], body["refund_id"] = r.refund.Order, r.refund.ID
+		if len(r.refund.Items) > 0 {
+			body["items"] = r.refund.Items
+		}
+		if r.refund.Amount > 0 {
+			body["amount"] = r.refund.Amount
+		}
+		if r.refund.Whole {
+			body["whole_order"] = true
+		}
+		at = r.refund.At
+	}
+	if r.stated {
+		body["occurred_at"] = at.Format(time.RFC3339Nano)
+	}
+	return json.Marshal(body)
+}
+
+// pace spaces requests evenly. Time that was lost while nobody answered is not made up for.
+type pace struct {
+	mu    sync.Mutex
+	every time.Duration
+	next  time.Time
+}
+
+func (p *pace) set(every time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.every = every
+}
+
+func (p *pace) wait(ctx context.Context) {
+	p.mu.Lock()
+	now := time.Now()
+	if p.next.Before(now.Add(-100 * time.Millisecond)) {
+		p.next = now
+	}
+	mine := p.next
+	p.next = p.next.Add(p.every)
+	p.mu.Unlock()
+	pause(ctx, time.Until(mine))
+}

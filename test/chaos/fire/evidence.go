@@ -1,0 +1,265 @@
+package fire
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/clickhouse"
+	"tributary/internal/embedded"
+	"tributary/test/chaos/model"
+)
+
+// Fact names what a report says something about: an order's sale, or one of its refunds.
+type Fact struct {
+	model.OrderKey
+
+	Refund string // its id; empty for the sale
+	IsSale bool
+}
+
+// Evidence is what stands in the stores.
+type Evidence struct {
+	// At is when it was gathered.
+	At time.Time
+	// Bounded says that merchants were to report more than they may, so that some of it was put off.
+	Bounded bool
+	// Clicks are the click ids in ClickHouse, by the attempt that brought them.
+	Clicks map[int64][]string
+	// Crowd counts the rows of the crowd's clicks by click id.
+	Crowd map[string]int
+	// Reports counts the rows of ClickHouse by event id, and Rows by what they are about.
+	Reports map[string]int
+	Rows    map[Fact]int
+	// Booked are the facts that count in PostgreSQL, Disputed the other contents that were reported for them.
+	Booked   map[Fact]int
+	Disputed map[Fact]int
+	// Received is when the sale that counts of each order was received.
+	Received map[model.OrderKey]time.Time
+	// Orders are the orders as the engine sees them, with their commission.
+	Orders map[model.OrderKey]model.Order
+	// Balances are the sums of the postings, of all accounts that are not at zero.
+	Balances map[model.Account]int64
+	// Decided is what the ledger events in ClickHouse add up to.
+	Decided map[model.OrderKey]Sums
+	// Resent counts the records that Kafka holds more than once, because an acknowledgement was lost.
+	Resent int64
+	// Alarms are conditions that ask for a person.
+	Alarms []string
+}
+
+// Sums are the figures of an order in the reports, minor units.
+type Sums struct{ Orders, Revenue, Refunded, Gross, Net, Fee, Pending, Payable int64 }
+
+// Stored is how much there is, for the summary.
+type Stored struct {
+	Clicks   int `json:"clicks"`
+	Crowd    int `json:"crowd,omitempty"`
+	Reports  int `json:"reports"`
+	Orders   int `json:"orders"`
+	Credited int `json:"credited"`
+	Disputed int `json:"disputed"`
+	Accounts int `json:"accounts"`
+	Resent   int `json:"resent"`
+}
+
+// Add adds what another run has stored.
+func (s *Stored) Add(other Stored) {
+	s.Clicks += other.Clicks
+	s.Crowd += other.Crowd
+	s.Reports += other.Reports
+	s.Orders += other.Orders
+	s.Credited += other.Credited
+	s.Disputed += other.Disputed
+	s.Accounts += other.Accounts
+	s.Resent += other.Resent
+}
+
+// Stored counts what there is.
+func (e *Evidence) Stored() Stored {
+	s := Stored{Clicks: len(e.Clicks), Crowd: len(e.Crowd), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Accounts: len(e.Balances), Resent: int(e.Resent)}
+	for _, o := range e.Orders {
+		if o.Credited {
+			s.Credited++
+		}
+	}
+	return s
+}
+
+// Gather reads the stores.
+func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
+	e := &Evidence{
+		At: time.Now(), Clicks: map[int64][]string{}, Crowd: map[string]int{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
+		Disputed: map[Fact]int{}, Received: map[model.OrderKey]time.Time{}, Orders: map[model.OrderKey]model.Order{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
+	}
+	db, err := pgx.Connect(ctx, at.PostgresURL)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
+	}
+	defer db.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
+	rows, err := clickhouse.Open(at.ClickHouseURL, 1)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for _, read := range []func(context.Context, *pgx.Conn) error{e.facts, e.disputes, e.orders, e.balances, e.resent, e.alarms} {
+		if err := read(ctx, db); err != nil {
+			return nil, fmt.Errorf("gathering evidence from PostgreSQL: %w", err)
+		}
+	}
+	for _, read := range []func(context.Context, clickhouse.Conn) error{e.clicks, e.reports, e.decisions} {
+		if err := read(ctx, rows); err != nil {
+			return nil, fmt.Errorf("gathering evidence from ClickHouse: %w", err)
+		}
+	}
+	return e, nil
+}
+
+func (e *Evidence) facts(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, f.kind = 1, f.ref, f.received_at FROM order_event f JOIN orders o ON o.no = f.order_no`)
+	if err != nil {
+		return err
+	}
+	var f Fact
+	var received time.Time
+	_, err = pgx.ForEachRow(rows, []any{&f.Merchant, &f.Order, &f.IsSale, &f.Refund, &received}, func() error {
+		e.Booked[f]++
+		if f.IsSale {
+			e.Received[f.OrderKey] = received.UTC()
+		}
+		return nil
+	})
+	return err
+}
+
+func (e *Evidence) disputes(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, c.kind = 1, c.ref FROM order_conflict c JOIN orders o ON o.no = c.order_no`)
+	if err != nil {
+		return err
+	}
+	var f Fact
+	_, err = pgx.ForEachRow(rows, []any{&f.Merchant, &f.Order, &f.IsSale, &f.Refund}, func() error {
+		e.Disputed[f]++
+		return nil
+	})
+	return err
+}
+
+func (e *Evidence) orders(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `
+SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credited', o.amount, o.refunded,
+       coalesce(c.partner_id, 0), coalesce(c.program_id, 0), coalesce(c.link_id, 0), coalesce(c.currency, ''), coalesce(c.lines, 0),
+       coalesce(c.revenue, 0), coalesce(c.refunded, 0), coalesce(c.gross, 0), coalesce(c.net, 0), coalesce(c.fee, 0),
+       coalesce(c.pending, 0), coalesce(c.payable, 0), coalesce(c.state, '')
+  FROM orders o LEFT JOIN commission c ON c.order_no = o.no`)
+	if err != nil {
+		return err
+	}
+	var k model.OrderKey
+	var o model.Order
+	c := &o.Commission
+	_, err = pgx.ForEachRow(rows, []any{
+		&k.Merchant, &k.Order, &o.Placed, &o.Credited, &o.Amount, &o.Refunded,
+		&c.Partner, &c.Program, &c.Link, &c.Currency, &c.Lines, &c.Revenue, &c.Refunded, &c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.State,
+	}, func() error {
+		if _, twice := e.Orders[k]; twice {
+			e.Alarms = append(e.Alarms, fmt.Sprintf("order %v has two rows", k))
+		}
+		e.Orders[k] = o
+		return nil
+	})
+	return err
+}
+
+func (e *Evidence) balances(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `
+SELECT a.kind, a.merchant_id, coalesce(a.partner_id, 0), a.unit, sum(m.amount)::bigint
+  FROM account a JOIN (SELECT debit AS account, amount FROM posting UNION ALL SELECT credit, -amount FROM posting) m ON m.account = a.id
+ GROUP BY 1, 2, 3, 4 HAVING sum(m.amount) <> 0`)
+	if err != nil {
+		return err
+	}
+	var a model.Account
+	var debits int64
+	_, err = pgx.ForEachRow(rows, []any{&a.Kind, &a.Merchant, &a.Partner, &a.Currency, &debits}, func() error {
+		if a.Kind != "merchant_receivable" { // all others grow by credits
+			debits = -debits
+		}
+		e.Balances[a] = debits
+		return nil
+	})
+	return err
+}
+
+// resent compares how many records the loader has read with how many different ones it has seen.
+func (e *Evidence) resent(ctx context.Context, db *pgx.Conn) error {
+	return db.QueryRow(ctx, `
+SELECT ((SELECT coalesce(sum(next_offset), 0) FROM position WHERE consumer = 'loader')
+      - (SELECT coalesce(sum(seq), 0) FROM high_water WHERE consumer = 'loader'))::bigint`).Scan(&e.Resent)
+}
+
+func (e *Evidence) alarms(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `
+SELECT format('%s stands still on %s/%s: %s', consumer, topic, partition, halted) FROM position WHERE halted <> ''
+UNION ALL SELECT format('%s has a gap in %s/%s', consumer, topic, partition) FROM high_water WHERE gap <> 0
+UNION ALL SELECT format('batch %s/%s from %s on is %s: %s', topic, partition, first_offset, state, problem) FROM clickhouse_batch WHERE state <> 'done'
+UNION ALL SELECT format('dead letter of %s in %s/%s at %s: %s', consumer, topic, partition, "offset", error) FROM dead_letter
+UNION ALL SELECT format('ledger events %s to %s of lane %s have not left', first_seq, last_seq, lane) FROM ledger_outbox o LEFT JOIN ledger_sent s USING (lane) WHERE o.last_seq > coalesce(s.through_seq, 0)`)
+	if err != nil {
+		return err
+	}
+	alarms, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	e.Alarms = append(e.Alarms, alarms...)
+	return err
+}
+
+func (e *Evidence) clicks(ctx context.Context, conn clickhouse.Conn) error {
+	rows, err := conn.Query(ctx, `SELECT sub1, click_id FROM touch`)
+	if err != nil {
+		return err
+	}
+	var attempt, id string
+	return clickhouse.ForEachRow(rows, []any{&attempt, &id}, func() {
+		if attempt == crowdName {
+			e.Crowd[id]++
+			return
+		}
+		n, err := strconv.ParseInt(attempt, 10, 64)
+		if err != nil {
+			n = -1 // nobody's
+		}
+		e.Clicks[n] = append(e.Clicks[n], id)
+	})
+}
+
+func (e *Evidence) reports(ctx context.Context, conn clickhouse.Conn) error {
+	rows, err := conn.Query(ctx, `SELECT toString(event_id), merchant_id, order_id, kind = 'sale', ref FROM order_event`)
+	if err != nil {
+		return err
+	}
+	var id string
+	var f Fact
+	var sale uint8
+	return clickhouse.ForEachRow(rows, []any{&id, &f.Merchant, &f.Order, &sale, &f.Refund}, func() {
+		f.IsSale = sale == 1
+		e.Reports[id]++
+		e.Rows[f]++
+	})
+}
+
+func (e *Evidence) decisions(ctx context.Context, conn clickhouse.Conn) error {
+	rows, err := conn.Query(ctx, `
+SELECT merchant_id, order_id, sum(toInt64(orders)), sum(revenue), sum(refunded), sum(gross), sum(net), sum(fee), sum(pending), sum(payable)
+  FROM ledger GROUP BY merchant_id, order_id`)
+	if err != nil {
+		return err
+	}
+	var k model.OrderKey
+	var s Sums
+	return clickhouse.ForEachRow(rows, []any{
+		&k.Merchant, &k.Order, &s.Orders, &s.Revenue, &s.Refunded, &s.Gross, &s.Net, &s.Fee, &s.Pending, &s.Payable,
+	}, func() { e.Decided[k] = s })
+}

@@ -1,0 +1,257 @@
+package fire
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"tributary/test/chaos/model"
+)
+
+// Finding is something that should not be.
+type Finding struct {
+	// Check names what does not hold.
+	Check string `json:"check"`
+	// What names the thing and the difference.
+	What string `json:"what"`
+}
+
+// String is the finding on one line.
+func (f Finding) String() string { return f.Check + ": " + f.What }
+
+// The checks, each with what it means.
+const (
+	ClickMissing    = "click missing"    // acknowledged as stored, and not in ClickHouse
+	ClickDoubled    = "click doubled"    // in ClickHouse more than once
+	ClickInvented   = "click invented"   // in ClickHouse, and never sent, or with another id than the visitor was given
+	ReportMissing   = "report missing"   // acknowledged, and not in ClickHouse
+	ReportDoubled   = "report doubled"   // in ClickHouse more than once
+	ReportInvented  = "report invented"  // in ClickHouse more often than it was sent
+	FactMissing     = "fact missing"     // acknowledged, and not in the books
+	FactDoubled     = "fact doubled"     // in the books twice
+	FactInvented    = "fact invented"    // in the books, and never sent or refused
+	ReceiptWrong    = "receipt wrong"    // an order counts as received when no copy of its report was
+	DisputeWrong    = "dispute wrong"    // not every other content of an order is kept for the merchant
+	RefusedWrongly  = "refused wrongly"  // a sound request was refused
+	AcceptedWrongly = "accepted wrongly" // an unsound one was not
+	OrderWrong      = "order wrong"      // the order or its commission is not what the model says
+	BalanceWrong    = "balance wrong"    // an account is not what the model says
+	DecisionWrong   = "decision wrong"   // the ledger events in ClickHouse do not add up to the commission
+	Alarm           = "alarm"            // something asks for a person
+)
+
+// most bounds how many findings of each check are listed.
+const most = 20
+
+// judgement is one comparison.
+type judgement struct {
+	evidence *Evidence
+	books    *model.Books
+	reports  map[Fact]*tally
+	order    []Fact // of first attempts
+	found    map[string]int
+	findings []Finding
+}
+
+// tally is what was sent about one fact.
+type tally struct {
+	first                  *Attempt // of the content that stands if anything does
+	acknowledged, possible int      // attempts that were, and that may have been stored
+	contents               map[string]bool
+	copies                 []*Attempt // those that may have been stored, of the first content
+}
+
+func (j *judgement) findf(check, format string, args ...any) {
+	if j.found[check]++; j.found[check] <= most {
+		j.findings = append(j.findings, Finding{check, fmt.Sprintf(format, args...)})
+	}
+}
+
+// Judge compares the journal with the evidence. The network must have come to rest before it was gathered.
+func Judge(world *model.World, attempts []*Attempt, evidence *Evidence) []Finding {
+	j := &judgement{evidence: evidence, books: model.NewBooks(world), reports: map[Fact]*tally{}, found: map[string]int{}}
+	sent := map[int64]bool{}
+	for _, a := range attempts {
+		if a.Link != 0 {
+			sent[a.N] = true
+			j.click(a)
+		} else {
+			j.report(a)
+		}
+	}
+	for n, ids := range evidence.Clicks {
+		if !sent[n] {
+			j.findf(ClickInvented, "%d rows of attempt %d, which was never made", len(ids), n)
+		}
+	}
+	for _, f := range j.order {
+		j.fact(f, j.reports[f])
+	}
+	for f := range evidence.Booked {
+		if j.reports[f] == nil {
+			j.findf(FactInvented, "%+v", f)
+		}
+	}
+	for f, n := range evidence.Rows {
+		if j.reports[f] == nil {
+			j.findf(ReportInvented, "%d rows of %+v", n, f)
+		}
+	}
+	j.compareBooks()
+	for _, a := range evidence.Alarms {
+		j.findf(Alarm, "%s", a)
+	}
+	for check, n := range j.found {
+		if n > most {
+			j.findings = append(j.findings, Finding{check, fmt.Sprintf("and %d more", n-most)})
+		}
+	}
+	return j.findings
+}
+
+// click judges one click.
+func (j *judgement) click(a *Attempt) {
+	ids := j.evidence.Clicks[a.N]
+	switch {
+	case len(ids) > 1:
+		j.findf(ClickDoubled, "attempt %d has %d rows", a.N, len(ids))
+	case len(ids) == 1 && a.Outcome.Status == 302 && ids[0] != a.Outcome.ID:
+		j.findf(ClickInvented, "attempt %d was given %s and is stored as %s", a.N, a.Outcome.ID, ids[0])
+	case len(ids) == 0 && a.Acknowledged():
+		j.findf(ClickMissing, "attempt %d, %s at %s", a.N, a.Outcome.ID, a.At)
+	}
+	if a.Outcome.Status >= 400 {
+		j.findf(RefusedWrongly, "the visit of attempt %d was answered with %d", a.N, a.Outcome.Status)
+	}
+}
+
+// report judges one report by itself and adds it to what was sent about its fact.
+func (j *judgement) report(a *Attempt) {
+	if a.Wrong != "" {
+		if a.Outcome.Status != 0 && !a.Refused() {
+			j.findf(AcceptedWrongly, "attempt %d (%s) was answered with %d", a.N, a.Wrong, a.Outcome.Status)
+		}
+		return
+	}
+	if a.Refused() && (!j.evidence.Bounded || a.Outcome.Status != http.StatusTooManyRequests) {
+		j.findf(RefusedWrongly, "attempt %d was answered with %d", a.N, a.Outcome.Status)
+	}
+	var f Fact
+	if a.Sale != nil {
+		f = Fact{OrderKey: a.Sale.OrderKey, IsSale: true}
+	} else {
+		f = Fact{OrderKey: a.Refund.OrderKey, Refund: a.Refund.ID}
+	}
+	t := j.reports[f]
+	if t == nil {
+		t = &tally{first: a, contents: map[string]bool{}}
+		j.reports[f] = t
+		j.order = append(j.order, f)
+	}
+	if a.Refused() {
+		return
+	}
+	t.possible++
+	if a.Content == t.first.Content {
+		t.copies = append(t.copies, a)
+	}
+	if !a.Acknowledged() {
+		return
+	}
+	t.acknowledged++
+	t.contents[a.Content] = true
+	switch n := j.evidence.Reports[a.Outcome.ID]; {
+	case n == 0:
+		j.findf(ReportMissing, "attempt %d, event %s, %+v", a.N, a.Outcome.ID, f)
+	case n > 1:
+		j.findf(ReportDoubled, "attempt %d, event %s has %d rows", a.N, a.Outcome.ID, n)
+	}
+}
+
+// fact judges what became of all reports of one fact, and enters it in the model's books if it counts.
+func (j *judgement) fact(f Fact, t *tally) {
+	if n := j.evidence.Rows[f]; n > t.possible {
+		j.findf(ReportInvented, "%+v was sent %d times and has %d rows", f, t.possible, n)
+	}
+	booked := j.evidence.Booked[f]
+	switch {
+	case booked > 1:
+		j.findf(FactDoubled, "%+v", f)
+	case booked == 0 && t.acknowledged > 0:
+		j.findf(FactMissing, "%+v, first sent as attempt %d", f, t.first.N)
+	case booked == 1 && t.possible == 0:
+		j.findf(FactInvented, "%+v was refused", f)
+	}
+	// Whatever is not the first content is in dispute. Of a report that nobody confirmed it is not known.
+	disputes := len(t.contents)
+	if t.contents[t.first.Content] {
+		disputes--
+	}
+	if n := j.evidence.Disputed[f]; n < disputes || n > disputes && t.possible == t.acknowledged {
+		j.findf(DisputeWrong, "%+v has %d other contents, %d are kept", f, disputes, n)
+	}
+	if booked == 0 && t.acknowledged == 0 {
+		return
+	}
+	if f.IsSale {
+		sale := *t.first.Sale
+		sale.Received = j.received(f.OrderKey, t)
+		j.books.Sell(sale)
+	} else {
+		j.books.TakeBack(*t.first.Refund)
+	}
+}
+
+// received is when the report of an order was received: any copy's time will do, as any of them may have come first.
+func (j *judgement) received(key model.OrderKey, t *tally) time.Time {
+	at, known := j.evidence.Received[key]
+	if !known {
+		return t.first.At
+	}
+	for _, a := range t.copies {
+		if a.MayBeReceived(at) {
+			return at
+		}
+	}
+	j.findf(ReceiptWrong, "%+v counts as received at %s, which is the time of none of %d reports", key, at, len(t.copies))
+	return at
+}
+
+// compareBooks holds the model's books against those of the network.
+func (j *judgement) compareBooks() {
+	e := j.evidence
+	orders, balances := j.books.Close(e.At)
+	for key, want := range orders {
+		if have, known := e.Orders[key]; !known || have != want {
+			j.findf(OrderWrong, "%+v: want %+v, have %+v", key, want, have)
+		}
+		j.decision(key, want)
+	}
+	for key, have := range e.Orders {
+		if _, known := orders[key]; !known {
+			j.findf(OrderWrong, "%+v: want none, have %+v", key, have)
+		}
+	}
+	for account, want := range balances {
+		if have := e.Balances[account]; have != want {
+			j.findf(BalanceWrong, "%+v: want %d, have %d", account, want, have)
+		}
+	}
+	for account, have := range e.Balances {
+		if _, known := balances[account]; !known {
+			j.findf(BalanceWrong, "%+v: want 0, have %d", account, have)
+		}
+	}
+}
+
+// decision holds what the reports say of an order against the model.
+func (j *judgement) decision(key model.OrderKey, o model.Order) {
+	var want Sums
+	if o.Placed {
+		c := o.Commission
+		want = Sums{1, o.Amount, o.Refunded, c.Gross, c.Net, c.Fee, c.Pending, c.Payable}
+	}
+	if have := j.evidence.Decided[key]; have != want {
+		j.findf(DecisionWrong, "%+v: want %+v, have %+v", key, want, have)
+	}
+}
