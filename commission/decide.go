@@ -1,6 +1,7 @@
 package commission
 
 import (
+	"fmt"
 	"time"
 
 	"tributary/internal/money"
@@ -86,6 +87,25 @@ type Priced struct {
 	// Net is the line's part of the rule's Net, in proportion to Base, by largest remainder; of equal ones the lower line
 	// number gets it.
 	Net int64 `json:"net,omitempty"`
+}
+
+// SeveralError says that more than one partner earns on an order, which whoever works with it cannot account for.
+type SeveralError struct{ Credits int }
+
+// Error counts the credits.
+func (e *SeveralError) Error() string {
+	return fmt.Sprintf("the decision has %d credits, and at most one can be accounted for", e.Credits)
+}
+
+// Sole is the one credit of a decision, nil when nobody earns. More than one is a *SeveralError.
+func (d *Decision) Sole() (*Credit, error) {
+	switch len(d.Credits) {
+	case 0:
+		return nil, nil //nolint:nilnil // nobody earns
+	case 1:
+		return &d.Credits[0], nil
+	}
+	return nil, &SeveralError{len(d.Credits)}
 }
 
 // Decide says who earns what on an order, from the order, its click (the zero Click when it carries none) and the

@@ -35,6 +35,9 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 
 // complete puts back what a record does not repeat, and refuses one whose parts do not belong together.
 func (d *Decision) complete() error {
+	if _, err := d.Sole(); err != nil {
+		return fmt.Errorf("reading the record of a decision: %w", err)
+	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.share(&d.Order)

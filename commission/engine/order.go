@@ -106,6 +106,12 @@ func (o *order) settle(now time.Time, forms commission.Forms, verify func(string
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
+	if err == nil {
+		_, err = o.decided.Sole()
+	}
+	if err != nil {
+		return fmt.Errorf("accounting for order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
+	}
 	o.version++
 	released := o.isReleased()
 	for i := range o.decided.Credits {

@@ -174,6 +174,10 @@ func (v *verification) order(o *stored) {
 		v.undecided(at, err)
 		return
 	}
+	if _, err := o.decided.Sole(); err != nil {
+		v.undecided(at, err)
+		return
+	}
 	v.columns(at, o, recorded)
 	released := o.isReleased()
 	desired := o.decided.Movements(released)
