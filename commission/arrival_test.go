@@ -14,7 +14,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // books are what an engine keeps of one order: the events that arrived and what was posted for them.
@@ -49,7 +49,7 @@ func lifeOfAnOrder() []*event.Event {
 }
 
 func offerOfALife() offer {
-	return offering(noon(), partners.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
+	return offering(noon(), program.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
 }
 
 // checkBooks compares what was posted with what should stand, as of every time at which either changes.
@@ -174,7 +174,7 @@ func drawTerms(t *rapid.T) offer {
 	rate := rapid.OneOf(rapid.SampledFrom([]money.Rate{0, 1, 100_000, 333_333, 500_000, money.One}), rapid.Custom(func(t *rapid.T) money.Rate {
 		return money.Rate(rapid.Int64Range(0, int64(money.One)).Draw(t, "ppm"))
 	}))
-	return offering(noon(), partners.Terms{
+	return offering(noon(), program.Terms{
 		Window: day, Hold: time.Duration(rapid.IntRange(0, 4).Draw(t, "hold")) * 10 * day, NetworkFee: rate.Draw(t, "fee"),
 		Rates: rates(map[string]money.Rate{"product": rate.Draw(t, "product"), "*": rate.Draw(t, "rest")}),
 	})

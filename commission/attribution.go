@@ -5,13 +5,14 @@ import (
 
 	"tributary/internal/event"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // Click is what an order's click id says once it has been verified.
 type Click struct {
 	// ID is the click id as the order carries it.
 	ID   string
-	Link partners.LinkID
+	Link program.LinkID
 	// At is when the click happened, UTC, in whole milliseconds as a click id holds it.
 	At time.Time
 	// Refused is why the id says nothing: MalformedClickID, UnknownClickKey or ForgedClickID. Link and At then mean
@@ -34,10 +35,10 @@ type Touch struct {
 	AgeMillis int64       `json:"age_ms,omitempty"`
 	Clock     event.Clock `json:"clock,omitempty"`
 	// WindowSeconds is the oldest that the terms let a click be.
-	WindowSeconds int64              `json:"window_s,omitempty"`
-	Link          partners.LinkID    `json:"link,omitempty"`
-	Program       partners.ProgramID `json:"program,omitempty"`
-	Partner       partners.PartnerID `json:"partner,omitempty"`
+	WindowSeconds int64             `json:"window_s,omitempty"`
+	Link          program.LinkID    `json:"link,omitempty"`
+	Program       program.ProgramID `json:"program,omitempty"`
+	Partner       program.PartnerID `json:"partner,omitempty"`
 }
 
 // The kinds of touch.
@@ -52,12 +53,12 @@ type offer struct {
 	link    *partners.Link
 	program *partners.Program
 	partner *partners.Partner
-	terms   *partners.Terms
+	terms   *program.Terms
 }
 
 // find looks up everything that hangs on a link. Programs and partners are never deleted, so a link without them is as
 // unknown as one that does not exist.
-func find(network *partners.Catalogue, id partners.LinkID, at time.Time) offer {
+func find(network *partners.Catalogue, id program.LinkID, at time.Time) offer {
 	var f offer
 	link, ok := network.Link(id)
 	if !ok {

@@ -6,7 +6,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // threeLines is an order such as shops send: three lines in two categories, with a customer.
@@ -18,7 +18,7 @@ func threeLines() []*event.Event {
 }
 
 func benchmarkTerms() offer {
-	return offering(noon(), partners.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 80_000, "*": 0})})
+	return offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 80_000, "*": 0})})
 }
 
 // BenchmarkOrder is all that the decisions of one order cost the engine.

@@ -6,6 +6,7 @@ import (
 
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // Decision is what follows from the facts of an order: who earns what on it, and why, or why nobody does. It is the
@@ -23,11 +24,11 @@ type Decision struct {
 // Credit is what one partner earns on an order, as things stand. Amounts are minor units of the order's currency. What it
 // shares with the order is not repeated in the record; UnmarshalRecord puts it back.
 type Credit struct {
-	Merchant partners.MerchantID `json:"-"`
-	Program  partners.ProgramID  `json:"program"`
-	Partner  partners.PartnerID  `json:"partner"`
-	Link     partners.LinkID     `json:"link"`
-	Currency string              `json:"-"`
+	Merchant program.MerchantID `json:"-"`
+	Program  program.ProgramID  `json:"program"`
+	Partner  program.PartnerID  `json:"partner"`
+	Link     program.LinkID     `json:"link"`
+	Currency string             `json:"-"`
 	// OrderedAt is when the order was placed.
 	OrderedAt time.Time `json:"-"`
 	// Terms are those in force at OrderedAt.
@@ -61,7 +62,7 @@ type TermsApplied struct {
 	// NetworkFee is a rate of the commission.
 	NetworkFee money.Rate `json:"network_fee"`
 	// Kind is the partner's, whose rates apply.
-	Kind partners.Kind `json:"kind"`
+	Kind program.Kind `json:"kind"`
 }
 
 // Rule is a row of the terms with all lines that it prices, summed before they are rounded: Base x Rate = Exact, rounded

@@ -10,6 +10,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 func TestWhoEarns(t *testing.T) {
@@ -47,8 +48,8 @@ func TestWhoEarns(t *testing.T) {
 		{"a forged click id", plain, Click{Refused: ForgedClickID}, offer{}, ForgedClickID},
 		{"an unknown link", plain, clicked(time.Hour), offer{}, UnknownLink},
 		{"a link of another merchant", plain, clicked(time.Hour), elsewhere, LinkOfAnotherMerchant},
-		{"an order before all terms", plain, clicked(time.Hour), offering(noon(), partners.Terms{EffectiveFrom: noon().Add(time.Microsecond)}), NoTermsInForce},
-		{"an order as the terms begin", plain, clicked(time.Hour), offering(noon(), partners.Terms{EffectiveFrom: noon()}), Credited},
+		{"an order before all terms", plain, clicked(time.Hour), offering(noon(), program.Terms{EffectiveFrom: noon().Add(time.Microsecond)}), NoTermsInForce},
+		{"an order as the terms begin", plain, clicked(time.Hour), offering(noon(), program.Terms{EffectiveFrom: noon()}), Credited},
 		{"a currency the program lacks", with(func(s *event.Sale) { s.Currency = "JPY" }), clicked(time.Hour), tenPercent(), CurrencyNotInProgram},
 		{"only a refund", refunded("R", day, 0), clicked(time.Hour), tenPercent(), AwaitingSale},
 	} {
@@ -168,14 +169,14 @@ func TestEveryReasonIsExplainedOnce(t *testing.T) {
 
 func TestWhatALineEarns(t *testing.T) {
 	t.Parallel()
-	gold := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"prod_gold": 400_000, "*": 100_000})})
-	twenty := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": 200_000})})
-	goodsOnly := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"goods": 200_000})})
-	halves := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"ten": 100_000, "fifteen": 150_000})})
-	twoTens := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"a": 100_000, "b": 100_000})})
-	all := offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": 1_000_000})})
+	gold := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"prod_gold": 400_000, "*": 100_000})})
+	twenty := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": 200_000})})
+	goodsOnly := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"goods": 200_000})})
+	halves := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"ten": 100_000, "fifteen": 150_000})})
+	twoTens := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"a": 100_000, "b": 100_000})})
+	all := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": 1_000_000})})
 	percent := func(ppm money.Rate) offer {
-		return offering(noon(), partners.Terms{Rates: rates(map[string]money.Rate{"*": ppm})})
+		return offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": ppm})})
 	}
 	for _, fact := range []struct {
 		name   string
@@ -205,7 +206,7 @@ func TestWhatALineEarns(t *testing.T) {
 			250, 150, 2,
 		},
 		{"no row for the category and none for the rest", goodsOnly, []*event.Event{sold(goods(1, "", "shipping", 1, 1_000))}, 0, 0, 0},
-		{"no row for this kind of partner", offering(noon(), partners.Terms{}), []*event.Event{sold(goods(1, "", "", 1, 1_000))}, 0, 0, 0},
+		{"no row for this kind of partner", offering(noon(), program.Terms{}), []*event.Event{sold(goods(1, "", "", 1, 1_000))}, 0, 0, 0},
 		{"no lines", twenty, []*event.Event{sold()}, 0, 0, 0},
 	} {
 		t.Run(fact.name, func(t *testing.T) {
@@ -224,7 +225,7 @@ func TestWhatALineEarns(t *testing.T) {
 
 func TestTheArithmeticIsWrittenDown(t *testing.T) {
 	t.Parallel()
-	found := offering(noon(), partners.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 10_000})})
+	found := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 10_000})})
 	d := mustDecide(t, found, sold(goods(1, "A", "product", 3, 1_000), goods(2, "B", "service", 1, 555), goods(3, "C", "product", 1, 10)), refunded("R", day, 0, piecesOf(1, 1)))
 	c := d.Credits[0]
 	rules := []Rule{
@@ -243,7 +244,7 @@ func TestTheArithmeticIsWrittenDown(t *testing.T) {
 	}
 	want := TermsApplied{
 		Version: 1, EffectiveFrom: time.Date(2020, time.January, 1, 0, 0, 0, 0, time.UTC), HoldSeconds: 30 * 86_400,
-		NetworkFee: 200_000, Kind: partners.Site,
+		NetworkFee: 200_000, Kind: program.Site,
 	}
 	if c.Terms != want || !c.HoldUntil.Equal(noon().Add(30*day)) || c.Net != 55 || c.Fee != 11 || c.Gross != 79 {
 		t.Errorf("the credit: %+v", c)
@@ -253,20 +254,20 @@ func TestTheArithmeticIsWrittenDown(t *testing.T) {
 func TestTermsInForceAtTheOrdersTimeApply(t *testing.T) {
 	t.Parallel()
 	change := time.Date(2011, time.June, 1, 0, 0, 0, 0, time.UTC)
-	terms := []partners.Terms{
-		{Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"product": 80_000}, partners.Member: {"product": 50_000}}, EffectiveFrom: time.Unix(0, 0)},
-		{Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"product": 100_000}, partners.Member: {"product": 60_000}}, EffectiveFrom: change},
+	terms := []program.Terms{
+		{Rates: map[program.Kind]map[string]money.Rate{program.Site: {"product": 80_000}, program.Member: {"product": 50_000}}, EffectiveFrom: time.Unix(0, 0)},
+		{Rates: map[program.Kind]map[string]money.Rate{program.Site: {"product": 100_000}, program.Member: {"product": 60_000}}, EffectiveFrom: change},
 	}
 	for _, fact := range []struct {
 		at      time.Time
-		kind    partners.Kind
+		kind    program.Kind
 		version int
 		net     int64
 	}{
-		{change.Add(-time.Microsecond), partners.Site, 1, 80},
-		{change, partners.Site, 2, 100},
-		{change.Add(-time.Microsecond), partners.Member, 1, 50},
-		{change, partners.Member, 2, 60},
+		{change.Add(-time.Microsecond), program.Site, 1, 80},
+		{change, program.Site, 2, 100},
+		{change.Add(-time.Microsecond), program.Member, 1, 50},
+		{change, program.Member, 2, 60},
 	} {
 		found := offering(fact.at, terms...)
 		found.partner = &partners.Partner{ID: 3, Kind: fact.kind}
@@ -286,7 +287,7 @@ func TestStatesOfACommission(t *testing.T) {
 	whole := mustDecide(t, tenPercent(), sale)
 	part := mustDecide(t, tenPercent(), sale, refunded("R", day, 500))
 	gone := mustDecide(t, tenPercent(), sale, refunded("R", day, 0))
-	free := mustDecide(t, offering(noon(), partners.Terms{}), sale)
+	free := mustDecide(t, offering(noon(), program.Terms{}), sale)
 	for _, fact := range []struct {
 		credit   Credit
 		released bool

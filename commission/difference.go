@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // Difference is what has to be posted so that the books, which hold posted, hold desired: per effective time and pair of
@@ -41,8 +41,8 @@ func Difference(posted, desired []Movement) []Movement {
 type place struct {
 	at        int64
 	low, high AccountKind
-	merchant  partners.MerchantID
-	partner   partners.PartnerID
+	merchant  program.MerchantID
+	partner   program.PartnerID
 	unit      string
 }
 

@@ -10,6 +10,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // noon is when the orders of these tests are placed, unless they say otherwise.
@@ -58,13 +59,13 @@ func idOf(name string) []byte {
 }
 
 // rates pays a site by category.
-func rates(byCategory map[string]money.Rate) map[partners.Kind]map[string]money.Rate {
-	return map[partners.Kind]map[string]money.Rate{partners.Site: byCategory}
+func rates(byCategory map[string]money.Rate) map[program.Kind]map[string]money.Rate {
+	return map[program.Kind]map[string]money.Rate{program.Site: byCategory}
 }
 
 // offering is link 7 of partner 3, a site, in program 2 of merchant 1, under the given terms. Terms without a date are in
 // force since 2020, with a window and a hold of 30 days.
-func offering(at time.Time, terms ...partners.Terms) offer {
+func offering(at time.Time, terms ...program.Terms) offer {
 	for i := range terms {
 		t := &terms[i]
 		if t.EffectiveFrom.IsZero() {
@@ -75,13 +76,13 @@ func offering(at time.Time, terms ...partners.Terms) offer {
 			t.Window, t.Hold = 30*day, 30*day
 		}
 	}
-	program := &partners.Program{ID: 2, Merchant: 1, Currencies: []string{"EUR", "GBP"}, Terms: terms}
+	sold := &partners.Program{ID: 2, Merchant: 1, Currencies: []string{"EUR", "GBP"}, Terms: terms}
 	f := offer{
 		link:    &partners.Link{ID: 7, Merchant: 1, Program: 2, Partner: 3},
-		program: program,
-		partner: &partners.Partner{ID: 3, Kind: partners.Site},
+		program: sold,
+		partner: &partners.Partner{ID: 3, Kind: program.Site},
 	}
-	if terms, ok := program.TermsAt(at); ok {
+	if terms, ok := sold.TermsAt(at); ok {
 		f.terms = terms
 	}
 	return f
@@ -89,7 +90,7 @@ func offering(at time.Time, terms ...partners.Terms) offer {
 
 // tenPercent pays a site 10 % of everything, the network 20 % of that.
 func tenPercent() offer {
-	return offering(noon(), partners.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 100_000})})
+	return offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 100_000})})
 }
 
 // clicked is a click on link 7 some time before noon.
@@ -115,8 +116,8 @@ func mustDecide(t rapid.TB, found offer, events ...*event.Event) Decision {
 // account names an account of the books of these tests.
 type account struct {
 	kind     AccountKind
-	merchant partners.MerchantID
-	partner  partners.PartnerID
+	merchant program.MerchantID
+	partner  program.PartnerID
 	unit     string
 }
 

@@ -15,12 +15,13 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // corpus names decisions of every shape that a record can have.
 func corpus(t *testing.T) map[string]Decision {
 	t.Helper()
-	two := offering(noon(), partners.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"books": 72_500, "*": 100_000, "gift cards": 0})})
+	two := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"books": 72_500, "*": 100_000, "gift cards": 0})})
 	three := []*event.Line{goods(1, "A", "books", 1, 1_999), goods(2, "B", "gift cards", 2, 5_000), goods(3, "", "", 3, 1_001)}
 	sale := func(change func(*event.Event, *event.Sale)) *event.Event {
 		e := sold(three...)

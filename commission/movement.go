@@ -3,7 +3,7 @@ package commission
 import (
 	"time"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // AccountKind is the kind of an account of the books.
@@ -42,8 +42,8 @@ type Movement struct {
 	Cause         Cause
 	Debit, Credit AccountKind
 	// Merchant owns both accounts, with Partner where the kind is a partner's; 0 where neither is.
-	Merchant partners.MerchantID
-	Partner  partners.PartnerID
+	Merchant program.MerchantID
+	Partner  program.PartnerID
 	// Unit is the currency.
 	Unit   string
 	Amount int64

@@ -8,7 +8,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // told is a movement of these tests in short: hours after noon, cause, debit, credit, amount.
@@ -114,7 +114,7 @@ func TestWhoseAccountsAMovementIsOf(t *testing.T) {
 
 func TestWithoutAHoldTheSaleIsPayableAtOnce(t *testing.T) {
 	t.Parallel()
-	found := offering(noon(), partners.Terms{Window: day, Rates: rates(map[string]money.Rate{"*": 100_000})})
+	found := offering(noon(), program.Terms{Window: day, Rates: rates(map[string]money.Rate{"*": 100_000})})
 	d := mustDecide(t, found, sold(goods(1, "X", "", 1, 1_000)), refunded("R", -day, 500))
 	want := []told{
 		{0, CauseSale, MerchantReceivable, PartnerPending, 100},

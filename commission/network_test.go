@@ -9,6 +9,7 @@ import (
 
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -28,31 +29,31 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	}
 	merchant, err := partners.CreateMerchant(ctx, db, "Shop")
 	must(err)
-	pay := func(site, member money.Rate) map[partners.Kind]map[string]money.Rate {
-		return map[partners.Kind]map[string]money.Rate{partners.Site: {"product": site}, partners.Member: {"*": member}}
+	pay := func(site, member money.Rate) map[program.Kind]map[string]money.Rate {
+		return map[program.Kind]map[string]money.Rate{program.Site: {"product": site}, program.Member: {"*": member}}
 	}
-	var program partners.ProgramID
+	var programID program.ProgramID
 	must(pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		var err error
-		program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
+		programID, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: merchant, Name: "Program", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []partners.Terms{
+			Terms: []program.Terms{
 				{EffectiveFrom: noon().Add(-100 * day), Window: 7 * day, Hold: day, NetworkFee: 200_000, Rates: pay(80_000, 50_000)},
 				{EffectiveFrom: noon(), Window: 30 * day, Hold: 2 * day, NetworkFee: 250_000, Rates: pay(100_000, 60_000)},
 			},
 		})
 		return err
 	}))
-	linkOf := func(kind partners.Kind) *partners.Link {
+	linkOf := func(kind program.Kind) *partners.Link {
 		t.Helper()
 		partner, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: kind, Name: "Partner"})
 		must(err)
-		must(partners.Enrol(ctx, db, program, partner))
-		link, err := partners.CreateLink(ctx, db, partners.NewLink{Program: program, Partner: partner})
+		must(partners.Enrol(ctx, db, programID, partner))
+		link, err := partners.CreateLink(ctx, db, partners.NewLink{Program: programID, Partner: partner})
 		must(err)
 		return link
 	}
-	site, member := linkOf(partners.Site), linkOf(partners.Member)
+	site, member := linkOf(program.Site), linkOf(program.Member)
 	network := partners.NewCatalogue(db, slog.New(slog.DiscardHandler))
 	must(network.Load(ctx))
 
@@ -61,7 +62,7 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	for _, fact := range []struct {
 		name    string
 		at      time.Time
-		link    partners.LinkID
+		link    program.LinkID
 		age     time.Duration
 		want    Reason
 		version int

@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"tributary/internal/event"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // Order is everything known about one order, folded from its events. Its strings share the events' memory. Amounts are
 // minor units of the order's currency.
 type Order struct {
-	Merchant partners.MerchantID `json:"merchant"`
+	Merchant program.MerchantID `json:"merchant"`
 	// ID is the merchant's own id of the order.
 	ID string `json:"id"`
 	// At is when the order was placed, UTC, whole microseconds; zero until the sale itself is known.
@@ -152,7 +152,7 @@ func Fold(events []*event.Event) (Order, error) {
 
 // key names a fact: at most one event of each key counts.
 type key struct {
-	merchant partners.MerchantID
+	merchant program.MerchantID
 	order    string
 	sale     bool
 	refund   string
@@ -160,10 +160,10 @@ type key struct {
 
 func keyOf(e *event.Event) key {
 	if s := e.GetSale(); s != nil {
-		return key{merchant: partners.MerchantID(s.GetMerchantId()), order: s.GetOrderId(), sale: true}
+		return key{merchant: program.MerchantID(s.GetMerchantId()), order: s.GetOrderId(), sale: true}
 	}
 	r := e.GetRefund()
-	return key{merchant: partners.MerchantID(r.GetMerchantId()), order: r.GetOrderId(), refund: r.GetRefundId()}
+	return key{merchant: program.MerchantID(r.GetMerchantId()), order: r.GetOrderId(), refund: r.GetRefundId()}
 }
 
 // distinct gives the event that counts of each key: the sale first, then the refunds as they are taken.

@@ -23,6 +23,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // retailRow is what a partner, or all of them, earned, as the answers on file have it.
@@ -312,15 +313,15 @@ func clickThrough(customer string, orders []*retailOrder) {
 
 // retailOffer is a partner's link under the terms of the rule.
 func retailOffer(at time.Time, partner int) offer {
-	pay := func(site, member money.Rate) map[partners.Kind]map[string]money.Rate {
-		return map[partners.Kind]map[string]money.Rate{partners.Site: {"product": site}, partners.Member: {"product": member}}
+	pay := func(site, member money.Rate) map[program.Kind]map[string]money.Rate {
+		return map[program.Kind]map[string]money.Rate{program.Site: {"product": site}, program.Member: {"product": member}}
 	}
 	found := offering(at,
-		partners.Terms{EffectiveFrom: time.Unix(0, 0), NetworkFee: 200_000, Rates: pay(80_000, 50_000)},
-		partners.Terms{EffectiveFrom: time.Date(2011, time.June, 1, 0, 0, 0, 0, time.UTC), NetworkFee: 200_000, Rates: pay(100_000, 60_000)})
-	found.partner = &partners.Partner{ID: 3, Kind: partners.Site}
+		program.Terms{EffectiveFrom: time.Unix(0, 0), NetworkFee: 200_000, Rates: pay(80_000, 50_000)},
+		program.Terms{EffectiveFrom: time.Date(2011, time.June, 1, 0, 0, 0, 0, time.UTC), NetworkFee: 200_000, Rates: pay(100_000, 60_000)})
+	found.partner = &partners.Partner{ID: 3, Kind: program.Site}
 	if partner >= 40 {
-		found.partner.Kind = partners.Member
+		found.partner.Kind = program.Member
 	}
 	return found
 }

@@ -9,7 +9,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // inLines is an amount reported as so many lines.
@@ -23,7 +23,7 @@ func inLines(amount int64, lines int) *event.Event {
 
 func TestLinesOfOneRuleEarnWhatTheirSumDoes(t *testing.T) {
 	t.Parallel()
-	yen := offering(noon(), partners.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 55_000})})
+	yen := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 55_000})})
 	for _, fact := range []struct {
 		name     string
 		found    offer

@@ -16,6 +16,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 func TestMerchantOverviewComparesPartnersWithAllOrders(t *testing.T) {
@@ -50,7 +51,7 @@ func TestMerchantOverviewComparesPartnersWithAllOrders(t *testing.T) {
 func TestPartnersCanBeNarrowedAndSorted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	zero := w.partner(partners.Site, "aardvark news", "https://aardvark.example", w.program)
+	zero := w.partner(program.Site, "aardvark news", "https://aardvark.example", w.program)
 	w.order(sale{id: "1", link: w.memberLink, at: w.now.Add(-aDay)})
 	w.clicks(w.link, w.now.Add(-aDay), 20)
 	w.clicks(w.memberLink, w.now.Add(-aDay), 10)
@@ -382,7 +383,7 @@ func TestAKeyThatSignsIsIssuedOnThePage(t *testing.T) {
 	}
 
 	// Whoever serves the pages writes down no secret for a key of somebody else, and reads none.
-	var theirs partners.KeyID
+	var theirs program.KeyID
 	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) (err error) {
 		_, theirs, err = partners.IssueSigner(t.Context(), tx, w.rival, "theirs", partners.AllScopes)
 		return err

@@ -8,13 +8,14 @@ import (
 
 	"tributary/internal/event"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // Whatever a key reported, with effect or without, is found by it, and says so itself.
 func TestOrdersAreFoundByTheKeyThatReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	issue := func(of partners.MerchantID, label string) partners.KeyID {
+	issue := func(of program.MerchantID, label string) program.KeyID {
 		_, id, err := partners.IssueKey(t.Context(), w.owner, of, label, partners.AllScopes)
 		w.must(err)
 		return id
@@ -28,7 +29,7 @@ func TestOrdersAreFoundByTheKeyThatReported(t *testing.T) {
 	w.order(sale{id: "theirs", merchant: w.rival, currency: "USD", key: theirs})
 	c := w.as("shop@example.net")
 	for _, fact := range []struct {
-		key  partners.KeyID
+		key  program.KeyID
 		want []string
 	}{
 		{0, []string{"brought", "by-till", "given-back", "twice"}},
@@ -121,7 +122,7 @@ func TestLateOrdersAreMarkedListedAndCounted(t *testing.T) {
 			if record[5] != number10(int64(want[i])) {
 				t.Errorf("%s days of %s: %s late", days, record[0], record[5])
 			}
-			id := []partners.MerchantID{w.shop, w.rival}[i]
+			id := []program.MerchantID{w.shop, w.rival}[i]
 			link := linkTo(operator.page("/network?days="+days), "/network/late?from=", "merchant="+number10(int64(id)))
 			if got := operator.page(strings.Replace(link, "late?", "late.csv?", 1)).records(t); len(got) != want[i]+1 {
 				t.Errorf("%s leads to %q, want %d", link, got, want[i])

@@ -16,7 +16,7 @@ import (
 
 	"tributary/commission"
 	"tributary/dashboard/export"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // commissionRow is a line of a list of commissions.
@@ -64,8 +64,8 @@ const (
 
 // commissionFilter is what a list is narrowed to. Its zero value lists nothing: partner or merchant must be set.
 type commissionFilter struct {
-	partner  partners.PartnerID
-	merchant partners.MerchantID
+	partner  program.PartnerID
+	merchant program.MerchantID
 	State    string
 	Program  int64
 	Link     int64
@@ -271,7 +271,7 @@ func (r commissionRow) money(minor int64) export.Cell {
 }
 
 // enrolledPrograms are the programs a partner is in.
-func enrolledPrograms(ctx context.Context, tx pgx.Tx, id partners.PartnerID) ([]choice, error) {
+func enrolledPrograms(ctx context.Context, tx pgx.Tx, id program.PartnerID) ([]choice, error) {
 	// name: enrolled programs
 	rows, err := tx.Query(ctx, `SELECT g.id, g.name FROM program g JOIN enrolment e ON e.program_id = g.id
 		WHERE e.partner_id = $1 ORDER BY g.name LIMIT 500`, id)

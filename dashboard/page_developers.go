@@ -14,6 +14,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // developersView is the page of API keys and how to use one.
@@ -23,7 +24,7 @@ type developersView struct {
 	// issued is a key that was just made, or the secret of one that signs: shown this once. signer is the number of the
 	// latter.
 	issued  string
-	signer  partners.KeyID
+	signer  program.KeyID
 	program *programView
 	problem string
 	latest  []reportRow
@@ -67,7 +68,7 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 	return s.render(c, status, frame(v, "Developers", developersPage(view)))
 }
 
-func (view *developersView) read(ctx context.Context, tx pgx.Tx, id partners.MerchantID) error {
+func (view *developersView) read(ctx context.Context, tx pgx.Tx, id program.MerchantID) error {
 	// name: keys of a merchant
 	rows, err := tx.Query(ctx, `SELECT k.id, prefix, label, signs, scopes, created_at, revoked_at, used_at
 		FROM api_key k LEFT JOIN key_use u ON u.key_id = k.id
@@ -154,7 +155,7 @@ func (s *Server) issueKey(c echo.Context, v *visit) error {
 func (s *Server) revokeKey(c echo.Context, v *visit) error {
 	ctx := c.Request().Context()
 	err := s.change(ctx, v.scope(), func(tx pgx.Tx) error {
-		return partners.RevokeKey(ctx, tx, v.login.Merchant, partners.KeyID(number(c.Param("key"))))
+		return partners.RevokeKey(ctx, tx, v.login.Merchant, program.KeyID(number(c.Param("key"))))
 	})
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 	"tributary/internal/clickhouse"
 	"tributary/internal/fault"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // linkView is one link with its figures.
@@ -153,7 +154,7 @@ type newLinkForm struct {
 	tracker  string
 	at       time.Time
 	// kind is the partner's, whose rates are shown.
-	kind partners.Kind
+	kind program.Kind
 }
 
 // chosen is the program that the form is about, nil when the partner is in none.
@@ -220,7 +221,7 @@ func (s *Server) createLink(c echo.Context, v *visit) error {
 		}
 		var err error
 		made, err = partners.CreateLink(ctx, tx, partners.NewLink{
-			Program: partners.ProgramID(form.Program), Partner: v.login.Partner, Target: form.Target, Code: form.Code, Label: form.Label,
+			Program: program.ProgramID(form.Program), Partner: v.login.Partner, Target: form.Target, Code: form.Code, Label: form.Label,
 		})
 		return err
 	})
@@ -237,7 +238,7 @@ func (s *Server) createLink(c echo.Context, v *visit) error {
 }
 
 // enrolled answers not found for a program that the partner is not in, as if it did not exist.
-func enrolled(ctx context.Context, tx pgx.Tx, partner partners.PartnerID, program int64) error {
+func enrolled(ctx context.Context, tx pgx.Tx, partner program.PartnerID, program int64) error {
 	var is bool
 	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM enrolment WHERE partner_id = $1 AND program_id = $2)`, int64(partner), program).Scan(&is)
 	if err != nil {

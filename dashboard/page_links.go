@@ -13,7 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/export"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // linkRow is a tracking link with what it earned in a period.
@@ -55,7 +55,7 @@ func (r linkRow) title() string {
 
 // linkFilter is what the list of links is narrowed to.
 type linkFilter struct {
-	partner partners.PartnerID
+	partner program.PartnerID
 	link    int64
 	Program int64
 	State   string // open, closed or empty for both

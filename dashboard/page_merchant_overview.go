@@ -15,7 +15,7 @@ import (
 	"tributary/dashboard/chart"
 	"tributary/dashboard/export"
 	"tributary/internal/clickhouse"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // merchantOverviewView is what the page shows.
@@ -180,7 +180,7 @@ func (s *Server) firstAndRepeat(ctx context.Context, q question) (first, repeat 
 }
 
 // merchantMoneyBy reads what partners, or the one given, brought and cost a merchant in a period and in the one before.
-func merchantMoneyBy(ctx context.Context, tx pgx.Tx, id partners.MerchantID, partner int64, p period) ([]merchantMoney, error) {
+func merchantMoneyBy(ctx context.Context, tx pgx.Tx, id program.MerchantID, partner int64, p period) ([]merchantMoney, error) {
 	// name: merchant money
 	rows, err := tx.Query(ctx, `SELECT currency, count(*) FILTER (WHERE now) AS orders,
 			coalesce(sum(revenue - refunded) FILTER (WHERE now), 0)::bigint AS revenue,

@@ -10,7 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/chart"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // merchantPartnerView is one partner as a merchant sees them.
@@ -52,7 +52,7 @@ func (s *Server) merchantPartner(c echo.Context, v *visit) error {
 			return err
 		}
 		order.sortMoney(view.money)
-		f := commissionFilter{merchant: v.login.Merchant, partner: partners.PartnerID(id), Sort: sortNewest, limit: 10}
+		f := commissionFilter{merchant: v.login.Merchant, partner: program.PartnerID(id), Sort: sortNewest, limit: 10}
 		view.latest, err = listCommissions(ctx, tx, f)
 		return err
 	})

@@ -14,7 +14,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/export"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // partnerRow is a partner of a merchant with what they brought and cost in a period.
@@ -60,7 +60,7 @@ type partnerFilter struct {
 
 func readPartnerFilter(q url.Values, now time.Time) partnerFilter {
 	f := partnerFilter{
-		Text: short(q.Get("q")), Kind: oneOf(q.Get("kind"), string(partners.Site), string(partners.Member)),
+		Text: short(q.Get("q")), Kind: oneOf(q.Get("kind"), string(program.Site), string(program.Member)),
 		Sort: oneOf(q.Get("sort"), sortOrders, sortClicks, sortName), period: readPeriod(q, now), limit: pageSize,
 	}
 	f.After = int(min(number(q.Get("after")), maxPartners))
@@ -161,7 +161,7 @@ func (view merchantPartnersView) next() string {
 }
 
 // enrolledPartners reads the partners of a merchant's programs, by name.
-func enrolledPartners(ctx context.Context, tx pgx.Tx, id partners.MerchantID, f partnerFilter) ([]partnerRow, error) {
+func enrolledPartners(ctx context.Context, tx pgx.Tx, id program.MerchantID, f partnerFilter) ([]partnerRow, error) {
 	// name: partners of a merchant
 	rows, err := tx.Query(ctx, `SELECT p.id, p.name, p.kind, p.site_url FROM partner p
 		WHERE EXISTS (SELECT FROM enrolment e JOIN program g ON g.id = e.program_id WHERE e.partner_id = p.id AND g.merchant_id = $1)
@@ -183,7 +183,7 @@ func enrolledPartners(ctx context.Context, tx pgx.Tx, id partners.MerchantID, f 
 }
 
 // partnerCosts reads what each partner brought and cost in a period, by partner.
-func partnerCosts(ctx context.Context, tx pgx.Tx, id partners.MerchantID, p period) (map[int64][]partnerCost, error) {
+func partnerCosts(ctx context.Context, tx pgx.Tx, id program.MerchantID, p period) (map[int64][]partnerCost, error) {
 	// name: costs by partner
 	rows, err := tx.Query(ctx, `SELECT partner_id, currency, count(*) AS orders, sum(revenue - refunded)::bigint AS revenue,
 			sum(net)::bigint AS net, sum(fee)::bigint AS fee

@@ -14,7 +14,7 @@ import (
 
 	"tributary/commission"
 	"tributary/dashboard/export"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // orderRow is an order as a merchant's list has it.
@@ -57,7 +57,7 @@ const (
 
 // orderFilter is what the list is narrowed to.
 type orderFilter struct {
-	merchant partners.MerchantID
+	merchant program.MerchantID
 	Outcome  string
 	Oddity   string
 	Partner  int64
@@ -192,7 +192,7 @@ func (s *Server) orders(c echo.Context, v *visit) error {
 }
 
 // reportingKeys are the keys of a merchant that orders can be narrowed to: those in use before those revoked.
-func reportingKeys(ctx context.Context, tx pgx.Tx, id partners.MerchantID) ([]choice, error) {
+func reportingKeys(ctx context.Context, tx pgx.Tx, id program.MerchantID) ([]choice, error) {
 	// name: keys that report
 	rows, err := tx.Query(ctx, `SELECT id, `+keyName+` || CASE WHEN revoked_at IS NULL THEN '' ELSE ' (revoked)' END AS name
 		FROM api_key k WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 500`, int64(id))

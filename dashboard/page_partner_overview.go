@@ -14,7 +14,7 @@ import (
 	"tributary/commission/ledger"
 	"tributary/dashboard/chart"
 	"tributary/dashboard/export"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // partnerOverviewView is what the page shows.
@@ -98,7 +98,7 @@ func (s *Server) partnerCounts(ctx context.Context, q question, now time.Time) (
 
 // partnerMoneyBy reads what a partner earned in a period and the one before, from the commissions, and the balances of
 // today, from the books.
-func partnerMoneyBy(ctx context.Context, tx pgx.Tx, id partners.PartnerID, p period) ([]partnerMoney, error) {
+func partnerMoneyBy(ctx context.Context, tx pgx.Tx, id program.PartnerID, p period) ([]partnerMoney, error) {
 	// name: partner earnings
 	rows, err := tx.Query(ctx, `SELECT currency,
 			coalesce(sum(net) FILTER (WHERE occurred_at >= $3), 0)::bigint AS earned,

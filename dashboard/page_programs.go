@@ -7,7 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // programsView is the programs of a merchant or of a partner.
@@ -15,7 +15,7 @@ type programsView struct {
 	visit *visit
 	list  []programView
 	// kind is the partner's, whose rates are shown; empty for a merchant, who sees both.
-	kind partners.Kind
+	kind program.Kind
 }
 
 func (s *Server) programs(c echo.Context, v *visit) error {
@@ -37,7 +37,7 @@ func (s *Server) programs(c echo.Context, v *visit) error {
 }
 
 // partnerKind is the kind of a partner, which says what rates apply.
-func partnerKind(ctx context.Context, tx pgx.Tx, id partners.PartnerID) (kind partners.Kind, err error) {
+func partnerKind(ctx context.Context, tx pgx.Tx, id program.PartnerID) (kind program.Kind, err error) {
 	if err := tx.QueryRow(ctx, `SELECT kind FROM partner WHERE id = $1`, int64(id)).Scan(&kind); err != nil {
 		return "", fmt.Errorf("reading a partner's kind: %w", err)
 	}

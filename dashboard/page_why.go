@@ -14,7 +14,7 @@ import (
 	"tributary/commission"
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // whyView explains one order: what is known of it, who earns on it and why, and what stands on the books.
@@ -30,9 +30,9 @@ type whyView struct {
 	earning  *earning
 	merchant string
 	// names of what the decision speaks of by number.
-	programs map[partners.ProgramID]string
-	partners map[partners.PartnerID]string
-	links    map[partners.LinkID]string
+	programs map[program.ProgramID]string
+	partners map[program.PartnerID]string
+	links    map[program.LinkID]string
 	postings []postingRow
 	facts    []factRow
 	// reports are what came in, with or without effect, for the merchant alone.
@@ -148,17 +148,17 @@ func (view *whyView) readNames(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("reading names: %w", err)
 	}
-	view.programs, view.partners, view.links = map[partners.ProgramID]string{}, map[partners.PartnerID]string{}, map[partners.LinkID]string{}
+	view.programs, view.partners, view.links = map[program.ProgramID]string{}, map[program.PartnerID]string{}, map[program.LinkID]string{}
 	var kind, name string
 	var id int64
 	_, err = pgx.ForEachRow(rows, []any{&kind, &id, &name}, func() error {
 		switch kind {
 		case "program":
-			view.programs[partners.ProgramID(id)] = name
+			view.programs[program.ProgramID(id)] = name
 		case "partner":
-			view.partners[partners.PartnerID(id)] = name
+			view.partners[program.PartnerID(id)] = name
 		case "link":
-			view.links[partners.LinkID(id)] = name
+			view.links[program.LinkID(id)] = name
 		}
 		return nil
 	})

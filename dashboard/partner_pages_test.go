@@ -13,6 +13,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -67,7 +68,7 @@ func TestOverviewAddsUpByCurrency(t *testing.T) {
 func TestANewPartnerIsToldWhatToDo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	fresh := w.partner(partners.Site, "Fresh", "", w.program)
+	fresh := w.partner(program.Site, "Fresh", "", w.program)
 	w.login("fresh@example.net", "partner", fresh, 0)
 	c := w.as("fresh@example.net")
 	c.page("/partner").holds(t, "Make your first link", "No commissions yet")
@@ -75,7 +76,7 @@ func TestANewPartnerIsToldWhatToDo(t *testing.T) {
 	c.page("/partner/commissions").holds(t, "It begins with a link on your site.")
 	w.newLink(w.program, fresh, "fresh-link", "")
 	c.page("/partner").holds(t, "No clicks yet", "Put this link on your site", "https://go.example.net/c/fresh-link")
-	alone := w.partner(partners.Member, "Alone", "")
+	alone := w.partner(program.Member, "Alone", "")
 	w.login("alone@example.net", "partner", alone, 0)
 	c = w.as("alone@example.net")
 	c.page("/partner/programs").holds(t, "You are in no program yet")
@@ -392,7 +393,7 @@ func TestProgramsShowTermsOfAnyDate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) error {
-		_, err := partners.AddTerms(t.Context(), tx, w.program, partners.Terms{
+		_, err := partners.AddTerms(t.Context(), tx, w.program, program.Terms{
 			EffectiveFrom: w.now.Add(10 * aDay), Window: 7 * aDay, Hold: 0, NetworkFee: 150_000, Rates: nil,
 		})
 		return err
@@ -492,7 +493,7 @@ func TestANewLinksHintIsOfTheChosenProgram(t *testing.T) {
 	second := w.newProgram(w.shop, "Alder & Finch Garden", "https://garden.example/", []string{"GBP"})
 	w.must(partners.Enrol(t.Context(), w.owner, second, w.site))
 	c := w.as("site@example.net")
-	for program, want := range map[partners.ProgramID][2]string{w.program: {"alder.example", "garden.example"}, second: {"garden.example", "alder.example"}} {
+	for program, want := range map[program.ProgramID][2]string{w.program: {"alder.example", "garden.example"}, second: {"garden.example", "alder.example"}} {
 		page := c.page("/partner/links/new?program=" + number10(int64(program)))
 		page.holds(t, "any page on "+want[0])
 		if strings.Contains(page.text(), "any page on "+want[1]) || strings.Contains(page.text(), want[1]+".") {

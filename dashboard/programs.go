@@ -14,6 +14,7 @@ import (
 
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // programView is a program with its terms, as pages show it.
@@ -54,7 +55,7 @@ func listPrograms(ctx context.Context, tx pgx.Tx, sc scope) ([]programView, erro
 }
 
 // listTerms reads all versions of a program's terms.
-func listTerms(ctx context.Context, tx pgx.Tx, id partners.ProgramID) ([]partners.Terms, error) {
+func listTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID) ([]program.Terms, error) {
 	// name: terms of a program
 	rows, err := tx.Query(ctx, `SELECT t.version, t.effective_from, t.window_seconds, t.hold_seconds, t.network_fee_ppm,
 			coalesce(r.partner_kind, ''), coalesce(r.category, ''), coalesce(r.rate_ppm, 0)
@@ -63,17 +64,17 @@ func listTerms(ctx context.Context, tx pgx.Tx, id partners.ProgramID) ([]partner
 	if err != nil {
 		return nil, fmt.Errorf("reading terms: %w", err)
 	}
-	var list []partners.Terms
+	var list []program.Terms
 	var version int
 	var from time.Time
 	var window, hold, fee, rate int64
-	var kind partners.Kind
+	var kind program.Kind
 	var category string
 	_, err = pgx.ForEachRow(rows, []any{&version, &from, &window, &hold, &fee, &kind, &category, &rate}, func() error {
 		if len(list) == 0 || list[len(list)-1].Version != version {
-			list = append(list, partners.Terms{
+			list = append(list, program.Terms{
 				Version: version, EffectiveFrom: from.UTC(), Window: time.Duration(window) * time.Second, Hold: time.Duration(hold) * time.Second,
-				NetworkFee: money.Rate(fee), Rates: map[partners.Kind]map[string]money.Rate{},
+				NetworkFee: money.Rate(fee), Rates: map[program.Kind]map[string]money.Rate{},
 			})
 		}
 		rates := list[len(list)-1].Rates
@@ -138,27 +139,27 @@ type rateRow struct {
 }
 
 // rateRows lays terms out by category, all others last.
-func rateRows(t *partners.Terms) []rateRow {
+func rateRows(t *program.Terms) []rateRow {
 	categories := map[string]bool{}
 	for _, rates := range t.Rates {
 		for category := range rates {
 			categories[category] = true
 		}
 	}
-	rest := categories[partners.AnyCategory]
-	delete(categories, partners.AnyCategory)
+	rest := categories[program.AnyCategory]
+	delete(categories, program.AnyCategory)
 	sorted := slices.Sorted(maps.Keys(categories))
 	if rest {
-		sorted = append(sorted, partners.AnyCategory)
+		sorted = append(sorted, program.AnyCategory)
 	}
 	rows := make([]rateRow, len(sorted))
 	for i, category := range sorted {
-		rows[i] = rateRow{category: categoryName(category), site: rateText(t, partners.Site, category), member: rateText(t, partners.Member, category)}
+		rows[i] = rateRow{category: categoryName(category), site: rateText(t, program.Site, category), member: rateText(t, program.Member, category)}
 	}
 	return rows
 }
 
-func rateText(t *partners.Terms, kind partners.Kind, category string) string {
+func rateText(t *program.Terms, kind program.Kind, category string) string {
 	rate, matched := t.Rate(kind, category)
 	if matched == "" {
 		return "nothing"
@@ -167,7 +168,7 @@ func rateText(t *partners.Terms, kind partners.Kind, category string) string {
 }
 
 func categoryName(category string) string {
-	if category == partners.AnyCategory {
+	if category == program.AnyCategory {
 		return "all others"
 	}
 	return category
@@ -179,5 +180,5 @@ func (p programView) inForce(now time.Time) int {
 	if !ok {
 		return -1
 	}
-	return slices.IndexFunc(p.Terms, func(t partners.Terms) bool { return t.Version == current.Version })
+	return slices.IndexFunc(p.Terms, func(t program.Terms) bool { return t.Version == current.Version })
 }

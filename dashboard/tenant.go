@@ -7,13 +7,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // A scope is whose rows are seen: a partner's, a merchant's, or all of them for the operator.
 type scope struct {
-	partner  partners.PartnerID
-	merchant partners.MerchantID
+	partner  program.PartnerID
+	merchant program.MerchantID
 	operator bool
 }
 

@@ -12,17 +12,17 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/asset"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // A login is a person who signs in, with the partner or merchant they act for.
 type login struct {
-	ID       int64               `json:"id"`
-	Email    string              `json:"email"`
-	Name     string              `json:"name"`
-	Role     string              `json:"role"`
-	Partner  partners.PartnerID  `json:"partner"`
-	Merchant partners.MerchantID `json:"merchant"`
+	ID       int64              `json:"id"`
+	Email    string             `json:"email"`
+	Name     string             `json:"name"`
+	Role     string             `json:"role"`
+	Partner  program.PartnerID  `json:"partner"`
+	Merchant program.MerchantID `json:"merchant"`
 	// Of is the name of the partner or merchant.
 	Of string `json:"of"`
 }

@@ -21,6 +21,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -43,9 +44,9 @@ type world struct {
 	sub1, referrer                   string
 	orderRows, ledgerRows, clickRows [][]any
 
-	shop, rival          partners.MerchantID
-	program, other       partners.ProgramID
-	site, member, outsid partners.PartnerID
+	shop, rival          program.MerchantID
+	program, other       program.ProgramID
+	site, member, outsid program.PartnerID
 	link, memberLink     *partners.Link
 	foreign              *partners.Link
 }
@@ -62,9 +63,9 @@ func newWorld(tb testing.TB) *world {
 	w.shop, w.rival = w.merchant("Alder & Finch"), w.merchant("Kestrel Outdoor")
 	w.program = w.newProgram(w.shop, "Alder & Finch Home", "https://alder.example/", []string{"GBP", "EUR"})
 	w.other = w.newProgram(w.rival, "Kestrel Trails", "https://kestrel.example/", []string{"USD"})
-	w.site = w.partner(partners.Site, "The Slow Kitchen", "https://slowkitchen.example", w.program)
-	w.member = w.partner(partners.Member, "Mira Okafor", "", w.program)
-	w.outsid = w.partner(partners.Site, "Ridge Notes", "https://ridge.example", w.other)
+	w.site = w.partner(program.Site, "The Slow Kitchen", "https://slowkitchen.example", w.program)
+	w.member = w.partner(program.Member, "Mira Okafor", "", w.program)
+	w.outsid = w.partner(program.Site, "Ridge Notes", "https://ridge.example", w.other)
 	w.link = w.newLink(w.program, w.site, "slow-kitchen", "Sidebar")
 	w.memberLink = w.newLink(w.program, w.member, "mira", "")
 	w.foreign = w.newLink(w.other, w.outsid, "ridge", "")
@@ -121,35 +122,35 @@ func number10(n int64) string { return strconv.FormatInt(n, 10) }
 // learn makes what was written to the network known to decisions.
 func (w *world) learn() { w.must(w.network.Load(w.t.Context())) }
 
-func (w *world) merchant(name string) partners.MerchantID {
+func (w *world) merchant(name string) program.MerchantID {
 	id, err := partners.CreateMerchant(w.t.Context(), w.owner, name)
 	w.must(err)
 	return id
 }
 
 // newProgram pays sites 8 % (10 % on books) and members 5 %, since forever; from two weeks before today a point more.
-func (w *world) newProgram(id partners.MerchantID, name, landing string, currencies []string) partners.ProgramID {
-	terms := func(from time.Time, more money.Rate) partners.Terms {
-		return partners.Terms{
+func (w *world) newProgram(id program.MerchantID, name, landing string, currencies []string) program.ProgramID {
+	terms := func(from time.Time, more money.Rate) program.Terms {
+		return program.Terms{
 			EffectiveFrom: from, Window: 30 * aDay, Hold: 30 * aDay, NetworkFee: 200_000,
-			Rates: map[partners.Kind]map[string]money.Rate{
-				partners.Site:   {partners.AnyCategory: 80_000 + more, "books": 100_000 + more, "gift cards": 0},
-				partners.Member: {partners.AnyCategory: 50_000 + more},
+			Rates: map[program.Kind]map[string]money.Rate{
+				program.Site:   {program.AnyCategory: 80_000 + more, "books": 100_000 + more, "gift cards": 0},
+				program.Member: {program.AnyCategory: 50_000 + more},
 			},
 		}
 	}
-	var program partners.ProgramID
+	var programID program.ProgramID
 	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) (err error) {
-		program, err = partners.CreateProgram(w.t.Context(), tx, partners.NewProgram{
+		programID, err = partners.CreateProgram(w.t.Context(), tx, partners.NewProgram{
 			Merchant: id, Name: name, LandingURL: landing, Currencies: currencies,
-			Terms: []partners.Terms{terms(w.now.Add(-400*aDay), 0), terms(w.now.Truncate(aDay).Add(-14*aDay), 10_000)},
+			Terms: []program.Terms{terms(w.now.Add(-400*aDay), 0), terms(w.now.Truncate(aDay).Add(-14*aDay), 10_000)},
 		})
 		return err
 	}))
-	return program
+	return programID
 }
 
-func (w *world) partner(kind partners.Kind, name, site string, programs ...partners.ProgramID) partners.PartnerID {
+func (w *world) partner(kind program.Kind, name, site string, programs ...program.ProgramID) program.PartnerID {
 	id, err := partners.CreatePartner(w.t.Context(), w.owner, partners.NewPartner{Kind: kind, Name: name, SiteURL: site})
 	w.must(err)
 	for _, p := range programs {
@@ -158,13 +159,13 @@ func (w *world) partner(kind partners.Kind, name, site string, programs ...partn
 	return id
 }
 
-func (w *world) newLink(program partners.ProgramID, partner partners.PartnerID, code, label string) *partners.Link {
-	l, err := partners.CreateLink(w.t.Context(), w.owner, partners.NewLink{Program: program, Partner: partner, Code: code, Label: label})
+func (w *world) newLink(programID program.ProgramID, partner program.PartnerID, code, label string) *partners.Link {
+	l, err := partners.CreateLink(w.t.Context(), w.owner, partners.NewLink{Program: programID, Partner: partner, Code: code, Label: label})
 	w.must(err)
 	return l
 }
 
-func (w *world) login(email, role string, partner partners.PartnerID, merchant partners.MerchantID) partners.LoginID {
+func (w *world) login(email, role string, partner program.PartnerID, merchant program.MerchantID) program.LoginID {
 	hash, err := theHash()
 	w.must(err)
 	id, err := partners.CreateLogin(w.t.Context(), w.owner, partners.NewLogin{
@@ -176,7 +177,7 @@ func (w *world) login(email, role string, partner partners.PartnerID, merchant p
 
 // A sale is an order to be reported; zero fields get plain values.
 type sale struct {
-	merchant partners.MerchantID
+	merchant program.MerchantID
 	id       string
 	at       time.Time
 	currency string
@@ -190,7 +191,7 @@ type sale struct {
 	noSale   bool            // only the refunds are known
 	late     time.Duration   // from the order to its receipt; a second when zero
 	imported bool
-	key      partners.KeyID // that reported it, from the network
+	key      program.KeyID // that reported it, from the network
 	network  string
 }
 

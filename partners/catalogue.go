@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/partners/program"
 )
 
 // lookEvery is how often Run asks whether the catalogue has changed: one read of one row.
@@ -26,13 +28,13 @@ type Catalogue struct {
 	db  *pgxpool.Pool
 	log *slog.Logger
 
-	merchants *table[MerchantID, *Merchant]
-	programs  *table[ProgramID, *Program]
-	holdings  *table[MerchantID, *holding]
-	partners  *table[PartnerID, *Partner]
+	merchants *table[program.MerchantID, *Merchant]
+	programs  *table[program.ProgramID, *Program]
+	holdings  *table[program.MerchantID, *holding]
+	partners  *table[program.PartnerID, *Partner]
 	links     *linkTable
 	keys      *table[[32]byte, Key]
-	signers   *table[KeyID, Signer]
+	signers   *table[program.KeyID, Signer]
 
 	signs bool   // whether it reads the secrets of keys that sign
 	file  string // where Run keeps a copy; none if empty
@@ -54,13 +56,13 @@ type holding struct {
 func NewCatalogue(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 	return &Catalogue{
 		db: db, log: log,
-		merchants: newTable[MerchantID, *Merchant](),
-		programs:  newTable[ProgramID, *Program](),
-		holdings:  newTable[MerchantID, *holding](),
-		partners:  newTable[PartnerID, *Partner](),
+		merchants: newTable[program.MerchantID, *Merchant](),
+		programs:  newTable[program.ProgramID, *Program](),
+		holdings:  newTable[program.MerchantID, *holding](),
+		partners:  newTable[program.PartnerID, *Partner](),
 		links:     newLinkTable(),
 		keys:      newTable[[32]byte, Key](),
-		signers:   newTable[KeyID, Signer](),
+		signers:   newTable[program.KeyID, Signer](),
 	}
 }
 
@@ -137,19 +139,19 @@ func (c *Catalogue) Links() int { return c.links.len() }
 func (c *Catalogue) LinkByCode(code string) (*Link, bool) { return c.links.byCode(code) }
 
 // Link finds a link by id.
-func (c *Catalogue) Link(id LinkID) (*Link, bool) { return c.links.get(id) }
+func (c *Catalogue) Link(id program.LinkID) (*Link, bool) { return c.links.get(id) }
 
 // Program finds a program.
-func (c *Catalogue) Program(id ProgramID) (*Program, bool) { return c.programs.get(id) }
+func (c *Catalogue) Program(id program.ProgramID) (*Program, bool) { return c.programs.get(id) }
 
 // Partner finds a partner.
-func (c *Catalogue) Partner(id PartnerID) (*Partner, bool) { return c.partners.get(id) }
+func (c *Catalogue) Partner(id program.PartnerID) (*Partner, bool) { return c.partners.get(id) }
 
 // Merchant finds a merchant.
-func (c *Catalogue) Merchant(id MerchantID) (*Merchant, bool) { return c.merchants.get(id) }
+func (c *Catalogue) Merchant(id program.MerchantID) (*Merchant, bool) { return c.merchants.get(id) }
 
 // ProgramsOf gives a merchant's programs, by id.
-func (c *Catalogue) ProgramsOf(id MerchantID) []*Program {
+func (c *Catalogue) ProgramsOf(id program.MerchantID) []*Program {
 	if h, ok := c.holdings.get(id); ok {
 		return h.programs
 	}
@@ -157,7 +159,7 @@ func (c *Catalogue) ProgramsOf(id MerchantID) []*Program {
 }
 
 // CurrenciesOf gives the currencies that at least one program of the merchant takes, sorted.
-func (c *Catalogue) CurrenciesOf(id MerchantID) []string {
+func (c *Catalogue) CurrenciesOf(id program.MerchantID) []string {
 	if h, ok := c.holdings.get(id); ok {
 		return h.currencies
 	}
@@ -168,7 +170,7 @@ func (c *Catalogue) CurrenciesOf(id MerchantID) []string {
 func (c *Catalogue) Key(sum [32]byte) (Key, bool) { return c.keys.get(sum) }
 
 // Signer finds a key that signs requests, unless it was revoked. See WithSigners.
-func (c *Catalogue) Signer(id KeyID) (Signer, bool) { return c.signers.get(id) }
+func (c *Catalogue) Signer(id program.KeyID) (Signer, bool) { return c.signers.get(id) }
 
 // apply puts changes into the tables, parents before children, so that a reader who finds a link finds all it names.
 func (c *Catalogue) apply(ch *changes) {
@@ -199,17 +201,17 @@ func (c *Catalogue) apply(ch *changes) {
 // retain removes the links and keys that are not among all of the network's: a copy may hold what the database, restored
 // from a backup, does not.
 func (c *Catalogue) retain(all *changes) {
-	links := make(map[LinkID]bool, len(all.links))
+	links := make(map[program.LinkID]bool, len(all.links))
 	for _, l := range all.links {
 		links[l.ID] = true
 	}
-	c.links.retain(func(id LinkID) bool { return links[id] })
-	keys, signers := map[[32]byte]bool{}, map[KeyID]bool{}
+	c.links.retain(func(id program.LinkID) bool { return links[id] })
+	keys, signers := map[[32]byte]bool{}, map[program.KeyID]bool{}
 	for _, k := range all.keys {
 		keys[k.hash], signers[k.ID] = !k.signs, k.signs
 	}
 	c.keys.retain(func(hash [32]byte, _ Key) bool { return keys[hash] })
-	c.signers.retain(func(id KeyID, _ Signer) bool { return signers[id] })
+	c.signers.retain(func(id program.KeyID, _ Signer) bool { return signers[id] })
 }
 
 // hold renews what is known of the merchant of a program that has changed.

@@ -16,6 +16,7 @@ import (
 
 	"tributary/internal/money"
 	"tributary/internal/postgres"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -27,20 +28,20 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 	must(t, err)
 	c := newCatalogue(t, db)
 
-	program, _ := c.Program(s.program)
+	p, _ := c.Program(s.program)
 	want := &Program{
 		ID: s.program, Merchant: s.merchant, Name: "Shop partners", LandingURL: "https://shop.example/", Domains: []string{"shop.example"},
-		ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"}, CreatedAt: program.CreatedAt,
-		Terms: []Terms{{
+		ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"}, CreatedAt: p.CreatedAt,
+		Terms: []program.Terms{{
 			Version: 1, Rules: 1, EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
-			Rates: map[Kind]map[string]money.Rate{Site: {AnyCategory: 80_000, "service": 0}, Member: {AnyCategory: 50_000}},
+			Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 80_000, "service": 0}, program.Member: {program.AnyCategory: 50_000}},
 		}},
 	}
-	if diff := cmp.Diff(want, program); diff != "" {
+	if diff := cmp.Diff(want, p); diff != "" {
 		t.Errorf("program (-want +got):\n%s", diff)
 	}
-	if program.CreatedAt.IsZero() || program.CreatedAt.Location() != time.UTC {
-		t.Errorf("program created at %v", program.CreatedAt)
+	if p.CreatedAt.IsZero() || p.CreatedAt.Location() != time.UTC {
+		t.Errorf("program created at %v", p.CreatedAt)
 	}
 	byCode, _ := c.LinkByCode(link.Code)
 	byID, _ := c.Link(link.ID)
@@ -48,7 +49,7 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 		t.Errorf("link (-want +got):\n%s", diff)
 	}
 	partner, _ := c.Partner(s.partner)
-	if diff := cmp.Diff(&Partner{ID: s.partner, Kind: Site, Name: "Blog", SiteURL: "https://blog.example"}, partner); diff != "" {
+	if diff := cmp.Diff(&Partner{ID: s.partner, Kind: program.Site, Name: "Blog", SiteURL: "https://blog.example"}, partner); diff != "" {
 		t.Errorf("partner (-want +got):\n%s", diff)
 	}
 	merchant, _ := c.Merchant(s.merchant)
@@ -58,7 +59,7 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 	if diff := cmp.Diff([]string{"EUR", "GBP"}, c.CurrenciesOf(s.merchant)); diff != "" {
 		t.Errorf("currencies (-want +got):\n%s", diff)
 	}
-	if got := c.ProgramsOf(s.merchant); len(got) != 1 || got[0] != program {
+	if got := c.ProgramsOf(s.merchant); len(got) != 1 || got[0] != p {
 		t.Errorf("programs of the merchant: %v", got)
 	}
 }
@@ -114,21 +115,21 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 		{"a key revoked", func() error { return RevokeKey(ctx, db, s.merchant, keyID) }, func() bool { _, ok := c.Key(sum); return !ok }},
 		{"further terms", func() error {
 			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-				_, err := AddTerms(ctx, tx, s.program, Terms{
+				_, err := AddTerms(ctx, tx, s.program, program.Terms{
 					EffectiveFrom: time.Now().Add(time.Hour), Window: time.Hour,
-					Rates: map[Kind]map[string]money.Rate{Site: {AnyCategory: 90_000}},
+					Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 90_000}},
 				})
 				return err
 			})
 		}, func() bool {
 			p, _ := c.Program(s.program)
 			terms, _ := p.TermsAt(time.Now().Add(2 * time.Hour))
-			rate, _ := terms.Rate(Site, "x")
+			rate, _ := terms.Rate(program.Site, "x")
 			return len(p.Terms) == 2 && terms.Version == 2 && rate == 90_000 && c.ProgramsOf(s.merchant)[0] == p
 		}},
 		{"a rate corrected by hand", exec(`UPDATE terms_rate SET rate_ppm = 95000 WHERE version = 2`), func() bool {
 			p, _ := c.Program(s.program)
-			rate, _ := p.Terms[1].Rate(Site, "x")
+			rate, _ := p.Terms[1].Rate(program.Site, "x")
 			return rate == 95_000
 		}},
 		{"a second program", func() error {
@@ -255,7 +256,7 @@ func TestALinkIsNeverSeenBeforeWhatItNames(t *testing.T) {
 		}
 	})
 	reader.Go(func() {
-		for id := LinkID(1); id <= links; {
+		for id := program.LinkID(1); id <= links; {
 			l, ok := c.Link(id)
 			if !ok {
 				if ctx.Err() != nil {
@@ -265,11 +266,11 @@ func TestALinkIsNeverSeenBeforeWhatItNames(t *testing.T) {
 				runtime.Gosched()
 				continue
 			}
-			_, program := c.Program(l.Program)
+			_, p := c.Program(l.Program)
 			_, partner := c.Partner(l.Partner)
 			_, merchant := c.Merchant(l.Merchant)
-			if !program || !partner || !merchant {
-				t.Errorf("link %d is there, its program %t, partner %t, merchant %t", id, program, partner, merchant)
+			if !p || !partner || !merchant {
+				t.Errorf("link %d is there, its program %t, partner %t, merchant %t", id, p, partner, merchant)
 			}
 			id++
 		}
@@ -306,7 +307,7 @@ func TestACatalogueOutlivesItsDatabase(t *testing.T) {
 // fill puts n links into a catalogue, each tenth with a target of its own.
 func fill(c *Catalogue, n int) {
 	ch := &changes{
-		merchants: []*Merchant{{ID: 1, Name: "Shop"}}, partners: []*Partner{{ID: 1, Kind: Member, Name: "M"}},
+		merchants: []*Merchant{{ID: 1, Name: "Shop"}}, partners: []*Partner{{ID: 1, Kind: program.Member, Name: "M"}},
 		programs: []*Program{{ID: 1, Merchant: 1, ClickParam: "tclid", LandingURL: "https://shop.example/", Domains: []string{"shop.example"}, Currencies: []string{"EUR"}}},
 	}
 	c.links.reserve(n)
@@ -316,7 +317,7 @@ func fill(c *Catalogue, n int) {
 			both := code + fmt.Sprintf("https://shop.example/products/category/%d?utm_source=x", i)
 			code, target = both[:len(code)], both[len(code):]
 		}
-		ch.links = append(ch.links, &Link{ID: LinkID(i + 1), Code: code, Merchant: 1, Program: 1, Partner: 1, Target: target})
+		ch.links = append(ch.links, &Link{ID: program.LinkID(i + 1), Code: code, Merchant: 1, Program: 1, Partner: 1, Target: target})
 	}
 	c.apply(ch)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/postgres"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -24,7 +25,7 @@ func contents(c *Catalogue) map[string]any {
 	put(all, "merchant", c.merchants)
 	put(all, "program", c.programs)
 	put(all, "partner", c.partners)
-	links, codes := map[LinkID]*Link{}, map[string]LinkID{}
+	links, codes := map[program.LinkID]*Link{}, map[string]program.LinkID{}
 	c.links.each(func(l *Link) {
 		links[l.ID] = l
 		if found, ok := c.LinkByCode(l.Code); ok {
@@ -34,8 +35,8 @@ func contents(c *Catalogue) map[string]any {
 	all["link"], all["code"] = links, codes
 	put(all, "key", c.keys)
 	put(all, "signer", c.signers)
-	currencies := map[MerchantID][]string{}
-	c.merchants.each(func(id MerchantID, _ *Merchant) { currencies[id] = c.CurrenciesOf(id) })
+	currencies := map[program.MerchantID][]string{}
+	c.merchants.each(func(id program.MerchantID, _ *Merchant) { currencies[id] = c.CurrenciesOf(id) })
 	all["currencies"] = currencies
 	return all
 }
@@ -52,8 +53,8 @@ type world struct {
 	mine   shop
 	open   *Link
 	key    string
-	keyID  KeyID
-	signer KeyID
+	keyID  program.KeyID
+	signer program.KeyID
 }
 
 func newWorld(t *testing.T) world {

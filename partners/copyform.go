@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tributary/internal/money"
+	"tributary/partners/program"
 )
 
 // copyWriter writes numbers as varints, and texts and lists behind their length.
@@ -42,11 +43,11 @@ func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
 		w.text(value)
 	}
 	w.number(int64(c.merchants.len()))
-	c.merchants.each(func(id MerchantID, m *Merchant) { w.number(int64(id)); w.text(m.Name) })
+	c.merchants.each(func(id program.MerchantID, m *Merchant) { w.number(int64(id)); w.text(m.Name) })
 	w.number(int64(c.programs.len()))
-	c.programs.each(func(_ ProgramID, p *Program) { w.program(p) })
+	c.programs.each(func(_ program.ProgramID, p *Program) { w.program(p) })
 	w.number(int64(c.partners.len()))
-	c.partners.each(func(id PartnerID, p *Partner) {
+	c.partners.each(func(id program.PartnerID, p *Partner) {
 		w.number(int64(id))
 		w.texts([]string{string(p.Kind), p.Name, p.SiteURL})
 	})
@@ -58,7 +59,7 @@ func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
 		w.key(k)
 	})
 	w.number(int64(c.signers.len()))
-	c.signers.each(func(_ KeyID, s Signer) {
+	c.signers.each(func(_ program.KeyID, s Signer) {
 		w.text(string(s.Secret[:]))
 		w.key(s.Key)
 	})
@@ -164,7 +165,7 @@ func (r *copyReader) secret() (sum [32]byte) {
 }
 
 func (r *copyReader) key() Key {
-	return Key{ID: KeyID(r.number()), Merchant: MerchantID(r.number()), Scopes: Scope(r.number()) & AllScopes}
+	return Key{ID: program.KeyID(r.number()), Merchant: program.MerchantID(r.number()), Scopes: Scope(r.number()) & AllScopes}
 }
 
 func (r *copyReader) header() *Copy {
@@ -179,24 +180,24 @@ func (r *copyReader) header() *Copy {
 func (r *copyReader) changes() *changes {
 	ch := &changes{}
 	for range r.count() {
-		ch.merchants = append(ch.merchants, &Merchant{ID: MerchantID(r.number()), Name: r.text()})
+		ch.merchants = append(ch.merchants, &Merchant{ID: program.MerchantID(r.number()), Name: r.text()})
 	}
-	programs := map[ProgramID]*Program{}
+	programs := map[program.ProgramID]*Program{}
 	for range r.count() {
 		p := r.program()
 		programs[p.ID] = p
 		ch.programs = append(ch.programs, p)
 	}
 	for range r.count() {
-		p := &Partner{ID: PartnerID(r.number())}
+		p := &Partner{ID: program.PartnerID(r.number())}
 		if texts := r.texts(); len(texts) == 3 {
-			p.Kind, p.Name, p.SiteURL = Kind(texts[0]), texts[1], texts[2]
+			p.Kind, p.Name, p.SiteURL = program.Kind(texts[0]), texts[1], texts[2]
 		}
 		ch.partners = append(ch.partners, p)
 	}
 	ch.links = make([]*Link, r.count())
 	for i := range ch.links {
-		l := &Link{ID: LinkID(r.number()), Program: ProgramID(r.number()), Partner: PartnerID(r.number()), Closed: r.number() == 1, Code: r.text(), Target: r.text()}
+		l := &Link{ID: program.LinkID(r.number()), Program: program.ProgramID(r.number()), Partner: program.PartnerID(r.number()), Closed: r.number() == 1, Code: r.text(), Target: r.text()}
 		p, known := programs[l.Program]
 		if !known {
 			r.broken = true
@@ -217,21 +218,21 @@ func (r *copyReader) changes() *changes {
 }
 
 func (r *copyReader) program() *Program {
-	p := &Program{ID: ProgramID(r.number()), Merchant: MerchantID(r.number())}
+	p := &Program{ID: program.ProgramID(r.number()), Merchant: program.MerchantID(r.number())}
 	if texts := r.texts(); len(texts) == 3 {
 		p.Name, p.LandingURL, p.ClickParam = texts[0], texts[1], texts[2]
 	}
 	p.Domains, p.Currencies = r.texts(), r.texts()
 	p.CreatedAt = time.UnixMicro(r.number()).UTC()
-	p.Terms = make([]Terms, r.count())
+	p.Terms = make([]program.Terms, r.count())
 	for i := range p.Terms {
 		t := &p.Terms[i]
 		t.Version, t.EffectiveFrom = int(r.number()), time.UnixMicro(r.number()).UTC()
 		t.Window, t.Hold, t.NetworkFee = time.Duration(r.number()), time.Duration(r.number()), money.Rate(r.number())
 		t.Rules = int(r.number())
-		t.Rates = map[Kind]map[string]money.Rate{}
+		t.Rates = map[program.Kind]map[string]money.Rate{}
 		for range r.count() {
-			kind := Kind(r.text())
+			kind := program.Kind(r.text())
 			t.Rates[kind] = map[string]money.Rate{}
 			for range r.count() {
 				category := r.text()

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/fault"
+	"tributary/partners/program"
 )
 
 // An API key is keyMark, the secret and its checksum: "tk_live_" + 43 + 6 characters of base 62. The mark lets scanners of
@@ -29,7 +30,7 @@ const (
 
 // IssueKey makes an API key for a merchant and returns it: the only time that anyone can see it, since only its hash is
 // kept.
-func IssueKey(ctx context.Context, q Querier, merchant MerchantID, label string, scopes Scope) (key string, id KeyID, err error) {
+func IssueKey(ctx context.Context, q Querier, merchant program.MerchantID, label string, scopes Scope) (key string, id program.KeyID, err error) {
 	key = newKey()
 	sum, _ := KeyHash(key)
 	// name: key insert
@@ -43,7 +44,7 @@ func IssueKey(ctx context.Context, q Querier, merchant MerchantID, label string,
 
 // RevokeKey ends a merchant's key: within about a second no tracker accepts it. A key that was revoked before stays so.
 // Another merchant's key is not found.
-func RevokeKey(ctx context.Context, q Querier, merchant MerchantID, id KeyID) error {
+func RevokeKey(ctx context.Context, q Querier, merchant program.MerchantID, id program.KeyID) error {
 	// name: key revoke
 	tag, err := q.Exec(ctx, `UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1 AND merchant_id = $2`, id, merchant)
 	if err != nil {
@@ -86,8 +87,8 @@ func base62(n *big.Int, width int) string {
 
 // Key is a live API key, of either form.
 type Key struct {
-	ID       KeyID
-	Merchant MerchantID
+	ID       program.KeyID
+	Merchant program.MerchantID
 	Scopes   Scope
 }
 
@@ -103,7 +104,7 @@ const SecretMark = "whsec_"
 
 // IssueSigner makes a key that signs requests for a merchant and returns its secret: the only time that a person can see
 // it. What a tracker signs with must be kept as it is, where trackers alone may read it.
-func IssueSigner(ctx context.Context, tx pgx.Tx, merchant MerchantID, label string, scopes Scope) (secret string, id KeyID, err error) {
+func IssueSigner(ctx context.Context, tx pgx.Tx, merchant program.MerchantID, label string, scopes Scope) (secret string, id program.KeyID, err error) {
 	var raw [32]byte
 	rand.Read(raw[:])                                          // ends the program rather than return an error
 	sum := sha256.Sum256(append([]byte("signer:"), raw[:]...)) // unlike that of any bearer's key

@@ -10,15 +10,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/fault"
+	"tributary/partners/program"
 )
 
 // Link is a tracking link of a partner in a program. A Link in a Catalogue is never changed, only replaced.
 type Link struct {
-	ID       LinkID
+	ID       program.LinkID
 	Code     string
-	Merchant MerchantID
-	Program  ProgramID
-	Partner  PartnerID
+	Merchant program.MerchantID
+	Program  program.ProgramID
+	Partner  program.PartnerID
 	// Target is where the visitor is sent, checked by Program.CheckTarget when the link was made.
 	Target string
 	// Closed links send nobody anywhere, but clicks of before still earn.
@@ -27,8 +28,8 @@ type Link struct {
 
 // NewLink is a tracking link to be added.
 type NewLink struct {
-	Program ProgramID
-	Partner PartnerID
+	Program program.ProgramID
+	Partner program.PartnerID
 	// Target defaults to the program's landing page.
 	Target string
 	// Code is the partner's own choice, or empty for a random one.
@@ -115,7 +116,7 @@ func badLink(field, problem, mend string) error {
 }
 
 // readTargetRules reads what CheckTarget needs of a program.
-func readTargetRules(ctx context.Context, q Querier, id ProgramID) (*Program, error) {
+func readTargetRules(ctx context.Context, q Querier, id program.ProgramID) (*Program, error) {
 	p := &Program{ID: id}
 	// name: program target rules
 	err := q.QueryRow(ctx, `SELECT merchant_id, landing_url, domains FROM program WHERE id = $1`, id).Scan(&p.Merchant, &p.LandingURL, &p.Domains)

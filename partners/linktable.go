@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"tributary/partners/program"
 )
 
 // linkTable holds links for many readers beside one writer. They lie packed one behind the other in large blocks, found
@@ -14,7 +16,7 @@ import (
 // of their own took a fifth of a tracker's processor. A Link is put together anew each time one is asked for.
 type linkTable struct {
 	hash    func(code string) uint64
-	ids     *table[LinkID, place]
+	ids     *table[program.LinkID, place]
 	codes   *table[uint64, place] // by the hash of the code
 	doubles *table[string, place] // of codes whose hash another one has
 	pages   atomic.Pointer[[]string]
@@ -37,7 +39,7 @@ func newLinkTable() *linkTable {
 	seed := maphash.MakeSeed()
 	t := &linkTable{
 		hash: func(code string) uint64 { return maphash.String(seed, code) },
-		ids:  newTable[LinkID, place](), codes: newTable[uint64, place](), doubles: newTable[string, place](),
+		ids:  newTable[program.LinkID, place](), codes: newTable[uint64, place](), doubles: newTable[string, place](),
 		numbers: map[string]uint64{},
 	}
 	t.blocks.Store(&[][]byte{})
@@ -94,7 +96,7 @@ func (t *linkTable) read(at place, r *row) int {
 // link unpacks a row, of which the code is known as a text.
 func (t *linkTable) link(r *row, code string) *Link {
 	l := &Link{
-		ID: LinkID(r.id), Merchant: MerchantID(r.merchant), Program: ProgramID(r.program), Partner: PartnerID(r.partner),
+		ID: program.LinkID(r.id), Merchant: program.MerchantID(r.merchant), Program: program.ProgramID(r.program), Partner: program.PartnerID(r.partner),
 		Closed: r.closed == 1, Code: code,
 	}
 	if r.page > 0 {
@@ -114,7 +116,7 @@ func (t *linkTable) reserve(n int) {
 }
 
 // get finds a link by its id.
-func (t *linkTable) get(id LinkID) (*Link, bool) {
+func (t *linkTable) get(id program.LinkID) (*Link, bool) {
 	var r row
 	for {
 		at, found := t.ids.get(id)
@@ -151,7 +153,7 @@ func (t *linkTable) each(f func(*Link)) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	var r row
-	t.ids.each(func(_ LinkID, at place) {
+	t.ids.each(func(_ program.LinkID, at place) {
 		t.read(at, &r)
 		f(t.link(&r, string(r.code)))
 	})
@@ -159,7 +161,7 @@ func (t *linkTable) each(f func(*Link)) {
 
 // set puts links in the places of those with their ids; landing gives the landing page of a program. The ids come first,
 // so that who finds a link by its code finds it by its id.
-func (t *linkTable) set(links []*Link, landing func(ProgramID) string) {
+func (t *linkTable) set(links []*Link, landing func(program.ProgramID) string) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	places := make([]place, len(links))
@@ -256,11 +258,11 @@ func (t *linkTable) forget(code string, at place) {
 }
 
 // retain removes every link of which keep says no.
-func (t *linkTable) retain(keep func(LinkID) bool) {
+func (t *linkTable) retain(keep func(program.LinkID) bool) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
-	gone := map[LinkID]place{}
-	t.ids.each(func(id LinkID, at place) {
+	gone := map[program.LinkID]place{}
+	t.ids.each(func(id program.LinkID, at place) {
 		if !keep(id) {
 			gone[id] = at
 		}
@@ -288,8 +290,8 @@ func (t *linkTable) follow(code string, from, to place) {
 func (t *linkTable) move() {
 	former := len(*t.blocks.Load())
 	t.free, t.used, t.dead = blockBytes, 0, 0 // so that add begins a block
-	places := map[LinkID]place{}
-	t.ids.each(func(id LinkID, at place) { places[id] = at })
+	places := map[program.LinkID]place{}
+	t.ids.each(func(id program.LinkID, at place) { places[id] = at })
 	var r row
 	for id, at := range places {
 		t.read(at, &r)

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
+
+	"tributary/partners/program"
 )
 
 // Whatever is set, renamed and removed, and whether or not codes have hashes of their own, a table is as a map of links.
@@ -19,20 +21,20 @@ func TestALinkTableIsAMapOfLinks(t *testing.T) {
 		"one hash for all":    func(string) uint64 { return 7 },
 		"few hashes":          func(code string) uint64 { return uint64(len(code) % 2) },
 	}
-	landing := func(p ProgramID) string { return fmt.Sprintf("https://shop%d.example/", p) }
+	landing := func(p program.ProgramID) string { return fmt.Sprintf("https://shop%d.example/", p) }
 	for name, hash := range hashes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
-				table, want := newLinkTable(), map[LinkID]*Link{}
+				table, want := newLinkTable(), map[program.LinkID]*Link{}
 				if hash != nil {
 					table.hash = hash
 				}
 				for range rapid.IntRange(1, 30).Draw(t, "steps") {
 					if rapid.IntRange(0, 9).Draw(t, "step") == 0 {
-						odd := LinkID(rapid.IntRange(0, 1).Draw(t, "odd"))
-						keep := func(id LinkID) bool { return id%2 == odd }
-						maps.DeleteFunc(want, func(id LinkID, _ *Link) bool { return !keep(id) })
+						odd := program.LinkID(rapid.IntRange(0, 1).Draw(t, "odd"))
+						keep := func(id program.LinkID) bool { return id%2 == odd }
+						maps.DeleteFunc(want, func(id program.LinkID, _ *Link) bool { return !keep(id) })
 						table.retain(keep)
 					} else {
 						batch := drawLinks(t, want, landing)
@@ -51,12 +53,12 @@ func TestALinkTableIsAMapOfLinks(t *testing.T) {
 }
 
 // drawLinks draws links whose codes nobody else has, as the database holds, and notes them in want.
-func drawLinks(t *rapid.T, want map[LinkID]*Link, landing func(ProgramID) string) []*Link {
-	batch := map[LinkID]*Link{}
+func drawLinks(t *rapid.T, want map[program.LinkID]*Link, landing func(program.ProgramID) string) []*Link {
+	batch := map[program.LinkID]*Link{}
 	for range rapid.IntRange(1, 5).Draw(t, "links") {
 		l := &Link{
-			ID: LinkID(rapid.IntRange(1, 12).Draw(t, "id")), Merchant: 1, Program: ProgramID(rapid.IntRange(1, 2).Draw(t, "program")),
-			Partner: PartnerID(rapid.IntRange(1, 1<<40).Draw(t, "partner")), Closed: rapid.Bool().Draw(t, "closed"),
+			ID: program.LinkID(rapid.IntRange(1, 12).Draw(t, "id")), Merchant: 1, Program: program.ProgramID(rapid.IntRange(1, 2).Draw(t, "program")),
+			Partner: program.PartnerID(rapid.IntRange(1, 1<<40).Draw(t, "partner")), Closed: rapid.Bool().Draw(t, "closed"),
 			Code: rapid.SampledFrom([]string{"a", "bb", "ccc", "dddd", "e", "ff"}).Draw(t, "code"),
 		}
 		if l.Target = landing(l.Program); rapid.Bool().Draw(t, "own") {
@@ -72,8 +74,8 @@ func drawLinks(t *rapid.T, want map[LinkID]*Link, landing func(ProgramID) string
 	return slices.Collect(maps.Values(batch))
 }
 
-func compareLinks(t *rapid.T, table *linkTable, want map[LinkID]*Link) {
-	have := map[LinkID]*Link{}
+func compareLinks(t *rapid.T, table *linkTable, want map[program.LinkID]*Link) {
+	have := map[program.LinkID]*Link{}
 	table.each(func(l *Link) { have[l.ID] = l })
 	if diff := cmp.Diff(want, have); diff != "" || table.len() != len(want) {
 		t.Fatalf("%d links (-want +have):\n%s", table.len(), diff)
@@ -98,11 +100,11 @@ func TestLinksAreFoundWhileTheyMove(t *testing.T) {
 	t.Parallel()
 	const n = 2000
 	table := newLinkTable()
-	landing := func(ProgramID) string { return "https://shop.example/" }
+	landing := func(program.ProgramID) string { return "https://shop.example/" }
 	version := func(v int) []*Link {
 		links := make([]*Link, n)
 		for i := range links {
-			links[i] = &Link{ID: LinkID(i + 1), Code: fmt.Sprintf("link-%d", i+1), Merchant: 1, Program: 1, Partner: 1, Target: fmt.Sprintf("https://shop.example/%d/%d", i+1, v)}
+			links[i] = &Link{ID: program.LinkID(i + 1), Code: fmt.Sprintf("link-%d", i+1), Merchant: 1, Program: 1, Partner: 1, Target: fmt.Sprintf("https://shop.example/%d/%d", i+1, v)}
 		}
 		return links
 	}
@@ -157,13 +159,13 @@ func TestACodeStaysWithItsNewLink(t *testing.T) {
 			if hash != nil {
 				table.hash = hash
 			}
-			landing := func(ProgramID) string { return "" }
+			landing := func(program.ProgramID) string { return "" }
 			table.set([]*Link{{ID: 3, Code: "other"}, {ID: 1, Code: "code"}}, landing)
 			table.set([]*Link{{ID: 2, Code: "code"}}, landing)
 			table.writing.Lock()
 			table.move()
 			table.writing.Unlock()
-			table.retain(func(id LinkID) bool { return id != 1 })
+			table.retain(func(id program.LinkID) bool { return id != 1 })
 			if l, found := table.byCode("code"); !found || l.ID != 2 {
 				t.Fatalf("the code leads to %+v", l)
 			}

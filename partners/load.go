@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tributary/internal/money"
+	"tributary/partners/program"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -140,7 +141,7 @@ FROM link l JOIN program p ON p.id = l.program_id WHERE l.changed >= $1`, since)
 	if err != nil {
 		return nil, err
 	}
-	landings := map[ProgramID]string{}
+	landings := map[program.ProgramID]string{}
 	var code, target, landing pgtype.DriverBytes // valid until the next row
 	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Link, error) {
 		var l Link
@@ -165,7 +166,7 @@ FROM link l JOIN program p ON p.id = l.program_id WHERE l.changed >= $1`, since)
 }
 
 // landingOf gives the landing page of a program that is already here.
-func (c *Catalogue) landingOf(id ProgramID) string {
+func (c *Catalogue) landingOf(id program.ProgramID) string {
 	if p, ok := c.programs.get(id); ok {
 		return p.LandingURL
 	}
@@ -219,14 +220,14 @@ WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND
 		return nil, err
 	}
 	ids := make([]int64, len(programs))
-	byID := make(map[ProgramID]*Program, len(programs))
+	byID := make(map[program.ProgramID]*Program, len(programs))
 	for i, p := range programs {
 		ids[i], byID[p.ID] = int64(p.ID), p
 	}
 	return programs, readTerms(ctx, q, ids, byID)
 }
 
-func readTerms(ctx context.Context, q Querier, ids []int64, programs map[ProgramID]*Program) error {
+func readTerms(ctx context.Context, q Querier, ids []int64, programs map[program.ProgramID]*Program) error {
 	// name: terms of programs, one row for each rate
 	rows, err := q.Query(ctx, `SELECT t.program_id, t.version, t.effective_from, t.window_seconds, t.hold_seconds, t.network_fee_ppm, t.rules,
        coalesce(r.partner_kind, ''), coalesce(r.category, ''), coalesce(r.rate_ppm, 0)
@@ -236,22 +237,22 @@ WHERE t.program_id = ANY ($1) ORDER BY t.program_id, t.effective_from`, ids)
 		return err
 	}
 	var (
-		program      ProgramID
+		id           program.ProgramID
 		version      int
 		rules        int
 		from         time.Time
 		window, hold int64
 		fee, rate    int64
-		kind         Kind
+		kind         program.Kind
 		category     string
 	)
-	_, err = pgx.ForEachRow(rows, []any{&program, &version, &from, &window, &hold, &fee, &rules, &kind, &category, &rate}, func() error {
-		p := programs[program]
+	_, err = pgx.ForEachRow(rows, []any{&id, &version, &from, &window, &hold, &fee, &rules, &kind, &category, &rate}, func() error {
+		p := programs[id]
 		if n := len(p.Terms); n == 0 || p.Terms[n-1].Version != version {
-			p.Terms = append(p.Terms, Terms{
+			p.Terms = append(p.Terms, program.Terms{
 				Version: version, EffectiveFrom: from.UTC(), Rules: rules,
 				Window: time.Duration(window) * time.Second, Hold: time.Duration(hold) * time.Second,
-				NetworkFee: money.Rate(fee), Rates: map[Kind]map[string]money.Rate{},
+				NetworkFee: money.Rate(fee), Rates: map[program.Kind]map[string]money.Rate{},
 			})
 		}
 		if kind == "" {

@@ -12,6 +12,7 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -21,9 +22,9 @@ var longAgo = time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // shop is a merchant with a program and a partner in it.
 type shop struct {
-	merchant MerchantID
-	program  ProgramID
-	partner  PartnerID
+	merchant program.MerchantID
+	program  program.ProgramID
+	partner  program.PartnerID
 }
 
 func newShop(tb testing.TB, db *pgxpool.Pool) shop {
@@ -37,7 +38,7 @@ func newShop(tb testing.TB, db *pgxpool.Pool) shop {
 		if s.program, err = CreateProgram(ctx, tx, shopProgram(s.merchant)); err != nil {
 			return err
 		}
-		if s.partner, err = CreatePartner(ctx, tx, NewPartner{Kind: Site, Name: "Blog", SiteURL: "https://blog.example"}); err != nil {
+		if s.partner, err = CreatePartner(ctx, tx, NewPartner{Kind: program.Site, Name: "Blog", SiteURL: "https://blog.example"}); err != nil {
 			return err
 		}
 		return Enrol(ctx, tx, s.program, s.partner)
@@ -45,12 +46,12 @@ func newShop(tb testing.TB, db *pgxpool.Pool) shop {
 	return s
 }
 
-func shopProgram(merchant MerchantID) NewProgram {
+func shopProgram(merchant program.MerchantID) NewProgram {
 	return NewProgram{
 		Merchant: merchant, Name: "Shop partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP", "EUR"},
-		Terms: []Terms{{
+		Terms: []program.Terms{{
 			EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
-			Rates: map[Kind]map[string]money.Rate{Site: {AnyCategory: 80_000, "service": 0}, Member: {AnyCategory: 50_000}},
+			Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 80_000, "service": 0}, program.Member: {program.AnyCategory: 50_000}},
 		}},
 	}
 }

@@ -3,17 +3,19 @@ package partners
 import (
 	"context"
 	"fmt"
+
+	"tributary/partners/program"
 )
 
 // Merchant sells, and pays for the sales that partners bring.
 type Merchant struct {
-	ID   MerchantID
+	ID   program.MerchantID
 	Name string
 }
 
 // CreateMerchant adds a merchant.
-func CreateMerchant(ctx context.Context, q Querier, name string) (MerchantID, error) {
-	var id MerchantID
+func CreateMerchant(ctx context.Context, q Querier, name string) (program.MerchantID, error) {
+	var id program.MerchantID
 	// name: merchant insert
 	err := q.QueryRow(ctx, `INSERT INTO merchant (name) VALUES ($1) RETURNING id`, name).Scan(&id)
 	if err != nil {

@@ -11,12 +11,13 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/money"
+	"tributary/partners/program"
 )
 
 // Program is what a merchant offers to partners. A Program in a Catalogue is never changed, only replaced.
 type Program struct {
-	ID         ProgramID
-	Merchant   MerchantID
+	ID         program.ProgramID
+	Merchant   program.MerchantID
 	Name       string
 	LandingURL string
 	// Domains are the hosts, with all their subdomains, that links of the program may lead to: lower case, in ASCII.
@@ -26,13 +27,13 @@ type Program struct {
 	// Currencies are the ISO 4217 codes in which orders may come, in the merchant's own order.
 	Currencies []string
 	// Terms ascend by EffectiveFrom.
-	Terms     []Terms
+	Terms     []program.Terms
 	CreatedAt time.Time
 }
 
 // TermsAt gives the terms in force at t: those with the latest EffectiveFrom at or before it. There are none before the
 // first.
-func (p *Program) TermsAt(t time.Time) (*Terms, bool) {
+func (p *Program) TermsAt(t time.Time) (*program.Terms, bool) {
 	for i := len(p.Terms) - 1; i >= 0; i-- {
 		if !p.Terms[i].EffectiveFrom.After(t) {
 			return &p.Terms[i], true
@@ -52,7 +53,7 @@ func (p *Program) Prices(category string) bool {
 			if _, ok := rates[category]; ok {
 				return true
 			}
-			_, all := rates[AnyCategory]
+			_, all := rates[program.AnyCategory]
 			others = others || all
 			naming = naming || len(rates) > 1 || len(rates) == 1 && !all
 		}
@@ -63,7 +64,7 @@ func (p *Program) Prices(category string) bool {
 // NewProgram is a program to be added, with its first terms. Those may reach into the past: no order is older than the
 // program that it belongs to.
 type NewProgram struct {
-	Merchant   MerchantID
+	Merchant   program.MerchantID
 	Name       string
 	LandingURL string
 	// Domains default to the host of LandingURL.
@@ -72,7 +73,7 @@ type NewProgram struct {
 	ClickParam string
 	Currencies []string
 	// Terms are numbered from 1 in the order of EffectiveFrom, whatever Version says.
-	Terms []Terms
+	Terms []program.Terms
 }
 
 // DefaultClickParam is the query parameter that carries the click id unless a program has its own.
@@ -89,7 +90,7 @@ const (
 )
 
 // CreateProgram adds a program and its first terms, in the caller's transaction.
-func CreateProgram(ctx context.Context, tx pgx.Tx, n NewProgram) (ProgramID, error) {
+func CreateProgram(ctx context.Context, tx pgx.Tx, n NewProgram) (program.ProgramID, error) {
 	p, err := n.check()
 	if err != nil {
 		return 0, err
@@ -165,12 +166,12 @@ func (n NewProgram) check() (*Program, error) {
 			note("currencies", fmt.Sprintf("%q is not an ISO 4217 currency in force", currency), "use the three capital letters of one")
 		}
 	}
-	p.Terms = slices.SortedFunc(slices.Values(n.Terms), func(a, b Terms) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) })
+	p.Terms = slices.SortedFunc(slices.Values(n.Terms), func(a, b program.Terms) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) })
 	if len(p.Terms) == 0 {
 		note("terms", "there are none", "give the first terms with the program")
 	}
 	for i := range p.Terms {
-		bad = append(bad, p.Terms[i].check(fmt.Sprintf("terms[%d].", i))...)
+		bad = append(bad, p.Terms[i].Check(fmt.Sprintf("terms[%d].", i))...)
 	}
 	if len(bad) > 0 {
 		return nil, &fault.Error{Kind: fault.Invalid, Code: "bad_program", Detail: "The program cannot be made as it stands.", Fields: bad}

@@ -11,6 +11,7 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -33,9 +34,9 @@ func TestAProgramNamesEveryFieldThatIsWrong(t *testing.T) {
 		{"no currency", func(n *NewProgram) { n.Currencies = nil }, []string{"currencies"}},
 		{"no terms", func(n *NewProgram) { n.Terms = nil }, []string{"terms"}},
 		{"terms out of bounds", func(n *NewProgram) {
-			n.Terms = []Terms{{
+			n.Terms = []program.Terms{{
 				Window: time.Millisecond, Hold: -time.Second, NetworkFee: -1,
-				Rates: map[Kind]map[string]money.Rate{"shop": {}, Site: {"*": 1_000_001}},
+				Rates: map[program.Kind]map[string]money.Rate{"shop": {}, program.Site: {"*": 1_000_001}},
 			}}
 		}, []string{"terms[0].hold", "terms[0].network_fee", "terms[0].rates", "terms[0].rates.site.*", "terms[0].window"}},
 		{"several at once", func(n *NewProgram) { n.Name, n.ClickParam, n.Currencies = "", "&", nil }, []string{"name", "click_param", "currencies"}},
@@ -61,9 +62,9 @@ func TestFirstTermsReachBackAndLaterOnesForward(t *testing.T) {
 	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db) // its terms begin in 2010
-	add := func(program ProgramID, from time.Time) (version int, err error) {
+	add := func(id program.ProgramID, from time.Time) (version int, err error) {
 		err = postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-			version, err = AddTerms(ctx, tx, program, Terms{EffectiveFrom: from, Window: time.Hour})
+			version, err = AddTerms(ctx, tx, id, program.Terms{EffectiveFrom: from, Window: time.Hour})
 			return err
 		})
 		return version, err
@@ -76,7 +77,7 @@ func TestFirstTermsReachBackAndLaterOnesForward(t *testing.T) {
 		t.Errorf("terms after those: version %d, %v", version, err)
 	}
 	for name, row := range map[string]struct {
-		program ProgramID
+		program program.ProgramID
 		from    time.Time
 		want    fault.Kind
 	}{
@@ -94,7 +95,7 @@ func TestFirstTermsReachBackAndLaterOnesForward(t *testing.T) {
 func TestTheTermsInForce(t *testing.T) {
 	t.Parallel()
 	june := time.Date(2011, 6, 1, 0, 0, 0, 0, time.UTC)
-	p := &Program{Terms: []Terms{{Version: 1, EffectiveFrom: longAgo}, {Version: 2, EffectiveFrom: june}}}
+	p := &Program{Terms: []program.Terms{{Version: 1, EffectiveFrom: longAgo}, {Version: 2, EffectiveFrom: june}}}
 	for _, row := range []struct {
 		at   time.Time
 		want int
@@ -110,18 +111,18 @@ func TestTheTermsInForce(t *testing.T) {
 			t.Errorf("at %s: %+v, want version %d", row.at, terms, row.want)
 		}
 	}
-	terms := Terms{Rates: map[Kind]map[string]money.Rate{Site: {"product": 80_000, AnyCategory: 10_000}, Member: {"product": 50_000}}}
+	terms := program.Terms{Rates: map[program.Kind]map[string]money.Rate{program.Site: {"product": 80_000, program.AnyCategory: 10_000}, program.Member: {"product": 50_000}}}
 	for _, row := range []struct {
-		kind     Kind
+		kind     program.Kind
 		category string
 		rate     money.Rate
 		matched  string
 	}{
-		{Site, "product", 80_000, "product"},
-		{Site, "service", 10_000, AnyCategory},
-		{Site, "", 10_000, AnyCategory},
-		{Member, "product", 50_000, "product"},
-		{Member, "service", 0, ""},
+		{program.Site, "product", 80_000, "product"},
+		{program.Site, "service", 10_000, program.AnyCategory},
+		{program.Site, "", 10_000, program.AnyCategory},
+		{program.Member, "product", 50_000, "product"},
+		{program.Member, "service", 0, ""},
 		{"other", "product", 0, ""},
 	} {
 		rate, matched := terms.Rate(row.kind, row.category)
@@ -136,7 +137,7 @@ func TestALinkIsMadeOrTheFieldNamed(t *testing.T) {
 	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
-	stranger, err := CreatePartner(ctx, db, NewPartner{Kind: Member, Name: "Stranger"})
+	stranger, err := CreatePartner(ctx, db, NewPartner{Kind: program.Member, Name: "Stranger"})
 	must(t, err)
 	_, err = CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner, Code: "taken"})
 	must(t, err)
@@ -237,7 +238,7 @@ func TestAKeyIsShownOnceAndKeptAsItsHash(t *testing.T) {
 	}
 }
 
-func second(_ string, _ KeyID, err error) error { return err }
+func second(_ string, _ program.KeyID, err error) error { return err }
 
 func TestATextThatIsNoKeyHasNoHash(t *testing.T) {
 	t.Parallel()

@@ -17,6 +17,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // TestOnlyAPersonsVisitCountsInARealBrowser holds S3: a page that loads a link by itself, in every way that cookie stuffers
@@ -99,7 +100,7 @@ func localLink(t *testing.T, e *edge, target string) *partners.Link {
 	must(t, postgres.InTx(ctx, e.db, func(tx pgx.Tx) error {
 		program, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: e.mine.merchant, Name: "Local", LandingURL: target, Currencies: []string{"GBP"},
-			Terms: []partners.Terms{{Window: time.Hour, Rates: map[partners.Kind]map[string]money.Rate{}}},
+			Terms: []program.Terms{{Window: time.Hour, Rates: map[program.Kind]map[string]money.Rate{}}},
 		})
 		if err != nil {
 			return err

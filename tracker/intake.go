@@ -15,6 +15,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
 )
@@ -116,7 +117,7 @@ func (in *Intake) touchLane(clickID string) int {
 	return event.Lane([]byte(clickID), in.partitions)
 }
 
-func (in *Intake) orderLane(merchant partners.MerchantID, orderID string) int {
+func (in *Intake) orderLane(merchant program.MerchantID, orderID string) int {
 	return in.partitions + event.Lane(event.OrderKey(int64(merchant), orderID), in.partitions)
 }
 

@@ -20,7 +20,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // TestAMerchantWhoSendsTooMuchIsPutOffAlone holds S27: 429 with Retry-After, no record, and no other merchant notices.
@@ -105,7 +105,7 @@ func TestARateIsKept(t *testing.T) {
 	}
 	free := newRates(0)
 	for range 1000 {
-		if _, ok := free.admit(partners.MerchantID(1), time.Unix(0, 0)); !ok {
+		if _, ok := free.admit(program.MerchantID(1), time.Unix(0, 0)); !ok {
 			t.Fatal("without a bound one was refused")
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
@@ -47,15 +48,15 @@ type edge struct {
 
 // shop is a merchant with a program, a partner, a link and a key.
 type shop struct {
-	merchant partners.MerchantID
-	program  partners.ProgramID
-	partner  partners.PartnerID
+	merchant program.MerchantID
+	program  program.ProgramID
+	partner  program.PartnerID
 	link     *partners.Link
 	key      string
-	keyID    partners.KeyID
+	keyID    program.KeyID
 	// secret is that of the key signer.
 	secret string
-	signer partners.KeyID
+	signer program.KeyID
 }
 
 // newEdge starts a tracker; change may alter its configuration.
@@ -117,12 +118,12 @@ func newShop(tb testing.TB, db *pgxpool.Pool, currencies ...string) shop {
 		}
 		s.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: currencies,
-			Terms: []partners.Terms{{Window: day, Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 100_000}}}},
+			Terms: []program.Terms{{Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
 		})
 		if err != nil {
 			return err
 		}
-		if s.partner, err = partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: partners.Site, Name: "Blog"}); err != nil {
+		if s.partner, err = partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: program.Site, Name: "Blog"}); err != nil {
 			return err
 		}
 		if err = partners.Enrol(ctx, tx, s.program, s.partner); err != nil {
@@ -165,9 +166,9 @@ func (e *edge) records(tb testing.TB) []*event.Event {
 		want := e.Intake.touchLane(decoded.GetClick().GetClickId())
 		switch {
 		case decoded.GetSale() != nil:
-			want = e.Intake.orderLane(partners.MerchantID(decoded.GetSale().GetMerchantId()), decoded.GetSale().GetOrderId())
+			want = e.Intake.orderLane(program.MerchantID(decoded.GetSale().GetMerchantId()), decoded.GetSale().GetOrderId())
 		case decoded.GetRefund() != nil:
-			want = e.Intake.orderLane(partners.MerchantID(decoded.GetRefund().GetMerchantId()), decoded.GetRefund().GetOrderId())
+			want = e.Intake.orderLane(program.MerchantID(decoded.GetRefund().GetMerchantId()), decoded.GetRefund().GetOrderId())
 		}
 		if entry.Lane != want {
 			tb.Errorf("a record is in lane %d, want %d", entry.Lane, want)

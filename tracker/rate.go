@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // rates bounds the reports of each merchant, so that one who sends too many keeps no other waiting: a rate, and as many at
@@ -28,7 +28,7 @@ func newRates(perSecond int) *rates {
 }
 
 // admit takes one report, or tells how long the merchant has to wait.
-func (r *rates) admit(merchant partners.MerchantID, now time.Time) (wait time.Duration, ok bool) {
+func (r *rates) admit(merchant program.MerchantID, now time.Time) (wait time.Duration, ok bool) {
 	if r.interval == 0 {
 		return 0, true
 	}

@@ -10,7 +10,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // RefundReport is what a merchant takes back of an order: items, or an amount spread over what is left of it, or the whole
@@ -47,11 +47,11 @@ type RefundItem struct {
 
 // Refund checks a merchant's report of a refund, stores it and waits until it is durable, as Sale does. The order need not
 // be known yet.
-func (in *Intake) Refund(ctx context.Context, merchant partners.MerchantID, report *RefundReport) (*Receipt, error) {
+func (in *Intake) Refund(ctx context.Context, merchant program.MerchantID, report *RefundReport) (*Receipt, error) {
 	return in.refund(ctx, merchant, report, &review{})
 }
 
-func (in *Intake) refund(ctx context.Context, merchant partners.MerchantID, report *RefundReport, r *review) (*Receipt, error) {
+func (in *Intake) refund(ctx context.Context, merchant program.MerchantID, report *RefundReport, r *review) (*Receipt, error) {
 	now := in.now()
 	report.check(r, in.catalogue.CurrenciesOf(merchant))
 	r.checkTime(report.OccurredAt, now)
@@ -63,7 +63,7 @@ func (in *Intake) refund(ctx context.Context, merchant partners.MerchantID, repo
 }
 
 // Refund appends a refund whose time may be any, as an operator's import brings it.
-func (b *Bulk) Refund(ctx context.Context, merchant partners.MerchantID, report *RefundReport) (*Receipt, error) {
+func (b *Bulk) Refund(ctx context.Context, merchant program.MerchantID, report *RefundReport) (*Receipt, error) {
 	r := &review{}
 	if report.check(r, b.in.catalogue.CurrenciesOf(merchant)); len(r.problems) > 0 {
 		return nil, invalid("invalid_refund", "The refund", r)
@@ -143,7 +143,7 @@ func (r *review) choose(at, within place, items, amount, all choice) {
 }
 
 // refundEvent makes the event of a report that was checked.
-func (in *Intake) refundEvent(merchant partners.MerchantID, f *RefundReport, now time.Time) (*event.Event, *Receipt) {
+func (in *Intake) refundEvent(merchant program.MerchantID, f *RefundReport, now time.Time) (*event.Event, *Receipt) {
 	refund := &event.Refund{
 		MerchantId: int64(merchant), OrderId: f.OrderID, RefundId: f.RefundID, Amount: f.Amount, Currency: f.Currency, Reason: f.Reason,
 		WholeOrder: f.WholeOrder, Items: make([]*event.RefundItem, len(f.Items)),

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // maxWindow is the longest time over which repeats are told: half of what the clock in a slot can count.
@@ -54,14 +54,14 @@ func newRepeats(window time.Duration) *repeats {
 
 // visitor is what makes two visits one visitor's.
 type visitor struct {
-	link  partners.LinkID
+	link  program.LinkID
 	ip    [16]byte
 	agent string
 }
 
 // seen tells whether the visitor has followed the link, and that visit counted, within the window before at. If not, this
 // visit is remembered. Times may come slightly out of order.
-func (r *repeats) seen(link partners.LinkID, ip netip.Addr, agent string, at time.Time) bool {
+func (r *repeats) seen(link program.LinkID, ip netip.Addr, agent string, at time.Time) bool {
 	hash := maphash.Comparable(r.seed, visitor{link, ip.As16(), agent})
 	seconds := at.Unix()
 	r.turning.RLock()

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 func TestARepeatIsToldWithinTheWindow(t *testing.T) {
@@ -17,7 +17,7 @@ func TestARepeatIsToldWithinTheWindow(t *testing.T) {
 	r := newRepeats(time.Hour)
 	for _, row := range []struct {
 		name  string
-		link  partners.LinkID
+		link  program.LinkID
 		ip    netip.Addr
 		agent string
 		at    time.Time
@@ -70,7 +70,7 @@ func TestOneOfManyAtOnceCounts(t *testing.T) {
 	r := newRepeats(time.Hour)
 	ip := netip.MustParseAddr("2001:db8::1")
 	now := time.Now()
-	for link := range partners.LinkID(200) {
+	for link := range program.LinkID(200) {
 		var counted atomic.Int64
 		var wg sync.WaitGroup
 		for range 8 {

@@ -13,7 +13,7 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/fault/inject"
 	"tributary/internal/money"
-	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker/spool"
 )
 
@@ -51,7 +51,7 @@ type Line struct {
 // Origin is who sent a report, which enters no content hash: the same said by another key is the same.
 type Origin struct {
 	// Key is the number of the API key, 0 for an operator's import.
-	Key partners.KeyID
+	Key program.KeyID
 	// Network is the /24 of an IPv4 address or the /48 of an IPv6 address, in text.
 	Network string
 }
@@ -88,12 +88,12 @@ const maxQuantity = 1_000_000_000
 
 // Sale checks a merchant's report, stores it and waits until it is durable. It answers a fault.Invalid that names all
 // that is wrong, or a fault.Unavailable when the report is not known to be stored: sending it again is then safe.
-func (in *Intake) Sale(ctx context.Context, merchant partners.MerchantID, report *SaleReport) (*Receipt, error) {
+func (in *Intake) Sale(ctx context.Context, merchant program.MerchantID, report *SaleReport) (*Receipt, error) {
 	return in.sale(ctx, merchant, report, &review{})
 }
 
 // sale is Sale with the problems that reading the report has shown already.
-func (in *Intake) sale(ctx context.Context, merchant partners.MerchantID, report *SaleReport, r *review) (*Receipt, error) {
+func (in *Intake) sale(ctx context.Context, merchant program.MerchantID, report *SaleReport, r *review) (*Receipt, error) {
 	now := in.now()
 	report.check(r, in.catalogue.CurrenciesOf(merchant))
 	r.checkTime(report.OccurredAt, now)
@@ -105,7 +105,7 @@ func (in *Intake) sale(ctx context.Context, merchant partners.MerchantID, report
 }
 
 // Sale appends an order whose time may be any, as an operator's import brings it.
-func (b *Bulk) Sale(ctx context.Context, merchant partners.MerchantID, report *SaleReport) (*Receipt, error) {
+func (b *Bulk) Sale(ctx context.Context, merchant program.MerchantID, report *SaleReport) (*Receipt, error) {
 	r := &review{}
 	report.check(r, b.in.catalogue.CurrenciesOf(merchant))
 	if len(r.problems) > 0 {
@@ -223,7 +223,7 @@ func (r *review) checkTime(stated, now time.Time) {
 }
 
 // saleEvent makes the event of a report that was checked.
-func (in *Intake) saleEvent(merchant partners.MerchantID, s *SaleReport, now time.Time) (*event.Event, *Receipt) {
+func (in *Intake) saleEvent(merchant program.MerchantID, s *SaleReport, now time.Time) (*event.Event, *Receipt) {
 	sale := &event.Sale{
 		MerchantId: int64(merchant), OrderId: s.OrderID, Currency: s.Currency,
 		ClickId: s.ClickID, Coupon: s.Coupon, CustomerId: s.CustomerID, Lines: make([]*event.Line, len(s.Lines)),

@@ -11,6 +11,7 @@ import (
 
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // TestAKeyReportsWhatItMay is the matrix of S18: each form of key, each choice of scopes, each route.
@@ -22,7 +23,7 @@ func TestAKeyReportsWhatItMay(t *testing.T) {
 		key, _, err := partners.IssueKey(t.Context(), e.db, e.mine.merchant, "", scopes)
 		must(t, err)
 		var secret string
-		var signer partners.KeyID
+		var signer program.KeyID
 		must(t, postgres.InTx(t.Context(), e.db, func(tx pgx.Tx) (err error) {
 			secret, signer, err = partners.IssueSigner(t.Context(), tx, e.mine.merchant, "", scopes)
 			return err
@@ -60,7 +61,7 @@ func TestAKeyReportsWhatItMay(t *testing.T) {
 func TestWhenAKeyWasLastUsedIsWrittenDown(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)
-	used := func(key partners.KeyID) (at time.Time) {
+	used := func(key program.KeyID) (at time.Time) {
 		t.Helper()
 		var found *time.Time
 		must(t, e.db.QueryRow(t.Context(), `SELECT max(used_at) FROM key_use WHERE key_id = $1`, key).Scan(&found))

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // A merchant may sign reports and so never send a secret. The form is that of Standard Webhooks 1.0.0
@@ -60,7 +60,7 @@ func (s *Server) readSignature(h http.Header) (caller, error) {
 }
 
 // parseSignature reads the headers of a signed request, all but the secret.
-func parseSignature(h http.Header, now time.Time) (partners.KeyID, *signature, error) {
+func parseSignature(h http.Header, now time.Time) (program.KeyID, *signature, error) {
 	var values [4]string
 	for i, name := range []string{headerKey, headerMessage, headerTime, headerSignature} {
 		if len(h[name]) != 1 || h[name][0] == "" {
@@ -83,7 +83,7 @@ func parseSignature(h http.Header, now time.Time) (partners.KeyID, *signature, e
 	if err != nil {
 		return 0, nil, unsigned()
 	}
-	return partners.KeyID(id), &signature{opening: message + "." + stamp + ".", proofs: strings.SplitN(proofs, " ", maxSignatures+1)}, nil
+	return program.KeyID(id), &signature{opening: message + "." + stamp + ".", proofs: strings.SplitN(proofs, " ", maxSignatures+1)}, nil
 }
 
 // unsigned says the same of a key that is not there and of a signature that does not fit.

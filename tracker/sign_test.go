@@ -22,10 +22,11 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // signWith gives the headers of a signed report, as a merchant's server makes them.
-func signWith(secret string, key partners.KeyID, message string, at time.Time, body string) []string {
+func signWith(secret string, key program.KeyID, message string, at time.Time, body string) []string {
 	raw, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, partners.SecretMark))
 	if err != nil {
 		panic(err)
@@ -191,13 +192,13 @@ func TestKeysAreRotatedWithoutARefusal(t *testing.T) {
 		return fmt.Sprintf(`{"order_id":"R-%d","amount":1,"currency":"GBP"}`, n)
 	}
 	bearer := func(key string, n int) int { return e.post(t, "/v1/conversions", key, body(n)).status }
-	sign := func(secret string, key partners.KeyID, n int) int {
+	sign := func(secret string, key program.KeyID, n int) int {
 		return e.ask(t, "POST", "/v1/conversions", strings.NewReader(body(n)), signWith(secret, key, "m", time.Now(), body(n))...).status
 	}
 	newKey, _, err := partners.IssueKey(ctx, e.db, e.mine.merchant, "next", partners.AllScopes)
 	must(t, err)
 	var newSecret string
-	var newSigner partners.KeyID
+	var newSigner program.KeyID
 	must(t, postgres.InTx(ctx, e.db, func(tx pgx.Tx) (err error) {
 		newSecret, newSigner, err = partners.IssueSigner(ctx, tx, e.mine.merchant, "next", partners.AllScopes)
 		return err

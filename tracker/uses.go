@@ -9,7 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // usesEvery is how often TellUses writes.
@@ -17,7 +17,7 @@ const usesEvery = time.Minute
 
 // uses remembers when each key last reported something, so that people see which ones can go.
 type uses struct {
-	keys sync.Map // partners.KeyID to *use
+	keys sync.Map // program.KeyID to *use
 }
 
 type use struct {
@@ -25,7 +25,7 @@ type use struct {
 	told int64        // what was written of it; only tell uses it
 }
 
-func (u *uses) note(key partners.KeyID, at time.Time) {
+func (u *uses) note(key program.KeyID, at time.Time) {
 	found, known := u.keys.Load(key)
 	if !known {
 		found, _ = u.keys.LoadOrStore(key, &use{})
@@ -65,7 +65,7 @@ func (u *uses) tell(ctx context.Context, db *pgxpool.Pool) error {
 	u.keys.Range(func(key, value any) bool {
 		entry := value.(*use) //nolint:forcetypeassert // nothing else is in it
 		if last := entry.last.Load(); last > entry.told {
-			keys = append(keys, int64(key.(partners.KeyID))) //nolint:forcetypeassert // nothing else is in it
+			keys = append(keys, int64(key.(program.KeyID))) //nolint:forcetypeassert // nothing else is in it
 			times = append(times, time.Unix(last, 0))
 			news = append(news, entry)
 		}

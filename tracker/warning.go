@@ -9,6 +9,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker/clickid"
 )
 
@@ -55,7 +56,7 @@ func (w *warnings) add(code, field, problem, mend string) {
 }
 
 // inspect tells about a report that was checked, by what the tracker knows without asking anybody.
-func (in *Intake) inspect(merchant partners.MerchantID, s *SaleReport, e *event.Event) (*ClickCheck, []Warning) {
+func (in *Intake) inspect(merchant program.MerchantID, s *SaleReport, e *event.Event) (*ClickCheck, []Warning) {
 	var w warnings
 	click, link := in.checkClick(merchant, s, &w)
 	if link != nil {
@@ -70,7 +71,7 @@ func (in *Intake) inspect(merchant partners.MerchantID, s *SaleReport, e *event.
 }
 
 // checkClick reads the click id. The link is nil unless it is one of the merchant's.
-func (in *Intake) checkClick(merchant partners.MerchantID, s *SaleReport, w *warnings) (*ClickCheck, *partners.Link) {
+func (in *Intake) checkClick(merchant program.MerchantID, s *SaleReport, w *warnings) (*ClickCheck, *partners.Link) {
 	if s.ClickID == "" {
 		return nil, nil
 	}
@@ -88,7 +89,7 @@ func (in *Intake) checkClick(merchant partners.MerchantID, s *SaleReport, w *war
 		return &ClickCheck{}, nil
 	}
 	check := &ClickCheck{Valid: true, At: id.At}
-	link, found := in.catalogue.Link(partners.LinkID(id.Link))
+	link, found := in.catalogue.Link(program.LinkID(id.Link))
 	switch {
 	case !found:
 		warn(unknownLink, "its link is not known", "check that the order goes to the network that the click came from")
@@ -129,7 +130,7 @@ func (in *Intake) checkProgram(link *partners.Link, at time.Time, s *SaleReport,
 
 // checkCategories warns of categories that no terms of the click's program name, or of any of the merchant's without a click:
 // what is misspelled earns by another rate, or nothing. Where no category is named at all, none matters.
-func (in *Intake) checkCategories(merchant partners.MerchantID, link *partners.Link, s *SaleReport, w *warnings) {
+func (in *Intake) checkCategories(merchant program.MerchantID, link *partners.Link, s *SaleReport, w *warnings) {
 	programs := in.catalogue.ProgramsOf(merchant)
 	if link != nil {
 		programs = slices.DeleteFunc(slices.Clone(programs), func(p *partners.Program) bool { return p.ID != link.Program })

@@ -15,6 +15,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 	"tributary/tracker/clickid"
 )
@@ -28,7 +29,7 @@ func newSeller(tb testing.TB, e *edge, began time.Time) shop {
 		if s.merchant, err = partners.CreateMerchant(tb.Context(), tx, "Boots and tea"); err != nil {
 			return err
 		}
-		if s.partner, err = partners.CreatePartner(tb.Context(), tx, partners.NewPartner{Kind: partners.Site, Name: "Blog"}); err != nil {
+		if s.partner, err = partners.CreatePartner(tb.Context(), tx, partners.NewPartner{Kind: program.Site, Name: "Blog"}); err != nil {
 			return err
 		}
 		if s.key, s.keyID, err = partners.IssueKey(tb.Context(), tx, s.merchant, "", partners.AllScopes); err != nil {
@@ -36,16 +37,16 @@ func newSeller(tb testing.TB, e *edge, began time.Time) shop {
 		}
 		_, err = partners.CreateProgram(tb.Context(), tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Tea", LandingURL: "https://tea.example/", Currencies: []string{"JPY"},
-			Terms: []partners.Terms{{Window: day, Rates: map[partners.Kind]map[string]money.Rate{partners.Member: {"tea": 100_000}}}},
+			Terms: []program.Terms{{Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Member: {"tea": 100_000}}}},
 		})
 		if err != nil {
 			return err
 		}
 		s.program, err = partners.CreateProgram(tb.Context(), tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Boots", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []partners.Terms{
-				{EffectiveFrom: began, Window: day, Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 50_000, "socks": 100_000}}},
-				{EffectiveFrom: began.Add(10 * day), Window: 30 * day, Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 50_000, "boots": 100_000}}},
+			Terms: []program.Terms{
+				{EffectiveFrom: began, Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 50_000, "socks": 100_000}}},
+				{EffectiveFrom: began.Add(10 * day), Window: 30 * day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 50_000, "boots": 100_000}}},
 			},
 		})
 		if err != nil {

@@ -20,6 +20,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // newAdmin makes those who are in the network, and the people who can sign in.
@@ -58,7 +59,7 @@ func newCreateProgram(a *app) *cobra.Command {
 	var n partners.NewProgram
 	var fee string
 	var rates []string
-	terms := partners.Terms{}
+	terms := program.Terms{}
 	cmd := &cobra.Command{
 		Use:   "create-program MERCHANT NAME",
 		Short: "Add a program of a merchant, with its first terms",
@@ -76,10 +77,10 @@ member) and, where it differs, a category of goods: --rate site=8 --rate site:fo
 			if terms.NetworkFee, err = parsePercent(fee); err != nil {
 				return usageError(cmd, "--network-fee: "+err.Error())
 			}
-			n.Merchant, n.Name, terms.EffectiveFrom = partners.MerchantID(merchant), args[1], time.Now().UTC()
-			n.Terms = []partners.Terms{terms}
+			n.Merchant, n.Name, terms.EffectiveFrom = program.MerchantID(merchant), args[1], time.Now().UTC()
+			n.Terms = []program.Terms{terms}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				var id partners.ProgramID
+				var id program.ProgramID
 				err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
 					id, err = partners.CreateProgram(ctx, tx, n)
 					return err
@@ -107,7 +108,7 @@ func newCreatePartner(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create-partner NAME", Short: "Add a partner, who is in no program yet", Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if n.Kind != partners.Site && n.Kind != partners.Member {
+			if n.Kind != program.Site && n.Kind != program.Member {
 				return usageError(cmd, "--kind must be site or member")
 			}
 			n.Name = args[0]
@@ -117,7 +118,7 @@ func newCreatePartner(a *app) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar((*string)(&n.Kind), "kind", string(partners.Site), "site or member")
+	cmd.Flags().StringVar((*string)(&n.Kind), "kind", string(program.Site), "site or member")
 	cmd.Flags().StringVar(&n.SiteURL, "site", "", "address of the partner's site")
 	return cmd
 }
@@ -126,13 +127,13 @@ func newEnrol(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use: "enrol PROGRAM PARTNER", Short: "Take a partner into a program", Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			program, err := strconv.ParseInt(args[0], 10, 64)
+			programID, err := strconv.ParseInt(args[0], 10, 64)
 			partner, err2 := strconv.ParseInt(args[1], 10, 64)
 			if errors.Join(err, err2) != nil {
 				return usageError(cmd, "PROGRAM and PARTNER must be numbers")
 			}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				return partners.Enrol(ctx, db, partners.ProgramID(program), partners.PartnerID(partner))
+				return partners.Enrol(ctx, db, program.ProgramID(programID), program.PartnerID(partner))
 			})
 		},
 	}
@@ -146,13 +147,13 @@ func printID(cmd *cobra.Command, id int64, err error) error {
 }
 
 // parseRates reads KIND=PERCENT and KIND:CATEGORY=PERCENT.
-func parseRates(texts []string) (map[partners.Kind]map[string]money.Rate, error) {
-	rates := map[partners.Kind]map[string]money.Rate{}
+func parseRates(texts []string) (map[program.Kind]map[string]money.Rate, error) {
+	rates := map[program.Kind]map[string]money.Rate{}
 	for _, text := range texts {
 		who, percent, found := strings.Cut(text, "=")
 		kind, category, named := strings.Cut(who, ":")
 		if !named {
-			category = partners.AnyCategory
+			category = program.AnyCategory
 		}
 		if !found || category == "" {
 			return nil, fmt.Errorf("--rate %q is not KIND=PERCENT or KIND:CATEGORY=PERCENT", text)
@@ -161,10 +162,10 @@ func parseRates(texts []string) (map[partners.Kind]map[string]money.Rate, error)
 		if err != nil {
 			return nil, fmt.Errorf("--rate %q: %w", text, err)
 		}
-		if rates[partners.Kind(kind)] == nil {
-			rates[partners.Kind(kind)] = map[string]money.Rate{}
+		if rates[program.Kind(kind)] == nil {
+			rates[program.Kind(kind)] = map[string]money.Rate{}
 		}
-		rates[partners.Kind(kind)][category] = rate
+		rates[program.Kind(kind)][category] = rate
 	}
 	return rates, nil
 }

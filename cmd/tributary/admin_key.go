@@ -11,6 +11,7 @@ import (
 
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 func newCreateKey(a *app) *cobra.Command {
@@ -32,7 +33,7 @@ then revoke the old one: several may live at once. --scopes orders makes a key t
 			if err != nil {
 				return usageError(cmd, "--scopes: "+err.Error())
 			}
-			merchant := partners.MerchantID(id)
+			merchant := program.MerchantID(id)
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				if !signs {
 					key, number, err := partners.IssueKey(ctx, db, merchant, args[1], scopes)
@@ -71,7 +72,7 @@ func newRevokeKey(a *app) *cobra.Command {
 				return usageError(cmd, "KEY must be the number that create-key printed")
 			}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				return partners.RevokeKey(ctx, db, partners.MerchantID(merchant), partners.KeyID(key))
+				return partners.RevokeKey(ctx, db, program.MerchantID(merchant), program.KeyID(key))
 			})
 		},
 	}

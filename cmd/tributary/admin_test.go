@@ -10,6 +10,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -74,11 +75,11 @@ func TestRatesAreReadAsPartsPerMillion(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range []struct {
-		kind     partners.Kind
+		kind     program.Kind
 		category string
 		want     money.Rate
 	}{
-		{partners.Site, partners.AnyCategory, 80_000}, {partners.Site, "footwear", 125_000}, {partners.Member, partners.AnyCategory, 1_000_000},
+		{program.Site, program.AnyCategory, 80_000}, {program.Site, "footwear", 125_000}, {program.Member, program.AnyCategory, 1_000_000},
 	} {
 		if got := rates[row.kind][row.category]; got != row.want {
 			t.Errorf("%s %s: %d, want %d", row.kind, row.category, got, row.want)

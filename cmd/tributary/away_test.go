@@ -21,6 +21,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -224,7 +225,7 @@ func TestACopyOfSomethingElseIsRefused(t *testing.T) {
 
 // testShop is a merchant with a program, a partner, a link and a key.
 type testShop struct {
-	merchant partners.MerchantID
+	merchant program.MerchantID
 	link     *partners.Link
 	key      string
 }
@@ -236,21 +237,21 @@ func newTestShop(t *testing.T, db *pgxpool.Pool) testShop {
 		if s.merchant, err = partners.CreateMerchant(t.Context(), tx, "Shop"); err != nil {
 			return err
 		}
-		program, err := partners.CreateProgram(t.Context(), tx, partners.NewProgram{
+		programID, err := partners.CreateProgram(t.Context(), tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"EUR"},
-			Terms: []partners.Terms{{Window: day, Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 100_000}}}},
+			Terms: []program.Terms{{Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
 		})
 		if err != nil {
 			return err
 		}
-		partner, err := partners.CreatePartner(t.Context(), tx, partners.NewPartner{Kind: partners.Site, Name: "Blog"})
+		partner, err := partners.CreatePartner(t.Context(), tx, partners.NewPartner{Kind: program.Site, Name: "Blog"})
 		if err != nil {
 			return err
 		}
-		if err = partners.Enrol(t.Context(), tx, program, partner); err != nil {
+		if err = partners.Enrol(t.Context(), tx, programID, partner); err != nil {
 			return err
 		}
-		if s.link, err = partners.CreateLink(t.Context(), tx, partners.NewLink{Program: program, Partner: partner}); err != nil {
+		if s.link, err = partners.CreateLink(t.Context(), tx, partners.NewLink{Program: programID, Partner: partner}); err != nil {
 			return err
 		}
 		s.key, _, err = partners.IssueKey(t.Context(), tx, s.merchant, "server", partners.AllScopes)

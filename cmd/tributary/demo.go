@@ -22,6 +22,7 @@ import (
 	"tributary/internal/embedded"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker"
 	"tributary/tracker/spool"
 )
@@ -369,7 +370,7 @@ func (d *demo) findNetwork(ctx context.Context, db *pgxpool.Pool, catalogue *par
 		if err != nil {
 			return fmt.Errorf("finding the links of %s: %w", m.name, err)
 		}
-		var id partners.LinkID
+		var id program.LinkID
 		var name string
 		if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error {
 			link, known := catalogue.Link(id)

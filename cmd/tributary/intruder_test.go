@@ -27,6 +27,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 	"tributary/tracker/clickid"
 )
@@ -38,7 +39,7 @@ type attacked struct {
 	kafka        *stream.Client
 	mine, theirs testShop
 	secret       string
-	signer       partners.KeyID
+	signer       program.KeyID
 	taken        atomic.Int64 // reports that were answered 200
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"tributary/internal/money"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // demoMerchant is a merchant of the demo: what it sells, what it pays, and who sends it customers.
@@ -14,10 +15,10 @@ type demoMerchant struct {
 	orderPrefix string
 	currencies  []string
 	goods       []demoGoods
-	terms       func(now time.Time) []partners.Terms
+	terms       func(now time.Time) []program.Terms
 
-	id      partners.MerchantID
-	program partners.ProgramID
+	id      program.MerchantID
+	program program.ProgramID
 	key     string
 	links   []*demoLink
 }
@@ -30,11 +31,11 @@ type demoGoods struct {
 // demoPartner is a partner of the demo.
 type demoPartner struct {
 	name, site string
-	kind       partners.Kind
+	kind       program.Kind
 	reach      float64 // how many visits, relative to others
 	skill      float64 // how many of them buy, relative to others
 
-	id partners.PartnerID
+	id program.PartnerID
 }
 
 // demoLink is a tracking link of the demo.
@@ -49,12 +50,12 @@ const day = 24 * time.Hour
 
 // demoNetwork is the cast: three merchants who pay differently, in five currencies.
 func demoNetwork() []*demoMerchant {
-	rates := func(site, member money.Rate, extra map[string]money.Rate) map[partners.Kind]map[string]money.Rate {
-		forSites := map[string]money.Rate{partners.AnyCategory: site, "service": 0}
+	rates := func(site, member money.Rate, extra map[string]money.Rate) map[program.Kind]map[string]money.Rate {
+		forSites := map[string]money.Rate{program.AnyCategory: site, "service": 0}
 		maps.Copy(forSites, extra)
-		return map[partners.Kind]map[string]money.Rate{
-			partners.Site:   forSites,
-			partners.Member: {partners.AnyCategory: member, "service": 0},
+		return map[program.Kind]map[string]money.Rate{
+			program.Site:   forSites,
+			program.Member: {program.AnyCategory: member, "service": 0},
 		}
 	}
 	return []*demoMerchant{
@@ -67,8 +68,8 @@ func demoNetwork() []*demoMerchant {
 				{"SOCK-3", "Merino socks, three pairs", "clothing", map[string]int64{"GBP": 2199, "EUR": 2499}},
 				{"POST", "Delivery", "service", map[string]int64{"GBP": 495, "EUR": 595}},
 			},
-			terms: func(now time.Time) []partners.Terms {
-				return []partners.Terms{
+			terms: func(now time.Time) []program.Terms {
+				return []program.Terms{
 					{Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000, Rates: rates(80_000, 50_000, nil), EffectiveFrom: now.Add(-200 * day)},
 					{Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000, Rates: rates(100_000, 60_000, map[string]money.Rate{"footwear": 120_000}), EffectiveFrom: now.Add(-35 * day).Truncate(day)},
 				}
@@ -82,8 +83,8 @@ func demoNetwork() []*demoMerchant {
 				{"DAC-1", "Desktop converter", "electronics", map[string]int64{"JPY": 15800, "USD": 10900}},
 				{"PAD-1", "Ear pads", "accessories", map[string]int64{"JPY": 2980, "USD": 2195}},
 			},
-			terms: func(now time.Time) []partners.Terms {
-				return []partners.Terms{
+			terms: func(now time.Time) []program.Terms {
+				return []program.Terms{
 					{Window: 7 * day, Hold: 14 * day, NetworkFee: 250_000, Rates: rates(55_000, 40_000, map[string]money.Rate{"headphones": 72_500}), EffectiveFrom: now.Add(-200 * day)},
 				}
 			},
@@ -97,8 +98,8 @@ func demoNetwork() []*demoMerchant {
 				{"SOIL-10", "Potting soil, 10 l", "supplies", map[string]int64{"EUR": 799, "CHF": 890}},
 				{"CARE", "A year of plant care", "service", map[string]int64{"EUR": 5900, "CHF": 6400}},
 			},
-			terms: func(now time.Time) []partners.Terms {
-				return []partners.Terms{
+			terms: func(now time.Time) []program.Terms {
+				return []program.Terms{
 					{Window: 45 * day, Hold: 21 * day, NetworkFee: 200_000, Rates: rates(90_000, 60_000, map[string]money.Rate{"plants": 125_000}), EffectiveFrom: now.Add(-200 * day)},
 				}
 			},
@@ -118,12 +119,12 @@ func demoPartners() []*demoPartner {
 	list := make([]*demoPartner, 0, len(sites)+len(members))
 	for i, name := range sites {
 		list = append(list, &demoPartner{
-			name: name, kind: partners.Site, site: "https://" + slug(name) + ".example/",
+			name: name, kind: program.Site, site: "https://" + slug(name) + ".example/",
 			reach: 12 / float64(i+2), skill: 0.6 + 0.2*float64((i*7+4)%5),
 		})
 	}
 	for i, name := range members {
-		list = append(list, &demoPartner{name: name, kind: partners.Member, reach: 0.25, skill: 2 + 0.3*float64(i%3)})
+		list = append(list, &demoPartner{name: name, kind: program.Member, reach: 0.25, skill: 2 + 0.3*float64(i%3)})
 	}
 	return list
 }

@@ -22,6 +22,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker"
 )
 
@@ -146,7 +147,7 @@ func (r *river) replayRetail(ctx context.Context, o replayOptions) error {
 
 // retailShop is the replay's merchant in this installation.
 type retailShop struct {
-	merchant partners.MerchantID
+	merchant program.MerchantID
 	links    [retailPartners]*partners.Link
 }
 
@@ -184,17 +185,17 @@ func (s *retailShop) create(ctx context.Context, tx pgx.Tx) error {
 	if s.merchant, err = partners.CreateMerchant(ctx, tx, retailMerchant); err != nil {
 		return err
 	}
-	terms := func(from time.Time, site, member money.Rate) partners.Terms {
-		return partners.Terms{
+	terms := func(from time.Time, site, member money.Rate) program.Terms {
+		return program.Terms{
 			EffectiveFrom: from, Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000,
-			Rates: map[partners.Kind]map[string]money.Rate{
-				partners.Site: {"product": site, "service": 0}, partners.Member: {"product": member, "service": 0},
+			Rates: map[program.Kind]map[string]money.Rate{
+				program.Site: {"product": site, "service": 0}, program.Member: {"product": member, "service": 0},
 			},
 		}
 	}
-	program, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
+	programID, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 		Merchant: s.merchant, Name: "Online Retail", LandingURL: "https://retail.example/", Currencies: []string{"GBP"},
-		Terms: []partners.Terms{
+		Terms: []program.Terms{
 			terms(time.Unix(0, 0).UTC(), 80_000, 50_000),
 			terms(time.Date(2011, 6, 1, 0, 0, 0, 0, time.UTC), 100_000, 60_000),
 		},
@@ -203,18 +204,18 @@ func (s *retailShop) create(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	for i := range retailPartners {
-		n := partners.NewPartner{Kind: partners.Site, Name: retailPartnerName(i), SiteURL: fmt.Sprintf("https://p%02d.example/", i)}
+		n := partners.NewPartner{Kind: program.Site, Name: retailPartnerName(i), SiteURL: fmt.Sprintf("https://p%02d.example/", i)}
 		if i >= retailSites {
-			n.Kind, n.SiteURL = partners.Member, ""
+			n.Kind, n.SiteURL = program.Member, ""
 		}
 		id, err := partners.CreatePartner(ctx, tx, n)
 		if err != nil {
 			return err
 		}
-		if err := partners.Enrol(ctx, tx, program, id); err != nil {
+		if err := partners.Enrol(ctx, tx, programID, id); err != nil {
 			return err
 		}
-		if _, err := partners.CreateLink(ctx, tx, partners.NewLink{Program: program, Partner: id, Code: retailCode(i)}); err != nil {
+		if _, err := partners.CreateLink(ctx, tx, partners.NewLink{Program: programID, Partner: id, Code: retailCode(i)}); err != nil {
 			return err
 		}
 	}
@@ -317,7 +318,7 @@ func (s *retailShop) answer(ctx context.Context, db *pgxpool.Pool, data *retailD
 	if err != nil {
 		return nil, fmt.Errorf("reading the orders: %w", err)
 	}
-	names := map[partners.PartnerID]string{}
+	names := map[program.PartnerID]string{}
 	for i, link := range s.links {
 		names[link.Partner] = retailPartnerName(i)
 		a.Partners[retailPartnerName(i)] = retailRow{}
@@ -355,7 +356,7 @@ func (s *retailShop) answer(ctx context.Context, db *pgxpool.Pool, data *retailD
 }
 
 // earned reads each partner's commissions.
-func (s *retailShop) earned(ctx context.Context, db *pgxpool.Pool, a *retailAnswer, names map[partners.PartnerID]string) error {
+func (s *retailShop) earned(ctx context.Context, db *pgxpool.Pool, a *retailAnswer, names map[program.PartnerID]string) error {
 	rows, err := db.Query(ctx, `SELECT partner_id, count(*), sum(lines)::bigint, sum(gross)::bigint, sum(net)::bigint, sum(fee)::bigint
 		FROM commission WHERE merchant_id = $1 GROUP BY partner_id`, s.merchant)
 	if err != nil {
@@ -363,7 +364,7 @@ func (s *retailShop) earned(ctx context.Context, db *pgxpool.Pool, a *retailAnsw
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var id partners.PartnerID
+		var id program.PartnerID
 		var row retailRow
 		if err := rows.Scan(&id, &row.Orders, &row.Lines, &row.Gross, &row.Net, &row.Fee); err != nil {
 			return fmt.Errorf("reading the commissions: %w", err)

@@ -29,6 +29,7 @@ import (
 	"tributary/internal/proxy"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker"
 	"tributary/tracker/clickid"
 	"tributary/tracker/loader"
@@ -309,7 +310,7 @@ func (r *river) engine(ctx context.Context) error {
 func verifyClick(ring *clickid.Ring) func(id string) commission.Click {
 	return func(text string) commission.Click {
 		id, err := ring.Verify(text)
-		click := commission.Click{ID: text, Link: partners.LinkID(id.Link), At: id.At}
+		click := commission.Click{ID: text, Link: program.LinkID(id.Link), At: id.At}
 		switch {
 		case err == nil:
 		case errors.Is(err, clickid.ErrUnknownKey):

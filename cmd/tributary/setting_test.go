@@ -23,6 +23,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -113,21 +114,21 @@ func (n *configured) seed() {
 		if err != nil {
 			return err
 		}
-		program, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
+		programID, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []partners.Terms{{Window: time.Hour, Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 100_000}}}},
+			Terms: []program.Terms{{Window: time.Hour, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
 		})
 		if err != nil {
 			return err
 		}
-		partner, err := partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: partners.Site, Name: "Blog"})
+		partner, err := partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: program.Site, Name: "Blog"})
 		if err != nil {
 			return err
 		}
-		if err = partners.Enrol(ctx, tx, program, partner); err != nil {
+		if err = partners.Enrol(ctx, tx, programID, partner); err != nil {
 			return err
 		}
-		if _, err = partners.CreateLink(ctx, tx, partners.NewLink{Program: program, Partner: partner, Code: "settings"}); err != nil {
+		if _, err = partners.CreateLink(ctx, tx, partners.NewLink{Program: programID, Partner: partner, Code: "settings"}); err != nil {
 			return err
 		}
 		hash, err := dashboard.HashPassword(portalPassword)

@@ -15,6 +15,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 	"tributary/test/forms"
 )
@@ -157,9 +158,9 @@ func TestNewerRulesStopALaneBeforeItDecides(t *testing.T) {
 	w.settled()
 	from := time.Now().Add(2 * time.Minute)
 	check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
-		_, err := partners.AddTerms(t.Context(), tx, w.programs[0], partners.Terms{
+		_, err := partners.AddTerms(t.Context(), tx, w.programs[0], program.Terms{
 			EffectiveFrom: from, Window: 30 * day, Hold: 30 * day, Rules: commission.Rules + 1,
-			Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"*": 100_000}},
+			Rates: map[program.Kind]map[string]money.Rate{program.Site: {"*": 100_000}},
 		})
 		return err
 	}))

@@ -10,6 +10,7 @@ import (
 	"tributary/commission/ledger"
 	"tributary/internal/event"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // order is one order within a transaction: what stood in the database, what has arrived, and what follows.
@@ -45,9 +46,9 @@ type saying struct {
 
 // earning is a row of the table commission.
 type earning struct {
-	partner    partners.PartnerID
-	program    partners.ProgramID
-	link       partners.LinkID
+	partner    program.PartnerID
+	program    program.ProgramID
+	link       program.LinkID
 	occurredAt time.Time
 	currency   string
 	lines      int
@@ -198,7 +199,7 @@ func (o *order) earn(desired []commission.Movement, released bool) []earning {
 	return rows
 }
 
-func (o *order) earningOf(partner partners.PartnerID) *earning {
+func (o *order) earningOf(partner program.PartnerID) *earning {
 	for i := range o.earnings {
 		if o.earnings[i].partner == partner {
 			return &o.earnings[i]

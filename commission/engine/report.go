@@ -9,14 +9,14 @@ import (
 
 	"tributary/commission"
 	"tributary/internal/event"
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // owner is whose account a ledger event is about; the zero owner stands for orders on which nobody earns.
 type owner struct {
-	program partners.ProgramID
-	partner partners.PartnerID
-	link    partners.LinkID
+	program program.ProgramID
+	partner program.PartnerID
+	link    program.LinkID
 }
 
 func ownerOf(d *commission.Decision) owner {

@@ -20,6 +20,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -42,10 +43,10 @@ type world struct {
 	url        string
 	cluster    engines.Cluster
 	kafka      *stream.Client
-	programs   []partners.ProgramID
-	partners   []partners.PartnerID
-	links      []partners.LinkID // a link for each partner and program: partner p in program 0 is links[p]
-	now        atomic.Int64      // microseconds
+	programs   []program.ProgramID
+	partners   []program.PartnerID
+	links      []program.LinkID // a link for each partner and program: partner p in program 0 is links[p]
+	now        atomic.Int64     // microseconds
 
 	mu    sync.Mutex
 	spool [16]byte
@@ -75,13 +76,13 @@ func newWorldOf(tb testing.TB, partitions, sites int) *world {
 		w.addMerchant(fmt.Sprintf("merchant %d", m+1))
 	}
 	for p := range sites {
-		id, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: partners.Site, Name: fmt.Sprintf("site %d", p)})
+		id, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: program.Site, Name: fmt.Sprintf("site %d", p)})
 		check(tb, err)
 		w.partners = append(w.partners, id)
 	}
-	for _, program := range w.programs {
+	for _, programID := range w.programs {
 		for _, p := range w.partners {
-			w.links = append(w.links, w.addLink(program, p))
+			w.links = append(w.links, w.addLink(programID, p))
 		}
 	}
 	return w
@@ -95,23 +96,23 @@ func (w *world) addMerchant(name string) {
 	tx, err := w.db.Begin(ctx)
 	check(w.t, err)
 	defer tx.Rollback(ctx)
-	program, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
+	programID, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 		Merchant: merchant, Name: name, LandingURL: "https://shop.example/", Currencies: []string{"GBP", "EUR"},
-		Terms: []partners.Terms{{
+		Terms: []program.Terms{{
 			EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000,
-			Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {"*": 100_000, "free": 0}},
+			Rates: map[program.Kind]map[string]money.Rate{program.Site: {"*": 100_000, "free": 0}},
 		}},
 	})
 	check(w.t, err)
 	check(w.t, tx.Commit(ctx))
-	w.programs = append(w.programs, program)
+	w.programs = append(w.programs, programID)
 }
 
-func (w *world) addLink(program partners.ProgramID, partner partners.PartnerID) partners.LinkID {
+func (w *world) addLink(programID program.ProgramID, partner program.PartnerID) program.LinkID {
 	w.t.Helper()
 	ctx := w.t.Context()
-	check(w.t, partners.Enrol(ctx, w.db, program, partner))
-	link, err := partners.CreateLink(ctx, w.db, partners.NewLink{Program: program, Partner: partner})
+	check(w.t, partners.Enrol(ctx, w.db, programID, partner))
+	link, err := partners.CreateLink(ctx, w.db, partners.NewLink{Program: programID, Partner: partner})
 	check(w.t, err)
 	return link.ID
 }
@@ -155,7 +156,7 @@ func (w *world) start(cfg Config) (stop func()) {
 }
 
 // clickOn is the text of a click id of these tests: the link and when.
-func clickOn(link partners.LinkID, at time.Time) string {
+func clickOn(link program.LinkID, at time.Time) string {
 	return fmt.Sprintf("%d@%d", link, at.UnixMilli())
 }
 
@@ -167,7 +168,7 @@ func verifyClick(id string) commission.Click {
 	if !ok || err != nil || err2 != nil {
 		return commission.Click{ID: id, Refused: commission.Reason(id)}
 	}
-	return commission.Click{ID: id, Link: partners.LinkID(n), At: time.UnixMilli(ms).UTC()}
+	return commission.Click{ID: id, Link: program.LinkID(n), At: time.UnixMilli(ms).UTC()}
 }
 
 // sale is an order of a merchant (1 or 2) placed at noon with the given lines of 100.00 each.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // Kind says what an account is for.
@@ -34,9 +34,9 @@ func (k Kind) IsDebit() bool { return k == MerchantReceivable }
 // Account names an account: there is exactly one of each name.
 type Account struct {
 	Kind     Kind
-	Merchant partners.MerchantID
+	Merchant program.MerchantID
 	// Partner owns the account, or is 0 for the kinds that no partner owns.
-	Partner partners.PartnerID
+	Partner program.PartnerID
 	// Unit is what it holds: an ISO 4217 code.
 	Unit string
 }

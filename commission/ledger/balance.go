@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
-	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // Querier runs a query: a pool, a connection or a transaction.
@@ -50,13 +50,13 @@ func Balances(ctx context.Context, q Querier, accounts []AccountID, asOf time.Ti
 
 // PartnerBalances gives the balances of all of a partner's accounts, at every merchant and in every unit. asOf is as
 // for Balances.
-func PartnerBalances(ctx context.Context, q Querier, partner partners.PartnerID, asOf time.Time) ([]Balance, error) {
+func PartnerBalances(ctx context.Context, q Querier, partner program.PartnerID, asOf time.Time) ([]Balance, error) {
 	return balances(ctx, q, balancesSQL+` WHERE a.partner_id = $2 ORDER BY a.id`, asOf, int64(partner))
 }
 
 // MerchantBalances gives the balances of all accounts at a merchant: its own, the network's fees, and those of its
 // partners. asOf is as for Balances.
-func MerchantBalances(ctx context.Context, q Querier, merchant partners.MerchantID, asOf time.Time) ([]Balance, error) {
+func MerchantBalances(ctx context.Context, q Querier, merchant program.MerchantID, asOf time.Time) ([]Balance, error) {
 	return balances(ctx, q, balancesSQL+` WHERE a.merchant_id = $2 ORDER BY a.id`, asOf, int64(merchant))
 }
 

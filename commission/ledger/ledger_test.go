@@ -20,7 +20,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tributary/internal/postgres"
-	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -60,7 +60,7 @@ func receivable(unit string) Account {
 }
 
 func pending(partner int, unit string) Account {
-	return Account{Kind: PartnerPending, Merchant: 1, Partner: partners.PartnerID(partner), Unit: unit}
+	return Account{Kind: PartnerPending, Merchant: 1, Partner: program.PartnerID(partner), Unit: unit}
 }
 
 // earned is a posting of an order's first version.

@@ -22,6 +22,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
@@ -42,9 +43,9 @@ type network struct {
 	key        keyring.Key
 	env        []string // of every process
 
-	merchant partners.MerchantID
-	program  partners.ProgramID
-	partners []partners.PartnerID
+	merchant program.MerchantID
+	program  program.ProgramID
+	partners []program.PartnerID
 	links    []*partners.Link
 	apiKey   string
 
@@ -146,9 +147,9 @@ func (n *network) people(ctx context.Context, db *pgxpool.Pool, sites int) error
 		}
 		n.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: n.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []partners.Terms{{
+			Terms: []program.Terms{{
 				EffectiveFrom: time.Now().Add(-100 * day).UTC(), Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000,
-				Rates: map[partners.Kind]map[string]money.Rate{partners.Site: {partners.AnyCategory: 100_000}},
+				Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}},
 			}},
 		})
 		if err != nil {
@@ -162,7 +163,7 @@ func (n *network) people(ctx context.Context, db *pgxpool.Pool, sites int) error
 	}
 	n.partners, n.links = nil, nil
 	for i := range sites {
-		partner, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: partners.Site, Name: fmt.Sprintf("Site %d", i)})
+		partner, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: program.Site, Name: fmt.Sprintf("Site %d", i)})
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,7 @@ import (
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/chaos/model"
 	"tributary/test/engines"
 )
@@ -133,7 +134,7 @@ func (h *history) decide(t *rapid.T, network *partners.Catalogue, now time.Time)
 	}
 	var click commission.Click
 	if c := h.sale.Click; c != nil {
-		click = commission.Click{ID: "click", Link: partners.LinkID(c.Link), At: c.At}
+		click = commission.Click{ID: "click", Link: program.LinkID(c.Link), At: c.At}
 		if c.Forged {
 			click.Refused = commission.ForgedClickID
 		}

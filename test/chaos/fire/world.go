@@ -13,6 +13,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/chaos/model"
 	"tributary/tracker/clickid"
 )
@@ -114,9 +115,9 @@ func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		w.Merchants = append(w.Merchants, Merchant{ID: int64(id), Key: key, Currencies: currencies})
 	}
 	for n := range 8 {
-		kind := partners.Site
+		kind := program.Site
 		if n%3 == 2 {
-			kind = partners.Member
+			kind = program.Member
 		}
 		id, err := partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: kind, Name: fmt.Sprintf("Partner %d", n+1)})
 		if err != nil {
@@ -135,7 +136,7 @@ func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
 func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec programSpec) error {
 	merchant := w.Merchants[spec.merchant].ID
 	created := partners.NewProgram{
-		Merchant: partners.MerchantID(merchant), Name: fmt.Sprintf("Program %d", n+1), LandingURL: "https://shop.example/",
+		Merchant: program.MerchantID(merchant), Name: fmt.Sprintf("Program %d", n+1), LandingURL: "https://shop.example/",
 		Currencies: spec.currencies,
 	}
 	for _, t := range spec.terms {
@@ -150,10 +151,10 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec progra
 		if (partner+int64(n))%2 == 0 {
 			continue
 		}
-		if err := partners.Enrol(ctx, tx, id, partners.PartnerID(partner)); err != nil {
+		if err := partners.Enrol(ctx, tx, id, program.PartnerID(partner)); err != nil {
 			return err
 		}
-		link, err := partners.CreateLink(ctx, tx, partners.NewLink{Program: id, Partner: partners.PartnerID(partner)})
+		link, err := partners.CreateLink(ctx, tx, partners.NewLink{Program: id, Partner: program.PartnerID(partner)})
 		if err != nil {
 			return err
 		}
@@ -164,15 +165,15 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec progra
 }
 
 // partnerTerms are the model's terms as the network takes them.
-func partnerTerms(t model.Terms) partners.Terms {
-	terms := partners.Terms{
+func partnerTerms(t model.Terms) program.Terms {
+	terms := program.Terms{
 		EffectiveFrom: t.From, Window: t.Window, Hold: t.Hold, NetworkFee: money.Rate(t.Fee),
-		Rates: map[partners.Kind]map[string]money.Rate{},
+		Rates: map[program.Kind]map[string]money.Rate{},
 	}
 	for kind, rates := range t.Rates {
-		terms.Rates[partners.Kind(kind)] = map[string]money.Rate{}
+		terms.Rates[program.Kind(kind)] = map[string]money.Rate{}
 		for category, rate := range rates {
-			terms.Rates[partners.Kind(kind)][category] = money.Rate(rate)
+			terms.Rates[program.Kind(kind)][category] = money.Rate(rate)
 		}
 	}
 	return terms

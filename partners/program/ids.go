@@ -1,4 +1,4 @@
-package partners
+package program
 
 // The ids of the network's rows, each of its own type so that none is passed for another.
 type (
