@@ -197,3 +197,13 @@ func (b *Bulk) Wait(ctx context.Context) error {
 	}
 	return nil
 }
+
+// ImportID is the id of an event of an import: a UUIDv7 of its own time, the same whenever it is sent.
+func ImportID(kind, name string, at time.Time) uuid.UUID {
+	sum := uuid.NewSHA1(uuid.NameSpaceURL, []byte("tributary:replay:"+kind+":"+name))
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:], uint64(at.UnixMilli())<<16)
+	copy(id[6:], sum[6:])
+	id[6] = id[6]&0x0f | 0x70
+	return id
+}

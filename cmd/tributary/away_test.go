@@ -239,7 +239,7 @@ func newTestShop(t *testing.T, db *pgxpool.Pool) testShop {
 		}
 		programID, err := partners.CreateProgram(t.Context(), tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"EUR"},
-			Terms: []program.Terms{{Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
+			Terms: []program.Terms{{Window: 24 * time.Hour, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
 		})
 		if err != nil {
 			return err

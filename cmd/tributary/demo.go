@@ -8,9 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,20 +20,18 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"tributary/dashboard"
+	"tributary/demo"
+	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
+	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
-	"tributary/partners/program"
 	"tributary/tracker"
 	"tributary/tracker/spool"
 )
 
-// demoSeed draws the demo's history: the same network for everyone who starts it on the same day.
-const demoSeed = 20
-
 func newDemo(a *app) *cobra.Command {
-	d := &demo{app: a}
+	d := &demoCommand{app: a}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Start a living network with everything embedded",
@@ -59,58 +59,31 @@ Unless --data says otherwise it lives in a folder of its own, "tributary-demo" b
 	return cmd
 }
 
-// demo is a running demonstration.
-type demo struct {
+// demoCommand is a running demonstration.
+type demoCommand struct {
 	*app
 	port     int
 	json     bool
 	out      io.Writer
 	progress io.Writer
 
-	began    time.Time
-	shopURL  string
-	network  []*demoMerchant
-	partners []*demoPartner
-	state    demoState
+	began   time.Time
+	shopURL string
+	network *demo.Network
 }
 
-// demoState is what the demo keeps in its folder, readable to its owner only: what is shown once must be printed again at
-// the next start.
-type demoState struct {
-	Seeded bool              `json:"seeded"`
-	Past   demoPast          `json:"past,omitzero"`
-	Shop   string            `json:"shop"`
-	Keys   map[string]string `json:"keys"` // by merchant's name
-	Logins []demoLogin       `json:"logins"`
-}
-
-// demoPast says which history is being sent, so that a seeding that was interrupted goes on with the same one where it was.
-type demoPast struct {
-	// Until is where the history ends.
-	Until time.Time `json:"until"`
-	// Behind is how many records the spool had before the first of it.
-	Behind uint64 `json:"behind"`
-}
-
-type demoLogin struct {
-	Role     string `json:"role"`
-	Email    string `json:"email"`
-	Password string `json:"password"`
-}
-
-func (d *demo) sayf(format string, args ...any) {
+func (d *demoCommand) sayf(format string, args ...any) {
 	if !d.json {
 		fmt.Fprintf(d.progress, "%5.1fs  %s\n", time.Since(d.began).Seconds(), fmt.Sprintf(format, args...))
 	}
 }
 
-func (d *demo) run(ctx context.Context) error {
+func (d *demoCommand) run(ctx context.Context) error {
 	d.began = time.Now()
 	address := func(n int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port+n)) }
 	d.cfg.TrackerListen, d.cfg.DashboardListen, d.cfg.AdminListen = address(0), address(1), address(3)
 	d.cfg.TrackerURL, d.cfg.DashboardURL = "", ""
 	d.shopURL = "http://" + address(2)
-	d.network, d.partners = demoNetwork(), demoPartners()
 	if err := d.checkPorts(ctx); err != nil {
 		return err
 	}
@@ -130,7 +103,7 @@ func (d *demo) run(ctx context.Context) error {
 		if err := d.readState(); err != nil {
 			return err
 		}
-		if err := d.settle(ctx, s); err != nil {
+		if err := d.fill(ctx, s); err != nil {
 			return err
 		}
 		return d.live(ctx, s)
@@ -138,7 +111,7 @@ func (d *demo) run(ctx context.Context) error {
 }
 
 // checkPorts finds out before anything is started whether the four ports are free.
-func (d *demo) checkPorts(ctx context.Context) error {
+func (d *demoCommand) checkPorts(ctx context.Context) error {
 	if d.port < 1 || d.port+3 > 65535 {
 		return fmt.Errorf("--port is %d: choose one from 1 to 65532", d.port)
 	}
@@ -153,25 +126,27 @@ func (d *demo) checkPorts(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) statePath() string { return filepath.Join(d.cfg.Data, "demo.json") }
+func (d *demoCommand) statePath() string { return filepath.Join(d.cfg.Data, "demo.json") }
 
-func (d *demo) readState() error {
+func (d *demoCommand) readState() error {
 	content, err := os.ReadFile(d.statePath())
 	if errors.Is(err, fs.ErrNotExist) {
-		d.state.Keys = map[string]string{}
+		d.network = demo.New(d.shopURL, demo.State{})
 		return nil
 	}
+	var state demo.State
 	if err == nil {
-		err = json.Unmarshal(content, &d.state)
+		err = json.Unmarshal(content, &state)
 	}
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", d.statePath(), err)
 	}
+	d.network = demo.New(d.shopURL, state)
 	return nil
 }
 
-func (d *demo) writeState() error {
-	content, err := json.MarshalIndent(d.state, "", "  ")
+func (d *demoCommand) writeState() error {
+	content, err := json.MarshalIndent(d.network.State, "", "  ")
 	if err == nil {
 		err = writeSecret(d.statePath(), content)
 	}
@@ -181,8 +156,8 @@ func (d *demo) writeState() error {
 	return nil
 }
 
-// settle makes the network and its history, or finds those of the last start.
-func (d *demo) settle(ctx context.Context, s stores) error {
+// fill makes the network and its history, or finds those of the last start.
+func (d *demoCommand) fill(ctx context.Context, s stores) error {
 	r, err := newRiver(&d.cfg, d.log, s, clickKeys, recordKeys)
 	if err != nil {
 		return err
@@ -196,17 +171,20 @@ func (d *demo) settle(ctx context.Context, s stores) error {
 	if err := d.makeNetwork(ctx, db); err != nil {
 		return err
 	}
-	if err := d.moveShop(ctx, db); err != nil {
+	if err := d.network.MoveShop(ctx, db); err != nil {
+		return err
+	}
+	if err := d.writeState(); err != nil {
 		return err
 	}
 	catalogue, err := r.catalogue(ctx, db)
 	if err != nil {
 		return err
 	}
-	if err := d.findNetwork(ctx, db, catalogue); err != nil {
+	if err := d.network.Find(ctx, db, catalogue); err != nil {
 		return err
 	}
-	if d.state.Seeded {
+	if d.network.State.Seeded {
 		return nil
 	}
 	return d.seed(ctx, r, db, catalogue)
@@ -214,21 +192,19 @@ func (d *demo) settle(ctx context.Context, s stores) error {
 
 // makeNetwork makes the cast in a database that holds nobody. What is shown once is written down before the database
 // keeps it: a demo that was killed in between begins anew, and one without its file does not touch what it finds.
-func (d *demo) makeNetwork(ctx context.Context, db *pgxpool.Pool) error {
-	var inhabited bool
-	if err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM merchant) OR EXISTS (SELECT FROM partner)`).Scan(&inhabited); err != nil {
-		return fmt.Errorf("looking for a network: %w", err)
-	}
+func (d *demoCommand) makeNetwork(ctx context.Context, db *pgxpool.Pool) error {
+	inhabited, err := demo.Inhabited(ctx, db)
 	switch {
-	case inhabited && len(d.state.Logins) == 0:
+	case err != nil:
+		return err
+	case inhabited && len(d.network.State.Logins) == 0:
 		return fmt.Errorf("the database holds a network that is not this demo's (%s is missing): choose another folder with --data, or a database that is empty", d.statePath())
 	case inhabited:
 		return nil
 	}
 	d.sayf("making 3 merchants and 40 partners")
 	if err := postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-		d.state = demoState{Shop: d.shopURL, Keys: map[string]string{}}
-		if err := d.createNetwork(ctx, tx); err != nil {
+		if err := d.network.Create(ctx, tx); err != nil {
 			return err
 		}
 		return d.writeState()
@@ -238,155 +214,8 @@ func (d *demo) makeNetwork(ctx context.Context, db *pgxpool.Pool) error {
 	return nil
 }
 
-// moveShop follows the shop when the demo was given another port than last time.
-func (d *demo) moveShop(ctx context.Context, db *pgxpool.Pool) error {
-	if d.state.Shop == d.shopURL {
-		return nil
-	}
-	for _, statement := range []string{
-		`UPDATE link SET target_url = $2 || substr(target_url, length($1) + 1) WHERE starts_with(target_url, $1)`,
-		`UPDATE program SET landing_url = $2 || substr(landing_url, length($1) + 1) WHERE starts_with(landing_url, $1)`,
-	} {
-		if _, err := db.Exec(ctx, statement, d.state.Shop, d.shopURL); err != nil {
-			return fmt.Errorf("moving the shop to %s: %w", d.shopURL, err)
-		}
-	}
-	d.state.Shop = d.shopURL
-	return d.writeState()
-}
-
-// createNetwork writes the cast of the demo, with its keys and log-ins.
-func (d *demo) createNetwork(ctx context.Context, tx pgx.Tx) error {
-	now := time.Now().UTC()
-	for _, p := range d.partners {
-		id, err := partners.CreatePartner(ctx, tx, partners.NewPartner{Kind: p.kind, Name: p.name, SiteURL: p.site})
-		if err != nil {
-			return err
-		}
-		p.id = id
-	}
-	for i, m := range d.network {
-		id, err := partners.CreateMerchant(ctx, tx, m.name)
-		if err != nil {
-			return err
-		}
-		m.id = id
-		m.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
-			Merchant: id, Name: m.name + " partners", LandingURL: d.shopURL + "/" + slug(m.name),
-			Currencies: m.currencies, Terms: m.terms(now),
-		})
-		if err != nil {
-			return err
-		}
-		if d.state.Keys[m.name], _, err = partners.IssueKey(ctx, tx, id, "demo shop", partners.AllScopes); err != nil {
-			return err
-		}
-		if err := d.createLinks(ctx, tx, m, i); err != nil {
-			return err
-		}
-	}
-	// Partners came one after the other, before the history begins.
-	if _, err := tx.Exec(ctx, `UPDATE enrolment SET created_at = now() - interval '190 days' + partner_id * interval '50 hours'`); err != nil {
-		return fmt.Errorf("dating the enrolments: %w", err)
-	}
-	return d.createLogins(ctx, tx)
-}
-
-// createLinks enrols two thirds of the partners and gives each one or two links. The first partner is in every program.
-func (d *demo) createLinks(ctx context.Context, tx pgx.Tx, m *demoMerchant, number int) error {
-	for i, p := range d.partners {
-		if i > 0 && i%3 != number && i%4 != number {
-			continue
-		}
-		if err := partners.Enrol(ctx, tx, m.program, p.id); err != nil {
-			return err
-		}
-		for n, label := range []string{"Home page", "Review"}[:1+(i+number)%2] {
-			code := fmt.Sprintf("%s-%s", slug(m.name)[:4], slug(p.name))
-			target := ""
-			if n > 0 {
-				code += "-review"
-				target = d.shopURL + "/" + slug(m.name) + "?from=review"
-			}
-			if _, err := partners.CreateLink(ctx, tx, partners.NewLink{
-				Program: m.program, Partner: p.id, Code: trimCode(code), Label: label, Target: target,
-			}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func trimCode(code string) string {
-	if code[len(code)-1] == '-' {
-		return code[:len(code)-1]
-	}
-	return code
-}
-
-// createLogins makes one person for each role: a site, a member, each merchant, and the operator.
-func (d *demo) createLogins(ctx context.Context, tx pgx.Tx) error {
-	people := []partners.NewLogin{
-		{Email: "partner@demo.example", Name: d.partners[0].name, Role: "partner", Partner: d.partners[0].id},
-		{Email: "member@demo.example", Name: d.partners[32].name, Role: "partner", Partner: d.partners[32].id},
-		{Email: "operator@demo.example", Name: "Network operator", Role: "operator"},
-	}
-	for i, m := range d.network {
-		email := "merchant@demo.example"
-		if i > 0 {
-			email = fmt.Sprintf("merchant%d@demo.example", i+1)
-		}
-		people = append(people, partners.NewLogin{Email: email, Name: m.name, Role: "merchant", Merchant: m.id})
-	}
-	for _, person := range people {
-		password := randomPassword()
-		hash, err := dashboard.HashPassword(password)
-		if err != nil {
-			return fmt.Errorf("making a password: %w", err)
-		}
-		person.PasswordHash = hash
-		if _, err := partners.CreateLogin(ctx, tx, person); err != nil {
-			return err
-		}
-		d.state.Logins = append(d.state.Logins, demoLogin{Role: person.Role, Email: person.Email, Password: password})
-	}
-	return nil
-}
-
-// findNetwork fills the cast with what the database knows of it.
-func (d *demo) findNetwork(ctx context.Context, db *pgxpool.Pool, catalogue *partners.Catalogue) error {
-	byName := map[string]*demoPartner{}
-	for _, p := range d.partners {
-		byName[p.name] = p
-	}
-	for _, m := range d.network {
-		if err := db.QueryRow(ctx, `SELECT id FROM merchant WHERE name = $1 ORDER BY id LIMIT 1`, m.name).Scan(&m.id); err != nil {
-			return fmt.Errorf("finding %s: %w", m.name, err)
-		}
-		m.key = d.state.Keys[m.name]
-		rows, err := db.Query(ctx, `SELECT l.id, p.name FROM link l JOIN partner p ON p.id = l.partner_id JOIN program g ON g.id = l.program_id
-			WHERE g.merchant_id = $1 AND l.closed_at IS NULL ORDER BY l.id`, m.id)
-		if err != nil {
-			return fmt.Errorf("finding the links of %s: %w", m.name, err)
-		}
-		var id program.LinkID
-		var name string
-		if _, err := pgx.ForEachRow(rows, []any{&id, &name}, func() error {
-			link, known := catalogue.Link(id)
-			if partner := byName[name]; known && partner != nil {
-				m.links = append(m.links, &demoLink{link: link, merchant: m, partner: partner, weight: partner.reach})
-			}
-			return nil
-		}); err != nil {
-			return fmt.Errorf("finding the links of %s: %w", m.name, err)
-		}
-	}
-	return nil
-}
-
 // seed sends the history through the tracker's own path and waits until it has arrived everywhere.
-func (d *demo) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *partners.Catalogue) error {
+func (d *demoCommand) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *partners.Catalogue) error {
 	in, err := r.intake(catalogue)
 	if err != nil {
 		return err
@@ -396,30 +225,23 @@ func (d *demo) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *
 	if err != nil {
 		return fmt.Errorf("making the intake: %w", err)
 	}
-	if d.state.Past.Until.IsZero() {
-		d.state.Past = demoPast{Until: d.began.UTC().Truncate(time.Hour), Behind: stored(in.spool)}
+	state := &d.network.State
+	if state.Past.Until.IsZero() {
+		state.Past = demo.Past{Until: d.began.UTC().Truncate(time.Hour), Behind: stored(in.spool)}
 		if err := d.writeState(); err != nil {
 			return err
 		}
 	}
 	return beside(ctx, func(ctx context.Context) error {
-		facts := history(demoSeed, d.network, d.state.Past.Until)
-		// Each fact is one record, and the spool keeps their order: what it has is the beginning.
-		sender := &historySender{bulk: source.Bulk(), intake: source, ring: r.ring, stored: int(stored(in.spool) - d.state.Past.Behind)}
-		d.sayf("sending 90 days of history: %d events", len(facts)-sender.stored)
-		for _, f := range facts {
-			if err := sender.send(ctx, f); err != nil {
-				return fmt.Errorf("sending the history: %w", err)
-			}
-		}
-		if err := sender.bulk.Wait(ctx); err != nil {
-			return fmt.Errorf("sending the history: %w", err)
+		say := func(events int) { d.sayf("sending 90 days of history: %d events", events) }
+		if err := d.network.SendHistory(ctx, source, r.ring, int(stored(in.spool)-state.Past.Behind), say); err != nil {
+			return err
 		}
 		q := &quiet{db: db, kafka: r.kafka, partitions: r.cfg.Partitions, intake: in}
 		if err := q.await(ctx, func(left string) { d.sayf("waiting for %s", left) }); err != nil {
 			return err
 		}
-		d.state.Seeded = true
+		state.Seeded = true
 		return d.writeState()
 	}, in.spool.Run, in.relay.Run, r.engine, r.loader)
 }
@@ -433,19 +255,19 @@ func stored(s *spool.Spool) (n uint64) {
 }
 
 // live runs every role, the shop and the traffic until ctx ends.
-func (d *demo) live(ctx context.Context, s stores) error {
+func (d *demoCommand) live(ctx context.Context, s stores) error {
 	listener, err := listen(ctx, net.JoinHostPort("127.0.0.1", strconv.Itoa(d.port+2)))
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	shop, err := newShop(d.network, d.cfg.trackerURL(), d.cfg.dashboardURL())
+	shop, err := d.network.Shop(d.cfg.trackerURL(), d.cfg.dashboardURL())
 	if err != nil {
 		return err
 	}
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.app.run(groupCtx, s, everything(allLogins()...), roleNames()) })
-	group.Go(func() error { return serveHTTP(groupCtx, listener, shop.handler(), d.log) })
+	group.Go(func() error { return serveHTTP(groupCtx, listener, shop.Handler(), d.log) })
 	group.Go(func() error {
 		if err := d.awaitReady(groupCtx); err != nil {
 			return err
@@ -453,7 +275,7 @@ func (d *demo) live(ctx context.Context, s stores) error {
 		if err := d.announce(s); err != nil {
 			return err
 		}
-		newTraffic(d.network, shop).run(groupCtx)
+		d.network.Visit(groupCtx, shop)
 		return nil
 	})
 	err = group.Wait()
@@ -461,4 +283,73 @@ func (d *demo) live(ctx context.Context, s stores) error {
 		return nil
 	}
 	return err
+}
+
+// awaitReady waits until tracker and dashboard answer.
+func (d *demoCommand) awaitReady(ctx context.Context) error {
+	for _, address := range []string{d.cfg.trackerURL() + "/healthz", d.cfg.dashboardURL() + "/signin"} {
+		for {
+			request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+			if err != nil {
+				return fmt.Errorf("asking %s: %w", address, err)
+			}
+			response, err := http.DefaultClient.Do(request)
+			if err == nil {
+				_ = response.Body.Close()
+				if response.StatusCode == http.StatusOK {
+					break
+				}
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("waiting for %s: %w", address, ctx.Err())
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	}
+	return nil
+}
+
+// announce prints where everything is.
+func (d *demoCommand) announce(s stores) error {
+	brokers := strings.Join(s.kafka.Brokers, ",")
+	link := ""
+	if code := d.network.FirstCode(); code != "" {
+		link = d.cfg.trackerURL() + "/c/" + code
+	}
+	merchant, key := d.network.FirstMerchant()
+	if d.json {
+		return json.NewEncoder(d.out).Encode(struct { //nolint:gosec // G117: to tell the password is what it is for
+			Tracker     string       `json:"tracker"`
+			Dashboard   string       `json:"dashboard"`
+			Shop        string       `json:"shop"`
+			MerchantKey string       `json:"merchant_key"`
+			Link        string       `json:"link"`
+			Logins      []demo.Login `json:"logins"`
+			Postgres    string       `json:"postgres"`
+			Kafka       string       `json:"kafka"`
+			User        string       `json:"kafka_user"`
+			Password    string       `json:"kafka_password"`
+			Mechanism   string       `json:"kafka_mechanism"`
+			ClickHouse  string       `json:"clickhouse"`
+		}{
+			d.cfg.trackerURL(), d.cfg.dashboardURL(), d.shopURL, key, link, d.network.State.Logins,
+			s.postgres[postgres.Reader.Name()], brokers, s.kafka.User, s.kafka.Password, s.kafka.Mechanism, s.clickhouse[clickhouse.Reader.Name()],
+		})
+	}
+	d.sayf("ready")
+	fmt.Fprintf(d.out, "\nTributary demo: a network with 3 merchants, 40 partners and live traffic.\n\n")
+	fmt.Fprintf(d.out, "  Dashboard    %s\n", d.cfg.dashboardURL())
+	for _, l := range d.network.State.Logins {
+		fmt.Fprintf(d.out, "    %-10s %-24s %s\n", l.Role, l.Email, l.Password)
+	}
+	fmt.Fprintf(d.out, "  A link       %s\n    (leads to %s's demo shop; buy something and look at the partner's page)\n", link, merchant)
+	fmt.Fprintf(d.out, "  Tracker      %s\n  API key      %s   (%s)\n", d.cfg.trackerURL(), key, merchant)
+	fmt.Fprintf(d.out, "  PostgreSQL   %s (reads every row, changes none)\n  Kafka        %s (one broker, no replicas: for one machine)\n  ClickHouse   %s (the same)\n", s.postgres[postgres.Reader.Name()], brokers, s.clickhouse[clickhouse.Reader.Name()])
+	if len(d.cfg.KafkaBrokers) == 0 {
+		fmt.Fprintf(d.out, "    kcat -b %s -X security.protocol=SASL_PLAINTEXT -X sasl.mechanism=%s -X sasl.username=%s -X sasl.password=%s -t %s%s -C -e\n",
+			brokers, s.kafka.Mechanism, s.kafka.User, s.kafka.Password, s.kafka.Prefix, event.Orders)
+	}
+	fmt.Fprintf(d.out, "  Data         %s\n\nCtrl-C stops everything. The same command goes on where it was.\n", d.cfg.Data)
+	return nil
 }

@@ -20,6 +20,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/demo"
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
 	"tributary/internal/stream"
@@ -28,17 +29,17 @@ import (
 
 // demoAnswer is what `demo --json` prints.
 type demoAnswer struct {
-	Tracker     string      `json:"tracker"`
-	Dashboard   string      `json:"dashboard"`
-	MerchantKey string      `json:"merchant_key"`
-	Link        string      `json:"link"`
-	Logins      []demoLogin `json:"logins"`
-	Postgres    string      `json:"postgres"`
-	Kafka       string      `json:"kafka"`
-	User        string      `json:"kafka_user"`
-	Password    string      `json:"kafka_password"`
-	Mechanism   string      `json:"kafka_mechanism"`
-	ClickHouse  string      `json:"clickhouse"`
+	Tracker     string       `json:"tracker"`
+	Dashboard   string       `json:"dashboard"`
+	MerchantKey string       `json:"merchant_key"`
+	Link        string       `json:"link"`
+	Logins      []demo.Login `json:"logins"`
+	Postgres    string       `json:"postgres"`
+	Kafka       string       `json:"kafka"`
+	User        string       `json:"kafka_user"`
+	Password    string       `json:"kafka_password"`
+	Mechanism   string       `json:"kafka_mechanism"`
+	ClickHouse  string       `json:"clickhouse"`
 }
 
 // lineWriter hands on each line that is written.
@@ -149,7 +150,7 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, first.Link+"?sub1=test", http.NoBody)
-	request.Header.Set("User-Agent", demoAgents()[0])
+	request.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0")
 	response, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)

@@ -1,4 +1,7 @@
-package main
+// Package retail sends the orders of a real web shop through the whole life of a click, steps 1 to 5: it reads the UCI Online
+// Retail file by a fixed rule, sends its clicks, orders and cancellations to a tracker's spool with their historic times, and
+// reads from the books what everyone earned.
+package retail
 
 import (
 	"bufio"
@@ -17,24 +20,24 @@ import (
 	"tributary/internal/money"
 )
 
-// retailPartners is how many partners the rule of the retail replay knows: P00 to P39 are sites, the rest members.
+// partnerCount is how many partners the rule of the retail replay knows: P00 to P39 are sites, the rest members.
 const (
-	retailPartners = 50
-	retailSites    = 40
+	partnerCount = 50
+	siteCount    = 40
 )
 
-// retailOrder is an order of the retail file. Its lines are those that are sent.
-type retailOrder struct {
+// sale is an order of the retail file. Its lines are those that are sent.
+type sale struct {
 	id       string
 	number   int64
 	at       time.Time
 	customer string
-	lines    []retailLine
-	k        int          // the customer's how-manieth order it is, from 1
-	click    *retailClick // the customer's last click at or before it
+	lines    []saleLine
+	k        int    // the customer's how-manieth order it is, from 1
+	click    *visit // the customer's last click at or before it
 }
 
-type retailLine struct {
+type saleLine struct {
 	number   int64
 	sku      string
 	category string
@@ -43,32 +46,37 @@ type retailLine struct {
 	left     int64 // pieces that no cancellation took
 }
 
-// retailClick is the click that the rule puts one hour before an order.
-type retailClick struct {
+// visit is the click that the rule puts one hour before an order.
+type visit struct {
 	customer string
 	k        int
 	at       time.Time
 	partner  int
 }
 
-// retailRefund is what one cancellation takes back from one order: pieces by line number.
-type retailRefund struct {
+// takeback is what one cancellation takes back from one order: pieces by line number.
+type takeback struct {
 	order  string
 	id     string
 	at     time.Time
 	pieces map[int64]int64
 }
 
-// retailData is the whole file, read by the rule of the retail replay.
-type retailData struct {
-	orders          []*retailOrder // in file order, also those without lines
-	clicks          []*retailClick
-	refunds         []*retailRefund
+// History is the whole file, read by the rule of the retail replay.
+type History struct {
+	orders          []*sale // in file order, also those without lines
+	clicks          []*visit
+	refunds         []*takeback
 	unmatchedPieces int64
 }
 
-// readRetail reads the CSV of the retail replay, plain or gzipped.
-func readRetail(path string) (*retailData, error) {
+// Counts are how many orders, clicks and refunds the file holds.
+func (h *History) Counts() (orders, clicks, refunds int) {
+	return len(h.orders), len(h.clicks), len(h.refunds)
+}
+
+// Read reads the CSV of the retail replay, plain or gzipped.
+func Read(path string) (*History, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("opening the retail file: %w", err)
@@ -82,44 +90,44 @@ func readRetail(path string) (*retailData, error) {
 		}
 		in = unzipped
 	}
-	book := retailBook{invoices: map[string]*retailInvoice{}}
+	book := book{invoices: map[string]*invoiceRows{}}
 	if err := book.read(in); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", path, err)
 	}
-	return book.settle(), nil
+	return book.history(), nil
 }
 
-// retailInvoice is an invoice while the file is being read.
-type retailInvoice struct {
+// invoiceRows is an invoice while the file is being read.
+type invoiceRows struct {
 	id    string
 	rows  int64
-	order *retailOrder // of a digits-only invoice with a customer
+	order *sale // of a digits-only invoice with a customer
 	at    time.Time
-	taken []retailTaken // of a cancellation
+	taken []returned // of a cancellation
 }
 
-// retailTaken is a row of a cancellation.
-type retailTaken struct {
+// returned is a row of a cancellation.
+type returned struct {
 	customer, sku string
 	pieces        int64
 }
 
-type retailBook struct {
-	invoices map[string]*retailInvoice
-	order    []*retailInvoice // in file order
+type book struct {
+	invoices map[string]*invoiceRows
+	order    []*invoiceRows // in file order
 }
 
-const retailColumns = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+const columns = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
 
-func (b *retailBook) read(in io.Reader) error {
+func (b *book) read(in io.Reader) error {
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
 	header, err := rows.Read()
 	if err != nil {
 		return fmt.Errorf("reading its header: %w", err)
 	}
-	if got := strings.Join(header, ","); strings.TrimPrefix(got, "\ufeff") != retailColumns {
-		return fmt.Errorf("its columns are %s, not %s", got, retailColumns)
+	if got := strings.Join(header, ","); strings.TrimPrefix(got, "\ufeff") != columns {
+		return fmt.Errorf("its columns are %s, not %s", got, columns)
 	}
 	for {
 		row, err := rows.Read()
@@ -137,10 +145,10 @@ func (b *retailBook) read(in io.Reader) error {
 }
 
 // add takes one row into its invoice. Every row counts for the line numbers, also one that earns nothing.
-func (b *retailBook) add(row []string) error {
+func (b *book) add(row []string) error {
 	invoice := b.invoices[row[0]]
 	if invoice == nil {
-		invoice = &retailInvoice{id: strings.Clone(row[0])}
+		invoice = &invoiceRows{id: strings.Clone(row[0])}
 		b.invoices[invoice.id] = invoice
 		b.order = append(b.order, invoice)
 	}
@@ -163,7 +171,7 @@ func (b *retailBook) add(row []string) error {
 			invoice.at = at
 		}
 		if quantity < 0 && productCode(row[1]) {
-			invoice.taken = append(invoice.taken, retailTaken{strings.Clone(customer), strings.Clone(row[1]), -quantity})
+			invoice.taken = append(invoice.taken, returned{strings.Clone(customer), strings.Clone(row[1]), -quantity})
 		}
 		return nil
 	}
@@ -172,12 +180,12 @@ func (b *retailBook) add(row []string) error {
 		return nil //nolint:nilerr // an invoice that is neither digits nor a cancellation is no order by the rule
 	}
 	if invoice.order == nil {
-		invoice.order = &retailOrder{id: invoice.id, number: int64(no), at: at, customer: strings.Clone(customer)}
+		invoice.order = &sale{id: invoice.id, number: int64(no), at: at, customer: strings.Clone(customer)}
 	}
 	return invoice.order.addLine(number, row[1], quantity, row[5])
 }
 
-func (o *retailOrder) addLine(number int64, sku string, quantity int64, price string) error {
+func (o *sale) addLine(number int64, sku string, quantity int64, price string) error {
 	mills, err := parseMills(price)
 	if err != nil {
 		return fmt.Errorf("reading UnitPrice: %w", err)
@@ -193,7 +201,7 @@ func (o *retailOrder) addLine(number int64, sku string, quantity int64, price st
 	if productCode(sku) {
 		category = "product"
 	}
-	o.lines = append(o.lines, retailLine{
+	o.lines = append(o.lines, saleLine{
 		number: number, sku: strings.Clone(sku), category: category, quantity: quantity, left: quantity,
 		amount: amount,
 	})
@@ -236,11 +244,11 @@ func productCode(code string) bool {
 	return true
 }
 
-// settle numbers the orders, places the clicks and matches the cancellations.
-func (b *retailBook) settle() *retailData {
-	data := &retailData{}
-	byCustomer := map[string][]*retailOrder{}
-	var cancellations []*retailInvoice
+// history numbers the orders, places the clicks and matches the cancellations.
+func (b *book) history() *History {
+	data := &History{}
+	byCustomer := map[string][]*sale{}
+	var cancellations []*invoiceRows
 	for _, invoice := range b.order {
 		switch {
 		case invoice.order != nil:
@@ -256,7 +264,7 @@ func (b *retailBook) settle() *retailData {
 			data.clicks = append(data.clicks, placeClicks(orders)...)
 		}
 	}
-	slices.SortStableFunc(cancellations, func(x, y *retailInvoice) int { return x.at.Compare(y.at) })
+	slices.SortStableFunc(cancellations, func(x, y *invoiceRows) int { return x.at.Compare(y.at) })
 	for _, c := range cancellations {
 		data.cancel(c, byCustomer)
 	}
@@ -264,14 +272,14 @@ func (b *retailBook) settle() *retailData {
 }
 
 // placeClicks numbers the orders of one customer by time and gives each the last click at or before it.
-func placeClicks(orders []*retailOrder) []*retailClick {
-	slices.SortFunc(orders, func(x, y *retailOrder) int {
+func placeClicks(orders []*sale) []*visit {
+	slices.SortFunc(orders, func(x, y *sale) int {
 		if c := x.at.Compare(y.at); c != 0 {
 			return c
 		}
 		return int(x.number - y.number)
 	})
-	var clicks []*retailClick
+	var clicks []*visit
 	for i, o := range orders {
 		o.k = i + 1
 		if o.k%3 != 1 {
@@ -279,7 +287,7 @@ func placeClicks(orders []*retailOrder) []*retailClick {
 		}
 		h := fnv.New64a()
 		fmt.Fprintf(h, "%s:%d", o.customer, o.k)
-		clicks = append(clicks, &retailClick{customer: o.customer, k: o.k, at: o.at.Add(-time.Hour), partner: int(h.Sum64() % retailPartners)})
+		clicks = append(clicks, &visit{customer: o.customer, k: o.k, at: o.at.Add(-time.Hour), partner: int(h.Sum64() % partnerCount)})
 	}
 	for _, o := range orders {
 		for _, c := range clicks { // in time order, as the orders are
@@ -292,8 +300,8 @@ func placeClicks(orders []*retailOrder) []*retailClick {
 }
 
 // cancel takes a cancellation's pieces from the customer's orders: the latest first, in an order the last line first.
-func (d *retailData) cancel(c *retailInvoice, byCustomer map[string][]*retailOrder) {
-	refunds := map[string]*retailRefund{}
+func (d *History) cancel(c *invoiceRows, byCustomer map[string][]*sale) {
+	refunds := map[string]*takeback{}
 	for _, row := range c.taken {
 		pieces := row.pieces
 		orders := byCustomer[row.customer]
@@ -312,7 +320,7 @@ func (d *retailData) cancel(c *retailInvoice, byCustomer map[string][]*retailOrd
 				pieces -= take
 				refund := refunds[o.id]
 				if refund == nil {
-					refund = &retailRefund{order: o.id, id: c.id, at: c.at, pieces: map[int64]int64{}}
+					refund = &takeback{order: o.id, id: c.id, at: c.at, pieces: map[int64]int64{}}
 					refunds[o.id] = refund
 					d.refunds = append(d.refunds, refund)
 				}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"bytes"
@@ -20,10 +20,10 @@ import (
 //go:embed page
 var shopFiles embed.FS
 
-// shop is the demo's merchants' web site: it keeps the click id that a visitor brings, and reports orders to the tracker
+// Shop is the demo's merchants' web site: it keeps the click id that a visitor brings, and reports orders to the tracker
 // with the merchant's key, as any shop's server would.
-type shop struct {
-	merchants map[string]*demoMerchant // by slug
+type Shop struct {
+	merchants map[string]*castMerchant // by slug
 	tracker   string
 	dashboard string
 	pages     *template.Template
@@ -31,23 +31,25 @@ type shop struct {
 	client    *http.Client
 }
 
-func newShop(network []*demoMerchant, tracker, dashboard string) (*shop, error) {
+// Shop is the web site of the network's merchants. It reports to the tracker, and leads to the dashboard, at these addresses.
+func (n *Network) Shop(tracker, dashboard string) (*Shop, error) {
 	pages, err := template.ParseFS(shopFiles, "page/*.html")
 	if err != nil {
 		return nil, fmt.Errorf("reading the shop's pages: %w", err)
 	}
-	s := &shop{
-		merchants: map[string]*demoMerchant{}, tracker: tracker, dashboard: dashboard, pages: pages,
+	s := &Shop{
+		merchants: map[string]*castMerchant{}, tracker: tracker, dashboard: dashboard, pages: pages,
 		client: &http.Client{Timeout: 5 * time.Second},
 	}
 	s.orders.Store(time.Now().Unix())
-	for _, m := range network {
+	for _, m := range n.merchants {
 		s.merchants[slug(m.name)] = m
 	}
 	return s, nil
 }
 
-func (s *shop) handler() http.Handler {
+// Handler answers the shop's visitors.
+func (s *Shop) Handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /shop.css", func(w http.ResponseWriter, r *http.Request) { http.ServeFileFS(w, r, shopFiles, "page/shop.css") })
 	mux.HandleFunc("GET /{slug}", s.goods)
@@ -56,7 +58,7 @@ func (s *shop) handler() http.Handler {
 }
 
 // goods is the landing page.
-func (s *shop) goods(w http.ResponseWriter, r *http.Request) {
+func (s *Shop) goods(w http.ResponseWriter, r *http.Request) {
 	m, ok := s.merchants[r.PathValue("slug")]
 	if !ok {
 		http.NotFound(w, r)
@@ -73,7 +75,7 @@ func (s *shop) goods(w http.ResponseWriter, r *http.Request) {
 }
 
 // order buys one piece.
-func (s *shop) order(w http.ResponseWriter, r *http.Request) {
+func (s *Shop) order(w http.ResponseWriter, r *http.Request) {
 	m, ok := s.merchants[r.PathValue("slug")]
 	if !ok {
 		http.NotFound(w, r)
@@ -105,7 +107,7 @@ func (s *shop) order(w http.ResponseWriter, r *http.Request) {
 }
 
 // report sends an order to the tracker and gives its answer, indented.
-func (s *shop) report(ctx context.Context, p *purchase, clickID string) (status int, answer string, err error) {
+func (s *Shop) report(ctx context.Context, p *purchase, clickID string) (status int, answer string, err error) {
 	type line struct {
 		SKU      string `json:"sku"`
 		Quantity int64  `json:"quantity"`
@@ -128,7 +130,7 @@ func (s *shop) report(ctx context.Context, p *purchase, clickID string) (status 
 	return s.post(ctx, p.merchant, "/v1/conversions", body)
 }
 
-func (s *shop) post(ctx context.Context, m *demoMerchant, path string, body any) (status int, answer string, err error) {
+func (s *Shop) post(ctx context.Context, m *castMerchant, path string, body any) (status int, answer string, err error) {
 	sent, err := json.Marshal(body)
 	if err != nil {
 		return 0, "", fmt.Errorf("encoding an order: %w", err)
@@ -155,7 +157,7 @@ func (s *shop) post(ctx context.Context, m *demoMerchant, path string, body any)
 	return response.StatusCode, pretty.String(), nil
 }
 
-func (s *shop) render(w http.ResponseWriter, page string, data any) {
+func (s *Shop) render(w http.ResponseWriter, page string, data any) {
 	var out bytes.Buffer
 	if err := s.pages.ExecuteTemplate(&out, page, data); err != nil {
 		http.Error(w, "The page could not be made.", http.StatusInternalServerError)

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"cmp"
@@ -9,13 +9,16 @@ import (
 	"time"
 )
 
-// demoDays is how far back the demo's history reaches.
-const demoDays = 90
+// seed draws the demo's history: the same network for everyone who starts it on the same day.
+const seed = 20
+
+// historyDays is how far back the demo's history reaches.
+const historyDays = 90
 
 // visit is a click of the demo's history.
 type visit struct {
 	at       time.Time
-	link     *demoLink
+	link     *castLink
 	agent    string
 	ip       string
 	referrer string
@@ -26,7 +29,7 @@ type visit struct {
 // purchase is an order of the demo's history.
 type purchase struct {
 	at       time.Time
-	merchant *demoMerchant
+	merchant *castMerchant
 	id       string
 	currency string
 	customer string
@@ -36,7 +39,7 @@ type purchase struct {
 }
 
 type purchaseLine struct {
-	goods    *demoGoods
+	goods    *product
 	quantity int64
 	amount   int64
 }
@@ -60,15 +63,15 @@ type fact struct {
 // historian draws the demo's past, the same for the same seed and day.
 type historian struct {
 	random  *rand.Rand
-	network []*demoMerchant
-	links   []*demoLink
+	network []*castMerchant
+	links   []*castLink
 	weights []float64 // running sums over links
 	orders  int
 	facts   []fact
 }
 
-// history draws what happened in the demoDays before now.
-func history(seed uint64, network []*demoMerchant, now time.Time) []fact {
+// history draws what happened in the historyDays before now.
+func history(seed uint64, network []*castMerchant, now time.Time) []fact {
 	h := &historian{random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // a history to be repeated, not a secret
 		network: network}
 	sum := 0.0
@@ -78,7 +81,7 @@ func history(seed uint64, network []*demoMerchant, now time.Time) []fact {
 			h.links, h.weights = append(h.links, l), append(h.weights, sum)
 		}
 	}
-	for day := demoDays; day >= 0; day-- {
+	for day := historyDays; day >= 0; day-- {
 		h.day(now.AddDate(0, 0, -day).Truncate(24*time.Hour), day)
 	}
 	slices.SortStableFunc(h.facts, func(a, b fact) int { return cmp.Compare(a.at.UnixMicro(), b.at.UnixMicro()) })
@@ -89,7 +92,7 @@ func history(seed uint64, network []*demoMerchant, now time.Time) []fact {
 // day draws one day: a weekly rhythm, slow growth, and a good week in the middle.
 func (h *historian) day(midnight time.Time, ago int) {
 	rhythm := []float64{1.15, 0.95, 0.9, 0.92, 1, 1.1, 1.3}[midnight.Weekday()]
-	growth := 1 + 0.5*float64(demoDays-ago)/demoDays
+	growth := 1 + 0.5*float64(historyDays-ago)/historyDays
 	if ago > 40 && ago < 48 {
 		growth *= 1.6
 	}
@@ -112,12 +115,12 @@ func (h *historian) visit(at time.Time) {
 	place, _ := slices.BinarySearch(h.weights, h.random.Float64()*h.weights[len(h.weights)-1])
 	link := h.links[min(place, len(h.links)-1)]
 	v := &visit{
-		at: at, link: link, referrer: link.partner.site, sub1: pick(h.random, demoPlacements()),
-		agent: pick(h.random, demoAgents()), ip: fmt.Sprintf("203.0.113.%d", h.random.IntN(254)+1),
+		at: at, link: link, referrer: link.partner.site, sub1: pick(h.random, placements()),
+		agent: pick(h.random, agents()), ip: fmt.Sprintf("203.0.113.%d", h.random.IntN(254)+1),
 	}
 	bot := h.random.IntN(100) < 5
 	if bot {
-		v.agent = pick(h.random, demoBots())
+		v.agent = pick(h.random, bots())
 	}
 	h.facts = append(h.facts, fact{at: at, visit: v})
 	if bot {
@@ -134,7 +137,7 @@ func (h *historian) visit(at time.Time) {
 	}
 }
 
-func (h *historian) purchase(at time.Time, m *demoMerchant, v *visit) {
+func (h *historian) purchase(at time.Time, m *castMerchant, v *visit) {
 	h.orders++
 	p := &purchase{
 		at: at, merchant: m, visit: v,
@@ -160,7 +163,7 @@ func (h *historian) purchase(at time.Time, m *demoMerchant, v *visit) {
 }
 
 // drawLines fills a basket with one to three different goods.
-func drawLines(random *rand.Rand, m *demoMerchant, currency string) []purchaseLine {
+func drawLines(random *rand.Rand, m *castMerchant, currency string) []purchaseLine {
 	var lines []purchaseLine
 	chosen := random.Perm(len(m.goods))[:1+random.IntN(3)]
 	if len(chosen) == 1 && m.goods[chosen[0]].category == "service" { // a service comes with goods

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"maps"
@@ -9,27 +9,27 @@ import (
 	"tributary/partners/program"
 )
 
-// demoMerchant is a merchant of the demo: what it sells, what it pays, and who sends it customers.
-type demoMerchant struct {
+// castMerchant is a merchant of the demo: what it sells, what it pays, and who sends it customers.
+type castMerchant struct {
 	name        string
 	orderPrefix string
 	currencies  []string
-	goods       []demoGoods
+	goods       []product
 	terms       func(now time.Time) []program.Terms
 
 	id      program.MerchantID
 	program program.ProgramID
 	key     string
-	links   []*demoLink
+	links   []*castLink
 }
 
-type demoGoods struct {
+type product struct {
 	sku, name, category string
 	price               map[string]int64 // minor units by currency
 }
 
-// demoPartner is a partner of the demo.
-type demoPartner struct {
+// castPartner is a partner of the demo.
+type castPartner struct {
 	name, site string
 	kind       program.Kind
 	reach      float64 // how many visits, relative to others
@@ -38,18 +38,18 @@ type demoPartner struct {
 	id program.PartnerID
 }
 
-// demoLink is a tracking link of the demo.
-type demoLink struct {
+// castLink is a tracking link of the demo.
+type castLink struct {
 	link     *partners.Link
-	merchant *demoMerchant
-	partner  *demoPartner
+	merchant *castMerchant
+	partner  *castPartner
 	weight   float64
 }
 
 const day = 24 * time.Hour
 
-// demoNetwork is the cast: three merchants who pay differently, in five currencies.
-func demoNetwork() []*demoMerchant {
+// castMerchants is the cast: three merchants who pay differently, in five currencies.
+func castMerchants() []*castMerchant {
 	rates := func(site, member money.Rate, extra map[string]money.Rate) map[program.Kind]map[string]money.Rate {
 		forSites := map[string]money.Rate{program.AnyCategory: site, "service": 0}
 		maps.Copy(forSites, extra)
@@ -58,10 +58,10 @@ func demoNetwork() []*demoMerchant {
 			program.Member: {program.AnyCategory: member, "service": 0},
 		}
 	}
-	return []*demoMerchant{
+	return []*castMerchant{
 		{
 			name: "Fernhill Outdoor", orderPrefix: "FH", currencies: []string{"GBP", "EUR"},
-			goods: []demoGoods{
+			goods: []product{
 				{"BOOT-41", "Ridge walking boots", "footwear", map[string]int64{"GBP": 12900, "EUR": 14900}},
 				{"TENT-2P", "Two-person tent", "camping", map[string]int64{"GBP": 24500, "EUR": 28900}},
 				{"SHELL-M", "Rain shell", "clothing", map[string]int64{"GBP": 8950, "EUR": 9995}},
@@ -77,7 +77,7 @@ func demoNetwork() []*demoMerchant {
 		},
 		{
 			name: "Kumo Audio", orderPrefix: "KA", currencies: []string{"JPY", "USD"},
-			goods: []demoGoods{
+			goods: []product{
 				{"HP-100", "Open headphones", "headphones", map[string]int64{"JPY": 24800, "USD": 16900}},
 				{"HP-200", "Travel headphones", "headphones", map[string]int64{"JPY": 38500, "USD": 25900}},
 				{"DAC-1", "Desktop converter", "electronics", map[string]int64{"JPY": 15800, "USD": 10900}},
@@ -91,7 +91,7 @@ func demoNetwork() []*demoMerchant {
 		},
 		{
 			name: "Maison Verte", orderPrefix: "MV", currencies: []string{"EUR", "CHF"},
-			goods: []demoGoods{
+			goods: []product{
 				{"POT-20", "Glazed pot, 20 cm", "pots", map[string]int64{"EUR": 3490, "CHF": 3590}},
 				{"MONSTERA", "Monstera, 80 cm", "plants", map[string]int64{"EUR": 4995, "CHF": 5490}},
 				{"FERN-S", "Boston fern", "plants", map[string]int64{"EUR": 1850, "CHF": 1990}},
@@ -107,8 +107,8 @@ func demoNetwork() []*demoMerchant {
 	}
 }
 
-// demoPartners are thirty-two sites and eight members. The first site and the first member have log-ins.
-func demoPartners() []*demoPartner {
+// castPartners are thirty-two sites and eight members. The first site and the first member have log-ins.
+func castPartners() []*castPartner {
 	sites := []string{
 		"Trail Notes", "Summit Weekly", "The Quiet Ear", "Balcony Jungle", "Gear Ledger", "Hill & Hound", "Slow Rooms", "Nordic Pack",
 		"Couch Audiophile", "Green Corner", "Wander Cheap", "Rain or Shine", "Desk Setup Diary", "Potted Life", "Camp Kitchen", "Loft & Leaf",
@@ -116,15 +116,15 @@ func demoPartners() []*demoPartner {
 		"Bothy Club", "Budget Hi-Fi", "Family Outdoors", "Urban Botanist", "Packing List", "Voucher Lane", "Weekend Walks", "Studio Ninety",
 	}
 	members := []string{"Aiko T.", "Beatriz M.", "Callum R.", "Dagny S.", "Emil K.", "Farah N.", "Giulia P.", "Hugo L."}
-	list := make([]*demoPartner, 0, len(sites)+len(members))
+	list := make([]*castPartner, 0, len(sites)+len(members))
 	for i, name := range sites {
-		list = append(list, &demoPartner{
+		list = append(list, &castPartner{
 			name: name, kind: program.Site, site: "https://" + slug(name) + ".example/",
 			reach: 12 / float64(i+2), skill: 0.6 + 0.2*float64((i*7+4)%5),
 		})
 	}
 	for i, name := range members {
-		list = append(list, &demoPartner{name: name, kind: program.Member, reach: 0.25, skill: 2 + 0.3*float64(i%3)})
+		list = append(list, &castPartner{name: name, kind: program.Member, reach: 0.25, skill: 2 + 0.3*float64(i%3)})
 	}
 	return list
 }
@@ -145,11 +145,11 @@ func slug(name string) string {
 	return string(out)
 }
 
-func demoPlacements() []string {
+func placements() []string {
 	return []string{"review", "review", "newsletter", "sidebar", "guide", "guide", "social", ""}
 }
 
-func demoAgents() []string {
+func agents() []string {
 	return []string{
 		"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
 		"Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
@@ -162,7 +162,7 @@ func demoAgents() []string {
 	}
 }
 
-func demoBots() []string {
+func bots() []string {
 	return []string{
 		"Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
 		"Mozilla/5.0 (compatible; AhrefsBot/7.0; +http://ahrefs.com/robot/)",
