@@ -24,7 +24,7 @@ type books struct {
 }
 
 // arrive takes events in and posts what they change.
-func (b *books) arrive(t rapid.TB, found offer, click Click, released bool, events ...*event.Event) Decision {
+func (b *books) arrive(t rapid.TB, found program.Offer, click Click, released bool, events ...*event.Event) Decision {
 	t.Helper()
 	b.events = append(b.events, events...)
 	d := decide(mustFold(t, b.events...), click, found)
@@ -48,7 +48,7 @@ func lifeOfAnOrder() []*event.Event {
 	}
 }
 
-func offerOfALife() offer {
+func offerOfALife() program.Offer {
 	return offering(noon(), program.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
 }
 
@@ -170,7 +170,7 @@ func drawFacts(t *rapid.T) []*event.Event {
 	return events
 }
 
-func drawTerms(t *rapid.T) offer {
+func drawTerms(t *rapid.T) program.Offer {
 	rate := rapid.OneOf(rapid.SampledFrom([]money.Rate{0, 1, 100_000, 333_333, 500_000, money.One}), rapid.Custom(func(t *rapid.T) money.Rate {
 		return money.Rate(rapid.Int64Range(0, int64(money.One)).Draw(t, "ppm"))
 	}))

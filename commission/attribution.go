@@ -1,10 +1,10 @@
 package commission
 
 import (
+	"slices"
 	"time"
 
 	"tributary/internal/event"
-	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -41,6 +41,13 @@ type Touch struct {
 	Partner       program.PartnerID `json:"partner,omitempty"`
 }
 
+// Lacked tells whether the decision was made without the key of a click id.
+func (d *Decision) Lacked(clickID string) bool {
+	return slices.ContainsFunc(d.Touches, func(t Touch) bool {
+		return t.Kind == TouchClick && t.ID == clickID && t.Reason == UnknownClickKey
+	})
+}
+
 // The kinds of touch.
 const (
 	TouchClick    = "click"
@@ -48,48 +55,36 @@ const (
 	TouchCustomer = "customer"
 )
 
-// offer is what the catalogue knows of the link that was clicked and the terms it leads to; nil where it does not.
-type offer struct {
-	link    *partners.Link
-	program *partners.Program
-	partner *partners.Partner
-	terms   *program.Terms
+// Candidate is a touch of an order that may earn, and all that is to be known for that: a click of Order.Clicks, named by
+// its id, and what its link leads to.
+type Candidate struct {
+	Click Click
+	// Offer is not looked at where Click is refused.
+	Offer program.Offer
 }
 
-// find looks up everything that hangs on a link. Programs and partners are never deleted, so a link without them is as
-// unknown as one that does not exist.
-func find(network *partners.Catalogue, id program.LinkID, at time.Time) offer {
-	var f offer
-	link, ok := network.Link(id)
-	if !ok {
-		return f
-	}
-	program, ok := network.Program(link.Program)
-	if !ok {
-		return f
-	}
-	partner, ok := network.Partner(link.Partner)
-	if !ok {
-		return f
-	}
-	f = offer{link: link, program: program, partner: partner}
-	if terms, ok := program.TermsAt(at); ok {
-		f.terms = terms
-	}
-	return f
-}
-
-// attribute judges the order's touches, the click first: the last click before the order earns, and the click id that
-// the order carries is the last one that the shop saw. A closed link still earns for the clicks it had.
+// attribute lists the order's touches, the clicks first, and judges them: of the clicks that may earn the last one does,
+// the first listed of those at once. A closed link still earns for the clicks it had. The first touches are those of the
+// candidates, in their order.
 //
 // event.ClickAge says how old a click was.
-func attribute(o *Order, click Click, found offer) []Touch {
-	if !o.Placed() {
-		return nil
+func attribute(o *Order, candidates []Candidate) []Touch {
+	touches := make([]Touch, 0, len(candidates)+2)
+	won := -1
+	for i := range candidates {
+		touches = append(touches, candidates[i].judge(o))
+		switch {
+		case touches[i].Reason != Credited:
+		case won < 0:
+			won = i
+		case touches[i].At.After(touches[won].At):
+			touches[won].Reason, won = EarlierTouch, i
+		default:
+			touches[i].Reason = EarlierTouch
+		}
 	}
-	touches := make([]Touch, 0, 3)
-	if o.ClickID != "" {
-		touches = append(touches, clickTouch(o, click, found))
+	if won >= 0 {
+		touches[won].Won = true
 	}
 	if o.Coupon != "" {
 		touches = append(touches, Touch{Kind: TouchCoupon, ID: o.Coupon, Reason: CouponNotCredited})
@@ -100,38 +95,39 @@ func attribute(o *Order, click Click, found offer) []Touch {
 	return touches
 }
 
-// clickTouch judges the click.
-func clickTouch(o *Order, click Click, found offer) Touch {
-	t := Touch{Kind: TouchClick, ID: o.ClickID, Reason: click.Refused}
+// judge tells whether the candidate's click may earn, apart from the others: then its reason is Credited.
+func (c *Candidate) judge(o *Order) Touch {
+	click, offer := &c.Click, &c.Offer
+	t := Touch{Kind: TouchClick, ID: click.ID, Reason: click.Refused}
 	if click.Refused != "" {
 		return t
 	}
 	t.At, t.Link = click.At, click.Link
 	t.AgeMillis, t.Clock = event.ClickAge(click.At, o.At, o.Received, o.Imported)
-	if found.link == nil {
+	if offer.Link == 0 {
 		t.Reason = UnknownLink
 		return t
 	}
-	if found.link.Merchant != o.Merchant {
+	if offer.Merchant != o.Merchant {
 		// The other merchant's program and partner are none of this one's business.
 		t.Reason = LinkOfAnotherMerchant
 		return t
 	}
-	t.Program, t.Partner = found.link.Program, found.link.Partner
-	if found.terms != nil {
-		t.WindowSeconds = int64(found.terms.Window / time.Second)
+	t.Program, t.Partner = offer.Program, offer.Partner
+	if offer.Terms != nil {
+		t.WindowSeconds = int64(offer.Terms.Window / time.Second)
 	}
 	switch {
 	case t.AgeMillis < 0:
 		t.Reason = ClickAfterOrder
-	case found.terms == nil:
+	case offer.Terms == nil:
 		t.Reason = NoTermsInForce
-	case t.AgeMillis > found.terms.Window.Milliseconds():
+	case t.AgeMillis > offer.Terms.Window.Milliseconds():
 		t.Reason = OutsideWindow
-	case !found.program.Takes(o.Currency):
+	case !slices.Contains(offer.Currencies, o.Currency):
 		t.Reason = CurrencyNotInProgram
 	default:
-		t.Reason, t.Won = Credited, true
+		t.Reason = Credited
 	}
 	return t
 }

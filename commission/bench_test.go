@@ -17,7 +17,7 @@ func threeLines() []*event.Event {
 	return []*event.Event{e}
 }
 
-func benchmarkTerms() offer {
+func benchmarkTerms() program.Offer {
 	return offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 80_000, "*": 0})})
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"tributary/internal/money"
-	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -109,45 +108,55 @@ func (d *Decision) Sole() (*Credit, error) {
 	return nil, &SeveralError{len(d.Credits)}
 }
 
-// Decide says who earns what on an order, from the order, its click (the zero Click when it carries none) and the
-// network as it is known now. It depends on nothing else: no clock, and no earlier decision. Terms under rules that this
+// Decide says who earns what on an order, given a candidate for each of its clicks (Order.Clicks), in that order. It
+// depends on these values and nothing else: no clock, no catalogue, and no earlier decision. Terms under rules that this
 // version does not know are a *NewerError.
-func Decide(order Order, click Click, network *partners.Catalogue) (Decision, error) {
-	var found offer
-	if order.Placed() && order.ClickID != "" && click.Refused == "" {
-		found = find(network, click.Link, order.At)
+func Decide(order Order, candidates []Candidate) (Decision, error) {
+	if want := len(order.Clicks()); len(candidates) != want {
+		return Decision{}, fmt.Errorf("deciding order %q: there are %d candidates for %d clicks", order.ID, len(candidates), want)
 	}
-	if found.terms != nil && found.terms.Rules > Rules {
-		return Decision{}, &NewerError{What: "rules of the terms", Number: found.terms.Rules, Known: Rules}
+	for i := range candidates {
+		if terms := candidates[i].Offer.Terms; terms != nil && terms.Rules > Rules {
+			return Decision{}, &NewerError{What: "rules of the terms", Number: terms.Rules, Known: Rules}
+		}
 	}
-	return decide(order, click, found), nil
+	d := Decision{Order: order, Outcome: AwaitingSale}
+	if !order.Placed() {
+		return d, nil
+	}
+	d.Touches = attribute(&d.Order, candidates)
+	d.Outcome = outcome(d.Touches)
+	for i := range candidates {
+		if d.Touches[i].Won {
+			d.Credits = append(d.Credits, price(&d.Order, &candidates[i].Offer))
+		}
+	}
+	return d, nil
 }
 
-// decide is Decide once everything has been looked up.
-func decide(order Order, click Click, found offer) Decision {
-	d := Decision{Order: order, Touches: attribute(&order, click, found)}
-	switch {
-	case !order.Placed():
-		d.Outcome = AwaitingSale
-	case order.ClickID == "":
-		d.Outcome = NoClick
-	default:
-		d.Outcome = d.Touches[0].Reason
+// outcome is what became of an order with these touches: Credited where one of them won, else why its first click earns
+// nothing.
+func outcome(touches []Touch) Reason {
+	why := NoClick
+	for i := range touches {
+		switch t := &touches[i]; {
+		case t.Won:
+			return Credited
+		case t.Kind == TouchClick && why == NoClick:
+			why = t.Reason
+		}
 	}
-	if d.Outcome == Credited {
-		d.Credits = []Credit{price(&order, found)}
-	}
-	return d
+	return why
 }
 
 // price applies the terms: the lines of each rule are summed first and rounded once.
-func price(o *Order, found offer) Credit {
-	terms := found.terms
+func price(o *Order, offer *program.Offer) Credit {
+	terms := offer.Terms
 	c := Credit{
-		Program: found.program.ID, Partner: found.partner.ID, Link: found.link.ID,
+		Program: offer.Program, Partner: offer.Partner, Link: offer.Link,
 		Terms: TermsApplied{
 			Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(terms.Hold / time.Second),
-			NetworkFee: terms.NetworkFee, Kind: found.partner.Kind,
+			NetworkFee: terms.NetworkFee, Kind: offer.Kind,
 		},
 		HoldUntil: o.heldFrom().Add(terms.Hold),
 		Priced:    make([]Priced, len(o.Lines)),
@@ -155,7 +164,7 @@ func price(o *Order, found offer) Credit {
 	c.share(o)
 	for i := range o.Lines {
 		l, p := &o.Lines[i], &c.Priced[i]
-		rate, matched := terms.Rate(found.partner.Kind, l.Category)
+		rate, matched := terms.Rate(offer.Kind, l.Category)
 		p.Line, p.Rule, p.Base = l.Number, c.rule(rate, matched), l.Amount-l.Refunded
 		c.Rules[p.Rule].Amount += l.Amount
 		c.Rules[p.Rule].Base += p.Base

@@ -1,6 +1,7 @@
 package commission
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -9,7 +10,6 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -22,14 +22,12 @@ func TestWhoEarns(t *testing.T) {
 	}
 	plain := sold(goods(1, "X", "product", 1, 1000))
 	elsewhere := tenPercent()
-	elsewhere.link = &partners.Link{ID: 7, Merchant: 9, Program: 2, Partner: 3}
-	closed := tenPercent()
-	closed.link = &partners.Link{ID: 7, Merchant: 1, Program: 2, Partner: 3, Closed: true}
+	elsewhere.Merchant = 9
 	for _, fact := range []struct {
 		name  string
 		event *event.Event
 		click Click
-		found offer
+		found program.Offer
 		want  Reason
 	}{
 		{"a click an hour before", plain, clicked(time.Hour), tenPercent(), Credited},
@@ -41,12 +39,11 @@ func TestWhoEarns(t *testing.T) {
 		{"a click a millisecond longer before", plain, clicked(30*day + time.Millisecond), tenPercent(), OutsideWindow},
 		{"a click a second longer before", plain, clicked(30*day + time.Second), tenPercent(), OutsideWindow},
 		{"a click forty days before", plain, clicked(40 * day), tenPercent(), OutsideWindow},
-		{"a click on a link that was closed since", plain, clicked(time.Hour), closed, Credited},
-		{"no click", with(func(s *event.Sale) { s.ClickId = "" }), Click{}, offer{}, NoClick},
-		{"not a click id", plain, Click{Refused: MalformedClickID}, offer{}, MalformedClickID},
-		{"an unknown key", plain, Click{Refused: UnknownClickKey}, offer{}, UnknownClickKey},
-		{"a forged click id", plain, Click{Refused: ForgedClickID}, offer{}, ForgedClickID},
-		{"an unknown link", plain, clicked(time.Hour), offer{}, UnknownLink},
+		{"no click", with(func(s *event.Sale) { s.ClickId = "" }), Click{}, program.Offer{}, NoClick},
+		{"not a click id", plain, Click{Refused: MalformedClickID}, program.Offer{}, MalformedClickID},
+		{"an unknown key", plain, Click{Refused: UnknownClickKey}, program.Offer{}, UnknownClickKey},
+		{"a forged click id", plain, Click{Refused: ForgedClickID}, program.Offer{}, ForgedClickID},
+		{"an unknown link", plain, clicked(time.Hour), program.Offer{}, UnknownLink},
 		{"a link of another merchant", plain, clicked(time.Hour), elsewhere, LinkOfAnotherMerchant},
 		{"an order before all terms", plain, clicked(time.Hour), offering(noon(), program.Terms{EffectiveFrom: noon().Add(time.Microsecond)}), NoTermsInForce},
 		{"an order as the terms begin", plain, clicked(time.Hour), offering(noon(), program.Terms{EffectiveFrom: noon()}), Credited},
@@ -69,6 +66,47 @@ func TestWhoEarns(t *testing.T) {
 				t.Errorf("%s, but %v is to be posted", d.Outcome, moved)
 			}
 		})
+	}
+}
+
+// TestTheLastOfSeveralClicksTakesAll has orders with several candidates, as paths will bring them.
+func TestTheLastOfSeveralClicksTakesAll(t *testing.T) {
+	t.Parallel()
+	o := mustFold(t, sold(goods(1, "X", "product", 1, 1000)))
+	o.Coupon = "SPRING"
+	click := func(partner program.PartnerID, before time.Duration) Candidate {
+		c := Candidate{Click: clicked(before), Offer: tenPercent()}
+		c.Click.ID, c.Offer.Partner = fmt.Sprint("click ", partner), partner
+		return c
+	}
+	refused := Candidate{Click: Click{ID: "click 9", Refused: ForgedClickID}}
+	for _, fact := range []struct {
+		name       string
+		candidates []Candidate
+		outcome    Reason
+		winner     int
+		reasons    []Reason
+	}{
+		{"the last one wins", []Candidate{click(3, 2*time.Hour), click(4, time.Hour), click(5, 3*time.Hour)}, Credited, 1, []Reason{EarlierTouch, Credited, EarlierTouch}},
+		{"wherever it stands", []Candidate{click(3, time.Hour), click(4, 2*time.Hour)}, Credited, 0, []Reason{Credited, EarlierTouch}},
+		{"of two at once the first", []Candidate{click(3, time.Hour), click(4, time.Hour)}, Credited, 0, []Reason{Credited, EarlierTouch}},
+		{"a refused one is passed over", []Candidate{refused, click(4, time.Hour)}, Credited, 1, []Reason{ForgedClickID, Credited}},
+		{"so is a later one that cannot earn", []Candidate{click(3, -time.Hour), click(4, time.Hour)}, Credited, 1, []Reason{ClickAfterOrder, Credited}},
+		{"none: the first says why", []Candidate{click(3, 31*day), refused}, OutsideWindow, -1, []Reason{OutsideWindow, ForgedClickID}},
+	} {
+		d := Decision{Touches: attribute(&o, fact.candidates)}
+		d.Outcome = outcome(d.Touches)
+		if d.Outcome != fact.outcome {
+			t.Errorf("%s: the outcome is %s, want %s", fact.name, d.Outcome, fact.outcome)
+		}
+		for i, want := range append(fact.reasons, CouponNotCredited) {
+			if touch := d.Touches[i]; touch.Reason != want || touch.Won != (i == fact.winner) {
+				t.Errorf("%s: touch %d is %+v, want %s", fact.name, i, touch, want)
+			}
+		}
+	}
+	if _, err := Decide(o, nil); err == nil {
+		t.Error("an order is decided without its click")
 	}
 }
 
@@ -145,7 +183,7 @@ func TestTouchesThatEarnNothingAreListedWithTheirReason(t *testing.T) {
 		t.Errorf("touches (-want +got):\n%s", diff)
 	}
 	elsewhere := tenPercent()
-	elsewhere.link = &partners.Link{ID: 7, Merchant: 9, Program: 2, Partner: 3}
+	elsewhere.Merchant = 9
 	d = decide(mustFold(t, e), clicked(time.Hour), elsewhere)
 	if click := d.Touches[0]; click.Program != 0 || click.Partner != 0 || click.WindowSeconds != 0 {
 		t.Errorf("the record tells another merchant's affairs: %+v", click)
@@ -175,12 +213,12 @@ func TestWhatALineEarns(t *testing.T) {
 	halves := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"ten": 100_000, "fifteen": 150_000})})
 	twoTens := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"a": 100_000, "b": 100_000})})
 	all := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": 1_000_000})})
-	percent := func(ppm money.Rate) offer {
+	percent := func(ppm money.Rate) program.Offer {
 		return offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": ppm})})
 	}
 	for _, fact := range []struct {
 		name   string
-		found  offer
+		found  program.Offer
 		events []*event.Event
 		gross  int64
 		net    int64
@@ -270,7 +308,7 @@ func TestTermsInForceAtTheOrdersTimeApply(t *testing.T) {
 		{change, program.Member, 2, 60},
 	} {
 		found := offering(fact.at, terms...)
-		found.partner = &partners.Partner{ID: 3, Kind: fact.kind}
+		found.Kind = fact.kind
 		e := sold(goods(1, "85123A", "product", 1, 1_000), goods(2, "POST", "service", 1, 1_000))
 		e.OccurredAt = event.Micros(fact.at)
 		d := decide(mustFold(t, e), Click{ID: "click", Link: 7, At: fact.at.Add(-time.Hour)}, found)

@@ -3,7 +3,8 @@
 // calls them and posts, commission/ledger keeps the books.
 //
 //	Fold       the events of one order, in any order and any number of copies, become one Order
-//	Decide     the order, its click and the terms in force become a Decision: who earns what, and why
+//	Decide     the order and the candidates of its clicks, which others have looked up as of its time, become a Decision: who
+//	           earns what, and why
 //	Movements  the decision becomes the whole history of what should stand on the books, each at its effective time
 //	Difference what still has to be posted: what should stand there less what does
 //	AppendJSON the record of the decision, from which a page explains every cent and Movements can be repeated

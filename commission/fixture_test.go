@@ -65,7 +65,7 @@ func rates(byCategory map[string]money.Rate) map[program.Kind]map[string]money.R
 
 // offering is link 7 of partner 3, a site, in program 2 of merchant 1, under the given terms. Terms without a date are in
 // force since 2020, with a window and a hold of 30 days.
-func offering(at time.Time, terms ...program.Terms) offer {
+func offering(at time.Time, terms ...program.Terms) program.Offer {
 	for i := range terms {
 		t := &terms[i]
 		if t.EffectiveFrom.IsZero() {
@@ -77,19 +77,11 @@ func offering(at time.Time, terms ...program.Terms) offer {
 		}
 	}
 	sold := &partners.Program{ID: 2, Merchant: 1, Currencies: []string{"EUR", "GBP"}, Terms: terms}
-	f := offer{
-		link:    &partners.Link{ID: 7, Merchant: 1, Program: 2, Partner: 3},
-		program: sold,
-		partner: &partners.Partner{ID: 3, Kind: program.Site},
-	}
-	if terms, ok := sold.TermsAt(at); ok {
-		f.terms = terms
-	}
-	return f
+	return sold.Offer(7, 3, program.Site, at)
 }
 
 // tenPercent pays a site 10 % of everything, the network 20 % of that.
-func tenPercent() offer {
+func tenPercent() program.Offer {
 	return offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 100_000})})
 }
 
@@ -107,10 +99,23 @@ func mustFold(t rapid.TB, events ...*event.Event) Order {
 	return o
 }
 
+// decide decides on an order with one click.
+func decide(o Order, click Click, offer program.Offer) Decision {
+	var candidates []Candidate
+	if len(o.Clicks()) > 0 {
+		candidates = []Candidate{{Click: click, Offer: offer}}
+	}
+	d, err := Decide(o, candidates)
+	if err != nil {
+		panic(err)
+	}
+	return d
+}
+
 // mustDecide is the decision on the events with a click an hour before noon.
-func mustDecide(t rapid.TB, found offer, events ...*event.Event) Decision {
+func mustDecide(t rapid.TB, offer program.Offer, events ...*event.Event) Decision {
 	t.Helper()
-	return decide(mustFold(t, events...), clicked(time.Hour), found)
+	return decide(mustFold(t, events...), clicked(time.Hour), offer)
 }
 
 // account names an account of the books of these tests.

@@ -14,7 +14,6 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -31,12 +30,12 @@ func corpus(t *testing.T) map[string]Decision {
 		return e
 	}
 	refused := func(reason Reason) Decision {
-		return decide(mustFold(t, sale(nil)), Click{ID: "click", Refused: reason}, offer{})
+		return decide(mustFold(t, sale(nil)), Click{ID: "click", Refused: reason}, program.Offer{})
 	}
 	foreign := two
-	foreign.link = &partners.Link{ID: 7, Merchant: 9, Program: 2, Partner: 3}
+	foreign.Merchant = 9
 	untermed := two
-	untermed.terms = nil
+	untermed.Terms = nil
 	all := map[string]Decision{
 		"credited":            decide(mustFold(t, sale(nil)), clicked(time.Hour), two),
 		"at the window's end": decide(mustFold(t, sale(nil)), clicked(30*day), two),
@@ -45,12 +44,12 @@ func corpus(t *testing.T) map[string]Decision {
 		"malformed click id":  refused(MalformedClickID),
 		"unknown click key":   refused(UnknownClickKey),
 		"forged click id":     refused(ForgedClickID),
-		"unknown link":        decide(mustFold(t, sale(nil)), clicked(time.Hour), offer{}),
+		"unknown link":        decide(mustFold(t, sale(nil)), clicked(time.Hour), program.Offer{}),
 		"another merchant's":  decide(mustFold(t, sale(nil)), clicked(time.Hour), foreign),
 		"no terms":            decide(mustFold(t, sale(nil)), clicked(time.Hour), untermed),
 		"another currency":    decide(mustFold(t, sale(func(_ *event.Event, s *event.Sale) { s.Currency = "JPY" })), clicked(time.Hour), two),
-		"no click":            decide(mustFold(t, sale(func(_ *event.Event, s *event.Sale) { s.ClickId, s.Coupon, s.CustomerId = "", "SPRING", "17850" })), Click{}, offer{}),
-		"awaiting sale":       decide(mustFold(t, refunded("R", day, 500)), Click{}, offer{}),
+		"no click":            decide(mustFold(t, sale(func(_ *event.Event, s *event.Sale) { s.ClickId, s.Coupon, s.CustomerId = "", "SPRING", "17850" })), Click{}, program.Offer{}),
+		"awaiting sale":       decide(mustFold(t, refunded("R", day, 500)), Click{}, program.Offer{}),
 		"nothing sold":        decide(mustFold(t, sold(goods(1, "", "", 1, 0))), clicked(time.Hour), two),
 		"imported": decide(mustFold(t, sale(func(e *event.Event, _ *event.Sale) {
 			e.Imported, e.ReceivedAt = true, e.GetReceivedAt()+90*day.Microseconds()

@@ -30,6 +30,8 @@ const (
 	OutsideWindow Reason = "outside_window"
 	// CurrencyNotInProgram is an order in a currency that the program does not take.
 	CurrencyNotInProgram Reason = "currency_not_in_program"
+	// EarlierTouch is a click that would have earned, had there been none after it.
+	EarlierTouch Reason = "earlier_touch"
 	// CouponNotCredited is a coupon, which the terms do not credit by itself.
 	CouponNotCredited Reason = "coupon_not_credited"
 	// CustomerNotCredited is a customer id, which the terms do not credit by itself.
@@ -58,6 +60,7 @@ func Reasons() []Explanation {
 		{NoTermsInForce, "The order is older than the first terms of the program."},
 		{OutsideWindow, "The click was longer before the order than the program's window allows."},
 		{CurrencyNotInProgram, "The order is in a currency that the program does not take."},
+		{EarlierTouch, "A later click before the order earns the commission in the place of this one."},
 		{CouponNotCredited, "The order carries this coupon. The program's terms credit clicks; a coupon by itself earns nothing."},
 		{CustomerNotCredited, "The order is by this customer. The program's terms credit clicks; an earlier visit or purchase of the customer earns nothing by itself."},
 	}
@@ -71,4 +74,9 @@ func (r Reason) Sentence() string {
 		}
 	}
 	return string(r)
+}
+
+// OfOrder tells whether the reason can be the outcome of an order, and not only of a touch beside another.
+func (r Reason) OfOrder() bool {
+	return r != EarlierTouch && r != CouponNotCredited && r != CustomerNotCredited
 }

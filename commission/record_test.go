@@ -136,9 +136,9 @@ func FuzzDecide(f *testing.F) {
 			return
 		}
 		found := tenPercent()
-		found.link.Merchant, found.program.Currencies = o.Merchant, []string{o.Currency}
-		found.terms.NetworkFee = money.Rate(fee) % (money.One + 1)
-		found.terms.Rates = rates(map[string]money.Rate{"*": money.Rate(rate) % (money.One + 1)})
+		found.Merchant, found.Currencies = o.Merchant, []string{o.Currency}
+		found.Terms.NetworkFee = money.Rate(fee) % (money.One + 1)
+		found.Terms.Rates = rates(map[string]money.Rate{"*": money.Rate(rate) % (money.One + 1)})
 		d := decide(o, Click{ID: o.ClickID, Link: 7, At: time.UnixMilli(o.At.UnixMilli() - age%(31*86_400_000)).UTC()}, found)
 		checkHonest(t, &d)
 		record := d.AppendJSON(nil)

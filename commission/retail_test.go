@@ -22,7 +22,6 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
-	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -312,16 +311,15 @@ func clickThrough(customer string, orders []*retailOrder) {
 }
 
 // retailOffer is a partner's link under the terms of the rule.
-func retailOffer(at time.Time, partner int) offer {
+func retailOffer(at time.Time, partner int) program.Offer {
 	pay := func(site, member money.Rate) map[program.Kind]map[string]money.Rate {
 		return map[program.Kind]map[string]money.Rate{program.Site: {"product": site}, program.Member: {"product": member}}
 	}
 	found := offering(at,
 		program.Terms{EffectiveFrom: time.Unix(0, 0), NetworkFee: 200_000, Rates: pay(80_000, 50_000)},
 		program.Terms{EffectiveFrom: time.Date(2011, time.June, 1, 0, 0, 0, 0, time.UTC), NetworkFee: 200_000, Rates: pay(100_000, 60_000)})
-	found.partner = &partners.Partner{ID: 3, Kind: program.Site}
 	if partner >= 40 {
-		found.partner.Kind = program.Member
+		found.Kind = program.Member
 	}
 	return found
 }

@@ -26,7 +26,7 @@ func TestLinesOfOneRuleEarnWhatTheirSumDoes(t *testing.T) {
 	yen := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 55_000})})
 	for _, fact := range []struct {
 		name     string
-		found    offer
+		found    program.Offer
 		amount   int64
 		lines    int
 		net, fee int64

@@ -357,6 +357,8 @@ func outcomeName(code string) string {
 		return "outside window"
 	case commission.CurrencyNotInProgram:
 		return "currency not taken"
+	case commission.EarlierTouch:
+		return "earlier click"
 	case commission.CouponNotCredited:
 		return "coupon not credited"
 	case commission.CustomerNotCredited:

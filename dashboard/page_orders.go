@@ -248,7 +248,7 @@ func timeCell(t *time.Time) export.Cell {
 func outcomes() []commission.Reason {
 	var list []commission.Reason
 	for _, e := range commission.Reasons() {
-		if e.Code != commission.CouponNotCredited && e.Code != commission.CustomerNotCredited {
+		if e.Code.OfOrder() {
 			list = append(list, e.Code)
 		}
 	}

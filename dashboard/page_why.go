@@ -383,7 +383,7 @@ func (view *whyView) sentence() string {
 	if view.forMerchant {
 		who = orDash(view.partners[c.Partner]) + " earns "
 	}
-	touch := view.decision.Touches[0]
+	touch := view.decision.Touches[slices.IndexFunc(view.decision.Touches, func(t commission.Touch) bool { return t.Won })]
 	text := who + view.amount(c.Net).text() + " on this order: the customer came through link " + orDash(view.links[c.Link]) + " " +
 		span(time.Duration(touch.AgeMillis)*time.Millisecond) + " before ordering, within the window of " +
 		span(time.Duration(touch.WindowSeconds)*time.Second) + "."

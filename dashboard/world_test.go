@@ -213,11 +213,16 @@ func (w *world) order(o sale) int64 {
 	events := w.events(o)
 	folded, err := commission.Fold(events)
 	w.must(err)
-	click := commission.Click{}
-	if o.link != nil {
-		click = commission.Click{ID: folded.ClickID, Link: o.link.ID, At: orTime(o.clicked, o.at.Add(-time.Hour)).Truncate(time.Millisecond)}
+	var candidates []commission.Candidate
+	if l := o.link; l != nil {
+		sold, _ := w.network.Program(l.Program)
+		partner, _ := w.network.Partner(l.Partner)
+		candidates = append(candidates, commission.Candidate{
+			Click: commission.Click{ID: folded.ClickID, Link: l.ID, At: orTime(o.clicked, o.at.Add(-time.Hour)).Truncate(time.Millisecond)},
+			Offer: sold.Offer(l.ID, l.Partner, partner.Kind, folded.At),
+		})
 	}
-	d, err := commission.Decide(folded, click, w.network)
+	d, err := commission.Decide(folded, candidates)
 	w.must(err)
 	var no int64
 	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) error {

@@ -42,6 +42,13 @@ func (p *Program) TermsAt(t time.Time) (*program.Terms, bool) {
 	return nil, false
 }
 
+// Offer is what a link of a partner in the program leads to at t.
+func (p *Program) Offer(link program.LinkID, partner program.PartnerID, kind program.Kind, t time.Time) program.Offer {
+	offer := program.Offer{Link: link, Merchant: p.Merchant, Program: p.ID, Partner: partner, Kind: kind, Currencies: p.Currencies}
+	offer.Terms, _ = p.TermsAt(t)
+	return offer
+}
+
 // Takes tells whether the program takes orders in a currency.
 func (p *Program) Takes(currency string) bool { return slices.Contains(p.Currencies, currency) }
 

@@ -9,7 +9,6 @@ import (
 	"tributary/commission"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
-	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -96,13 +95,13 @@ func (o *order) refunds() int {
 
 // settle decides the order as of now, and works out what has to be written. It is a pure function of the order, the
 // network and the click ids' keys.
-func (o *order) settle(now time.Time, forms commission.Forms, verify func(string) commission.Click, network *partners.Catalogue) error {
+func (o *order) settle(now time.Time, forms commission.Forms, known network) error {
 	folded, err := commission.Fold(o.events)
 	if err == nil && o.known {
 		o.recorded, err = forms.Read(o.record)
 	}
 	if err == nil {
-		o.decided, err = commission.Decide(folded, clickOf(&folded, &o.recorded, verify), network)
+		o.decided, err = commission.Decide(folded, known.candidates(&folded, &o.recorded))
 	}
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
@@ -123,22 +122,6 @@ func (o *order) settle(now time.Time, forms commission.Forms, verify func(string
 	o.paying = o.earn(desired, released)
 	o.reported = report(&o.recorded, &o.decided, o.owner(), o.due)
 	return nil
-}
-
-// clickOf verifies the order's click id. Keys are taken out of service one day: a click that was good when the order
-// was first decided stays good, as the record of that decision holds what the id said.
-func clickOf(o *commission.Order, recorded *commission.Decision, verify func(string) commission.Click) commission.Click {
-	if o.ClickID == "" {
-		return commission.Click{}
-	}
-	click := verify(o.ClickID)
-	if click.Refused != commission.UnknownClickKey || len(recorded.Touches) == 0 {
-		return click
-	}
-	if t := recorded.Touches[0]; t.Kind == commission.TouchClick && t.ID == o.ClickID && !t.At.IsZero() {
-		return commission.Click{ID: t.ID, Link: t.Link, At: t.At}
-	}
-	return click
 }
 
 // isReleased tells whether the books already hold the end of the order's hold, which no clock takes back.

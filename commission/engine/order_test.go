@@ -28,7 +28,7 @@ func (w *world) verifies(refused commission.Reason) func(string) commission.Clic
 func (w *world) decided(cfg Config) *order {
 	w.t.Helper()
 	first := &order{no: 1, key: orderKey{1, "A1"}, events: []*event.Event{sale(1, "A1", w.click(), 10_000)}}
-	check(w.t, first.settle(noon(), commission.KnownForms(), verifyClick, cfg.Catalogue))
+	check(w.t, first.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
 	return &order{
 		no: 1, key: first.key, known: true, version: 1, record: first.decided.AppendJSON(nil), earnings: first.paying,
 		posted: first.due, events: first.events,
@@ -40,13 +40,13 @@ func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
 	w := newWorld(t)
 	cfg := w.config("one")
 	o := w.decided(cfg)
-	check(t, o.settle(noon(), commission.KnownForms(), w.verifies(commission.UnknownClickKey), cfg.Catalogue))
+	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, w.verifies(commission.UnknownClickKey)}))
 	equal(t, "outcome", o.decided.Outcome, commission.Credited)
 	equal(t, "to be posted", len(o.due), 0)
 	equal(t, "to be reported", len(o.reported), 0)
 	// A new order has no record to go by.
 	o = &order{key: orderKey{1, "A1"}, events: o.events}
-	check(t, o.settle(noon(), commission.KnownForms(), w.verifies(commission.UnknownClickKey), cfg.Catalogue))
+	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, w.verifies(commission.UnknownClickKey)}))
 	equal(t, "outcome of a new one", o.decided.Outcome, commission.UnknownClickKey)
 }
 
@@ -55,7 +55,7 @@ func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	w := newWorld(t)
 	cfg := w.config("one")
 	o := w.decided(cfg)
-	check(t, o.settle(noon(), commission.KnownForms(), w.verifies(commission.ForgedClickID), cfg.Catalogue))
+	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, w.verifies(commission.ForgedClickID)}))
 	equal(t, "outcome", o.decided.Outcome, commission.ForgedClickID)
 	equal(t, "postings", len(o.due), 2)
 	for _, m := range o.due {
@@ -84,7 +84,7 @@ func TestPeopleHaveTheLastWordOnAState(t *testing.T) {
 	} {
 		o := w.decided(cfg)
 		o.earnings[0].state = state
-		check(t, o.settle(noon().Add(40*day), commission.KnownForms(), verifyClick, cfg.Catalogue))
+		check(t, o.settle(noon().Add(40*day), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
 		equal(t, "after "+string(state), o.paying[0].state, want)
 	}
 }
@@ -94,13 +94,13 @@ func TestEndedHoldsDoNotBeginAgainWhenTheClockGoesBack(t *testing.T) {
 	w := newWorld(t)
 	cfg := w.config("one")
 	o := w.decided(cfg)
-	check(t, o.settle(noon().Add(40*day), commission.KnownForms(), verifyClick, cfg.Catalogue))
+	check(t, o.settle(noon().Add(40*day), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
 	posted := slices.Concat(o.posted, o.due)
 	o = &order{
 		no: 1, key: o.key, known: true, version: 2, record: o.decided.AppendJSON(nil), earnings: o.paying, posted: posted,
 		events: append(o.events, refund(1, "A1", "r", day, 1000)),
 	}
-	check(t, o.settle(noon(), commission.KnownForms(), verifyClick, cfg.Catalogue))
+	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
 	equal(t, "payable", o.paying[0].payable, 900)
 	equal(t, "pending", o.paying[0].pending, 0)
 }

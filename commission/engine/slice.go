@@ -206,7 +206,7 @@ func count(by *map[int64]int, merchant int64, n int) {
 }
 
 func (e *Engine) settle(o *order) error {
-	err := o.settle(e.cfg.Clock(), e.cfg.Forms, e.cfg.VerifyClick, e.cfg.Catalogue)
+	err := o.settle(e.cfg.Clock(), e.cfg.Forms, network{e.cfg.Catalogue, e.cfg.VerifyClick})
 	if newer := (*commission.NewerError)(nil); err == nil || errors.As(err, &newer) {
 		return err
 	}

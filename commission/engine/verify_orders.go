@@ -204,15 +204,24 @@ func (v *verification) decide(at Finding, o *stored) (*commission.Decision, erro
 	if err != nil {
 		return nil, err
 	}
-	click := clickOf(&folded, &recorded, v.VerifyClick)
-	if recorded.Outcome == commission.UnknownClickKey && click.ID != "" && click.Refused != commission.UnknownClickKey {
-		// The engine decides it again at its next start, or has been asked by nobody yet who holds the key.
-		at.Severity = Attention
-		v.compare(at, "outcome", "decided with the click key that was missing: start the engines with it", o.outcome)
-		click = commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}
-	}
-	o.decided, err = commission.Decide(folded, click, v.Catalogue)
+	o.decided, err = commission.Decide(folded, v.candidates(at, &folded, &recorded))
 	return readable, err
+}
+
+// candidates are those of an order, as they were when its record was written: the engine decides an order again with a
+// click key that was missing at its next start, or nobody who holds the key has asked it to yet.
+func (v *verification) candidates(at Finding, o *commission.Order, recorded *commission.Decision) []commission.Candidate {
+	candidates := network{v.Catalogue, v.VerifyClick}.candidates(o, recorded)
+	for i := range candidates {
+		click := &candidates[i].Click
+		if click.Refused == commission.UnknownClickKey || !recorded.Lacked(click.ID) {
+			continue
+		}
+		at.Severity = Attention
+		v.compare(at, "outcome", "decided with the click key that was missing: start the engines with it", string(recorded.Outcome))
+		*click = commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}
+	}
+	return candidates
 }
 
 // undecided takes down that an order cannot be decided: because a later version has to, or because of its events.

@@ -132,14 +132,19 @@ func (h *history) decide(t *rapid.T, network *partners.Catalogue, now time.Time)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var click commission.Click
-	if c := h.sale.Click; c != nil {
-		click = commission.Click{ID: "click", Link: program.LinkID(c.Link), At: c.At}
+	candidates := make([]commission.Candidate, len(folded.Clicks()))
+	for i := range candidates {
+		c := h.sale.Click
+		candidates[i].Click = commission.Click{ID: "click", Link: program.LinkID(c.Link), At: c.At}
 		if c.Forged {
-			click.Refused = commission.ForgedClickID
+			candidates[i].Click.Refused = commission.ForgedClickID
+		} else if link, ok := network.Link(program.LinkID(c.Link)); ok {
+			sold, _ := network.Program(link.Program)
+			partner, _ := network.Partner(link.Partner)
+			candidates[i].Offer = sold.Offer(link.ID, partner.ID, partner.Kind, folded.At)
 		}
 	}
-	d, err := commission.Decide(folded, click, network)
+	d, err := commission.Decide(folded, candidates)
 	if err != nil {
 		t.Fatal(err)
 	}

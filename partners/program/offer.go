@@ -1,0 +1,16 @@
+package program
+
+// Offer is what a link leads to as of a time: values that whoever decides an order has looked up for each of its clicks.
+// The zero Offer is that of a link which does not exist.
+type Offer struct {
+	Link     LinkID
+	Merchant MerchantID
+	Program  ProgramID
+	Partner  PartnerID
+	// Kind is the partner's.
+	Kind Kind
+	// Currencies are those that the program takes.
+	Currencies []string
+	// Terms are in force at that time; nil before the program's first.
+	Terms *Terms
+}
