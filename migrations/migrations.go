@@ -1,5 +1,5 @@
 // Package migrations holds the schema of both databases as goose files and brings a database up to it. It belongs to
-// no step of a click's life: it runs before the first one.
+// no step of a click's life: it runs before the first one. A schema only goes up: whoever wants an earlier one restores a backup.
 package migrations
 
 import (

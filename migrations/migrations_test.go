@@ -1,10 +1,13 @@
 package migrations_test
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -15,6 +18,23 @@ import (
 )
 
 func TestMain(m *testing.M) { engines.Main(m) }
+
+func TestMigrationsOnlyGoUp(t *testing.T) {
+	t.Parallel()
+	paths, err := filepath.Glob("*/*.sql")
+	if err != nil || len(paths) < 20 {
+		t.Fatalf("%d migrations: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte("-- +goose Up\n")) || bytes.Contains(text, []byte("+goose Down")) {
+			t.Errorf("%s: it must have a section Up and none Down", path)
+		}
+	}
+}
 
 func TestPostgresIsBroughtUpTwice(t *testing.T) {
 	t.Parallel()

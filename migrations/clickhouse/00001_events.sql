@@ -159,13 +159,3 @@ SELECT merchant_id, program_id, partner_id, link_id, currency, toStartOfHour(ord
        sum(ledger.gross) AS gross, sum(ledger.net) AS net, sum(ledger.fee) AS fee,
        sum(ledger.pending) AS pending, sum(ledger.payable) AS payable
 FROM ledger GROUP BY merchant_id, program_id, partner_id, link_id, currency, hour;
-
--- +goose Down
-DROP VIEW ledger_hourly_view;
-DROP TABLE ledger_hourly;
-DROP TABLE ledger;
-DROP TABLE order_event;
-DROP VIEW touch_hourly_view;
-DROP TABLE touch_hourly;
-DROP TABLE touch;
-DROP TABLE setting;

@@ -227,7 +227,3 @@ GRANT UPDATE (password_hash) ON login TO tributary_dashboard;
 GRANT SELECT, INSERT, UPDATE, DELETE ON session TO tributary_dashboard;
 GRANT INSERT, UPDATE ON merchant, api_key, program, terms, terms_rate, partner, enrolment, link, login TO tributary_operator;
 GRANT SELECT ON login TO tributary_operator;
-
--- +goose Down
-DROP TABLE setting, session, login, link, enrolment, partner, terms_rate, terms, program, api_key, merchant, catalogue;
-DROP FUNCTION bump_catalogue(), mark_changed(), terms_reach_forward(), currencies_stay();

@@ -283,11 +283,3 @@ ALTER TABLE enrolment FORCE ROW LEVEL SECURITY;
 CREATE POLICY river ON enrolment TO tributary_tracker, tributary_loader, tributary_engine, tributary_operator, CURRENT_USER USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON enrolment TO tributary_dashboard USING ((SELECT app_operator()) OR partner_id = (SELECT app_partner())
   OR EXISTS (SELECT FROM program p WHERE p.id = program_id AND p.merchant_id = (SELECT app_merchant())));
-
--- +goose Down
-DROP POLICY tenant ON enrolment; DROP POLICY river ON enrolment; ALTER TABLE enrolment NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-DROP POLICY tenant ON link; DROP POLICY river ON link; ALTER TABLE link NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-DROP POLICY tenant ON api_key; DROP POLICY river ON api_key; ALTER TABLE api_key NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-DROP TABLE clickhouse_batch, ledger_outbox, chain, checkpoint, posting, account, commission, order_conflict, order_event, orders, dead_letter, high_water, position;
-DROP SEQUENCE order_no;
-DROP FUNCTION posting_fits_accounts(), books_are_insert_only(), app_merchant(), app_partner(), app_operator();

@@ -18,7 +18,3 @@ ALTER TABLE high_water ADD COLUMN gap bigint NOT NULL DEFAULT 0;
 GRANT SELECT, INSERT, UPDATE, DELETE ON consumer_owner TO tributary_engine, tributary_loader;
 GRANT SELECT ON consumer_owner TO tributary_operator;
 GRANT UPDATE ON high_water TO tributary_operator;
-
--- +goose Down
-ALTER TABLE high_water DROP COLUMN gap;
-DROP TABLE consumer_owner;

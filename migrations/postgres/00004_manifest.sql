@@ -3,7 +3,3 @@
 -- +goose Up
 ALTER TABLE clickhouse_batch ADD COLUMN problem text NOT NULL DEFAULT ''; -- why it is parked
 GRANT UPDATE ON clickhouse_batch TO tributary_operator; -- to have a batch loaded again
-
--- +goose Down
-REVOKE UPDATE ON clickhouse_batch FROM tributary_operator;
-ALTER TABLE clickhouse_batch DROP COLUMN problem;

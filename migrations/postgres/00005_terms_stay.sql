@@ -50,18 +50,3 @@ CREATE TRIGGER kind_stays BEFORE UPDATE ON partner FOR EACH ROW WHEN (NEW.kind I
 CREATE TRIGGER owner_stays BEFORE UPDATE ON program FOR EACH ROW WHEN (NEW.merchant_id IS DISTINCT FROM OLD.merchant_id) EXECUTE FUNCTION what_it_is_stays();
 CREATE TRIGGER owner_stays BEFORE UPDATE ON link FOR EACH ROW
   WHEN ((NEW.program_id, NEW.partner_id) IS DISTINCT FROM (OLD.program_id, OLD.partner_id)) EXECUTE FUNCTION what_it_is_stays();
-
--- +goose Down
-DROP TRIGGER owner_stays ON link; DROP TRIGGER owner_stays ON program; DROP TRIGGER kind_stays ON partner;
-DROP TRIGGER terms_reach_forward_still ON terms; DROP TRIGGER terms_in_force_stay ON terms_rate; DROP TRIGGER terms_in_force_stay ON terms;
-DROP TRIGGER terms_come_in_time ON terms;
-DROP FUNCTION what_it_is_stays(), terms_in_force_stay(), terms_come_in_time();
--- +goose StatementBegin
-CREATE OR REPLACE FUNCTION terms_reach_forward() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF NEW.effective_from < now() AND NOT EXISTS (SELECT FROM program WHERE id = NEW.program_id AND created_at = now()) THEN
-    RAISE EXCEPTION 'terms of program % cannot take effect in the past (%)', NEW.program_id, NEW.effective_from USING ERRCODE = 'check_violation';
-  END IF;
-  RETURN NEW;
-END $$;
--- +goose StatementEnd

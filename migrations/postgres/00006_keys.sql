@@ -3,6 +3,3 @@
 
 -- +goose Up
 GRANT INSERT ON setting TO tributary_tracker, tributary_engine;
-
--- +goose Down
-REVOKE INSERT ON setting FROM tributary_tracker, tributary_engine;

@@ -43,16 +43,3 @@ ALTER TABLE posting ALTER COLUMN debit SET (n_distinct = -0.05), ALTER COLUMN cr
 GRANT SELECT, INSERT, UPDATE ON ledger_sent TO tributary_engine;
 GRANT SELECT, UPDATE ON ledger_sent TO tributary_operator;
 GRANT SELECT ON ledger_unsent TO tributary_engine, tributary_operator;
-
--- +goose Down
-ALTER TABLE posting ALTER COLUMN debit RESET (n_distinct), ALTER COLUMN credit RESET (n_distinct);
-DROP INDEX orders_unknown_key;
-ALTER TABLE order_conflict DROP COLUMN reason;
-DROP VIEW ledger_unsent;
-ALTER TABLE ledger_outbox DROP COLUMN at;
-DELETE FROM ledger_outbox o USING ledger_sent s WHERE s.lane = o.lane AND o.last_seq <= s.through_seq;
-DROP TABLE ledger_sent;
-DELETE FROM dead_letter d USING dead_letter other
- WHERE (d.consumer, d.topic, d.partition, d."offset") = (other.consumer, other.topic, other.partition, other."offset") AND d.no < other.no;
-ALTER TABLE dead_letter DROP CONSTRAINT dead_letter_once, DROP CONSTRAINT dead_letter_pkey, DROP COLUMN no, DROP COLUMN spool, DROP COLUMN seq,
-  ADD PRIMARY KEY (consumer, topic, partition, "offset");

@@ -3,7 +3,3 @@
 -- +goose Up
 ALTER TABLE position ADD COLUMN log text NOT NULL DEFAULT ''; -- Kafka's id of the topic that next_offset is of; empty: of any
 ALTER TABLE dead_letter ADD COLUMN life int NOT NULL DEFAULT 1; -- part of the token under which the loader puts it back
-
--- +goose Down
-ALTER TABLE dead_letter DROP COLUMN life;
-ALTER TABLE position DROP COLUMN log;

@@ -29,9 +29,3 @@ CREATE TABLE signing_secret (
 );
 GRANT SELECT ON signing_secret TO tributary_tracker;
 GRANT INSERT ON signing_secret TO tributary_operator;
-
--- +goose Down
-DROP TABLE signing_secret, spool_progress;
-ALTER TABLE api_key DROP COLUMN signs;
-DELETE FROM setting WHERE name = 'network';
-REVOKE SELECT ON high_water FROM tributary_tracker;

@@ -45,10 +45,3 @@ CREATE VIEW health_sent AS
 CREATE VIEW health_seal AS
   SELECT max(sealed_at) AS at, max(through_seq) AS through_seq FROM chain WHERE (SELECT app_operator());
 GRANT SELECT ON health_lane, health_owner, health_letter, health_batch, health_seen, health_spool, health_sent, health_seal TO tributary_dashboard;
-
--- +goose Down
-DROP VIEW health_seal, health_sent, health_spool, health_seen, health_batch, health_letter, health_owner, health_lane;
-DROP POLICY tenant ON terms_rate; DROP POLICY river ON terms_rate; ALTER TABLE terms_rate NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-DROP POLICY tenant ON terms; DROP POLICY river ON terms; ALTER TABLE terms NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-DROP POLICY tenant ON program; DROP POLICY river ON program; ALTER TABLE program NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-DROP FUNCTION app_enrolled_in();

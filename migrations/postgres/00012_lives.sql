@@ -4,6 +4,3 @@
 -- +goose Up
 ALTER TABLE position ADD COLUMN life int NOT NULL DEFAULT 1; -- part of the insert tokens, so that none of a life that is over is used again
 ALTER TABLE position ADD COLUMN since bigint NOT NULL DEFAULT 0; -- the log may hold records of a life that is over before this offset
-
--- +goose Down
-ALTER TABLE position DROP COLUMN life, DROP COLUMN since;

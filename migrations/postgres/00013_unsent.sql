@@ -8,12 +8,3 @@ SELECT l.lane, o.first_seq, o.last_seq, o.at
           FROM position p LEFT JOIN ledger_sent s ON s.lane = p.partition WHERE p.consumer = 'engine' AND p.topic = 'orders') l
  CROSS JOIN LATERAL (SELECT first_seq, last_seq, at FROM ledger_outbox WHERE lane = l.lane AND first_seq > l.through_seq
                       ORDER BY first_seq OFFSET 0) o;
-
--- +goose Down
-DROP VIEW ledger_unsent;
-CREATE VIEW ledger_unsent WITH (security_invoker = true) AS
-SELECT o.lane, o.first_seq, o.last_seq
-  FROM (SELECT DISTINCT p.partition AS lane, coalesce(s.through_seq, 0) AS through_seq
-          FROM position p LEFT JOIN ledger_sent s ON s.lane = p.partition WHERE p.consumer = 'engine' AND p.topic = 'orders') l
-  JOIN ledger_outbox o ON o.lane = l.lane AND o.first_seq > l.through_seq;
-GRANT SELECT ON ledger_unsent TO tributary_engine, tributary_operator;

@@ -3,8 +3,3 @@
 ALTER TABLE clickhouse_batch ALTER COLUMN generation TYPE bigint;
 ALTER TABLE position ALTER COLUMN life TYPE bigint;
 ALTER TABLE dead_letter ALTER COLUMN life TYPE bigint;
-
--- +goose Down
-ALTER TABLE clickhouse_batch ALTER COLUMN generation TYPE int;
-ALTER TABLE position ALTER COLUMN life TYPE int;
-ALTER TABLE dead_letter ALTER COLUMN life TYPE int;

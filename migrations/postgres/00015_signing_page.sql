@@ -7,9 +7,3 @@ ALTER TABLE signing_secret FORCE ROW LEVEL SECURITY;
 CREATE POLICY river ON signing_secret TO tributary_tracker, tributary_operator, CURRENT_USER USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON signing_secret FOR INSERT TO tributary_dashboard
   WITH CHECK (EXISTS (SELECT FROM api_key k WHERE k.id = key_id AND k.signs AND k.merchant_id = (SELECT app_merchant())));
-
--- +goose Down
-DROP POLICY tenant ON signing_secret;
-DROP POLICY river ON signing_secret;
-ALTER TABLE signing_secret NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY;
-REVOKE INSERT ON signing_secret FROM tributary_dashboard;

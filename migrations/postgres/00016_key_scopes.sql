@@ -16,7 +16,3 @@ ALTER TABLE key_use FORCE ROW LEVEL SECURITY;
 CREATE POLICY river ON key_use TO tributary_tracker, tributary_operator, CURRENT_USER USING (true) WITH CHECK (true);
 CREATE POLICY tenant ON key_use FOR SELECT TO tributary_dashboard
   USING (EXISTS (SELECT FROM api_key k WHERE k.id = key_id AND k.merchant_id = (SELECT app_merchant())));
-
--- +goose Down
-DROP TABLE key_use;
-ALTER TABLE api_key DROP COLUMN scopes;

@@ -18,13 +18,3 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO tributary_re
 REVOKE SELECT ON login, session, signing_secret FROM tributary_reader;
 REVOKE SELECT ON login, session FROM tributary_operator;
 GRANT SELECT (id, email, name, role, partner_id, merchant_id, created_at, disabled_at) ON login TO tributary_reader, tributary_operator;
-
--- +goose Down
-REVOKE SELECT (id, email, name, role, partner_id, merchant_id, created_at, disabled_at) ON login FROM tributary_reader, tributary_operator;
-GRANT SELECT ON login, session TO tributary_operator;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public REVOKE SELECT ON TABLES FROM tributary_reader;
-REVOKE SELECT ON ALL TABLES IN SCHEMA public FROM tributary_reader;
-REVOKE INSERT, DELETE ON clickhouse_batch FROM tributary_operator;
-REVOKE INSERT ON position, high_water, dead_letter FROM tributary_operator;
-REVOKE SELECT ON clickhouse_batch, consumer_owner, spool_progress FROM tributary_engine;
-REVOKE SELECT ON goose_db_version FROM tributary_tracker, tributary_loader, tributary_engine, tributary_dashboard, tributary_operator, tributary_reader;

@@ -40,8 +40,3 @@ GRANT SELECT ON forged_declaration TO tributary_engine, tributary_loader;
 GRANT INSERT ON setting TO tributary_loader; -- the fingerprints of its record keys
 GRANT SELECT ON forged TO tributary_operator;
 GRANT SELECT, INSERT ON forged_declaration TO tributary_operator;
-
--- +goose Down
-DROP TABLE forged_declaration;
-DROP TABLE forged;
-ALTER TABLE position DROP COLUMN halted_key, DROP COLUMN halted_record;

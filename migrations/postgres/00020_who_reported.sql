@@ -19,8 +19,3 @@ ALTER TABLE order_conflict
   ADD COLUMN ip_prefix  text    NOT NULL DEFAULT '',
   ADD COLUMN imported   boolean NOT NULL DEFAULT false;
 CREATE INDEX order_conflict_key ON order_conflict (api_key_id, order_no) WHERE api_key_id <> 0;
-
--- +goose Down
-ALTER TABLE order_conflict DROP COLUMN api_key_id, DROP COLUMN ip_prefix, DROP COLUMN imported;
-ALTER TABLE order_event DROP COLUMN api_key_id, DROP COLUMN ip_prefix, DROP COLUMN imported;
-ALTER TABLE orders DROP COLUMN received_at, DROP COLUMN late, DROP COLUMN refund_oddities;

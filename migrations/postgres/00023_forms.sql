@@ -13,8 +13,3 @@ GRANT SELECT ON record_form TO tributary_dashboard, tributary_operator, tributar
 GRANT UPDATE (decision) ON orders TO tributary_operator;
 
 ALTER TABLE terms ADD COLUMN rules smallint NOT NULL DEFAULT 1 CHECK (rules > 0);
-
--- +goose Down
-ALTER TABLE terms DROP COLUMN rules;
-REVOKE UPDATE (decision) ON orders FROM tributary_operator;
-DROP TABLE record_form;
