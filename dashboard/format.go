@@ -171,14 +171,6 @@ func span(d time.Duration) string {
 	return strings.Join(parts, " ")
 }
 
-// roughly rounds a wait up to a kind unit.
-func roughly(d time.Duration) string {
-	if d <= time.Minute {
-		return "a minute"
-	}
-	return span((d + time.Minute - 1).Truncate(time.Minute))
-}
-
 // plural is the number with its noun.
 func plural(n int64, noun string) string {
 	if n == 1 {

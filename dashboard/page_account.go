@@ -41,7 +41,7 @@ func (s *Server) showAccount(c echo.Context, v *visit, status int, problem strin
 	if view.sessions, err = pgx.CollectRows(rows, pgx.RowToStructByName[sessionRow]); err != nil {
 		return fmt.Errorf("listing sessions: %w", err)
 	}
-	return s.render(c, status, frame(v, "Account", accountPageView(view)))
+	return s.render(c, status, frame(v, v.text.AccountTitle(), accountPageView(view)))
 }
 
 // changePassword asks for the old password again, and ends every session but a new one.
@@ -53,15 +53,16 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 	next := c.FormValue("new")
 	switch {
 	case outcome == passwordBusy:
-		return s.showAccount(c, v, http.StatusServiceUnavailable, "Too many people are signing in at this moment. Please try again shortly.")
+		return s.showAccount(c, v, http.StatusServiceUnavailable, v.text.SigninBusy())
 	case outcome == passwordLimited:
-		return s.showAccount(c, v, http.StatusTooManyRequests, "That was tried too often. Please wait "+roughly(wait)+" and try again.")
+		return s.showAccount(c, v, http.StatusTooManyRequests, v.text.SigninLimited(v.text.Wait(wait)))
 	case outcome == passwordWrong:
-		return s.showAccount(c, v, http.StatusUnprocessableEntity, "The present password is another one.")
+		return s.showAccount(c, v, http.StatusUnprocessableEntity, v.text.AccountWrong())
 	case password.Weakness(next, v.login.Email) != "":
-		return s.showAccount(c, v, http.StatusUnprocessableEntity, password.Weakness(next, v.login.Email))
+		weakness := v.text.Password(password.Weakness(next, v.login.Email), v.text.Count(password.MaxLen), v.text.Count(password.MinLen))
+		return s.showAccount(c, v, http.StatusUnprocessableEntity, weakness)
 	case next == c.FormValue("old"):
-		return s.showAccount(c, v, http.StatusUnprocessableEntity, "Please choose a password that is not the present one.")
+		return s.showAccount(c, v, http.StatusUnprocessableEntity, v.text.AccountSame())
 	}
 	if p.hash, err = s.setPassword(c.Request().Context(), p, next); err != nil {
 		return err
@@ -69,7 +70,7 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 	if err := s.begin(c, p); err != nil {
 		return err
 	}
-	s.flash(c, "The password is changed, and every other session is ended.")
+	s.flash(c, v.text.AccountChanged())
 	return s.redirect(c, "/account")
 }
 

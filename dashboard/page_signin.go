@@ -35,11 +35,11 @@ func (s *Server) signIn(c echo.Context, v *visit) error {
 	email := strings.ToLower(strings.TrimSpace(c.FormValue("email")))
 	form := signInForm{Email: email, Next: localPath(c.FormValue("next"), "")}
 	if len(email) > maxEmail {
-		form.Email, form.Problem = "", "An e-mail address has at most "+strconv.Itoa(maxEmail)+" characters."
+		form.Email, form.Problem = "", v.text.SigninLong(maxEmail)
 		return s.render(c, http.StatusUnprocessableEntity, signInView(v, form))
 	}
 	if email == "" || c.FormValue("password") == "" {
-		form.Problem = "Please enter your e-mail address and your password."
+		form.Problem = v.text.SigninMissing()
 		return s.render(c, http.StatusUnprocessableEntity, signInView(v, form))
 	}
 	p, outcome, wait, err := s.tryPassword(c, email, c.FormValue("password"), false)
@@ -55,13 +55,13 @@ func (s *Server) signIn(c echo.Context, v *visit) error {
 		return s.redirect(c, localPath(form.Next, homeOf(p.login.Role)))
 	case passwordLimited:
 		status = http.StatusTooManyRequests
-		form.Problem = fmt.Sprintf("That was tried too often. Please wait %s and try again; nothing is locked for good.", roughly(wait))
+		form.Problem = v.text.SigninLimited(v.text.Wait(wait))
 	case passwordBusy:
 		status = http.StatusServiceUnavailable
-		form.Problem = "Too many people are signing in at this moment. Please try again shortly."
+		form.Problem = v.text.SigninBusy()
 	case passwordWrong:
 		s.cfg.Log.Info("sign-in refused", "address", network(c.RealIP()), "request", v.id)
-		form.Problem = "E-mail and password do not match an account. Check both and try again."
+		form.Problem = v.text.SigninWrong()
 	}
 	if wait > 0 {
 		c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(wait.Seconds())+1))

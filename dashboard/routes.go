@@ -1,6 +1,10 @@
 package dashboard
 
-import "github.com/labstack/echo/v4"
+import (
+	"github.com/labstack/echo/v4"
+
+	"tributary/internal/text"
+)
 
 // audience says who may open a page. The zero value is nobody's: a route that names none is refused by a test.
 type audience string
@@ -69,31 +73,35 @@ func (s *Server) routes() []route {
 }
 
 // A tab is an entry of the navigation.
-type tab struct{ path, name, icon string }
+type tab struct {
+	path string
+	name func(*text.Printer) string
+	icon string
+}
 
 // tabs is the navigation of a role.
 func tabs(role string) []tab {
 	switch audience(role) {
 	case partnerOnly:
 		return []tab{
-			{"/partner", "Overview", "chart"},
-			{"/partner/commissions", "Commissions", "coins"},
-			{"/partner/links", "Links", "link"},
-			{"/partner/programs", "Programs", "book"},
+			{"/partner", (*text.Printer).TabOverview, "chart"},
+			{"/partner/commissions", (*text.Printer).TabCommissions, "coins"},
+			{"/partner/links", (*text.Printer).TabLinks, "link"},
+			{"/partner/programs", (*text.Printer).TabPrograms, "book"},
 		}
 	case merchantOnly:
 		return []tab{
-			{"/merchant", "Overview", "chart"},
-			{"/merchant/orders", "Orders", "bag"},
-			{"/merchant/partners", "Partners", "people"},
-			{"/merchant/conflicts", "Conflicts", "alert"},
-			{"/merchant/programs", "Programs", "book"},
-			{"/merchant/developers", "Developers", "code"},
+			{"/merchant", (*text.Printer).TabOverview, "chart"},
+			{"/merchant/orders", (*text.Printer).TabOrders, "bag"},
+			{"/merchant/partners", (*text.Printer).TabPartners, "people"},
+			{"/merchant/conflicts", (*text.Printer).TabConflicts, "alert"},
+			{"/merchant/programs", (*text.Printer).TabPrograms, "book"},
+			{"/merchant/developers", (*text.Printer).TabDevelopers, "code"},
 		}
 	case operatorOnly:
 		return []tab{
-			{"/network", "Network", "people"},
-			{"/network/health", "Health", "alert"},
+			{"/network", (*text.Printer).TabNetwork, "people"},
+			{"/network/health", (*text.Printer).TabHealth, "alert"},
 		}
 	case everyone, anybodySignedIn:
 	}

@@ -23,6 +23,7 @@ import (
 	"tributary/dashboard/password"
 	"tributary/internal/clickhouse"
 	"tributary/internal/proxy"
+	"tributary/internal/text"
 )
 
 // Config is what the pages need.
@@ -62,6 +63,7 @@ type Server struct {
 	now      func() time.Time
 	entered  *prometheus.CounterVec
 	zipper   zipper
+	text     *text.Printer // in which the pages are written
 }
 
 // patience is how long a sign-in waits for its turn to be checked.
@@ -76,7 +78,7 @@ func New(cfg Config) (*Server, error) {
 	s := &Server{
 		cfg: cfg, assets: assets, checker: password.NewChecker(2, patience), owners: password.NewChecker(1, patience), tries: newTries(), pace: newPace(),
 		origins: http.NewCrossOriginProtection(), now: func() time.Time { return time.Now().UTC() },
-		entered: newEntered(cfg.Metrics),
+		entered: newEntered(cfg.Metrics), text: text.English(),
 	}
 	for _, origin := range cfg.TrustedOrigins {
 		if err := s.origins.AddTrustedOrigin(origin); err != nil {

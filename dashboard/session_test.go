@@ -138,9 +138,9 @@ func TestChangingThePasswordKeepsThisSessionAndEndsTheOthers(t *testing.T) {
 	w := newWorld(t)
 	here, there := w.as("site@example.net"), w.as("site@example.net")
 	for _, tc := range []struct{ old, next, says string }{
-		{"wrong", "quite a long sentence", "The present password is another one."},
+		{"wrong", "quite a long sentence", "The current password is not right."},
 		{thePassword, "short", "at least 12 characters"},
-		{thePassword, thePassword, "not the present one"},
+		{thePassword, thePassword, "not the current one"},
 		{thePassword, "qwerty123456", "among the first that anybody would try"},
 	} {
 		got := here.post("/account/password", url.Values{"old": {tc.old}, "new": {tc.next}})

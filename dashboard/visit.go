@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/asset"
+	"tributary/internal/text"
 	"tributary/partners/program"
 )
 
@@ -36,6 +37,7 @@ type visit struct {
 	at    time.Time
 	id    string // the request's
 	asset *asset.Set
+	text  *text.Printer
 }
 
 const visitKey = "visit"
@@ -60,7 +62,7 @@ func (s *Server) visit(c echo.Context) *visit {
 
 // anonymous is a visit before anything is known of the person.
 func (s *Server) anonymous(c echo.Context) *visit {
-	v := &visit{path: c.Request().URL.Path, at: s.now(), asset: s.assets}
+	v := &visit{path: c.Request().URL.Path, at: s.now(), asset: s.assets, text: s.text}
 	v.id, _ = c.Get(requestID).(string)
 	if cookie, err := c.Cookie("theme"); err == nil && (cookie.Value == "light" || cookie.Value == "dark") {
 		v.theme = cookie.Value
@@ -71,7 +73,7 @@ func (s *Server) anonymous(c echo.Context) *visit {
 // render sends a whole page, or an error if it cannot be made: never half of one.
 func (s *Server) render(c echo.Context, status int, page templ.Component) error {
 	var b bytes.Buffer
-	if err := page.Render(c.Request().Context(), &b); err != nil {
+	if err := page.Render(text.With(c.Request().Context(), s.text), &b); err != nil {
 		return fmt.Errorf("rendering %s: %w", c.Path(), err)
 	}
 	h := c.Response().Header()

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
-	"fmt"
 	"strings"
 	"unicode/utf8"
 )
@@ -15,19 +14,20 @@ import (
 //go:embed common.txt
 var commonText string
 
-// Weakness says in a sentence why a password may not be set for the person with the e-mail address, or nothing.
+// Weakness says by a code of text.Printer.Password why a password may not be set for the person with the e-mail address, or
+// nothing.
 func Weakness(text, email string) string {
 	plain := strings.ToLower(text)
 	local, _, _ := strings.Cut(email, "@")
 	switch {
 	case utf8.RuneCountInString(text) < MinLen:
-		return fmt.Sprintf("A new password has at least %d characters; a sentence is easy to remember.", MinLen)
+		return "short"
 	case len(text) > MaxLen:
-		return fmt.Sprintf("A new password has at most %d bytes.", MaxLen)
+		return "long"
 	case plain == email || strings.Trim(strings.ReplaceAll(plain, local, ""), "0123456789!.-_ ") == "":
-		return "A new password is more than your e-mail address."
+		return "email"
 	case repeats(plain) || common(plain):
-		return "This password is among the first that anybody would try. Please choose another; a sentence is easy to remember."
+		return "common"
 	}
 	return ""
 }

@@ -26,7 +26,7 @@ class ThemeSwitch extends HTMLElement {
       document.cookie = `theme=${next}; path=/; max-age=${age}; samesite=lax`;
       if (next) root.dataset.theme = next;
       else delete root.dataset.theme;
-      select.title = `Theme: ${next || "system"}`;
+      select.title = this.dataset[next || "system"];
       select.setAttribute("aria-label", select.title);
       select.querySelector(".label").textContent = select.title;
     });
