@@ -3,7 +3,6 @@ package dashboard
 import (
 	"errors"
 	"net/http"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -28,13 +27,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	if f.Kind == fault.Unavailable {
 		c.Response().Header().Set(echo.HeaderRetryAfter, "10")
 	}
-	if wantsJSON(c.Request()) {
-		c.Response().Header().Set(echo.HeaderContentType, fault.ProblemType)
-		err = c.JSON(f.Status(), f.Problem(v.id))
-	} else {
-		err = s.render(c, f.Status(), errorPage(v, f))
-	}
-	if err != nil {
+	if err := s.render(c, f.Status(), errorPage(v, f)); err != nil {
 		s.cfg.Log.Error("showing an error", "request", v.id, "error", err)
 	}
 }
@@ -64,10 +57,6 @@ func faultOf(err error) *fault.Error {
 		return fault.New(fault.Malformed, "unreadable", "The request could not be read.")
 	}
 	return fault.Of(err)
-}
-
-func wantsJSON(r *http.Request) bool {
-	return strings.HasPrefix(r.URL.Path, "/api/") || strings.Contains(r.Header.Get("Accept"), "json")
 }
 
 // notFound is the answer for what does not exist and for what belongs to somebody else alike.

@@ -330,11 +330,6 @@ func TestErrorsArePagesForPeopleAndProblemsForPrograms(t *testing.T) {
 	if got := w.client().get("/nowhere"); strings.Contains(got.text(), "Programs") {
 		t.Errorf("navigation for nobody: %s", got.text())
 	}
-	c.header.Set("Accept", "application/json")
-	got := c.get("/partner/commissions/12345")
-	if got.header.Get("Content-Type") != "application/problem+json" || !strings.Contains(got.body, `"code":"not_found"`) {
-		t.Errorf("problem: %s %s", got.header.Get("Content-Type"), got.body)
-	}
 }
 
 func TestInternalErrorsAreBlandOnThePage(t *testing.T) {

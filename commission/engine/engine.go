@@ -122,9 +122,6 @@ func (e *Engine) Run(ctx context.Context) error {
 	return errors.Join(err, group.Wait())
 }
 
-// Stats gives the keeper's counts.
-func (e *Engine) Stats() position.Stats { return e.keeper.Stats() }
-
 // begin makes sure that this version knows what is stored, and reads the name under which this installation numbers its
 // ledger events. PostgreSQL may still be starting.
 func (e *Engine) begin(ctx context.Context) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/commission"
@@ -16,6 +17,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -26,12 +28,19 @@ type books map[string]int64
 func (w *world) books(asOf time.Time) books {
 	w.t.Helper()
 	all := make(books)
-	check(w.t, ledger.AllBalances(w.t.Context(), w.db, asOf, func(b ledger.Balance) error {
-		if b.Amount() != 0 {
-			all[fmt.Sprintf("%s/%d/%d/%s", b.Kind, b.Merchant, b.Partner, b.Unit)] = b.Amount()
+	rows, err := w.db.Query(w.t.Context(), `SELECT id FROM merchant`)
+	check(w.t, err)
+	merchants, err := pgx.CollectRows(rows, pgx.RowTo[program.MerchantID])
+	check(w.t, err)
+	for _, merchant := range merchants {
+		balances, err := ledger.MerchantBalances(w.t.Context(), w.db, merchant, asOf)
+		check(w.t, err)
+		for _, b := range balances {
+			if b.Amount() != 0 {
+				all[fmt.Sprintf("%s/%d/%d/%s", b.Kind, b.Merchant, b.Partner, b.Unit)] = b.Amount()
+			}
 		}
-		return nil
-	}))
+	}
 	return all
 }
 

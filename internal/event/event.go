@@ -18,7 +18,7 @@ import (
 
 // The topics, named without the installation's prefix ("tributary." by default).
 const (
-	// Touches carries clicks and impressions, keyed by click id.
+	// Touches carries clicks, keyed by click id.
 	Touches = "touches"
 	// Orders carries sales and refunds, keyed by merchant and order, so that one order is one partition.
 	Orders = "orders"

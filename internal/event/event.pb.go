@@ -42,7 +42,6 @@ type Event struct {
 	// Types that are valid to be assigned to Body:
 	//
 	//	*Event_Click
-	//	*Event_Impression
 	//	*Event_Sale
 	//	*Event_Refund
 	//	*Event_Ledger
@@ -139,15 +138,6 @@ func (x *Event) GetClick() *Click {
 	return nil
 }
 
-func (x *Event) GetImpression() *Impression {
-	if x != nil {
-		if x, ok := x.Body.(*Event_Impression); ok {
-			return x.Impression
-		}
-	}
-	return nil
-}
-
 func (x *Event) GetSale() *Sale {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Sale); ok {
@@ -183,10 +173,6 @@ type Event_Click struct {
 	Click *Click `protobuf:"bytes,10,opt,name=click,proto3,oneof"`
 }
 
-type Event_Impression struct {
-	Impression *Impression `protobuf:"bytes,11,opt,name=impression,proto3,oneof"`
-}
-
 type Event_Sale struct {
 	Sale *Sale `protobuf:"bytes,20,opt,name=sale,proto3,oneof"`
 }
@@ -200,8 +186,6 @@ type Event_Ledger struct {
 }
 
 func (*Event_Click) isEvent_Body() {}
-
-func (*Event_Impression) isEvent_Body() {}
 
 func (*Event_Sale) isEvent_Body() {}
 
@@ -396,107 +380,6 @@ func (x *Click) GetBot() string {
 	return ""
 }
 
-// Impression is a creative that was shown.
-type Impression struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	MerchantId    int64                  `protobuf:"varint,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	ProgramId     int64                  `protobuf:"varint,2,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
-	PartnerId     int64                  `protobuf:"varint,3,opt,name=partner_id,json=partnerId,proto3" json:"partner_id,omitempty"`
-	LinkId        int64                  `protobuf:"varint,4,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
-	Marks         uint32                 `protobuf:"varint,5,opt,name=marks,proto3" json:"marks,omitempty"`
-	Referrer      string                 `protobuf:"bytes,6,opt,name=referrer,proto3" json:"referrer,omitempty"`
-	UserAgent     string                 `protobuf:"bytes,7,opt,name=user_agent,json=userAgent,proto3" json:"user_agent,omitempty"`
-	IpPrefix      string                 `protobuf:"bytes,8,opt,name=ip_prefix,json=ipPrefix,proto3" json:"ip_prefix,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *Impression) Reset() {
-	*x = Impression{}
-	mi := &file_event_proto_msgTypes[2]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *Impression) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*Impression) ProtoMessage() {}
-
-func (x *Impression) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[2]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use Impression.ProtoReflect.Descriptor instead.
-func (*Impression) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{2}
-}
-
-func (x *Impression) GetMerchantId() int64 {
-	if x != nil {
-		return x.MerchantId
-	}
-	return 0
-}
-
-func (x *Impression) GetProgramId() int64 {
-	if x != nil {
-		return x.ProgramId
-	}
-	return 0
-}
-
-func (x *Impression) GetPartnerId() int64 {
-	if x != nil {
-		return x.PartnerId
-	}
-	return 0
-}
-
-func (x *Impression) GetLinkId() int64 {
-	if x != nil {
-		return x.LinkId
-	}
-	return 0
-}
-
-func (x *Impression) GetMarks() uint32 {
-	if x != nil {
-		return x.Marks
-	}
-	return 0
-}
-
-func (x *Impression) GetReferrer() string {
-	if x != nil {
-		return x.Referrer
-	}
-	return ""
-}
-
-func (x *Impression) GetUserAgent() string {
-	if x != nil {
-		return x.UserAgent
-	}
-	return ""
-}
-
-func (x *Impression) GetIpPrefix() string {
-	if x != nil {
-		return x.IpPrefix
-	}
-	return ""
-}
-
 // Sale is an order as the merchant reported it.
 type Sale struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -517,7 +400,7 @@ type Sale struct {
 
 func (x *Sale) Reset() {
 	*x = Sale{}
-	mi := &file_event_proto_msgTypes[3]
+	mi := &file_event_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -529,7 +412,7 @@ func (x *Sale) String() string {
 func (*Sale) ProtoMessage() {}
 
 func (x *Sale) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[3]
+	mi := &file_event_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -542,7 +425,7 @@ func (x *Sale) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Sale.ProtoReflect.Descriptor instead.
 func (*Sale) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{3}
+	return file_event_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Sale) GetMerchantId() int64 {
@@ -618,7 +501,7 @@ type Line struct {
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +513,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +526,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{4}
+	return file_event_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Line) GetNumber() int64 {
@@ -703,7 +586,7 @@ type Refund struct {
 
 func (x *Refund) Reset() {
 	*x = Refund{}
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -715,7 +598,7 @@ func (x *Refund) String() string {
 func (*Refund) ProtoMessage() {}
 
 func (x *Refund) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -728,7 +611,7 @@ func (x *Refund) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refund.ProtoReflect.Descriptor instead.
 func (*Refund) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{5}
+	return file_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Refund) GetMerchantId() int64 {
@@ -809,7 +692,7 @@ type RefundItem struct {
 
 func (x *RefundItem) Reset() {
 	*x = RefundItem{}
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +704,7 @@ func (x *RefundItem) String() string {
 func (*RefundItem) ProtoMessage() {}
 
 func (x *RefundItem) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +717,7 @@ func (x *RefundItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundItem.ProtoReflect.Descriptor instead.
 func (*RefundItem) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{6}
+	return file_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *RefundItem) GetLine() int64 {
@@ -910,7 +793,7 @@ type Ledger struct {
 
 func (x *Ledger) Reset() {
 	*x = Ledger{}
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -922,7 +805,7 @@ func (x *Ledger) String() string {
 func (*Ledger) ProtoMessage() {}
 
 func (x *Ledger) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -935,7 +818,7 @@ func (x *Ledger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ledger.ProtoReflect.Descriptor instead.
 func (*Ledger) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{7}
+	return file_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Ledger) GetOrderNo() int64 {
@@ -1096,7 +979,7 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\x0ftributary.event\"\xba\x03\n" +
+	"\vevent.proto\x12\x0ftributary.event\"\x8d\x03\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1f\n" +
 	"\vreceived_at\x18\x02 \x01(\x03R\n" +
@@ -1108,14 +991,12 @@ const file_event_proto_rawDesc = "" +
 	"\tip_prefix\x18\x05 \x01(\tR\bipPrefix\x12\x1a\n" +
 	"\bimported\x18\x06 \x01(\bR\bimported\x12.\n" +
 	"\x05click\x18\n" +
-	" \x01(\v2\x16.tributary.event.ClickH\x00R\x05click\x12=\n" +
-	"\n" +
-	"impression\x18\v \x01(\v2\x1b.tributary.event.ImpressionH\x00R\n" +
-	"impression\x12+\n" +
+	" \x01(\v2\x16.tributary.event.ClickH\x00R\x05click\x12+\n" +
 	"\x04sale\x18\x14 \x01(\v2\x15.tributary.event.SaleH\x00R\x04sale\x121\n" +
 	"\x06refund\x18\x15 \x01(\v2\x17.tributary.event.RefundH\x00R\x06refund\x121\n" +
 	"\x06ledger\x18\x1e \x01(\v2\x17.tributary.event.LedgerH\x00R\x06ledgerB\x06\n" +
-	"\x04body\"\xc0\x03\n" +
+	"\x04bodyJ\x04\b\v\x10\fR\n" +
+	"impression\"\xc0\x03\n" +
 	"\x05Click\x12\x19\n" +
 	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x1f\n" +
 	"\vmerchant_id\x18\x02 \x01(\x03R\n" +
@@ -1139,21 +1020,7 @@ const file_event_proto_rawDesc = "" +
 	"\abrowser\x18\x0f \x01(\tR\abrowser\x12\x0e\n" +
 	"\x02os\x18\x10 \x01(\tR\x02os\x12\x16\n" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12\x10\n" +
-	"\x03bot\x18\x12 \x01(\tR\x03bot\"\xf2\x01\n" +
-	"\n" +
-	"Impression\x12\x1f\n" +
-	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
-	"merchantId\x12\x1d\n" +
-	"\n" +
-	"program_id\x18\x02 \x01(\x03R\tprogramId\x12\x1d\n" +
-	"\n" +
-	"partner_id\x18\x03 \x01(\x03R\tpartnerId\x12\x17\n" +
-	"\alink_id\x18\x04 \x01(\x03R\x06linkId\x12\x14\n" +
-	"\x05marks\x18\x05 \x01(\rR\x05marks\x12\x1a\n" +
-	"\breferrer\x18\x06 \x01(\tR\breferrer\x12\x1d\n" +
-	"\n" +
-	"user_agent\x18\a \x01(\tR\tuserAgent\x12\x1b\n" +
-	"\tip_prefix\x18\b \x01(\tR\bipPrefix\"\x82\x02\n" +
+	"\x03bot\x18\x12 \x01(\tR\x03bot\"\x82\x02\n" +
 	"\x04Sale\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1236,30 +1103,28 @@ func file_event_proto_rawDescGZIP() []byte {
 	return file_event_proto_rawDescData
 }
 
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_event_proto_goTypes = []any{
 	(*Event)(nil),      // 0: tributary.event.Event
 	(*Click)(nil),      // 1: tributary.event.Click
-	(*Impression)(nil), // 2: tributary.event.Impression
-	(*Sale)(nil),       // 3: tributary.event.Sale
-	(*Line)(nil),       // 4: tributary.event.Line
-	(*Refund)(nil),     // 5: tributary.event.Refund
-	(*RefundItem)(nil), // 6: tributary.event.RefundItem
-	(*Ledger)(nil),     // 7: tributary.event.Ledger
+	(*Sale)(nil),       // 2: tributary.event.Sale
+	(*Line)(nil),       // 3: tributary.event.Line
+	(*Refund)(nil),     // 4: tributary.event.Refund
+	(*RefundItem)(nil), // 5: tributary.event.RefundItem
+	(*Ledger)(nil),     // 6: tributary.event.Ledger
 }
 var file_event_proto_depIdxs = []int32{
 	1, // 0: tributary.event.Event.click:type_name -> tributary.event.Click
-	2, // 1: tributary.event.Event.impression:type_name -> tributary.event.Impression
-	3, // 2: tributary.event.Event.sale:type_name -> tributary.event.Sale
-	5, // 3: tributary.event.Event.refund:type_name -> tributary.event.Refund
-	7, // 4: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
-	4, // 5: tributary.event.Sale.lines:type_name -> tributary.event.Line
-	6, // 6: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	2, // 1: tributary.event.Event.sale:type_name -> tributary.event.Sale
+	4, // 2: tributary.event.Event.refund:type_name -> tributary.event.Refund
+	6, // 3: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
+	3, // 4: tributary.event.Sale.lines:type_name -> tributary.event.Line
+	5, // 5: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1269,7 +1134,6 @@ func file_event_proto_init() {
 	}
 	file_event_proto_msgTypes[0].OneofWrappers = []any{
 		(*Event_Click)(nil),
-		(*Event_Impression)(nil),
 		(*Event_Sale)(nil),
 		(*Event_Refund)(nil),
 		(*Event_Ledger)(nil),
@@ -1280,7 +1144,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

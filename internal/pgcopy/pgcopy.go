@@ -35,9 +35,6 @@ func (r *Rows) Reset(columns int) {
 	r.buf = append(r.buf[:0], header...)
 }
 
-// Count is the number of rows begun.
-func (r *Rows) Count() int { return r.count }
-
 // Row begins a row; its columns follow.
 func (r *Rows) Row() {
 	r.count++

@@ -8,11 +8,8 @@ import (
 const touchColumns = "kind, merchant_id, program_id, partner_id, link_id, click_id, marks, sub1, sub2, sub3, sub4, sub5, " +
 	"referrer, user_agent, ip_prefix, browser, os, device, bot"
 
-// The values of touch.kind.
-const (
-	kindClick      int8 = 1
-	kindImpression int8 = 2
-)
+// kindClick is the value of touch.kind for a click. 2 stands for an impression, which nothing writes yet.
+const kindClick int8 = 1
 
 // touches are rows of the table touch.
 type touches struct {
@@ -34,13 +31,6 @@ func (t *touches) add(e *event.Event, r *stream.Record) error {
 	switch body := e.GetBody().(type) {
 	case *event.Event_Click:
 		t.addClick(body.Click)
-	case *event.Event_Impression:
-		i := body.Impression
-		t.addClick(&event.Click{
-			MerchantId: i.GetMerchantId(), ProgramId: i.GetProgramId(), PartnerId: i.GetPartnerId(), LinkId: i.GetLinkId(),
-			Marks: i.GetMarks(), Referrer: i.GetReferrer(), UserAgent: i.GetUserAgent(), IpPrefix: i.GetIpPrefix(),
-		})
-		t.kinds[len(t.kinds)-1] = kindImpression
 	default:
 		return misplaced(e, event.Touches)
 	}

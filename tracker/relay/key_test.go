@@ -16,7 +16,6 @@ func TestTheKeyIsThatOfTheContract(t *testing.T) {
 	}{
 		{"click", &event.Event{Id: id, ReceivedAt: 5, OccurredAt: -7, Body: &event.Event_Click{Click: &event.Click{ClickId: "abc", MerchantId: 9, Sub1: "s"}}}, "abc"},
 		{"click without an id", &event.Event{Id: id, Body: &event.Event_Click{Click: &event.Click{MerchantId: 9}}}, string(id)},
-		{"impression", &event.Event{Id: id, Body: &event.Event_Impression{Impression: &event.Impression{LinkId: 3}}}, string(id)},
 		{"sale", &event.Event{Id: id, Body: &event.Event_Sale{Sale: &event.Sale{MerchantId: 12, OrderId: "A-1", Currency: "EUR", Lines: []*event.Line{{Number: 1}}}}}, string(event.OrderKey(12, "A-1"))},
 		{"refund", &event.Event{Id: id, Body: &event.Event_Refund{Refund: &event.Refund{MerchantId: 1 << 40, OrderId: "ü", RefundId: "r"}}}, string(event.OrderKey(1<<40, "ü"))},
 		{"sale of merchant 0", &event.Event{Id: id, Body: &event.Event_Sale{Sale: &event.Sale{OrderId: "A-1"}}}, "0|A-1"},
