@@ -46,15 +46,14 @@ func (d redecision) run(ctx context.Context, s stores) error {
 		return err
 	}
 	defer db.Close()
-	catalogue, err := r.catalogue(ctx, db)
-	if err != nil {
+	if err := awaitPostgres(ctx, r.log, db.Ping); err != nil {
 		return err
 	}
 	if err := r.checkKeys(ctx, db); err != nil {
 		return err
 	}
 	done, err := engine.Redecide(ctx, engine.Check{
-		DB: db, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: d.cfg.Partitions,
+		DB: db, VerifyClick: verifyClick(r.ring), Partitions: d.cfg.Partitions,
 	}, progressBar(d.progress, "orders"))
 	if err != nil {
 		return err

@@ -278,15 +278,11 @@ func (r *river) engine(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	catalogue, err := r.catalogue(ctx, db)
-	if err != nil {
-		return err
-	}
 	if err := r.registerKeysWhenThere(ctx, db); err != nil {
 		return err
 	}
 	e := engine.New(engine.Config{
-		DB: db, Kafka: r.kafka, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
+		DB: db, Kafka: r.kafka, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
 		Owner: r.owner, Log: r.log, Workers: r.cfg.EngineWorkers, Metrics: r.metrics,
 	})
 	watcher, err := r.open(ctx, postgres.Engine, 2)
@@ -295,7 +291,7 @@ func (r *river) engine(ctx context.Context) error {
 	}
 	defer watcher.Close()
 	inspector := engine.NewInspector(engine.Check{
-		DB: watcher, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
+		DB: watcher, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
 	}, r.log, r.metrics)
 	watching := []func(ctx context.Context) error{newWatch(watcher, r.kafka, r.cfg.Partitions, r.log, r.metrics).run}
 	if r.cfg.BooksCheck > 0 {

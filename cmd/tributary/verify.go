@@ -75,8 +75,7 @@ func (v verifier) run(ctx context.Context, s stores) error {
 		return err
 	}
 	defer conn.Close()
-	catalogue, err := r.catalogue(ctx, db)
-	if err != nil {
+	if err := awaitPostgres(ctx, r.log, db.Ping); err != nil {
 		return err
 	}
 	if err := r.checkKeys(ctx, db); err != nil {
@@ -87,7 +86,7 @@ func (v verifier) run(ctx context.Context, s stores) error {
 		return err
 	}
 	verdict, err := engine.Verify(ctx, engine.Check{
-		DB: db, Catalogue: catalogue, VerifyClick: verifyClick(r.ring), Partitions: v.cfg.Partitions, Reports: conn, Heads: v.heads,
+		DB: db, VerifyClick: verifyClick(r.ring), Partitions: v.cfg.Partitions, Reports: conn, Heads: v.heads,
 	})
 	if err != nil {
 		return err

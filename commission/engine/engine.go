@@ -29,8 +29,6 @@ type Config struct {
 	// DB acts in the engine's role. Of its connections half are used for slices, the others for what goes on beside.
 	DB    *pgxpool.Pool
 	Kafka *stream.Client
-	// Catalogue must be loaded. The engine refreshes it when a transaction finds it old; somebody else may too.
-	Catalogue *partners.Catalogue
 	// VerifyClick says what a click id says.
 	VerifyClick func(id string) commission.Click
 	// Partitions of the topics orders and ledger.
@@ -67,13 +65,14 @@ const (
 
 // Engine takes in the partitions of the topic orders that are this process's to take.
 type Engine struct {
-	cfg     Config
-	books   *ledger.Books
-	sealer  *ledger.Sealer
-	keeper  *position.Keeper
-	slots   chan struct{} // a place for each transaction under way
-	metrics *metrics
-	spool   uuid.UUID // under which ledger events are numbered
+	cfg      Config
+	programs *partners.Programs // refreshed when a transaction finds them old
+	books    *ledger.Books
+	sealer   *ledger.Sealer
+	keeper   *position.Keeper
+	slots    chan struct{} // a place for each transaction under way
+	metrics  *metrics
+	spool    uuid.UUID // under which ledger events are numbered
 }
 
 // New makes an engine. It does nothing until Run.
@@ -90,15 +89,16 @@ func New(cfg Config) *Engine {
 	if cfg.Workers <= 0 {
 		cfg.Workers = min(max(runtime.GOMAXPROCS(0), 2), 4)
 	}
-	// A transaction waits for the catalogue, and whoever refreshes that waits for a connection.
+	// A transaction waits for the programs, and whoever refreshes that waits for a connection.
 	cfg.Workers = max(1, min(cfg.Workers, int(cfg.DB.Config().MaxConns)/2))
 	e := &Engine{
-		cfg:     cfg,
-		books:   ledger.NewBooks(),
-		sealer:  ledger.NewSealer(cfg.DB, cfg.Log),
-		keeper:  position.NewKeeper(cfg.DB, Consumer, event.Orders, cfg.Partitions, cfg.Owner, cfg.Log).WithKeys(cfg.Kafka.KeyIDs()),
-		slots:   make(chan struct{}, cfg.Workers),
-		metrics: newMetrics(cfg.Metrics),
+		cfg:      cfg,
+		programs: partners.NewPrograms(),
+		books:    ledger.NewBooks(),
+		sealer:   ledger.NewSealer(cfg.DB, cfg.Log),
+		keeper:   position.NewKeeper(cfg.DB, Consumer, event.Orders, cfg.Partitions, cfg.Owner, cfg.Log).WithKeys(cfg.Kafka.KeyIDs()),
+		slots:    make(chan struct{}, cfg.Workers),
+		metrics:  newMetrics(cfg.Metrics),
 	}
 	e.keeper.Register(cfg.Metrics)
 	return e

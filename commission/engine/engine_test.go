@@ -16,7 +16,6 @@ import (
 	"tributary/commission/ledger"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
-	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
@@ -58,7 +57,7 @@ func (w *world) verify() []Finding {
 	check(w.t, err)
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{
-		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions,
+		DB: db, VerifyClick: verifyClick, Partitions: w.partitions,
 		Now: w.clock(),
 	})
 	check(w.t, err)
@@ -336,7 +335,7 @@ func TestALinkMadeAMomentAgoEarns(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(sale(1, "A0", w.click(), 10_000))
-	w.settled() // the engine has its catalogue, which nobody refreshes in this test
+	w.settled() // the engine has its programs
 	for i := range 5 {
 		link := w.addLink(w.programs[0], w.partners[1])
 		w.send(sale(1, fmt.Sprint("B", i), clickOn(link, noon()), 10_000))

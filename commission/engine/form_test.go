@@ -36,7 +36,7 @@ func (w *world) checkWith(known commission.Forms) Check {
 	check(w.t, err)
 	w.t.Cleanup(db.Close)
 	return Check{
-		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Now: w.clock(), Forms: known,
+		DB: db, VerifyClick: verifyClick, Partitions: w.partitions, Now: w.clock(), Forms: known,
 	}
 }
 

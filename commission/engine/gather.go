@@ -34,7 +34,7 @@ const pinPlans = `
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
        set_config('plan_cache_mode', 'force_custom_plan', true)`
 
-// gather opens the transaction's business: it brings the catalogue up to date, and gives each key's order, as it stands
+// gather opens the transaction's business: it brings the programs up to date, and gives each key's order, as it stands
 // in the database or new. A new order has no number yet.
 func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*order, error) {
 	merchants := make([]int64, len(keys))
@@ -66,8 +66,8 @@ func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*ord
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("looking up %d orders: %w", len(keys), err)
 	}
-	if version != e.cfg.Catalogue.Version() {
-		if err := e.cfg.Catalogue.Refresh(ctx, tx); err != nil {
+	if version != e.programs.Version() {
+		if err := e.programs.Refresh(ctx, tx); err != nil {
 			return nil, err
 		}
 	}

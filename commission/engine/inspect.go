@@ -13,15 +13,17 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/ledger"
+	"tributary/partners"
 )
 
 // Inspector goes over the books every few minutes, in a time that hardly grows with them: the sums of all accounts, what
 // was added to the hash chain since the last time, the newest orders and a random page of the others decided again, and
 // the end of the outbox. It finds what Verify finds, sooner and not all of it.
 type Inspector struct {
-	check   Check
-	log     *slog.Logger
-	metrics *booksMetrics
+	check    Check
+	programs *partners.Programs
+	log      *slog.Logger
+	metrics  *booksMetrics
 	// head is up to where the chain was verified.
 	head ledger.Head
 }
@@ -32,7 +34,7 @@ func NewInspector(check Check, log *slog.Logger, registry prometheus.Registerer)
 	if len(check.Forms) == 0 {
 		check.Forms = commission.KnownForms()
 	}
-	return &Inspector{check: check, log: log, metrics: newBooksMetrics(registry)}
+	return &Inspector{check: check, programs: partners.NewPrograms(), log: log, metrics: newBooksMetrics(registry)}
 }
 
 const (
@@ -81,7 +83,7 @@ func (i *Inspector) Inspect(ctx context.Context) (*Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectLimit)
 	defer cancel()
 	began := time.Now()
-	v := &verification{Check: i.check, recent: inspectedEvents}
+	v := &verification{Check: i.check, programs: i.programs, recent: inspectedEvents}
 	head := i.head
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, i.check.DB, options, func(tx pgx.Tx) (err error) {
@@ -105,7 +107,7 @@ func (v *verification) inspect(ctx context.Context, since ledger.Head) (ledger.H
 	if err := v.tx.QueryRow(ctx, `SELECT coalesce(max(no), 0) FROM orders`).Scan(&newest); err != nil {
 		return since, fmt.Errorf("looking for the newest order: %w", err)
 	}
-	if err := v.Catalogue.Refresh(ctx, v.DB); err != nil {
+	if err := v.programs.Refresh(ctx, v.DB); err != nil {
 		return since, err
 	}
 	older := max(newest-pageSize, 0)

@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"tributary/internal/postgres"
-	"tributary/partners"
 )
 
 func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
@@ -21,7 +20,7 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	stop()
 	w.sealAll(2)
 	inspector := NewInspector(Check{
-		DB: w.db, Catalogue: partners.NewCatalogue(w.db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions,
+		DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions,
 	}, quiet(), prometheus.NewRegistry())
 	inspect := func() []Finding {
 		t.Helper()
@@ -88,7 +87,7 @@ func TestAnInspectionGoesOverTheEndOfTheOutboxAndVerifyOverAllOfIt(t *testing.T)
 		SELECT 0, n, n + 99, '' FROM generate_series((SELECT out_seq + 1 FROM position WHERE consumer = 'engine'), $1, 100) n`, last)
 	w.exec(`UPDATE position SET out_seq = (SELECT max(last_seq) FROM ledger_outbox) WHERE consumer = 'engine'`)
 	inspector := NewInspector(Check{
-		DB: w.db, Catalogue: partners.NewCatalogue(w.db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions,
+		DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions,
 	}, quiet(), nil)
 	holes := func(found []Finding) (n int) {
 		for _, f := range found {

@@ -14,8 +14,8 @@ import (
 	"tributary/test/engines"
 )
 
-// TestDecidingByTheNetworkInTheDatabase goes the way that the engine goes: terms, links and partners come from a
-// catalogue that was loaded from PostgreSQL.
+// TestDecidingByTheNetworkInTheDatabase goes the way that the engine goes: terms, links and partners come from
+// PostgreSQL, also those made since the programs were read.
 func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)
@@ -49,9 +49,7 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	site, member, closed := linkOf(program.Site), linkOf(program.Member), linkOf(program.Site)
 	_, err = db.Exec(ctx, `UPDATE link SET closed_at = now() WHERE id = $1`, closed.ID)
 	check(t, err)
-	catalogue := partners.NewCatalogue(db, quiet())
-	check(t, catalogue.Load(ctx))
-	known := network{catalogue, verifyClick}
+	known := network{partners.NewPrograms(), verifyClick}
 
 	for _, fact := range []struct {
 		name    string
@@ -73,9 +71,10 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 		e := sale(int64(merchant), "A1", clickOn(fact.link, fact.at.Add(-fact.age)), 1000, 500)
 		e.OccurredAt, e.ReceivedAt = fact.at.UnixMicro(), fact.at.UnixMicro()
 		e.GetSale().Lines[0].Category, e.GetSale().Lines[1].Category = "product", "service"
-		folded, err := commission.Fold([]*event.Event{e})
-		check(t, err)
-		d, err := commission.Decide(folded, known.candidates(&folded, &commission.Decision{}))
+		o := &order{events: []*event.Event{e}}
+		check(t, o.read(commission.KnownForms()))
+		check(t, known.resolve(ctx, db, []*order{o}))
+		d, err := commission.Decide(o.folded, o.candidates)
 		check(t, err)
 		if d.Outcome != fact.want {
 			t.Errorf("%s: %s, want %s", fact.name, d.Outcome, fact.want)

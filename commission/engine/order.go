@@ -31,6 +31,9 @@ type order struct {
 	refused    []*fact // refunds beyond those that an order can have
 	duplicates int
 
+	folded     commission.Order // the events, as read has folded them
+	candidates []commission.Candidate
+
 	decided  commission.Decision
 	due      []commission.Movement // to be posted
 	paying   []earning             // the commissions as they will stand
@@ -93,23 +96,26 @@ func (o *order) refunds() int {
 	return n
 }
 
-// settle decides the order as of now, and works out what has to be written. It is a pure function of the order, the
-// network and the click ids' keys.
-func (o *order) settle(now time.Time, forms commission.Forms, known network) error {
-	folded, err := commission.Fold(o.events)
+// read folds the order's events and reads the record of the last decision on it.
+func (o *order) read(forms commission.Forms) (err error) {
+	o.folded, err = commission.Fold(o.events)
 	if err == nil && o.known {
 		o.recorded, err = forms.Read(o.record)
 	}
-	if err == nil {
-		o.decided, err = commission.Decide(folded, known.candidates(&folded, &o.recorded))
+	if err != nil {
+		return fmt.Errorf("reading order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
+	return nil
+}
+
+// settle decides an order, read and with its candidates, as of now, and works out what has to be written. It is a pure
+// function of these.
+func (o *order) settle(now time.Time) (err error) {
+	o.decided, err = commission.Decide(o.folded, o.candidates)
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
-	if err == nil {
-		_, err = o.decided.Sole()
-	}
-	if err != nil {
+	if _, err := o.decided.Sole(); err != nil {
 		return fmt.Errorf("accounting for order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
 	o.version++

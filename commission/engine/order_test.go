@@ -12,6 +12,7 @@ import (
 	"tributary/commission"
 	"tributary/internal/event"
 	"tributary/internal/stream"
+	"tributary/partners"
 )
 
 // verifies gives the click of the first link, a day before noon, or refuses it for a reason.
@@ -24,11 +25,19 @@ func (w *world) verifies(refused commission.Reason) func(string) commission.Clic
 	}
 }
 
+// settle decides an order as of a time, as an engine does.
+func (w *world) settle(o *order, now time.Time, verify func(string) commission.Click) {
+	w.t.Helper()
+	check(w.t, o.read(commission.KnownForms()))
+	check(w.t, network{partners.NewPrograms(), verify}.resolve(w.t.Context(), w.db, []*order{o}))
+	check(w.t, o.settle(now))
+}
+
 // decided is an order of 100.00 that stands in the database as credited and pending.
-func (w *world) decided(cfg Config) *order {
+func (w *world) decided() *order {
 	w.t.Helper()
 	first := &order{no: 1, key: orderKey{1, "A1"}, events: []*event.Event{sale(1, "A1", w.click(), 10_000)}}
-	check(w.t, first.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
+	w.settle(first, noon(), verifyClick)
 	return &order{
 		no: 1, key: first.key, known: true, version: 1, record: first.decided.AppendJSON(nil), earnings: first.paying,
 		posted: first.due, events: first.events,
@@ -38,24 +47,22 @@ func (w *world) decided(cfg Config) *order {
 func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	cfg := w.config("one")
-	o := w.decided(cfg)
-	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, w.verifies(commission.UnknownClickKey)}))
+	o := w.decided()
+	w.settle(o, noon(), w.verifies(commission.UnknownClickKey))
 	equal(t, "outcome", o.decided.Outcome, commission.Credited)
 	equal(t, "to be posted", len(o.due), 0)
 	equal(t, "to be reported", len(o.reported), 0)
 	// A new order has no record to go by.
 	o = &order{key: orderKey{1, "A1"}, events: o.events}
-	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, w.verifies(commission.UnknownClickKey)}))
+	w.settle(o, noon(), w.verifies(commission.UnknownClickKey))
 	equal(t, "outcome of a new one", o.decided.Outcome, commission.UnknownClickKey)
 }
 
 func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	cfg := w.config("one")
-	o := w.decided(cfg)
-	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, w.verifies(commission.ForgedClickID)}))
+	o := w.decided()
+	w.settle(o, noon(), w.verifies(commission.ForgedClickID))
 	equal(t, "outcome", o.decided.Outcome, commission.ForgedClickID)
 	equal(t, "postings", len(o.due), 2)
 	for _, m := range o.due {
@@ -75,16 +82,15 @@ func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 func TestPeopleHaveTheLastWordOnAState(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	cfg := w.config("one")
 	for state, want := range map[commission.State]commission.State{
 		commission.Pending:  commission.Approved,
 		commission.Rejected: commission.Rejected,
 		commission.Paid:     commission.Paid,
 		commission.Reversed: commission.Reversed,
 	} {
-		o := w.decided(cfg)
+		o := w.decided()
 		o.earnings[0].state = state
-		check(t, o.settle(noon().Add(40*day), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
+		w.settle(o, noon().Add(40*day), verifyClick)
 		equal(t, "after "+string(state), o.paying[0].state, want)
 	}
 }
@@ -92,15 +98,14 @@ func TestPeopleHaveTheLastWordOnAState(t *testing.T) {
 func TestEndedHoldsDoNotBeginAgainWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	cfg := w.config("one")
-	o := w.decided(cfg)
-	check(t, o.settle(noon().Add(40*day), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
+	o := w.decided()
+	w.settle(o, noon().Add(40*day), verifyClick)
 	posted := slices.Concat(o.posted, o.due)
 	o = &order{
 		no: 1, key: o.key, known: true, version: 2, record: o.decided.AppendJSON(nil), earnings: o.paying, posted: posted,
 		events: append(o.events, refund(1, "A1", "r", day, 1000)),
 	}
-	check(t, o.settle(noon(), commission.KnownForms(), network{cfg.Catalogue, verifyClick}))
+	w.settle(o, noon(), verifyClick)
 	equal(t, "payable", o.paying[0].payable, 900)
 	equal(t, "pending", o.paying[0].pending, 0)
 }
@@ -132,6 +137,7 @@ func TestPlansStayOnIndexes(t *testing.T) {
 		"events":           {eventsOf, []string{"Index Cond: (order_no = k.no)"}},
 		"earnings":         {earningsOf, []string{"Index Cond: (order_no = k.no)"}},
 		"posted":           {postedOf, []string{"(source = 1) AND (source_no = k.no)", "(id = posting.debit)", "(id = posting.credit)"}},
+		"links":            {linksByID, []string{"(id = k.id)", "(id = link.partner_id)"}},
 		"due orders":       {dueOrders, []string{"commission_due"}},
 		"unknown keys":     {unknownKey, []string{"orders_unknown_key"}},
 	} {
@@ -156,8 +162,7 @@ func TestPlansStayOnIndexes(t *testing.T) {
 func TestAnOrderIsInTheBooksWithinASecond(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	registry := prometheus.NewRegistry()
-	cfg := w.config("one")
+	cfg, registry := w.config("one"), prometheus.NewRegistry()
 	cfg.Metrics = registry
 	w.start(cfg)
 	w.send(sale(1, "first", w.click(), 100))

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/partners"
 )
 
 // Redecided is what Redecide has done.
@@ -37,14 +38,14 @@ func Redecide(ctx context.Context, check Check, progress func(done, total int64)
 	if err := Knows(ctx, check.DB, check.Forms); err != nil {
 		return nil, err
 	}
-	if err := check.Catalogue.Refresh(ctx, check.DB); err != nil {
-		return nil, err
-	}
 	var total int64
 	if err := check.DB.QueryRow(ctx, `SELECT count(*) FROM orders`).Scan(&total); err != nil {
 		return nil, fmt.Errorf("counting orders: %w", err)
 	}
-	v := &verification{Check: check}
+	v := &verification{Check: check, programs: partners.NewPrograms()}
+	if err := v.programs.Refresh(ctx, check.DB); err != nil {
+		return nil, err
+	}
 	done := &Redecided{}
 	for last, more := int64(0), true; more; {
 		n, err := v.rewrite(ctx, &last)

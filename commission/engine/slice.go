@@ -177,16 +177,19 @@ func (l *lane) fold(ctx context.Context, tx pgx.Tx, facts []*fact, t *tally) ([]
 	for _, f := range facts {
 		orders[index[f.order]].take(f)
 	}
+	changed := make([]*order, 0, len(orders))
 	for _, o := range orders {
 		t.facts += len(o.fresh)
 		t.duplicates += o.duplicates
 		count(&t.conflicts, o.key.merchant, len(o.disputed)+len(o.refused))
-		if len(o.fresh) == 0 {
-			continue
+		if len(o.fresh) > 0 {
+			changed = append(changed, o)
 		}
-		if err := l.settle(o); err != nil {
-			return nil, err
-		}
+	}
+	if err := l.settle(ctx, tx, changed); err != nil {
+		return nil, err
+	}
+	for _, o := range changed {
 		if o.decided.Order.Late && !o.recorded.Order.Late {
 			count(&t.late, o.key.merchant, 1)
 		}
@@ -205,9 +208,28 @@ func count(by *map[int64]int, merchant int64, n int) {
 	(*by)[merchant] += n
 }
 
-func (e *Engine) settle(o *order) error {
-	err := o.settle(e.cfg.Clock(), e.cfg.Forms, network{e.cfg.Catalogue, e.cfg.VerifyClick})
-	if newer := (*commission.NewerError)(nil); err == nil || errors.As(err, &newer) {
+// settle decides orders, whose clicks it looks up all at once.
+func (e *Engine) settle(ctx context.Context, tx pgx.Tx, orders []*order) error {
+	for _, o := range orders {
+		if err := o.read(e.cfg.Forms); err != nil {
+			return blamed(err)
+		}
+	}
+	if err := (network{e.programs, e.cfg.VerifyClick}).resolve(ctx, tx, orders); err != nil {
+		return err
+	}
+	now := e.cfg.Clock()
+	for _, o := range orders {
+		if err := o.settle(now); err != nil {
+			return blamed(err)
+		}
+	}
+	return nil
+}
+
+// blamed is an error that the records cause, unless a later version could go on where this one cannot.
+func blamed(err error) error {
+	if newer := (*commission.NewerError)(nil); errors.As(err, &newer) {
 		return err
 	}
 	return &recordError{err}

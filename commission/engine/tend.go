@@ -147,10 +147,8 @@ func (l *lane) decideAgain(ctx context.Context, choose func(pgx.Tx) ([]int64, er
 			if err != nil {
 				return err
 			}
-			for _, o := range orders {
-				if err := l.settle(o); err != nil {
-					return err
-				}
+			if err := l.settle(ctx, tx, orders); err != nil {
+				return err
 			}
 			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
 				return err

@@ -53,8 +53,6 @@ func (f Finding) String() string {
 type Check struct {
 	// DB acts in the operator's role, with at least two connections.
 	DB *pgxpool.Pool
-	// Catalogue is of the same database; Verify brings it up to date.
-	Catalogue *partners.Catalogue
 	// VerifyClick says what a click id says, as the engine's does.
 	VerifyClick func(id string) commission.Click
 	// Partitions of the topic orders.
@@ -110,8 +108,9 @@ const defaultFindings = 1000
 type verification struct {
 	Check
 
-	tx      pgx.Tx
-	verdict Verdict
+	tx       pgx.Tx
+	programs *partners.Programs
+	verdict  Verdict
 	// recent is how many of the last ledger events of a lane the outbox is checked for; 0 stands for all.
 	recent int
 }
@@ -126,7 +125,7 @@ func Verify(ctx context.Context, check Check) (*Verdict, error) {
 	if err := Knows(ctx, check.DB, check.Forms); err != nil {
 		return nil, err
 	}
-	v := &verification{Check: check}
+	v := &verification{Check: check, programs: partners.NewPrograms()}
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, check.DB, options, func(tx pgx.Tx) error {
 		v.tx = tx
@@ -140,12 +139,12 @@ func Verify(ctx context.Context, check Check) (*Verdict, error) {
 }
 
 func (v *verification) run(ctx context.Context) error {
-	// The first statement takes the snapshot. The catalogue may then know more than the snapshot, which changes no
-	// decision in it: terms reach forward only, and no order is decided before its click's link is known.
+	// The first statement takes the snapshot. The programs may then be newer than the snapshot, which changes no
+	// decision in it: terms reach forward only.
 	if _, err := v.tx.Exec(ctx, `SELECT set_config('work_mem', '32MB', true)`); err != nil {
 		return err
 	}
-	if err := v.Catalogue.Refresh(ctx, v.DB); err != nil {
+	if err := v.programs.Refresh(ctx, v.DB); err != nil {
 		return err
 	}
 	for _, check := range []func(context.Context) error{

@@ -34,6 +34,9 @@ type stored struct {
 	customer, outcome            string
 	numbered                     []posted
 	facts                        int
+
+	// unreadable is why the record cannot be read, unfolded why the events cannot be folded.
+	unreadable, unfolded error
 }
 
 // posted names a posting within its order.
@@ -89,7 +92,22 @@ func (v *verification) page(ctx context.Context, after int64) ([]*stored, error)
 	batch.Queue(verifyEvents, numbers).Query(func(rows pgx.Rows) error { return v.events(rows, byNo) })
 	batch.Queue(earningsOf, numbers).Query(func(rows pgx.Rows) error { return scanEarnings(rows, orders) })
 	batch.Queue(verifyPosted, numbers).Query(func(rows pgx.Rows) error { return v.postings(rows, byNo) })
-	return page, v.tx.SendBatch(ctx, batch).Close()
+	if err := v.tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, err
+	}
+	return page, v.resolve(ctx, page)
+}
+
+// resolve reads the records of orders, folds their events, and looks up their clicks.
+func (v *verification) resolve(ctx context.Context, page []*stored) error {
+	orders := make([]*order, len(page))
+	for i, o := range page {
+		orders[i] = &o.order
+		if o.recorded, o.unreadable = v.Forms.Read(o.record); len(o.events) > 0 {
+			o.folded, o.unfolded = commission.Fold(o.events)
+		}
+	}
+	return network{v.programs, v.VerifyClick}.resolve(ctx, v.tx, orders)
 }
 
 //go:embed query/verify_events.sql
@@ -189,39 +207,37 @@ func (v *verification) order(o *stored) {
 
 // decide decides the order again, and gives what its record says: nil when that cannot be read, which it takes down.
 func (v *verification) decide(at Finding, o *stored) (*commission.Decision, error) {
-	var readable *commission.Decision
-	recorded, err := v.Forms.Read(o.record)
+	recorded := &o.recorded
 	switch newer := (*commission.NewerError)(nil); {
-	case errors.As(err, &newer):
-		return nil, err
-	case err != nil:
-		at.Column, at.Want, at.Have = "decision", "the record of a decision", err.Error()
+	case errors.As(o.unreadable, &newer):
+		return nil, o.unreadable
+	case o.unreadable != nil:
+		recorded = nil
+		at := at
+		at.Column, at.Want, at.Have = "decision", "the record of a decision", o.unreadable.Error()
 		v.find(at)
-	default:
-		readable = &recorded
 	}
-	folded, err := commission.Fold(o.events)
-	if err != nil {
-		return nil, err
+	if o.unfolded != nil {
+		return nil, o.unfolded
 	}
-	o.decided, err = commission.Decide(folded, v.candidates(at, &folded, &recorded))
-	return readable, err
+	v.withhold(at, o)
+	var err error
+	o.decided, err = commission.Decide(o.folded, o.candidates)
+	return recorded, err
 }
 
-// candidates are those of an order, as they were when its record was written: the engine decides an order again with a
+// withhold leaves the clicks of an order as they were when its record was written: the engine decides an order again with a
 // click key that was missing at its next start, or nobody who holds the key has asked it to yet.
-func (v *verification) candidates(at Finding, o *commission.Order, recorded *commission.Decision) []commission.Candidate {
-	candidates := network{v.Catalogue, v.VerifyClick}.candidates(o, recorded)
-	for i := range candidates {
-		click := &candidates[i].Click
-		if click.Refused == commission.UnknownClickKey || !recorded.Lacked(click.ID) {
+func (v *verification) withhold(at Finding, o *stored) {
+	for i := range o.candidates {
+		click := &o.candidates[i].Click
+		if click.Refused == commission.UnknownClickKey || !o.recorded.Lacked(click.ID) {
 			continue
 		}
 		at.Severity = Attention
-		v.compare(at, "outcome", "decided with the click key that was missing: start the engines with it", string(recorded.Outcome))
-		*click = commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}
+		v.compare(at, "outcome", "decided with the click key that was missing: start the engines with it", o.outcome)
+		o.candidates[i] = commission.Candidate{Click: commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}}
 	}
-	return candidates
 }
 
 // undecided takes down that an order cannot be decided: because a later version has to, or because of its events.

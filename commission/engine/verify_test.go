@@ -35,8 +35,7 @@ func (w *world) tamper(sql string) []Finding {
 	if tag.RowsAffected() == 0 {
 		w.t.Fatalf("%s changed nothing", sql)
 	}
-	catalogue := partners.NewCatalogue(w.db, quiet())
-	v := &verification{Check: Check{DB: w.db, Catalogue: catalogue, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock(), Forms: commission.KnownForms()}, tx: tx}
+	v := &verification{Check: Check{DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock(), Forms: commission.KnownForms()}, tx: tx, programs: partners.NewPrograms()}
 	check(w.t, v.run(ctx))
 	return v.verdict.Findings
 }
@@ -133,7 +132,7 @@ func TestVerifyCountsWhatItDoesNotKeep(t *testing.T) {
 	stop()
 	w.exec(`UPDATE orders SET customer_id = 'somebody'`)
 	check := Check{
-		DB: w.db, Catalogue: partners.NewCatalogue(w.db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Limit: 2, Now: w.clock(),
+		DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 2, Now: w.clock(),
 	}
 	verdict, err := Verify(t.Context(), check)
 	if err != nil {
@@ -197,7 +196,7 @@ func (w *world) verifyReports(reports clickhouse.Conn) []Finding {
 	check(w.t, err)
 	defer db.Close()
 	verdict, err := Verify(w.t.Context(), Check{
-		DB: db, Catalogue: partners.NewCatalogue(db, quiet()), VerifyClick: verifyClick, Partitions: w.partitions, Reports: reports, Now: w.clock(),
+		DB: db, VerifyClick: verifyClick, Partitions: w.partitions, Reports: reports, Now: w.clock(),
 	})
 	check(w.t, err)
 	return verdict.Findings

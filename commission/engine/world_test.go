@@ -130,10 +130,8 @@ func (w *world) config(owner string) Config {
 	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Engine), postgres.Engine, 12)
 	check(w.t, err)
 	w.t.Cleanup(db.Close)
-	catalogue := partners.NewCatalogue(db, quiet())
-	check(w.t, catalogue.Load(w.t.Context()))
 	return Config{
-		DB: db, Kafka: w.client(), Catalogue: catalogue, VerifyClick: verifyClick, Partitions: w.partitions,
+		DB: db, Kafka: w.client(), VerifyClick: verifyClick, Partitions: w.partitions,
 		Owner: owner, Log: quiet(), Clock: w.clock,
 	}
 }
