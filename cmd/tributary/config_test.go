@@ -69,3 +69,18 @@ func TestAMistypedSettingGetsASuggestion(t *testing.T) {
 		t.Errorf("warnings = %q, want one that suggests TRIBUTARY_TRACKER_LISTEN", warnings)
 	}
 }
+
+func TestWithoutAHomeTheDataFolderMustBeNamed(t *testing.T) {
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_DATA_HOME", "")
+	if _, err := tributary(t.Context(), t, nil, "config"); err == nil || !strings.Contains(err.Error(), "TRIBUTARY_DATA") {
+		t.Errorf("without one: %v", err)
+	}
+	if _, err := tributary(t.Context(), t, nil, "config", "--data", t.TempDir()); err != nil {
+		t.Errorf("with one: %v", err)
+	}
+	t.Setenv("HOME", "/home/somebody")
+	if out, err := tributary(t.Context(), t, nil, "config"); err != nil || !strings.Contains(out, "TRIBUTARY_DATA=/home/somebody/.local/share/tributary\n") {
+		t.Errorf("in a home: %v\n%s", err, out)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"tributary/commission/engine"
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
+	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/tracker/loader"
 )
@@ -189,9 +190,9 @@ loader, run this, start them again. It is refused while a loader holds a partiti
 					return err
 				}
 				defer db.Close()
-				var held int64
-				if err := db.QueryRow(ctx, `SELECT count(*) FROM position WHERE consumer = $1 AND owner <> '' AND lease_until > now()`, loader.Consumer).Scan(&held); err != nil {
-					return fmt.Errorf("looking for loaders: %w", err)
+				held, err := position.CountLeases(ctx, db, loader.Consumer)
+				if err != nil {
+					return err
 				}
 				if held > 0 {
 					return fmt.Errorf("loaders hold %d partitions: stop them first (a killed one counts for 8 s more)", held)

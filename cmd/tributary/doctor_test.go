@@ -8,11 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/doctor"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/test/engines"
@@ -20,10 +20,10 @@ import (
 
 // diagnosis is what doctor --json prints.
 type diagnosis struct {
-	Wrong    int       `json:"wrong"`
-	Warn     int       `json:"warn"`
-	Readings []reading `json:"readings"`
-	Settings []setting `json:"settings"`
+	Wrong    int              `json:"wrong"`
+	Warn     int              `json:"warn"`
+	Findings []doctor.Finding `json:"findings"`
+	Settings []setting        `json:"settings"`
 }
 
 // patient is a set-up on the test servers, of which a case changes something.
@@ -67,7 +67,7 @@ func (p *patient) diagnose(t *testing.T) diagnosis {
 	return d
 }
 
-func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel // the cases share servers, which stay
+func TestDoctorNamesWhatIsWrongAndTheFix(t *testing.T) { //nolint:tparallel // the cases share servers, which stay
 	t.Parallel()
 	owned, filled := engines.PostgresURL(t), engines.ClickHouse(t)
 	database, reports := engines.As(owned, postgres.Operator), engines.ClickHouseAs(filled, clickhouse.Operator)
@@ -104,74 +104,74 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 		name   string
 		harm   func(t *testing.T, p *patient)
 		area   string
-		health health
+		health doctor.Health
 		says   string
-		remedy string
+		fix    string
 	}{
-		{"all is well", func(*testing.T, *patient) {}, "ClickHouse", fine, "rows sent twice are stored once", ""},
+		{"all is well", func(*testing.T, *patient) {}, "ClickHouse", doctor.OK, "rows sent twice are stored once", ""},
 		{"a topic is missing", func(_ *testing.T, p *patient) {
 			p.set("KAFKA_PREFIX", "elsewhere.")
 			p.set("KAFKA_USER", super.User)
 			p.set("KAFKA_PASSWORD", super.Password)
-		}, "Kafka", wrong, "topic elsewhere.orders does not exist", "migrate"},
-		{"topics of others", func(_ *testing.T, p *patient) { p.set("KAFKA_PREFIX", "elsewhere.") }, "Kafka", wrong, "Topic Authorization Failed", "migrate --kafka-passwords"},
-		{"other partitions than the network's", func(_ *testing.T, p *patient) { p.set("PARTITIONS", "3") }, "PostgreSQL", wrong, "made with 6 partitions", "set it to 6"},
-		{"other partitions than the topics'", func(_ *testing.T, p *patient) { p.set("PARTITIONS", "3") }, "Kafka", wrong, "has 6 partitions", ""},
-		{"Kafka gives records up sooner", func(_ *testing.T, p *patient) { p.set("RETENTION", "2000h") }, "Kafka", odd, "keeps records for 168h", "retention.ms"},
-		{"wrong password of PostgreSQL", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", password(database)) }, "PostgreSQL", wrong, "28P01", "mend user and password"},
-		{"no such database", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", withPath(database, "nowhere")) }, "PostgreSQL", wrong, "3D000", "create the database"},
-		{"PostgreSQL is away", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", "postgres://u:wrong-password@127.0.0.1:1/d") }, "PostgreSQL", wrong, "refused", "start the server"},
-		{"PostgreSQL was not migrated", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", empty) }, "PostgreSQL", wrong, "its schema is version 0", "tributary migrate"},
+		}, "Kafka", doctor.Wrong, "topic elsewhere.orders does not exist", "migrate"},
+		{"topics of others", func(_ *testing.T, p *patient) { p.set("KAFKA_PREFIX", "elsewhere.") }, "Kafka", doctor.Wrong, "Topic Authorization Failed", "migrate --kafka-passwords"},
+		{"other partitions than the network's", func(_ *testing.T, p *patient) { p.set("PARTITIONS", "3") }, "PostgreSQL", doctor.Wrong, "made with 6 partitions", "set it to 6"},
+		{"other partitions than the topics'", func(_ *testing.T, p *patient) { p.set("PARTITIONS", "3") }, "Kafka", doctor.Wrong, "has 6 partitions", ""},
+		{"Kafka gives records up sooner", func(_ *testing.T, p *patient) { p.set("RETENTION", "2000h") }, "Kafka", doctor.Warn, "keeps records for 168h", "retention.ms"},
+		{"wrong password of PostgreSQL", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", password(database)) }, "PostgreSQL", doctor.Wrong, "28P01", "correct user and password"},
+		{"no such database", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", withPath(database, "nowhere")) }, "PostgreSQL", doctor.Wrong, "3D000", "create the database"},
+		{"PostgreSQL is away", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", "postgres://u:wrong-password@127.0.0.1:1/d") }, "PostgreSQL", doctor.Wrong, "refused", "start the server"},
+		{"PostgreSQL was not migrated", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", empty) }, "PostgreSQL", doctor.Wrong, "its schema is version 0", "tributary migrate"},
 		{"the schema is newer", func(t *testing.T, _ *patient) {
 			t.Helper()
 			sql(t, `INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, true)`, `DELETE FROM goose_db_version WHERE version_id = 99999`)
-		}, "PostgreSQL", wrong, "this binary is older", "newer binary"},
-		{"wrong password of ClickHouse", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", password(reports)) }, "ClickHouse", wrong, "516", "mend user and password"},
-		{"ClickHouse was not migrated", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", bare) }, "ClickHouse", wrong, "its schema is version 0", "tributary migrate"},
+		}, "PostgreSQL", doctor.Wrong, "this binary is older", "newer binary"},
+		{"wrong password of ClickHouse", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", password(reports)) }, "ClickHouse", doctor.Wrong, "516", "correct user and password"},
+		{"ClickHouse was not migrated", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", bare) }, "ClickHouse", doctor.Wrong, "its schema is version 0", "tributary migrate"},
 		{"ClickHouse is away", func(_ *testing.T, p *patient) {
 			p.set("CLICKHOUSE_URL", "clickhouse://tributary_operator:wrong-password@127.0.0.1:1/d")
-		}, "ClickHouse", wrong, "refused", "native protocol"},
-		{"the operator's rights on Kafka", func(*testing.T, *patient) {}, "Kafka", fine, "are those of the operator", ""},
+		}, "ClickHouse", doctor.Wrong, "refused", "native protocol"},
+		{"the operator's rights on Kafka", func(*testing.T, *patient) {}, "Kafka", doctor.OK, "are those of the operator", ""},
 		{"the rights of another role", func(_ *testing.T, p *patient) {
 			p.set("KAFKA_USER", "tributary_tracker")
 			p.set("KAFKA_PASSWORD", kafkaPassword(stream.Tracker))
-		}, "Kafka", wrong, "this user may Write topic", "log in as tributary_operator"},
+		}, "Kafka", doctor.Wrong, "this user may Write topic", "log in as tributary_operator"},
 		{"no user of Kafka", func(_ *testing.T, p *patient) {
 			p.set("KAFKA_USER", "")
 			p.set("KAFKA_PASSWORD", "")
-		}, "Kafka", wrong, "no user is set", "give each role a user"},
+		}, "Kafka", doctor.Wrong, "no user is set", "give each role a user"},
 		{"Kafka without passwords", func(t *testing.T, p *patient) {
 			t.Helper()
 			p.set("KAFKA_BROKERS", openKafka(t))
-		}, "Kafka", wrong, "answers who has shown no password", "SASL_SSL"},
+		}, "Kafka", doctor.Wrong, "answers who has shown no password", "SASL_SSL"},
 		{"Kafka without TLS", func(_ *testing.T, p *patient) {
 			p.set("KAFKA_BROKERS", "192.0.2.1:9092")
 			p.set("KAFKA_USER", "")
 			p.set("KAFKA_PASSWORD", "")
-		}, "Kafka", wrong, "can be read and changed on the way", "TRIBUTARY_KAFKA_TLS"},
-		{"Kafka is away", func(_ *testing.T, p *patient) { p.set("KAFKA_BROKERS", "127.0.0.1:1") }, "Kafka", wrong, "refused", "advertises"},
-		{"a folder that cannot be written", func(_ *testing.T, p *patient) { p.data = "/proc/tributary" }, "data folder", wrong, "/proc/tributary", "TRIBUTARY_DATA"},
+		}, "Kafka", doctor.Wrong, "can be read and changed on the way", "TRIBUTARY_KAFKA_TLS"},
+		{"Kafka is away", func(_ *testing.T, p *patient) { p.set("KAFKA_BROKERS", "127.0.0.1:1") }, "Kafka", doctor.Wrong, "refused", "advertises"},
+		{"a folder that cannot be written", func(_ *testing.T, p *patient) { p.data = "/proc/tributary" }, "data folder", doctor.Wrong, "/proc/tributary", "TRIBUTARY_DATA"},
 		{"a file in its place", func(t *testing.T, p *patient) {
 			t.Helper()
 			p.data = write(t, filepath.Join(p.data, "file"), "", 0o600)
-		}, "data folder", wrong, "not a folder", ""},
+		}, "data folder", doctor.Wrong, "not a folder", ""},
 		{"a folder open to others", func(t *testing.T, p *patient) {
 			t.Helper()
 			if err := os.Chmod(p.data, 0o755); err != nil {
 				t.Fatal(err)
 			}
-		}, "data folder", odd, "mode 755", "chmod 700"},
+		}, "data folder", doctor.Warn, "mode 755", "chmod 700"},
 		{"a key open to others", func(t *testing.T, p *patient) {
 			t.Helper()
 			write(t, filepath.Join(p.data, "click-keys"), "1:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=", 0o644)
-		}, "click keys", wrong, "mode 644", "chmod 600"},
-		{"a key that is none", func(_ *testing.T, p *patient) { p.set("CLICK_KEYS", "one") }, "click keys", wrong, "", "keys new"},
-		{"no key beside servers of one's own", func(*testing.T, *patient) {}, "click keys", odd, "none are set", "TRIBUTARY_CLICK_KEYS"},
+		}, "click keys", doctor.Wrong, "mode 644", "chmod 600"},
+		{"a key that is none", func(_ *testing.T, p *patient) { p.set("CLICK_KEYS", "one") }, "click keys", doctor.Wrong, "", "keys new"},
+		{"no key beside servers of one's own", func(*testing.T, *patient) {}, "click keys", doctor.Warn, "none are set", "TRIBUTARY_CLICK_KEYS"},
 		{"another key than the network's", func(t *testing.T, p *patient) {
 			t.Helper()
 			p.set("CLICK_KEYS", "7:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=")
 			sql(t, `INSERT INTO setting VALUES ('click_key_7', 'another')`, `DELETE FROM setting WHERE name = 'click_key_7'`)
-		}, "click keys", wrong, "not the one that this network signs with", "same value"},
+		}, "click keys", doctor.Wrong, "not the one that this network signs with", "same value"},
 		{"a port that is taken", func(t *testing.T, p *patient) {
 			t.Helper()
 			l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -180,16 +180,16 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 			}
 			t.Cleanup(func() { _ = l.Close() })
 			p.args = append(p.args, "--tracker-listen", l.Addr().String())
-		}, "ports", odd, "TRIBUTARY_TRACKER_LISTEN", "another address"},
-		{"a mistyped setting", func(_ *testing.T, p *patient) { p.set("PARTITION", "3") }, "settings", odd, "TRIBUTARY_PARTITION is not a setting", ""},
-		{"a public address without TLS", func(_ *testing.T, p *patient) { p.set("DASHBOARD_URL", "http://partners.example") }, "settings", odd, "not marked secure", "TLS"},
-		{"a proxy that nobody trusts", func(_ *testing.T, p *patient) { p.set("TRACKER_URL", "https://go.example") }, "settings", odd, "seems to come from the proxy", "TRIBUTARY_TRUSTED_PROXIES"},
-		{"a server that does not sync", func(*testing.T, *patient) {}, "PostgreSQL", wrong, "fsync is off", "on"},
-		{"servers of two sorts", func(*testing.T, *patient) {}, "settings", odd, "some embedded", "TRIBUTARY_KAFKA_BROKERS"},
+		}, "ports", doctor.Warn, "TRIBUTARY_TRACKER_LISTEN", "another address"},
+		{"a mistyped setting", func(_ *testing.T, p *patient) { p.set("PARTITION", "3") }, "settings", doctor.Warn, "TRIBUTARY_PARTITION is not a setting", ""},
+		{"a public address without TLS", func(_ *testing.T, p *patient) { p.set("DASHBOARD_URL", "http://partners.example") }, "settings", doctor.Warn, "not marked secure", "TLS"},
+		{"a proxy that nobody trusts", func(_ *testing.T, p *patient) { p.set("TRACKER_URL", "https://go.example") }, "settings", doctor.Warn, "seems to come from the proxy", "TRIBUTARY_TRUSTED_PROXIES"},
+		{"a server that does not sync", func(*testing.T, *patient) {}, "PostgreSQL", doctor.Wrong, "fsync is off", "on"},
+		{"servers of two sorts", func(*testing.T, *patient) {}, "settings", doctor.Warn, "some embedded", "TRIBUTARY_KAFKA_BROKERS"},
 		{"a partition stands still", func(t *testing.T, _ *patient) {
 			t.Helper()
 			sql(t, `INSERT INTO position (consumer, topic, partition, halted) VALUES ('engine', 'orders', 5, 'a gap')`, `DELETE FROM position`)
-		}, "PostgreSQL", odd, "partitions that stand still and wait for a person: 1", "PartitionHalted"},
+		}, "PostgreSQL", doctor.Warn, "partitions that stand still and wait for a person: 1", "PartitionHalted"},
 	} {
 		t.Run(row.name, func(t *testing.T) { //nolint:paralleltest // see above
 			p := &patient{environ: append([]string(nil), servers...), data: filepath.Join(t.TempDir(), "data")}
@@ -201,18 +201,18 @@ func TestDoctorNamesWhatIsWrongAndTheRemedy(t *testing.T) { //nolint:tparallel /
 			}
 			row.harm(t, p)
 			d := p.diagnose(t)
-			for _, r := range d.Readings {
-				if row.health != wrong && r.Health == wrong && !strings.Contains(r.Says, " is off: ") { // the test server does not sync
+			for _, r := range d.Findings {
+				if row.health != doctor.Wrong && r.Health == doctor.Wrong && !strings.Contains(r.Says, " is off: ") { // the test server does not sync
 					t.Errorf("%+v, want nothing wrong", r)
 				}
 			}
-			for _, r := range d.Readings {
-				if r.Area == row.area && r.Health == row.health && strings.Contains(r.Says, row.says) && strings.Contains(r.Remedy, row.remedy) {
+			for _, r := range d.Findings {
+				if r.Area == row.area && r.Health == row.health && strings.Contains(r.Says, row.says) && strings.Contains(r.Fix, row.fix) {
 					return
 				}
 			}
-			t.Errorf("no reading is %s %s: %q, with a remedy %q:", row.health, row.area, row.says, row.remedy)
-			for _, r := range d.Readings {
+			t.Errorf("no finding is %s %s: %q, with the fix %q:", row.health, row.area, row.says, row.fix)
+			for _, r := range d.Findings {
 				t.Errorf("  %+v", r)
 			}
 		})
@@ -238,60 +238,15 @@ func TestDoctorLooksAtEmbeddedEnginesOnlyWhenTheyRun(t *testing.T) {
 	p := &patient{data: t.TempDir()}
 	d := p.diagnose(t)
 	idle := 0
-	for _, r := range d.Readings {
+	for _, r := range d.Findings {
 		if strings.Contains(r.Says, "not running now") {
 			idle++
 		}
 	}
 	if idle != 3 || d.Wrong != 0 {
-		t.Errorf("%d servers are at rest and %d things wrong, want 3 and none: %+v", idle, d.Wrong, d.Readings)
+		t.Errorf("%d servers are at rest and %d things wrong, want 3 and none: %+v", idle, d.Wrong, d.Findings)
 	}
 	if left, err := os.ReadDir(p.data); err != nil || len(left) > 0 {
 		t.Errorf("it left %v behind: %v", left, err)
-	}
-}
-
-func TestTopicsThatWouldLoseOrRefuseRecords(t *testing.T) {
-	t.Parallel()
-	sound := stream.Topic{Name: "orders", Partitions: 6, Replicas: 3, InSync: 3, MinInSync: 2, Retention: 200 * time.Hour, RetentionBytes: -1, Policy: "delete", MaxBytes: 1 << 20}
-	for name, row := range map[string]struct {
-		change func(t *stream.Topic)
-		health health
-		says   string
-	}{
-		"sound":                     {func(*stream.Topic) {}, fine, ""},
-		"kept for ever":             {func(t *stream.Topic) { t.Retention = -time.Millisecond }, fine, ""},
-		"compacted":                 {func(t *stream.Topic) { t.Policy = "compact,delete" }, wrong, "compaction removes"},
-		"given up by size":          {func(t *stream.Topic) { t.RetentionBytes = 1 << 30 }, odd, "read or not"},
-		"small requests":            {func(t *stream.Topic) { t.MaxBytes = 100_000 }, wrong, "requests up to 100000"},
-		"no leader":                 {func(t *stream.Topic) { t.Leaderless = 2 }, wrong, "2 partitions without a leader"},
-		"a replica behind":          {func(t *stream.Topic) { t.InSync = 2 }, odd, "2 of 3 replicas"},
-		"acknowledged by one":       {func(t *stream.Topic) { t.MinInSync = 1 }, odd, "a single broker"},
-		"more asked than there are": {func(t *stream.Topic) { t.MinInSync = 4 }, wrong, "nothing can be written"},
-		"one copy":                  {func(t *stream.Topic) { t.Replicas, t.InSync, t.MinInSync = 1, 1, 1 }, odd, "a single copy"},
-	} {
-		topic := sound
-		row.change(&topic)
-		d := &doctor{app: &app{cfg: config{Partitions: 6, Retention: 168 * time.Hour, KafkaBrokers: []string{"kafka:9092"}}}}
-		d.topic("tributary.orders", topic)
-		switch {
-		case row.health == fine && len(d.readings) > 0:
-			t.Errorf("%s: %+v, want nothing", name, d.readings)
-		case row.health != fine && (len(d.readings) != 1 || d.readings[0].Health != row.health || !strings.Contains(d.readings[0].Says, row.says) || d.readings[0].Remedy == ""):
-			t.Errorf("%s: %+v, want %s with %q and a remedy", name, d.readings, row.health, row.says)
-		}
-	}
-}
-
-func TestClocksThatDiffer(t *testing.T) {
-	t.Parallel()
-	for skew, want := range map[time.Duration]health{
-		0: fine, 900 * time.Millisecond: fine, -5 * time.Second: odd, 5 * time.Second: odd, -time.Minute: wrong, time.Hour: wrong,
-	} {
-		d := &doctor{app: &app{}}
-		d.clock("PostgreSQL", time.Now().Add(skew), time.Now())
-		if d.readings[0].Health != want {
-			t.Errorf("%s apart: %+v, want %s", skew, d.readings[0], want)
-		}
 	}
 }

@@ -9,12 +9,13 @@ import (
 	"strconv"
 	"strings"
 
+	"tributary/internal/doctor"
 	"tributary/migrations"
 )
 
 // checkFolder refuses a data folder that is not safe from others or of another format, and names the format of one in which nothing is yet.
 func checkFolder(dir string) error {
-	if err := checkOwner(dir); err != nil {
+	if err := doctor.CheckOwner(dir); err != nil {
 		return err
 	}
 	file := filepath.Join(dir, "format")

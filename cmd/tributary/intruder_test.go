@@ -24,6 +24,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/keyring"
+	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
@@ -151,8 +152,8 @@ func (a *attacked) settle(t *testing.T) {
 		if err != nil || sent < a.taken.Load() {
 			return false
 		}
-		l, err := readLevel(t.Context(), a.db, a.kafka, hop{"engine", event.Orders}, attackedPartitions)
-		return err == nil && l.behind == 0
+		l, err := position.ReadLevel(t.Context(), a.db, a.kafka, position.Hop{Consumer: "engine", Topic: event.Orders}, attackedPartitions)
+		return err == nil && l.Behind == 0
 	})
 }
 

@@ -8,10 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/keyring"
+	"tributary/internal/postgres"
 )
 
 // keySetting names the setting of a ring of keys, and the file of the data folder that holds them where it is not set.
@@ -106,16 +106,15 @@ func (r *river) keyRows() map[string]keyring.Key {
 // click keys every click would be forged, and what was earned by it taken back; by other record keys every record.
 func (r *river) registerKeys(ctx context.Context, db *pgxpool.Pool) error {
 	for row, k := range r.keyRows() {
-		_, err := db.Exec(ctx, `INSERT INTO setting (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, row, k.Fingerprint())
-		if err != nil {
-			return fmt.Errorf("writing down the keys: %w", err)
+		if err := postgres.KeepSetting(ctx, db, row, k.Fingerprint()); err != nil {
+			return err
 		}
 	}
 	return r.checkKeys(ctx, db)
 }
 
 // checkKeys refuses keys that are not those of this network.
-func (r *river) checkKeys(ctx context.Context, q rower) error {
+func (r *river) checkKeys(ctx context.Context, q postgres.Rower) error {
 	for row, k := range r.keyRows() {
 		if err := checkKey(ctx, q, row, k); err != nil {
 			return err
@@ -124,20 +123,12 @@ func (r *river) checkKeys(ctx context.Context, q rower) error {
 	return nil
 }
 
-// rower reads single rows: a pool, or a connection.
-type rower interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
 // checkKey refuses a key that the database knows otherwise.
-func checkKey(ctx context.Context, q rower, row string, k keyring.Key) error {
-	var known string
-	err := q.QueryRow(ctx, `SELECT value FROM setting WHERE name = $1`, row).Scan(&known)
-	switch {
-	case errors.Is(err, pgx.ErrNoRows): // nobody has used it yet
+func checkKey(ctx context.Context, q postgres.Rower, row string, k keyring.Key) error {
+	switch known, found, err := postgres.Setting(ctx, q, row); {
 	case err != nil:
 		return fmt.Errorf("comparing the keys: %w", err)
-	case known != k.Fingerprint():
+	case found && known != k.Fingerprint(): // nobody has used one that is not found
 		return fmt.Errorf("%s here: %w", row, errForeignKey)
 	}
 	return nil

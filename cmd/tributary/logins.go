@@ -223,17 +223,3 @@ func (a *app) setKafkaPasswords(ctx context.Context, s stores, path string) erro
 	}
 	return client.Grant(ctx)
 }
-
-// closedRoles lists the roles that cannot log in yet, or have more rights than a role may.
-func closedRoles(ctx context.Context, conn *pgx.Conn) (closed, mighty []string, err error) {
-	// name: roles that cannot log in, and roles above their rights
-	err = conn.QueryRow(ctx, `SELECT
-		coalesce(array_agg(rolname::text) FILTER (WHERE NOT rolcanlogin AND rolname <> 'tributary_signin'), '{}'),
-		coalesce(array_agg(rolname::text) FILTER (WHERE rolsuper OR rolcreaterole OR rolcreatedb OR rolreplication
-			OR rolcanlogin AND rolname = 'tributary_signin' OR EXISTS (SELECT FROM pg_auth_members m WHERE m.member = r.oid)), '{}')
-		FROM pg_roles r WHERE rolname LIKE 'tributary\_%'`).Scan(&closed, &mighty)
-	if err != nil {
-		return nil, nil, fmt.Errorf("looking at roles: %w", err)
-	}
-	return closed, mighty, nil
-}

@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -29,7 +27,8 @@ func (a *app) checkNetworks(ctx context.Context, s stores) error {
 				return err
 			}
 			defer db.Close()
-			return db.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'network'`).Scan(&network)
+			network, err = postgres.Network(ctx, db)
+			return err
 		}); err != nil {
 			return fmt.Errorf("reading the network's id as %s: %w", role.Name(), err)
 		}
@@ -85,16 +84,13 @@ func networkOf(ctx context.Context, address string) (network string, err error) 
 		return "", fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
-	if err := conn.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'network'`).Scan(&network); err != nil {
-		return "", fmt.Errorf("reading the network's id: %w", err)
-	}
-	return network, nil
+	return postgres.Network(ctx, conn)
 }
 
 // awaitReports reads the network's id from ClickHouse, and waits for one that does not answer.
 func awaitReports(ctx context.Context, log *slog.Logger, address string) (string, error) {
 	for told := false; ; {
-		network, err := reportsNetwork(ctx, address)
+		network, err := clickhouse.Network(ctx, address)
 		if _, answered := clickhouse.Code(err); err == nil || answered {
 			return network, err
 		}
@@ -110,20 +106,6 @@ func awaitReports(ctx context.Context, log *slog.Logger, address string) (string
 	}
 }
 
-// reportsNetwork gives nothing where ClickHouse knows of no network yet.
-func reportsNetwork(ctx context.Context, address string) (network string, err error) {
-	db, err := clickhouse.OpenSQL(address)
-	if err != nil {
-		return "", err
-	}
-	defer db.Close()
-	err = db.QueryRowContext(ctx, `SELECT value FROM setting WHERE name = 'network'`).Scan(&network)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return "", fmt.Errorf("reading the network's id from ClickHouse: %w", err)
-	}
-	return network, nil
-}
-
 // joinNetwork writes the id of PostgreSQL's network into a ClickHouse that has none, as the owner of both, and refuses one of
 // another network.
 func joinNetwork(ctx context.Context, books, reports string) error {
@@ -131,7 +113,7 @@ func joinNetwork(ctx context.Context, books, reports string) error {
 	if err != nil {
 		return err
 	}
-	found, err := reportsNetwork(ctx, reports)
+	found, err := clickhouse.Network(ctx, reports)
 	switch {
 	case err != nil:
 		return err
@@ -140,13 +122,5 @@ func joinNetwork(ctx context.Context, books, reports string) error {
 	case found != "":
 		return fmt.Errorf("ClickHouse is of another network than PostgreSQL (%s and %s): point both at one, or give each network a database of its own", found, network)
 	}
-	db, err := clickhouse.OpenSQL(reports)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	if _, err := db.ExecContext(ctx, `INSERT INTO setting (name, value) VALUES ('network', ?)`, network); err != nil {
-		return fmt.Errorf("writing the network's id into ClickHouse: %w", err)
-	}
-	return nil
+	return clickhouse.SetNetwork(ctx, reports, network)
 }

@@ -9,8 +9,11 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tributary/commission/engine"
 	"tributary/internal/event"
+	"tributary/internal/position"
 	"tributary/internal/stream"
+	"tributary/tracker/loader"
 )
 
 // quiet tells whether nothing is in flight: the spool is in Kafka, Kafka is in the books and in ClickHouse, and what
@@ -51,9 +54,9 @@ func (q *quiet) inFlight(ctx context.Context) (string, error) {
 	if q.intake != nil && !slices.Equal(q.intake.spool.Sequences(), q.intake.relay.Stats().Acknowledged) {
 		return "the relay to send the spool", nil
 	}
-	for _, h := range hops() {
-		if h.topic == event.Decisions {
-			if left, err := q.any(ctx, `SELECT FROM ledger_unsent`); err != nil || left {
+	for _, h := range position.Hops() {
+		if h.Topic == event.Decisions {
+			if waiting, err := engine.ReadWaiting(ctx, q.db); err != nil || waiting.Unsent > 0 {
 				return "the engine to send its ledger events", err
 			}
 		}
@@ -62,29 +65,21 @@ func (q *quiet) inFlight(ctx context.Context) (string, error) {
 		}
 	}
 	// Asked last: a batch is planned in the moment in which its records count as read.
-	if left, err := q.any(ctx, `SELECT FROM clickhouse_batch WHERE state = 'planned'`); err != nil || left {
+	if batches, err := loader.ReadBacklog(ctx, q.db); err != nil || batches.Planned > 0 {
 		return "the loader to finish its batches", err
 	}
 	return "", nil
 }
 
-// any tells whether a query has rows.
-func (q *quiet) any(ctx context.Context, query string) (found bool, err error) {
-	if err := q.db.QueryRow(ctx, `SELECT EXISTS (`+query+`)`).Scan(&found); err != nil {
-		return false, fmt.Errorf("asking what is in flight: %w", err)
-	}
-	return found, nil
-}
-
 // behind says how far a consumer is behind the end of a topic, "" when it is not. One that stands still is an error.
-func (q *quiet) behind(ctx context.Context, h hop) (string, error) {
-	switch l, err := readLevel(ctx, q.db, q.kafka, h, q.partitions); {
+func (q *quiet) behind(ctx context.Context, h position.Hop) (string, error) {
+	switch l, err := position.ReadLevel(ctx, q.db, q.kafka, h, q.partitions); {
 	case err != nil:
 		return "", err
-	case l.halted != "":
-		return "", errors.New(l.halted)
-	case l.behind > 0:
-		return fmt.Sprintf("the %s to read %d records of %s", h.consumer, l.behind, h.topic), nil
+	case l.Halted != "":
+		return "", errors.New(l.Halted)
+	case l.Behind > 0:
+		return fmt.Sprintf("the %s to read %d records of %s", h.Consumer, l.Behind, h.Topic), nil
 	}
 	return "", nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/partners"
+	"tributary/tracker/spool"
 )
 
 // requirement is something that a role works with.
@@ -151,7 +152,7 @@ func trackerNeeds(in *intake, catalogue *partners.Catalogue) []requirement {
 		{"spool", true, func(context.Context) error {
 			stats := in.spool.Stats()
 			switch ago := time.Since(stats.Refused); {
-			case stats.DiskUse >= fullSpool:
+			case stats.DiskUse >= spool.Full:
 				return fmt.Errorf("its disk is %.0f %% full, and everything is refused", 100*stats.DiskUse)
 			case ago < refusalCounts:
 				return fmt.Errorf("its disk has refused what was written %s ago; see the log", ago.Round(time.Second))
@@ -178,6 +179,3 @@ func trackerNeeds(in *intake, catalogue *partners.Catalogue) []requirement {
 
 // refusalCounts is how long a tracker is not ready after its disk refused a group: then it is given another one to try.
 const refusalCounts = 10 * time.Second
-
-// fullSpool is the share of its volume from which the spool refuses everything.
-const fullSpool = 0.95

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/migrations"
 )
@@ -155,10 +156,11 @@ func (a *app) checkPartitions(ctx context.Context, s stores) error {
 			return fmt.Errorf("connecting to PostgreSQL: %w", err)
 		}
 		defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
-		err = conn.QueryRow(ctx, `SELECT value::int FROM setting WHERE name = 'partitions'`).Scan(&made)
-		if errors.Is(err, pgx.ErrNoRows) { // the topics have not been made yet
-			return nil
+		text, found, err := postgres.Setting(ctx, conn, "partitions")
+		if err != nil || !found { // the topics have not been made yet
+			return err
 		}
+		made, err = strconv.Atoi(text)
 		return err
 	})
 	if err != nil {
@@ -188,10 +190,7 @@ func (a *app) createTopics(ctx context.Context, s stores) error {
 		return fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the statement has been answered
-	if _, err := conn.Exec(ctx, `INSERT INTO setting (name, value) VALUES ('partitions', $1) ON CONFLICT (name) DO NOTHING`, strconv.Itoa(a.cfg.Partitions)); err != nil {
-		return fmt.Errorf("writing the number of partitions down: %w", err)
-	}
-	return nil
+	return postgres.KeepSetting(ctx, conn, "partitions", strconv.Itoa(a.cfg.Partitions))
 }
 
 func newMigrate(a *app) *cobra.Command {
@@ -258,7 +257,7 @@ func tellClosed(ctx context.Context, address string, out io.Writer) error {
 		return fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // it was only asked
-	closed, _, err := closedRoles(ctx, conn)
+	closed, _, err := postgres.ClosedRoles(ctx, conn)
 	if err == nil && len(closed) > 0 {
 		fmt.Fprintf(out, "Without a password yet: %s. Set them with --role-passwords.\n", strings.Join(closed, ", "))
 	}

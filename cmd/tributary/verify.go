@@ -9,13 +9,13 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"tributary/commission/engine"
 	"tributary/commission/ledger"
 	"tributary/internal/clickhouse"
+	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/tracker/loader"
 	"tributary/tracker/registry"
@@ -123,23 +123,17 @@ func (v verifier) bus(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Con
 		v.log.Warn("the spool of this data folder is not compared", "error", why)
 	}
 	b.Unseen = []string{}
-	rows, err := db.Query(ctx, `SELECT encode(spool, 'hex') FROM spool_progress GROUP BY spool ORDER BY spool`)
+	known, err := registry.Spools(ctx, db)
 	if err != nil {
-		return b, fmt.Errorf("listing the spools: %w", err)
-	}
-	known, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err != nil {
-		return b, fmt.Errorf("listing the spools: %w", err)
+		return b, err
 	}
 	for _, id := range known {
 		if b.Kept == nil || strings.ReplaceAll(b.Kept.Spool, "-", "") != id {
 			b.Unseen = append(b.Unseen, id)
 		}
 	}
-	if err := db.QueryRow(ctx, `SELECT count(*) FROM forged`).Scan(&b.Forged); err != nil {
-		return b, fmt.Errorf("counting forged records: %w", err)
-	}
-	return b, nil
+	b.Forged, err = position.CountForged(ctx, db)
+	return b, err
 }
 
 // print says what was found, for people.

@@ -2,14 +2,16 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/commission/engine"
+	"tributary/internal/position"
 	"tributary/internal/stream"
+	"tributary/tracker/loader"
 )
 
 // watch measures what belongs to no single process: how far every hop of the river is, and what waits in PostgreSQL for
@@ -71,30 +73,28 @@ func (w *watch) run(ctx context.Context) error {
 func (w *watch) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, watchEvery)
 	defer cancel()
-	for _, h := range hops() {
-		l, err := readLevel(ctx, w.db, w.kafka, h, w.partitions)
+	for _, h := range position.Hops() {
+		l, err := position.ReadLevel(ctx, w.db, w.kafka, h, w.partitions)
 		if err != nil {
 			return err
 		}
-		w.behind.WithLabelValues(h.consumer, h.topic).Set(float64(l.behind))
-		w.unheld.WithLabelValues(h.consumer, h.topic).Set(float64(l.unheld))
+		w.behind.WithLabelValues(h.Consumer, h.Topic).Set(float64(l.Behind))
+		w.unheld.WithLabelValues(h.Consumer, h.Topic).Set(float64(l.Unheld))
 	}
-	var engineLetters, loaderLetters, unsent, parked int64
-	var age float64
-	err := w.db.QueryRow(ctx, `
-SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
-       (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM ledger_unsent),
-       (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM ledger_unsent),
-       (SELECT count(*) FROM clickhouse_batch WHERE state = 'parked')
-  FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(&engineLetters, &loaderLetters, &unsent, &age, &parked)
+	waiting, err := engine.ReadWaiting(ctx, w.db)
 	if err != nil {
-		return fmt.Errorf("reading what waits: %w", err)
+		return err
 	}
-	w.letters.WithLabelValues("engine").Set(float64(engineLetters))
-	w.letters.WithLabelValues("loader").Set(float64(loaderLetters))
-	w.unsent.Set(float64(unsent))
-	w.unsentAge.Set(max(age, 0))
-	w.parked.Set(float64(parked))
+	batches, err := loader.ReadBacklog(ctx, w.db)
+	if err != nil {
+		return err
+	}
+	for consumer, letters := range waiting.Letters {
+		w.letters.WithLabelValues(consumer).Set(float64(letters))
+	}
+	w.unsent.Set(float64(waiting.Unsent))
+	w.unsentAge.Set(waiting.Oldest.Seconds())
+	w.parked.Set(float64(batches.Parked))
 	w.looked.SetToCurrentTime()
 	return nil
 }

@@ -220,3 +220,16 @@ func Forget(ctx context.Context, q Querier, name string) error {
 	}
 	return nil
 }
+
+// Spools lists the ids of all spools that a tracker has named, in hex.
+func Spools(ctx context.Context, db *pgxpool.Pool) ([]string, error) {
+	rows, err := db.Query(ctx, `SELECT encode(spool, 'hex') FROM spool_progress GROUP BY spool ORDER BY spool`)
+	if err != nil {
+		return nil, fmt.Errorf("listing the spools: %w", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("listing the spools: %w", err)
+	}
+	return ids, nil
+}

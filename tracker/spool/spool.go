@@ -95,8 +95,10 @@ const (
 	defaultKeepFraction = 0.30
 	defaultWarnAt       = 0.70
 	defaultBatchStopAt  = 0.85
-	defaultStopAt       = 0.95
 )
+
+// Full is the share of its volume from which a spool refuses everything, where Config does not say otherwise.
+const Full = 0.95
 
 func (c Config) withDefaults() (Config, error) {
 	c.SegmentBytes = orDefault(c.SegmentBytes, defaultSegmentBytes)
@@ -105,7 +107,7 @@ func (c Config) withDefaults() (Config, error) {
 	c.KeepFraction = orDefault(c.KeepFraction, defaultKeepFraction)
 	c.WarnAt = orDefault(c.WarnAt, defaultWarnAt)
 	c.BatchStopAt = orDefault(c.BatchStopAt, defaultBatchStopAt)
-	c.StopAt = orDefault(c.StopAt, defaultStopAt)
+	c.StopAt = orDefault(c.StopAt, Full)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}

@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"os"
@@ -48,7 +48,7 @@ func TestADataFolderOfOthersIsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := checkFolder(dir)
+		err := CheckOwner(dir)
 		if (err == nil) != (row.refused == "") || err != nil && (!strings.Contains(err.Error(), row.refused) || !strings.Contains(err.Error(), "TRIBUTARY_DATA")) {
 			t.Errorf("%s: %v, want %q", row.name, err, row.refused)
 		}
@@ -57,23 +57,8 @@ func TestADataFolderOfOthersIsRefused(t *testing.T) {
 		if err := os.Symlink(dir, link); err != nil {
 			t.Fatal(err)
 		}
-		if err := checkFolder(filepath.Join(link, "within")); (err == nil) != (row.refused == "" || row.refused == "belongs to user 4242" && row.parent&os.ModeSticky == 0 || strings.HasSuffix(row.name, "like /tmp") && row.owner == 0) {
+		if err := CheckOwner(filepath.Join(link, "within")); (err == nil) != (row.refused == "" || row.refused == "belongs to user 4242" && row.parent&os.ModeSticky == 0 || strings.HasSuffix(row.name, "like /tmp") && row.owner == 0) {
 			t.Errorf("within %s: %v", row.name, err)
 		}
-	}
-}
-
-func TestWithoutAHomeTheDataFolderMustBeNamed(t *testing.T) {
-	t.Setenv("HOME", "")
-	t.Setenv("XDG_DATA_HOME", "")
-	if _, err := tributary(t.Context(), t, nil, "config"); err == nil || !strings.Contains(err.Error(), "TRIBUTARY_DATA") {
-		t.Errorf("without one: %v", err)
-	}
-	if _, err := tributary(t.Context(), t, nil, "config", "--data", t.TempDir()); err != nil {
-		t.Errorf("with one: %v", err)
-	}
-	t.Setenv("HOME", "/home/somebody")
-	if out, err := tributary(t.Context(), t, nil, "config"); err != nil || !strings.Contains(out, "TRIBUTARY_DATA=/home/somebody/.local/share/tributary\n") {
-		t.Errorf("in a home: %v\n%s", err, out)
 	}
 }

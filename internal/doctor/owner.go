@@ -1,4 +1,4 @@
-package main
+package doctor
 
 import (
 	"errors"
@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// checkOwner refuses a data folder that somebody else could read from, write to or replace: one that another user owns, that
+// CheckOwner refuses a data folder that somebody else could read from, write to or replace: one that another user owns, that
 // everybody may write to, or that stands in a folder where others may rename it. A folder that is not there yet is made.
-func checkOwner(dir string) error {
+func CheckOwner(dir string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("making the data folder: %w", err)
 	}

@@ -1,0 +1,36 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"tributary/internal/postgres"
+)
+
+// Waiting is what waits in PostgreSQL: for Kafka, or for an operator.
+type Waiting struct {
+	// Letters counts by consumer the records that were set aside and not settled yet.
+	Letters map[string]int64
+	// Unsent counts the ledger events that Kafka has not acknowledged, and Oldest is the age of the first of them.
+	Unsent int64
+	Oldest time.Duration
+}
+
+// ReadWaiting reads what waits at this moment.
+func ReadWaiting(ctx context.Context, q postgres.Rower) (Waiting, error) {
+	var engine, loader int64
+	var age float64
+	w := Waiting{}
+	err := q.QueryRow(ctx, `
+SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
+       (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM ledger_unsent),
+       (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM ledger_unsent)
+  FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(&engine, &loader, &w.Unsent, &age)
+	if err != nil {
+		return w, fmt.Errorf("reading what waits: %w", err)
+	}
+	w.Letters = map[string]int64{"engine": engine, "loader": loader}
+	w.Oldest = time.Duration(max(age, 0) * float64(time.Second))
+	return w, nil
+}
