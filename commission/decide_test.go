@@ -293,8 +293,8 @@ func TestTermsInForceAtTheOrdersTimeApply(t *testing.T) {
 	t.Parallel()
 	change := time.Date(2011, time.June, 1, 0, 0, 0, 0, time.UTC)
 	terms := []program.Terms{
-		{Rates: map[program.Kind]map[string]money.Rate{program.Site: {"product": 80_000}, program.Member: {"product": 50_000}}, EffectiveFrom: time.Unix(0, 0)},
-		{Rates: map[program.Kind]map[string]money.Rate{program.Site: {"product": 100_000}, program.Member: {"product": 60_000}}, EffectiveFrom: change},
+		{Rates: program.Rates{program.Site: {"product": 80_000}, program.Member: {"product": 50_000}}, EffectiveFrom: time.Unix(0, 0)},
+		{Rates: program.Rates{program.Site: {"product": 100_000}, program.Member: {"product": 60_000}}, EffectiveFrom: change},
 	}
 	for _, fact := range []struct {
 		at      time.Time

@@ -59,8 +59,8 @@ func idOf(name string) []byte {
 }
 
 // rates pays a site by category.
-func rates(byCategory map[string]money.Rate) map[program.Kind]map[string]money.Rate {
-	return map[program.Kind]map[string]money.Rate{program.Site: byCategory}
+func rates(byCategory map[string]money.Rate) program.Rates {
+	return program.Rates{program.Site: byCategory}
 }
 
 // offering is link 7 of partner 3, a site, in program 2 of merchant 1, under the given terms. Terms without a date are in

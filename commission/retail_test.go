@@ -312,8 +312,8 @@ func clickThrough(customer string, orders []*retailOrder) {
 
 // retailOffer is a partner's link under the terms of the rule.
 func retailOffer(at time.Time, partner int) program.Offer {
-	pay := func(site, member money.Rate) map[program.Kind]map[string]money.Rate {
-		return map[program.Kind]map[string]money.Rate{program.Site: {"product": site}, program.Member: {"product": member}}
+	pay := func(site, member money.Rate) program.Rates {
+		return program.Rates{program.Site: {"product": site}, program.Member: {"product": member}}
 	}
 	found := offering(at,
 		program.Terms{EffectiveFrom: time.Unix(0, 0), NetworkFee: 200_000, Rates: pay(80_000, 50_000)},

@@ -393,9 +393,7 @@ func TestProgramsShowTermsOfAnyDate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) error {
-		_, err := partners.AddTerms(t.Context(), tx, w.program, program.Terms{
-			EffectiveFrom: w.now.Add(10 * aDay), Window: 7 * aDay, Hold: 0, NetworkFee: 150_000, Rates: nil,
-		})
+		_, err := partners.AddTerms(t.Context(), tx, w.program, program.Version{EffectiveFrom: w.now.Add(10 * aDay), Document: program.NewDocument(7*aDay, 0, 150_000, nil)})
 		return err
 	}))
 	w.as("site@example.net").page("/partner/programs").holds(t, "Alder & Finch Home", "Version 2 In force", "Version 3 To come", "Version 1 Past",

@@ -12,7 +12,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"tributary/internal/money"
 	"tributary/partners"
 	"tributary/partners/program"
 )
@@ -46,48 +45,18 @@ func listPrograms(ctx context.Context, tx pgx.Tx, sc scope) ([]programView, erro
 	if err != nil {
 		return nil, fmt.Errorf("listing programs: %w", err)
 	}
+	ids := make([]program.ProgramID, len(list))
 	for i := range list {
-		if list[i].Terms, err = listTerms(ctx, tx, list[i].ID); err != nil {
-			return nil, err
-		}
+		ids[i] = list[i].ID
 	}
-	return list, nil
-}
-
-// listTerms reads all versions of a program's terms.
-func listTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID) ([]program.Terms, error) {
-	// name: terms of a program
-	rows, err := tx.Query(ctx, `SELECT t.version, t.effective_from, t.window_seconds, t.hold_seconds, t.network_fee_ppm,
-			coalesce(r.partner_kind, ''), coalesce(r.category, ''), coalesce(r.rate_ppm, 0)
-		FROM terms t LEFT JOIN terms_rate r ON r.program_id = t.program_id AND r.version = t.version
-		WHERE t.program_id = $1 ORDER BY t.effective_from, t.version`, int64(id))
+	terms, err := partners.ReadTerms(ctx, tx, ids...)
 	if err != nil {
-		return nil, fmt.Errorf("reading terms: %w", err)
+		return nil, err //nolint:wrapcheck // it says what it read
 	}
-	var list []program.Terms
-	var version int
-	var from time.Time
-	var window, hold, fee, rate int64
-	var kind program.Kind
-	var category string
-	_, err = pgx.ForEachRow(rows, []any{&version, &from, &window, &hold, &fee, &kind, &category, &rate}, func() error {
-		if len(list) == 0 || list[len(list)-1].Version != version {
-			list = append(list, program.Terms{
-				Version: version, EffectiveFrom: from.UTC(), Window: time.Duration(window) * time.Second, Hold: time.Duration(hold) * time.Second,
-				NetworkFee: money.Rate(fee), Rates: map[program.Kind]map[string]money.Rate{},
-			})
+	for i := range list {
+		for _, v := range terms[list[i].ID] {
+			list[i].Terms = append(list[i].Terms, v.Terms())
 		}
-		rates := list[len(list)-1].Rates
-		if kind != "" {
-			if rates[kind] == nil {
-				rates[kind] = map[string]money.Rate{}
-			}
-			rates[kind][category] = money.Rate(rate)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading terms: %w", err)
 	}
 	return list, nil
 }

@@ -211,7 +211,7 @@ func TestQueriesWithoutATenantSeeNoRows(t *testing.T) {
 	w.conflict(w.order(sale{id: "A-1", link: w.link}), sale{id: "A-1"})
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
 	w.must(err)
-	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "account", "posting", "enrolment", "program", "terms", "terms_rate"} {
+	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "account", "posting", "enrolment", "program", "terms"} {
 		var n int
 		w.must(w.owner.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
 		if n == 0 {
@@ -254,7 +254,7 @@ func TestEveryTableWithATenantHasItsPolicy(t *testing.T) {
 		return nil
 	})
 	w.must(err)
-	if found < 14 {
+	if found < 13 {
 		t.Errorf("only %d tables have a tenant", found)
 	}
 	var owns, may bool

@@ -130,20 +130,17 @@ func (w *world) merchant(name string) program.MerchantID {
 
 // newProgram pays sites 8 % (10 % on books) and members 5 %, since forever; from two weeks before today a point more.
 func (w *world) newProgram(id program.MerchantID, name, landing string, currencies []string) program.ProgramID {
-	terms := func(from time.Time, more money.Rate) program.Terms {
-		return program.Terms{
-			EffectiveFrom: from, Window: 30 * aDay, Hold: 30 * aDay, NetworkFee: 200_000,
-			Rates: map[program.Kind]map[string]money.Rate{
-				program.Site:   {program.AnyCategory: 80_000 + more, "books": 100_000 + more, "gift cards": 0},
-				program.Member: {program.AnyCategory: 50_000 + more},
-			},
-		}
+	terms := func(from time.Time, more money.Rate) program.Version {
+		return program.Version{EffectiveFrom: from, Document: program.NewDocument(30*aDay, 30*aDay, 200_000, program.Rates{
+			program.Site:   {program.AnyCategory: 80_000 + more, "books": 100_000 + more, "gift cards": 0},
+			program.Member: {program.AnyCategory: 50_000 + more},
+		})}
 	}
 	var programID program.ProgramID
 	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) (err error) {
 		programID, err = partners.CreateProgram(w.t.Context(), tx, partners.NewProgram{
 			Merchant: id, Name: name, LandingURL: landing, Currencies: currencies,
-			Terms: []program.Terms{terms(w.now.Add(-400*aDay), 0), terms(w.now.Truncate(aDay).Add(-14*aDay), 10_000)},
+			Terms: []program.Version{terms(w.now.Add(-400*aDay), 0), terms(w.now.Truncate(aDay).Add(-14*aDay), 10_000)},
 		})
 		return err
 	}))

@@ -15,7 +15,7 @@ type castMerchant struct {
 	orderPrefix string
 	currencies  []string
 	goods       []product
-	terms       func(now time.Time) []program.Terms
+	terms       func(now time.Time) []program.Version
 
 	id      program.MerchantID
 	program program.ProgramID
@@ -50,10 +50,10 @@ const day = 24 * time.Hour
 
 // castMerchants is the cast: three merchants who pay differently, in five currencies.
 func castMerchants() []*castMerchant {
-	rates := func(site, member money.Rate, extra map[string]money.Rate) map[program.Kind]map[string]money.Rate {
+	rates := func(site, member money.Rate, extra map[string]money.Rate) program.Rates {
 		forSites := map[string]money.Rate{program.AnyCategory: site, "service": 0}
 		maps.Copy(forSites, extra)
-		return map[program.Kind]map[string]money.Rate{
+		return program.Rates{
 			program.Site:   forSites,
 			program.Member: {program.AnyCategory: member, "service": 0},
 		}
@@ -68,10 +68,10 @@ func castMerchants() []*castMerchant {
 				{"SOCK-3", "Merino socks, three pairs", "clothing", map[string]int64{"GBP": 2199, "EUR": 2499}},
 				{"POST", "Delivery", "service", map[string]int64{"GBP": 495, "EUR": 595}},
 			},
-			terms: func(now time.Time) []program.Terms {
-				return []program.Terms{
-					{Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000, Rates: rates(80_000, 50_000, nil), EffectiveFrom: now.Add(-200 * day)},
-					{Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000, Rates: rates(100_000, 60_000, map[string]money.Rate{"footwear": 120_000}), EffectiveFrom: now.Add(-35 * day).Truncate(day)},
+			terms: func(now time.Time) []program.Version {
+				return []program.Version{
+					{EffectiveFrom: now.Add(-200 * day), Document: program.NewDocument(30*day, 30*day, 200_000, rates(80_000, 50_000, nil))},
+					{EffectiveFrom: now.Add(-35 * day).Truncate(day), Document: program.NewDocument(30*day, 30*day, 200_000, rates(100_000, 60_000, map[string]money.Rate{"footwear": 120_000}))},
 				}
 			},
 		},
@@ -83,9 +83,9 @@ func castMerchants() []*castMerchant {
 				{"DAC-1", "Desktop converter", "electronics", map[string]int64{"JPY": 15800, "USD": 10900}},
 				{"PAD-1", "Ear pads", "accessories", map[string]int64{"JPY": 2980, "USD": 2195}},
 			},
-			terms: func(now time.Time) []program.Terms {
-				return []program.Terms{
-					{Window: 7 * day, Hold: 14 * day, NetworkFee: 250_000, Rates: rates(55_000, 40_000, map[string]money.Rate{"headphones": 72_500}), EffectiveFrom: now.Add(-200 * day)},
+			terms: func(now time.Time) []program.Version {
+				return []program.Version{
+					{EffectiveFrom: now.Add(-200 * day), Document: program.NewDocument(7*day, 14*day, 250_000, rates(55_000, 40_000, map[string]money.Rate{"headphones": 72_500}))},
 				}
 			},
 		},
@@ -98,9 +98,9 @@ func castMerchants() []*castMerchant {
 				{"SOIL-10", "Potting soil, 10 l", "supplies", map[string]int64{"EUR": 799, "CHF": 890}},
 				{"CARE", "A year of plant care", "service", map[string]int64{"EUR": 5900, "CHF": 6400}},
 			},
-			terms: func(now time.Time) []program.Terms {
-				return []program.Terms{
-					{Window: 45 * day, Hold: 21 * day, NetworkFee: 200_000, Rates: rates(90_000, 60_000, map[string]money.Rate{"plants": 125_000}), EffectiveFrom: now.Add(-200 * day)},
+			terms: func(now time.Time) []program.Version {
+				return []program.Version{
+					{EffectiveFrom: now.Add(-200 * day), Document: program.NewDocument(45*day, 21*day, 200_000, rates(90_000, 60_000, map[string]money.Rate{"plants": 125_000}))},
 				}
 			},
 		},

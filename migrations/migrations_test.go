@@ -133,8 +133,7 @@ func TestAProgramKeepsItsCurrenciesAndTermsReachForward(t *testing.T) {
 		INSERT INTO program (merchant_id, name, landing_url, domains, currencies) VALUES (1, 'p', 'https://m.example/', '{m.example}', '{EUR,GBP}')`); err != nil {
 		t.Fatal(err)
 	}
-	const terms = `INSERT INTO terms (program_id, version, effective_from, window_seconds, hold_seconds, network_fee_ppm) VALUES (1, %s, 1, 1, 1)`
-	const rate = `INSERT INTO terms_rate (program_id, version, partner_kind, category, rate_ppm) VALUES (%s)`
+	const terms = `INSERT INTO terms (program_id, version, effective_from, document) VALUES (1, %s, '{"schema":1,"rules":[]}')`
 	if err := exec(`INSERT INTO partner (kind, name) VALUES ('site', 's'); INSERT INTO merchant (name) VALUES ('other');
 		ALTER TABLE terms DISABLE TRIGGER USER; ` + fmt.Sprintf(terms, "1, now() - interval '1 day'") + `; ALTER TABLE terms ENABLE TRIGGER USER`); err != nil {
 		t.Fatal(err)
@@ -149,11 +148,11 @@ func TestAProgramKeepsItsCurrenciesAndTermsReachForward(t *testing.T) {
 		{"terms from tomorrow", fmt.Sprintf(terms, "2, now() + interval '1 day'"), true},
 		{"terms from yesterday", fmt.Sprintf(terms, "3, now() - interval '1 day'"), false},
 		{"terms from now", fmt.Sprintf(terms, "3, now()"), false},
-		{"a rate of coming terms", fmt.Sprintf(rate, "1, 2, 'site', '*', 1000"), true},
-		{"a rate above all of the sale", fmt.Sprintf(rate, "1, 2, 'site', 'all', 1000001"), false},
-		{"a rate of coming terms corrected", `UPDATE terms_rate SET rate_ppm = 2000 WHERE version = 2`, true},
-		{"a rate more of terms in force", fmt.Sprintf(rate, "1, 1, 'site', '*', 1000"), false},
-		{"terms in force changed", `UPDATE terms SET hold_seconds = 2 WHERE version = 1`, false},
+		{"coming terms corrected", `UPDATE terms SET document = '{"schema":1,"rules":[],"hold":"1d"}' WHERE version = 2`, true},
+		{"a document of another form", `UPDATE terms SET document = '{"schema":2,"rules":[]}' WHERE version = 2`, false},
+		{"a document without rules", `UPDATE terms SET document = '{"schema":1}' WHERE version = 2`, false},
+		{"a document in force changed", `UPDATE terms SET document = '{"schema":1,"rules":[],"hold":"1d"}' WHERE version = 1`, false},
+		{"rules of terms in force changed", `UPDATE terms SET rules = 2 WHERE version = 1`, false},
 		{"terms in force removed", `DELETE FROM terms WHERE version = 1`, false},
 		{"coming terms moved into the past", `UPDATE terms SET effective_from = now() - interval '1 hour' WHERE version = 2`, false},
 		{"another name of a partner", `UPDATE partner SET name = 'renamed'`, true},
@@ -183,8 +182,8 @@ func TestTermsThatAreCommittedTooLateAreRefused(t *testing.T) {
 	if _, err := tx.Exec(ctx, `ALTER TABLE terms DISABLE TRIGGER terms_reach_forward`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, window_seconds, hold_seconds, network_fee_ppm)
-		VALUES (1, 1, clock_timestamp() + interval '50 ms', 1, 1, 1)`); err != nil {
+	if _, err := tx.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, document)
+		VALUES (1, 1, clock_timestamp() + interval '50 ms', '{"schema":1,"rules":[]}')`); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := tx.Exec(ctx, `SELECT pg_sleep(0.1)`); err != nil {

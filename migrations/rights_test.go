@@ -59,8 +59,7 @@ setting            SI    SI    SI    S     S     S     -
 signin_secret      -     -     -     -     -     -     S
 signing_secret*    S     -     -     I     I     -     -
 spool_progress     SIU   -     S     -     SD    S     -
-terms*             S     -     S     S     SIU   S     -
-terms_rate*        S     -     S     S     SIU   S     -
+terms*             S     -     S     SI    SIU   S     -
 `
 
 // Every right in PostgreSQL, read from its catalogue: Select, Insert, Update, Delete and what else there is; in small letters where it

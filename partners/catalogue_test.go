@@ -14,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners/program"
 	"tributary/test/engines"
@@ -34,7 +33,7 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 		ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"}, CreatedAt: p.CreatedAt,
 		Terms: []program.Terms{{
 			Version: 1, Rules: 1, EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
-			Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 80_000, "service": 0}, program.Member: {program.AnyCategory: 50_000}},
+			Rates: program.Rates{program.Site: {program.AnyCategory: 80_000, "service": 0}, program.Member: {program.AnyCategory: 50_000}},
 		}},
 	}
 	if diff := cmp.Diff(want, p); diff != "" {
@@ -115,9 +114,9 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 		{"a key revoked", func() error { return RevokeKey(ctx, db, s.merchant, keyID) }, func() bool { _, ok := c.Key(sum); return !ok }},
 		{"further terms", func() error {
 			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-				_, err := AddTerms(ctx, tx, s.program, program.Terms{
-					EffectiveFrom: time.Now().Add(time.Hour), Window: time.Hour,
-					Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 90_000}},
+				_, err := AddTerms(ctx, tx, s.program, program.Version{
+					EffectiveFrom: time.Now().Add(time.Hour),
+					Document:      program.NewDocument(time.Hour, 0, 0, program.Rates{program.Site: {program.AnyCategory: 90_000}}),
 				})
 				return err
 			})
@@ -127,7 +126,7 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 			rate, _ := terms.Rate(program.Site, "x")
 			return len(p.Terms) == 2 && terms.Version == 2 && rate == 90_000 && c.ProgramsOf(s.merchant)[0] == p
 		}},
-		{"a rate corrected by hand", exec(`UPDATE terms_rate SET rate_ppm = 95000 WHERE version = 2`), func() bool {
+		{"a rate corrected by hand", exec(`UPDATE terms SET document = jsonb_set(document, '{rules,0,pay,percent}', '95000') WHERE version = 2`), func() bool {
 			p, _ := c.Program(s.program)
 			rate, _ := p.Terms[1].Rate(program.Site, "x")
 			return rate == 95_000

@@ -230,7 +230,7 @@ func (r *copyReader) program() *Program {
 		t.Version, t.EffectiveFrom = int(r.number()), time.UnixMicro(r.number()).UTC()
 		t.Window, t.Hold, t.NetworkFee = time.Duration(r.number()), time.Duration(r.number()), money.Rate(r.number())
 		t.Rules = int(r.number())
-		t.Rates = map[program.Kind]map[string]money.Rate{}
+		t.Rates = program.Rates{}
 		for range r.count() {
 			kind := program.Kind(r.text())
 			t.Rates[kind] = map[string]money.Rate{}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"tributary/internal/money"
 	"tributary/partners/program"
 
 	"github.com/jackc/pgx/v5"
@@ -204,8 +203,7 @@ func readMerchants(ctx context.Context, q Querier, since uint64) ([]*Merchant, e
 func readPrograms(ctx context.Context, q Querier, since uint64) ([]*Program, error) {
 	// name: programs changed
 	rows, err := q.Query(ctx, `SELECT id, merchant_id, name, landing_url, domains, click_param, currencies, created_at FROM program p
-WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND t.changed >= $1)
-   OR EXISTS (SELECT FROM terms_rate r WHERE r.program_id = p.id AND r.changed >= $1)`, since)
+WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND t.changed >= $1)`, since)
 	if err != nil {
 		return nil, err
 	}
@@ -219,51 +217,18 @@ WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND
 	if err != nil || len(programs) == 0 {
 		return nil, err
 	}
-	ids := make([]int64, len(programs))
-	byID := make(map[program.ProgramID]*Program, len(programs))
+	ids := make([]program.ProgramID, len(programs))
 	for i, p := range programs {
-		ids[i], byID[p.ID] = int64(p.ID), p
+		ids[i] = p.ID
 	}
-	return programs, readTerms(ctx, q, ids, byID)
-}
-
-func readTerms(ctx context.Context, q Querier, ids []int64, programs map[program.ProgramID]*Program) error {
-	// name: terms of programs, one row for each rate
-	rows, err := q.Query(ctx, `SELECT t.program_id, t.version, t.effective_from, t.window_seconds, t.hold_seconds, t.network_fee_ppm, t.rules,
-       coalesce(r.partner_kind, ''), coalesce(r.category, ''), coalesce(r.rate_ppm, 0)
-FROM terms t LEFT JOIN terms_rate r USING (program_id, version)
-WHERE t.program_id = ANY ($1) ORDER BY t.program_id, t.effective_from`, ids)
+	terms, err := ReadTerms(ctx, q, ids...)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	var (
-		id           program.ProgramID
-		version      int
-		rules        int
-		from         time.Time
-		window, hold int64
-		fee, rate    int64
-		kind         program.Kind
-		category     string
-	)
-	_, err = pgx.ForEachRow(rows, []any{&id, &version, &from, &window, &hold, &fee, &rules, &kind, &category, &rate}, func() error {
-		p := programs[id]
-		if n := len(p.Terms); n == 0 || p.Terms[n-1].Version != version {
-			p.Terms = append(p.Terms, program.Terms{
-				Version: version, EffectiveFrom: from.UTC(), Rules: rules,
-				Window: time.Duration(window) * time.Second, Hold: time.Duration(hold) * time.Second,
-				NetworkFee: money.Rate(fee), Rates: map[program.Kind]map[string]money.Rate{},
-			})
+	for _, p := range programs {
+		for _, v := range terms[p.ID] {
+			p.Terms = append(p.Terms, v.Terms())
 		}
-		if kind == "" {
-			return nil
-		}
-		rates := p.Terms[len(p.Terms)-1].Rates
-		if rates[kind] == nil {
-			rates[kind] = map[string]money.Rate{}
-		}
-		rates[kind][category] = money.Rate(rate)
-		return nil
-	})
-	return err
+	}
+	return programs, nil
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/fault"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners/program"
 	"tributary/test/engines"
@@ -49,10 +48,7 @@ func newShop(tb testing.TB, db *pgxpool.Pool) shop {
 func shopProgram(merchant program.MerchantID) NewProgram {
 	return NewProgram{
 		Merchant: merchant, Name: "Shop partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP", "EUR"},
-		Terms: []program.Terms{{
-			EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
-			Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 80_000, "service": 0}, program.Member: {program.AnyCategory: 50_000}},
-		}},
+		Terms: []program.Version{{EffectiveFrom: longAgo, Document: program.NewDocument(30*24*time.Hour, 14*24*time.Hour, 200_000, program.Rates{program.Site: {program.AnyCategory: 80_000, "service": 0}, program.Member: {program.AnyCategory: 50_000}})}},
 	}
 }
 

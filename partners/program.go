@@ -79,8 +79,8 @@ type NewProgram struct {
 	// ClickParam defaults to DefaultClickParam.
 	ClickParam string
 	Currencies []string
-	// Terms are numbered from 1 in the order of EffectiveFrom, whatever Version says.
-	Terms []program.Terms
+	// Terms are numbered from 1 in the order of EffectiveFrom, whatever Number says.
+	Terms []program.Version
 }
 
 // DefaultClickParam is the query parameter that carries the click id unless a program has its own.
@@ -109,9 +109,9 @@ VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 	if err != nil {
 		return 0, fmt.Errorf("creating a program: %w", asFault(err))
 	}
-	for i, t := range p.Terms {
-		t.Version = i + 1
-		if err := insertTerms(ctx, tx, p.ID, t); err != nil {
+	byTime := func(a, b program.Version) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) }
+	for _, v := range slices.SortedFunc(slices.Values(n.Terms), byTime) {
+		if _, err := AddTerms(ctx, tx, p.ID, v); err != nil {
 			return 0, err
 		}
 	}
@@ -173,12 +173,11 @@ func (n NewProgram) check() (*Program, error) {
 			note("currencies", fmt.Sprintf("%q is not an ISO 4217 currency in force", currency), "use the three capital letters of one")
 		}
 	}
-	p.Terms = slices.SortedFunc(slices.Values(n.Terms), func(a, b program.Terms) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) })
-	if len(p.Terms) == 0 {
+	if len(n.Terms) == 0 {
 		note("terms", "there are none", "give the first terms with the program")
 	}
-	for i := range p.Terms {
-		bad = append(bad, p.Terms[i].Check(fmt.Sprintf("terms[%d].", i))...)
+	for i := range n.Terms {
+		bad = append(bad, n.Terms[i].Document.Check(fmt.Sprintf("terms[%d].", i))...)
 	}
 	if len(bad) > 0 {
 		return nil, &fault.Error{Kind: fault.Invalid, Code: "bad_program", Detail: "The program cannot be made as it stands.", Fields: bad}

@@ -2,9 +2,7 @@ package partners
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -12,48 +10,44 @@ import (
 	"tributary/partners/program"
 )
 
-// AddTerms adds terms that take effect a minute from now or later, in the caller's transaction, and returns their version. The
+// AddTerms adds terms that take effect a minute from now or later, in the caller's transaction, and returns their number. The
 // commit fails when it comes after the time at which they take effect.
-func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, t program.Terms) (version int, err error) {
-	if bad := t.Check(""); len(bad) > 0 {
+func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Version) (number int, err error) {
+	if bad := v.Document.Check(""); len(bad) > 0 {
 		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Detail: "The terms cannot be added as they stand.", Fields: bad}
 	}
-	// name: program lock, so that two new versions do not take one number
-	err = tx.QueryRow(ctx, `SELECT id FROM program WHERE id = $1 FOR UPDATE`, id).Scan(&id)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return 0, fault.New(fault.NotFound, "unknown_program", "There is no such program.")
-	}
+	// name: terms insert of the next version; of two at the same moment one is a conflict
+	err = tx.QueryRow(ctx, `INSERT INTO terms (program_id, version, effective_from, rules, document)
+SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4 FROM terms WHERE program_id = $1 RETURNING version`,
+		id, v.EffectiveFrom, max(v.Rules, 1), v.Document.JSON()).Scan(&number)
 	if err != nil {
-		return 0, fmt.Errorf("locking a program: %w", err)
+		return 0, fmt.Errorf("adding terms: %w", asFault(err))
 	}
-	// name: terms next version
-	err = tx.QueryRow(ctx, `SELECT coalesce(max(version), 0) + 1 FROM terms WHERE program_id = $1`, id).Scan(&t.Version)
-	if err != nil {
-		return 0, fmt.Errorf("numbering terms: %w", err)
-	}
-	return t.Version, insertTerms(ctx, tx, id, t)
+	return number, nil
 }
 
-func insertTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, t program.Terms) error {
-	// name: terms insert
-	_, err := tx.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, window_seconds, hold_seconds, network_fee_ppm, rules)
-VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		id, t.Version, t.EffectiveFrom, int64(t.Window/time.Second), int64(t.Hold/time.Second), int64(t.NetworkFee), max(t.Rules, 1))
+// ReadTerms reads all versions of the terms of programs, those of each by EffectiveFrom.
+func ReadTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[program.ProgramID][]program.Version, error) {
+	// name: terms of programs
+	rows, err := q.Query(ctx, `SELECT program_id, version, effective_from, rules, document FROM terms
+WHERE program_id = ANY ($1) ORDER BY program_id, effective_from`, ids)
 	if err != nil {
-		return fmt.Errorf("adding terms: %w", asFault(err))
+		return nil, fmt.Errorf("reading terms: %w", err)
 	}
-	var kinds, categories []string
-	var rates []int64
-	for kind, byCategory := range t.Rates {
-		for category, rate := range byCategory {
-			kinds, categories, rates = append(kinds, string(kind)), append(categories, category), append(rates, int64(rate))
+	terms := make(map[program.ProgramID][]program.Version, len(ids))
+	var id program.ProgramID
+	var v program.Version
+	var document []byte
+	_, err = pgx.ForEachRow(rows, []any{&id, &v.Number, &v.EffectiveFrom, &v.Rules, &document}, func() (err error) {
+		if v.Document, err = program.ParseDocument(document); err != nil {
+			return fmt.Errorf("version %d of program %d: %w", v.Number, id, err)
 		}
-	}
-	// name: terms rates insert
-	_, err = tx.Exec(ctx, `INSERT INTO terms_rate (program_id, version, partner_kind, category, rate_ppm)
-SELECT $1, $2, * FROM unnest($3::text[], $4::text[], $5::bigint[])`, id, t.Version, kinds, categories, rates)
+		v.EffectiveFrom = v.EffectiveFrom.UTC()
+		terms[id] = append(terms[id], v)
+		return nil
+	})
 	if err != nil {
-		return fmt.Errorf("adding rates: %w", asFault(err))
+		return nil, fmt.Errorf("reading terms: %w", err)
 	}
-	return nil
+	return terms, nil
 }

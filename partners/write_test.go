@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/fault"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners/program"
 	"tributary/test/engines"
@@ -34,11 +33,12 @@ func TestAProgramNamesEveryFieldThatIsWrong(t *testing.T) {
 		{"no currency", func(n *NewProgram) { n.Currencies = nil }, []string{"currencies"}},
 		{"no terms", func(n *NewProgram) { n.Terms = nil }, []string{"terms"}},
 		{"terms out of bounds", func(n *NewProgram) {
-			n.Terms = []program.Terms{{
-				Window: time.Millisecond, Hold: -time.Second, NetworkFee: -1,
-				Rates: map[program.Kind]map[string]money.Rate{"shop": {}, program.Site: {"*": 1_000_001}},
-			}}
-		}, []string{"terms[0].hold", "terms[0].network_fee", "terms[0].rates", "terms[0].rates.site.*", "terms[0].window"}},
+			rates := program.Rates{"shop": {"*": 0}, program.Site: {"*": 1_000_001}}
+			n.Terms = []program.Version{{Document: program.NewDocument(time.Millisecond, -time.Second, -1, rates)}}
+		}, []string{
+			"terms[0].attribution.touches.click.window", "terms[0].hold", "terms[0].network_fee",
+			"terms[0].rules[0].where.partner_kind", "terms[0].rules[1].pay.percent",
+		}},
 		{"several at once", func(n *NewProgram) { n.Name, n.ClickParam, n.Currencies = "", "&", nil }, []string{"name", "click_param", "currencies"}},
 	} {
 		n := shopProgram(1)
@@ -64,7 +64,7 @@ func TestFirstTermsReachBackAndLaterOnesForward(t *testing.T) {
 	s := newShop(t, db) // its terms begin in 2010
 	add := func(id program.ProgramID, from time.Time) (version int, err error) {
 		err = postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-			version, err = AddTerms(ctx, tx, id, program.Terms{EffectiveFrom: from, Window: time.Hour})
+			version, err = AddTerms(ctx, tx, id, program.Version{EffectiveFrom: from, Document: program.NewDocument(time.Hour, 0, 0, nil)})
 			return err
 		})
 		return version, err
@@ -109,25 +109,6 @@ func TestTheTermsInForce(t *testing.T) {
 		terms, ok := p.TermsAt(row.at)
 		if ok != (row.want > 0) || ok && terms.Version != row.want {
 			t.Errorf("at %s: %+v, want version %d", row.at, terms, row.want)
-		}
-	}
-	terms := program.Terms{Rates: map[program.Kind]map[string]money.Rate{program.Site: {"product": 80_000, program.AnyCategory: 10_000}, program.Member: {"product": 50_000}}}
-	for _, row := range []struct {
-		kind     program.Kind
-		category string
-		rate     money.Rate
-		matched  string
-	}{
-		{program.Site, "product", 80_000, "product"},
-		{program.Site, "service", 10_000, program.AnyCategory},
-		{program.Site, "", 10_000, program.AnyCategory},
-		{program.Member, "product", 50_000, "product"},
-		{program.Member, "service", 0, ""},
-		{"other", "product", 0, ""},
-	} {
-		rate, matched := terms.Rate(row.kind, row.category)
-		if rate != row.rate || matched != row.matched {
-			t.Errorf("%s, %q: %d by %q, want %d by %q", row.kind, row.category, rate, matched, row.rate, row.matched)
 		}
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/event"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/program"
@@ -100,7 +99,7 @@ func localLink(t *testing.T, e *edge, target string) *partners.Link {
 	must(t, postgres.InTx(ctx, e.db, func(tx pgx.Tx) error {
 		program, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: e.mine.merchant, Name: "Local", LandingURL: target, Currencies: []string{"GBP"},
-			Terms: []program.Terms{{Window: time.Hour, Rates: map[program.Kind]map[string]money.Rate{}}},
+			Terms: []program.Version{{Document: program.NewDocument(time.Hour, 0, 0, program.Rates{})}},
 		})
 		if err != nil {
 			return err

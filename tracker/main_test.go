@@ -15,7 +15,6 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/keyring"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/program"
@@ -118,7 +117,7 @@ func newShop(tb testing.TB, db *pgxpool.Pool, currencies ...string) shop {
 		}
 		s.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: currencies,
-			Terms: []program.Terms{{Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
+			Terms: []program.Version{{Document: program.NewDocument(day, 0, 0, program.Rates{program.Site: {program.AnyCategory: 100_000}})}},
 		})
 		if err != nil {
 			return err

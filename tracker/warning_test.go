@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/keyring"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/program"
@@ -37,16 +36,16 @@ func newSeller(tb testing.TB, e *edge, began time.Time) shop {
 		}
 		_, err = partners.CreateProgram(tb.Context(), tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Tea", LandingURL: "https://tea.example/", Currencies: []string{"JPY"},
-			Terms: []program.Terms{{Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Member: {"tea": 100_000}}}},
+			Terms: []program.Version{{Document: program.NewDocument(day, 0, 0, program.Rates{program.Member: {"tea": 100_000}})}},
 		})
 		if err != nil {
 			return err
 		}
 		s.program, err = partners.CreateProgram(tb.Context(), tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Boots", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []program.Terms{
-				{EffectiveFrom: began, Window: day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 50_000, "socks": 100_000}}},
-				{EffectiveFrom: began.Add(10 * day), Window: 30 * day, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 50_000, "boots": 100_000}}},
+			Terms: []program.Version{
+				{EffectiveFrom: began, Document: program.NewDocument(day, 0, 0, program.Rates{program.Site: {program.AnyCategory: 50_000, "socks": 100_000}})},
+				{EffectiveFrom: began.Add(10 * day), Document: program.NewDocument(30*day, 0, 0, program.Rates{program.Site: {program.AnyCategory: 50_000, "boots": 100_000}})},
 			},
 		})
 		if err != nil {

@@ -59,7 +59,7 @@ func newCreateProgram(a *app) *cobra.Command {
 	var n partners.NewProgram
 	var fee string
 	var rates []string
-	terms := program.Terms{}
+	var window, hold time.Duration
 	cmd := &cobra.Command{
 		Use:   "create-program MERCHANT NAME",
 		Short: "Add a program of a merchant, with its first terms",
@@ -71,14 +71,16 @@ member) and, where it differs, a category of goods: --rate site=8 --rate site:fo
 			if err != nil {
 				return usageError(cmd, "MERCHANT must be the number that create-merchant printed")
 			}
-			if terms.Rates, err = parseRates(rates); err != nil {
+			pays, err := parseRates(rates)
+			if err != nil {
 				return usageError(cmd, err.Error())
 			}
-			if terms.NetworkFee, err = parsePercent(fee); err != nil {
+			networkFee, err := parsePercent(fee)
+			if err != nil {
 				return usageError(cmd, "--network-fee: "+err.Error())
 			}
-			n.Merchant, n.Name, terms.EffectiveFrom = program.MerchantID(merchant), args[1], time.Now().UTC()
-			n.Terms = []program.Terms{terms}
+			n.Merchant, n.Name = program.MerchantID(merchant), args[1]
+			n.Terms = []program.Version{{EffectiveFrom: time.Now().UTC(), Document: program.NewDocument(window, hold, networkFee, pays)}}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				var id program.ProgramID
 				err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
@@ -93,8 +95,8 @@ member) and, where it differs, a category of goods: --rate site=8 --rate site:fo
 	cmd.Flags().StringSliceVar(&n.Domains, "domain", nil, "hosts that links may lead to (default the host of --landing)")
 	cmd.Flags().StringVar(&n.ClickParam, "click-param", partners.DefaultClickParam, "query parameter that carries the click id")
 	cmd.Flags().StringSliceVar(&n.Currencies, "currency", nil, "currencies that orders may be in, ISO 4217")
-	cmd.Flags().DurationVar(&terms.Window, "window", 30*24*time.Hour, "how old a click may be when the order is placed")
-	cmd.Flags().DurationVar(&terms.Hold, "hold", 30*24*time.Hour, "how long a commission stays pending")
+	cmd.Flags().DurationVar(&window, "window", 30*24*time.Hour, "how old a click may be when the order is placed")
+	cmd.Flags().DurationVar(&hold, "hold", 30*24*time.Hour, "how long a commission stays pending")
 	cmd.Flags().StringVar(&fee, "network-fee", "0", "what the network takes, in percent of each commission, on top of it")
 	cmd.Flags().StringSliceVar(&rates, "rate", nil, "KIND=PERCENT or KIND:CATEGORY=PERCENT; may be given several times")
 	_ = cmd.MarkFlagRequired("landing")
@@ -147,8 +149,8 @@ func printID(cmd *cobra.Command, id int64, err error) error {
 }
 
 // parseRates reads KIND=PERCENT and KIND:CATEGORY=PERCENT.
-func parseRates(texts []string) (map[program.Kind]map[string]money.Rate, error) {
-	rates := map[program.Kind]map[string]money.Rate{}
+func parseRates(texts []string) (program.Rates, error) {
+	rates := program.Rates{}
 	for _, text := range texts {
 		who, percent, found := strings.Cut(text, "=")
 		kind, category, named := strings.Cut(who, ":")

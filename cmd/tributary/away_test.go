@@ -18,7 +18,6 @@ import (
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/keyring"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/program"
@@ -239,7 +238,7 @@ func newTestShop(t *testing.T, db *pgxpool.Pool) testShop {
 		}
 		programID, err := partners.CreateProgram(t.Context(), tx, partners.NewProgram{
 			Merchant: s.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"EUR"},
-			Terms: []program.Terms{{Window: 24 * time.Hour, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
+			Terms: []program.Version{{Document: program.NewDocument(24*time.Hour, 0, 0, program.Rates{program.Site: {program.AnyCategory: 100_000}})}},
 		})
 		if err != nil {
 			return err

@@ -19,7 +19,6 @@ import (
 
 	"tributary/dashboard"
 	"tributary/internal/keyring"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
@@ -116,7 +115,7 @@ func (n *configured) seed() {
 		}
 		programID, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []program.Terms{{Window: time.Hour, Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}}}},
+			Terms: []program.Version{{Document: program.NewDocument(time.Hour, 0, 0, program.Rates{program.Site: {program.AnyCategory: 100_000}})}},
 		})
 		if err != nil {
 			return err

@@ -12,7 +12,6 @@ import (
 
 	"tributary/commission"
 	"tributary/internal/event"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/program"
@@ -158,10 +157,7 @@ func TestNewerRulesStopALaneBeforeItDecides(t *testing.T) {
 	w.settled()
 	from := time.Now().Add(2 * time.Minute)
 	check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
-		_, err := partners.AddTerms(t.Context(), tx, w.programs[0], program.Terms{
-			EffectiveFrom: from, Window: 30 * day, Hold: 30 * day, Rules: commission.Rules + 1,
-			Rates: map[program.Kind]map[string]money.Rate{program.Site: {"*": 100_000}},
-		})
+		_, err := partners.AddTerms(t.Context(), tx, w.programs[0], program.Version{EffectiveFrom: from, Rules: commission.Rules + 1, Document: program.NewDocument(30*day, 30*day, 0, program.Rates{program.Site: {"*": 100_000}})})
 		return err
 	}))
 	// Under the terms of before it goes on, and stops at the first order under those that it does not know.

@@ -22,17 +22,17 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	ctx := t.Context()
 	merchant, err := partners.CreateMerchant(ctx, db, "Shop")
 	check(t, err)
-	pay := func(site, member money.Rate) map[program.Kind]map[string]money.Rate {
-		return map[program.Kind]map[string]money.Rate{program.Site: {"product": site}, program.Member: {"*": member}}
+	pay := func(site, member money.Rate) program.Rates {
+		return program.Rates{program.Site: {"product": site}, program.Member: {"*": member}}
 	}
 	var shop program.ProgramID
 	check(t, pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		var err error
 		shop, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: merchant, Name: "Program", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []program.Terms{
-				{EffectiveFrom: noon().Add(-100 * day), Window: 7 * day, Hold: day, NetworkFee: 200_000, Rates: pay(80_000, 50_000)},
-				{EffectiveFrom: noon(), Window: 30 * day, Hold: 2 * day, NetworkFee: 250_000, Rates: pay(100_000, 60_000)},
+			Terms: []program.Version{
+				{EffectiveFrom: noon().Add(-100 * day), Document: program.NewDocument(7*day, day, 200_000, pay(80_000, 50_000))},
+				{EffectiveFrom: noon(), Document: program.NewDocument(30*day, 2*day, 250_000, pay(100_000, 60_000))},
 			},
 		})
 		return err

@@ -16,7 +16,6 @@ import (
 
 	"tributary/commission"
 	"tributary/internal/event"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
@@ -98,10 +97,7 @@ func (w *world) addMerchant(name string) {
 	defer tx.Rollback(ctx)
 	programID, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 		Merchant: merchant, Name: name, LandingURL: "https://shop.example/", Currencies: []string{"GBP", "EUR"},
-		Terms: []program.Terms{{
-			EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000,
-			Rates: map[program.Kind]map[string]money.Rate{program.Site: {"*": 100_000, "free": 0}},
-		}},
+		Terms: []program.Version{{EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Document: program.NewDocument(30*day, 30*day, 200_000, program.Rates{program.Site: {"*": 100_000, "free": 0}})}},
 	})
 	check(w.t, err)
 	check(w.t, tx.Commit(ctx))

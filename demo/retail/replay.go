@@ -84,17 +84,14 @@ func (s *Shop) create(ctx context.Context, tx pgx.Tx) error {
 	if s.merchant, err = partners.CreateMerchant(ctx, tx, merchantName); err != nil {
 		return err
 	}
-	terms := func(from time.Time, site, member money.Rate) program.Terms {
-		return program.Terms{
-			EffectiveFrom: from, Window: 30 * 24 * time.Hour, Hold: 30 * 24 * time.Hour, NetworkFee: 200_000,
-			Rates: map[program.Kind]map[string]money.Rate{
-				program.Site: {"product": site, "service": 0}, program.Member: {"product": member, "service": 0},
-			},
-		}
+	terms := func(from time.Time, site, member money.Rate) program.Version {
+		return program.Version{EffectiveFrom: from, Document: program.NewDocument(30*24*time.Hour, 30*24*time.Hour, 200_000, program.Rates{
+			program.Site: {"product": site, "service": 0}, program.Member: {"product": member, "service": 0},
+		})}
 	}
 	programID, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 		Merchant: s.merchant, Name: "Online Retail", LandingURL: "https://retail.example/", Currencies: []string{"GBP"},
-		Terms: []program.Terms{
+		Terms: []program.Version{
 			terms(time.Unix(0, 0).UTC(), 80_000, 50_000),
 			terms(time.Date(2011, 6, 1, 0, 0, 0, 0, time.UTC), 100_000, 60_000),
 		},

@@ -122,7 +122,7 @@ func TestRolesAreRefusedWhatIsNotTheirs(t *testing.T) {
 		{postgres.Engine, `DELETE FROM posting`, false},
 		{postgres.Engine, `DELETE FROM order_event`, false},
 		{postgres.Engine, `TRUNCATE account`, false},
-		{postgres.Engine, `UPDATE terms SET hold_seconds = 0`, false},
+		{postgres.Engine, `UPDATE terms SET rules = 2`, false},
 		{postgres.Tracker, `SELECT count(*) FROM link`, true},
 		{postgres.Tracker, `SELECT count(*) FROM commission`, false},
 		{postgres.Tracker, `INSERT INTO link (code, program_id, partner_id, target_url) VALUES ('abc', 1, 1, 'https://x.example/')`, false},

@@ -10,3 +10,6 @@ const (
 	// Member is a customer of the merchant who refers others.
 	Member Kind = "member"
 )
+
+// Kinds are all of them.
+func Kinds() []Kind { return []Kind{Site, Member} }

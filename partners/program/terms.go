@@ -1,25 +1,32 @@
 package program
 
 import (
-	"fmt"
-	"slices"
-	"strings"
 	"time"
 
-	"tributary/internal/fault"
 	"tributary/internal/money"
 )
 
-// AnyCategory is the rate row that serves every category without a row of its own.
+// AnyCategory stands in Rates for every category without a rate of its own.
 const AnyCategory = "*"
 
-// Terms are one version of what a program pays.
-type Terms struct {
-	// Version counts from 1 within the
-	Version       int
+// Version is one version of a program's terms, as it is stored.
+type Version struct {
+	// Number counts from 1 within the program.
+	Number int
+	// EffectiveFrom is from when on orders are paid by it, until the next version's.
 	EffectiveFrom time.Time
 	// Rules numbers the rules by which orders under these terms are decided (commission.Rules); 0 stands for 1 in terms
 	// that are still to be added.
+	Rules    int
+	Document Document
+}
+
+// Terms are a version of a program's terms as orders are decided by it: its document, compiled.
+type Terms struct {
+	// Version counts from 1 within the program.
+	Version       int
+	EffectiveFrom time.Time
+	// Rules numbers the rules by which orders under these terms are decided (commission.Rules).
 	Rules int
 	// Window is how old a click may be at the order's time; exactly this old still earns. Whole seconds.
 	Window time.Duration
@@ -27,8 +34,17 @@ type Terms struct {
 	Hold time.Duration
 	// NetworkFee is the network's share: a rate of the commission, owed by the merchant on top of it.
 	NetworkFee money.Rate
-	// Rates gives for each kind of partner the rate by category of goods.
-	Rates map[Kind]map[string]money.Rate
+	Rates      Rates
+}
+
+// Terms compiles the document.
+func (v *Version) Terms() Terms {
+	d := &v.Document
+	return Terms{
+		Version: v.Number, EffectiveFrom: v.EffectiveFrom, Rules: v.Rules,
+		Window: time.Duration(d.Attribution.Touches.Click.Window), Hold: time.Duration(d.Hold), NetworkFee: d.NetworkFee,
+		Rates: ratesOf(d.Rules),
+	}
 }
 
 // Rate is what a partner of a kind earns on goods of a category, and the category of the row that says so: the
@@ -42,34 +58,4 @@ func (t *Terms) Rate(kind Kind, category string) (rate money.Rate, matched strin
 		return rate, AnyCategory
 	}
 	return 0, ""
-}
-
-// Check gives what is wrong with terms, each field's name behind prefix.
-func (t *Terms) Check(prefix string) []fault.Field {
-	var bad []fault.Field
-	note := func(name, problem, mend string) {
-		bad = append(bad, fault.Field{Name: prefix + name, Problem: problem, Mend: mend})
-	}
-	if t.Window <= 0 || t.Window%time.Second != 0 {
-		note("window", fmt.Sprintf("%s is not a number of seconds above zero", t.Window), "give whole seconds, such as 720h")
-	}
-	if t.Hold < 0 || t.Hold%time.Second != 0 {
-		note("hold", fmt.Sprintf("%s is not a number of seconds", t.Hold), "give whole seconds, or 0")
-	}
-	rate := func(name string, r money.Rate) {
-		if r < 0 || r > 1_000_000 {
-			note(name, fmt.Sprintf("%s is not between 0 %% and 100 %%", r), "give parts per million from 0 to 1000000")
-		}
-	}
-	rate("network_fee", t.NetworkFee)
-	for kind, rates := range t.Rates {
-		if kind != Site && kind != Member {
-			note("rates", fmt.Sprintf("%q is not a kind of partner", kind), `use "site" or "member"`)
-		}
-		for category, r := range rates {
-			rate(fmt.Sprintf("rates.%s.%s", kind, category), r)
-		}
-	}
-	slices.SortFunc(bad, func(a, b fault.Field) int { return strings.Compare(a.Name, b.Name) })
-	return bad
 }

@@ -19,7 +19,6 @@ import (
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/keyring"
-	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/program"
@@ -147,10 +146,7 @@ func (n *network) people(ctx context.Context, db *pgxpool.Pool, sites int) error
 		}
 		n.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: n.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []program.Terms{{
-				EffectiveFrom: time.Now().Add(-100 * day).UTC(), Window: 30 * day, Hold: 30 * day, NetworkFee: 200_000,
-				Rates: map[program.Kind]map[string]money.Rate{program.Site: {program.AnyCategory: 100_000}},
-			}},
+			Terms: []program.Version{{EffectiveFrom: time.Now().Add(-100 * day).UTC(), Document: program.NewDocument(30*day, 30*day, 200_000, program.Rates{program.Site: {program.AnyCategory: 100_000}})}},
 		})
 		if err != nil {
 			return err

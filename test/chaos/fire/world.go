@@ -165,16 +165,13 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec progra
 }
 
 // partnerTerms are the model's terms as the network takes them.
-func partnerTerms(t model.Terms) program.Terms {
-	terms := program.Terms{
-		EffectiveFrom: t.From, Window: t.Window, Hold: t.Hold, NetworkFee: money.Rate(t.Fee),
-		Rates: map[program.Kind]map[string]money.Rate{},
-	}
-	for kind, rates := range t.Rates {
-		terms.Rates[program.Kind(kind)] = map[string]money.Rate{}
-		for category, rate := range rates {
-			terms.Rates[program.Kind(kind)][category] = money.Rate(rate)
+func partnerTerms(t model.Terms) program.Version {
+	rates := program.Rates{}
+	for kind, byCategory := range t.Rates {
+		rates[program.Kind(kind)] = map[string]money.Rate{}
+		for category, rate := range byCategory {
+			rates[program.Kind(kind)][category] = money.Rate(rate)
 		}
 	}
-	return terms
+	return program.Version{EffectiveFrom: t.From, Document: program.NewDocument(t.Window, t.Hold, money.Rate(t.Fee), rates)}
 }

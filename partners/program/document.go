@@ -1,0 +1,166 @@
+package program
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+
+	"tributary/internal/fault"
+	"tributary/internal/money"
+)
+
+// Schema is the number of the form in which documents are written.
+const Schema = 1
+
+// Document is what a version of a program's terms says: JSON, kept as it was agreed. docs/reference/terms.schema.json
+// describes it and is made from this type.
+type Document struct {
+	Schema      int         `json:"schema"      jsonschema:"The form of the document: 1."`
+	Attribution Attribution `json:"attribution" jsonschema:"What earns."`
+	Hold        Duration    `json:"hold"        jsonschema:"How long a commission stays pending, from the order on."`
+	NetworkFee  money.Rate  `json:"network_fee" jsonschema:"What the merchant owes the network on top of each commission, in millionths of the commission."`
+	Rules       []Rule      `json:"rules"       jsonschema:"What is paid. The rule that names a line's category comes before one that names none, then the one that names the kind of partner. A line without a rule earns nothing."`
+}
+
+// Attribution says what earns.
+type Attribution struct {
+	Touches Touches `json:"touches" jsonschema:"What can earn credit."`
+}
+
+// Touches are what can earn credit: the last click before the order.
+type Touches struct {
+	Click Touching `json:"click" jsonschema:"A visitor who comes by a tracking link."`
+}
+
+// Touching bounds what earns credit.
+type Touching struct {
+	Window Duration `json:"window" jsonschema:"How old it may be when the order is placed; exactly this old still earns."`
+}
+
+// Rule pays for the lines of an order that it is about.
+type Rule struct {
+	Where Where `json:"where,omitzero" jsonschema:"What the rule is about; all of it must hold. Without it the rule is about every line."`
+	Pay   Pay   `json:"pay"            jsonschema:"What the rule pays."`
+}
+
+// Where says what a rule is about. What is left out does not matter.
+type Where struct {
+	PartnerKind Kind   `json:"partner_kind,omitempty" jsonschema:"The kind of the partner who earns."`
+	Category    string `json:"category,omitempty"     jsonschema:"The category of the goods, as orders name it."`
+}
+
+// Pay is what a rule pays.
+type Pay struct {
+	Percent money.Rate `json:"percent" jsonschema:"Millionths of what is left of the lines after refunds: 80000 is 8 %."`
+}
+
+// NewDocument is the document of terms that pay by kind and category alone.
+func NewDocument(window, hold time.Duration, networkFee money.Rate, rates Rates) Document {
+	return Document{
+		Schema:      Schema,
+		Attribution: Attribution{Touches{Click: Touching{Window: Duration(window)}}},
+		Hold:        Duration(hold),
+		NetworkFee:  networkFee,
+		Rules:       rates.rules(),
+	}
+}
+
+// ParseDocument reads a document. What does not belong there, and what is missing, is a fault.Invalid that names each
+// field by its path; what the fields say is for Check.
+func ParseDocument(text []byte) (Document, error) {
+	var d Document
+	if bad := decode(text, &d); len(bad) > 0 {
+		return Document{}, badDocument(bad)
+	}
+	if d.Schema != Schema {
+		return Document{}, badDocument([]fault.Field{{
+			Name: "schema", Problem: fmt.Sprintf("%d is not a form that this version reads", d.Schema), Mend: "write 1, or use the version that wrote it",
+		}})
+	}
+	return d, nil
+}
+
+func badDocument(fields []fault.Field) error {
+	return &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Detail: "The terms cannot be read as they stand.", Fields: fields}
+}
+
+// JSON is the document as it is kept.
+func (d *Document) JSON() []byte {
+	text, err := json.Marshal(d)
+	if err != nil {
+		panic("program: writing a document: " + err.Error()) // numbers and texts alone
+	}
+	return text
+}
+
+// Bounds of a document.
+const (
+	maxRules    = 1000
+	maxCategory = 128 // bytes, as an order may have
+)
+
+// Check gives what is wrong with a document that is to be added, each field's path behind prefix.
+func (d *Document) Check(prefix string) []fault.Field {
+	var bad []fault.Field
+	note := func(name, problem, fix string) {
+		bad = append(bad, fault.Field{Name: prefix + name, Problem: problem, Mend: fix})
+	}
+	if d.Schema != Schema {
+		note("schema", fmt.Sprintf("it is %d", d.Schema), "write 1")
+	}
+	if window := d.Attribution.Touches.Click.Window; window <= 0 || window.fraction() {
+		note("attribution.touches.click.window", fmt.Sprintf("%s is not a number of seconds above zero", time.Duration(window)), `give a duration such as "30d"`)
+	}
+	if d.Hold < 0 || d.Hold.fraction() {
+		note("hold", fmt.Sprintf("%s is not a number of seconds", time.Duration(d.Hold)), `give a duration such as "30d", or "0d"`)
+	}
+	rate := func(name string, r money.Rate) {
+		if r < 0 || r > money.One {
+			note(name, fmt.Sprintf("%s is not between 0 %% and 100 %%", r), "give millionths from 0 to 1000000")
+		}
+	}
+	rate("network_fee", d.NetworkFee)
+	if len(d.Rules) > maxRules {
+		note("rules", fmt.Sprintf("there are %d", len(d.Rules)), fmt.Sprintf("give at most %d", maxRules))
+		return bad
+	}
+	earlier := map[Where]int{}
+	for i, r := range d.Rules {
+		at := fmt.Sprintf("rules[%d].", i)
+		if k := r.Where.PartnerKind; k != "" && k != Site && k != Member {
+			note(at+"where.partner_kind", fmt.Sprintf("%q is not a kind of partner", k), `use "site" or "member"`)
+		}
+		if problem, fix := checkCategory(r.Where.Category); problem != "" {
+			note(at+"where.category", problem, fix)
+		}
+		if first, taken := earlier[r.Where]; taken {
+			note(at+"where", fmt.Sprintf("rules[%d] is about the same", first), "leave one of them out")
+		} else {
+			earlier[r.Where] = i
+		}
+		rate(at+"pay.percent", r.Pay.Percent)
+	}
+	return bad
+}
+
+// checkCategory holds a category against what an order can name.
+func checkCategory(category string) (problem, fix string) {
+	switch {
+	case category == AnyCategory:
+		return `"*" is not a category`, "leave it out: a rule without a category is about every line"
+	case len(category) > maxCategory:
+		return fmt.Sprintf("it has %d bytes", len(category)), fmt.Sprintf("give at most %d, as orders do", maxCategory)
+	case strings.TrimSpace(category) != category || strings.ContainsFunc(category, unseen):
+		return fmt.Sprintf("%q has a blank at an end, or a character that cannot be seen", category), "remove it: orders have none"
+	case !norm.NFC.IsNormalString(category):
+		return fmt.Sprintf("%q is not in Unicode's form NFC", category), "write accents and letters as one character, as orders are kept"
+	}
+	return "", ""
+}
+
+// unseen tells of characters that show nothing. A blank is seen between others.
+func unseen(r rune) bool { return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) }
