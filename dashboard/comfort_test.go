@@ -12,6 +12,7 @@ import (
 
 	"tributary/commission"
 	"tributary/internal/event"
+	"tributary/report"
 )
 
 // pagesOf are the pages of somebody, by address; orders have the same page for partners and merchants.
@@ -154,7 +155,7 @@ func TestFiltersOfferTheStatesThatOccur(t *testing.T) {
 			}
 		}
 	}
-	offered := states()
+	offered := report.States()
 	for _, s := range offered {
 		if !occur[s] {
 			t.Errorf("%q is offered and never occurs", s)
@@ -166,7 +167,7 @@ func TestFiltersOfferTheStatesThatOccur(t *testing.T) {
 	}
 	w := newWorld(t)
 	w.order(sale{id: "A-1", link: w.link})
-	page := w.as("site@example.net").page("/partner/commissions?state=held")
+	page := w.as("site@example.net").page("/partner/commissions")
 	options := page.find(t, func(n *html.Node) bool {
 		return n.Data == "option" && holder(n, func(p *html.Node) bool { id, _ := attr(p, "id"); return id == "state" }) != nil
 	})
@@ -190,7 +191,7 @@ func TestLargestFirstSortsWithinACurrency(t *testing.T) {
 		amount   int64
 	}
 	want := map[string]of{}
-	for i := range pageSize + 10 {
+	for i := range report.PageSize + 10 {
 		o := of{[]string{"GBP", "EUR"}[i%2], int64(1000 + i*i%37*100)}
 		id := "o-" + number10(int64(i))
 		want[id] = o

@@ -8,13 +8,11 @@ import (
 	"time"
 
 	"tributary/internal/money"
+	"tributary/report"
 )
 
-// An amount is money of one currency, in minor units.
-type amount struct {
-	Currency string
-	Minor    int64
-}
+// An amount is money of one currency, in minor units, as pages write it.
+type amount report.Amount
 
 // figures is the amount's number, as in "1,234.50"; its currency is shown beside it.
 func (a amount) figures() string {
@@ -133,7 +131,11 @@ func changeOf(now, before int64) change {
 func minute(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
 func second(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }
 func day(t time.Time) string    { return t.UTC().Format("2 Jan 2006") }
-func clock(t time.Time) string  { return t.UTC().Format("15:04:05 UTC") }
+
+// date is the day that a time falls on in its own zone.
+func date(t time.Time) string { return t.Format("2 Jan 2006") }
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
 
 // machine is the form for the datetime attribute and for files.
 func machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }

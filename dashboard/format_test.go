@@ -1,11 +1,8 @@
 package dashboard
 
 import (
-	"net/url"
 	"testing"
 	"time"
-
-	"pgregory.net/rapid"
 
 	"tributary/internal/money"
 )
@@ -126,105 +123,4 @@ func TestAProductIsWrittenWithEveryDecimal(t *testing.T) {
 			t.Errorf("%s of %d %s: %q, want %q", tc.rate, tc.base, tc.currency, got, tc.want)
 		}
 	}
-}
-
-func TestPeriods(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 15, 4, 5, 0, time.UTC)
-	date := func(s string) time.Time {
-		d, err := time.Parse(time.DateOnly, s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
-	}
-	for _, tc := range []struct {
-		query    string
-		from, to string // to is the first day after
-		preset   int
-	}{
-		{"", "2026-01-31", "2026-03-02", 30},
-		{"days=7", "2026-02-23", "2026-03-02", 7},
-		{"days=8", "2026-01-31", "2026-03-02", 30},
-		{"from=2026-01-01&to=2026-01-31", "2026-01-01", "2026-02-01", 0},
-		{"from=2026-02-01&to=2026-01-31", "2026-01-31", "2026-03-02", 30},
-		{"from=nonsense&to=2026-01-31", "2026-01-31", "2026-03-02", 30},
-		{"from=2001-01-01&to=2026-01-31", "2025-01-31", "2026-02-01", 0},
-		{"from=2026-01-31&to=9999-12-31", "2026-01-31", "2026-03-02", 30},
-	} {
-		q, err := url.ParseQuery(tc.query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p := readPeriod(q, now)
-		if !p.From.Equal(date(tc.from)) || !p.To.Equal(date(tc.to)) || p.Preset != tc.preset {
-			t.Errorf("%q: %s to %s, preset %d", tc.query, p.From, p.To, p.Preset)
-		}
-		if again := readPeriod(p.query(), now); again != p {
-			t.Errorf("%q: %+v reads back as %+v", tc.query, p, again)
-		}
-		if b := p.before(); b.days() != p.days() || !b.To.Equal(p.From) {
-			t.Errorf("%q: the period before is %s to %s", tc.query, b.From, b.To)
-		}
-	}
-}
-
-func TestAnyPeriodHasItsDays(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		now := time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "now"), 0)
-		q := url.Values{"from": {rapid.StringMatching(`20[0-9]{2}-[01][0-9]-[0-3][0-9]`).Draw(t, "from")}, "to": {rapid.StringMatching(`20[0-9]{2}-[01][0-9]-[0-3][0-9]`).Draw(t, "to")}}
-		p := readPeriod(q, now)
-		if n := p.days(); n < 1 || n > maxDays || len(along(p, nil)) != n {
-			t.Fatalf("%d days", n)
-		}
-		for i := range p.days() {
-			if at, ok := p.index(p.From.AddDate(0, 0, i).Add(time.Hour)); !ok || at != i {
-				t.Fatalf("day %d is at %d (%v)", i, at, ok)
-			}
-		}
-		if _, ok := p.index(p.To); ok {
-			t.Fatal("the day after is within")
-		}
-	})
-}
-
-func TestCursorsReadBack(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		c := cursor{
-			At: time.UnixMicro(rapid.Int64Range(0, 4e15).Draw(t, "at")).UTC(), Currency: rapid.StringMatching(`[A-Z]{0,3}`).Draw(t, "currency"),
-			Minor: rapid.Int64().Draw(t, "minor"), No: rapid.Int64().Draw(t, "no"),
-		}
-		if got := readCursor(c.text()); !got.At.Equal(c.At) || got.Currency != c.Currency || got.Minor != c.Minor || got.No != c.No {
-			t.Fatalf("%+v became %+v", c, got)
-		}
-	})
-}
-
-// FuzzFilters: whatever an address holds, it is read without a panic, and what was read reads back the same.
-func FuzzFilters(f *testing.F) {
-	for _, seed := range []string{"state=pending&from=2026-01-01", "q=%00%ff&after=e30", "after=eyJ0IjoiOTk5OTktMDEtMDFUMDA6MDA6MDBaIn0", "program=-1&sort=largest", "days=7&to=2026-02-30", "outcome=no_click&oddity=conflict"} {
-		f.Add(seed)
-	}
-	now := time.Date(2026, 3, 1, 15, 4, 5, 0, time.UTC)
-	f.Fuzz(func(t *testing.T, raw string) {
-		q, err := url.ParseQuery(raw)
-		if err != nil {
-			t.Skip()
-		}
-		for name, once := range map[string]func(url.Values) url.Values{
-			"commissions": func(q url.Values) url.Values { return readCommissionFilter(q).query() },
-			"links":       func(q url.Values) url.Values { return readLinkFilter(q, now).query() },
-			"partners":    func(q url.Values) url.Values { return readPartnerFilter(q, now).query() },
-			"orders":      func(q url.Values) url.Values { return readOrderFilter(q).query() },
-			"conflicts":   func(q url.Values) url.Values { return readConflictFilter(q).query() },
-			"period":      func(q url.Values) url.Values { return readPeriod(q, now).query() },
-		} {
-			first := once(q)
-			if second := once(first); first.Encode() != second.Encode() {
-				t.Errorf("%s: %q reads as %q, and that as %q", name, raw, first.Encode(), second.Encode())
-			}
-		}
-	})
 }

@@ -348,7 +348,7 @@ func TestPostgresAwayIsSaidKindly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.as("site@example.net")
-	w.server.cfg.Postgres.Close()
+	w.pool.Close()
 	if got := c.get("/partner"); got.status != http.StatusServiceUnavailable {
 		t.Errorf("status %d: %s", got.status, got.body)
 	}

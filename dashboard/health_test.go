@@ -78,7 +78,7 @@ func TestHealthIsShownToTheOperatorAlone(t *testing.T) {
 			if n != 1 {
 				t.Errorf("%s: %d rights", view, n)
 			}
-			tx, err := w.server.cfg.Postgres.Begin(t.Context())
+			tx, err := w.pool.Begin(t.Context())
 			w.must(err)
 			w.must1(tx.Exec(t.Context(), `SELECT set_config('app.operator', $1, true), set_config('app.merchant', '1', true)`, setting))
 			w.must(tx.QueryRow(t.Context(), "SELECT count(*) FROM "+view).Scan(&n))
@@ -90,7 +90,7 @@ func TestHealthIsShownToTheOperatorAlone(t *testing.T) {
 		}
 	}
 	var seal *string
-	w.must(w.server.cfg.Postgres.QueryRow(t.Context(), "SELECT at::text FROM health_seal").Scan(&seal))
+	w.must(w.pool.QueryRow(t.Context(), "SELECT at::text FROM health_seal").Scan(&seal))
 	if seal != nil {
 		t.Errorf("the seal is shown to nobody: %s", *seal)
 	}

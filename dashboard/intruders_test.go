@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"tributary/partners/program"
 )
 
 // contents is a fingerprint of every table but the sessions, which note when they were last used.
@@ -410,7 +411,7 @@ func TestFilesAreMadeFewAtOnce(t *testing.T) {
 	p := newPace()
 	var ends []func()
 	for i := range int64(filesAtOnce + 3) {
-		if end, ok := p.beginFile(i); ok {
+		if end, ok := p.beginFile(program.LoginID(i)); ok {
 			ends = append(ends, end)
 		}
 		if _, ok := p.beginFile(0); ok {
@@ -430,7 +431,7 @@ func TestFilesAreMadeFewAtOnce(t *testing.T) {
 	c := w.as("site@example.net")
 	var busy []func()
 	for i := range int64(filesAtOnce) {
-		end, ok := w.server.pace.beginFile(-1 - i)
+		end, ok := w.server.pace.beginFile(program.LoginID(-1 - i))
 		if !ok {
 			t.Fatal("no room for a file")
 		}

@@ -32,7 +32,6 @@ func TestOrdersAreFoundByTheKeyThatReported(t *testing.T) {
 		key  program.KeyID
 		want []string
 	}{
-		{0, []string{"brought", "by-till", "given-back", "twice"}},
 		{till, []string{"by-till", "twice"}},
 		{web, []string{"given-back", "twice"}},
 		{theirs, nil},

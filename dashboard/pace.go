@@ -12,6 +12,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/fault"
+	"tributary/partners/program"
 )
 
 // How much one person may ask for, or one address where nobody is signed in. Somebody who looks at a page asks for a list
@@ -30,7 +31,7 @@ type pace struct {
 	until *lru.Cache[string, time.Time] // when everything asked for so far has come back
 	files chan struct{}
 	// theirs are the people a file is being made for.
-	theirs map[int64]bool
+	theirs map[program.LoginID]bool
 }
 
 func newPace() *pace {
@@ -38,7 +39,7 @@ func newPace() *pace {
 	if err != nil {
 		panic(err) // the size is a constant above zero
 	}
-	return &pace{until: until, files: make(chan struct{}, filesAtOnce), theirs: map[int64]bool{}}
+	return &pace{until: until, files: make(chan struct{}, filesAtOnce), theirs: map[program.LoginID]bool{}}
 }
 
 // take counts a request and tells how long to wait before the next when it is one too many. A block may ask for as many
@@ -59,7 +60,7 @@ func (p *pace) take(now time.Time, who block) (wait time.Duration) {
 }
 
 // beginFile tells whether a person may have a file made now: one for each, filesAtOnce for all. end must follow.
-func (p *pace) beginFile(login int64) (end func(), ok bool) {
+func (p *pace) beginFile(login program.LoginID) (end func(), ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.theirs[login] {
@@ -83,7 +84,7 @@ func (p *pace) beginFile(login int64) (end func(), ok bool) {
 func (s *Server) within(c echo.Context, v *visit, r route) error {
 	asking := networks(c.RealIP())
 	if v.signedIn() {
-		asking = []block{{"person " + strconv.FormatInt(v.login.ID, 10), 1}}
+		asking = []block{{"person " + strconv.FormatInt(int64(v.login.ID), 10), 1}}
 	}
 	for _, who := range asking {
 		if wait := s.pace.take(s.now(), who); wait > 0 {

@@ -4,27 +4,18 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/password"
-	"tributary/internal/fault"
+	"tributary/partners/access"
 )
 
 // accountView is a person's own page.
 type accountView struct {
-	login    login
-	sessions []sessionRow
+	login    access.Person
+	sessions []access.Session
 	problem  string
-}
-
-// sessionRow is a place where the person is signed in.
-type sessionRow struct {
-	Here      bool
-	CreatedAt time.Time
-	SeenAt    time.Time
 }
 
 func (s *Server) accountPage(c echo.Context, v *visit) error {
@@ -34,12 +25,9 @@ func (s *Server) accountPage(c echo.Context, v *visit) error {
 func (s *Server) showAccount(c echo.Context, v *visit, status int, problem string) error {
 	view := accountView{login: v.login, problem: problem}
 	ctx := c.Request().Context()
-	rows, err := s.cfg.Postgres.Query(ctx, `SELECT here, created_at, seen_at FROM session_list($1)`, s.tokenHash(ctx))
-	if err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
-	}
-	if view.sessions, err = pgx.CollectRows(rows, pgx.RowToStructByName[sessionRow]); err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
+	var err error
+	if view.sessions, err = s.access.Sessions(ctx, s.tokenHash(ctx)); err != nil {
+		return err
 	}
 	return s.render(c, status, frame(v, v.text.AccountTitle(), accountPageView(view)))
 }
@@ -80,20 +68,12 @@ func (s *Server) setPassword(ctx context.Context, p proof, next string) (string,
 	if err != nil {
 		return "", err
 	}
-	var changed bool
-	err = s.cfg.Postgres.QueryRow(ctx, `SELECT password_change($1, $2, $3)`, p.login.Email, p.hash, hash).Scan(&changed)
-	if err != nil {
-		return "", fmt.Errorf("changing a password: %w", unavailable(err))
-	}
-	if !changed {
-		return "", &fault.Error{Kind: fault.Conflict, Code: "password_changed", Detail: "The password was changed elsewhere in this moment. Sign in with the new one."}
-	}
-	return hash, nil
+	return hash, s.access.ChangePassword(ctx, p.login.Email, p.hash, hash)
 }
 
 func (s *Server) signOutEverywhere(c echo.Context, _ *visit) error {
 	ctx := c.Request().Context()
-	if err := s.endAll(ctx); err != nil {
+	if err := s.access.EndSessions(ctx, s.tokenHash(ctx)); err != nil {
 		return err
 	}
 	if err := s.sessions.Destroy(ctx); err != nil {

@@ -10,8 +10,8 @@ import templruntime "github.com/a-h/templ/runtime"
 
 import (
 	"strconv"
-	"time"
 	"tributary/internal/text"
+	"tributary/report"
 )
 
 func commissionsPage(view commissionsView) templ.Component {
@@ -49,7 +49,7 @@ func commissionsPage(view commissionsView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var2 string
-		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.JoinStringErrs(withQuery("/partner/commissions", f.query()))
+		templ_7745c5c3_Var2, templ_7745c5c3_Err = templ.JoinStringErrs(withQuery("/partner/commissions", f.Query()))
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `page_commissions.templ`, Line: 19, Col: 105}
 		}
@@ -61,8 +61,8 @@ func commissionsPage(view commissionsView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if len(view.list) == 0 {
-			if f.narrowed() {
+		if len(view.list.Rows) == 0 {
+			if f.Narrowed() {
 				templ_7745c5c3_Var3 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 					templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 					templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
@@ -123,7 +123,7 @@ func commissionsPage(view commissionsView) templ.Component {
 				}
 			}
 		} else {
-			templ_7745c5c3_Err = commissionTable(view.list, false).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = commissionTable(view.list.Rows, false).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -131,7 +131,7 @@ func commissionsPage(view commissionsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = pager("/partner/commissions", f.query(), listWords(len(view.list), f.After != (cursor{}), f.next(view.list) != ""), f.next(view.list)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = pager("/partner/commissions", f.Query(), listWords(len(view.list.Rows), f.After, view.list.Next), view.list.Next).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -145,11 +145,11 @@ func commissionsPage(view commissionsView) templ.Component {
 }
 
 // listWords says which part of a list is shown.
-func listWords(n int, later, more bool) string {
+func listWords(n int, after, next string) string {
 	switch {
-	case later:
+	case after != "":
 		return plural(int64(n), "row") + " on this page"
-	case more:
+	case next != "":
 		return "The first " + plural(int64(n), "row")
 	}
 	return plural(int64(n), "row")
@@ -212,7 +212,7 @@ func commissionFilters(view commissionsView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		}
-		templ_7745c5c3_Err = dayFilters(f.From, f.To).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = dayFilters(f.Days).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -220,15 +220,15 @@ func commissionFilters(view commissionsView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = option(sortNewest, "Newest first", f.Sort).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = option(report.SortNewest, "Newest first", f.Sort).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = option(sortOldest, "Oldest first", f.Sort).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = option(report.SortOldest, "Oldest first", f.Sort).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = option(sortLargest, "Largest first", f.Sort).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = option(report.SortLargest, "Largest first", f.Sort).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -277,7 +277,7 @@ func stateFilter(chosen string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, s := range states() {
+		for _, s := range report.States() {
 			templ_7745c5c3_Err = option(s, s, chosen).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -291,7 +291,7 @@ func stateFilter(chosen string) templ.Component {
 	})
 }
 
-func choiceFilter(name, label string, choices []choice, chosen int64) templ.Component {
+func choiceFilter(name, label string, choices []report.Choice, chosen int64) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -386,7 +386,7 @@ func choiceFilter(name, label string, choices []choice, chosen int64) templ.Comp
 	})
 }
 
-func dayFilters(from, to time.Time) templ.Component {
+func dayFilters(days report.Days) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {
@@ -412,9 +412,9 @@ func dayFilters(from, to time.Time) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var15 string
-		templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(dayInput(from))
+		templ_7745c5c3_Var15, templ_7745c5c3_Err = templ.JoinStringErrs(dayInput(days.From))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `page_commissions.templ`, Line: 100, Col: 65}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `page_commissions.templ`, Line: 100, Col: 70}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var15))
 		if templ_7745c5c3_Err != nil {
@@ -425,9 +425,9 @@ func dayFilters(from, to time.Time) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var16 string
-		templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(dayInput(dayBefore(to)))
+		templ_7745c5c3_Var16, templ_7745c5c3_Err = templ.JoinStringErrs(dayInput(days.Last()))
 		if templ_7745c5c3_Err != nil {
-			return templ.Error{Err: templ_7745c5c3_Err, FileName: `page_commissions.templ`, Line: 104, Col: 70}
+			return templ.Error{Err: templ_7745c5c3_Err, FileName: `page_commissions.templ`, Line: 104, Col: 68}
 		}
 		_, templ_7745c5c3_Err = templ_7745c5c3_Buffer.WriteString(templ.EscapeString(templ_7745c5c3_Var16))
 		if templ_7745c5c3_Err != nil {
@@ -485,7 +485,7 @@ func applyButton() templ.Component {
 }
 
 // commissionTable lists commissions; withPartner adds who earned, for a merchant.
-func commissionTable(list []commissionRow, forMerchant bool) templ.Component {
+func commissionTable(list []report.Commission, forMerchant bool) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 		if templ_7745c5c3_CtxErr := ctx.Err(); templ_7745c5c3_CtxErr != nil {

@@ -2,61 +2,18 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"tributary/commission"
 	"tributary/dashboard/export"
 	"tributary/internal/event"
+	"tributary/report"
 )
-
-// conflictRow is a report without effect: one that said something else than the one before it, with both as they came, or
-// a refund beyond those that an order takes, which has no first.
-type conflictRow struct {
-	OrderNo       int64
-	OrderID       string
-	Sale          bool
-	Ref           string
-	ReceivedAt    time.Time
-	FirstAt       time.Time
-	First, Second []byte
-	Reason        string
-}
-
-// conflictFilter is what the list is narrowed to.
-type conflictFilter struct {
-	Text     string
-	From, To time.Time
-	After    cursor
-	limit    int
-}
-
-func readConflictFilter(q url.Values) conflictFilter {
-	f := conflictFilter{Text: short(q.Get("q")), After: readCursor(q.Get("after")), limit: 20}
-	f.From, f.To = readDays(q)
-	return f
-}
-
-func (f conflictFilter) query() url.Values {
-	q := url.Values{}
-	if f.Text != "" {
-		q.Set("q", f.Text)
-	}
-	setDays(q, f.From, f.To)
-	if f.After != (cursor{}) {
-		q.Set("after", f.After.text())
-	}
-	return q
-}
-
-func (f conflictFilter) narrowed() bool { return len(without(f.query(), "after")) > 0 }
 
 // A contrast is one field of both versions.
 type contrast struct {
@@ -65,79 +22,62 @@ type contrast struct {
 
 func (d contrast) differs() bool { return d.first != d.second }
 
-// A conflict is a row read out.
+// A conflict is a report without effect beside the one that counts, read out.
 type conflict struct {
-	conflictRow
+	report.Conflict
 
 	fields []contrast
 }
 
 // conflictsView is what the page shows.
 type conflictsView struct {
-	filter conflictFilter
+	filter report.ConflictFilter
 	list   []conflict
+	next   string
 	// oddRefunds counts the orders with refunds of what they do not have.
 	oddRefunds int64
 }
 
-// next is the cursor of the next page. Conflicts received in one microsecond are kept apart by their order.
-func (view conflictsView) next() string {
-	if len(view.list) < view.filter.limit {
-		return ""
-	}
-	last := view.list[len(view.list)-1]
-	return cursor{At: last.ReceivedAt.UTC(), No: last.OrderNo}.text()
-}
+// conflictsPageSize is small: each conflict is a table of its own.
+const conflictsPageSize = 20
 
-func (s *Server) loadConflicts(ctx context.Context, v *visit, f conflictFilter) (conflictsView, error) {
+func (s *Server) loadConflicts(ctx context.Context, v *visit, f report.ConflictFilter, limit int) (conflictsView, error) {
 	view := conflictsView{filter: f}
-	err := s.see(ctx, v.scope(), func(tx pgx.Tx) error {
-		after := f.After
-		if after == (cursor{}) {
-			after = cursor{At: endOfTime()}
-		}
-		// name: conflicts
-		rows, err := tx.Query(ctx, `SELECT x.order_no, o.order_id, x.kind = 1 AS sale, x.ref, x.received_at,
-				coalesce(e.received_at, x.received_at) AS first_at, e.payload AS first, x.payload AS second, x.reason
-			FROM order_conflict x JOIN orders o ON o.no = x.order_no
-			LEFT JOIN order_event e ON e.order_no = x.order_no AND e.kind = x.kind AND e.ref = x.ref
-			WHERE x.merchant_id = $1 AND ($2 = '' OR position(lower($2) IN lower(o.order_id)) > 0)
-			  AND x.received_at >= $3 AND x.received_at < $4 AND (x.received_at, x.order_no) < ($5, $6)
-			ORDER BY x.received_at DESC, x.order_no DESC LIMIT $7`,
-			int64(v.login.Merchant), f.Text, orTime(f.From, beginningOfTime()), orTime(f.To, endOfTime()), after.At, after.No, f.limit)
+	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
+		list, err := r.Conflicts(ctx, f, limit)
 		if err != nil {
-			return fmt.Errorf("listing conflicts: %w", err)
+			return err
 		}
-		list, err := pgx.CollectRows(rows, pgx.RowToStructByName[conflictRow])
-		if err != nil {
-			return fmt.Errorf("listing conflicts: %w", err)
+		view.next = list.Next
+		for i := range list.Rows {
+			view.list = append(view.list, conflict{Conflict: list.Rows[i], fields: contrastsOf(&list.Rows[i])})
 		}
-		for _, r := range list {
-			view.list = append(view.list, conflict{conflictRow: r, fields: r.contrasts()})
-		}
-		// name: odd refunds
-		err = tx.QueryRow(ctx, `SELECT count(*) FROM orders WHERE merchant_id = $1 AND refund_oddities > 0`, int64(v.login.Merchant)).Scan(&view.oddRefunds)
-		if err != nil {
-			return fmt.Errorf("counting odd refunds: %w", err)
-		}
-		return nil
+		view.oddRefunds, err = r.OddRefunds(ctx)
+		return err
 	})
 	return view, err
 }
 
 func (s *Server) conflicts(c echo.Context, v *visit) error {
-	view, err := s.loadConflicts(c.Request().Context(), v, readConflictFilter(c.QueryParams()))
+	f, err := report.ParseConflicts(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	keepAddress(c, "/merchant/conflicts", view.filter.query())
+	view, err := s.loadConflicts(c.Request().Context(), v, f, conflictsPageSize)
+	if err != nil {
+		return err
+	}
+	keepAddress(c, "/merchant/conflicts", f.Query())
 	return s.page(c, v, "Conflicts", conflictsPage(view))
 }
 
 func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
-	f := readConflictFilter(c.QueryParams())
-	f.After, f.limit = cursor{}, export.MaxRows/10
-	view, err := s.loadConflicts(c.Request().Context(), v, f)
+	f, err := report.ParseConflicts(c.QueryParams(), v.at)
+	if err != nil {
+		return err
+	}
+	f.After = ""
+	view, err := s.loadConflicts(c.Request().Context(), v, f, export.MaxRows/10)
 	if err != nil {
 		return err
 	}
@@ -159,11 +99,8 @@ func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
 	})
 }
 
-// refused tells whether the report is not held against another.
-func (r *conflictRow) refused() bool { return r.Reason == "too_many_refunds" }
-
-func (r *conflictRow) contrasts() []contrast {
-	if !r.refused() {
+func contrastsOf(r *report.Conflict) []contrast {
+	if !r.Refused() {
 		return contrasts(r.First, r.Second)
 	}
 	list := []contrast{{name: "Refused", second: "the order has " + count(commission.MaxRefunds) + " refunds already, or long ones that come to as much, the most that one can have"}}

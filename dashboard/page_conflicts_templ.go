@@ -86,7 +86,7 @@ func conflictsPage(view conflictsView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = dayFilters(f.From, f.To).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = dayFilters(f.Days).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -99,7 +99,7 @@ func conflictsPage(view conflictsView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(view.list) == 0 {
-			if f.narrowed() {
+			if f.Narrowed() {
 				templ_7745c5c3_Var4 := templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 					templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context
 					templ_7745c5c3_Buffer, templ_7745c5c3_IsBuffer := templruntime.GetBuffer(templ_7745c5c3_W)
@@ -139,7 +139,7 @@ func conflictsPage(view conflictsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = pager("/merchant/conflicts", f.query(), listWords(len(view.list), f.After != (cursor{}), view.next() != ""), view.next()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = pager("/merchant/conflicts", f.Query(), listWords(len(view.list), f.After, view.next), view.next).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -226,7 +226,7 @@ func conflictView(x conflict) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		if x.refused() {
+		if x.Refused() {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 18, "First")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err

@@ -2,55 +2,31 @@ package dashboard
 
 import (
 	"cmp"
-	"context"
-	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
+	"unicode/utf8"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/fault"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
+	"tributary/report"
 )
 
 // developersView is the page of API keys and how to use one.
 type developersView struct {
-	keys    []keyRow
+	keys    []report.Key
 	tracker string
 	// issued is a key that was just made, or the secret of one that signs: shown this once. signer is the number of the
 	// latter.
 	issued  string
 	signer  program.KeyID
-	program *programView
+	program *report.Program
 	problem string
-	latest  []reportRow
-}
-
-// keyRow is an API key, of which only the beginning is known.
-type keyRow struct {
-	ID        int64
-	Prefix    string
-	Label     string
-	Signs     bool
-	Scopes    []string
-	CreatedAt time.Time
-	RevokedAt *time.Time
-	UsedAt    *time.Time
-}
-
-// reportRow is an event that arrived from the shop.
-type reportRow struct {
-	OrderNo    int64
-	OrderID    string
-	Sale       bool
-	Ref        string
-	ReceivedAt time.Time
-	Outcome    string
-	Late       bool
+	latest  []report.LatestReport
 }
 
 func (s *Server) developers(c echo.Context, v *visit) error {
@@ -61,103 +37,60 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 	view.tracker = s.cfg.TrackerURL
 	v.path = "/merchant/developers" // also where it answers a form
 	ctx := c.Request().Context()
-	err := s.see(ctx, v.scope(), func(tx pgx.Tx) error { return view.read(ctx, tx, v.login.Merchant) })
+	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		if view.keys, err = r.Keys(ctx); err != nil {
+			return err
+		}
+		if view.latest, err = r.LatestReports(ctx); err != nil {
+			return err
+		}
+		programs, err := r.Programs(ctx)
+		if len(programs) > 0 {
+			view.program = &programs[0]
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	return s.render(c, status, frame(v, "Developers", developersPage(view)))
 }
 
-func (view *developersView) read(ctx context.Context, tx pgx.Tx, id program.MerchantID) error {
-	// name: keys of a merchant
-	rows, err := tx.Query(ctx, `SELECT k.id, prefix, label, signs, scopes, created_at, revoked_at, used_at
-		FROM api_key k LEFT JOIN key_use u ON u.key_id = k.id
-		WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, k.id DESC LIMIT 100`, int64(id))
-	if err != nil {
-		return fmt.Errorf("listing keys: %w", err)
-	}
-	if view.keys, err = pgx.CollectRows(rows, pgx.RowToStructByName[keyRow]); err != nil {
-		return fmt.Errorf("listing keys: %w", err)
-	}
-	// name: latest orders of a merchant, by their time, with the event that was received last of each
-	rows, err = tx.Query(ctx, `SELECT o.no AS order_no, o.order_id, e.kind = 1 AS sale, e.ref, e.received_at, o.outcome, o.late AND e.kind = 1 AS late
-		FROM (SELECT no, order_id, outcome, late FROM orders WHERE merchant_id = $1 AND occurred_at IS NOT NULL ORDER BY occurred_at DESC, no DESC LIMIT 20) o
-		JOIN order_event e ON e.order_no = o.no ORDER BY e.received_at DESC LIMIT 8`, int64(id))
-	if err != nil {
-		return fmt.Errorf("listing reports: %w", err)
-	}
-	if view.latest, err = pgx.CollectRows(rows, pgx.RowToStructByName[reportRow]); err != nil {
-		return fmt.Errorf("listing reports: %w", err)
-	}
-	programs, err := listPrograms(ctx, tx, scope{merchant: id})
-	if err != nil {
-		return err
-	}
-	if len(programs) > 0 {
-		view.program = &programs[0]
-	}
-	return nil
-}
-
-// maxKeys bounds the live keys of a merchant; issuing is the class of the locks under which they are counted.
-const (
-	maxKeys = 20
-	issuing = 8402
-)
-
 // issueKey makes a key and shows it on the answer itself: it is kept nowhere, so there is no page to come back to. Whoever
 // reloads that page sends the form again; a label that is in use makes that a notice and not a second key.
 func (s *Server) issueKey(c echo.Context, v *visit) error {
-	label := short(c.FormValue("label"))
-	if label == "" {
+	label := strings.TrimSpace(c.FormValue("label"))
+	if label == "" || len(label) > maxLabel || !utf8.ValidString(label) || strings.ContainsRune(label, 0) {
 		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please give the key a label, such as the server that will use it."})
 	}
 	scopes, err := partners.ParseScopes(strings.Fields(cmp.Or(c.FormValue("may"), "orders refunds")))
 	if err != nil {
 		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please choose what the key may report: orders, refunds, or both."})
 	}
-	var view developersView
-	ctx := c.Request().Context()
-	err = s.change(ctx, v.scope(), func(tx pgx.Tx) error {
-		// One at a time: two at once would not see each other's.
-		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2::int)`, issuing, int64(v.login.Merchant)%(1<<31)); err != nil {
-			return fmt.Errorf("waiting for another key to be issued: %w", err)
-		}
-		var live, named int
-		if err := tx.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE label = $2) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL`,
-			int64(v.login.Merchant), label).Scan(&live, &named); err != nil {
-			return fmt.Errorf("counting keys: %w", err)
-		}
-		if named > 0 {
-			view.problem = "There is a live key with this label. It was shown when it was issued; if it is lost, revoke it and issue another."
-			return nil
-		}
-		if live >= maxKeys {
-			return fault.New(fault.Conflict, "too_many_keys", "There are 20 live keys already. Revoke one that is not used any more.")
-		}
-		var err error
-		if c.FormValue("use") == "sign" {
-			view.issued, view.signer, err = partners.IssueSigner(ctx, tx, v.login.Merchant, label, scopes)
-		} else {
-			view.issued, _, err = partners.IssueKey(ctx, tx, v.login.Merchant, label, scopes)
-		}
-		return err
-	})
+	key := access.NewKey{Label: label, Scopes: scopes, Signs: c.FormValue("use") == "sign"}
+	issued, err := s.access.IssueKey(c.Request().Context(), v.scope(), key)
+	if f := fault.Of(err); err != nil && f.Code == access.CodeKeyLabel {
+		return s.showDevelopers(c, v, f.Status(), developersView{problem: f.Detail})
+	}
 	if err != nil {
 		return err
 	}
-	if view.problem != "" {
-		return s.showDevelopers(c, v, http.StatusConflict, view)
+	view := developersView{issued: issued.Text}
+	if key.Signs {
+		view.signer = issued.ID
 	}
 	return s.showDevelopers(c, v, http.StatusCreated, view)
 }
 
+// maxLabel bounds a key's label in bytes.
+const maxLabel = 128
+
 func (s *Server) revokeKey(c echo.Context, v *visit) error {
-	ctx := c.Request().Context()
-	err := s.change(ctx, v.scope(), func(tx pgx.Tx) error {
-		return partners.RevokeKey(ctx, tx, v.login.Merchant, program.KeyID(number(c.Param("key"))))
-	})
-	if err != nil {
+	id, ok := report.ParseID(c.Param("key"))
+	if !ok {
+		return notFound("key")
+	}
+	if err := s.access.RevokeKey(c.Request().Context(), v.scope(), program.KeyID(id)); err != nil {
 		return err
 	}
 	s.flash(c, "The key is revoked. Within a second no order can be reported with it.")
@@ -196,7 +129,7 @@ func (view *developersView) example() string {
   }'`
 }
 
-func exampleCategory(p *programView) string {
+func exampleCategory(p *report.Program) string {
 	if len(p.Terms) == 0 {
 		return ""
 	}

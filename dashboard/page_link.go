@@ -2,150 +2,94 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
-	"tributary/dashboard/chart"
-	"tributary/internal/clickhouse"
 	"tributary/internal/fault"
 	"tributary/partners"
 	"tributary/partners/program"
+	"tributary/report"
 )
 
 // linkView is one link with its figures.
 type linkView struct {
-	link           linkRow
-	period         period
-	clicks, orders series
+	link           report.Link
+	url            string
+	period         report.Period
+	clicks, orders report.Series
 	missing        bool
 	at             time.Time
-	latest         []commissionRow
-	by             origin
-	origins        []originRow
+	latest         []report.Commission
+	by             report.Origin
+	origins        []report.OriginCount
 }
 
-// An origin is what clicks are told apart by: a column of the reports.
-type origin struct{ column, name string }
-
-// origins are the choices; the first is the one that a page begins with.
-func origins() []origin {
-	return []origin{
-		{"referrer", "Page"}, {"sub1", "sub1"}, {"sub2", "sub2"}, {"sub3", "sub3"}, {"sub4", "sub4"}, {"sub5", "sub5"}, {"device", "Device"}, {"browser", "Browser"},
+// originName is what a person calls an origin.
+func originName(o report.Origin) string {
+	switch o {
+	case "referrer":
+		return "Page"
+	case "device":
+		return "Device"
+	case "browser":
+		return "Browser"
 	}
-}
-
-// originOf is the origin that an address names.
-func originOf(column string) origin {
-	for _, o := range origins() {
-		if o.column == column {
-			return o
-		}
-	}
-	return origins()[0]
-}
-
-// originRow is a value of an origin with its clicks.
-type originRow struct {
-	value  string
-	clicks int64
-}
-
-// maxOrigins bounds the table of origins: the most frequent ones.
-const maxOrigins = 20
-
-// clicksBy counts a link's clicks by origin, the most frequent first.
-func (s *Server) clicksBy(ctx context.Context, q question, by origin) ([]originRow, error) {
-	where, parameters := q.scope.condition()
-	maps.Copy(parameters, map[string]string{
-		"from": strconv.FormatInt(q.period.From.Unix(), 10), "to": strconv.FormatInt(q.period.To.Unix(), 10), "link": strconv.FormatInt(q.link, 10),
-	})
-	rows, err := s.cfg.ClickHouse.Query(clickhouse.WithParameters(ctx, clickHouseLimit, parameters, q.scope.only()), `SELECT toString(`+by.column+`) AS value, toInt64(count()) AS clicks
-		FROM touch WHERE `+where+` AND link_id = {link:Int64} AND kind = 'click' AND marks = 0
-		AND occurred_at >= toDateTime({from:Int64}, 'UTC') AND occurred_at < toDateTime({to:Int64}, 'UTC')
-		GROUP BY value ORDER BY clicks DESC, value LIMIT `+strconv.Itoa(maxOrigins))
-	if err != nil {
-		return nil, fmt.Errorf("asking ClickHouse for origins: %w", err)
-	}
-	defer func() { _ = rows.Close() }()
-	var list []originRow
-	for rows.Next() {
-		var r originRow
-		if err := rows.Scan(&r.value, &r.clicks); err != nil {
-			return nil, fmt.Errorf("reading origins: %w", err)
-		}
-		list = append(list, r)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("reading origins: %w", err)
-	}
-	return list, nil
+	return string(o)
 }
 
 func (s *Server) linkPage(c echo.Context, v *visit) error {
-	id := number(c.Param("link"))
-	view := linkView{period: readPeriod(c.QueryParams(), v.at), at: v.at, by: originOf(c.QueryParam("by"))}
+	id, ok := report.ParseID(c.Param("link"))
+	if !ok {
+		return notFound("link")
+	}
+	period, by, err := report.ParseOrigins(c.QueryParams(), v.at)
+	if err != nil {
+		return err
+	}
+	view := linkView{period: period, at: v.at, by: by}
 	ctx := c.Request().Context()
-	err := s.see(ctx, v.scope(), func(tx pgx.Tx) error {
-		list, err := s.listLinks(ctx, tx, linkFilter{partner: v.login.Partner, link: id, period: view.period, limit: 1})
+	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
+		list, err := r.Links(ctx, report.LinkFilter{Link: id, Period: period}, 1)
 		if err != nil {
 			return err
 		}
-		if id == 0 || len(list) == 0 {
+		if len(list.Rows) == 0 {
 			return notFound("link")
 		}
-		view.link = list[0]
-		view.latest, err = listCommissions(ctx, tx, commissionFilter{partner: v.login.Partner, Link: id, Sort: sortNewest, limit: 10})
+		view.link, view.url = list.Rows[0], s.trackingURL(list.Rows[0].Code)
+		latest, err := r.Commissions(ctx, report.CommissionFilter{Link: id}, 10)
+		view.latest = latest.Rows
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	q := question{scope: v.scope(), period: view.period, link: id}
-	if err := s.countLink(ctx, q, &view); err != nil {
-		s.cfg.Log.Warn("counts are missing on a link", "error", err, "request", v.id)
-		view.missing = true
-	}
-	return s.page(c, v, "Link "+view.link.title(), linkPageView(view))
+	q := report.Question{Scope: v.scope(), Period: period, Link: id}
+	view.missing = s.isMissing(v, s.countLink(ctx, q, &view))
+	return s.page(c, v, "Link "+view.link.Title(), linkPageView(view))
 }
 
-func (s *Server) countLink(ctx context.Context, q question, view *linkView) (err error) {
-	if view.clicks, err = s.daily(ctx, q, clicks()); err != nil {
+func (s *Server) countLink(ctx context.Context, q report.Question, view *linkView) (err error) {
+	if view.clicks, err = s.reports.Daily(ctx, q, report.Clicks()); err != nil {
 		return err
 	}
-	if view.orders, err = s.daily(ctx, q, credited()); err != nil {
+	if view.orders, err = s.reports.Daily(ctx, q, report.CreditedOrders()); err != nil {
 		return err
 	}
-	view.origins, err = s.clicksBy(ctx, q, view.by)
+	view.origins, err = s.reports.ClicksByOrigin(ctx, q, view.by)
 	return err
 }
 
 // path is the link's own page.
 func (view linkView) path() string { return "/partner/links/" + strconv.FormatInt(view.link.ID, 10) }
 
-// chart is the link's clicks above its orders.
-func (view linkView) chart() chart.Days {
-	return chart.Days{
-		Title: "Clicks and orders by day",
-		Description: fmt.Sprintf("%s: %s clicks and %s orders.", view.period.words(),
-			count(view.clicks.total()), count(view.orders.total())),
-		First: view.period.From, Open: view.period.open(view.at),
-		Panels: []chart.Panel{
-			{Name: "Clicks", Values: view.clicks.now, Before: view.clicks.before, Height: 120, Unit: 1, Text: count},
-			{Name: "Orders", Values: view.orders.now, Bars: true, Height: 64, Unit: 1, Text: count},
-		},
-	}
-}
-
 // newLinkForm is what the form for a new link holds.
 type newLinkForm struct {
-	programs []programView
+	programs []report.Program
 	Program  int64
 	Target   string
 	Code     string
@@ -158,7 +102,7 @@ type newLinkForm struct {
 }
 
 // chosen is the program that the form is about, nil when the partner is in none.
-func (f newLinkForm) chosen() *programView {
+func (f newLinkForm) chosen() *report.Program {
 	for i := range f.programs {
 		if int64(f.programs[i].ID) == f.Program {
 			return &f.programs[i]
@@ -184,19 +128,22 @@ func (f newLinkForm) wrong(name string) *fault.Field {
 }
 
 func (s *Server) newLinkPage(c echo.Context, v *visit) error {
-	form := newLinkForm{Program: number(c.QueryParam("program"))}
-	return s.showNewLink(c, v, http.StatusOK, form)
+	program, err := report.ParseProgram(c.QueryParams())
+	if err != nil {
+		return err
+	}
+	return s.showNewLink(c, v, http.StatusOK, newLinkForm{Program: program})
 }
 
 func (s *Server) showNewLink(c echo.Context, v *visit, status int, form newLinkForm) error {
 	_, form.tracker, _ = strings.Cut(s.trackingURL(""), "://")
 	form.at = v.at
 	ctx := c.Request().Context()
-	err := s.see(ctx, v.scope(), func(tx pgx.Tx) (err error) {
-		if form.kind, err = partnerKind(ctx, tx, v.login.Partner); err != nil {
+	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		if form.kind, err = r.PartnerKind(ctx); err != nil {
 			return err
 		}
-		form.programs, err = listPrograms(ctx, tx, v.scope())
+		form.programs, err = r.Programs(ctx)
 		return err
 	})
 	if err != nil {
@@ -208,22 +155,15 @@ func (s *Server) showNewLink(c echo.Context, v *visit, status int, form newLinkF
 	return s.render(c, status, frame(v, "New link", newLinkPage(form)))
 }
 
-// createLink makes a link of the partner, in a program that the partner is in: the table and its policy see to both.
+// createLink makes a link of the partner, in a program that the partner is in.
 func (s *Server) createLink(c echo.Context, v *visit) error {
-	form := newLinkForm{
-		Program: number(c.FormValue("program")), Target: c.FormValue("target"), Code: c.FormValue("code"), Label: c.FormValue("label"),
+	form := newLinkForm{Target: c.FormValue("target"), Code: c.FormValue("code"), Label: c.FormValue("label")}
+	var ok bool
+	if form.Program, ok = report.ParseID(c.FormValue("program")); !ok {
+		return notFound("program")
 	}
-	var made *partners.Link
-	ctx := c.Request().Context()
-	err := s.change(ctx, v.scope(), func(tx pgx.Tx) error {
-		if err := enrolled(ctx, tx, v.login.Partner, form.Program); err != nil {
-			return err
-		}
-		var err error
-		made, err = partners.CreateLink(ctx, tx, partners.NewLink{
-			Program: program.ProgramID(form.Program), Partner: v.login.Partner, Target: form.Target, Code: form.Code, Label: form.Label,
-		})
-		return err
+	made, err := s.access.CreateLink(c.Request().Context(), v.scope(), partners.NewLink{
+		Program: program.ProgramID(form.Program), Target: form.Target, Code: form.Code, Label: form.Label,
 	})
 	if err != nil {
 		f := fault.Of(err)
@@ -237,36 +177,15 @@ func (s *Server) createLink(c echo.Context, v *visit) error {
 	return s.redirect(c, "/partner/links/"+strconv.FormatInt(int64(made.ID), 10))
 }
 
-// enrolled answers not found for a program that the partner is not in, as if it did not exist.
-func enrolled(ctx context.Context, tx pgx.Tx, partner program.PartnerID, program int64) error {
-	var is bool
-	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM enrolment WHERE partner_id = $1 AND program_id = $2)`, int64(partner), program).Scan(&is)
-	if err != nil {
-		return fmt.Errorf("looking for an enrolment: %w", err)
-	}
-	if !is {
-		return notFound("program")
-	}
-	return nil
-}
-
 // closeLink ends a link: it leads nowhere any more, but clicks of before still earn.
 func (s *Server) closeLink(c echo.Context, v *visit) error {
-	ctx := c.Request().Context()
-	err := s.change(ctx, v.scope(), func(tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx, `UPDATE link SET closed_at = coalesce(closed_at, now()) WHERE id = $1 AND partner_id = $2`,
-			number(c.Param("link")), int64(v.login.Partner))
-		if err != nil {
-			return fmt.Errorf("closing a link: %w", err)
-		}
-		if tag.RowsAffected() == 0 {
-			return notFound("link")
-		}
-		return nil
-	})
-	if err != nil {
+	id, ok := report.ParseID(c.Param("link"))
+	if !ok {
+		return notFound("link")
+	}
+	if err := s.access.CloseLink(c.Request().Context(), v.scope(), program.LinkID(id)); err != nil {
 		return err
 	}
 	s.flash(c, "The link is closed. Clicks it had before still earn.")
-	return s.redirect(c, "/partner/links/"+strconv.FormatInt(number(c.Param("link")), 10))
+	return s.redirect(c, "/partner/links/"+strconv.FormatInt(id, 10))
 }

@@ -12,8 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
 	"tributary/partners/program"
+	"tributary/report"
 )
 
 func programsPage(view programsView) templ.Component {
@@ -204,7 +204,7 @@ func programsPage(view programsView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if i := p.inForce(view.visit.at); i >= 0 {
+			if i := inForce(&p, view.visit.at); i >= 0 {
 				templ_7745c5c3_Err = termsFacts(&p.Terms[i], view.kind, "In force").Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -238,7 +238,7 @@ func programsPage(view programsView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 				for i := len(p.Terms) - 1; i >= 0; i-- {
-					var templ_7745c5c3_Var11 = []any{templ.KV("done", i == p.inForce(view.visit.at))}
+					var templ_7745c5c3_Var11 = []any{templ.KV("done", i == inForce(&p, view.visit.at))}
 					templ_7745c5c3_Err = templ.RenderCSSItems(ctx, templ_7745c5c3_Buffer, templ_7745c5c3_Var11...)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
@@ -260,7 +260,7 @@ func programsPage(view programsView) templ.Component {
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
-					templ_7745c5c3_Err = termsFacts(&p.Terms[i], view.kind, p.termsState(i, view.visit.at)).Render(ctx, templ_7745c5c3_Buffer)
+					templ_7745c5c3_Err = termsFacts(&p.Terms[i], view.kind, termsState(&p, i, view.visit.at)).Render(ctx, templ_7745c5c3_Buffer)
 					if templ_7745c5c3_Err != nil {
 						return templ_7745c5c3_Err
 					}
@@ -284,9 +284,9 @@ func programsPage(view programsView) templ.Component {
 }
 
 // termsState says in two words where a version is in time.
-func (p programView) termsState(i int, now time.Time) string {
+func termsState(p *report.Program, i int, now time.Time) string {
 	switch {
-	case i == p.inForce(now):
+	case i == inForce(p, now):
 		return "In force"
 	case p.Terms[i].EffectiveFrom.After(now):
 		return "To come"

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/dashboard/password"
+	"tributary/partners/access"
 )
 
 // signInForm is what the sign-in page shows.
@@ -101,7 +100,7 @@ func newEntered(metrics prometheus.Registerer) *prometheus.CounterVec {
 // A proof is a person with the hash that was derived from the password they entered: without it no function of the
 // database starts a session or changes a password.
 type proof struct {
-	login login
+	login access.Person
 	hash  string
 }
 
@@ -114,12 +113,9 @@ func (s *Server) tryPassword(c echo.Context, email, text string, signedIn bool) 
 		}
 	}()
 	ctx := c.Request().Context()
-	var challenge string
-	var known bool
-	// name: sign-in challenge
-	err = s.cfg.Postgres.QueryRow(ctx, `SELECT challenge, known FROM signin_challenge($1, $2)`, email, s.device(c)).Scan(&challenge, &known)
+	challenge, known, err := s.access.Challenge(ctx, email, s.device(c))
 	if err != nil {
-		return proof{}, "", 0, fmt.Errorf("asking for a challenge: %w", unavailable(err))
+		return proof{}, "", 0, err
 	}
 	known, checker := known || signedIn, s.checker
 	if known {
@@ -131,7 +127,7 @@ func (s *Server) tryPassword(c echo.Context, email, text string, signedIn bool) 
 	}
 	p.hash, err = checker.Derive(ctx, challenge, text)
 	if err == nil {
-		p.login, err = s.findLogin(ctx, email, p.hash)
+		p.login, err = s.access.SignIn(ctx, email, p.hash)
 	}
 	switch {
 	case errors.Is(err, password.ErrBusy):
@@ -147,33 +143,15 @@ func (s *Server) tryPassword(c echo.Context, email, text string, signedIn bool) 
 	return p, passwordRight, 0, nil
 }
 
-// findLogin asks who signs in with a hash; nobody does with a wrong one.
-func (s *Server) findLogin(ctx context.Context, email, hash string) (login, error) {
-	var l login
-	// name: sign-in
-	err := s.cfg.Postgres.QueryRow(ctx, `SELECT id, email, name, role, partner, merchant, "of" FROM signin($1, $2)`, email, hash).
-		Scan(&l.ID, &l.Email, &l.Name, &l.Role, &l.Partner, &l.Merchant, &l.Of)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return login{}, nil
-	}
-	if err != nil {
-		return login{}, fmt.Errorf("signing in: %w", unavailable(err))
-	}
-	return l, nil
-}
-
 // begin starts a session under a new token, whatever token the browser came with.
 func (s *Server) begin(c echo.Context, p proof) error {
 	ctx := c.Request().Context()
 	if err := s.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("starting a session: %w", err)
 	}
-	var mark []byte
-	// name: session open
-	err := s.cfg.Postgres.QueryRow(ctx, `SELECT session_open($1, $2, $3, $4)`,
-		p.login.Email, p.hash, s.tokenHash(ctx), time.Now().Add(s.sessions.IdleTimeout)).Scan(&mark)
+	mark, err := s.access.OpenSession(ctx, p.login.Email, p.hash, s.tokenHash(ctx), time.Now().Add(s.sessions.IdleTimeout))
 	if err != nil {
-		return fmt.Errorf("starting a session: %w", unavailable(err))
+		return err
 	}
 	if mark == nil {
 		return s.sessions.Destroy(ctx) // the password was changed in this moment
@@ -183,7 +161,7 @@ func (s *Server) begin(c echo.Context, p proof) error {
 		Name: s.cookieName("device"), Value: base64.RawURLEncoding.EncodeToString(mark), Path: "/", MaxAge: 365 * 24 * 3600,
 		HttpOnly: true, Secure: s.cfg.SecureCookies, SameSite: http.SameSiteStrictMode,
 	})
-	if _, err := s.cfg.Postgres.Exec(ctx, `SELECT session_sweep()`); err != nil {
+	if err := s.access.SweepSessions(ctx); err != nil {
 		s.cfg.Log.Warn("sweeping sessions", "error", err)
 	}
 	return nil

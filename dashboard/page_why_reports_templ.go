@@ -36,7 +36,7 @@ func whyReports(view whyView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		for _, r := range view.reports {
+		for _, r := range view.Reports {
 			templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 2, "<tr><td>")
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
@@ -77,7 +77,7 @@ func whyReports(view whyView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			if r.Sale && !r.Conflict && view.decision.Order.Late {
+			if r.Sale && !r.Conflict && view.Decision.Order.Late {
 				templ_7745c5c3_Err = lateChip().Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -2,9 +2,8 @@
 // merchant sees what its programs bring and cost, and the network's operator sees all of it. HTML is made here, on the
 // server; scripts only add comfort.
 //
-// Money is read from the books and commissions in PostgreSQL, in transactions that see one tenant's rows; counts and
-// charts come from ClickHouse. Each page is a file named after it: its handler and queries in page_x.go, its HTML in
-// page_x.templ.
+// Each page is a file named after it: page_x.go reads the address strictly, asks package report, and shows the answer by
+// page_x.templ. A file is made of the same read as the page. Nothing here knows the databases.
 package dashboard
 
 import (
@@ -14,24 +13,24 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 	"github.com/labstack/echo/v4/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/dashboard/asset"
 	"tributary/dashboard/password"
-	"tributary/internal/clickhouse"
 	"tributary/internal/proxy"
 	"tributary/internal/text"
+	"tributary/partners/access"
+	"tributary/report"
 )
 
 // Config is what the pages need.
 type Config struct {
-	// Postgres must act in the role postgres.Dashboard: its policies keep tenants apart.
-	Postgres *pgxpool.Pool
-	// ClickHouse may be away: pages then say that counts are missing.
-	ClickHouse clickhouse.Conn
+	// Access is where people sign in and what they change.
+	Access *access.DB
+	// Reports are what the pages show. Where ClickHouse is away they say that counts are missing.
+	Reports *report.Reader
 	// TrackerURL is where tracking links begin, such as "https://go.example.net", without a slash at the end.
 	TrackerURL string
 	Log        *slog.Logger
@@ -53,6 +52,8 @@ type Config struct {
 // Server serves the pages.
 type Server struct {
 	cfg      Config
+	access   *access.DB
+	reports  *report.Reader
 	assets   *asset.Set
 	sessions *scs.SessionManager
 	checker  *password.Checker // for whoever comes
@@ -76,7 +77,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("making the dashboard: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, assets: assets, checker: password.NewChecker(2, patience), owners: password.NewChecker(1, patience), tries: newTries(), pace: newPace(),
+		cfg: cfg, access: cfg.Access, reports: cfg.Reports, assets: assets, checker: password.NewChecker(2, patience), owners: password.NewChecker(1, patience), tries: newTries(), pace: newPace(),
 		origins: http.NewCrossOriginProtection(), now: func() time.Time { return time.Now().UTC() },
 		entered: newEntered(cfg.Metrics), text: text.English(),
 	}

@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/fault"
+	"tributary/partners/access"
 )
 
 // What a session holds.
@@ -33,7 +32,7 @@ func (s *Server) newSessions() *scs.SessionManager {
 	if m.Lifetime == 0 {
 		m.Lifetime = 12 * time.Hour
 	}
-	m.Store = &sessionStore{db: s.cfg.Postgres}
+	m.Store = &sessionStore{db: s.access}
 	m.Codec = sessionCodec{}
 	m.HashTokenInStore = true
 	m.Cookie.Persist = false // gone with the browser
@@ -57,9 +56,9 @@ func (s *Server) cookieName(name string) string {
 
 // sessionData is a session as it is stored, and as it is found: with the person, whom the store adds.
 type sessionData struct {
-	Deadline time.Time `json:"deadline"`
-	Flash    string    `json:"flash,omitempty"`
-	Login    login     `json:"login,omitzero"`
+	Deadline time.Time     `json:"deadline"`
+	Flash    string        `json:"flash,omitempty"`
+	Login    access.Person `json:"login,omitzero"`
 }
 
 // sessionCodec writes sessions as JSON.
@@ -89,9 +88,8 @@ func (sessionCodec) Decode(data []byte) (time.Time, map[string]any, error) {
 	return d.Deadline, values, nil
 }
 
-// sessionStore keeps sessions in the table session, by the functions of migrations/postgres/00018_signin.sql: each takes the
-// hash of a token. It implements scs.CtxStore; tokens come to it hashed.
-type sessionStore struct{ db *pgxpool.Pool }
+// sessionStore keeps sessions in the database. It implements scs.CtxStore; tokens come to it hashed.
+type sessionStore struct{ db *access.DB }
 
 var errNoContext = errors.New("sessions are kept with a context")
 
@@ -111,36 +109,27 @@ func (st *sessionStore) FindCtx(ctx context.Context, token string) (data []byte,
 		return nil, false, nil
 	}
 	var d sessionData
-	l := &d.Login
-	// name: session find
-	err = st.db.QueryRow(ctx, `SELECT data, id, email, name, role, partner, merchant, "of" FROM session_find($1)`, hash).
-		Scan(&data, &l.ID, &l.Email, &l.Name, &l.Role, &l.Partner, &l.Merchant, &l.Of)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, fmt.Errorf("finding a session: %w", unavailable(err))
+	data, person, found, err := st.db.FindSession(ctx, hash)
+	if err != nil || !found {
+		return nil, false, err
 	}
 	if err := json.Unmarshal(data, &d); err != nil {
 		return nil, false, fmt.Errorf("reading a session: %w", err)
 	}
+	d.Login = person
 	if data, err = json.Marshal(d); err != nil {
 		return nil, false, fmt.Errorf("adding the person to a session: %w", err)
 	}
 	return data, true, nil
 }
 
-// CommitCtx writes a session over the row that sign-in made, so that a request under way cannot bring back a session that
-// was ended meanwhile.
+// CommitCtx writes a session.
 func (st *sessionStore) CommitCtx(ctx context.Context, token string, data []byte, expiry time.Time) error {
 	hash, ok := tokenHash(token)
 	if !ok || ctx.Value(unattended{}) != nil {
 		return nil // nobody at the keyboard: nothing worth writing down
 	}
-	if _, err := st.db.Exec(ctx, `SELECT session_keep($1, $2, $3)`, hash, data, expiry); err != nil {
-		return fmt.Errorf("keeping a session: %w", unavailable(err))
-	}
-	return nil
+	return st.db.KeepSession(ctx, hash, data, expiry)
 }
 
 // DeleteCtx ends a session.
@@ -149,10 +138,7 @@ func (st *sessionStore) DeleteCtx(ctx context.Context, token string) error {
 	if !ok {
 		return nil
 	}
-	if _, err := st.db.Exec(ctx, `SELECT session_end($1)`, hash); err != nil {
-		return fmt.Errorf("ending a session: %w", unavailable(err))
-	}
-	return nil
+	return st.db.EndSession(ctx, hash)
 }
 
 // unattended marks the context of a request that a page makes by itself to keep a list fresh. It does not count as use
@@ -168,14 +154,6 @@ func markUnattended(next http.Handler) http.Handler {
 	})
 }
 
-// endAll ends every session of the person whose session the token is of.
-func (s *Server) endAll(ctx context.Context) error {
-	if _, err := s.cfg.Postgres.Exec(ctx, `SELECT session_end_all($1)`, s.tokenHash(ctx)); err != nil {
-		return fmt.Errorf("ending sessions: %w", unavailable(err))
-	}
-	return nil
-}
-
 // tokenHash is by what the database knows this request's session.
 func (s *Server) tokenHash(ctx context.Context) []byte {
 	hash := sha256.Sum256([]byte(s.sessions.Token(ctx)))
@@ -188,10 +166,7 @@ func tokenHash(token string) ([]byte, bool) {
 	return hash, err == nil && len(hash) == 32
 }
 
-// unavailable marks an error of the database as one that passes.
-func unavailable(err error) error {
-	return &fault.Error{
-		Kind: fault.Unavailable, Code: "unavailable", Cause: err,
-		Detail: "The books cannot be read at the moment. Nothing is lost; please try again shortly.",
-	}
+// countsAway answers for a file of counts where there are none.
+func countsAway() error {
+	return fault.New(fault.Unavailable, "unavailable", "The counts cannot be read at the moment. Nothing is lost; please try again shortly.")
 }

@@ -1,6 +1,10 @@
 package dashboard
 
-import "testing"
+import (
+	"testing"
+
+	"tributary/partners/access"
+)
 
 // FuzzSession gives arbitrary bytes to what reads a session's cookie and its data.
 func FuzzSession(f *testing.F) {
@@ -18,7 +22,7 @@ func FuzzSession(f *testing.F) {
 		if _, err := (sessionCodec{}).Encode(deadline, values); err != nil && deadline.Year() < 10_000 && deadline.Year() >= 0 {
 			t.Errorf("%q is read and cannot be written: %v", data, err)
 		}
-		if _, ok := values[sessionLogin].(login); !ok {
+		if _, ok := values[sessionLogin].(access.Person); !ok {
 			t.Errorf("%q is of %v", data, values[sessionLogin])
 		}
 	})

@@ -168,7 +168,7 @@ func TestARequestUnderWayDoesNotReviveASession(t *testing.T) {
 	w := newWorld(t)
 	c := w.as("site@example.net")
 	c.page("/partner")
-	store := &sessionStore{db: w.server.cfg.Postgres}
+	store := &sessionStore{db: w.access}
 	hash := sha256.Sum256([]byte(c.cookies["session"].Value))
 	token := base64.RawURLEncoding.EncodeToString(hash[:])
 	data, found, err := store.FindCtx(t.Context(), token)
@@ -428,7 +428,7 @@ func TestAddressesAreToldApartByWhatOneCustomerHas(t *testing.T) {
 func TestALongNameIsRefusedBeforeAnything(t *testing.T) {
 	t.Parallel()
 	w := emptyWorld(t)
-	w.server.cfg.Postgres.Close() // nobody is looked for
+	w.pool.Close() // nobody is looked for
 	got := w.client().post("/signin", url.Values{"email": {strings.Repeat("x", 255)}, "password": {"a guess"}})
 	if got.status != http.StatusUnprocessableEntity || w.server.tries.buckets.Len() != 0 || strings.Contains(got.body, "xxx") {
 		t.Errorf("status %d, %d budgets", got.status, w.server.tries.buckets.Len())

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/dashboard/password"
+	"tributary/partners/access"
 )
 
 // derived is the hash of a password for the challenge that the database gives for an e-mail address.
@@ -22,14 +23,14 @@ func (w *world) derived(email, text string) string {
 
 func (w *world) challenge(email string) (challenge string) {
 	w.t.Helper()
-	w.must(w.server.cfg.Postgres.QueryRow(w.t.Context(), `SELECT challenge FROM signin_challenge($1, '')`, email).Scan(&challenge))
+	w.must(w.pool.QueryRow(w.t.Context(), `SELECT challenge FROM signin_challenge($1, '')`, email).Scan(&challenge))
 	return challenge
 }
 
 // scalar asks, as the dashboard's log-in, for what is one text.
 func (w *world) scalar(sql string, args ...any) (text string) {
 	w.t.Helper()
-	w.must(w.server.cfg.Postgres.QueryRow(w.t.Context(), `SELECT coalesce((`+sql+`)::text, '')`, args...).Scan(&text))
+	w.must(w.pool.QueryRow(w.t.Context(), `SELECT coalesce((`+sql+`)::text, '')`, args...).Scan(&text))
 	return text
 }
 
@@ -104,7 +105,7 @@ func TestNothingOpensWithoutAPassword(t *testing.T) {
 func TestSignInReadsNoTemporaryTables(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	tx, err := w.server.cfg.Postgres.Begin(t.Context())
+	tx, err := w.pool.Begin(t.Context())
 	w.must(err)
 	defer tx.Rollback(t.Context())
 	w.must1(tx.Exec(t.Context(), `CREATE TEMPORARY TABLE login (id bigint, email text, name text, role text, password_hash text, partner_id bigint, merchant_id bigint, disabled_at timestamptz)`))
@@ -125,14 +126,14 @@ func TestAPasswordChangeEndsSignInsUnderWay(t *testing.T) {
 	old := w.derived(email, thePassword)
 	next, err := HashPassword("quite a long sentence")
 	w.must(err)
-	tx, err := w.server.cfg.Postgres.Begin(t.Context())
+	tx, err := w.pool.Begin(t.Context())
 	w.must(err)
 	defer tx.Rollback(t.Context())
 	w.must1(tx.Exec(t.Context(), `SELECT password_change($1, $2, $3)`, email, old, next))
 	opened := make(chan []byte, 1)
 	go func() {
 		var mark []byte
-		if err := w.server.cfg.Postgres.QueryRow(t.Context(), `SELECT session_open($1, $2, sha256('late'), now() + interval '1 hour')`, email, old).Scan(&mark); err != nil {
+		if err := w.pool.QueryRow(t.Context(), `SELECT session_open($1, $2, sha256('late'), now() + interval '1 hour')`, email, old).Scan(&mark); err != nil {
 			t.Error(err)
 		}
 		opened <- mark
@@ -165,19 +166,18 @@ func TestTenantsSeeTheirOwnMerchantsAndPartners(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, row := range map[string]struct {
-		scope scope
+		scope access.Scope
 		want  string
 	}{
-		"nobody":            {scope{}, "; "},
-		"a partner":         {scope{partner: w.site}, "Alder & Finch; The Slow Kitchen"},
-		"another partner":   {scope{partner: w.outsid}, "Kestrel Outdoor; Ridge Notes"},
-		"a merchant":        {scope{merchant: w.shop}, "Alder & Finch; Mira Okafor, The Slow Kitchen"},
-		"another merchant":  {scope{merchant: w.rival}, "Kestrel Outdoor; Ridge Notes"},
-		"an operator":       {scope{operator: true}, "Alder & Finch, Kestrel Outdoor; Mira Okafor, Ridge Notes, The Slow Kitchen"},
-		"an unknown tenant": {scope{merchant: 99}, "; "},
+		"a partner":         {access.Scope{Partner: w.site}, "Alder & Finch; The Slow Kitchen"},
+		"another partner":   {access.Scope{Partner: w.outsid}, "Kestrel Outdoor; Ridge Notes"},
+		"a merchant":        {access.Scope{Merchant: w.shop}, "Alder & Finch; Mira Okafor, The Slow Kitchen"},
+		"another merchant":  {access.Scope{Merchant: w.rival}, "Kestrel Outdoor; Ridge Notes"},
+		"an operator":       {access.Scope{Network: true}, "Alder & Finch, Kestrel Outdoor; Mira Okafor, Ridge Notes, The Slow Kitchen"},
+		"an unknown tenant": {access.Scope{Merchant: 99}, "; "},
 	} {
 		got := ""
-		w.must(w.server.see(t.Context(), row.scope, func(tx pgx.Tx) error {
+		w.must(w.access.Read(t.Context(), row.scope, func(tx pgx.Tx) error {
 			return tx.QueryRow(t.Context(), `SELECT coalesce((SELECT string_agg(name, ', ' ORDER BY name) FROM merchant), '') || '; ' ||
 				coalesce((SELECT string_agg(name, ', ' ORDER BY name) FROM partner), '')`).Scan(&got)
 		}))

@@ -13,24 +13,12 @@ import (
 
 	"tributary/dashboard/asset"
 	"tributary/internal/text"
-	"tributary/partners/program"
+	"tributary/partners/access"
 )
-
-// A login is a person who signs in, with the partner or merchant they act for.
-type login struct {
-	ID       int64              `json:"id"`
-	Email    string             `json:"email"`
-	Name     string             `json:"name"`
-	Role     string             `json:"role"`
-	Partner  program.PartnerID  `json:"partner"`
-	Merchant program.MerchantID `json:"merchant"`
-	// Of is the name of the partner or merchant.
-	Of string `json:"of"`
-}
 
 // A visit is one request: who makes it, and what every page needs to know.
 type visit struct {
-	login login
+	login access.Person
 	theme string // "light", "dark", or empty for the system's
 	flash string
 	path  string
@@ -45,15 +33,15 @@ const visitKey = "visit"
 func (v *visit) signedIn() bool { return v.login.ID != 0 }
 
 // scope is what the person may see.
-func (v *visit) scope() scope {
-	return scope{partner: v.login.Partner, merchant: v.login.Merchant, operator: v.login.Role == string(operatorOnly)}
+func (v *visit) scope() access.Scope {
+	return access.Scope{Network: v.login.Role == string(operatorOnly), Merchant: v.login.Merchant, Partner: v.login.Partner}
 }
 
 // visit finds out who is there.
 func (s *Server) visit(c echo.Context) *visit {
 	v := s.anonymous(c)
 	ctx := c.Request().Context()
-	if l, ok := s.sessions.Get(ctx, sessionLogin).(login); ok {
+	if l, ok := s.sessions.Get(ctx, sessionLogin).(access.Person); ok {
 		v.login = l
 		v.flash = s.sessions.PopString(ctx, sessionFlash)
 	}

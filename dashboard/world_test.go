@@ -21,7 +21,9 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
+	"tributary/report"
 	"tributary/test/engines"
 )
 
@@ -31,6 +33,8 @@ func TestMain(m *testing.M) { engines.Main(m) }
 type world struct {
 	t      testing.TB
 	owner  *pgxpool.Pool
+	pool   *pgxpool.Pool // the dashboard's own
+	access *access.DB
 	ch     clickhouse.Conn
 	server *Server
 	// network is reloaded by learn after changes.
@@ -97,8 +101,9 @@ func emptyWorld(tb testing.TB) *world {
 		_ = w.ch.Close()
 	})
 	w.network = partners.NewCatalogue(w.owner, slog.New(slog.DiscardHandler))
+	w.pool, w.access = pool, access.New(pool)
 	w.server, err = New(Config{
-		Postgres: pool, ClickHouse: w.ch, TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),
+		Access: w.access, Reports: report.New(w.access, w.ch), TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),
 	})
 	w.must(err)
 	return w
@@ -115,6 +120,15 @@ func (w *world) must(err error) {
 func (w *world) must1(_ any, err error) {
 	w.t.Helper()
 	w.must(err)
+}
+
+const aDay = 24 * time.Hour
+
+func orTime(t, otherwise time.Time) time.Time {
+	if t.IsZero() {
+		return otherwise
+	}
+	return t
 }
 
 func number10(n int64) string { return strconv.FormatInt(n, 10) }

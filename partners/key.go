@@ -56,6 +56,17 @@ func RevokeKey(ctx context.Context, q Querier, merchant program.MerchantID, id p
 	return nil
 }
 
+// LiveKeys counts a merchant's live keys, and those of them that have a label.
+func LiveKeys(ctx context.Context, q Querier, merchant program.MerchantID, label string) (live, labelled int, err error) {
+	// name: live keys
+	err = q.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE label = $2) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL`,
+		merchant, label).Scan(&live, &labelled)
+	if err != nil {
+		return 0, 0, fmt.Errorf("counting keys: %w", err)
+	}
+	return live, labelled, nil
+}
+
 // KeyHash gives the hash under which a key is kept, and false for a text that cannot be a key of ours.
 func KeyHash(key string) (sum [32]byte, ok bool) {
 	if len(key) != keyLength || !strings.HasPrefix(key, keyMark) {

@@ -108,6 +108,20 @@ ON CONFLICT (code) DO NOTHING RETURNING id`, l.Code, l.Program, l.Partner, l.Tar
 	return nil, fmt.Errorf("creating a link: %w", asFault(err))
 }
 
+// CloseLink ends a partner's link: it leads nowhere any more, but clicks of before still earn. A link that was closed before
+// stays so. Another partner's link is not found.
+func CloseLink(ctx context.Context, q Querier, partner program.PartnerID, id program.LinkID) error {
+	// name: link close
+	tag, err := q.Exec(ctx, `UPDATE link SET closed_at = coalesce(closed_at, now()) WHERE id = $1 AND partner_id = $2`, id, partner)
+	if err != nil {
+		return fmt.Errorf("closing a link: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return fault.New(fault.NotFound, "unknown_link", "There is no such link, or it is not yours to see.")
+	}
+	return nil
+}
+
 func badLink(field, problem, mend string) error {
 	return &fault.Error{
 		Kind: fault.Invalid, Code: "bad_link", Detail: "The link cannot be made as it stands.",

@@ -44,3 +44,13 @@ func Enrol(ctx context.Context, q Querier, programID program.ProgramID, partner 
 	}
 	return nil
 }
+
+// Enrolled tells whether a partner is in a program.
+func Enrolled(ctx context.Context, q Querier, id program.ProgramID, partner program.PartnerID) (is bool, err error) {
+	// name: enrolment
+	err = q.QueryRow(ctx, `SELECT EXISTS (SELECT FROM enrolment WHERE partner_id = $1 AND program_id = $2)`, partner, id).Scan(&is)
+	if err != nil {
+		return false, fmt.Errorf("looking for an enrolment: %w", err)
+	}
+	return is, nil
+}

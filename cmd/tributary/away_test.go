@@ -117,7 +117,7 @@ func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 	if status, location := get(t, second.url+"/c/"+n.link.Code); status != http.StatusFound || !strings.HasPrefix(location, n.link.Target) {
 		t.Errorf("a link without PostgreSQL: %d, %q", status, location)
 	}
-	if status := report(t, second.url, n.key, `{"order_id":"A-1","amount":100,"currency":"EUR"}`); status != http.StatusOK {
+	if status := reportSale(t, second.url, n.key, `{"order_id":"A-1","amount":100,"currency":"EUR"}`); status != http.StatusOK {
 		t.Errorf("an order without PostgreSQL: %d", status)
 	}
 	fresh, err := partners.CreateLink(t.Context(), db, partners.NewLink{Program: n.link.Program, Partner: n.link.Partner})
@@ -262,8 +262,8 @@ func newTestShop(t *testing.T, db *pgxpool.Pool) testShop {
 	return s
 }
 
-// report sends an order.
-func report(t *testing.T, tracker, key, body string) (status int) {
+// reportSale sends an order.
+func reportSale(t *testing.T, tracker, key, body string) (status int) {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, tracker+"/v1/conversions", strings.NewReader(body))
 	if err != nil {

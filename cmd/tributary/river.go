@@ -29,7 +29,9 @@ import (
 	"tributary/internal/proxy"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
+	"tributary/report"
 	"tributary/tracker"
 	"tributary/tracker/clickid"
 	"tributary/tracker/loader"
@@ -337,8 +339,9 @@ func (r *river) dashboard(ctx context.Context) error {
 		return err
 	}
 	defer conn.Close()
+	people := access.New(db)
 	server, err := dashboard.New(dashboard.Config{
-		Postgres: db, ClickHouse: conn, TrackerURL: r.cfg.trackerURL(), SecureCookies: isSecure(r.cfg.dashboardURL()),
+		Access: people, Reports: report.New(people, conn), TrackerURL: r.cfg.trackerURL(), SecureCookies: isSecure(r.cfg.dashboardURL()),
 		TrustedProxies: r.proxies, TrustedOrigins: r.cfg.origins(), Log: r.log, Metrics: r.metrics,
 	})
 	if err != nil {

@@ -1,0 +1,90 @@
+package access
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/fault"
+	"tributary/partners"
+	"tributary/partners/program"
+)
+
+// CreateLink makes a link of the scope's partner, in a program that the partner is in; any other program is not found, as
+// if it did not exist.
+func (db *DB) CreateLink(ctx context.Context, scope Scope, n partners.NewLink) (made *partners.Link, err error) {
+	n.Partner = scope.Partner
+	err = db.Change(ctx, scope, func(tx pgx.Tx) error {
+		is, err := partners.Enrolled(ctx, tx, n.Program, n.Partner)
+		if err != nil {
+			return err
+		}
+		if !is {
+			return fault.New(fault.NotFound, "not_found", "There is no such program, or it is not yours to see.")
+		}
+		made, err = partners.CreateLink(ctx, tx, n)
+		return err
+	})
+	return made, err
+}
+
+// CloseLink ends a link of the scope's partner.
+func (db *DB) CloseLink(ctx context.Context, scope Scope, id program.LinkID) error {
+	return db.Change(ctx, scope, func(tx pgx.Tx) error { return partners.CloseLink(ctx, tx, scope.Partner, id) })
+}
+
+// A NewKey is an API key to be issued.
+type NewKey struct {
+	Label  string
+	Scopes partners.Scope
+	Signs  bool
+}
+
+// An IssuedKey is a key as nobody can see it again. Text is the key itself, or the secret of one that signs.
+type IssuedKey struct {
+	ID   program.KeyID
+	Text string
+}
+
+// MaxKeys bounds the live keys of a merchant.
+const MaxKeys = 20
+
+// The codes of the faults that IssueKey gives, both conflicts.
+const (
+	CodeKeyLabel    = "key_label_in_use"
+	CodeTooManyKeys = "too_many_keys"
+)
+
+// issuing is the class of the locks under which keys are counted.
+const issuing = 8402
+
+// IssueKey makes a key of the scope's merchant. A label that a live key has, and a key beyond MaxKeys, are conflicts.
+func (db *DB) IssueKey(ctx context.Context, scope Scope, n NewKey) (issued IssuedKey, err error) {
+	err = db.Change(ctx, scope, func(tx pgx.Tx) error {
+		// One at a time: two at once would not see each other's.
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock($1, $2::int)`, issuing, int64(scope.Merchant)%(1<<31)); err != nil {
+			return fmt.Errorf("waiting for another key to be issued: %w", err)
+		}
+		live, labelled, err := partners.LiveKeys(ctx, tx, scope.Merchant, n.Label)
+		switch {
+		case err != nil:
+			return err
+		case labelled > 0:
+			return fault.New(fault.Conflict, CodeKeyLabel, "There is a live key with this label. It was shown when it was issued; if it is lost, revoke it and issue another.")
+		case live >= MaxKeys:
+			return fault.New(fault.Conflict, CodeTooManyKeys, "There are 20 live keys already. Revoke one that is not used any more.")
+		case n.Signs:
+			issued.Text, issued.ID, err = partners.IssueSigner(ctx, tx, scope.Merchant, n.Label, n.Scopes)
+		default:
+			issued.Text, issued.ID, err = partners.IssueKey(ctx, tx, scope.Merchant, n.Label, n.Scopes)
+		}
+		return err
+	})
+	return issued, err
+}
+
+// RevokeKey ends a key of the scope's merchant.
+func (db *DB) RevokeKey(ctx context.Context, scope Scope, id program.KeyID) error {
+	return db.Change(ctx, scope, func(tx pgx.Tx) error { return partners.RevokeKey(ctx, tx, scope.Merchant, id) })
+}

@@ -1,0 +1,92 @@
+// Package access is what a person may do: whose rows they see and change, and how they sign in. Everything that reads or
+// writes for somebody on a page or over the API goes through a Scope, inside a transaction to whose row policies the scope
+// is told.
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/partners/program"
+)
+
+// A Scope is whose rows are seen: a partner's, a merchant's, or those of the whole network. Exactly one of the three is
+// set; the zero Scope is nobody's and is refused.
+type Scope struct {
+	Network  bool
+	Merchant program.MerchantID
+	Partner  program.PartnerID
+}
+
+// ErrScope refuses a Scope that names nobody, or more than one.
+var ErrScope = errors.New("a scope is of the network, of one merchant or of one partner")
+
+// Check gives ErrScope unless exactly one of the three is set.
+func (s Scope) Check() error {
+	set := 0
+	for _, is := range []bool{s.Network, s.Merchant != 0, s.Partner != 0} {
+		if is {
+			set++
+		}
+	}
+	if set != 1 || s.Merchant < 0 || s.Partner < 0 {
+		return ErrScope
+	}
+	return nil
+}
+
+// DB is PostgreSQL as people may use it.
+type DB struct{ pool *pgxpool.Pool }
+
+// New takes a pool that logs in as postgres.Dashboard, whose row policies keep tenants apart.
+func New(pool *pgxpool.Pool) *DB { return &DB{pool: pool} }
+
+// queryLimit is how long the database works on one statement before it gives up.
+const queryLimit = "8s"
+
+// Read runs work in one snapshot that holds the scope's rows only and cannot be written to.
+func (db *DB) Read(ctx context.Context, scope Scope, work func(tx pgx.Tx) error) error {
+	return db.within(ctx, scope, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, work)
+}
+
+// Change runs work in a transaction that may write the scope's rows and no others. It commits when work returns nil.
+func (db *DB) Change(ctx context.Context, scope Scope, work func(tx pgx.Tx) error) error {
+	return db.within(ctx, scope, pgx.TxOptions{}, work)
+}
+
+// within is the only way to a tenant's rows: the row policies compare with the settings made here, which end with the
+// transaction. With none of them set there are no rows.
+func (db *DB) within(ctx context.Context, scope Scope, options pgx.TxOptions, work func(tx pgx.Tx) error) error {
+	if err := scope.Check(); err != nil {
+		return err
+	}
+	err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
+		network := ""
+		if scope.Network {
+			network = "on"
+		}
+		_, err := tx.Exec(ctx, `SELECT set_config('app.partner', $1, true), set_config('app.merchant', $2, true),
+			set_config('app.operator', $3, true), set_config('statement_timeout', $4, true)`,
+			setting(int64(scope.Partner)), setting(int64(scope.Merchant)), network, queryLimit)
+		if err != nil {
+			return fmt.Errorf("choosing the tenant: %w", err)
+		}
+		return work(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("in the tenant's transaction: %w", err)
+	}
+	return nil
+}
+
+func setting(id int64) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.FormatInt(id, 10)
+}

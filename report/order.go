@@ -1,0 +1,205 @@
+package report
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/partners/program"
+)
+
+// An Explanation is all that is known of one order: what was decided and why, what is on the books, and what was reported.
+type Explanation struct {
+	No       int64
+	OrderID  string
+	Version  int
+	Decision commission.Decision
+	Record   string // the decision as it is kept
+	Merchant string
+	// Earning is the one commission there can be; nil when nobody earns.
+	Earning *Earning
+	// Names of what the decision speaks of by number. A link's is its code, with its label for its partner alone.
+	Programs map[program.ProgramID]string
+	Partners map[program.PartnerID]string
+	Links    map[program.LinkID]string
+	Postings []Posting
+	Facts    []Fact
+	// Reports are what came in, with or without effect, for the merchant alone.
+	Reports []Report
+	// Conflicts counts reports of the order or of its refunds that said something else.
+	Conflicts int64
+}
+
+// An Earning is a commission as the list has it.
+type Earning struct {
+	PartnerID int64
+	State     string
+	Pending   int64
+	Payable   int64
+	HoldUntil time.Time
+}
+
+// A Posting of the order, in the order in which they were written. Debit and Credit are kinds of account, empty for one
+// that the scope does not see.
+type Posting struct {
+	Version     int
+	N           int
+	Debit       string
+	Credit      string
+	Amount      int64
+	Unit        string
+	EffectiveAt time.Time
+	PostedAt    time.Time
+}
+
+// A Fact is an event that the order is folded from.
+type Fact struct {
+	Sale       bool
+	Ref        string
+	OccurredAt time.Time
+	ReceivedAt time.Time
+}
+
+// A Report is a report of an order as it came, and who sent it.
+type Report struct {
+	Sale       bool
+	Ref        string
+	ReceivedAt time.Time
+	// Key names the API key; empty where none was used.
+	Key      string
+	KeyID    int64
+	Network  string // where it came from, cut off as with clicks
+	Imported bool
+	Conflict bool // kept without effect
+}
+
+// Explain reads an order that the scope may see: of a partner those with a commission of theirs. Any other is not found.
+func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
+	e := Explanation{No: no}
+	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarning, s.readNames, s.readPostings, s.readFacts} {
+		if err := read(ctx, &e); err != nil {
+			return e, err
+		}
+	}
+	if s.scope.Merchant == 0 {
+		return e, nil
+	}
+	return e, s.readReports(ctx, &e)
+}
+
+func (s *Snapshot) readOrder(ctx context.Context, e *Explanation) error {
+	// name: order explained
+	err := s.tx.QueryRow(ctx, `SELECT o.order_id, o.version, o.decision::text, m.name,
+			(SELECT count(*) FROM order_conflict x WHERE x.order_no = o.no)
+		FROM orders o JOIN merchant m ON m.id = o.merchant_id
+		WHERE o.no = $1 AND ($2::bigint = 0 OR o.merchant_id = $2)
+		  AND ($3::bigint = 0 OR EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = $3))`,
+		e.No, int64(s.scope.Merchant), int64(s.scope.Partner)).Scan(&e.OrderID, &e.Version, &e.Record, &e.Merchant, &e.Conflicts)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return notFound("order")
+	}
+	if err != nil {
+		return fmt.Errorf("reading an order: %w", err)
+	}
+	e.Decision, err = commission.UnmarshalRecord([]byte(e.Record))
+	return err
+}
+
+func (s *Snapshot) readEarning(ctx context.Context, e *Explanation) error {
+	// name: commission explained
+	rows, err := s.tx.Query(ctx, `SELECT partner_id, state, pending, payable, hold_until FROM commission
+		WHERE order_no = $1 AND ($2::bigint = 0 OR partner_id = $2) ORDER BY partner_id`, e.No, int64(s.scope.Partner))
+	if err != nil {
+		return fmt.Errorf("reading the commission: %w", err)
+	}
+	earnings, err := pgx.CollectRows(rows, pgx.RowToStructByName[Earning])
+	if err != nil {
+		return fmt.Errorf("reading the commission: %w", err)
+	}
+	if len(earnings) > 0 {
+		e.Earning = &earnings[0]
+	}
+	return nil
+}
+
+// readNames looks up what the decision names by number. A link's label is its partner's own and shown to nobody else.
+func (s *Snapshot) readNames(ctx context.Context, e *Explanation) error {
+	var programs, people, links []int64
+	for _, t := range e.Decision.Touches {
+		programs, people, links = append(programs, int64(t.Program)), append(people, int64(t.Partner)), append(links, int64(t.Link))
+	}
+	// name: names in an explanation
+	rows, err := s.tx.Query(ctx, `SELECT 'program', id, name FROM program WHERE id = ANY ($1)
+		UNION ALL SELECT 'partner', id, name FROM partner WHERE id = ANY ($2)
+		UNION ALL SELECT 'link', id, CASE WHEN $4 OR label = '' THEN code ELSE '“' || label || '” (' || code || ')' END FROM link WHERE id = ANY ($3)`,
+		programs, people, links, s.scope.Partner == 0)
+	if err != nil {
+		return fmt.Errorf("reading names: %w", err)
+	}
+	e.Programs, e.Partners, e.Links = map[program.ProgramID]string{}, map[program.PartnerID]string{}, map[program.LinkID]string{}
+	var kind, name string
+	var id int64
+	_, err = pgx.ForEachRow(rows, []any{&kind, &id, &name}, func() error {
+		switch kind {
+		case "program":
+			e.Programs[program.ProgramID(id)] = name
+		case "partner":
+			e.Partners[program.PartnerID(id)] = name
+		case "link":
+			e.Links[program.LinkID(id)] = name
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading names: %w", err)
+	}
+	return nil
+}
+
+// readPostings reads the order's postings. A partner does not see the accounts of others.
+func (s *Snapshot) readPostings(ctx context.Context, e *Explanation) error {
+	// name: postings of an order
+	rows, err := s.tx.Query(ctx, `SELECT p.version, p.n, coalesce(d.kind, '') AS debit, coalesce(c.kind, '') AS credit, p.amount, p.unit, p.effective_at, p.posted_at
+		FROM posting p LEFT JOIN account d ON d.id = p.debit LEFT JOIN account c ON c.id = p.credit
+		WHERE p.source = 1 AND p.source_no = $1 ORDER BY p.version, p.n LIMIT 1000`, e.No)
+	if err != nil {
+		return fmt.Errorf("reading postings: %w", err)
+	}
+	if e.Postings, err = pgx.CollectRows(rows, pgx.RowToStructByName[Posting]); err != nil {
+		return fmt.Errorf("reading postings: %w", err)
+	}
+	return nil
+}
+
+func (s *Snapshot) readFacts(ctx context.Context, e *Explanation) error {
+	// name: facts of an order
+	rows, err := s.tx.Query(ctx, `SELECT kind = 1 AS sale, ref, occurred_at, received_at FROM order_event
+		WHERE order_no = $1 ORDER BY received_at, kind, ref LIMIT 1000`, e.No)
+	if err != nil {
+		return fmt.Errorf("reading an order's events: %w", err)
+	}
+	if e.Facts, err = pgx.CollectRows(rows, pgx.RowToStructByName[Fact]); err != nil {
+		return fmt.Errorf("reading an order's events: %w", err)
+	}
+	return nil
+}
+
+//go:embed query/reports.sql
+var reportsSQL string
+
+// readReports lists what was reported of an order, oldest first.
+func (s *Snapshot) readReports(ctx context.Context, e *Explanation) error {
+	rows, err := s.tx.Query(ctx, reportsSQL, e.No)
+	if err != nil {
+		return fmt.Errorf("reading an order's reports: %w", err)
+	}
+	if e.Reports, err = pgx.CollectRows(rows, pgx.RowToStructByName[Report]); err != nil {
+		return fmt.Errorf("reading an order's reports: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package report
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/partners"
+	"tributary/partners/program"
+)
+
+// A Program is a program with all its terms.
+type Program struct {
+	partners.Program
+
+	MerchantName string
+	PartnerCount int64
+}
+
+//go:embed query/programs.sql
+var programsSQL string
+
+// Programs reads the programs of the scope's merchant, or those that its partner is in.
+func (s *Snapshot) Programs(ctx context.Context) ([]Program, error) {
+	rows, err := s.tx.Query(ctx, programsSQL, pgx.NamedArgs{"merchant": int64(s.scope.Merchant), "partner": int64(s.scope.Partner)})
+	if err != nil {
+		return nil, fmt.Errorf("listing programs: %w", err)
+	}
+	var programs []Program
+	var p Program
+	_, err = pgx.ForEachRow(rows, []any{
+		&p.ID, &p.Merchant, &p.Name, &p.LandingURL, &p.Domains, &p.ClickParam, &p.Currencies, &p.CreatedAt, &p.MerchantName, &p.PartnerCount,
+	}, func() error {
+		programs = append(programs, p)
+		p.Domains, p.Currencies = nil, nil
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing programs: %w", err)
+	}
+	ids := make([]program.ProgramID, len(programs))
+	for i := range programs {
+		ids[i] = programs[i].ID
+	}
+	terms, err := partners.ReadTerms(ctx, s.tx, ids...)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what it read
+	}
+	for i := range programs {
+		for _, v := range terms[programs[i].ID] {
+			programs[i].Terms = append(programs[i].Terms, v.Terms())
+		}
+	}
+	return programs, nil
+}
+
+// PartnerKind is the kind of the scope's partner, which says what rates apply.
+func (s *Snapshot) PartnerKind(ctx context.Context) (kind program.Kind, err error) {
+	if err := s.tx.QueryRow(ctx, `SELECT kind FROM partner WHERE id = $1`, int64(s.scope.Partner)).Scan(&kind); err != nil {
+		return "", fmt.Errorf("reading a partner's kind: %w", err)
+	}
+	return kind, nil
+}
+
+// EnrolledPrograms lists the programs that the scope's partner is in, by name.
+func (s *Snapshot) EnrolledPrograms(ctx context.Context) ([]Choice, error) {
+	// name: enrolled programs
+	return s.choices(ctx, `SELECT g.id, g.name FROM program g JOIN enrolment e ON e.program_id = g.id
+		WHERE e.partner_id = $1 ORDER BY g.name LIMIT 500`, int64(s.scope.Partner))
+}
+
+// ParseProgram reads an address that may name a program, 0 for none.
+func ParseProgram(values url.Values) (int64, error) {
+	q := newQuery(values, time.Time{})
+	program := q.id("program")
+	return program, q.err()
+}
