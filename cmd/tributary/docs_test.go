@@ -26,36 +26,36 @@ import (
 	"tributary/tracker/registry"
 )
 
-var update = flag.Bool("update", false, "write the tables of docs/operate.md anew")
+var update = flag.Bool("update", false, "write the tables of docs/operate/reference.md anew")
 
-// handbook is docs/operate.md, two of whose tables follow from the code.
-func handbook() string { return filepath.Join("..", "..", "docs", "operate.md") }
+// reference is docs/operate/reference.md, two of whose tables follow from the code.
+func reference() string { return filepath.Join("..", "..", "docs", "operate", "reference.md") }
 
-// inHandbook compares a table with the one between two marks of the handbook, or writes it there.
-func inHandbook(t *testing.T, mark, want string) {
+// inReference compares a table with the one between two marks of the reference, or writes it there.
+func inReference(t *testing.T, mark, want string) {
 	t.Helper()
-	content, err := os.ReadFile(handbook())
+	content, err := os.ReadFile(reference())
 	if err != nil {
 		t.Fatal(err)
 	}
-	opening, closing := "<!-- "+mark+": written by go test ./cmd/tributary -run Handbook -update -->\n", "<!-- end of "+mark+" -->\n"
+	opening, closing := "<!-- "+mark+": written by go test ./cmd/tributary -run Reference -update -->\n", "<!-- end of "+mark+" -->\n"
 	before, rest, found := strings.Cut(string(content), opening)
 	have, after, ended := strings.Cut(rest, closing)
 	if !found || !ended {
-		t.Fatalf("docs/operate.md lacks the marks of %s", mark)
+		t.Fatalf("docs/operate/reference.md lacks the marks of %s", mark)
 	}
 	switch {
 	case have == want:
 	case *update:
-		if err := os.WriteFile(handbook(), []byte(before+opening+want+closing+after), 0o600); err != nil {
+		if err := os.WriteFile(reference(), []byte(before+opening+want+closing+after), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("the table of %s in docs/operate.md is not what the code says: run go test ./cmd/tributary -run Handbook -update", mark)
+		t.Errorf("the table of %s in docs/operate/reference.md is not what the code says: run go test ./cmd/tributary -run Reference -update", mark)
 	}
 }
 
-func TestHandbookListsEverySetting(t *testing.T) { //nolint:paralleltest // both write one file
+func TestReferenceListsEverySetting(t *testing.T) { //nolint:paralleltest // both write one file
 	var table strings.Builder
 	table.WriteString("| setting | default | |\n|---|---|---|\n")
 	newRoot(nil).PersistentFlags().VisitAll(func(f *pflag.Flag) {
@@ -68,23 +68,23 @@ func TestHandbookListsEverySetting(t *testing.T) { //nolint:paralleltest // both
 		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", envName(f.Name), fallback, f.Usage)
 	})
-	inHandbook(t, "settings", table.String())
+	inReference(t, "settings", table.String())
 }
 
-func TestHandbookListsEveryFigure(t *testing.T) { //nolint:paralleltest // both write one file
+func TestReferenceListsEveryMetric(t *testing.T) { //nolint:paralleltest // both write one file
 	var table strings.Builder
-	table.WriteString("| figure | by | |\n|---|---|---|\n")
+	table.WriteString("| metric | labels | |\n|---|---|---|\n")
 	for _, f := range figures(t) {
 		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", f.name, strings.Join(f.labels, ", "), f.help)
 	}
-	inHandbook(t, "figures", table.String())
+	inReference(t, "metrics", table.String())
 }
 
 func TestEachAlertNamesFiguresThatExistAndHasItsSection(t *testing.T) {
 	t.Parallel()
 	rules := read(t, "deploy", "prometheus", "alerts.yml")
-	book := read(t, "docs", "operate.md")
-	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)\n +expr: '([^'\n]+)'\n +for: \w+\n +labels: \{ severity: (page|look) \}\n +annotations: \{ summary: "[^"\n]+", runbook: "docs/operate\.md#([a-z]+)" \}$`).FindAllStringSubmatch(rules, -1)
+	book := read(t, "docs", "operate", "runbook.md")
+	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)\n +expr: '([^'\n]+)'\n +for: \w+\n +labels: \{ severity: (page|look) \}\n +annotations: \{ summary: "[^"\n]+", runbook: "docs/operate/runbook\.md#([a-z]+)" \}$`).FindAllStringSubmatch(rules, -1)
 	if n := strings.Count(rules, "alert:"); n != len(alerts) || n == 0 {
 		t.Fatalf("%d of %d alerts are of the usual form", len(alerts), n)
 	}
@@ -95,12 +95,12 @@ func TestEachAlertNamesFiguresThatExistAndHasItsSection(t *testing.T) {
 			t.Errorf("%s asks for %s, which no process exposes", name, unknown)
 		}
 		if anchor != strings.ToLower(name) || !strings.Contains(book, "\n### "+name+"\n") {
-			t.Errorf("%s points to %q: docs/operate.md must have a section of that name", name, anchor)
+			t.Errorf("%s points to %q: docs/operate/runbook.md must have a section of that name", name, anchor)
 		}
 	}
 	for _, section := range regexp.MustCompile(`(?m)^### (\w+)$`).FindAllStringSubmatch(book, -1) {
 		if !strings.Contains(rules, "alert: "+section[1]+"\n") {
-			t.Errorf("docs/operate.md has a section %s, and no alert has that name", section[1])
+			t.Errorf("docs/operate/runbook.md has a section %s, and no alert has that name", section[1])
 		}
 	}
 }
@@ -131,6 +131,11 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 		t.Fatalf("%v: %v", pages, err)
 	}
 	pages = append(pages, filepath.Join("..", "..", "README.md"), filepath.Join("..", "..", "docs", "runs", "README.md"))
+	operate, err := filepath.Glob(filepath.Join("..", "..", "docs", "operate", "*.md"))
+	if err != nil || len(operate) != 3 {
+		t.Fatalf("%v: %v", operate, err)
+	}
+	pages = append(pages, operate...)
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {

@@ -83,9 +83,9 @@ func (d *doctorCommand) postgresNetwork(ctx context.Context, conn *pgx.Conn) err
 		count     int64
 		what, fix string
 	}{
-		{halted, "partitions that stand still", "see PartitionHalted in docs/operate.md"},
+		{halted, "partitions that stand still", "see PartitionHalted in docs/operate/runbook.md"},
 		{letters, "records that were set aside", "tributary deadletters list"},
-		{batches.Parked, "batches that are parked", "see BatchParked in docs/operate.md"},
+		{batches.Parked, "batches that are parked", "see BatchParked in docs/operate/runbook.md"},
 	} {
 		if waiting.count > 0 {
 			d.report.Add(area, doctor.Warn, fmt.Sprintf("%s and wait for a person: %d", waiting.what, waiting.count), waiting.fix)
