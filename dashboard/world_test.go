@@ -16,6 +16,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/ledger"
+	"tributary/commission/ledger/chart"
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
 	"tributary/internal/money"
@@ -341,7 +342,7 @@ func (w *world) writeEvent(tx pgx.Tx, sql string, no int64, e *event.Event) erro
 
 func (w *world) post(tx pgx.Tx, no int64, movements []commission.Movement) error {
 	account := func(kind commission.AccountKind, m commission.Movement) ledger.Account {
-		a := ledger.Account{Kind: ledger.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
+		a := ledger.Account{Kind: chart.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
 		if kind == commission.PartnerPending || kind == commission.PartnerPayable {
 			a.Partner = m.Partner
 		}
@@ -350,7 +351,7 @@ func (w *world) post(tx pgx.Tx, no int64, movements []commission.Movement) error
 	postings := make([]ledger.Posting, len(movements))
 	for i, m := range movements {
 		postings[i] = ledger.Posting{
-			Source: ledger.OfOrder, No: no, Version: 1, N: int16(i), Debit: account(m.Debit, m), Credit: account(m.Credit, m),
+			Source: chart.OfOrder, No: no, Version: 1, N: int16(i), Debit: account(m.Debit, m), Credit: account(m.Credit, m),
 			Amount: m.Amount, EffectiveAt: m.At,
 		}
 	}

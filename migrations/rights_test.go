@@ -18,6 +18,7 @@ import (
 //nolint:dupword // rights recur
 const books = `
 account*           -     -     SI    S     S     S     -
+account_kind       -     -     -     -     S     S     -
 api_key*           S     -     S     SIU   SIU   S     -
 catalogue          S     -     S     S     S     S     -
 chain              -     -     SI    -     S     S     -

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission/ledger"
+	"tributary/commission/ledger/chart"
 	"tributary/partners/program"
 )
 
@@ -84,11 +85,11 @@ func (s *Snapshot) withBalances(ctx context.Context, money []Money) ([]Money, er
 			i, money = len(money), append(money, Money{Currency: b.Unit})
 		}
 		switch b.Kind {
-		case ledger.PartnerPending:
+		case chart.PartnerPending:
 			money[i].Pending += b.Amount()
-		case ledger.PartnerPayable:
+		case chart.PartnerPayable:
 			money[i].Payable += b.Amount()
-		case ledger.MerchantReceivable, ledger.FeePending, ledger.FeeEarned:
+		default: // nothing that the figures tell
 		}
 	}
 	return money, nil
@@ -143,17 +144,18 @@ func booksOf(totals []ledger.Total) []Books {
 		b := &books[len(books)-1]
 		b.Debits += t.Debits
 		b.Credits += t.Credits
-		switch t.Kind {
-		case ledger.MerchantReceivable:
-			b.Receivable = t.Debits - t.Credits
-		case ledger.PartnerPending:
-			b.Pending = t.Credits - t.Debits
-		case ledger.PartnerPayable:
-			b.Payable = t.Credits - t.Debits
-		case ledger.FeePending:
-			b.FeesDue = t.Credits - t.Debits
-		case ledger.FeeEarned:
-			b.Fees = t.Credits - t.Debits
+		switch amount := t.Kind.Amount(t.Debits, t.Credits); t.Kind {
+		case chart.MerchantReceivable:
+			b.Receivable = amount
+		case chart.PartnerPending:
+			b.Pending = amount
+		case chart.PartnerPayable:
+			b.Payable = amount
+		case chart.FeePending:
+			b.FeesDue = amount
+		case chart.FeeEarned:
+			b.Fees = amount
+		default: // nothing that the figures tell
 		}
 	}
 	return books

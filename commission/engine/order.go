@@ -8,6 +8,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/ledger"
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/partners/program"
 )
@@ -213,7 +214,7 @@ func (o *order) appendPostings(dst []ledger.Posting) []ledger.Posting {
 	for n := range o.due {
 		m := &o.due[n]
 		dst = append(dst, ledger.Posting{
-			Source: ledger.OfOrder, No: o.no, Version: o.version, N: int16(n),
+			Source: chart.OfOrder, No: o.no, Version: o.version, N: int16(n),
 			Debit: accountOf(m, m.Debit), Credit: accountOf(m, m.Credit),
 			Amount: m.Amount, EffectiveAt: m.At,
 		})
@@ -223,7 +224,7 @@ func (o *order) appendPostings(dst []ledger.Posting) []ledger.Posting {
 
 // accountOf names the account of one side of a movement.
 func accountOf(m *commission.Movement, kind commission.AccountKind) ledger.Account {
-	a := ledger.Account{Kind: ledger.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
+	a := ledger.Account{Kind: chart.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
 	if kind == commission.PartnerPending || kind == commission.PartnerPayable {
 		a.Partner = m.Partner
 	}

@@ -7,38 +7,30 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission/ledger/chart"
 	"tributary/partners/program"
 )
 
-// Kind says what an account is for.
-type Kind string
-
-// The kinds of account, as the table knows them.
-const (
-	// MerchantReceivable is what a merchant owes: commissions and the network's fees on them.
-	MerchantReceivable Kind = "merchant_receivable"
-	// PartnerPending is what a partner has earned and the hold still keeps back.
-	PartnerPending Kind = "partner_pending"
-	// PartnerPayable is what a partner may be paid.
-	PartnerPayable Kind = "partner_payable"
-	// FeePending is the network's fee on commissions that are pending.
-	FeePending Kind = "fee_pending"
-	// FeeEarned is the network's fee on commissions that became payable.
-	FeeEarned Kind = "fee_earned"
-)
-
-// IsDebit tells whether an account of the kind grows by debits: something that is owed to the network. The others
-// grow by credits.
-func (k Kind) IsDebit() bool { return k == MerchantReceivable }
-
 // Account names an account: there is exactly one of each name.
 type Account struct {
-	Kind     Kind
+	Kind chart.Kind
+	// Merchant and Partner own the account, as the chart says for its kind; 0 where they do not.
 	Merchant program.MerchantID
-	// Partner owns the account, or is 0 for the kinds that no partner owns.
-	Partner program.PartnerID
+	Partner  program.PartnerID
 	// Unit is what it holds: an ISO 4217 code.
 	Unit string
+}
+
+// check refuses an account that names others than those who own accounts of its kind.
+func (a *Account) check() error {
+	entry := a.Kind.Entry()
+	if entry.Kind == "" {
+		return fmt.Errorf("there are no accounts of kind %q", a.Kind)
+	}
+	if owner := chart.OwnerOf(a.Merchant != 0, a.Partner != 0); owner != entry.Owner {
+		return fmt.Errorf("an account %s is of %s, not of %s", a.Kind, entry.Owner, owner)
+	}
+	return nil
 }
 
 // AccountID is the number of an account.
@@ -63,23 +55,24 @@ func (b *Books) Forget() {
 	clear(b.ids)
 }
 
-// accountsByName is the same look-up twice, because an index is not searched for "this partner, or none".
+// accountsByName is one look-up for each owner there may be, because an index is not searched for "this one, or none".
 const accountsByName = `
 SELECT k.n, a.id, a.xmin = pg_current_xact_id()::xid
   FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) WITH ORDINALITY k (kind, merchant, partner, unit, n)
-  JOIN account a ON a.kind = k.kind AND a.merchant_id = k.merchant AND a.partner_id = k.partner AND a.unit = k.unit
- WHERE k.partner <> 0
-UNION ALL
-SELECT k.n, a.id, a.xmin = pg_current_xact_id()::xid
-  FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) WITH ORDINALITY k (kind, merchant, partner, unit, n)
-  JOIN account a ON a.kind = k.kind AND a.merchant_id = k.merchant AND a.partner_id IS NULL AND a.unit = k.unit
- WHERE k.partner = 0`
+ CROSS JOIN LATERAL (
+       SELECT id, xmin FROM account WHERE kind = k.kind AND unit = k.unit AND merchant_id = k.merchant AND partner_id = k.partner
+       UNION ALL
+       SELECT id, xmin FROM account WHERE kind = k.kind AND unit = k.unit AND merchant_id = k.merchant AND partner_id IS NULL AND k.partner = 0
+       UNION ALL
+       SELECT id, xmin FROM account WHERE kind = k.kind AND unit = k.unit AND merchant_id IS NULL AND partner_id = k.partner AND k.merchant = 0
+       UNION ALL
+       SELECT id, xmin FROM account WHERE kind = k.kind AND unit = k.unit AND merchant_id IS NULL AND partner_id IS NULL AND k.merchant = 0 AND k.partner = 0) a`
 
 // createAccounts inserts in one order for everybody: transactions that need the same new accounts wait for one another
 // and never form a circle.
 const createAccounts = `
 INSERT INTO account (kind, merchant_id, partner_id, unit)
-SELECT kind, merchant, nullif(partner, 0), unit
+SELECT kind, nullif(merchant, 0), nullif(partner, 0), unit
   FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[]) k (kind, merchant, partner, unit)
  ORDER BY 1, 2, 3, 4
     ON CONFLICT DO NOTHING`

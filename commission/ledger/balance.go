@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"tributary/commission/ledger/chart"
 	"tributary/partners/program"
 )
 
@@ -27,12 +28,7 @@ type Balance struct {
 
 // Amount is the balance in the direction in which accounts of the kind grow: what a merchant owes, what a partner has
 // earned. It is below zero when more was taken back than there was.
-func (b Balance) Amount() int64 {
-	if b.Kind.IsDebit() {
-		return b.Debits - b.Credits
-	}
-	return b.Credits - b.Debits
-}
+func (b Balance) Amount() int64 { return b.Kind.Amount(b.Debits, b.Credits) }
 
 //go:embed query/balances.sql
 var balancesSQL string
@@ -77,7 +73,7 @@ func moment(t time.Time) pgtype.Timestamptz {
 
 // Total is what all accounts of one kind and unit add up to.
 type Total struct {
-	Kind     Kind
+	Kind     chart.Kind
 	Unit     string
 	Accounts int64
 	// Debits and Credits are sums in the smallest part of the unit.

@@ -8,19 +8,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission/ledger/chart"
 	"tributary/internal/pgcopy"
 )
-
-// Source says what sort of thing caused a transaction.
-type Source int16
-
-// OfOrder marks what an order caused; No is the order's number within the installation, Version the order's version.
-const OfOrder Source = 1
 
 // Posting moves an amount from the credited account to the debited one. Source, No and Version name the transaction
 // that it belongs to, N (from 0) the posting within it.
 type Posting struct {
-	Source  Source
+	Source  chart.Source
 	No      int64
 	Version int32
 	N       int16
@@ -43,7 +38,7 @@ func (b *Books) Post(ctx context.Context, tx pgx.Tx, postings []Posting) error {
 	}
 	for i := range postings {
 		if err := postings[i].check(); err != nil {
-			return fmt.Errorf("posting order %d, version %d: %w", postings[i].No, postings[i].Version, err)
+			return fmt.Errorf("posting %s %d, version %d: %w", postings[i].Source, postings[i].No, postings[i].Version, err)
 		}
 	}
 	found, err := b.resolve(ctx, tx, postings)
@@ -90,5 +85,5 @@ func (p *Posting) check() error {
 	case p.Debit == p.Credit:
 		return errors.New("an account cannot pay itself")
 	}
-	return nil
+	return errors.Join(p.Debit.check(), p.Credit.check())
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/commission/ledger"
+	"tributary/commission/ledger/chart"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -229,9 +230,9 @@ func (s *Shop) Answer(ctx context.Context, db *pgxpool.Pool, data *History) (*An
 	for _, b := range balances {
 		row := a.Partners[names[b.Account.Partner]]
 		switch b.Account.Kind {
-		case ledger.PartnerPending:
+		case chart.PartnerPending:
 			row.Pending += b.Amount()
-		case ledger.PartnerPayable:
+		case chart.PartnerPayable:
 			row.Payable += b.Amount()
 		default:
 			continue

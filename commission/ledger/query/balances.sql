@@ -1,6 +1,6 @@
 -- Balances of accounts as of $1: the last checkpoint that holds nothing later, and what was posted behind it up to then.
 -- The caller adds which accounts.
-SELECT a.id, a.kind, a.merchant_id, coalesce(a.partner_id, 0), a.unit,
+SELECT a.id, a.kind, coalesce(a.merchant_id, 0), coalesce(a.partner_id, 0), a.unit,
        (coalesce(c.debits, 0) + d.amount)::bigint, (coalesce(c.credits, 0) + e.amount)::bigint
   FROM account a
   LEFT JOIN LATERAL (SELECT through_seq, debits, credits FROM checkpoint

@@ -1,0 +1,107 @@
+// Package chart is the chart of accounts: which kinds of account the books have, by which side each grows and whose it is,
+// and what may cause a posting. It is pure data, shared by what decides, what posts and what reads the books.
+//
+// A new kind is a line here and a migration with the same row for the table account_kind; a test of package ledger compares
+// the two. Names and numbers are stored and sent, and stay for ever.
+package chart
+
+// Kind says what an account is for, by the name that the table account has for it.
+type Kind string
+
+// The kinds of account.
+const (
+	// MerchantReceivable is what a merchant owes: commissions and the network's fees on them.
+	MerchantReceivable Kind = "merchant_receivable"
+	// PartnerPending is what a partner has earned and the hold still keeps back.
+	PartnerPending Kind = "partner_pending"
+	// PartnerPayable is what a partner may be paid.
+	PartnerPayable Kind = "partner_payable"
+	// FeePending is the network's fee on commissions that are pending.
+	FeePending Kind = "fee_pending"
+	// FeeEarned is the network's fee on commissions that became payable.
+	FeeEarned Kind = "fee_earned"
+	// Bank is what the network has at its bank.
+	Bank Kind = "bank"
+	// PayoutClearing is what payouts have taken from partners and the bank has not yet sent.
+	PayoutClearing Kind = "payout_clearing"
+)
+
+// Side is one side of an account.
+type Side string
+
+// The sides.
+const (
+	Debit  Side = "debit"
+	Credit Side = "credit"
+)
+
+// Owner says whose accounts of a kind are: which of its owners an account names.
+type Owner string
+
+// The owners. Accounts of the network itself name nobody.
+const (
+	Network            Owner = "network"
+	Merchant           Owner = "merchant"
+	Partner            Owner = "partner"
+	MerchantAndPartner Owner = "merchant and partner"
+)
+
+// OwnerOf is the owner that an account has by what it names.
+func OwnerOf(merchant, partner bool) Owner {
+	switch {
+	case merchant && partner:
+		return MerchantAndPartner
+	case merchant:
+		return Merchant
+	case partner:
+		return Partner
+	}
+	return Network
+}
+
+// HasPartner tells whether such accounts name a partner.
+func (o Owner) HasPartner() bool { return o == Partner || o == MerchantAndPartner }
+
+// Entry is the line of a kind in the chart.
+type Entry struct {
+	Kind Kind
+	// Number stands for the kind in events.
+	Number int32
+	// Grows is the side by which accounts of the kind grow: debits for what the network has or is owed, credits for what
+	// it owes or has earned.
+	Grows Side
+	Owner Owner
+}
+
+//nolint:gochecknoglobals // it never changes
+var kinds = [...]Entry{
+	{MerchantReceivable, 1, Debit, Merchant},
+	{PartnerPending, 2, Credit, MerchantAndPartner},
+	{PartnerPayable, 3, Credit, MerchantAndPartner},
+	{FeePending, 4, Credit, Merchant},
+	{FeeEarned, 5, Credit, Merchant},
+	{Bank, 6, Debit, Network},
+	{PayoutClearing, 7, Credit, Network},
+}
+
+// Kinds is the whole chart, in the order of the numbers.
+func Kinds() []Entry { return kinds[:] }
+
+// Entry is the kind's line in the chart; the zero Entry for a kind that is not in it.
+func (k Kind) Entry() Entry {
+	for i := range kinds {
+		if kinds[i].Kind == k {
+			return kinds[i]
+		}
+	}
+	return Entry{}
+}
+
+// Amount is the balance of an account of the kind in the direction in which it grows: what a merchant owes, what a partner
+// has earned. It is below zero when more was taken back than there was.
+func (k Kind) Amount(debits, credits int64) int64 {
+	if k.Entry().Grows == Debit {
+		return debits - credits
+	}
+	return credits - debits
+}
