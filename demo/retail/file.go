@@ -300,7 +300,7 @@ func placeClicks(orders []*sale) []*visit {
 }
 
 // cancel takes a cancellation's pieces from the customer's orders: the latest first, in an order the last line first.
-func (d *History) cancel(c *invoiceRows, byCustomer map[string][]*sale) {
+func (h *History) cancel(c *invoiceRows, byCustomer map[string][]*sale) {
 	refunds := map[string]*takeback{}
 	for _, row := range c.taken {
 		pieces := row.pieces
@@ -322,11 +322,11 @@ func (d *History) cancel(c *invoiceRows, byCustomer map[string][]*sale) {
 				if refund == nil {
 					refund = &takeback{order: o.id, id: c.id, at: c.at, pieces: map[int64]int64{}}
 					refunds[o.id] = refund
-					d.refunds = append(d.refunds, refund)
+					h.refunds = append(h.refunds, refund)
 				}
 				refund.pieces[line.number] += take
 			}
 		}
-		d.unmatchedPieces += pieces
+		h.unmatchedPieces += pieces
 	}
 }
