@@ -39,10 +39,11 @@ type world struct {
 	ch     clickhouse.Conn
 	server *Server
 	// network is reloaded by learn after changes.
-	network *partners.Catalogue
-	books   *ledger.Books
-	now     time.Time
-	serial  uint64
+	network  *partners.Catalogue
+	programs *partners.Programs
+	books    *ledger.Books
+	now      time.Time
+	serial   uint64
 	// bulk keeps what goes to ClickHouse until flush is called.
 	bulk bool
 	// sub1 and referrer are those of the clicks to come.
@@ -101,7 +102,7 @@ func emptyWorld(tb testing.TB) *world {
 		pool.Close()
 		_ = w.ch.Close()
 	})
-	w.network = partners.NewCatalogue(w.owner, slog.New(slog.DiscardHandler))
+	w.network, w.programs = partners.NewCatalogue(w.owner, slog.New(slog.DiscardHandler)), partners.NewPrograms()
 	w.pool, w.access = pool, access.New(pool)
 	w.server, err = New(Config{
 		Access: w.access, Reports: report.New(w.access, w.ch), TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),
@@ -135,7 +136,10 @@ func orTime(t, otherwise time.Time) time.Time {
 func number10(n int64) string { return strconv.FormatInt(n, 10) }
 
 // learn makes what was written to the network known to decisions.
-func (w *world) learn() { w.must(w.network.Load(w.t.Context())) }
+func (w *world) learn() {
+	w.must(w.network.Load(w.t.Context()))
+	w.must(w.programs.Refresh(w.t.Context(), w.owner))
+}
 
 func (w *world) merchant(name string) program.MerchantID {
 	id, err := partners.CreateMerchant(w.t.Context(), w.owner, name)
@@ -227,7 +231,7 @@ func (w *world) order(o sale) int64 {
 	w.must(err)
 	var candidates []commission.Candidate
 	if l := o.link; l != nil {
-		sold, _ := w.network.Program(l.Program)
+		sold, _ := w.programs.Program(l.Program)
 		partner, _ := w.network.Partner(l.Partner)
 		candidates = append(candidates, commission.Candidate{
 			Click: commission.Click{ID: folded.ClickID, Link: l.ID, At: orTime(o.clicked, o.at.Add(-time.Hour)).Truncate(time.Millisecond)},

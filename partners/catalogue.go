@@ -29,7 +29,7 @@ type Catalogue struct {
 	log *slog.Logger
 
 	merchants *table[program.MerchantID, *Merchant]
-	programs  *table[program.ProgramID, *Program]
+	programs  *table[program.ProgramID, *Listing]
 	holdings  *table[program.MerchantID, *holding]
 	partners  *table[program.PartnerID, *Partner]
 	links     *linkTable
@@ -48,7 +48,7 @@ type Catalogue struct {
 
 // holding is what a merchant has, replaced as a whole when one of its programs changes.
 type holding struct {
-	programs   []*Program // by id
+	programs   []*Listing // by id
 	currencies []string   // of all of them, sorted
 }
 
@@ -57,7 +57,7 @@ func NewCatalogue(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 	return &Catalogue{
 		db: db, log: log,
 		merchants: newTable[program.MerchantID, *Merchant](),
-		programs:  newTable[program.ProgramID, *Program](),
+		programs:  newTable[program.ProgramID, *Listing](),
 		holdings:  newTable[program.MerchantID, *holding](),
 		partners:  newTable[program.PartnerID, *Partner](),
 		links:     newLinkTable(),
@@ -142,7 +142,7 @@ func (c *Catalogue) LinkByCode(code string) (*Link, bool) { return c.links.byCod
 func (c *Catalogue) Link(id program.LinkID) (*Link, bool) { return c.links.get(id) }
 
 // Program finds a program.
-func (c *Catalogue) Program(id program.ProgramID) (*Program, bool) { return c.programs.get(id) }
+func (c *Catalogue) Program(id program.ProgramID) (*Listing, bool) { return c.programs.get(id) }
 
 // Partner finds a partner.
 func (c *Catalogue) Partner(id program.PartnerID) (*Partner, bool) { return c.partners.get(id) }
@@ -151,7 +151,7 @@ func (c *Catalogue) Partner(id program.PartnerID) (*Partner, bool) { return c.pa
 func (c *Catalogue) Merchant(id program.MerchantID) (*Merchant, bool) { return c.merchants.get(id) }
 
 // ProgramsOf gives a merchant's programs, by id.
-func (c *Catalogue) ProgramsOf(id program.MerchantID) []*Program {
+func (c *Catalogue) ProgramsOf(id program.MerchantID) []*Listing {
 	if h, ok := c.holdings.get(id); ok {
 		return h.programs
 	}
@@ -215,8 +215,8 @@ func (c *Catalogue) retain(all *changes) {
 }
 
 // hold renews what is known of the merchant of a program that has changed.
-func (c *Catalogue) hold(p *Program) {
-	next := &holding{programs: []*Program{p}}
+func (c *Catalogue) hold(p *Listing) {
+	next := &holding{programs: []*Listing{p}}
 	if h, ok := c.holdings.get(p.Merchant); ok {
 		for _, other := range h.programs {
 			if other.ID != p.ID {
@@ -224,7 +224,7 @@ func (c *Catalogue) hold(p *Program) {
 			}
 		}
 	}
-	slices.SortFunc(next.programs, func(a, b *Program) int { return int(a.ID - b.ID) })
+	slices.SortFunc(next.programs, func(a, b *Listing) int { return int(a.ID - b.ID) })
 	for _, p := range next.programs {
 		next.currencies = append(next.currencies, p.Currencies...)
 	}

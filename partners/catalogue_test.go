@@ -28,19 +28,12 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 	c := newCatalogue(t, db)
 
 	p, _ := c.Program(s.program)
-	want := &Program{
-		ID: s.program, Merchant: s.merchant, Name: "Shop partners", LandingURL: "https://shop.example/", Domains: []string{"shop.example"},
-		ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"}, CreatedAt: p.CreatedAt,
-		Terms: []program.Terms{{
-			Version: 1, Rules: 1, EffectiveFrom: longAgo, Window: 30 * 24 * time.Hour, Hold: 14 * 24 * time.Hour, NetworkFee: 200_000,
-			Rates: program.Rates{program.Site: {program.AnyCategory: 80_000, "service": 0}, program.Member: {program.AnyCategory: 50_000}},
-		}},
+	want := &Listing{
+		ID: s.program, Merchant: s.merchant, LandingURL: "https://shop.example/", ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"},
+		Since: longAgo, Window: 30 * 24 * time.Hour, Categories: []string{"service"}, AnyCategory: true,
 	}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Errorf("program (-want +got):\n%s", diff)
-	}
-	if p.CreatedAt.IsZero() || p.CreatedAt.Location() != time.UTC {
-		t.Errorf("program created at %v", p.CreatedAt)
 	}
 	byCode, _ := c.LinkByCode(link.Code)
 	byID, _ := c.Link(link.ID)
@@ -116,20 +109,17 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
 				_, err := AddTerms(ctx, tx, s.program, program.Version{
 					EffectiveFrom: time.Now().Add(time.Hour),
-					Document:      program.NewDocument(time.Hour, 0, 0, program.Rates{program.Site: {program.AnyCategory: 90_000}}),
+					Document:      program.NewDocument(60*24*time.Hour, 0, 0, program.Rates{program.Site: {"books": 90_000}}),
 				})
 				return err
 			})
 		}, func() bool {
 			p, _ := c.Program(s.program)
-			terms, _ := p.TermsAt(time.Now().Add(2 * time.Hour))
-			rate, _ := terms.Rate(program.Site, "x")
-			return len(p.Terms) == 2 && terms.Version == 2 && rate == 90_000 && c.ProgramsOf(s.merchant)[0] == p
+			return p.Window == 60*24*time.Hour && p.Since.Equal(longAgo) && p.Prices("books") && c.ProgramsOf(s.merchant)[0] == p
 		}},
-		{"a rate corrected by hand", exec(`UPDATE terms SET document = jsonb_set(document, '{rules,0,pay,percent}', '95000') WHERE version = 2`), func() bool {
+		{"a category corrected by hand", exec(`UPDATE terms SET document = jsonb_set(document, '{rules,0,where,category}', '"maps"') WHERE version = 2`), func() bool {
 			p, _ := c.Program(s.program)
-			rate, _ := p.Terms[1].Rate(program.Site, "x")
-			return rate == 95_000
+			return p.Prices("maps") && !p.Prices("books")
 		}},
 		{"a second program", func() error {
 			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
@@ -307,7 +297,7 @@ func TestACatalogueOutlivesItsDatabase(t *testing.T) {
 func fill(c *Catalogue, n int) {
 	ch := &changes{
 		merchants: []*Merchant{{ID: 1, Name: "Shop"}}, partners: []*Partner{{ID: 1, Kind: program.Member, Name: "M"}},
-		programs: []*Program{{ID: 1, Merchant: 1, ClickParam: "tclid", LandingURL: "https://shop.example/", Domains: []string{"shop.example"}, Currencies: []string{"EUR"}}},
+		programs: []*Listing{{ID: 1, Merchant: 1, ClickParam: "tclid", LandingURL: "https://shop.example/", Currencies: []string{"EUR"}}},
 	}
 	c.links.reserve(n)
 	for i := range n {

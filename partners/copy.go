@@ -19,7 +19,7 @@ import (
 // old one, and takes its place; what it says of itself comes first, and a SHA-256 over all of it last. It holds hashes of
 // keys and secrets of signers, so its owner alone may read it. The time of the file is when PostgreSQL last confirmed it.
 const (
-	copyMark   = "tributary catalogue, form 2\n"
+	copyMark   = "tributary catalogue, form 3\n"
 	copyAccess = 0o600
 	// copyEvery is the shortest time between two writings; a catalogue that has not changed is only confirmed.
 	copyEvery = 30 * time.Second

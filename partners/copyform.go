@@ -6,7 +6,6 @@ import (
 	"hash"
 	"time"
 
-	"tributary/internal/money"
 	"tributary/partners/program"
 )
 
@@ -19,6 +18,14 @@ type copyWriter struct {
 
 func (w *copyWriter) number(n int64) {
 	_, _ = w.out.Write(w.scratch[:binary.PutVarint(w.scratch[:], n)]) // Flush tells of what goes wrong
+}
+
+func (w *copyWriter) flag(set bool) {
+	n := int64(0)
+	if set {
+		n = 1
+	}
+	w.number(n)
 }
 
 func (w *copyWriter) text(s string) {
@@ -45,7 +52,7 @@ func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
 	w.number(int64(c.merchants.len()))
 	c.merchants.each(func(id program.MerchantID, m *Merchant) { w.number(int64(id)); w.text(m.Name) })
 	w.number(int64(c.programs.len()))
-	c.programs.each(func(_ program.ProgramID, p *Program) { w.program(p) })
+	c.programs.each(func(_ program.ProgramID, p *Listing) { w.program(p) })
 	w.number(int64(c.partners.len()))
 	c.partners.each(func(id program.PartnerID, p *Partner) {
 		w.number(int64(id))
@@ -71,31 +78,16 @@ func (w *copyWriter) key(k Key) {
 	w.number(int64(k.Scopes))
 }
 
-func (w *copyWriter) program(p *Program) {
+func (w *copyWriter) program(p *Listing) {
 	w.number(int64(p.ID))
 	w.number(int64(p.Merchant))
-	w.texts([]string{p.Name, p.LandingURL, p.ClickParam})
-	w.texts(p.Domains)
+	w.text(p.LandingURL)
+	w.text(p.ClickParam)
 	w.texts(p.Currencies)
-	w.number(p.CreatedAt.UnixMicro())
-	w.number(int64(len(p.Terms)))
-	for _, t := range p.Terms {
-		w.number(int64(t.Version))
-		w.number(t.EffectiveFrom.UnixMicro())
-		w.number(int64(t.Window))
-		w.number(int64(t.Hold))
-		w.number(int64(t.NetworkFee))
-		w.number(int64(t.Rules))
-		w.number(int64(len(t.Rates)))
-		for kind, rates := range t.Rates {
-			w.text(string(kind))
-			w.number(int64(len(rates)))
-			for category, rate := range rates {
-				w.text(category)
-				w.number(int64(rate))
-			}
-		}
-	}
+	w.number(p.Since.UnixMicro())
+	w.number(int64(p.Window))
+	w.texts(p.Categories)
+	w.flag(p.AnyCategory)
 }
 
 // link writes a target that is the landing page, as most are, as nothing.
@@ -103,11 +95,7 @@ func (w *copyWriter) link(l *Link, landing string) {
 	w.number(int64(l.ID))
 	w.number(int64(l.Program))
 	w.number(int64(l.Partner))
-	closed := int64(0)
-	if l.Closed {
-		closed = 1
-	}
-	w.number(closed)
+	w.flag(l.Closed)
 	w.text(l.Code)
 	target := l.Target
 	if target == landing {
@@ -132,6 +120,8 @@ func (r *copyReader) number() int64 {
 	r.rest = r.rest[size:]
 	return n
 }
+
+func (r *copyReader) flag() bool { return r.number() == 1 }
 
 // count is a number of things that are still to come, each of a byte at least.
 func (r *copyReader) count() int {
@@ -182,7 +172,7 @@ func (r *copyReader) changes() *changes {
 	for range r.count() {
 		ch.merchants = append(ch.merchants, &Merchant{ID: program.MerchantID(r.number()), Name: r.text()})
 	}
-	programs := map[program.ProgramID]*Program{}
+	programs := map[program.ProgramID]*Listing{}
 	for range r.count() {
 		p := r.program()
 		programs[p.ID] = p
@@ -197,7 +187,7 @@ func (r *copyReader) changes() *changes {
 	}
 	ch.links = make([]*Link, r.count())
 	for i := range ch.links {
-		l := &Link{ID: program.LinkID(r.number()), Program: program.ProgramID(r.number()), Partner: program.PartnerID(r.number()), Closed: r.number() == 1, Code: r.text(), Target: r.text()}
+		l := &Link{ID: program.LinkID(r.number()), Program: program.ProgramID(r.number()), Partner: program.PartnerID(r.number()), Closed: r.flag(), Code: r.text(), Target: r.text()}
 		p, known := programs[l.Program]
 		if !known {
 			r.broken = true
@@ -217,28 +207,10 @@ func (r *copyReader) changes() *changes {
 	return ch
 }
 
-func (r *copyReader) program() *Program {
-	p := &Program{ID: program.ProgramID(r.number()), Merchant: program.MerchantID(r.number())}
-	if texts := r.texts(); len(texts) == 3 {
-		p.Name, p.LandingURL, p.ClickParam = texts[0], texts[1], texts[2]
-	}
-	p.Domains, p.Currencies = r.texts(), r.texts()
-	p.CreatedAt = time.UnixMicro(r.number()).UTC()
-	p.Terms = make([]program.Terms, r.count())
-	for i := range p.Terms {
-		t := &p.Terms[i]
-		t.Version, t.EffectiveFrom = int(r.number()), time.UnixMicro(r.number()).UTC()
-		t.Window, t.Hold, t.NetworkFee = time.Duration(r.number()), time.Duration(r.number()), money.Rate(r.number())
-		t.Rules = int(r.number())
-		t.Rates = program.Rates{}
-		for range r.count() {
-			kind := program.Kind(r.text())
-			t.Rates[kind] = map[string]money.Rate{}
-			for range r.count() {
-				category := r.text()
-				t.Rates[kind][category] = money.Rate(r.number())
-			}
-		}
-	}
+func (r *copyReader) program() *Listing {
+	p := &Listing{ID: program.ProgramID(r.number()), Merchant: program.MerchantID(r.number())}
+	p.LandingURL, p.ClickParam, p.Currencies = r.text(), r.text(), r.texts()
+	p.Since, p.Window = time.UnixMicro(r.number()).UTC(), time.Duration(r.number())
+	p.Categories, p.AnyCategory = r.texts(), r.flag()
 	return p
 }

@@ -15,7 +15,7 @@ import (
 // changes is what one look found, read completely before any of it is applied.
 type changes struct {
 	merchants []*Merchant
-	programs  []*Program
+	programs  []*Listing
 	partners  []*Partner
 	links     []*Link
 	keys      []keyRow
@@ -89,8 +89,12 @@ func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes
 	if ch.partners, err = readPartners(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading partners: %w", err)
 	}
-	if ch.programs, err = readPrograms(ctx, q, since); err != nil {
+	programs, err := readPrograms(ctx, q, since)
+	if err != nil {
 		return nil, fmt.Errorf("reading programs: %w", err)
+	}
+	for _, p := range programs {
+		ch.programs = append(ch.programs, p.listing())
 	}
 	if ch.merchants, err = readMerchants(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading merchants: %w", err)

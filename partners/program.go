@@ -14,7 +14,7 @@ import (
 	"tributary/partners/program"
 )
 
-// Program is what a merchant offers to partners. A Program in a Catalogue is never changed, only replaced.
+// Program is what a merchant offers to partners. A Program in Programs is never changed, only replaced.
 type Program struct {
 	ID         program.ProgramID
 	Merchant   program.MerchantID
@@ -47,25 +47,6 @@ func (p *Program) Offer(link program.LinkID, partner program.PartnerID, kind pro
 	offer := program.Offer{Link: link, Merchant: p.Merchant, Program: p.ID, Partner: partner, Kind: kind, Currencies: p.Currencies}
 	offer.Terms, _ = p.TermsAt(t)
 	return offer
-}
-
-// Takes tells whether the program takes orders in a currency.
-func (p *Program) Takes(currency string) bool { return slices.Contains(p.Currencies, currency) }
-
-// Prices tells whether any of the terms name a category, or pay for all categories and name none.
-func (p *Program) Prices(category string) bool {
-	naming, others := false, false
-	for i := range p.Terms {
-		for _, rates := range p.Terms[i].Rates {
-			if _, ok := rates[category]; ok {
-				return true
-			}
-			_, all := rates[program.AnyCategory]
-			others = others || all
-			naming = naming || len(rates) > 1 || len(rates) == 1 && !all
-		}
-	}
-	return others && !naming
 }
 
 // NewProgram is a program to be added, with its first terms. Those may reach into the past: no order is older than the

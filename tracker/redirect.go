@@ -53,7 +53,7 @@ func (s *Server) clickHead(c echo.Context) error {
 
 // find finds the open link of a request. Most addresses come as they were given out; only what that finds nothing for is
 // read again with more patience.
-func (s *Server) find(c echo.Context) (*partners.Link, *partners.Program, error) {
+func (s *Server) find(c echo.Context) (*partners.Link, *partners.Listing, error) {
 	link, found := s.cfg.Catalogue.LinkByCode(c.Param("*"))
 	if !found {
 		u := c.Request().URL

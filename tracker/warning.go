@@ -112,15 +112,14 @@ func (in *Intake) checkProgram(link *partners.Link, at time.Time, s *SaleReport,
 	}
 	placed := event.Time(e.GetOccurredAt())
 	age, _ := event.ClickAge(at, placed, event.Time(e.GetReceivedAt()), e.GetImported())
-	terms, inForce := program.TermsAt(placed)
 	switch {
 	case age < 0:
 		w.add(clickAfterOrder, "click_id", "the click came after the order, so nobody earns by it", "send the time of the order with its zone, and the click that came before it")
-	case !inForce:
+	case program.Window == 0 || placed.Before(program.Since):
 		w.add(noTermsInForce, "occurred_at", "the order is older than the first terms of the program, so nobody earns by it", "check the time of the order and its zone")
-	case age > terms.Window.Milliseconds():
-		w.add(outsideWindow, "click_id", fmt.Sprintf("the click is %d hours older than the order, and the program's window is %d hours, so nobody earns by it",
-			age/time.Hour.Milliseconds(), terms.Window/time.Hour), "keep a click id for as long as the window, and send the latest")
+	case age > program.Window.Milliseconds():
+		w.add(outsideWindow, "click_id", fmt.Sprintf("the click is %d hours older than the order, and the program's widest window is %d hours, so nobody earns by it",
+			age/time.Hour.Milliseconds(), program.Window/time.Hour), "keep a click id for as long as the window, and send the latest")
 	}
 	if !program.Takes(s.Currency) {
 		w.add(currencyNotInProgram, "currency", fmt.Sprintf("the program of the click does not take %s, so nobody earns by it", s.Currency),
@@ -133,7 +132,7 @@ func (in *Intake) checkProgram(link *partners.Link, at time.Time, s *SaleReport,
 func (in *Intake) checkCategories(merchant program.MerchantID, link *partners.Link, s *SaleReport, w *warnings) {
 	programs := in.catalogue.ProgramsOf(merchant)
 	if link != nil {
-		programs = slices.DeleteFunc(slices.Clone(programs), func(p *partners.Program) bool { return p.ID != link.Program })
+		programs = slices.DeleteFunc(slices.Clone(programs), func(p *partners.Listing) bool { return p.ID != link.Program })
 	}
 	told := 0
 	seen := make(map[string]bool, 8)
@@ -143,7 +142,7 @@ func (in *Intake) checkCategories(merchant program.MerchantID, link *partners.Li
 			continue
 		}
 		seen[category] = true
-		if slices.ContainsFunc(programs, func(p *partners.Program) bool { return p.Prices(category) }) {
+		if slices.ContainsFunc(programs, func(p *partners.Listing) bool { return p.Prices(category) }) {
 			continue
 		}
 		if told++; told > maxCategoryWarnings {

@@ -104,14 +104,14 @@ func TestAnOddOrderIsWarnedOfByCode(t *testing.T) {
 		{"an order from before the terms", click(link, 22*day), "GBP", stated(21 * day), "no_terms_in_force occurred_at; late_report occurred_at"},
 		{"a click as old as the window", click(link, 30*day), "GBP", "", ""},
 		{"one that is a millisecond older", click(link, 30*day+time.Millisecond), "GBP", "", "outside_window click_id"},
-		{"one too old for the terms of then", click(link, 13*day), "GBP", stated(11 * day), "outside_window click_id; late_report occurred_at"},
+		{"one too old for the terms of then, which the engine tells", click(link, 13*day), "GBP", stated(11 * day), "late_report occurred_at"},
 		{"a currency of another program", click(link, time.Hour), "JPY", "", "currency_not_in_program currency"},
 		{"a category that no terms name", click(link, time.Hour), "GBP", lines("boots", "Boots", "Boots", "tea"), "category_in_no_terms lines[2].category; category_in_no_terms lines[4].category"},
 		{"one of any program, without a click", "", "GBP", lines("boots", "tea", "hats"), "category_in_no_terms lines[3].category"},
 		{"categories without end", "", "GBP", lines(many...), strings.TrimSuffix(strings.Repeat("category_in_no_terms *; ", maxCategoryWarnings), "; ")},
 		{"48 hours late", "", "GBP", stated(2 * day), ""},
 		{"a microsecond more", "", "GBP", stated(2*day + time.Microsecond), "late_report occurred_at"},
-		{"everything at once", click(closed, 13*day), "JPY", lines("hats") + stated(11*day), "closed_link click_id; outside_window click_id; currency_not_in_program currency; category_in_no_terms lines[1].category; late_report occurred_at"},
+		{"everything at once", click(closed, 42*day), "JPY", lines("hats") + stated(11*day), "closed_link click_id; outside_window click_id; currency_not_in_program currency; category_in_no_terms lines[1].category; late_report occurred_at"},
 	} {
 		before := len(e.records(t))
 		a := e.post(t, "/v1/conversions", s.key, fmt.Sprintf(`{"order_id":"1","amount":100,"currency":%q,"click_id":%q%s}`, row.currency, row.click, row.more))

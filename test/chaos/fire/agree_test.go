@@ -39,6 +39,10 @@ func TestTheModelAndTheEngineAgree(t *testing.T) {
 	if err := network.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	programs := partners.NewPrograms()
+	if err := programs.Refresh(t.Context(), db); err != nil {
+		t.Fatal(err)
+	}
 	now := time.Now().UTC().Truncate(time.Second).Add(2 * time.Minute) // the second terms of a program are in force by then
 	rapid.Check(t, func(t *rapid.T) {
 		h := drawHistory(t, world, now)
@@ -48,7 +52,7 @@ func TestTheModelAndTheEngineAgree(t *testing.T) {
 			books.TakeBack(r)
 		}
 		orders, balances := books.Close(now)
-		order, decided, credit := h.decide(t, network, now)
+		order, decided, credit := h.decide(t, network, programs, now)
 		if diff := cmp.Diff(orders[h.sale.OrderKey], order); diff != "" {
 			t.Fatalf("the model and the engine disagree on %+v:\n%s", h, diff)
 		}
@@ -127,7 +131,7 @@ func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) s
 }
 
 // decide asks the engine's rules, and gives the answer in the model's words.
-func (h *history) decide(t *rapid.T, network *partners.Catalogue, now time.Time) (model.Order, commission.Decision, bool) {
+func (h *history) decide(t *rapid.T, network *partners.Catalogue, programs *partners.Programs, now time.Time) (model.Order, commission.Decision, bool) {
 	folded, err := commission.Fold(h.events())
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +143,7 @@ func (h *history) decide(t *rapid.T, network *partners.Catalogue, now time.Time)
 		if c.Forged {
 			candidates[i].Click.Refused = commission.ForgedClickID
 		} else if link, ok := network.Link(program.LinkID(c.Link)); ok {
-			sold, _ := network.Program(link.Program)
+			sold, _ := programs.Program(link.Program)
 			partner, _ := network.Partner(link.Partner)
 			candidates[i].Offer = sold.Offer(link.ID, partner.ID, partner.Kind, folded.At)
 		}

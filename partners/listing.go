@@ -1,0 +1,64 @@
+package partners
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"tributary/partners/program"
+)
+
+// Listing is what a tracker holds of a program: where its clicks lead, and what it may say of an order. What is paid is for
+// the engine. A Listing is never changed, only replaced.
+type Listing struct {
+	ID         program.ProgramID
+	Merchant   program.MerchantID
+	LandingURL string
+	// ClickParam is the query parameter under which the merchant receives the click id.
+	ClickParam string
+	// Currencies are the ISO 4217 codes in which orders may come, sorted.
+	Currencies []string
+	// Since is from when on the first terms are in force.
+	Since time.Time
+	// Window is the widest of all terms: an older click earns by none of them. It is 0 without terms.
+	Window time.Duration
+	// Categories are those that some terms name, sorted.
+	Categories []string
+	// AnyCategory says that some terms pay for categories that they do not name.
+	AnyCategory bool
+}
+
+// listing keeps of a program what a tracker needs.
+func (p *Program) listing() *Listing {
+	l := &Listing{ID: p.ID, Merchant: p.Merchant, LandingURL: p.LandingURL, ClickParam: p.ClickParam, Currencies: p.Currencies}
+	if len(p.Terms) > 0 {
+		l.Since = p.Terms[0].EffectiveFrom
+	}
+	for i := range p.Terms {
+		l.Window = max(l.Window, p.Terms[i].Window)
+		for _, rates := range p.Terms[i].Rates {
+			for category := range rates {
+				if category == program.AnyCategory {
+					l.AnyCategory = true
+				} else {
+					l.Categories = append(l.Categories, category)
+				}
+			}
+		}
+	}
+	slices.Sort(l.Categories)
+	l.Categories = slices.Compact(l.Categories)
+	return l
+}
+
+// Takes tells whether the program takes orders in a currency.
+func (l *Listing) Takes(currency string) bool { return slices.Contains(l.Currencies, currency) }
+
+// Prices tells whether any of the terms name a category, or pay for all categories and name none.
+func (l *Listing) Prices(category string) bool {
+	if len(l.Categories) == 0 {
+		return l.AnyCategory
+	}
+	_, named := slices.BinarySearchFunc(l.Categories, category, cmp.Compare)
+	return named
+}
