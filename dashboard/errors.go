@@ -36,7 +36,7 @@ func (s *Server) fail(err error, c echo.Context) {
 func (s *Server) failPlainly(w http.ResponseWriter, r *http.Request, err error) {
 	f := faultOf(err)
 	s.cfg.Log.Error("request failed", "method", r.Method, "path", r.URL.Path, "request", w.Header().Get(echo.HeaderXRequestID), "error", err)
-	http.Error(w, f.Detail, f.Status())
+	http.Error(w, s.text.Problem(f.Code), f.Status())
 }
 
 // faultOf reads what echo itself refuses as the fault it is.
@@ -50,16 +50,16 @@ func faultOf(err error) *fault.Error {
 	}
 	switch he.Code {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
-		return fault.New(fault.NotFound, "no_page", "There is no page at this address.")
+		return fault.Coded(fault.NotFound, "no_page", nil)
 	case http.StatusRequestEntityTooLarge:
-		return fault.New(fault.TooLarge, "too_large", "This form is larger than any page here needs.")
+		return fault.Coded(fault.TooLarge, "too_large", nil)
 	case http.StatusBadRequest, http.StatusUnsupportedMediaType:
-		return fault.New(fault.Malformed, "unreadable", "The request could not be read.")
+		return fault.Coded(fault.Malformed, "unreadable", nil)
 	}
 	return fault.Of(err)
 }
 
 // notFound is the answer for what does not exist and for what belongs to somebody else alike.
-func notFound(what string) error {
-	return fault.New(fault.NotFound, "not_found", "There is no such "+what+", or it is not yours to see.")
+func notFound() error {
+	return fault.Coded(fault.NotFound, "not_found", nil)
 }

@@ -3,11 +3,10 @@ package dashboard
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
-	"time"
 
 	"tributary/internal/money"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -52,7 +51,7 @@ func wholeUnit(currency string) int64 {
 // each is an amount divided by n, rounded to the currency; a dash for none.
 func (a amount) each(n int64) string {
 	if n <= 0 {
-		return "–"
+		return text.Dash
 	}
 	return amount{a.Currency, money.Scale(a.Minor, 1, n)}.figures()
 }
@@ -60,7 +59,7 @@ func (a amount) each(n int64) string {
 // per is an amount for each of n, with two decimals more than the currency has, as its number.
 func (a amount) per(n int64) string {
 	if n <= 0 || a.Minor > money.MaxAmount || a.Minor < -money.MaxAmount {
-		return "–"
+		return text.Dash
 	}
 	hundredths := money.Scale(a.Minor, 100, n)
 	digits, _ := money.Exponent(a.Currency)
@@ -68,37 +67,9 @@ func (a amount) per(n int64) string {
 	if hundredths < 0 {
 		sign, hundredths = "-", -hundredths
 	}
-	text := fmt.Sprintf("%0*d", digits+3, hundredths)
-	cut := len(text) - digits - 2
-	return sign + thousands(text[:cut]) + "." + text[cut:]
-}
-
-// count writes a whole number with commas.
-func count(n int64) string {
-	if n < 0 {
-		return "-" + thousands(strconv.FormatUint(uint64(-n), 10))
-	}
-	return thousands(strconv.FormatInt(n, 10))
-}
-
-func thousands(digits string) string {
-	var b strings.Builder
-	for i, d := range []byte(digits) {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteByte(d)
-	}
-	return b.String()
-}
-
-// share writes part of whole in per cent with two decimals, or a dash of nothing.
-func share(part, whole int64) string {
-	if whole <= 0 || part < 0 || part > math.MaxInt64/10_000 {
-		return "–"
-	}
-	hundredths := money.Scale(part, 10_000, whole)
-	return fmt.Sprintf("%s.%02d %%", count(hundredths/100), hundredths%100)
+	digits10 := fmt.Sprintf("%0*d", digits+3, hundredths)
+	cut := len(digits10) - digits - 2
+	return sign + text.Thousands(digits10[:cut]) + "." + digits10[cut:]
 }
 
 // A change compares a figure with the one of the period before.
@@ -108,75 +79,21 @@ type change struct {
 }
 
 // changeOf writes the change in whole per cent.
-func changeOf(now, before int64) change {
+func changeOf(t *text.Printer, now, before int64) change {
 	switch {
 	case now == before:
-		return change{text: "no change"}
+		return change{text: t.ChangeSame()}
 	case before <= 0 || now > math.MaxInt64/100 || now < 0:
-		return change{text: "from " + count(before)}
+		return change{text: t.ChangeFrom(t.Count(before))}
 	}
 	percent := money.Scale(now-before, 100, before)
 	switch {
 	case percent == 0:
-		return change{text: "about the same"}
+		return change{text: t.ChangeAbout()}
 	case percent > 999:
-		return change{text: "over 10 times", mood: "up"}
+		return change{text: t.ChangeTimes(), mood: "up"}
 	case now > before:
 		return change{text: fmt.Sprintf("+%d %%", percent), mood: "up"}
 	}
 	return change{text: fmt.Sprintf("−%d %%", -percent), mood: "down"}
-}
-
-// The forms of a time: to the minute on lists, to the second where order matters, the day alone. All are UTC and say so.
-func minute(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04 UTC") }
-func second(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }
-func day(t time.Time) string    { return t.UTC().Format("2 Jan 2006") }
-
-// date is the day that a time falls on in its own zone.
-func date(t time.Time) string { return t.Format("2 Jan 2006") }
-
-func clock(t time.Time) string { return t.UTC().Format("15:04:05 UTC") }
-
-// machine is the form for the datetime attribute and for files.
-func machine(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
-// span writes a length of time exactly in its two largest units that are not zero: "30 days", "1 hour 5 minutes".
-func span(d time.Duration) string {
-	if d < 0 {
-		return "minus " + span(-d)
-	}
-	units := []struct {
-		name string
-		size time.Duration
-	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}, {"millisecond", time.Millisecond}}
-	var parts []string
-	for _, u := range units {
-		n := d / u.size
-		d %= u.size
-		if n == 0 {
-			if len(parts) > 0 {
-				break
-			}
-			continue
-		}
-		name := u.name
-		if n > 1 {
-			name += "s"
-		}
-		if parts = append(parts, count(int64(n))+" "+name); len(parts) == 2 {
-			break
-		}
-	}
-	if len(parts) == 0 {
-		return "0 seconds"
-	}
-	return strings.Join(parts, " ")
-}
-
-// plural is the number with its noun.
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return count(n) + " " + noun + "s"
 }

@@ -2,9 +2,9 @@ package dashboard
 
 import (
 	"testing"
-	"time"
 
 	"tributary/internal/money"
+	"tributary/internal/text"
 )
 
 func TestAmountsAreWrittenExactly(t *testing.T) {
@@ -56,18 +56,6 @@ func TestAnAmountDividedByACount(t *testing.T) {
 	}
 }
 
-func TestShares(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		part, whole int64
-		want        string
-	}{{1, 3, "33.33 %"}, {92, 5930, "1.55 %"}, {0, 10, "0.00 %"}, {5, 0, "–"}, {30, 10, "300.00 %"}, {1, 100000, "0.00 %"}} {
-		if got := share(tc.part, tc.whole); got != tc.want {
-			t.Errorf("%d of %d: %q, want %q", tc.part, tc.whole, got, tc.want)
-		}
-	}
-}
-
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
@@ -84,20 +72,8 @@ func TestChanges(t *testing.T) {
 		{999, 1000, change{"about the same", ""}},
 		{-5, 10, change{"from 10", ""}},
 	} {
-		if got := changeOf(tc.now, tc.before); got != tc.want {
+		if got := changeOf(text.English(), tc.now, tc.before); got != tc.want {
 			t.Errorf("%d after %d: %+v, want %+v", tc.now, tc.before, got, tc.want)
-		}
-	}
-}
-
-func TestSpansNameTheirTwoLargestUnits(t *testing.T) {
-	t.Parallel()
-	for d, want := range map[time.Duration]string{
-		0: "0 seconds", time.Second: "1 second", 90 * time.Minute: "1 hour 30 minutes", 30 * aDay: "30 days", 30*aDay + time.Second: "30 days",
-		26*time.Hour + 3*time.Minute: "1 day 2 hours", 400 * time.Millisecond: "400 milliseconds", -time.Hour: "minus 1 hour", 1200 * aDay: "1,200 days",
-	} {
-		if got := span(d); got != want {
-			t.Errorf("%s: %q, want %q", d, got, want)
 		}
 	}
 }

@@ -75,10 +75,7 @@ func (s *Server) sameOriginOnly(next echo.HandlerFunc) echo.HandlerFunc {
 			err = errors.New("a form over http for a site over https")
 		}
 		if err != nil {
-			return &fault.Error{
-				Kind: fault.Forbidden, Code: "cross_origin", Cause: err,
-				Detail: "This form was sent from another site, so nothing was changed. Open the page here and send it again.",
-			}
+			return fault.Coded(fault.Forbidden, "cross_origin", err)
 		}
 		return next(c)
 	}
@@ -97,7 +94,7 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		case !v.signedIn():
 			return s.askToSignIn(c)
 		case r.who != anybodySignedIn && r.who != audience(v.login.Role):
-			return fault.New(fault.Forbidden, "not_for_you", "This page is for other people of the network: you are signed in as a "+v.login.Role+".")
+			return fault.Coded(fault.Forbidden, "not_for_you", nil)
 		}
 		return s.within(c, v, r)
 	}

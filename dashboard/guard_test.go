@@ -315,8 +315,8 @@ func TestErrorsArePagesForPeopleAndProblemsForPrograms(t *testing.T) {
 		status int
 		text   string
 	}{
-		{"/partner/commissions/12345", http.StatusNotFound, "There is no such order, or it is not yours to see."},
-		{"/merchant", http.StatusForbidden, "you are signed in as a partner"},
+		{"/partner/commissions/12345", http.StatusNotFound, "There is no such thing here, or it is not yours to see."},
+		{"/merchant", http.StatusForbidden, "your role may not open it"},
 		{"/nowhere", http.StatusNotFound, "There is no page at this address."},
 	} {
 		got := c.get(tc.path)

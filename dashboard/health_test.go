@@ -25,10 +25,10 @@ func TestHealthAddsUpTheLagOfEachStep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.as("operator@example.net")
-	c.page("/network/health").holds(t, "Nothing waits for a person", "Nothing has run yet", "No tracker yet")
+	c.page("/network/health").holds(t, "No operator action required", "Nothing has run yet", "No tracker yet")
 	w.river()
 	// Lanes 0 and 1 of the spool are those of touches: 500 and 490 sent; 2 and 3 those of orders: 480 and 470.
-	c.page("/network/health").holds(t, "Nothing waits for a person",
+	c.page("/network/health").holds(t, "No operator action required",
 		"Spool to Kafka, touches 2 10 lane 1, 10", "Spool to Kafka, orders 2 50 lane 1, 30",
 		"Kafka to ClickHouse, touches 2 189 lane 0, 100", "Kafka to ClickHouse, orders 2 149 lane 0, 80", "Kafka to books, orders 2 149 lane 0, 80",
 		"Books to Kafka, ledger 2 5 lane 1, 5", "Kafka to ClickHouse, ledger 2 30 lane 1, 30",
@@ -56,7 +56,7 @@ func TestHealthSaysWhatToDo(t *testing.T) {
 	page.holds(t,
 		"Lane engine orders/0 is halted at a gap", "Records 401 to 404 are missing.", "tributary resume engine orders 0 --remedy refilled",
 		"Lane loader touches/1 is halted The topic was made anew. tributary resume loader touches 1",
-		"Nobody works on lane loader ledger/0", "Batch touches/1 7 to 19 is parked ClickHouse has 12 rows of 13. tributary reload touches 1 7",
+		"No process works on lane loader ledger/0", "Batch touches/1 7 to 19 is parked ClickHouse has 12 rows of 13. tributary reload touches 1 7",
 		"Batch orders/0 3 to 4 is not in ClickHouse yet", "3 records of orders set aside by the engine an order of no lines tributary deadletters list",
 		"Tracker tracker-1 is silent 60 records", "tributary spool forget abababababababababababababababab")
 	for _, text := range []string{"SECRET", "settled long ago", "Nothing waits"} {

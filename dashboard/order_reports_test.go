@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tributary/internal/event"
+	"tributary/internal/text"
 	"tributary/partners"
 	"tributary/partners/program"
 )
@@ -54,12 +55,12 @@ func TestOrdersAreFoundByTheKeyThatReported(t *testing.T) {
 		// An import is no report of a key, and not late.
 		imported: "Order import TIME none –",
 	} {
-		text := c.page("/merchant/orders/" + number10(no)).text()
+		said := c.page("/merchant/orders/" + number10(no)).text()
 		for _, at := range []time.Duration{-2*time.Hour + time.Second, -time.Hour + time.Second, -aDay} {
-			text = strings.ReplaceAll(text, second(w.now.Add(at)), "TIME")
+			said = strings.ReplaceAll(said, text.English().Second(w.now.Add(at)), "TIME")
 		}
-		if !strings.Contains(text, want) {
-			t.Errorf("order %d does not say %q; it says: %s", no, want, text)
+		if !strings.Contains(said, want) {
+			t.Errorf("order %d does not say %q; it says: %s", no, want, said)
 		}
 	}
 	if body := w.as("site@example.net").page("/partner/commissions/" + number10(twice)).body; strings.Contains(body, "192.0.2.0") || strings.Contains(body, "till") {

@@ -9,6 +9,7 @@ import (
 
 	"tributary/dashboard/chart"
 	"tributary/dashboard/export"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -61,12 +62,12 @@ func (o *overview) count(ctx context.Context, reports *report.Reader, q report.Q
 }
 
 // amountPanel is the chart's line of money; there is none without a currency.
-func (o *overview) amountPanel(name string) []chart.Panel {
+func (o *overview) amountPanel(t *text.Printer, name func(currency string) string) []chart.Panel {
 	if o.currency == "" {
 		return nil
 	}
 	return []chart.Panel{{
-		Name: name + ", " + o.currency, Values: o.amounts.Now, Before: o.amounts.Before, Height: 150, Unit: wholeUnit(o.currency),
+		Name: name(o.currency), Values: o.amounts.Now, Before: o.amounts.Before, Height: 150, Unit: wholeUnit(o.currency),
 		Text:  func(v int64) string { return amount{o.currency, v}.figures() },
 		Short: func(v int64) string { return amount{o.currency, v}.short() },
 	}}

@@ -88,7 +88,7 @@ func (s *Server) within(c echo.Context, v *visit, r route) error {
 	}
 	for _, who := range asking {
 		if wait := s.pace.take(s.now(), who); wait > 0 {
-			return tooMany(c, wait, "That is more than anybody reads. Please wait a moment and try again.")
+			return tooMany(c, wait, "too_many")
 		}
 	}
 	if !strings.HasSuffix(r.path, ".csv") {
@@ -96,35 +96,35 @@ func (s *Server) within(c echo.Context, v *visit, r route) error {
 	}
 	end, ok := s.pace.beginFile(v.login.ID)
 	if !ok {
-		return tooMany(c, 5*time.Second, "Another file is being made at this moment. Please try again when it is there.")
+		return tooMany(c, 5*time.Second, "too_many_files")
 	}
 	defer end()
 	return r.page(c, v)
 }
 
-func tooMany(c echo.Context, wait time.Duration, detail string) error {
+func tooMany(c echo.Context, wait time.Duration, code string) error {
 	c.Response().Header().Set(echo.HeaderRetryAfter, strconv.Itoa(int(wait/time.Second)+1))
-	return fault.New(fault.TooMany, "too_many", detail)
+	return fault.Coded(fault.TooMany, code, nil)
 }
 
 // onceEach refuses a request that names something twice, where one part of it could be checked and another used, and a
 // form that has anything in its address, where it would be written down by whatever is in between.
 func onceEach(r *http.Request) error {
 	if kind, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); kind != "" && kind != echo.MIMEApplicationForm && r.Method != http.MethodGet {
-		return fault.New(fault.Unsupported, "not_a_form", "The pages take plain forms and nothing else.")
+		return fault.Coded(fault.Unsupported, "not_a_form", nil)
 	}
 	if err := r.ParseForm(); err != nil {
 		if _, tooLarge := errors.AsType[*echo.HTTPError](err); tooLarge {
 			return err //nolint:wrapcheck // the limit of the body's size, in its own words
 		}
-		return &fault.Error{Kind: fault.Malformed, Code: "unreadable", Cause: err, Detail: "The request could not be read."}
+		return fault.Coded(fault.Malformed, "unreadable", err)
 	}
 	if r.Method != http.MethodGet && r.URL.RawQuery != "" {
-		return fault.New(fault.Malformed, "query_of_form", "A form is sent without anything behind the address.")
+		return fault.Coded(fault.Malformed, "query_of_form", nil)
 	}
 	for _, values := range r.Form {
 		if len(values) > 1 {
-			return fault.New(fault.Malformed, "repeated", "Something is named twice in this request, and only one of it can be meant.")
+			return fault.Coded(fault.Malformed, "repeated", nil)
 		}
 	}
 	return nil

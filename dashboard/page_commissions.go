@@ -6,20 +6,21 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/export"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
 // nothing says why a commission of no amount earns nothing; empty for one that earns something.
-func nothing(lines int, gross, net int64) string {
+func nothing(t *text.Printer, lines int, gross, net int64) string {
 	switch {
 	case net != 0:
 		return ""
 	case gross != 0:
-		return "all of it was refunded"
+		return t.AmountNoPart()
 	case lines == 0:
-		return "the terms pay 0 % on what was bought"
+		return t.AmountNoRate()
 	}
-	return "its share rounds to nothing"
+	return t.AmountRounds()
 }
 
 // commissionsView is what the page shows.
@@ -47,7 +48,7 @@ func (s *Server) commissions(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, "/partner/commissions", f.Query())
-	return s.page(c, v, "Commissions", commissionsPage(view))
+	return s.page(c, v, v.text.CommissionsTitle(), commissionsPage(view))
 }
 
 func (s *Server) commissionsCSV(c echo.Context, v *visit) error {
@@ -69,8 +70,8 @@ func (s *Server) commissionsCSV(c echo.Context, v *visit) error {
 	return s.sendCSV(c, "commissions", heading, func(w *export.Writer) error {
 		for _, r := range list.Rows {
 			in := inCurrency(r.Currency)
-			err := w.Row(export.Text(r.OrderID), export.Number(machine(r.OccurredAt)), export.Text(r.Program), export.Text(r.Link), export.Text(r.Label),
-				export.Text(r.Currency), in(r.Revenue), in(r.Refunded), in(r.Gross), in(r.Net), export.Text(r.State), export.Number(machine(r.HoldUntil)), export.Number(strconv.FormatBool(r.Late)))
+			err := w.Row(export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Text(r.Program), export.Text(r.Link), export.Text(r.Label),
+				export.Text(r.Currency), in(r.Revenue), in(r.Refunded), in(r.Gross), in(r.Net), export.Text(r.State), export.Number(text.Machine(r.HoldUntil)), export.Number(strconv.FormatBool(r.Late)))
 			if err != nil {
 				return err
 			}

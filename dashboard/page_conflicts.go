@@ -12,6 +12,7 @@ import (
 	"tributary/commission"
 	"tributary/dashboard/export"
 	"tributary/internal/event"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -50,7 +51,7 @@ func (s *Server) loadConflicts(ctx context.Context, v *visit, f report.ConflictF
 		}
 		view.next = list.Next
 		for i := range list.Rows {
-			view.list = append(view.list, conflict{Conflict: list.Rows[i], fields: contrastsOf(&list.Rows[i])})
+			view.list = append(view.list, conflict{Conflict: list.Rows[i], fields: contrastsOf(v.text, &list.Rows[i])})
 		}
 		view.oddRefunds, err = r.OddRefunds(ctx)
 		return err
@@ -68,7 +69,7 @@ func (s *Server) conflicts(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, "/merchant/conflicts", f.Query())
-	return s.page(c, v, "Conflicts", conflictsPage(view))
+	return s.page(c, v, v.text.ConflictsTitle(), conflictsPage(view))
 }
 
 func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
@@ -88,7 +89,7 @@ func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
 				if !d.differs() {
 					continue
 				}
-				err := w.Row(export.Text(x.OrderID), export.Text(x.Ref), export.Number(machine(x.FirstAt)), export.Number(machine(x.ReceivedAt)),
+				err := w.Row(export.Text(x.OrderID), export.Text(x.Ref), export.Number(text.Machine(x.FirstAt)), export.Number(text.Machine(x.ReceivedAt)),
 					export.Text(d.name), export.Text(d.first), export.Text(d.second))
 				if err != nil {
 					return err
@@ -99,25 +100,22 @@ func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
 	})
 }
 
-func contrastsOf(r *report.Conflict) []contrast {
+func contrastsOf(t *text.Printer, r *report.Conflict) []contrast {
 	if !r.Refused() {
-		return contrasts(r.First, r.Second)
+		return contrasts(t, r.First, r.Second)
 	}
-	list := []contrast{{name: "Refused", second: "the order has " + count(commission.MaxRefunds) + " refunds already, or long ones that come to as much, the most that one can have"}}
-	for _, f := range fieldsOf(r.Second) {
+	list := []contrast{{name: t.FieldRefused(), second: t.FieldRefusedWhy(t.Count(commission.MaxRefunds))}}
+	for _, f := range fieldsOf(t, r.Second) {
 		list = append(list, contrast{name: f.name, second: f.value})
 	}
 	return list
 }
 
-// timeField is when a report says that it happened.
-const timeField = "Time"
-
 // contrasts lays two reports out field by field, in the order of the first.
-func contrasts(first, second []byte) []contrast {
-	a, b := fieldsOf(first), fieldsOf(second)
+func contrasts(t *text.Printer, first, second []byte) []contrast {
+	a, b := fieldsOf(t, first), fieldsOf(t, second)
 	var list []contrast
-	seen := map[string]bool{timeField: onArrival(first) && onArrival(second)}
+	seen := map[string]bool{t.FieldTime(): onArrival(first) && onArrival(second)}
 	for _, f := range slices.Concat(a, b) {
 		if !seen[f.name] {
 			seen[f.name] = true
@@ -147,12 +145,12 @@ func valueOf(fields []field, name string) string {
 }
 
 // fieldsOf reads out what a merchant said in a report.
-func fieldsOf(payload []byte) []field {
+func fieldsOf(t *text.Printer, payload []byte) []field {
 	e, err := event.Decode(payload)
 	if err != nil {
-		return []field{{"Report", "unreadable: " + err.Error()}}
+		return []field{{t.FieldReport(), t.FieldUnreadable(err.Error())}}
 	}
-	fields := []field{{timeField, second(event.Time(e.GetOccurredAt()))}}
+	fields := []field{{t.FieldTime(), t.Second(event.Time(e.GetOccurredAt()))}}
 	add := func(name, value string) {
 		if value != "" {
 			fields = append(fields, field{name, value})
@@ -163,55 +161,55 @@ func fieldsOf(payload []byte) []field {
 		for _, l := range sale.GetLines() {
 			total += l.GetAmount()
 		}
-		add("Amount", amount{sale.GetCurrency(), total}.text())
-		add("Click id", sale.GetClickId())
-		add("Coupon", sale.GetCoupon())
-		add("Customer", sale.GetCustomerId())
+		add(t.FieldAmount(), amount{sale.GetCurrency(), total}.text())
+		add(t.FieldClickID(), sale.GetClickId())
+		add(t.FieldCoupon(), sale.GetCoupon())
+		add(t.FieldCustomer(), sale.GetCustomerId())
 		for _, l := range sale.GetLines() {
-			add("Line "+strconv.Itoa(int(l.GetNumber())), lineWords(l, sale.GetCurrency()))
+			add(t.FieldLine(strconv.Itoa(int(l.GetNumber()))), lineWords(t, l, sale.GetCurrency()))
 		}
 		return fields
 	}
 	refund := e.GetRefund()
 	if refund.GetAmount() > 0 {
-		add("Amount, minor units", count(refund.GetAmount()))
+		add(t.FieldMinor(), t.Count(refund.GetAmount()))
 	}
 	if refund.GetWholeOrder() {
-		add("Amount", "the whole order")
+		add(t.FieldAmount(), t.FieldWholeOrder())
 	}
-	add("Currency", refund.GetCurrency())
-	add("Reason", refund.GetReason())
+	add(t.FieldCurrency(), refund.GetCurrency())
+	add(t.FieldReason(), refund.GetReason())
 	for i, item := range refund.GetItems() {
-		add("Item "+strconv.Itoa(i+1), itemWords(item))
+		add(t.FieldItem(strconv.Itoa(i+1)), itemWords(t, item))
 	}
 	return fields
 }
 
-func lineWords(l *event.Line, currency string) string {
-	parts := []string{amount{currency, l.GetAmount()}.text(), plural(l.GetQuantity(), "piece")}
-	for _, text := range []string{l.GetSku(), l.GetCategory()} {
-		if text != "" {
-			parts = append(parts, text)
+func lineWords(t *text.Printer, l *event.Line, currency string) string {
+	parts := []string{amount{currency, l.GetAmount()}.text(), t.FieldPieces(l.GetQuantity())}
+	for _, name := range []string{l.GetSku(), l.GetCategory()} {
+		if name != "" {
+			parts = append(parts, name)
 		}
 	}
 	return strings.Join(parts, " · ")
 }
 
-func itemWords(i *event.RefundItem) string {
+func itemWords(t *text.Printer, i *event.RefundItem) string {
 	var parts []string
 	if i.GetLine() > 0 {
-		parts = append(parts, "line "+strconv.FormatInt(i.GetLine(), 10))
+		parts = append(parts, t.FieldLineOf(strconv.FormatInt(i.GetLine(), 10)))
 	}
 	if i.GetSku() != "" {
 		parts = append(parts, i.GetSku())
 	}
 	switch {
 	case i.GetQuantity() > 0:
-		parts = append(parts, plural(i.GetQuantity(), "piece"))
+		parts = append(parts, t.FieldPieces(i.GetQuantity()))
 	case i.GetAmount() > 0:
-		parts = append(parts, count(i.GetAmount())+" minor units")
+		parts = append(parts, t.FieldMinorUnits(i.GetAmount()))
 	case i.GetWholeLine():
-		parts = append(parts, "all of it")
+		parts = append(parts, t.FieldAll())
 	}
 	return strings.Join(parts, " · ")
 }

@@ -53,7 +53,7 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, "Developers", developersPage(view)))
+	return s.render(c, status, frame(v, v.text.DevelopersTitle(), developersPage(view)))
 }
 
 // issueKey makes a key and shows it on the answer itself: it is kept nowhere, so there is no page to come back to. Whoever
@@ -61,16 +61,16 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 func (s *Server) issueKey(c echo.Context, v *visit) error {
 	label := strings.TrimSpace(c.FormValue("label"))
 	if label == "" || len(label) > maxLabel || !utf8.ValidString(label) || strings.ContainsRune(label, 0) {
-		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please give the key a label, such as the server that will use it."})
+		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: v.text.DevelopersLabelMissing()})
 	}
 	scopes, err := partners.ParseScopes(strings.Fields(cmp.Or(c.FormValue("may"), "orders refunds")))
 	if err != nil {
-		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: "Please choose what the key may report: orders, refunds, or both."})
+		return s.showDevelopers(c, v, http.StatusUnprocessableEntity, developersView{problem: v.text.DevelopersScopeMissing()})
 	}
 	key := access.NewKey{Label: label, Scopes: scopes, Signs: c.FormValue("use") == "sign"}
 	issued, err := s.access.IssueKey(c.Request().Context(), v.scope(), key)
 	if f := fault.Of(err); err != nil && f.Code == access.CodeKeyLabel {
-		return s.showDevelopers(c, v, f.Status(), developersView{problem: f.Detail})
+		return s.showDevelopers(c, v, f.Status(), developersView{problem: v.text.Problem(f.Code)})
 	}
 	if err != nil {
 		return err
@@ -88,12 +88,12 @@ const maxLabel = 128
 func (s *Server) revokeKey(c echo.Context, v *visit) error {
 	id, ok := report.ParseID(c.Param("key"))
 	if !ok {
-		return notFound("key")
+		return notFound()
 	}
 	if err := s.access.RevokeKey(c.Request().Context(), v.scope(), program.KeyID(id)); err != nil {
 		return err
 	}
-	s.flash(c, "The key is revoked. Within a second no order can be reported with it.")
+	s.flash(c, v.text.DevelopersWasRevoked())
 	return s.redirect(c, "/merchant/developers")
 }
 
@@ -133,10 +133,10 @@ func exampleCategory(p *report.Program) string {
 	if len(p.Terms) == 0 {
 		return ""
 	}
-	for _, r := range rateRows(&p.Terms[len(p.Terms)-1]) {
-		if r.category != "all others" {
+	for _, category := range categoriesOf(&p.Terms[len(p.Terms)-1]) {
+		if category != program.AnyCategory {
 			return `,
-       "category": "` + r.category + `"`
+       "category": "` + category + `"`
 		}
 	}
 	return ""

@@ -8,6 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -53,33 +54,18 @@ func (s *Server) health(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view.steps = stepsOf(view.Lags)
-	view.advise()
-	return s.page(c, v, "Health", healthPage(view))
-}
-
-// stageName says what a stage does with a topic.
-func stageName(stage, topic string) string {
-	switch stage {
-	case "relay":
-		return "Spool to Kafka, " + topic
-	case "outbox":
-		return "Books to Kafka, " + topic
-	case "engine":
-		return "Kafka to books, " + topic
-	case "loader":
-		return "Kafka to ClickHouse, " + topic
-	}
-	return stage + ", " + topic
+	view.steps = stepsOf(v.text, view.Lags)
+	view.advise(v.text)
+	return s.page(c, v, v.text.HealthTitle(), healthPage(view))
 }
 
 // stepsOf adds up the lanes of each step, in the order of the pipeline.
-func stepsOf(lags []report.Lag) []step {
+func stepsOf(t *text.Printer, lags []report.Lag) []step {
 	rank := []string{"relay", "engine", "outbox", "loader"}
 	slices.SortStableFunc(lags, func(a, b report.Lag) int { return slices.Index(rank, a.Stage) - slices.Index(rank, b.Stage) })
 	var steps []step
 	for _, l := range lags {
-		name := stageName(l.Stage, l.Topic)
+		name := t.Stage(l.Stage, l.Topic)
 		i := slices.IndexFunc(steps, func(s step) bool { return s.name == name })
 		if i < 0 {
 			i, steps = len(steps), append(steps, step{name: name})
@@ -95,39 +81,37 @@ func stepsOf(lags []report.Lag) []step {
 }
 
 // advise lists what a person should do, the gravest first.
-func (view *healthView) advise() {
+func (view *healthView) advise(t *text.Printer) {
 	add := func(what, why, command string) { view.todo = append(view.todo, todo{what, why, command}) }
 	for _, unit := range view.Unbalanced {
-		add("Debits and credits of "+unit+" differ", "The books do not balance: stop paying out and find the row.", "tributary verify")
+		add(t.TodoUnbalanced(unit), t.TodoUnbalancedWhy(), "tributary verify")
 	}
 	for _, l := range view.Lanes {
-		place := l.Consumer + " " + l.Topic + " " + strconv.Itoa(l.Partition)
+		resume := "tributary resume " + l.Consumer + " " + l.Topic + " " + strconv.Itoa(l.Partition)
 		switch {
 		case l.Halted != "" && l.Gap != 0:
-			add("Lane "+laneName(l)+" is halted at a gap", l.Halted+" Send the records again from the tracker's spool; only where they are lost for good, accept that.",
-				"tributary spool rewind, then tributary resume "+place+" --remedy refilled")
+			add(t.TodoGap(laneName(l)), t.TodoGapWhy(l.Halted), t.TodoGapDo("tributary spool rewind", resume+" --remedy refilled"))
 		case l.Halted != "":
-			add("Lane "+laneName(l)+" is halted", l.Halted, "tributary resume "+place)
+			add(t.TodoHalted(laneName(l)), l.Halted, resume)
 		case !l.Held:
-			add("Nobody works on lane "+laneName(l), "No process holds it: its records wait in Kafka.", "tributary serve "+l.Consumer)
+			add(t.TodoIdle(laneName(l)), t.TodoIdleWhy(), "tributary serve "+l.Consumer)
 		}
 	}
 	for _, b := range view.Batches {
-		place := b.Topic + "/" + strconv.Itoa(b.Partition) + " " + strconv.FormatInt(b.FirstOffset, 10) + " to " + strconv.FormatInt(b.LastOffset, 10)
+		batch := t.TodoBatch(strconv.FormatInt(b.FirstOffset, 10), strconv.FormatInt(b.LastOffset, 10), b.Topic+"/"+strconv.Itoa(b.Partition))
 		switch {
 		case b.State == "parked":
-			add("Batch "+place+" is parked", b.Problem, fmt.Sprintf("tributary reload %s %d %d", b.Topic, b.Partition, b.FirstOffset))
+			add(t.TodoParked(batch), b.Problem, fmt.Sprintf("tributary reload %s %d %d", b.Topic, b.Partition, b.FirstOffset))
 		case view.at.Sub(b.PlannedAt) > lateAfter:
-			add("Batch "+place+" is not in ClickHouse yet", "It was planned "+second(b.PlannedAt)+".", "tributary doctor")
+			add(t.TodoLate(batch), t.TodoLateWhy(t.Second(b.PlannedAt)), "tributary doctor")
 		}
 	}
 	for _, l := range view.Letters {
-		add(plural(l.N, "record")+" of "+l.Topic+" set aside by the "+l.Consumer, l.Error, "tributary deadletters list")
+		add(t.TodoLetters(l.N, l.Consumer, l.Topic), l.Error, "tributary deadletters list")
 	}
 	for _, s := range view.Spools {
 		if s.Unsent > 0 && view.at.Sub(s.Seen) > silentAfter {
-			add("Tracker "+s.Owner+" is silent", count(s.Unsent)+" records on its disk are not in Kafka. Start it again on its disk; only if that is lost, forget it.",
-				"tributary spool forget "+s.Spool)
+			add(t.TodoSilent(s.Owner), t.TodoSilentWhy(s.Unsent), "tributary spool forget "+s.Spool)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/export"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -35,7 +36,7 @@ func (s *Server) late(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, "/network/late", f.Query())
-	return s.page(c, v, "Late orders", latePage(view))
+	return s.page(c, v, v.text.LateTitle(), latePage(view))
 }
 
 func (s *Server) lateCSV(c echo.Context, v *visit) error {
@@ -57,7 +58,7 @@ func (s *Server) lateCSV(c echo.Context, v *visit) error {
 	return s.sendCSV(c, "late", heading, func(w *export.Writer) error {
 		for _, r := range list.Rows {
 			in := inCurrency(r.Currency)
-			err := w.Row(export.Text(r.Merchant), export.Text(r.OrderID), export.Number(machine(r.OccurredAt)), export.Number(machine(r.ReceivedAt)),
+			err := w.Row(export.Text(r.Merchant), export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Number(text.Machine(r.ReceivedAt)),
 				export.Text(r.Currency), in(r.Amount), export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), export.Text(r.State),
 				export.Number(strconv.FormatInt(r.KeyID, 10)), export.Text(r.Network))
 			if err != nil {

@@ -44,7 +44,7 @@ func originName(o report.Origin) string {
 func (s *Server) linkPage(c echo.Context, v *visit) error {
 	id, ok := report.ParseID(c.Param("link"))
 	if !ok {
-		return notFound("link")
+		return notFound()
 	}
 	period, by, err := report.ParseOrigins(c.QueryParams(), v.at)
 	if err != nil {
@@ -58,7 +58,7 @@ func (s *Server) linkPage(c echo.Context, v *visit) error {
 			return err
 		}
 		if len(list.Rows) == 0 {
-			return notFound("link")
+			return notFound()
 		}
 		view.link, view.url = list.Rows[0], s.trackingURL(list.Rows[0].Code)
 		latest, err := r.Commissions(ctx, report.CommissionFilter{Link: id}, 10)
@@ -70,7 +70,7 @@ func (s *Server) linkPage(c echo.Context, v *visit) error {
 	}
 	q := report.Question{Scope: v.scope(), Period: period, Link: id}
 	view.missing = s.isMissing(v, s.countLink(ctx, q, &view))
-	return s.page(c, v, "Link "+view.link.Title(), linkPageView(view))
+	return s.page(c, v, v.text.LinkTitle(view.link.Title()), linkPageView(view))
 }
 
 func (s *Server) countLink(ctx context.Context, q report.Question, view *linkView) (err error) {
@@ -152,7 +152,7 @@ func (s *Server) showNewLink(c echo.Context, v *visit, status int, form newLinkF
 	if form.Program == 0 && len(form.programs) > 0 {
 		form.Program = int64(form.programs[0].ID)
 	}
-	return s.render(c, status, frame(v, "New link", newLinkPage(form)))
+	return s.render(c, status, frame(v, v.text.NewLinkTitle(), newLinkPage(form)))
 }
 
 // createLink makes a link of the partner, in a program that the partner is in.
@@ -160,7 +160,7 @@ func (s *Server) createLink(c echo.Context, v *visit) error {
 	form := newLinkForm{Target: c.FormValue("target"), Code: c.FormValue("code"), Label: c.FormValue("label")}
 	var ok bool
 	if form.Program, ok = report.ParseID(c.FormValue("program")); !ok {
-		return notFound("program")
+		return notFound()
 	}
 	made, err := s.access.CreateLink(c.Request().Context(), v.scope(), partners.NewLink{
 		Program: program.ProgramID(form.Program), Target: form.Target, Code: form.Code, Label: form.Label,
@@ -173,7 +173,7 @@ func (s *Server) createLink(c echo.Context, v *visit) error {
 		form.problem = f
 		return s.showNewLink(c, v, f.Status(), form)
 	}
-	s.flash(c, "The link is ready. It works within a second.")
+	s.flash(c, v.text.LinkReady())
 	return s.redirect(c, "/partner/links/"+strconv.FormatInt(int64(made.ID), 10))
 }
 
@@ -181,11 +181,11 @@ func (s *Server) createLink(c echo.Context, v *visit) error {
 func (s *Server) closeLink(c echo.Context, v *visit) error {
 	id, ok := report.ParseID(c.Param("link"))
 	if !ok {
-		return notFound("link")
+		return notFound()
 	}
 	if err := s.access.CloseLink(c.Request().Context(), v.scope(), program.LinkID(id)); err != nil {
 		return err
 	}
-	s.flash(c, "The link is closed. Clicks it had before still earn.")
+	s.flash(c, v.text.LinkWasClosed())
 	return s.redirect(c, "/partner/links/"+strconv.FormatInt(id, 10))
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/export"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -51,7 +52,7 @@ func (s *Server) links(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, "/partner/links", f.Query())
-	return s.page(c, v, "Links", linksPage(view))
+	return s.page(c, v, v.text.LinksTitle(), linksPage(view))
 }
 
 func (s *Server) linksCSV(c echo.Context, v *visit) error {
@@ -69,7 +70,7 @@ func (s *Server) linksCSV(c echo.Context, v *visit) error {
 		for _, r := range view.list.Rows {
 			for _, a := range orOne(r.Amounts) {
 				err := w.Row(export.Text(r.Code), export.Text(view.url(r.Code)), export.Text(r.Label), export.Text(r.Program), export.Text(r.Target),
-					export.Number(machine(r.CreatedAt)), export.Number(strconv.FormatBool(r.Closed)), countCell(r.Clicks, view.missing),
+					export.Number(text.Machine(r.CreatedAt)), export.Number(strconv.FormatBool(r.Closed)), countCell(r.Clicks, view.missing),
 					countCell(r.Orders, view.missing), export.Text(a.Currency), inCurrency(a.Currency)(a.Minor))
 				if err != nil {
 					return err

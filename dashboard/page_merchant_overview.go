@@ -2,12 +2,12 @@ package dashboard
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/chart"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -26,7 +26,7 @@ func (s *Server) merchantOverview(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return s.page(c, v, "Overview", merchantOverviewPage(view))
+	return s.page(c, v, v.text.OverviewTitle(), merchantOverviewPage(view))
 }
 
 func (s *Server) loadMerchantOverview(c echo.Context, v *visit) (*merchantOverviewView, error) {
@@ -69,12 +69,12 @@ func lateQuery(p report.Period) url.Values {
 }
 
 // chart is revenue above orders, by day.
-func (view *merchantOverviewView) chart() chart.Days {
+func (view *merchantOverviewView) chart(t *text.Printer) chart.Days {
 	return chart.Days{
-		Title:       "Revenue and orders from partners by day",
-		Description: fmt.Sprintf("%s: %s orders from %s clicks. The table below has every day.", periodWords(view.period), count(view.orders.Total()), count(view.clicks.Total())),
+		Title:       t.ChartRevenue(),
+		Description: t.ChartRevenueIs(t.ChartClicks(view.clicks.Total()), t.ChartOrders(view.orders.Total()), periodWords(t, view.period)),
 		First:       view.period.From, Open: view.period.Open(view.at),
-		Panels: append(view.amountPanel("Revenue from partners after refunds"), chart.Panel{Name: "Orders from partners", Values: view.orders.Now, Bars: true, Height: 84, Unit: 1, Text: count}),
+		Panels: append(view.amountPanel(t, t.ChartRevenueByDay), chart.Panel{Name: t.ChartOrdersPartners(), Values: view.orders.Now, Bars: true, Height: 84, Unit: 1, Text: t.Count}),
 	}
 }
 

@@ -24,7 +24,7 @@ type merchantPartnerView struct {
 func (s *Server) merchantPartner(c echo.Context, v *visit) error {
 	id, ok := report.ParseID(c.Param("partner"))
 	if !ok {
-		return notFound("partner")
+		return notFound()
 	}
 	period, err := report.ParsePeriod(c.QueryParams(), v.at)
 	if err != nil {

@@ -25,7 +25,7 @@ func (s *Server) merchantPartners(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, "/merchant/partners", view.filter.Query())
-	return s.page(c, v, "Partners", merchantPartnersPage(view))
+	return s.page(c, v, v.text.PartnersTitle(), merchantPartnersPage(view))
 }
 
 func (s *Server) loadMerchantPartners(c echo.Context, v *visit, limit int) (merchantPartnersView, error) {

@@ -33,7 +33,7 @@ func (s *Server) network(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, "/network", view.filter.Query())
-	return s.page(c, v, "Network", networkPage(view))
+	return s.page(c, v, v.text.NetworkTitle(), networkPage(view))
 }
 
 func (s *Server) loadNetwork(c echo.Context, v *visit, limit int) (*networkView, error) {

@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/export"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -44,7 +45,7 @@ func (s *Server) orders(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, "/merchant/orders", f.Query())
-	return s.page(c, v, "Orders", ordersPage(view))
+	return s.page(c, v, v.text.OrdersTitle(), ordersPage(view))
 }
 
 func (s *Server) ordersCSV(c echo.Context, v *visit) error {
@@ -82,5 +83,5 @@ func timeCell(t *time.Time) export.Cell {
 	if t == nil {
 		return export.Number("")
 	}
-	return export.Number(machine(*t))
+	return export.Number(text.Machine(*t))
 }

@@ -1,11 +1,10 @@
 package dashboard
 
 import (
-	"fmt"
-
 	"github.com/labstack/echo/v4"
 
 	"tributary/dashboard/chart"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -23,7 +22,7 @@ func (s *Server) partnerOverview(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return s.page(c, v, "Overview", partnerOverviewPage(view))
+	return s.page(c, v, v.text.OverviewTitle(), partnerOverviewPage(view))
 }
 
 func (s *Server) loadPartnerOverview(c echo.Context, v *visit) (*partnerOverviewView, error) {
@@ -55,12 +54,12 @@ func (s *Server) loadPartnerOverview(c echo.Context, v *visit) (*partnerOverview
 }
 
 // chart is earnings above clicks, by day.
-func (view *partnerOverviewView) chart() chart.Days {
+func (view *partnerOverviewView) chart(t *text.Printer) chart.Days {
 	return chart.Days{
-		Title:       "Earnings and clicks by day",
-		Description: fmt.Sprintf("%s: %s clicks and %s orders. The table below has every day.", periodWords(view.period), count(view.clicks.Total()), count(view.orders.Total())),
+		Title:       t.ChartEarnings(),
+		Description: t.ChartEarningsIs(t.ChartClicks(view.clicks.Total()), t.ChartOrders(view.orders.Total()), periodWords(t, view.period)),
 		First:       view.period.From, Open: view.period.Open(view.at),
-		Panels: append(view.amountPanel("Earnings by day of order"), chart.Panel{Name: "Clicks", Values: view.clicks.Now, Bars: true, Height: 84, Unit: 1, Text: count}),
+		Panels: append(view.amountPanel(t, t.ChartEarningsByDay), chart.Panel{Name: t.ColumnClicks(), Values: view.clicks.Now, Bars: true, Height: 84, Unit: 1, Text: t.Count}),
 	}
 }
 

@@ -30,5 +30,5 @@ func (s *Server) programs(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return s.page(c, v, "Programs", programsPage(view))
+	return s.page(c, v, v.text.ProgramsTitle(), programsPage(view))
 }

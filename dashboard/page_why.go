@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"tributary/commission"
 	"tributary/internal/event"
 	"tributary/internal/money"
+	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -24,7 +26,7 @@ type whyView struct {
 func (s *Server) why(c echo.Context, v *visit) error {
 	no, ok := report.ParseID(c.Param("order"))
 	if !ok {
-		return notFound("order")
+		return notFound()
 	}
 	view := whyView{at: v.at, forMerchant: v.login.Merchant != 0}
 	ctx := c.Request().Context()
@@ -35,7 +37,7 @@ func (s *Server) why(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return s.page(c, v, "Why: order "+view.OrderID, whyPage(view))
+	return s.page(c, v, v.text.WhyTitle(view.OrderID), whyPage(view))
 }
 
 // credit is the decision's credit, or nil when nobody earns.
@@ -65,24 +67,12 @@ func exact(p money.Product, currency string) string {
 		whole = strings.Repeat("0", missing) + whole
 	}
 	cut := len(whole) - digits
-	return sign + thousands(whole[:cut]) + "." + whole[cut:] + fraction
+	return sign + text.Thousands(whole[:cut]) + "." + whole[cut:] + fraction
 }
 
-// accountName says whose account it is, in words.
-func accountName(kind string) string {
-	switch commission.AccountKind(kind) {
-	case commission.MerchantReceivable:
-		return "Merchant owes"
-	case commission.PartnerPending:
-		return "Partner, pending"
-	case commission.PartnerPayable:
-		return "Partner, payable"
-	case commission.FeePending:
-		return "Network fee, pending"
-	case commission.FeeEarned:
-		return "Network fee, earned"
-	}
-	return "Merchant owes"
+// accountName says whose account it is; those that the reader may not see are the merchant's.
+func accountName(t *text.Printer, kind string) string {
+	return t.AccountKind(cmp.Or(kind, string(commission.MerchantReceivable)))
 }
 
 // A milestone is an entry of the order's history.
@@ -95,47 +85,47 @@ type milestone struct {
 }
 
 // history tells what happened to the order in the order of time, and what is still to come.
-func (view *whyView) history() []milestone {
+func (view *whyView) history(t *text.Printer) []milestone {
 	d := view.Decision
 	var list []milestone
-	for _, t := range d.Touches {
-		if t.Kind == commission.TouchClick && !t.At.IsZero() {
-			list = append(list, milestone{at: t.At, title: "Click", text: "On link " + orDash(view.Links[t.Link]) + ".", mood: "done"})
+	for _, touch := range d.Touches {
+		if touch.Kind == commission.TouchClick && !touch.At.IsZero() {
+			list = append(list, milestone{at: touch.At, title: t.WhyClick(), text: t.WhyClickOn(orDash(view.Links[touch.Link])), mood: "done"})
 		}
 	}
 	for _, f := range view.Facts {
 		if f.Sale {
 			list = append(list, milestone{
-				at: f.OccurredAt, title: "Order placed", mood: "done",
-				text: view.amount(d.Order.Amount).text() + ", reported " + second(f.ReceivedAt) + ".",
+				at: f.OccurredAt, title: t.WhyPlaced(), mood: "done",
+				text: t.WhyPlacedReported(view.amount(d.Order.Amount).text(), t.Second(f.ReceivedAt)),
 			})
 			continue
 		}
 		list = append(list, milestone{
-			at: f.OccurredAt, title: "Refund " + f.Ref, mood: "bad",
-			text: view.amount(view.takenBy(f.Ref)).text() + " taken back, reported " + second(f.ReceivedAt) + ".",
+			at: f.OccurredAt, title: t.WhyRefundOf(f.Ref), mood: "bad",
+			text: t.WhyRefundReported(view.amount(view.takenBy(f.Ref)).text(), t.Second(f.ReceivedAt)),
 		})
 	}
 	if e := view.Earning; e != nil {
-		list = append(list, view.holdEnd(e))
+		list = append(list, view.holdEnd(t, e))
 	}
 	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
 	return list
 }
 
-func (view *whyView) holdEnd(e *report.Earning) milestone {
-	h := milestone{at: e.HoldUntil, title: "Hold ends"}
+func (view *whyView) holdEnd(t *text.Printer, e *report.Earning) milestone {
+	h := milestone{at: e.HoldUntil, title: t.WhyHoldEnd()}
 	switch {
 	case e.State != string(commission.Reversed) && e.Pending == 0 && e.Payable == 0:
-		h.text = "Nothing was earned, so nothing becomes payable."
+		h.text = t.WhyHoldNone()
 	case e.State == string(commission.Pending) && e.HoldUntil.After(view.at):
-		h.text = "What is pending then becomes payable."
+		h.text = t.WhyHoldThen()
 	case e.State == string(commission.Pending):
-		h.text = "What is pending becomes payable shortly."
+		h.text = t.WhyHoldShortly()
 	case e.State == string(commission.Reversed):
-		h.text, h.mood = "Nothing was left to become payable.", "done"
+		h.text, h.mood = t.WhyHoldReversed(), "done"
 	default:
-		h.text, h.mood = "The commission became payable.", "done"
+		h.text, h.mood = t.WhyHoldDone(), "done"
 	}
 	return h
 }
@@ -155,85 +145,59 @@ func (view *whyView) takenBy(ref string) int64 {
 }
 
 // received says when an order's report came.
-func received(o commission.Order) string {
+func received(t *text.Printer, o commission.Order) string {
 	if o.Imported {
-		return second(o.Received) + ", as an import of the operator's: times are taken as stated"
+		return t.WhyReceivedImport(t.Second(o.Received))
 	}
-	return second(o.Received)
+	return t.Second(o.Received)
 }
 
 // clockSentence says how a click's age was measured.
-func clockSentence(t commission.Touch, o commission.Order) string {
-	text := "It is measured to the time that the shop stated."
-	end := o.At
+func clockSentence(t *text.Printer, touch commission.Touch, o commission.Order) string {
+	clock, end := t.WhyClockStated(), o.At
 	switch {
-	case t.Clock == event.ReceiptClock:
-		text, end = "It is measured to the receipt of the order, since the shop's clock is within 5 minutes of ours.", o.Received
+	case touch.Clock == event.ReceiptClock:
+		clock, end = t.WhyClockReceipt(), o.Received
 	case o.Imported:
-		text = "It is measured to the time that the import stated."
+		clock = t.WhyClockImport()
 	}
-	if t.At.After(end) && t.AgeMillis == 0 {
-		text += " The click is up to 5 minutes later, which counts as no time."
+	if touch.At.After(end) && touch.AgeMillis == 0 {
+		return t.WhyClockAhead(clock)
 	}
-	return text
+	return clock
 }
 
-// heldFrom says where a hold begins.
-func heldFrom(o commission.Order) string {
+// holdSentence says where a hold begins and ends.
+func holdSentence(t *text.Printer, c *commission.Credit, o commission.Order) string {
+	hold, until := t.Span(time.Duration(c.Terms.HoldSeconds)*time.Second), t.Second(c.HoldUntil)
 	if !o.Imported && o.Received.After(o.At) {
-		return "the receipt of the order"
+		return t.WhyHoldReceipt(hold, until)
 	}
-	return "the order"
-}
-
-// excessSentence says why a refund took nothing.
-func excessSentence(e commission.Excess, currency string) string {
-	switch e.Reason {
-	case commission.NoSuchLine:
-		return "The order has no such line."
-	case commission.FreePieces:
-		return "Only pieces that cost nothing were left of this SKU. Name the line that came back."
-	case commission.OtherCurrency:
-		return "The refund is in " + e.Currency + ", the order in " + currency + "."
-	case commission.NothingLeft:
-		return "Nothing was left to take back."
-	}
-	return string(e.Reason)
+	return t.WhyHoldOrder(hold, until)
 }
 
 func (a amount) text() string { return a.Currency + " " + a.figures() }
 
-func orDash(text string) string {
-	if text == "" {
-		return "–"
-	}
-	return text
-}
-
-// visibleID is a touch's id as far as the reader may see it: a customer's and a coupon's are the merchant's matter.
-func (view *whyView) visibleID(t commission.Touch) string {
-	if !view.forMerchant && t.Kind != commission.TouchClick {
-		return "known to the merchant"
-	}
-	return t.ID
+func orDash(name string) string {
+	return cmp.Or(name, text.Dash)
 }
 
 // sentence is the whole explanation in one.
-func (view *whyView) sentence() string {
+func (view *whyView) sentence(t *text.Printer) string {
 	c := view.credit()
 	if c == nil {
-		return view.Decision.Outcome.Sentence()
+		return t.Reason(string(view.Decision.Outcome))
 	}
-	who := "You earn "
+	won := slices.IndexFunc(view.Decision.Touches, func(touch commission.Touch) bool { return touch.Won })
+	touch := view.Decision.Touches[won]
+	age, window := t.Span(time.Duration(touch.AgeMillis)*time.Millisecond), t.Span(time.Duration(touch.WindowSeconds)*time.Second)
+	earned, link := view.amount(c.Net).text(), orDash(view.Links[c.Link])
+	said := t.WhyYouEarn(age, earned, link, window)
 	if view.forMerchant {
-		who = orDash(view.Partners[c.Partner]) + " earns "
+		said = t.WhyPartnerEarns(age, earned, link, orDash(view.Partners[c.Partner]), window)
 	}
-	touch := view.Decision.Touches[slices.IndexFunc(view.Decision.Touches, func(t commission.Touch) bool { return t.Won })]
-	text := who + view.amount(c.Net).text() + " on this order: the customer came through link " + orDash(view.Links[c.Link]) + " " +
-		span(time.Duration(touch.AgeMillis)*time.Millisecond) + " before ordering, within the window of " +
-		span(time.Duration(touch.WindowSeconds)*time.Second) + "."
 	if c.Refunded > 0 {
-		text += " Before refunds it was " + view.amount(c.Gross).text() + "."
+		return t.WhyWasBeforeRefunds(view.amount(c.Gross).text(), said)
 	}
-	return text
+	return said
 }

@@ -10,12 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"tributary/internal/event"
 	"tributary/internal/postgres"
+	"tributary/internal/text"
 	"tributary/partners"
 	"tributary/partners/program"
-
-	"github.com/jackc/pgx/v5"
 	"tributary/report"
 )
 
@@ -196,7 +197,7 @@ func TestCommissionsCanBeNarrowed(t *testing.T) {
 			t.Errorf("%q lists %q, want %q", query, ids, want)
 		}
 		if len(want) == 0 {
-			got.holds(t, "Nothing matches")
+			got.holds(t, "No results match")
 		}
 		if records := c.page("/partner/commissions.csv?" + query).records(t); len(records) != len(want)+1 {
 			t.Errorf("%q: the file has %d rows", query, len(records)-1)
@@ -222,14 +223,14 @@ func TestWhyExplainsEveryCent(t *testing.T) {
 	site := w.as("site@example.net").page("/partner/commissions/" + path)
 	site.holds(t,
 		"You earn GBP 8.23 on this order: the customer came through link “Sidebar” (slow-kitchen) 1 day 2 hours before ordering, within the window of 30 days. Before refunds it was GBP 10.43.",
-		"Version 2, in force from", "30 days from the receipt of the order, until "+second(at.Add(30*aDay+time.Second)), "1 day 2 hours; the window is 30 days. It is measured to the receipt of the order",
+		"Version 2, in force from", "30 days from the receipt of the order, until "+text.English().Second(at.Add(30*aDay+time.Second)), "1 day 2 hours; the window is 30 days. It is measured to the receipt of the order",
 		"row for all other categories 2 lines 42.50 9 % 42.50 × 9 % = 3.825 3.83", "row “books” 1 line 39.98 11 % 39.98 × 11 % = 4.3978 4.40",
 		"50.00 × 0 % = 0.00 0.00", "21.25 – 21.25 9 % row for all other categories 1.92", "21.25 – 21.25 9 % row for all other categories 1.91",
 		"152.47 19.99 132.48 GBP 8.23", "Network fee: GBP 1.65", "rounded once: 8.23 × 20 % = 1.646 , so GBP 1.65.",
 		"This was the last click before the order", "coupon known to the merchant", "The order carries this coupon.", "customer known to the merchant",
 		"NOT-THERE 2 pieces", "The order has no such line.",
 		"Merchant owes Partner, pending GBP 10.43", "Partner, pending Merchant owes GBP 2.20",
-		"Click "+second(at.Add(-26*time.Hour)), "Order placed "+second(at), "Refund R-1 "+second(at.Add(time.Hour)), "GBP 19.99 taken back", "Hold ends "+second(at.Add(30*aDay+time.Second)),
+		"Click "+text.English().Second(at.Add(-26*time.Hour)), "Order placed "+text.English().Second(at), "Refund R-1 "+text.English().Second(at.Add(time.Hour)), "GBP 19.99 taken back", "Hold ends "+text.English().Second(at.Add(30*aDay+time.Second)),
 	)
 	for _, secret := range []string{"c-7", "AUTUMN10", "Network fee, pending"} {
 		if strings.Contains(site.body, secret) {
@@ -251,14 +252,14 @@ func TestWhySaysByWhichClockAndFromWhen(t *testing.T) {
 	}{
 		{"told late", sale{link: w.link, late: 3 * aDay}, []string{
 			"reported 3 days after it was placed", "It is measured to the time that the shop stated.",
-			"30 days from the receipt of the order, until " + second(at.Add(33*aDay)),
+			"30 days from the receipt of the order, until " + text.English().Second(at.Add(33*aDay)),
 		}},
 		{"by a clock behind", sale{link: w.link, clicked: at.Add(4 * time.Minute), late: 2 * time.Minute}, []string{
 			"It is measured to the receipt of the order", "up to 5 minutes later, which counts as no time",
 		}},
 		{"an import", sale{link: w.link, late: 3 * aDay, imported: true}, []string{
 			"as an import of the operator's: times are taken as stated", "It is measured to the time that the import stated.",
-			"30 days from the order, until " + second(at.Add(30*aDay)),
+			"30 days from the order, until " + text.English().Second(at.Add(30*aDay)),
 		}},
 	} {
 		fact.sale.id, fact.sale.at = fact.name, at
@@ -329,9 +330,9 @@ func TestALinkThatCannotBeMadeSaysWhatIsWrong(t *testing.T) {
 		{url.Values{"program": {program}, "code": {"No Good"}}, http.StatusUnprocessableEntity, "cannot be a code"},
 		{url.Values{"program": {program}, "code": {"ridge"}}, http.StatusConflict, "is taken"},
 		{url.Values{"program": {program}, "label": {strings.Repeat("x", 300)}}, http.StatusUnprocessableEntity, "use at most 200"},
-		{url.Values{"program": {number10(int64(w.other))}}, http.StatusNotFound, "There is no such program"},
-		{url.Values{"program": {"12345"}}, http.StatusNotFound, "There is no such program"},
-		{url.Values{}, http.StatusNotFound, "There is no such program"},
+		{url.Values{"program": {number10(int64(w.other))}}, http.StatusNotFound, "There is no such thing here"},
+		{url.Values{"program": {"12345"}}, http.StatusNotFound, "There is no such thing here"},
+		{url.Values{}, http.StatusNotFound, "There is no such thing here"},
 	} {
 		got := c.post("/partner/links", tc.form)
 		if got.status != tc.status {

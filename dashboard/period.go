@@ -1,23 +1,22 @@
 package dashboard
 
 import (
-	"strconv"
-
+	"tributary/internal/text"
 	"tributary/report"
 )
 
 // periodWords is a period in a sentence of its own.
-func periodWords(p report.Period) string {
+func periodWords(t *text.Printer, p report.Period) string {
 	if p.Preset > 0 {
-		return "Last " + strconv.Itoa(p.Preset) + " days"
+		return t.PeriodLast(int64(p.Preset))
 	}
-	return date(p.From) + " to " + date(p.Last())
+	return t.PeriodBetween(t.Date(p.From), t.Date(p.Last()))
 }
 
 // periodPhrase is a period within a sentence.
-func periodPhrase(p report.Period) string {
+func periodPhrase(t *text.Printer, p report.Period) string {
 	if p.Preset > 0 {
-		return "last " + strconv.Itoa(p.Preset) + " days"
+		return t.PeriodLastWithin(int64(p.Preset))
 	}
-	return periodWords(p)
+	return periodWords(t, p)
 }

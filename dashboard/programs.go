@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tributary/internal/text"
 	"tributary/partners/program"
 	"tributary/report"
 )
@@ -16,10 +17,20 @@ type rateRow struct {
 	member   string
 }
 
-// rateRows lays terms out by category, all others last.
-func rateRows(t *program.Terms) []rateRow {
+// rateRows lays terms out by category.
+func rateRows(t *text.Printer, terms *program.Terms) []rateRow {
+	sorted := categoriesOf(terms)
+	rows := make([]rateRow, len(sorted))
+	for i, category := range sorted {
+		rows[i] = rateRow{category: category, site: rateText(t, terms, program.Site, category), member: rateText(t, terms, program.Member, category)}
+	}
+	return rows
+}
+
+// categoriesOf are the categories of terms by name, that of all others last.
+func categoriesOf(terms *program.Terms) []string {
 	categories := map[string]bool{}
-	for _, rates := range t.Rates {
+	for _, rates := range terms.Rates {
 		for category := range rates {
 			categories[category] = true
 		}
@@ -30,26 +41,15 @@ func rateRows(t *program.Terms) []rateRow {
 	if rest {
 		sorted = append(sorted, program.AnyCategory)
 	}
-	rows := make([]rateRow, len(sorted))
-	for i, category := range sorted {
-		rows[i] = rateRow{category: categoryName(category), site: rateText(t, program.Site, category), member: rateText(t, program.Member, category)}
-	}
-	return rows
+	return sorted
 }
 
-func rateText(t *program.Terms, kind program.Kind, category string) string {
-	rate, matched := t.Rate(kind, category)
+func rateText(t *text.Printer, terms *program.Terms, kind program.Kind, category string) string {
+	rate, matched := terms.Rate(kind, category)
 	if matched == "" {
-		return "nothing"
+		return t.TermsNothing()
 	}
 	return rate.String()
-}
-
-func categoryName(category string) string {
-	if category == program.AnyCategory {
-		return "all others"
-	}
-	return category
 }
 
 // inForce is the index of a program's terms in force, -1 for none.

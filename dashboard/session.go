@@ -168,5 +168,5 @@ func tokenHash(token string) ([]byte, bool) {
 
 // countsAway answers for a file of counts where there are none.
 func countsAway() error {
-	return fault.New(fault.Unavailable, "unavailable", "The counts cannot be read at the moment. Nothing is lost; please try again shortly.")
+	return fault.Coded(fault.Unavailable, "counts_unavailable", nil)
 }

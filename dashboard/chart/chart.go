@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"tributary/internal/text"
 )
 
 // Days is a figure over consecutive days: one panel above the other, along the same days.
@@ -152,12 +154,12 @@ type dayMark struct {
 }
 
 // dayMarks chooses about eight dates, of which every other one is minor.
-func (d Days) dayMarks() []dayMark {
+func (d Days) dayMarks(t *text.Printer) []dayMark {
 	n := d.count()
 	step := max((n+7)/8, 1)
 	var marks []dayMark
 	for i := step / 2; i < n; i += step {
-		marks = append(marks, dayMark{day: i, text: d.day(i).Format("2 Jan"), minor: len(marks)%2 == 1})
+		marks = append(marks, dayMark{day: i, text: t.ShortDay(d.day(i)), minor: len(marks)%2 == 1})
 	}
 	return marks
 }
@@ -169,7 +171,7 @@ type entry struct {
 }
 
 // legend names every line and every kind of bar that is drawn.
-func (d Days) legend() []entry {
+func (d Days) legend(t *text.Printer) []entry {
 	var list []entry
 	var open []string
 	before := false
@@ -180,28 +182,28 @@ func (d Days) legend() []entry {
 		}
 		list = append(list, entry{[]string{mark}, p.Name})
 		if len(p.Before) > 0 && !p.Bars && !before {
-			list, before = append(list, entry{[]string{"dashed"}, "Period before"}), true
+			list, before = append(list, entry{[]string{"dashed"}, t.ChartBefore()}), true
 		}
 		if d.Open > 0 && !slices.Contains(open, unfinished) {
 			open = append(open, unfinished)
 		}
 	}
 	if len(open) > 0 {
-		list = append(list, entry{open, "Today, not over yet"})
+		list = append(list, entry{open, t.ChartToday()})
 	}
 	return list
 }
 
 // label is what is said of a day: its date, then a row for each panel.
-func (d Days) label(i int) string {
-	rows := []string{d.day(i).Format("Monday, 2 January 2006")}
+func (d Days) label(t *text.Printer, i int) string {
+	rows := []string{t.Weekday(d.day(i))}
 	if d.today(i) {
-		rows[0] += ", so far"
+		rows[0] = t.ChartSoFar(rows[0])
 	}
 	for _, p := range d.Panels {
-		row := p.Name + ": " + p.Text(p.Values[i])
+		row := t.ChartValue(p.Name, p.Text(p.Values[i]))
 		if i < len(p.Before) {
-			row += " (before: " + p.Text(p.Before[i]) + ")"
+			row = t.ChartValueBefore(p.Text(p.Before[i]), p.Name, p.Text(p.Values[i]))
 		}
 		rows = append(rows, row)
 	}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"tributary/internal/text"
 )
 
 func TestTicks(t *testing.T) {
@@ -179,7 +181,7 @@ func TestALabelNamesTheDayAndEveryMeasure(t *testing.T) {
 		{Name: "Earnings", Values: []int64{1, 2, 3}, Before: []int64{7, 8, 9}, Text: decimal},
 		{Name: "Clicks", Values: []int64{4, 5, 6}, Text: decimal},
 	}}
-	if got, want := d.label(2), "Sunday, 1 March 2026\nEarnings: 3 (before: 9)\nClicks: 6"; got != want {
+	if got, want := d.label(text.English(), 2), "Sunday, 1 March 2026\nEarnings: 3 (before: 9)\nClicks: 6"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
@@ -210,7 +212,7 @@ func TestTheLegendNamesWhatIsDrawn(t *testing.T) {
 		d := Days{First: time.Date(2026, 2, 27, 0, 0, 0, 0, time.UTC), Open: fact.open, Panels: fact.panels}
 		var entries []string
 		named := map[string]bool{}
-		for _, e := range d.legend() {
+		for _, e := range d.legend(text.English()) {
 			entries = append(entries, strings.Join(e.marks, " ")+" "+e.text)
 			for _, mark := range e.marks {
 				named[mark] = true
@@ -250,7 +252,7 @@ func TestADayThatIsNotOverIsDrawnAsUnfinished(t *testing.T) {
 		}
 		drawing := b.String()
 		if !strings.Contains(drawing, `class="line" `+want.line) || !strings.Contains(drawing, want.dashes) || strings.Contains(drawing, "line open") != (open > 0) ||
-			strings.Count(drawing, `class="bar open"`) != want.bars || strings.HasPrefix(d.label(2), "Sunday, 1 March 2026, so far") != want.label {
+			strings.Count(drawing, `class="bar open"`) != want.bars || strings.HasPrefix(d.label(text.English(), 2), "Sunday, 1 March 2026, so far") != want.label {
 			t.Errorf("%d days open: %s", open, drawing)
 		}
 	}

@@ -4,6 +4,7 @@
 package fault
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"strings"
@@ -42,7 +43,7 @@ type Error struct {
 	Kind Kind
 	// Code is a stable word for programs, such as "unknown_link".
 	Code string
-	// Detail is a sentence for people; it may be shown to whoever asked.
+	// Detail is a sentence for whoever calls the API; pages say what internal/text has for the code.
 	Detail string
 	Fields []Field
 	// Cause is for the log only.
@@ -52,7 +53,7 @@ type Error struct {
 // Error gives the detail, the fields and the cause: for logs, not for pages.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(e.Detail)
+	b.WriteString(cmp.Or(e.Detail, e.Code))
 	for _, f := range e.Fields {
 		b.WriteString("; " + f.Name + ": " + f.Problem)
 	}
@@ -68,6 +69,11 @@ func (e *Error) Unwrap() error { return e.Cause }
 // New makes a fault without fields.
 func New(kind Kind, code, detail string) *Error {
 	return &Error{Kind: kind, Code: code, Detail: detail}
+}
+
+// Coded makes a fault whose sentence is that of its code in internal/text; the cause, for the log, may be nil.
+func Coded(kind Kind, code string, cause error) *Error {
+	return &Error{Kind: kind, Code: code, Cause: cause}
 }
 
 // Of finds the fault in err's chain; any other error becomes an internal one that hides its text.

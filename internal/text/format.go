@@ -64,11 +64,14 @@ func (p *Printer) Second(t time.Time) string {
 // Day writes a day as "2 Jan 2006".
 func (p *Printer) Day(t time.Time) string { return p.own(t.UTC().Format("2 Jan 2006")) }
 
-// Weekday writes a day in full, as "Monday, 2 January 2006".
-func (p *Printer) Weekday(t time.Time) string { return p.own(t.UTC().Format("Monday, 2 January 2006")) }
+// Date writes the day that a time falls on in its own zone, as "2 Jan 2006".
+func (p *Printer) Date(t time.Time) string { return p.own(t.Format("2 Jan 2006")) }
 
-// ShortDay writes a day where room is scarce, as "2 Jan".
-func (p *Printer) ShortDay(t time.Time) string { return p.own(t.UTC().Format("2 Jan")) }
+// Weekday writes that day in full, as "Monday, 2 January 2006".
+func (p *Printer) Weekday(t time.Time) string { return p.own(t.Format("Monday, 2 January 2006")) }
+
+// ShortDay writes it where room is scarce, as "2 Jan".
+func (p *Printer) ShortDay(t time.Time) string { return p.own(t.Format("2 Jan")) }
 
 // Clock writes the time of day as "15:04:05 UTC".
 func (p *Printer) Clock(t time.Time) string { return p.own(t.UTC().Format("15:04:05 UTC")) }

@@ -137,7 +137,7 @@ class LiveList extends HTMLElement {
       line.setAttribute("aria-live", "polite");
       this.prepend(line);
     }
-    line.textContent = `${fresh} new – show`;
+    line.textContent = this.getAttribute("news").replace("{n}", fresh);
   }
 
   plain(list) {

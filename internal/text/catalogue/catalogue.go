@@ -171,7 +171,7 @@ func parseForm(text string) (Form, error) {
 	return form, literal(text[end:])
 }
 
-var ids = regexp.MustCompile(`^[a-z][a-z0-9]*(\.[a-z][a-z0-9_]*|/[A-Za-z0-9_.*]+)$`)
+var ids = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*|/[A-Za-z0-9_.*]+)$`)
 
 // check holds what the generator relies on.
 func (m *Message) check() error {

@@ -95,7 +95,7 @@ func switchOver(b *bytes.Buffer, area string, first int, list []catalogue.Messag
 		codes[i] = strconv.Quote(code)
 		fmt.Fprintf(b, "case %s:\nreturn %s\n", codes[i], call(first+i, m, m.Values()))
 	}
-	fmt.Fprintf(b, "}\nreturn p.own(code)\n}\n\n// %sCodes are the codes of which %s says something.\nfunc %sCodes() []string {\nreturn []string{%s}\n}\n\n",
+	fmt.Fprintf(b, "}\nreturn code\n}\n\n// %sCodes are the codes of which %s says something.\nfunc %sCodes() []string {\nreturn []string{%s}\n}\n\n",
 		name, name, name, strings.Join(codes, ", "))
 	return nil
 }
