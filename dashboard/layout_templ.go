@@ -947,7 +947,7 @@ func errorCard(v *visit, f *fault.Error) templ.Component {
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}
-				templ_7745c5c3_Err = v.text.FaultField(field.Name, field.Mend, field.Problem).Render(ctx, templ_7745c5c3_Buffer)
+				templ_7745c5c3_Err = v.text.FaultField(field.Name, field.Fix, field.Problem).Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
 				}

@@ -81,7 +81,7 @@ func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
 	}
 	if links >= MaxLinks {
 		return nil, &fault.Error{Kind: fault.Conflict, Code: "too_many_links", Detail: "The link is one too many.", Fields: []fault.Field{
-			{Name: "code", Problem: fmt.Sprintf("this partner has %d links, closed ones too", MaxLinks), Mend: "use links that there are, and tell places apart by the marks sub1 to sub5 behind the address"},
+			{Name: "code", Problem: fmt.Sprintf("this partner has %d links, closed ones too", MaxLinks), Fix: "use links that there are, and tell places apart by the marks sub1 to sub5 behind the address"},
 		}}
 	}
 	for range 5 {
@@ -100,7 +100,7 @@ ON CONFLICT (code) DO NOTHING RETURNING id`, l.Code, l.Program, l.Partner, l.Tar
 		return l, nil
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, &fault.Error{Kind: fault.Conflict, Code: "code_taken", Detail: "Another link has this code.", Fields: []fault.Field{
-			{Name: "code", Problem: fmt.Sprintf("%q is taken", l.Code), Mend: "choose another, or leave it out for a random one"},
+			{Name: "code", Problem: fmt.Sprintf("%q is taken", l.Code), Fix: "choose another, or leave it out for a random one"},
 		}}
 	case constraint(err) == "link_program_id_partner_id_fkey":
 		return nil, badLink("program", "the partner is not enrolled in it", "enrol in the program first")
@@ -122,10 +122,10 @@ func CloseLink(ctx context.Context, q Querier, partner program.PartnerID, id pro
 	return nil
 }
 
-func badLink(field, problem, mend string) error {
+func badLink(field, problem, fix string) error {
 	return &fault.Error{
 		Kind: fault.Invalid, Code: "bad_link", Detail: "The link cannot be made as it stands.",
-		Fields: []fault.Field{{Name: field, Problem: problem, Mend: mend}},
+		Fields: []fault.Field{{Name: field, Problem: problem, Fix: fix}},
 	}
 }
 

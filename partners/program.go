@@ -102,8 +102,8 @@ VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 // check gives the program as it will be kept, or every field that is wrong.
 func (n NewProgram) check() (*Program, error) {
 	var bad []fault.Field
-	note := func(name, problem, mend string) {
-		bad = append(bad, fault.Field{Name: name, Problem: problem, Mend: mend})
+	note := func(name, problem, fix string) {
+		bad = append(bad, fault.Field{Name: name, Problem: problem, Fix: fix})
 	}
 	p := &Program{Merchant: n.Merchant, Name: strings.TrimSpace(n.Name), ClickParam: n.ClickParam}
 	if p.Name == "" || len(p.Name) > 200 {
@@ -112,7 +112,7 @@ func (n NewProgram) check() (*Program, error) {
 	landing, host, err := normalTarget(n.LandingURL)
 	if err != nil {
 		for _, f := range fault.Of(err).Fields {
-			note("landing_url", f.Problem, f.Mend)
+			note("landing_url", f.Problem, f.Fix)
 		}
 	}
 	domains := n.Domains
@@ -131,7 +131,7 @@ func (n NewProgram) check() (*Program, error) {
 	if err == nil && len(bad) == 0 {
 		if _, err := p.CheckTarget(landing); err != nil {
 			for _, f := range fault.Of(err).Fields {
-				note("landing_url", f.Problem, f.Mend)
+				note("landing_url", f.Problem, f.Fix)
 			}
 		}
 	}

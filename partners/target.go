@@ -75,10 +75,10 @@ func (p *Program) isLocal() bool {
 // isLocal tells whether a host is this machine.
 func isLocal(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
 
-func badTarget(problem, mend string) error {
+func badTarget(problem, fix string) error {
 	return &fault.Error{
 		Kind: fault.Invalid, Code: "bad_target", Detail: "A link cannot lead there.",
-		Fields: []fault.Field{{Name: "target", Problem: problem, Mend: mend}},
+		Fields: []fault.Field{{Name: "target", Problem: problem, Fix: fix}},
 	}
 }
 

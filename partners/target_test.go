@@ -73,7 +73,7 @@ func hostile() []string {
 	}
 }
 
-func TestAHostileTargetIsRefusedWithItsMend(t *testing.T) {
+func TestAHostileTargetIsRefusedWithItsFix(t *testing.T) {
 	t.Parallel()
 	table := hostile()
 	if len(table) < 60 {
@@ -86,7 +86,7 @@ func TestAHostileTargetIsRefusedWithItsMend(t *testing.T) {
 			continue
 		}
 		f := fault.Of(err)
-		if f.Kind != fault.Invalid || len(f.Fields) != 1 || f.Fields[0].Name != "target" || f.Fields[0].Problem == "" || f.Fields[0].Mend == "" {
+		if f.Kind != fault.Invalid || len(f.Fields) != 1 || f.Fields[0].Name != "target" || f.Fields[0].Problem == "" || f.Fields[0].Fix == "" {
 			t.Errorf("%q: %+v", raw, f)
 		}
 	}

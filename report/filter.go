@@ -26,7 +26,7 @@ func refuse(fields ...fault.Field) error {
 }
 
 func wrong(field, problem, fix string) fault.Field {
-	return fault.Field{Name: field, Problem: problem, Mend: fix}
+	return fault.Field{Name: field, Problem: problem, Fix: fix}
 }
 
 // A query reads the values of an address. A name that is absent or empty narrows nothing: a form sends the fields that were

@@ -94,7 +94,7 @@ func TestFiltersRefuseWhatCannotBe(t *testing.T) {
 		switch {
 		case tc.field == "" && err != nil:
 			t.Errorf("%s?%s: %v", tc.list, tc.query, err)
-		case tc.field != "" && (!refused || f.Kind != fault.Invalid || f.Code != FilterCode || f.Fields[0].Name != tc.field || f.Fields[0].Mend == ""):
+		case tc.field != "" && (!refused || f.Kind != fault.Invalid || f.Code != FilterCode || f.Fields[0].Name != tc.field || f.Fields[0].Fix == ""):
 			t.Errorf("%s?%s: %v, want a refusal of %s", tc.list, tc.query, err, tc.field)
 		}
 	}

@@ -38,9 +38,9 @@ type review struct {
 }
 
 // note keeps the first problem of each field: what is said of it later follows from that.
-func (r *review) note(at place, problem, mend string) {
+func (r *review) note(at place, problem, fix string) {
 	if len(r.problems) < maxProblems && !r.flagged(at) {
-		r.problems = append(r.problems, fault.Field{Name: at.String(), Problem: problem, Mend: mend})
+		r.problems = append(r.problems, fault.Field{Name: at.String(), Problem: problem, Fix: fix})
 	}
 }
 

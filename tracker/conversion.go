@@ -236,8 +236,8 @@ func appendWarning(b []byte, w Warning) []byte {
 	b = appendText(b, w.Name)
 	b = append(b, `,"problem":`...)
 	b = appendText(b, w.Problem)
-	b = append(b, `,"mend":`...)
-	b = appendText(b, w.Mend)
+	b = append(b, `,"fix":`...)
+	b = appendText(b, w.Fix)
 	return append(b, '}')
 }
 

@@ -183,7 +183,7 @@ func TestEverythingWrongWithAnOrderIsNamedAtOnce(t *testing.T) {
 	for _, row := range []struct {
 		name string
 		body string
-		want string // the fields, each with a word of its problem or mend
+		want string // the fields, each with a word of its problem or fix
 	}{
 		{"nothing", `{}`, "amount: missing; currency: GBP, JPY; order_id: missing"},
 		{"nulls", `{"order_id":null,"amount":null,"currency":null}`, "amount: it is null; currency: missing; order_id: missing"},
@@ -256,7 +256,7 @@ func unsaid(want string, fields []fault.Field) string {
 	parts := strings.Split(want, "; ")
 	for i, part := range parts {
 		name, words, _ := strings.Cut(part, ": ")
-		if i >= len(fields) || fields[i].Name != name || !strings.Contains(fields[i].Problem+" "+fields[i].Mend, words) || fields[i].Problem == "" || fields[i].Mend == "" {
+		if i >= len(fields) || fields[i].Name != name || !strings.Contains(fields[i].Problem+" "+fields[i].Fix, words) || fields[i].Problem == "" || fields[i].Fix == "" {
 			return part
 		}
 	}
@@ -467,7 +467,7 @@ func FuzzConversionJSON(f *testing.F) {
 		r.checkTime(report.OccurredAt, now)
 		if len(r.problems) > 0 {
 			for _, p := range r.problems {
-				if p.Problem == "" || p.Mend == "" {
+				if p.Problem == "" || p.Fix == "" {
 					t.Errorf("problem %+v", p)
 				}
 			}

@@ -42,7 +42,7 @@ func newPages() pages {
 			"Try it again in a moment.", "The trouble is in our log.",
 		},
 	} {
-		p.byStatus[status] = []byte(strings.NewReplacer("{title}", words[0], "{what}", words[1], "{mend}", words[2], "{note}", words[3]).Replace(pageHTML))
+		p.byStatus[status] = []byte(strings.NewReplacer("{title}", words[0], "{what}", words[1], "{fix}", words[2], "{note}", words[3]).Replace(pageHTML))
 	}
 	return p
 }

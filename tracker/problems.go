@@ -9,8 +9,8 @@ import (
 // problems says what each problem of the API means and what to do: the text behind the address in its "type".
 func problems() map[string]string {
 	return map[string]string{
-		"invalid_conversion":   "The order was read, and something in it is wrong. Nothing was stored. The list \"errors\" names each field, what is wrong with it and how to mend it; send the order again when it is mended.",
-		"invalid_refund":       "The refund was read, and something in it is wrong. Nothing was stored. The list \"errors\" names each field, what is wrong with it and how to mend it; send the refund again when it is mended.",
+		"invalid_conversion":   "The order was read, and something in it is wrong. Nothing was stored. The list \"errors\" names each field, what is wrong with it and how to fix it; send the order again when it is mended.",
+		"invalid_refund":       "The refund was read, and something in it is wrong. Nothing was stored. The list \"errors\" names each field, what is wrong with it and how to fix it; send the refund again when it is mended.",
 		"malformed_json":       "The body is not a JSON object of the expected form. Nothing was stored. The detail says where reading ended.",
 		"unreadable_body":      "The body did not arrive whole. Nothing was stored; send it again.",
 		"unsupported_type":     "The API reads JSON only: send the header Content-Type: application/json.",

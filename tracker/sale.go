@@ -160,11 +160,11 @@ func (r *review) checkCurrency(currency string, currencies []string) {
 	case !money.Known(currency):
 		problem = fmt.Sprintf("%q is not an ISO 4217 currency in force", cut(currency, 40))
 	}
-	mend := "send one that your programs take: " + strings.Join(currencies, ", ")
+	fix := "send one that your programs take: " + strings.Join(currencies, ", ")
 	if len(currencies) == 0 {
-		mend = "you have no program yet: ask the network to set one up"
+		fix = "you have no program yet: ask the network to set one up"
 	}
-	r.note(place{name: "currency"}, problem, mend)
+	r.note(place{name: "currency"}, problem, fix)
 }
 
 // checkLines brings the lines to their normal form, numbers them, and adds them up.

@@ -64,8 +64,8 @@ func backPieces() bounds {
 }
 
 func lineNumber() bounds {
-	const mend = "number the lines from 1, or leave the numbers out"
-	return bounds{1, math.MaxInt64, mend, mend, "send a whole number, without quotes"}
+	const fix = "number the lines from 1, or leave the numbers out"
+	return bounds{1, math.MaxInt64, fix, fix, "send a whole number, without quotes"}
 }
 
 // integer reads a JSON number without a fraction, within bounds; present tells whether there was one at all.
@@ -129,14 +129,14 @@ func (r *review) amount(at place, raw []byte, currency string, b bounds) (n int6
 	case integer:
 		r.note(at, fmt.Sprintf("%s is more than %d", shown(raw), b.high), "send minor units, such as cents, once")
 	default:
-		r.note(at, shown(raw)+" is not an integer of minor units", mendAmount(raw, currency))
+		r.note(at, shown(raw)+" is not an integer of minor units", fixAmount(raw, currency))
 	}
 	return 0, true
 }
 
-// mendAmount says which integers a decimal or a quoted number may mean. One without any but zeros behind its point is
+// fixAmount says which integers a decimal or a quoted number may mean. One without any but zeros behind its point is
 // ambiguous: there are programs that write every number with a point, and people who write whole pounds.
-func mendAmount(raw []byte, currency string) string {
+func fixAmount(raw []byte, currency string) string {
 	text := strings.Trim(string(raw), `"`)
 	if integer, fraction, _ := strings.Cut(text, "."); strings.Trim(fraction, "0") == "" {
 		text = integer
@@ -189,7 +189,7 @@ func (r *review) instant(at place, raw []byte) time.Time {
 	if raw == nil || r.null(at, raw) {
 		return time.Time{}
 	}
-	text := string(raw) // without quotes, seconds since 1970 perhaps: quotes would not mend that
+	text := string(raw) // without quotes, seconds since 1970 perhaps: quotes would not fix that
 	if raw[0] == '"' {
 		text, _ = unquote(raw)
 	}
@@ -250,10 +250,10 @@ func unseen(r rune) bool {
 }
 
 // need is settle for a text that must be there.
-func (r *review) need(at place, text, mend string) string {
+func (r *review) need(at place, text, fix string) string {
 	text = r.settle(at, text, maxID)
 	if text == "" {
-		r.note(at, "it is missing", mend)
+		r.note(at, "it is missing", fix)
 	}
 	return text
 }

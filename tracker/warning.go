@@ -51,8 +51,8 @@ const maxCategoryWarnings = 20
 // warnings collects what is odd in an order.
 type warnings []Warning
 
-func (w *warnings) add(code, field, problem, mend string) {
-	*w = append(*w, Warning{code, fault.Field{Name: field, Problem: problem, Mend: mend}})
+func (w *warnings) add(code, field, problem, fix string) {
+	*w = append(*w, Warning{code, fault.Field{Name: field, Problem: problem, Fix: fix}})
 }
 
 // inspect tells about a report that was checked, by what the tracker knows without asking anybody.
@@ -75,7 +75,7 @@ func (in *Intake) checkClick(merchant program.MerchantID, s *SaleReport, w *warn
 	if s.ClickID == "" {
 		return nil, nil
 	}
-	warn := func(code, problem, mend string) { w.add(code, "click_id", problem+", so nobody earns by it", mend) }
+	warn := func(code, problem, fix string) { w.add(code, "click_id", problem+", so nobody earns by it", fix) }
 	id, err := in.ring.Verify(s.ClickID)
 	switch {
 	case errors.Is(err, clickid.ErrMalformed):

@@ -120,7 +120,7 @@ func TestAnOddOrderIsWarnedOfByCode(t *testing.T) {
 				Code    string `json:"code"`
 				Field   string `json:"field"`
 				Problem string `json:"problem"`
-				Mend    string `json:"mend"`
+				Fix    string `json:"fix"`
 			} `json:"warnings"`
 		}
 		must(t, json.Unmarshal([]byte(a.body), &answer))
@@ -131,7 +131,7 @@ func TestAnOddOrderIsWarnedOfByCode(t *testing.T) {
 				w.Field = "*"
 			}
 			got = append(got, w.Code+" "+w.Field)
-			if w.Problem == "" || w.Mend == "" {
+			if w.Problem == "" || w.Fix == "" {
 				t.Errorf("%s: %+v", row.name, w)
 			}
 		}

@@ -194,8 +194,8 @@ func nearest(fs *pflag.FlagSet, name string) string {
 // check refuses settings that cannot work, all at once, before anything starts.
 func (c *config) check() error {
 	var problems []error
-	bad := func(flag, value, mend string) {
-		problems = append(problems, fmt.Errorf("--%s (%s) is %q: %s", flag, envName(flag), value, mend))
+	bad := func(flag, value, fix string) {
+		problems = append(problems, fmt.Errorf("--%s (%s) is %q: %s", flag, envName(flag), value, fix))
 	}
 	if c.Data == "" {
 		problems = append(problems, fmt.Errorf("there is no home folder to keep data in: name one of your own with --data (%s)", envName("data")))

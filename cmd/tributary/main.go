@@ -26,7 +26,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "tributary: "+err.Error())
 		if shown, ok := errors.AsType[*fault.Error](err); ok {
 			for _, f := range shown.Fields {
-				fmt.Fprintf(os.Stderr, "  %s: %s\n", f.Name, f.Mend)
+				fmt.Fprintf(os.Stderr, "  %s: %s\n", f.Name, f.Fix)
 			}
 		}
 	}

@@ -1,5 +1,5 @@
 // Package fault is the one error type that crosses packages on its way to a person: a kind that the edge turns into
-// a status, a page or problem+json, a sentence that may be shown, and the fields that are wrong with how to mend
+// a status, a page or problem+json, a sentence that may be shown, and the fields that are wrong with how to fix
 // them. An error that is not a fault is internal: it is logged in full and shown as a bland sentence.
 package fault
 
@@ -34,8 +34,8 @@ type Field struct {
 	Name string `json:"field"`
 	// Problem says what is wrong, naming the value.
 	Problem string `json:"problem"`
-	// Mend says how to put it right.
-	Mend string `json:"mend"`
+	// Fix says how to correct it.
+	Fix string `json:"fix"`
 }
 
 // Error is a fault.

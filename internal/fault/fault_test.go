@@ -38,7 +38,7 @@ func TestAnUnknownErrorIsShownBlandlyAndLoggedInFull(t *testing.T) {
 
 func TestAFaultIsFoundThroughItsWrapping(t *testing.T) {
 	t.Parallel()
-	inner := &Error{Kind: Invalid, Code: "bad_link", Detail: "The link cannot be made.", Fields: []Field{{Name: "code", Problem: "it is taken", Mend: "choose another"}}}
+	inner := &Error{Kind: Invalid, Code: "bad_link", Detail: "The link cannot be made.", Fields: []Field{{Name: "code", Problem: "it is taken", Fix: "choose another"}}}
 	e := Of(fmt.Errorf("making a link: %w", inner))
 	if e != inner {
 		t.Fatalf("found %v", e)
@@ -47,7 +47,7 @@ func TestAFaultIsFoundThroughItsWrapping(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const want = `{"type":"/problems/bad_link","title":"Unprocessable Entity","status":422,"code":"bad_link","detail":"The link cannot be made.","instance":"r-2","errors":[{"field":"code","problem":"it is taken","mend":"choose another"}]}`
+	const want = `{"type":"/problems/bad_link","title":"Unprocessable Entity","status":422,"code":"bad_link","detail":"The link cannot be made.","instance":"r-2","errors":[{"field":"code","problem":"it is taken","fix":"choose another"}]}`
 	if string(shown) != want {
 		t.Errorf("shown as\n%s, want\n%s", shown, want)
 	}

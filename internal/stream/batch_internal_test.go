@@ -143,8 +143,8 @@ func FuzzDecode(f *testing.F) {
 	f.Add(attributed(at(10, 3), 4), int64(11))
 	f.Add(bytes.Repeat([]byte{0xff}, 200), int64(0))
 	f.Fuzz(func(t *testing.T, data []byte, offset int64) {
-		for _, mend := range []bool{false, true} {
-			if mend && len(data) >= batchHeader {
+		for _, correct := range []bool{false, true} {
+			if correct && len(data) >= batchHeader {
 				data = bytes.Clone(data)
 				data[batchMagicAt] = batchMagic
 				binary.BigEndian.PutUint32(data[batchLengthAt:], uint32(len(data)-batchLengthAt-4))

@@ -35,7 +35,7 @@ func (d *decoder) note(path, problem, fix string) {
 	if path == "" {
 		path = "document"
 	}
-	d.bad = append(d.bad, fault.Field{Name: path, Problem: problem, Mend: fix})
+	d.bad = append(d.bad, fault.Field{Name: path, Problem: problem, Fix: fix})
 }
 
 func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {

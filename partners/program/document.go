@@ -78,7 +78,7 @@ func ParseDocument(text []byte) (Document, error) {
 	}
 	if d.Schema != Schema {
 		return Document{}, badDocument([]fault.Field{{
-			Name: "schema", Problem: fmt.Sprintf("%d is not a form that this version reads", d.Schema), Mend: "write 1, or use the version that wrote it",
+			Name: "schema", Problem: fmt.Sprintf("%d is not a form that this version reads", d.Schema), Fix: "write 1, or use the version that wrote it",
 		}})
 	}
 	return d, nil
@@ -107,7 +107,7 @@ const (
 func (d *Document) Check(prefix string) []fault.Field {
 	var bad []fault.Field
 	note := func(name, problem, fix string) {
-		bad = append(bad, fault.Field{Name: prefix + name, Problem: problem, Mend: fix})
+		bad = append(bad, fault.Field{Name: prefix + name, Problem: problem, Fix: fix})
 	}
 	if d.Schema != Schema {
 		note("schema", fmt.Sprintf("it is %d", d.Schema), "write 1")

@@ -98,7 +98,7 @@ func TestEachMistakeIsToldByItsField(t *testing.T) {
 		}
 		var got []string
 		for _, f := range bad {
-			if got = append(got, f.Name); f.Problem == "" || f.Mend == "" {
+			if got = append(got, f.Name); f.Problem == "" || f.Fix == "" {
 				t.Errorf("%s: %+v", row.name, f)
 			}
 		}
