@@ -92,7 +92,7 @@ VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 	}
 	byTime := func(a, b program.Version) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) }
 	for _, v := range slices.SortedFunc(slices.Values(n.Terms), byTime) {
-		if _, err := AddTerms(ctx, tx, p.ID, v); err != nil {
+		if _, err := insertTerms(ctx, tx, p.ID, v); err != nil {
 			return 0, err
 		}
 	}

@@ -3,6 +3,7 @@ package partners
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,10 +14,21 @@ import (
 // AddTerms adds terms that take effect a minute from now or later, in the caller's transaction, and returns their number. The
 // commit fails when it comes after the time at which they take effect.
 func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Version) (number int, err error) {
-	if bad := v.Document.Check(""); len(bad) > 0 {
+	bad := v.Document.Check("")
+	if time.Until(v.EffectiveFrom) < time.Minute {
+		bad = append(bad, fault.Field{
+			Name: "effective_from", Problem: "it is not a minute away", Mend: "give a later time: orders that were placed stay under the terms of then",
+		})
+	}
+	if len(bad) > 0 {
 		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Detail: "The terms cannot be added as they stand.", Fields: bad}
 	}
-	// name: terms insert of the next version; of two at the same moment one is a conflict
+	return insertTerms(ctx, tx, id, v)
+}
+
+// insertTerms writes the next version. Of two at the same moment one is a conflict.
+func insertTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Version) (number int, err error) {
+	// name: terms insert
 	err = tx.QueryRow(ctx, `INSERT INTO terms (program_id, version, effective_from, rules, document)
 SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4 FROM terms WHERE program_id = $1 RETURNING version`,
 		id, v.EffectiveFrom, max(v.Rules, 1), v.Document.JSON()).Scan(&number)

@@ -37,9 +37,9 @@ func newAdmin(a *app) *cobra.Command {
   tributary admin create-login shop@fernhill.example --role merchant --merchant 1
   tributary admin create-login anna@trailnotes.example --role partner --partner 1
 
-The merchant then issues an API key under Developers, and the partner makes links.`,
+What a program pays from another day on is added with add-terms, or by the merchant on the page Programs. The merchant then issues an API key under Developers, and the partner makes links.`,
 	}
-	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newCreatePartner(a), newEnrol(a), newCreateLogin(a), newCreateKey(a), newRevokeKey(a))
+	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newAddTerms(a), newCreatePartner(a), newEnrol(a), newCreateLogin(a), newCreateKey(a), newRevokeKey(a))
 	return root
 }
 

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"tributary/internal/money"
 	"tributary/internal/postgres"
@@ -25,6 +28,12 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 	defer func() { os.Stdin = before }()
 
 	environ := []string{"TRIBUTARY_POSTGRES_URL=" + engines.As(engines.PostgresURL(t), postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
+	soon := time.Now().Add(time.Hour).Format(time.RFC3339)
+	document := program.NewDocument(720*time.Hour, 0, 200_000, program.Rates{program.Site: {"*": 90_000}})
+	wrong := filepath.Join(t.TempDir(), "wrong.json")
+	if err := os.WriteFile(wrong, bytes.Replace(document.JSON(), []byte("percent"), []byte("percents"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, row := range []struct {
 		command string
 		prints  string
@@ -39,6 +48,13 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|friend=8", "", "friend"},
 		{"create-program|1|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=101", "", "not a number of percent"},
 		{"create-program|one|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=1", "", "MERCHANT"},
+		{"add-terms|--program|1|--from|" + soon + "|--document|-", "2\n", ""},
+		{"add-terms|--program|1|--from|" + soon + "|--document|-", "", "already"},
+		{"add-terms|--program|1|--from|" + soon + "|--document|" + wrong, "", "rules[0].pay.percents: there is no such field"},
+		{"add-terms|--program|1|--from|" + soon + "|--document|/nowhere", "", "/nowhere"},
+		{"add-terms|--program|9|--from|" + soon + "|--document|-", "", "does not exist"},
+		{"add-terms|--program|1|--from|tomorrow|--document|-", "", "--from"},
+		{"add-terms|--program|1|--from|2020-01-01T00:00:00Z|--document|-", "", "effective_from: it is not a minute away"},
 		{"create-partner|Trail Notes|--site|https://trailnotes.example", "1\n", ""},
 		{"create-partner|Trail Notes|--kind|friend", "", "--kind"},
 		{"enrol|1|1", "", ""},
@@ -53,6 +69,9 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		var out strings.Builder
 		root := newRoot(environ)
 		root.SetIn(strings.NewReader("a long password\n"))
+		if strings.HasPrefix(row.command, "add-terms") {
+			root.SetIn(bytes.NewReader(document.JSON()))
+		}
 		root.SetOut(&out)
 		root.SetErr(testLog{t})
 		root.SetArgs(append([]string{"admin"}, strings.Split(row.command, "|")...))

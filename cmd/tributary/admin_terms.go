@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/partners/program"
+)
+
+// maxDocument bounds the document of terms that is read, in bytes.
+const maxDocument = 1 << 20
+
+func newAddTerms(a *app) *cobra.Command {
+	var id int64
+	var from, file string
+	cmd := &cobra.Command{
+		Use:   "add-terms",
+		Short: "Add terms to a program, in force from a time on",
+		Long: `Add terms to a program, in force from a time on that is a minute away at least. Orders placed before it stay under the terms of
+before. The document is JSON as docs/reference/terms.md describes it; each field that is wrong is named, with its fix. Prints the
+number of the version:
+
+  tributary admin add-terms --program 1 --from 2026-12-01T00:00:00Z --document terms.json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			effective, err := time.Parse(time.RFC3339, from)
+			if err != nil {
+				return usageError(cmd, fmt.Sprintf("--from %q is not a time such as 2026-12-01T00:00:00Z", from))
+			}
+			document, err := readDocument(cmd, file)
+			if err != nil {
+				return err
+			}
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				var number int
+				err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+					number, err = partners.AddTerms(ctx, tx, program.ProgramID(id), program.Version{EffectiveFrom: effective.UTC(), Document: document})
+					return err
+				})
+				return printID(cmd, int64(number), err)
+			})
+		},
+	}
+	cmd.Flags().Int64Var(&id, "program", 0, "number of the program, as create-program printed it")
+	cmd.Flags().StringVar(&from, "from", "", "when they take effect, RFC 3339 with a zone")
+	cmd.Flags().StringVar(&file, "document", "", "file with the document, or - for standard input")
+	for _, name := range []string{"program", "from", "document"} {
+		_ = cmd.MarkFlagRequired(name)
+	}
+	return cmd
+}
+
+// readDocument reads the document of terms from a file or, for "-", from standard input.
+func readDocument(cmd *cobra.Command, file string) (program.Document, error) {
+	in := cmd.InOrStdin()
+	if file != "-" {
+		opened, err := os.Open(file)
+		if err != nil {
+			return program.Document{}, fmt.Errorf("reading the document: %w", err)
+		}
+		defer opened.Close()
+		in = opened
+	}
+	text, err := io.ReadAll(io.LimitReader(in, maxDocument+1))
+	switch {
+	case err != nil:
+		return program.Document{}, fmt.Errorf("reading the document: %w", err)
+	case len(text) > maxDocument:
+		return program.Document{}, fmt.Errorf("the document has more than %d bytes", maxDocument)
+	}
+	return program.ParseDocument(text)
+}
