@@ -17,7 +17,7 @@ func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Ve
 	bad := v.Document.Check("")
 	if time.Until(v.EffectiveFrom) < time.Minute {
 		bad = append(bad, fault.Field{
-			Name: "effective_from", Problem: "it is not a minute away", Mend: "give a later time: orders that were placed stay under the terms of then",
+			Name: "effective_from", Problem: "it is not a minute away", Fix: "give a later time: orders that were placed stay under the terms of then",
 		})
 	}
 	if len(bad) > 0 {
