@@ -33,7 +33,7 @@ func BenchmarkOrder(b *testing.B) {
 			b.Fatal(err)
 		}
 		d := decide(o, click, found)
-		if moved := Difference(nil, d.Movements(false)); len(moved) != 2 {
+		if moved := Difference(nil, d.Movements(time.Time{})); len(moved) != 2 {
 			b.Fatalf("%d movements", len(moved))
 		}
 		record = d.AppendJSON(record[:0])
@@ -47,7 +47,7 @@ func BenchmarkRefundedOrder(b *testing.B) {
 	events := append(threeLines(), refunded("R", day, 0, piecesOf(1, 2)), refunded("S", 2*day, 500))
 	click := Click{ID: events[0].GetSale().GetClickId(), Link: 7, At: noon().Add(-time.Hour)}
 	before := decide(mustFold(b, events[:2]...), click, found)
-	posted := before.Movements(false)
+	posted := before.Movements(time.Time{})
 	var record []byte
 	b.ReportAllocs()
 	for b.Loop() {
@@ -56,7 +56,7 @@ func BenchmarkRefundedOrder(b *testing.B) {
 			b.Fatal(err)
 		}
 		d := decide(o, click, found)
-		if moved := Difference(posted, d.Movements(false)); len(moved) != 2 {
+		if moved := Difference(posted, d.Movements(time.Time{})); len(moved) != 2 {
 			b.Fatalf("%d movements", len(moved))
 		}
 		record = d.AppendJSON(record[:0])

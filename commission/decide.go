@@ -16,18 +16,27 @@ type Decision struct {
 	Order   Order  `json:"order"`
 	// Touches are all that could have earned, the click first. There are none while the sale is not known.
 	Touches []Touch `json:"touches,omitempty"`
-	// Credits are what partners earn: at most one, since the last click takes all.
+	// Credits are who earns what: of partners in the order of their touches, at most MaxCredits. The last click takes all, so
+	// there is one today.
 	Credits []Credit `json:"credits,omitempty"`
 }
 
-// Credit is what one partner earns on an order, as things stand. Amounts are minor units of the order's currency. What it
-// shares with the order is not repeated in the record; UnmarshalRecord puts it back.
+// Credit is what somebody earns on an order in one role, as things stand. Amounts are minor units of Unit. What it shares
+// with the order is not repeated in the record, nor are rules and prices that the credit before it has, too; UnmarshalRecord
+// puts both back.
 type Credit struct {
 	Merchant program.MerchantID `json:"-"`
 	Program  program.ProgramID  `json:"program"`
-	Partner  program.PartnerID  `json:"partner"`
-	Link     program.LinkID     `json:"link"`
-	Currency string             `json:"-"`
+	// Partner is 0 for a customer's credit.
+	Partner program.PartnerID `json:"partner"`
+	Role    Role              `json:"role,omitzero"`
+	// Weight is the credit's part of the order, of the sum of all weights. One without a weight has all that its own rules
+	// give, beside those that share.
+	Weight int64 `json:"weight,omitempty"`
+	// Link is what brought it in, 0 where no link did.
+	Link program.LinkID `json:"link,omitempty"`
+	// Unit is what is earned: the order's currency.
+	Unit string `json:"-"`
 	// OrderedAt is when the order was placed.
 	OrderedAt time.Time `json:"-"`
 	// Terms are those in force at OrderedAt.
@@ -40,14 +49,17 @@ type Credit struct {
 	// Revenue and Refunded are of the whole order, lines at a rate of zero included.
 	Revenue  int64 `json:"-"`
 	Refunded int64 `json:"-"`
-	// Gross is the commission before refunds, Net after them, Fee the network's fee on Net, which the merchant owes on
-	// top.
+	// Gross is the credit's share before refunds, Net after them, and Fee its part of the network's fee on what partners
+	// have together, which the merchant owes on top. A refund may leave a share one more than Gross: shares are rounded by
+	// largest remainder.
 	Gross int64 `json:"gross"`
 	Net   int64 `json:"net"`
 	Fee   int64 `json:"fee"`
-	// FeeExact is the fee's rate x Net, which Fee rounds.
+	// FeeExact is the fee's rate x what partners have together, which the sum of their fees rounds. Only the first of them
+	// holds it.
 	FeeExact money.Product `json:"fee_exact,omitzero"`
-	// Rules are the rows of the terms that price lines of the order, in the order of the first line of each.
+	// Rules are the rows of the terms that price lines of the order, in the order of the first line of each: what the order
+	// is worth to this credit if it takes all.
 	Rules []Rule `json:"rules,omitempty"`
 	// Priced has an entry for each line of the order, in the same order.
 	Priced []Priced `json:"priced,omitempty"`
@@ -89,25 +101,6 @@ type Priced struct {
 	Net int64 `json:"net,omitempty"`
 }
 
-// SeveralError says that more than one partner earns on an order, which whoever works with it cannot account for.
-type SeveralError struct{ Credits int }
-
-// Error counts the credits.
-func (e *SeveralError) Error() string {
-	return fmt.Sprintf("the decision has %d credits, and at most one can be accounted for", e.Credits)
-}
-
-// Sole is the one credit of a decision, nil when nobody earns. More than one is a *SeveralError.
-func (d *Decision) Sole() (*Credit, error) {
-	switch len(d.Credits) {
-	case 0:
-		return nil, nil //nolint:nilnil // nobody earns
-	case 1:
-		return &d.Credits[0], nil
-	}
-	return nil, &SeveralError{len(d.Credits)}
-}
-
 // Decide says who earns what on an order, given a candidate for each of its clicks (Order.Clicks), in that order. It
 // depends on these values and nothing else: no clock, no catalogue, and no earlier decision. Terms under rules that this
 // version does not know are a *NewerError.
@@ -131,7 +124,7 @@ func Decide(order Order, candidates []Candidate) (Decision, error) {
 			d.Credits = append(d.Credits, price(&d.Order, &candidates[i].Offer))
 		}
 	}
-	return d, nil
+	return d, d.Share()
 }
 
 // outcome is what became of an order with these touches: Credited where one of them won, else why its first click earns
@@ -149,7 +142,7 @@ func outcome(touches []Touch) Reason {
 	return why
 }
 
-// price applies the terms: the lines of each rule are summed first and rounded once.
+// price applies the terms, before anything is shared: the lines of each rule are summed first and rounded once.
 func price(o *Order, offer *program.Offer) Credit {
 	terms := offer.Terms
 	c := Credit{
@@ -161,7 +154,7 @@ func price(o *Order, offer *program.Offer) Credit {
 		HoldUntil: o.heldFrom().Add(terms.Hold),
 		Priced:    make([]Priced, len(o.Lines)),
 	}
-	c.share(o)
+	c.takeOver(o)
 	for i := range o.Lines {
 		l, p := &o.Lines[i], &c.Priced[i]
 		rate, matched := terms.Rate(offer.Kind, l.Category)
@@ -176,12 +169,8 @@ func price(o *Order, offer *program.Offer) Credit {
 		r := &c.Rules[i]
 		r.Exact = r.Rate.Exact(r.Base)
 		r.Net = r.Exact.Round()
-		c.Gross += r.Rate.Of(r.Amount)
-		c.Net += r.Net
 		c.spread(i)
 	}
-	c.FeeExact = terms.NetworkFee.Exact(c.Net)
-	c.Fee = c.FeeExact.Round()
 	return c
 }
 
@@ -221,8 +210,8 @@ func (c *Credit) spread(rule int) {
 	}
 }
 
-// share takes over what a credit has in common with its order.
-func (c *Credit) share(o *Order) {
-	c.Merchant, c.Currency, c.OrderedAt = o.Merchant, o.Currency, o.At
+// takeOver takes over what a credit has in common with its order.
+func (c *Credit) takeOver(o *Order) {
+	c.Merchant, c.Unit, c.OrderedAt = o.Merchant, o.Currency, o.At
 	c.Revenue, c.Refunded = o.Amount, o.Refunded
 }

@@ -62,7 +62,7 @@ func TestWhoEarns(t *testing.T) {
 			if d.Outcome.Sentence() == string(d.Outcome) {
 				t.Errorf("nothing explains %s", d.Outcome)
 			}
-			if moved := d.Movements(true); fact.want != Credited && len(moved) > 0 {
+			if moved := d.Movements(ended()); fact.want != Credited && len(moved) > 0 {
 				t.Errorf("%s, but %v is to be posted", d.Outcome, moved)
 			}
 		})
@@ -332,14 +332,14 @@ func TestStatesOfACommission(t *testing.T) {
 		want     State
 	}{
 		{whole.Credits[0], false, Pending},
-		{whole.Credits[0], true, Approved},
-		{part.Credits[0], true, Approved},
+		{whole.Credits[0], true, Payable},
+		{part.Credits[0], true, Payable},
 		{gone.Credits[0], false, Reversed},
 		{gone.Credits[0], true, Reversed},
 		{free.Credits[0], false, Pending},
-		{free.Credits[0], true, Approved},
+		{free.Credits[0], true, Payable},
 	} {
-		if got := fact.credit.State(fact.released); got != fact.want {
+		if got := fact.credit.State(until(fact.released)); got != fact.want {
 			t.Errorf("net %d of %d, released %t: %s, want %s", fact.credit.Net, fact.credit.Gross, fact.released, got, fact.want)
 		}
 	}
@@ -347,12 +347,13 @@ func TestStatesOfACommission(t *testing.T) {
 
 func TestStepsBetweenStates(t *testing.T) {
 	t.Parallel()
-	states := []State{Pending, Approved, Paid, Held, Rejected, Reversed}
+	states := []State{Pending, Payable, Paid, Held, Declined, Reversed}
 	legal := map[[2]State]bool{
-		{Pending, Approved}: true, {Pending, Held}: true, {Pending, Rejected}: true, {Pending, Reversed}: true,
-		{Approved, Paid}: true, {Approved, Held}: true, {Approved, Rejected}: true, {Approved, Reversed}: true,
-		{Held, Pending}: true, {Held, Approved}: true, {Held, Rejected}: true, {Held, Reversed}: true,
-		{Paid, Reversed}: true,
+		{Pending, Payable}: true, {Pending, Held}: true, {Pending, Declined}: true, {Pending, Reversed}: true,
+		{Payable, Paid}: true, {Payable, Held}: true, {Payable, Declined}: true, {Payable, Reversed}: true,
+		{Held, Pending}: true, {Held, Payable}: true, {Held, Declined}: true, {Held, Reversed}: true,
+		{Paid, Declined}: true, {Paid, Reversed}: true,
+		{Reversed, Pending}: true, {Reversed, Payable}: true,
 	}
 	for _, from := range states {
 		for _, to := range states {

@@ -18,6 +18,17 @@ func noon() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.
 
 const day = 24 * time.Hour
 
+// ended is later than all holds of these tests.
+func ended() time.Time { return noon().AddDate(100, 0, 0) }
+
+// until ends all holds, or none.
+func until(released bool) time.Time {
+	if released {
+		return ended()
+	}
+	return time.Time{}
+}
+
 // goods are a line of so many pieces for an amount.
 func goods(number int64, sku, category string, quantity, amount int64) *event.Line {
 	return &event.Line{Number: number, Sku: sku, Category: category, Quantity: quantity, Amount: amount}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"time"
 )
 
 // Rules is the number of the rules by which this version decides: what rounds, which touch wins, how ties break. Terms say
@@ -111,11 +112,11 @@ func Contradictions(recorded, decided *Decision) []Contradiction {
 	for i := range decided.Credits {
 		c.credit(&recorded.Credits[i], &decided.Credits[i])
 	}
-	for _, released := range []bool{false, true} {
+	for _, until := range decided.holds() {
 		if len(c) > 0 {
 			break // it follows from those
 		}
-		for _, m := range Difference(recorded.Movements(released), decided.Movements(released)) {
+		for _, m := range Difference(recorded.Movements(until), decided.Movements(until)) {
 			c = append(c, Contradiction{
 				What:     fmt.Sprintf("movement from %s to %s of partner %d at %s", m.Credit, m.Debit, m.Partner, m.At.Format("2006-01-02T15:04:05.999999999Z07:00")),
 				Recorded: "0", Decided: strconv.FormatInt(m.Amount, 10),
@@ -123,6 +124,15 @@ func Contradictions(recorded, decided *Decision) []Contradiction {
 		}
 	}
 	return c
+}
+
+// holds are the times at which what should stand on the books changes by itself: none, and the end of each credit's hold.
+func (d *Decision) holds() []time.Time {
+	ends := make([]time.Time, 1, 1+len(d.Credits))
+	for i := range d.Credits {
+		ends = append(ends, d.Credits[i].HoldUntil)
+	}
+	return ends
 }
 
 // comparison collects contradictions.
@@ -142,13 +152,18 @@ func (c *comparison) number(what string, recorded, decided int64) {
 
 func (c *comparison) credit(recorded, decided *Credit) {
 	of := fmt.Sprintf(" of partner %d", decided.Partner)
+	if decided.Role != RolePartner {
+		of = fmt.Sprintf(" of %s %d", decided.Role, decided.Partner)
+	}
 	c.number("partner", int64(recorded.Partner), int64(decided.Partner))
 	c.number("program"+of, int64(recorded.Program), int64(decided.Program))
 	c.number("link"+of, int64(recorded.Link), int64(decided.Link))
-	c.text("currency"+of, recorded.Currency, decided.Currency)
+	c.text("role"+of, recorded.Role.String(), decided.Role.String())
+	c.number("weight"+of, recorded.Weight, decided.Weight)
+	c.text("unit"+of, recorded.Unit, decided.Unit)
 	c.text("end of the hold"+of, recorded.HoldUntil.UTC().String(), decided.HoldUntil.UTC().String())
-	for _, released := range []bool{false, true} {
-		c.text("state"+of, string(recorded.State(released)), string(decided.State(released)))
+	for _, until := range []time.Time{{}, decided.HoldUntil} {
+		c.text("state"+of, string(recorded.State(until)), string(decided.State(until)))
 	}
 	if len(recorded.Rules) == len(decided.Rules) && len(recorded.Priced) == len(decided.Priced) {
 		for i := range decided.Rules {

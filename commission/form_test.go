@@ -70,6 +70,12 @@ func corpus(t *testing.T) map[string]Decision {
 	}
 	wrong := refunded("R", day, 100)
 	wrong.GetRefund().Currency = "EUR"
+	for name, d := range map[string]Decision{
+		"shared by three":     decide(mustFold(t, sale(nil), refunded("R", day, 0, piecesOf(3, 1)), refunded("S", 40*day, 500)), clicked(time.Hour), two),
+		"shared and reversed": decide(mustFold(t, sale(nil), refunded("R", day, 0)), clicked(time.Hour), two),
+	} {
+		all[name] = shared(t, d, 50, 30, 20)
+	}
 	all["refunded in another currency"] = decide(mustFold(t, sale(nil), wrong), clicked(time.Hour), two)
 	return all
 }
@@ -80,7 +86,7 @@ func bookings(d *Decision) string {
 	fmt.Fprintf(&b, "outcome %s\n", d.Outcome)
 	for _, released := range []bool{false, true} {
 		fmt.Fprintf(&b, "released %t\n", released)
-		for _, m := range d.Movements(released) {
+		for _, m := range d.Movements(until(released)) {
 			fmt.Fprintf(&b, "%s %s: %d %s from %s to %s, merchant %d, partner %d\n", m.At.Format(time.RFC3339Nano), m.Cause,
 				m.Amount, m.Unit, m.Credit, m.Debit, m.Merchant, m.Partner)
 		}

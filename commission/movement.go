@@ -49,13 +49,6 @@ type Movement struct {
 	Amount int64
 }
 
-// Movements is the whole history of what should stand on the books for the order, in the order of time. With released
-// set, which the caller sets once the hold is over, what is pending at HoldUntil moves to payable, and refunds at or
-// after it take from there.
-func (d *Decision) Movements(released bool) []Movement {
-	var m []Movement
-	for i := range d.Credits {
-		m = d.Credits[i].movements(m, &d.Order, released)
-	}
-	return m
-}
+// Movements is the whole history of what should stand on the books for the order, in the order of time, once all holds
+// that end at or before until are over; the zero time ends none. ByCredit gives those of each credit.
+func (d *Decision) Movements(until time.Time) []Movement { return Together(d.ByCredit(until)) }

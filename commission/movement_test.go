@@ -91,7 +91,7 @@ func TestTheExampleOfTheLedger(t *testing.T) {
 		t.Run(fact.name, func(t *testing.T) {
 			t.Parallel()
 			d := mustDecide(t, tenPercent(), fact.events...)
-			if diff := cmp.Diff(append(append([]told{}, sold...), fact.then...), tell(d.Movements(fact.released))); diff != "" {
+			if diff := cmp.Diff(append(append([]told{}, sold...), fact.then...), tell(d.Movements(until(fact.released)))); diff != "" {
 				t.Errorf("movements (-want +got):\n%s", diff)
 			}
 		})
@@ -107,7 +107,7 @@ func TestWhoseAccountsAMovementIsOf(t *testing.T) {
 		{noon().Add(30 * day), CauseRelease, PartnerPending, PartnerPayable, 1, 3, "GBP", 1000},
 		{noon().Add(30 * day), CauseRelease, FeePending, FeeEarned, 1, 0, "GBP", 200},
 	}
-	if diff := cmp.Diff(want, d.Movements(true)); diff != "" {
+	if diff := cmp.Diff(want, d.Movements(ended())); diff != "" {
 		t.Errorf("movements (-want +got):\n%s", diff)
 	}
 }
@@ -121,7 +121,7 @@ func TestWithoutAHoldTheSaleIsPayableAtOnce(t *testing.T) {
 		{0, CauseRelease, PartnerPending, PartnerPayable, 100},
 		{0, CauseRefund, PartnerPayable, MerchantReceivable, 50},
 	}
-	if diff := cmp.Diff(want, tell(d.Movements(true))); diff != "" {
+	if diff := cmp.Diff(want, tell(d.Movements(ended()))); diff != "" {
 		t.Errorf("movements (-want +got):\n%s", diff)
 	}
 }
@@ -202,11 +202,11 @@ func TestDifference(t *testing.T) {
 func TestDifferenceKnowsTheBooksInAnyZone(t *testing.T) {
 	t.Parallel()
 	d := mustDecide(t, tenPercent(), sold(goods(1, "X", "product", 2, 10_000)))
-	posted := d.Movements(false)
+	posted := d.Movements(time.Time{})
 	for i := range posted {
 		posted[i].At = posted[i].At.In(time.FixedZone("elsewhere", 3600))
 	}
-	if got := Difference(posted, d.Movements(false)); len(got) != 0 {
+	if got := Difference(posted, d.Movements(time.Time{})); len(got) != 0 {
 		t.Errorf("still to be posted: %v", got)
 	}
 }

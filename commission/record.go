@@ -2,6 +2,7 @@ package commission
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -26,7 +27,7 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 	if len(d.Credits) > 0 {
 		dst = append(dst, `,"credits":[`...)
 		for i := range d.Credits {
-			dst = d.Credits[i].appendJSON(separate(dst, i))
+			dst = d.Credits[i].appendJSON(separate(dst, i), i > 0 && d.Credits[i].pricedAs(&d.Credits[i-1]))
 		}
 		dst = append(dst, ']')
 	}
@@ -35,12 +36,12 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 
 // complete puts back what a record does not repeat, and refuses one whose parts do not belong together.
 func (d *Decision) complete() error {
-	if _, err := d.Sole(); err != nil {
-		return fmt.Errorf("reading the record of a decision: %w", err)
-	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
-		c.share(&d.Order)
+		c.takeOver(&d.Order)
+		if len(c.Rules) == 0 && len(c.Priced) == 0 && i > 0 {
+			c.Rules, c.Priced = d.Credits[i-1].Rules, d.Credits[i-1].Priced
+		}
 		if len(c.Priced) != len(d.Order.Lines) {
 			return fmt.Errorf("reading the record of a decision: %d of %d lines are priced", len(c.Priced), len(d.Order.Lines))
 		}
@@ -49,6 +50,9 @@ func (d *Decision) complete() error {
 				return fmt.Errorf("reading the record of a decision: line %d is priced by rule %d of %d", p.Line, p.Rule, len(c.Rules))
 			}
 		}
+	}
+	if err := d.checkCredits(); err != nil {
+		return fmt.Errorf("reading the record of a decision: %w", err)
 	}
 	for _, r := range d.Order.Refunds {
 		for _, t := range r.Taken {
@@ -153,10 +157,20 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-func (c *Credit) appendJSON(dst []byte) []byte {
+// pricedAs tells whether the order is worth the same to both credits.
+func (c *Credit) pricedAs(o *Credit) bool {
+	return slices.Equal(c.Rules, o.Rules) && slices.Equal(c.Priced, o.Priced)
+}
+
+// appendJSON appends a credit, without its prices when the one before it has the same.
+func (c *Credit) appendJSON(dst []byte, priced bool) []byte {
 	dst = appendNumber(dst, `{"program":`, int64(c.Program))
 	dst = appendNumber(dst, `,"partner":`, int64(c.Partner))
-	dst = appendNumber(dst, `,"link":`, int64(c.Link))
+	if c.Role != RolePartner {
+		dst = appendText(dst, `,"role":`, c.Role.String())
+	}
+	dst = optNumber(dst, `,"weight":`, c.Weight)
+	dst = optNumber(dst, `,"link":`, int64(c.Link))
 	dst = appendNumber(dst, `,"terms":{"version":`, int64(c.Terms.Version))
 	dst = appendTime(dst, `,"effective_from":`, c.Terms.EffectiveFrom)
 	dst = appendNumber(dst, `,"hold_s":`, c.Terms.HoldSeconds)
@@ -168,6 +182,9 @@ func (c *Credit) appendJSON(dst []byte) []byte {
 	dst = appendNumber(dst, `,"net":`, c.Net)
 	dst = appendNumber(dst, `,"fee":`, c.Fee)
 	dst = optProduct(dst, `,"fee_exact":`, c.FeeExact)
+	if priced {
+		return append(dst, '}')
+	}
 	if len(c.Rules) > 0 {
 		dst = append(dst, `,"rules":[`...)
 		for i := range c.Rules {

@@ -105,7 +105,7 @@ func TestARefundNeverEarns(t *testing.T) {
 			t.Fatalf("without a refund %d of %d", before.Net, before.Gross)
 		}
 		d := decide(mustFold(t, events...), clicked(time.Hour), found)
-		for _, s := range d.Credits[0].afterRefunds(&d.Order) {
+		for _, s := range d.timeline(&scratch{}).parts[1:] {
 			if s.net > before.Net || s.fee > before.Fee || s.net < 0 || s.fee < 0 {
 				t.Fatalf("after a refund %d and %d, before it %d and %d", s.net, s.fee, before.Net, before.Fee)
 			}

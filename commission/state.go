@@ -1,6 +1,10 @@
 package commission
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // State is where a commission is on its way from earned to paid.
 type State string
@@ -9,14 +13,14 @@ type State string
 const (
 	// Pending is in its hold.
 	Pending State = "pending"
-	// Approved has come out of its hold and is payable.
-	Approved State = "approved"
+	// Payable has come out of its hold.
+	Payable State = "payable"
 	// Paid has left in a payout.
 	Paid State = "paid"
 	// Held is kept back past its hold, because of a risk.
 	Held State = "held"
-	// Rejected was refused by the merchant or the network.
-	Rejected State = "rejected"
+	// Declined was refused by the merchant or the network, or is no longer earned.
+	Declined State = "declined"
 	// Reversed has been taken back whole by refunds.
 	Reversed State = "reversed"
 )
@@ -25,33 +29,42 @@ const (
 func (s State) next() []State {
 	switch s {
 	case Pending:
-		return []State{Approved, Held, Rejected, Reversed}
-	case Approved:
-		return []State{Paid, Held, Rejected, Reversed}
+		return []State{Payable, Held, Declined, Reversed}
+	case Payable:
+		return []State{Paid, Held, Declined, Reversed}
 	case Held:
-		return []State{Pending, Approved, Rejected, Reversed}
+		return []State{Pending, Payable, Declined, Reversed}
 	case Paid:
-		return []State{Reversed} // what was paid is then a debt, netted from the next payout
-	case Rejected, Reversed:
+		return []State{Declined, Reversed} // what was paid is then a debt, netted from the next payout
+	case Reversed:
+		return []State{Pending, Payable} // a share of nothing may become one again: shares are rounded by largest remainder
+	case Declined:
 		return nil
 	}
 	return nil
 }
 
-// MayBecome tells whether a commission may go from one state to another. Staying is always allowed; rejected and
-// reversed are final.
+// MayBecome tells whether a commission may go from one state to another. Staying is always allowed; declined is final.
 func (s State) MayBecome(to State) bool {
 	return s == to || slices.Contains(s.next(), to)
 }
 
-// State is where the facts alone put the credit: reversed when refunds have taken all that was earned, else approved once
-// released, else pending.
-func (c *Credit) State(released bool) State {
+// TransitionError says that a commission cannot go from one state to another.
+type TransitionError struct{ From, To State }
+
+// Error names both states.
+func (e *TransitionError) Error() string {
+	return fmt.Sprintf("a commission that is %s cannot become %s", e.From, e.To)
+}
+
+// State is where the facts alone put the credit once all holds that end at or before until are over: reversed when refunds
+// have taken all that was earned and charged, else payable once its own hold is over, else pending.
+func (c *Credit) State(until time.Time) State {
 	switch {
-	case c.Gross > 0 && c.Net == 0:
+	case c.Gross > 0 && c.Net == 0 && c.Fee == 0:
 		return Reversed
-	case released:
-		return Approved
+	case c.Released(until):
+		return Payable
 	}
 	return Pending
 }

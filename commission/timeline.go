@@ -1,29 +1,96 @@
 package commission
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
-// standing is what a credit amounts to from a time on.
-type standing struct {
-	at       time.Time
-	net, fee int64
+// timeline is what the credits of a decision amount to from each time on: from the sale, then from the refunds of each
+// effective time.
+type timeline struct {
+	at []time.Time
+	// parts are those of all credits at each time in turn.
+	parts []part
 }
 
-// movements appends what should stand on the books for the credit.
-func (c *Credit) movements(dst []Movement, o *Order, released bool) []Movement {
-	if dst == nil {
-		dst = make([]Movement, 0, 4)
+// of is what credit i of n amounts to from a step on.
+func (t *timeline) of(step, i, n int) part { return t.parts[step*n+i] }
+
+// timeline works out what is left of the lines of each rule at each time and divides it, so that nothing is ever a sum of
+// rounded refunds.
+func (d *Decision) timeline(room *scratch) timeline {
+	t := timeline{at: room.at[:0], parts: room.parts[:0]}
+	full := room.full[:0]
+	for i := range d.Credits {
+		full = append(full, d.Credits[i].full((*Rule).sold))
 	}
-	was := c.atSale()
+	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, full)
+	if len(d.Order.Refunds) == 0 {
+		return t
+	}
+	left := make([][]int64, len(d.Credits))
+	for i := range d.Credits {
+		for n := range d.Credits[i].Rules {
+			left[i] = append(left[i], d.Credits[i].Rules[n].Amount)
+		}
+	}
+	for n := range d.Order.Refunds {
+		r := &d.Order.Refunds[n]
+		for i := range d.Credits {
+			full[i] += d.Credits[i].take(left[i], &d.Order, r)
+		}
+		if last := len(t.at) - 1; last > 0 && t.at[last].Equal(r.Effective) {
+			t.at, t.parts = t.at[:last], t.parts[:last*len(d.Credits)]
+		}
+		t.at, t.parts = append(t.at, r.Effective), d.parts(t.parts, full)
+	}
+	return t
+}
+
+// take takes a refund from what is left of the lines of each of the credit's rules, and gives the change of what the credit
+// would have if it took all.
+func (c *Credit) take(left []int64, o *Order, r *Refund) (change int64) {
+	for _, t := range r.Taken {
+		i, _ := o.line(t.Line)
+		rule := c.Priced[i].Rule
+		rate := c.Rules[rule].Rate
+		change -= rate.Of(left[rule])
+		left[rule] -= t.Amount
+		change += rate.Of(left[rule])
+	}
+	return change
+}
+
+// ByCredit is what should stand on the books for each credit, in the order of time, once all holds that end at or before
+// until are over: what was pending at HoldUntil is then payable, and refunds at or after it take from there. The zero time
+// ends none.
+func (d *Decision) ByCredit(until time.Time) [][]Movement {
+	if len(d.Credits) == 0 {
+		return nil
+	}
+	t := d.timeline(&scratch{})
+	all := make([][]Movement, len(d.Credits))
+	for i := range d.Credits {
+		all[i] = d.Credits[i].movements(&t, i, len(d.Credits), d.Credits[i].Released(until))
+	}
+	return all
+}
+
+// movements are those of credit i of n.
+func (c *Credit) movements(t *timeline, i, n int, released bool) []Movement {
+	was := t.of(0, i, n)
+	dst := make([]Movement, 0, 4)
 	dst = c.book(dst, CauseSale, c.OrderedAt, MerchantReceivable, PartnerPending, was.net)
 	dst = c.book(dst, CauseSale, c.OrderedAt, MerchantReceivable, FeePending, was.fee)
 	partner, fee := PartnerPending, FeePending
-	for _, now := range c.afterRefunds(o) {
-		if released && partner == PartnerPending && !now.at.Before(c.HoldUntil) {
+	for step := 1; step < len(t.at); step++ {
+		now, at := t.of(step, i, n), t.at[step]
+		if released && partner == PartnerPending && !at.Before(c.HoldUntil) {
 			dst = c.release(dst, was)
 			partner, fee = PartnerPayable, FeeEarned
 		}
-		dst = c.book(dst, CauseRefund, now.at, partner, MerchantReceivable, was.net-now.net)
-		dst = c.book(dst, CauseRefund, now.at, fee, MerchantReceivable, was.fee-now.fee)
+		dst = c.book(dst, CauseRefund, at, partner, MerchantReceivable, was.net-now.net)
+		dst = c.book(dst, CauseRefund, at, fee, MerchantReceivable, was.fee-now.fee)
 		was = now
 	}
 	if released && partner == PartnerPending {
@@ -33,65 +100,74 @@ func (c *Credit) movements(dst []Movement, o *Order, released bool) []Movement {
 }
 
 // release moves what is pending when the hold ends.
-func (c *Credit) release(dst []Movement, held standing) []Movement {
+func (c *Credit) release(dst []Movement, held part) []Movement {
 	dst = c.book(dst, CauseRelease, c.HoldUntil, PartnerPending, PartnerPayable, held.net)
 	return c.book(dst, CauseRelease, c.HoldUntil, FeePending, FeeEarned, held.fee)
 }
 
-// book appends a movement, unless it moves nothing.
+// book appends a movement, unless it moves nothing. An amount below zero goes the other way: by largest remainder a refund
+// may take one more from one share and give it to another.
 func (c *Credit) book(dst []Movement, cause Cause, at time.Time, debit, credit AccountKind, amount int64) []Movement {
 	if amount == 0 {
 		return dst
 	}
-	m := Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Merchant: c.Merchant, Unit: c.Currency, Amount: amount}
-	if debit.ofPartner() || credit.ofPartner() {
+	m := Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Merchant: c.Merchant, Unit: c.Unit, Amount: amount}
+	if m.ofPartner() {
 		m.Partner = c.Partner
 	}
-	return append(dst, m)
+	return append(dst, m.upright())
 }
+
+// upright turns a movement of an amount below zero round.
+func (m Movement) upright() Movement {
+	if m.Amount < 0 {
+		m.Debit, m.Credit, m.Amount = m.Credit, m.Debit, -m.Amount
+	}
+	return m
+}
+
+// ofPartner tells whether one of the accounts belongs to a partner.
+func (m *Movement) ofPartner() bool { return m.Debit.ofPartner() || m.Credit.ofPartner() }
 
 // ofPartner tells whether an account of the kind belongs to a partner.
 func (k AccountKind) ofPartner() bool { return k == PartnerPending || k == PartnerPayable }
 
-// atSale is what the credit amounted to before any refund.
-func (c *Credit) atSale() standing {
-	s := standing{at: c.OrderedAt}
-	for i := range c.Rules {
-		s.net += c.Rules[i].Rate.Of(c.Rules[i].Amount)
-	}
-	s.fee = c.Terms.NetworkFee.Of(s.net)
-	return s
-}
-
-// afterRefunds is what the credit amounted to after the refunds of each effective time: from what is left of the lines of
-// each rule then, never from rounded refunds.
-func (c *Credit) afterRefunds(o *Order) []standing {
-	if len(o.Refunds) == 0 {
+// Together are the movements of all credits of an order in the order of time, with one of the network's fee at each time and
+// pair of accounts.
+func Together(byCredit [][]Movement) []Movement {
+	if len(byCredit) == 0 {
 		return nil
 	}
-	now := c.atSale()
-	left := make([]int64, len(c.Rules))
-	for i := range c.Rules {
-		left[i] = c.Rules[i].Amount
+	if len(byCredit) == 1 {
+		return byCredit[0]
 	}
-	steps := make([]standing, 0, len(o.Refunds))
-	for n := range o.Refunds {
-		r := &o.Refunds[n]
-		now.at = r.Effective
-		for _, t := range r.Taken {
-			i, _ := o.line(t.Line)
-			rule := c.Priced[i].Rule
-			rate := c.Rules[rule].Rate
-			now.net -= rate.Of(left[rule])
-			left[rule] -= t.Amount
-			now.net += rate.Of(left[rule])
-		}
-		now.fee = c.Terms.NetworkFee.Of(now.net)
-		if last := len(steps) - 1; last >= 0 && steps[last].at.Equal(now.at) {
-			steps[last] = now
-		} else {
-			steps = append(steps, now)
+	all := slices.Concat(byCredit...)
+	slices.SortStableFunc(all, func(a, b Movement) int { return a.At.Compare(b.At) })
+	kept := all[:0]
+	for _, m := range all {
+		if m.ofPartner() || !absorb(kept, &m) {
+			kept = append(kept, m)
 		}
 	}
-	return steps
+	kept = slices.DeleteFunc(kept, func(m Movement) bool { return m.Amount == 0 })
+	for i := range kept {
+		kept[i] = kept[i].upright()
+	}
+	return kept
+}
+
+// absorb adds a movement of the fee to the last one of its time, cause and accounts, whichever way round.
+func absorb(kept []Movement, m *Movement) bool {
+	for i := len(kept) - 1; i >= 0 && kept[i].At.Equal(m.At); i-- {
+		switch k := &kept[i]; {
+		case k.Cause != m.Cause:
+		case k.Debit == m.Debit && k.Credit == m.Credit:
+			k.Amount += m.Amount
+			return true
+		case k.Debit == m.Credit && k.Credit == m.Debit:
+			k.Amount -= m.Amount
+			return true
+		}
+	}
+	return false
 }

@@ -147,11 +147,11 @@ func words(n *html.Node) string {
 // A filter offers the states that a credit can have, and no other.
 func TestFiltersOfferTheStatesThatOccur(t *testing.T) {
 	t.Parallel()
-	occur := map[string]bool{}
+	occur, noon := map[string]bool{}, time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	for _, gross := range []int64{0, 100} {
 		for _, net := range []int64{0, gross} {
-			for _, released := range []bool{false, true} {
-				occur[string((&commission.Credit{Gross: gross, Net: net}).State(released))] = true
+			for _, until := range []time.Time{noon.Add(-time.Hour), noon} {
+				occur[string((&commission.Credit{Gross: gross, Net: net, HoldUntil: noon}).State(until))] = true
 			}
 		}
 	}

@@ -313,22 +313,19 @@ func (w *world) write(tx pgx.Tx, no int64, d commission.Decision, events []*even
 	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
-		released := !c.HoldUntil.After(w.now)
 		pending, payable := c.Net, int64(0)
-		if released {
+		if c.Released(w.now) {
 			pending, payable = 0, c.Net
 		}
-		_, err := tx.Exec(ctx, `INSERT INTO commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable)
-			VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, no, int64(c.Partner), int64(c.Merchant), int64(c.Program), int64(c.Link),
-			c.OrderedAt, c.Currency, c.Lines, c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.HoldUntil, string(c.State(released)), pending, payable)
+		_, err := tx.Exec(ctx, `INSERT INTO commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable, role, unit, leads, counts)
+			VALUES ($1, $2, $3, $4, $5, 0, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, true)`, no, int64(c.Partner), int64(c.Merchant), int64(c.Program), int64(c.Link),
+			c.OrderedAt, o.Currency, c.Lines, c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.HoldUntil, string(c.State(w.now)), pending, payable,
+			c.Role.String(), c.Unit, i == 0)
 		if err != nil {
 			return err
 		}
-		if err := w.post(tx, no, d.Movements(released)); err != nil {
-			return err
-		}
 	}
-	return nil
+	return w.post(tx, no, d.Movements(w.now))
 }
 
 func (w *world) writeEvent(tx pgx.Tx, sql string, no int64, e *event.Event) error {
@@ -389,7 +386,7 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 		c := &d.Credits[i]
 		w.ledgerRows = append(w.ledgerRows, []any{
 			uuid.New(), c.OrderedAt, c.OrderedAt, c.OrderedAt, no, int32(1), int64(c.Merchant), int64(c.Program), int64(c.Partner), int64(c.Link),
-			d.Order.ID, customer, c.Currency, "sale", int32(1), c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.Net,
+			d.Order.ID, customer, c.Unit, "sale", int32(1), c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.Net,
 		})
 	}
 	if !w.bulk {

@@ -60,7 +60,7 @@ type CommissionFilter struct {
 
 // States are those that a commission can be in: nothing holds, declines or pays one yet.
 func States() []string {
-	return []string{string(commission.Pending), string(commission.Approved), string(commission.Reversed)}
+	return []string{string(commission.Pending), string(commission.Payable), string(commission.Reversed)}
 }
 
 // ParseCommissions reads the address of a partner's list.

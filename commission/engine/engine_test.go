@@ -222,7 +222,7 @@ func TestLateReportsAreHeldFromTheirReceiptAndMarked(t *testing.T) {
 	}
 	state("60 days back", "pending", noon().Add(30*day), true)
 	state("48 hours back", "pending", noon().Add(30*day), false)
-	state("an import", "approved", noon().Add(-30*day), false)
+	state("an import", "payable", noon().Add(-30*day), false)
 	w.send(refund(1, "60 days back", "r", 0, 100)) // decided again, and late once
 	w.settled()
 	w.eventually("all facts are counted", func() bool {
@@ -356,7 +356,7 @@ func TestHoldsEndAsOfTheirTime(t *testing.T) {
 	w.settled()
 	equal(t, "a microsecond before", w.books(time.Time{}), w.pending(900, 180))
 	w.setClock(noon().Add(30 * day))
-	w.eventually("the hold has ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'approved'`) == 1 })
+	w.eventually("the hold has ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'payable'`) == 1 })
 	equal(t, "books", w.books(time.Time{}), w.payable(900, 180))
 	equal(t, "books as of the day before", w.books(noon().Add(29*day)), w.pending(900, 180))
 	equal(t, "books as of the end", w.books(noon().Add(30*day)), w.payable(900, 180))

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -54,10 +55,11 @@ func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*ord
 			var n, no int64
 			var v int32
 			var decision []byte
-			_, err := pgx.ForEachRow(rows, []any{&n, &no, &v, &decision}, func() error {
+			var released *time.Time
+			_, err := pgx.ForEachRow(rows, []any{&n, &no, &v, &decision, &released}, func() error {
 				o := orders[n-1]
 				known = append(known, o)
-				o.known, o.no, o.version, o.record = true, no, v, decision
+				o.known, o.no, o.version, o.record, o.released = true, no, v, decision, orZero(released)
 				return nil
 			})
 			return err
@@ -91,8 +93,9 @@ func (e *Engine) byNumber(ctx context.Context, tx pgx.Tx, numbers []int64) ([]*o
 	var version int32
 	var key orderKey
 	var decision []byte
-	_, err = pgx.ForEachRow(rows, []any{&no, &version, &key.merchant, &key.id, &decision}, func() error {
-		orders = append(orders, &order{key: key, known: true, no: no, version: version, record: decision})
+	var released *time.Time
+	_, err = pgx.ForEachRow(rows, []any{&no, &version, &key.merchant, &key.id, &decision, &released}, func() error {
+		orders = append(orders, &order{key: key, known: true, no: no, version: version, record: decision, released: orZero(released)})
 		return nil
 	})
 	if err != nil {
@@ -162,7 +165,7 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 		o := byNo[no]
 		o.events = append(o.events, e)
 		o.said = append(o.said, saying{key, hash})
-		if key.kind == event.KindRefund {
+		if key.kind == kindRefund {
 			o.refunded += len(payload)
 		}
 		return nil
@@ -173,15 +176,27 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 func scanEarnings(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
 	var c earning
+	var role string
 	_, err := pgx.ForEachRow(rows, []any{
-		&no, &c.partner, &c.program, &c.link, &c.occurredAt, &c.currency, &c.lines, &c.revenue, &c.refunded,
-		&c.gross, &c.net, &c.fee, &c.pending, &c.payable, &c.holdUntil, &c.state,
-	}, func() error {
+		&no, &c.Partner, &role, &c.Unit, &c.program, &c.link, &c.occurredAt, &c.currency, &c.lines, &c.leads, &c.counts, &c.revenue, &c.refunded,
+		&c.gross, &c.net, &c.fee, &c.pending, &c.payable, &c.held, &c.paid, &c.holdUntil, &c.state,
+	}, func() (err error) {
+		if c.Role, err = commission.ParseRole(role); err != nil {
+			return &recordError{fmt.Errorf("a commission on order %d: %w", no, err)}
+		}
 		c.occurredAt, c.holdUntil = c.occurredAt.UTC(), c.holdUntil.UTC()
 		byNo[no].earnings = append(byNo[no].earnings, c)
 		return nil
 	})
 	return err
+}
+
+// orZero is a time that may be missing.
+func orZero(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
 }
 
 func scanPosted(rows pgx.Rows, byNo map[int64]*order) error {

@@ -49,7 +49,7 @@ func TestAnOrderThatCannotBeDecidedDoesNotHoldUpTheOthers(t *testing.T) {
 	// Two records of decisions that nothing can read.
 	w.exec(`UPDATE orders SET decision = '{"outcome": 5}' WHERE order_id IN ('A7', 'A41')`)
 	w.setClock(noon().Add(40 * day))
-	w.eventually("the others' holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'approved'`) == 58 })
+	w.eventually("the others' holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'payable'`) == 58 })
 	w.eventually("two are set aside", func() bool { return gauge(t, registry, "tributary_engine_stuck_orders") == 2 })
 	overdue := 0
 	for _, f := range w.verify() {

@@ -19,7 +19,10 @@ type order struct {
 	key   orderKey
 	known bool // it stood in the database already
 
-	version    int32
+	version int32
+	// released is up to when holds have ended: the latest end of a hold that was over when the order was decided, which no
+	// clock takes back. Zero where none was.
+	released   time.Time
 	record     []byte              // of the last decision, as it is stored
 	recorded   commission.Decision // the same, read once it is needed; of a new order the zero value
 	earnings   []earning           // the commissions as they stand
@@ -49,14 +52,18 @@ type saying struct {
 
 // earning is a row of the table commission.
 type earning struct {
-	partner    program.PartnerID
+	commission.Earner
+
 	program    program.ProgramID
 	link       program.LinkID
 	occurredAt time.Time
-	currency   string
+	currency   string // of the order
 	lines      int
-	// Minor units of the currency. pending and payable are what the books hold.
-	revenue, refunded, gross, net, fee, pending, payable int64
+	// leads marks the first credit of an order, under which the order is counted, counts the first of each earner's.
+	leads, counts bool
+	// Minor units: the order's amounts in its currency, the rest in the unit. pending, payable, held and paid are what the
+	// books hold.
+	revenue, refunded, gross, net, fee, pending, payable, held, paid int64
 
 	holdUntil time.Time
 	state     commission.State
@@ -76,7 +83,7 @@ func (o *order) take(f *fact) {
 		}
 		return
 	}
-	if f.key.kind == event.KindRefund {
+	if f.key.kind == kindRefund {
 		if o.refunds() >= commission.MaxRefunds || o.refunded+len(f.record.Value) > commission.MaxRefundBytes {
 			o.refused = append(o.refused, f)
 			return
@@ -91,7 +98,7 @@ func (o *order) take(f *fact) {
 // refunds counts the refunds that stand.
 func (o *order) refunds() int {
 	n := len(o.said)
-	if slices.ContainsFunc(o.said, func(s saying) bool { return s.key.kind == event.KindSale }) {
+	if slices.ContainsFunc(o.said, func(s saying) bool { return s.key.kind == kindSale }) {
 		n--
 	}
 	return n
@@ -116,83 +123,94 @@ func (o *order) settle(now time.Time) (err error) {
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
-	if _, err := o.decided.Sole(); err != nil {
-		return fmt.Errorf("accounting for order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
-	}
 	o.version++
-	released := o.isReleased()
-	for i := range o.decided.Credits {
-		released = released || !now.Before(o.decided.Credits[i].HoldUntil)
+	before := o.released
+	o.released = o.holdsOver(now)
+	desired := o.decided.ByCredit(o.released)
+	o.due = commission.Difference(o.posted, commission.Together(desired))
+	if o.paying, err = o.earn(); err != nil {
+		return fmt.Errorf("changing the commissions on order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
-	desired := o.decided.Movements(released)
-	o.due = commission.Difference(o.posted, desired)
-	o.paying = o.earn(desired, released)
-	o.reported = report(&o.recorded, &o.decided, o.owner(), o.due)
+	o.reported = report(moving{&o.recorded, o.recorded.ByCredit(before)}, moving{&o.decided, desired})
 	return nil
 }
 
-// isReleased tells whether the books already hold the end of the order's hold, which no clock takes back.
-func (o *order) isReleased() bool {
-	for _, m := range o.posted {
-		if m.Debit == commission.PartnerPending && m.Credit == commission.PartnerPayable {
-			return true
+// holdsOver is up to when holds have ended as of now.
+func (o *order) holdsOver(now time.Time) time.Time {
+	over := o.released
+	for i := range o.decided.Credits {
+		if c := &o.decided.Credits[i]; c.Released(now) && c.HoldUntil.After(over) {
+			over = c.HoldUntil
 		}
 	}
-	for i := range o.earnings {
-		if s := o.earnings[i].state; s == commission.Approved || s == commission.Paid {
-			return true
-		}
-	}
-	return false
-}
-
-// owner is whose commission the order is about: at most one partner's.
-func (o *order) owner() owner {
-	if len(o.decided.Credits) > 0 {
-		return ownerOf(&o.decided)
-	}
-	return ownerOf(&o.recorded)
+	return over
 }
 
 // earn gives the commission rows as they will stand. A commission that the decision no longer knows is left with nothing.
-func (o *order) earn(desired []commission.Movement, released bool) []earning {
-	rows := make([]earning, 0, 1)
+// A step between states that is not allowed is a *commission.TransitionError.
+func (o *order) earn() ([]earning, error) {
+	rows := make([]earning, 0, len(o.decided.Credits))
 	for i := range o.decided.Credits {
-		c := &o.decided.Credits[i]
-		e := earning{
-			partner: c.Partner, program: c.Program, link: c.Link, occurredAt: c.OrderedAt, currency: c.Currency,
-			lines: c.Lines, revenue: c.Revenue, refunded: c.Refunded, gross: c.Gross, net: c.Net, fee: c.Fee,
-			holdUntil: c.HoldUntil, state: c.State(released),
-		}
-		for j := range desired {
-			e.pending += change(&desired[j], commission.PartnerPending)
-			e.payable += change(&desired[j], commission.PartnerPayable)
-		}
-		if was := o.earningOf(c.Partner); was != nil && !was.state.MayBecome(e.state) {
-			e.state = was.state
-		}
-		rows = append(rows, e)
+		rows = append(rows, earningOf(&o.decided, i, o.released))
 	}
-	for _, was := range o.earnings {
-		if len(rows) > 0 && rows[0].partner == was.partner {
-			continue
+	for i := range o.earnings {
+		was := &o.earnings[i]
+		now := find(rows, was.Earner)
+		if now == nil {
+			rows = append(rows, was.gone())
+			now = &rows[len(rows)-1]
 		}
-		left := earning{
-			partner: was.partner, program: was.program, link: was.link, occurredAt: was.occurredAt, currency: was.currency,
-			holdUntil: was.holdUntil, state: commission.Rejected,
+		if !was.state.MayBecome(now.state) {
+			return nil, &commission.TransitionError{From: was.state, To: now.state}
 		}
-		if !was.state.MayBecome(left.state) {
-			left.state = was.state
-		}
-		rows = append(rows, left)
 	}
-	return rows
+	return rows, nil
 }
 
-func (o *order) earningOf(partner program.PartnerID) *earning {
-	for i := range o.earnings {
-		if o.earnings[i].partner == partner {
-			return &o.earnings[i]
+// earningOf is the row of a credit.
+func earningOf(d *commission.Decision, i int, released time.Time) earning {
+	c := &d.Credits[i]
+	e := earning{
+		Earner: c.Earner(), program: c.Program, link: c.Link, occurredAt: c.OrderedAt, currency: d.Order.Currency,
+		lines: c.Lines, leads: i == 0, counts: isFirstOf(d, i), revenue: c.Revenue, refunded: c.Refunded,
+		gross: c.Gross, net: c.Net, fee: c.Fee, holdUntil: c.HoldUntil, state: c.State(released),
+	}
+	if c.Released(released) {
+		e.payable = c.Net
+	} else {
+		e.pending = c.Net
+	}
+	return e
+}
+
+// isFirstOf tells whether no earlier credit is of the same partner: where what partners brought is counted, an order counts
+// once for each of them.
+func isFirstOf(d *commission.Decision, i int) bool {
+	for n := range i {
+		if d.Credits[n].Partner == d.Credits[i].Partner {
+			return false
+		}
+	}
+	return true
+}
+
+// gone is what is left of a row that the decision no longer knows. What was taken back whole stays so.
+func (e *earning) gone() earning {
+	left := earning{
+		Earner: e.Earner, program: e.program, link: e.link, occurredAt: e.occurredAt, currency: e.currency,
+		holdUntil: e.holdUntil, state: commission.Declined,
+	}
+	if e.state == commission.Reversed {
+		left.state = e.state
+	}
+	return left
+}
+
+// find finds the row of an earner.
+func find(rows []earning, of commission.Earner) *earning {
+	for i := range rows {
+		if rows[i].Earner == of {
+			return &rows[i]
 		}
 	}
 	return nil

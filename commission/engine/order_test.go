@@ -1,15 +1,14 @@
 package engine
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
-	"pgregory.net/rapid"
 
 	"tributary/commission"
 	"tributary/internal/event"
@@ -60,49 +59,6 @@ func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
 	equal(t, "outcome of a new one", o.decided.Outcome, commission.UnknownClickKey)
 }
 
-// TestWhatIsTakenFirstStandsInEveryFold takes reports in, in any order, equal and other ones under the same key, received at
-// any time. What the order keeps, in whatever order the table gives it back, folds to the same as all that was taken.
-func TestWhatIsTakenFirstStandsInEveryFold(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		o := &order{key: orderKey{1, "A1"}}
-		var all []*event.Event
-		for n := range rapid.IntRange(1, 12).Draw(t, "reports") {
-			e := refund(1, "A1", rapid.SampledFrom([]string{"r1", "r2", "r3"}).Draw(t, "refund"), rapid.SampledFrom([]time.Duration{0, day}).Draw(t, "after"),
-				rapid.SampledFrom([]int64{100, 200}).Draw(t, "amount"))
-			if rapid.Bool().Draw(t, "a sale") {
-				e = sale(1, "A1", "1@0", rapid.SampledFrom([]int64{1000, 2000}).Draw(t, "sold"))
-			}
-			e.Id = idOf("report", n)
-			e.ReceivedAt += rapid.Int64Range(-4, 4).Draw(t, "days later") * day.Microseconds()
-			value, err := e.MarshalVT()
-			if err != nil {
-				t.Fatal(err)
-			}
-			f := read(stream.Record{Value: value}, 1)
-			if f.unreadable != nil {
-				t.Fatal(f.unreadable)
-			}
-			o.take(&f)
-			all = append(all, e)
-			want, err := commission.Fold(all)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := commission.Fold(rapid.Permutation(o.events).Draw(t, "as the table has them"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(want, got, cmp.AllowUnexported(commission.Line{})); diff != "" {
-				t.Fatalf("after %d reports the fold of all and that of those that stand differ:\n%s", n+1, diff)
-			}
-		}
-		if kept := len(o.fresh) + len(o.disputed) + o.duplicates; kept != len(all) {
-			t.Fatalf("of %d reports %d are accounted for", len(all), kept)
-		}
-	})
-}
-
 func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -116,7 +72,7 @@ func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	}
 	equal(t, "rows", len(o.paying), 1)
 	row := o.paying[0]
-	equal(t, "state", row.state, commission.Rejected)
+	equal(t, "state", row.state, commission.Declined)
 	equal(t, "what is left", row.revenue+row.gross+row.net+row.fee+row.pending+row.payable, 0)
 	equal(t, "events", len(o.reported), 2)
 	partner, nobody := o.reported[0], o.reported[1]
@@ -124,18 +80,29 @@ func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	equal(t, "of nobody", [4]int64{int64(nobody.orders), nobody.revenue, nobody.gross, nobody.pending}, [4]int64{1, 10_000, 0, 0})
 }
 
-func TestPeopleHaveTheLastWordOnAState(t *testing.T) {
+func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for state, want := range map[commission.State]commission.State{
-		commission.Pending:  commission.Approved,
-		commission.Rejected: commission.Rejected,
-		commission.Paid:     commission.Paid,
-		commission.Reversed: commission.Reversed,
+		commission.Pending:  commission.Payable,
+		commission.Payable:  commission.Payable,
+		commission.Held:     commission.Payable,
+		commission.Reversed: commission.Payable,
+		commission.Declined: "",
+		commission.Paid:     "",
 	} {
 		o := w.decided()
 		o.earnings[0].state = state
-		w.settle(o, noon().Add(40*day), verifyClick)
+		check(t, o.read(commission.KnownForms()))
+		check(t, network{partners.NewPrograms(), verifyClick}.resolve(t.Context(), w.db, []*order{o}))
+		err := o.settle(noon().Add(40 * day))
+		if want == "" {
+			if _, is := errors.AsType[*commission.TransitionError](err); !is {
+				t.Errorf("after %s: %v", state, err)
+			}
+			continue
+		}
+		check(t, err)
 		equal(t, "after "+string(state), o.paying[0].state, want)
 	}
 }
@@ -147,7 +114,7 @@ func TestEndedHoldsDoNotBeginAgainWhenTheClockGoesBack(t *testing.T) {
 	w.settle(o, noon().Add(40*day), verifyClick)
 	posted := slices.Concat(o.posted, o.due)
 	o = &order{
-		no: 1, key: o.key, known: true, version: 2, record: o.decided.AppendJSON(nil), earnings: o.paying, posted: posted,
+		no: 1, key: o.key, known: true, version: 2, record: o.decided.AppendJSON(nil), earnings: o.paying, posted: posted, released: o.released,
 		events: append(o.events, refund(1, "A1", "r", day, 1000)),
 	}
 	w.settle(o, noon(), verifyClick)

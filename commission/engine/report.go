@@ -12,19 +12,39 @@ import (
 	"tributary/partners/program"
 )
 
-// owner is whose account a ledger event is about; the zero owner stands for orders on which nobody earns.
+// owner is what a ledger event is about; the zero owner stands for orders on which nobody earns.
 type owner struct {
+	commission.Earner
+
 	program program.ProgramID
-	partner program.PartnerID
 	link    program.LinkID
+	// further marks all credits but the first of an order, whose events count the order, too.
+	further bool
 }
 
-func ownerOf(d *commission.Decision) owner {
-	if len(d.Credits) == 0 {
+func ownerOf(d *commission.Decision, i int) owner {
+	if i >= len(d.Credits) {
 		return owner{}
 	}
-	c := &d.Credits[0]
-	return owner{c.Program, c.Partner, c.Link}
+	c := &d.Credits[i]
+	return owner{c.Earner(), c.Program, c.Link, i > 0}
+}
+
+// moving is a decision and what each of its credits moves.
+type moving struct {
+	*commission.Decision
+
+	byCredit [][]commission.Movement
+}
+
+// of gives the movements of an owner, if it has a credit.
+func (s moving) of(o owner) (movements []commission.Movement, found bool) {
+	for i := range s.Credits {
+		if ownerOf(s.Decision, i) == o {
+			return s.byCredit[i], true
+		}
+	}
+	return nil, false
 }
 
 // step is one ledger event: what changed at one effective time for one owner. Amounts are minor units, differences to
@@ -61,8 +81,20 @@ func (s *steps) at(o owner, at time.Time, cause commission.Cause) *step {
 	return &(*s)[len(*s)-1]
 }
 
-// add adds what a decision lets be counted, or with sign -1 takes it off: the order at its own time, refunds at theirs.
-// A correction is what takes off.
+// move adds movements of an owner.
+func (s *steps) move(o owner, movements []commission.Movement) {
+	for i := range movements {
+		m := &movements[i]
+		t := s.at(o, m.At, m.Cause)
+		t.pending += change(m, commission.PartnerPending)
+		t.payable += change(m, commission.PartnerPayable)
+		t.feePending += change(m, commission.FeePending)
+		t.feeEarned += change(m, commission.FeeEarned)
+	}
+}
+
+// add adds what a decision lets be counted, or with sign -1 takes it off: the order at its own time, refunds at theirs, once
+// for each partner, and what each credit is worth. A correction is what takes off.
 func (s *steps) add(d *commission.Decision, sign int64) {
 	if !d.Order.Placed() {
 		return
@@ -71,39 +103,47 @@ func (s *steps) add(d *commission.Decision, sign int64) {
 	if sign < 0 {
 		sale, refund = commission.CauseCorrection, commission.CauseCorrection
 	}
-	o := ownerOf(d)
-	first := s.at(o, d.Order.At, sale)
-	first.orders += int32(sign)
-	first.revenue += sign * d.Order.Amount
-	for i := range d.Credits {
-		first.gross += sign * d.Credits[i].Gross
-	}
-	for i := range d.Order.Refunds {
-		r := &d.Order.Refunds[i]
-		if len(r.Taken) == 0 {
-			continue
+	for i := range max(1, len(d.Credits)) {
+		o := ownerOf(d, i)
+		first := s.at(o, d.Order.At, sale)
+		if i < len(d.Credits) {
+			first.gross += sign * d.Credits[i].Gross
+			if !isFirstOf(d, i) {
+				continue
+			}
 		}
-		t := s.at(o, r.Effective, refund)
-		for _, taken := range r.Taken {
-			t.refunded += sign * taken.Amount
+		first.orders += int32(sign)
+		first.revenue += sign * d.Order.Amount
+		for n := range d.Order.Refunds {
+			r := &d.Order.Refunds[n]
+			if len(r.Taken) == 0 {
+				continue
+			}
+			t := s.at(o, r.Effective, refund)
+			for _, taken := range r.Taken {
+				t.refunded += sign * taken.Amount
+			}
 		}
 	}
 }
 
-// report works out the ledger events of a decision: what is counted now less what the last one's record says was counted
-// then, and what is being posted. So the events of an order always add up to its present figures.
-func report(was, is *commission.Decision, earner owner, posting []commission.Movement) []step {
+// report works out the ledger events of a decision: what is counted and moved for each credit now less what was when the
+// last one's record was written. So the events of an order always add up to its present figures.
+func report(was, is moving) []step {
 	all := make(steps, 0, 2)
-	for i := range posting {
-		m := &posting[i]
-		s := all.at(earner, m.At, m.Cause)
-		s.pending += change(m, commission.PartnerPending)
-		s.payable += change(m, commission.PartnerPayable)
-		s.feePending += change(m, commission.FeePending)
-		s.feeEarned += change(m, commission.FeeEarned)
+	for i := range is.Credits {
+		o := ownerOf(is.Decision, i)
+		before, _ := was.of(o)
+		all.move(o, commission.Difference(before, is.byCredit[i]))
 	}
-	all.add(is, 1)
-	all.add(was, -1)
+	for i := range was.Credits {
+		o := ownerOf(was.Decision, i)
+		if _, stays := is.of(o); !stays {
+			all.move(o, commission.Difference(was.byCredit[i], nil))
+		}
+	}
+	all.add(is.Decision, 1)
+	all.add(was.Decision, -1)
 	all = slices.DeleteFunc(all, func(s step) bool { return s.isEmpty() })
 	slices.SortStableFunc(all, func(a, b step) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(b2i(a.cause == commission.CauseRelease), b2i(b.cause == commission.CauseRelease)))
@@ -135,13 +175,21 @@ func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	var role, unit string // empty where they are as of most
+	if s.owner.Role != commission.RolePartner {
+		role = s.owner.Role.String()
+	}
+	if s.owner.Partner != 0 && s.owner.Unit != o.decided.Order.Currency {
+		unit = s.owner.Unit
+	}
 	e.Body = &event.Event_Ledger{Ledger: &event.Ledger{
 		OrderNo: o.no, Version: o.version, Step: int32(n),
-		MerchantId: o.key.merchant, ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.partner), LinkId: int64(s.owner.link),
+		MerchantId: o.key.merchant, ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.Partner), LinkId: int64(s.owner.link),
 		OrderId: o.key.id, CustomerId: o.decided.Order.Customer, Currency: o.decided.Order.Currency,
 		OrderedAt: event.Micros(o.decided.Order.At), Cause: string(s.cause),
 		Orders: s.orders, Revenue: s.revenue, Refunded: s.refunded, Gross: s.gross,
 		Net: s.pending + s.payable, Fee: s.feePending + s.feeEarned,
+		Further: s.owner.further, Role: role, Unit: unit,
 		Pending: s.pending, Payable: s.payable, FeePending: s.feePending, FeeEarned: s.feeEarned,
 	}}
 	return e, nil

@@ -119,7 +119,7 @@ const overdue = 15 * time.Minute
 // not run.
 func (v *verification) holds(ctx context.Context) error {
 	return v.rows(ctx, "holds end", Attention, `
-SELECT 'commission', format('(%s, %s)', order_no, partner_id), 'state', format('approved since %s', hold_until), state
+SELECT 'commission', format('(%s, %s, %s, %s)', order_no, partner_id, role, unit), 'state', format('payable since %s', hold_until), state
   FROM commission WHERE state = 'pending' AND hold_until < $1 ORDER BY hold_until LIMIT $2`, v.Now.Add(-overdue), v.Limit)
 }
 
@@ -130,10 +130,12 @@ SELECT 'dead_letter', format('(%s, %s, %s, %s)', consumer, topic, partition, "of
   FROM dead_letter WHERE state IN ('open', 'returning') ORDER BY at LIMIT $1`, v.Limit)
 }
 
-// standing is what the reports or the ledger say of one owner in one currency.
+// standing is whose figures the reports or the ledger give: what a partner earns in one role and unit, apart from the first
+// credits of orders those that are further ones.
 type standing struct {
-	merchant, partner int64
-	currency          string
+	merchant, partner    int64
+	role, unit, currency string
+	leads                bool
 }
 
 // figures are what is compared, in this order.
@@ -148,7 +150,7 @@ func (figures) names() [10]string {
 var verifyStandings string
 
 // reports verifies that ClickHouse's ledger has every event that this snapshot has sent, and that its sums are those of
-// the commissions, for each merchant, partner and currency.
+// the commissions, for each merchant, partner, role, unit and currency.
 func (v *verification) reports(ctx context.Context) error {
 	if v.Reports == nil {
 		return nil
@@ -185,7 +187,10 @@ func (v *verification) reports(ctx context.Context) error {
 func (v *verification) figures(key standing, want, have figures) {
 	at := Finding{
 		Check: "reports equal the ledger", Table: "clickhouse ledger",
-		Key: fmt.Sprintf("merchant %d, partner %d, %s", key.merchant, key.partner, key.currency),
+		Key: fmt.Sprintf("merchant %d, partner %d as %s, %s on orders in %s", key.merchant, key.partner, key.role, key.unit, key.currency),
+	}
+	if !key.leads {
+		at.Key += ", further credits"
 	}
 	for i, name := range want.names() {
 		v.amount(at, name, want[i], have[i])
@@ -269,9 +274,9 @@ func (v *verification) reportStandings(ctx context.Context, lanes []sentLane) (m
 		conditions = append(conditions, "("+l.selects()+")")
 	}
 	rows, err := v.Reports.Query(ctx, `
-SELECT merchant_id, partner_id, currency, toInt64(sum(orders)), sum(revenue), sum(refunded), sum(gross), sum(net), sum(fee),
+SELECT merchant_id, partner_id, role, unit, currency, NOT further AS leads, toInt64(sum(orders)), sum(revenue), sum(refunded), sum(gross), sum(net), sum(fee),
        sum(pending), sum(payable), sum(fee_pending), sum(fee_earned)
-  FROM ledger WHERE `+strings.Join(conditions, " OR ")+` GROUP BY merchant_id, partner_id, currency`)
+  FROM ledger WHERE `+strings.Join(conditions, " OR ")+` GROUP BY merchant_id, partner_id, role, unit, currency, leads`)
 	if err != nil {
 		return nil, fmt.Errorf("adding up the reports: %w", err)
 	}
@@ -293,7 +298,7 @@ type scanner interface{ Scan(targets ...any) error }
 func scanStanding(row scanner) (standing, figures, error) {
 	var key standing
 	var f figures
-	targets := []any{&key.merchant, &key.partner, &key.currency}
+	targets := []any{&key.merchant, &key.partner, &key.role, &key.unit, &key.currency, &key.leads}
 	for i := range f {
 		targets = append(targets, &f[i])
 	}

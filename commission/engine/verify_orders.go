@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -47,7 +48,7 @@ type posted struct {
 
 const ordersPage = `
 SELECT no, version, merchant_id, order_id, lane, occurred_at, currency, lines, amount, refunded, over_refund, customer_id, outcome, decision::text,
-       received_at, late, refund_oddities
+       received_at, late, refund_oddities, released_until
   FROM orders WHERE no > $1 ORDER BY no LIMIT $2`
 
 // orders verifies every order: that what stands of it follows from its events.
@@ -75,8 +76,11 @@ func (v *verification) page(ctx context.Context, after int64) ([]*stored, error)
 	}
 	page, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*stored, error) {
 		o := &stored{}
-		return o, row.Scan(&o.no, &o.version, &o.key.merchant, &o.key.id, &o.lane, &o.occurredAt, &o.currency, &o.lines, &o.amount,
-			&o.refunded, &o.overRefund, &o.customer, &o.outcome, &o.record, &o.receivedAt, &o.late, &o.oddities)
+		var released *time.Time
+		err := row.Scan(&o.no, &o.version, &o.key.merchant, &o.key.id, &o.lane, &o.occurredAt, &o.currency, &o.lines, &o.amount,
+			&o.refunded, &o.overRefund, &o.customer, &o.outcome, &o.record, &o.receivedAt, &o.late, &o.oddities, &released)
+		o.released = orZero(released)
+		return o, err
 	})
 	if err != nil || len(page) == 0 {
 		return nil, err
@@ -192,17 +196,12 @@ func (v *verification) order(o *stored) {
 		v.undecided(at, err)
 		return
 	}
-	if _, err := o.decided.Sole(); err != nil {
-		v.undecided(at, err)
-		return
-	}
 	v.columns(at, o, recorded)
-	released := o.isReleased()
-	desired := o.decided.Movements(released)
+	desired := o.decided.Movements(o.released)
 	for _, m := range commission.Difference(o.posted, desired) {
 		v.misposted(o, m, desired)
 	}
-	v.earnings(o, desired, released)
+	v.earnings(o)
 }
 
 // decide decides the order again, and gives what its record says: nil when that cannot be read, which it takes down.
@@ -339,33 +338,27 @@ func (v *verification) misposted(o *stored, missing commission.Movement, desired
 }
 
 // earnings compares the rows of an order's commissions with the decision.
-func (v *verification) earnings(o *stored, desired []commission.Movement, released bool) {
-	stand := o.order.earnings
-	o.order.earnings = nil
-	wanted := o.earn(desired, released)
-	o.order.earnings = stand
-	for i := range wanted {
-		want := &wanted[i]
-		have := o.earningOf(want.partner)
-		at := Finding{Check: "commission follows from events", Table: "commission", Key: fmt.Sprintf("(%d, %d)", o.no, want.partner)}
+func (v *verification) earnings(o *stored) {
+	at := Finding{Check: "commission follows from events", Table: "commission"}
+	for i := range o.decided.Credits {
+		want := earningOf(&o.decided, i, o.released)
+		have := find(o.earnings, want.Earner)
+		at.Key = fmt.Sprintf("(%d, %d, %s, %s)", o.no, want.Partner, want.Role, want.Unit)
 		if have == nil {
-			at.Want, at.Have = fmt.Sprintf("a net of %d %s", want.net, want.currency), "no row"
+			at.Want, at.Have = fmt.Sprintf("a net of %d %s", want.net, want.Unit), "no row"
 			v.find(at)
+			at.Want, at.Have = "", ""
 			continue
 		}
-		v.earning(at, want, have)
+		v.earning(at, &want, have)
 	}
-	for i := range stand {
-		have := &stand[i]
-		at := Finding{Check: "commission follows from events", Table: "commission", Key: fmt.Sprintf("(%d, %d)", o.no, have.partner)}
-		if len(wanted) > 0 && wanted[0].partner == have.partner {
+	for i := range o.earnings {
+		have := &o.earnings[i]
+		if slices.ContainsFunc(o.decided.Credits, func(c commission.Credit) bool { return c.Earner() == have.Earner }) {
 			continue
 		}
-		none := *have
-		if have.state != commission.Reversed { // which is final
-			none.state = commission.Rejected
-		}
-		none.lines, none.revenue, none.refunded, none.gross, none.net, none.fee, none.pending, none.payable = 0, 0, 0, 0, 0, 0, 0, 0
+		at.Key = fmt.Sprintf("(%d, %d, %s, %s)", o.no, have.Partner, have.Role, have.Unit)
+		none := have.gone()
 		v.earning(at, &none, have)
 	}
 }
@@ -385,10 +378,13 @@ func (v *verification) earning(at Finding, want, have *earning) {
 		{"fee", want.fee, have.fee},
 		{"pending", want.pending, have.pending},
 		{"payable", want.payable, have.payable},
+		{"held", want.held, have.held},
+		{"paid", want.paid, have.paid},
 	} {
 		v.amount(at, c.column, c.want, c.have)
 	}
 	v.compare(at, "currency", want.currency, have.currency)
+	v.compare(at, "leads, counts", fmt.Sprintf("%t, %t", want.leads, want.counts), fmt.Sprintf("%t, %t", have.leads, have.counts))
 	v.compare(at, "occurred_at", show(want.occurredAt), show(have.occurredAt))
 	v.compare(at, "hold_until", show(want.holdUntil), show(have.holdUntil))
 	v.compare(at, "state", string(want.state), string(have.state))

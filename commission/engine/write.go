@@ -24,12 +24,12 @@ var insertConflicts string
 
 const (
 	copyOrders = `COPY orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id,
-		outcome, over_refund, decision, received_at, late, refund_oddities) FROM STDIN BINARY`
+		outcome, over_refund, decision, received_at, late, refund_oddities, released_until) FROM STDIN BINARY`
 	copyEvents = `COPY order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload, api_key_id, ip_prefix,
 		imported) FROM STDIN BINARY`
 
-	copyCommissions = `COPY commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, lines,
-		revenue, refunded, gross, net, fee, hold_until, state, pending, payable) FROM STDIN BINARY`
+	copyCommissions = `COPY commission (order_no, partner_id, role, unit, merchant_id, program_id, link_id, lane, leads, counts, occurred_at,
+		currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable) FROM STDIN BINARY`
 )
 
 // rows are the buffers of one transaction, reused by the next.
@@ -42,9 +42,9 @@ type rows struct {
 // write writes what follows for the orders of a lane, all but the postings' accounts in bulk: new rows by COPY, changes
 // by one UPDATE a table.
 func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order, buf *rows) error {
-	buf.orders.Reset(17)
+	buf.orders.Reset(18)
 	buf.events.Reset(11)
-	buf.commissions.Reset(18)
+	buf.commissions.Reset(22)
 	buf.postings = buf.postings[:0]
 	var changed orderColumns
 	var earned commissionColumns
@@ -117,12 +117,17 @@ func copyOrder(r *pgcopy.Rows, o *order, lane int, record []byte) {
 	}
 	r.Bool(d.Late)
 	r.Int4(int32(len(d.Excess)))
+	if o.released.IsZero() {
+		r.Null()
+	} else {
+		r.Time(o.released)
+	}
 }
 
 func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
 	r.Row()
 	r.Int8(no)
-	r.Int2(int16(f.key.kind))
+	r.Int2(f.key.kind)
 	r.Text(f.key.ref)
 	r.Bytes(f.event.GetId())
 	r.Time(event.Time(f.event.GetOccurredAt()))
@@ -137,11 +142,15 @@ func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
 func copyCommission(r *pgcopy.Rows, o *order, lane int, c *earning) {
 	r.Row()
 	r.Int8(o.no)
-	r.Int8(int64(c.partner))
+	r.Int8(int64(c.Partner))
+	r.Text(c.Role.String())
+	r.Text(c.Unit)
 	r.Int8(o.key.merchant)
 	r.Int8(int64(c.program))
 	r.Int8(int64(c.link))
 	r.Int2(int16(lane))
+	r.Bool(c.leads)
+	r.Bool(c.counts)
 	r.Time(c.occurredAt)
 	r.Text(c.currency)
 	r.Int4(int32(c.lines))
@@ -161,6 +170,7 @@ type orderColumns struct {
 	no                           []int64
 	version                      []int32
 	occurredAt, receivedAt       []*time.Time
+	released                     []*time.Time
 	currency                     []*string
 	lines, oddities              []int32
 	late                         []bool
@@ -189,11 +199,16 @@ func (c *orderColumns) add(o *order, record []byte) {
 	c.customer = append(c.customer, d.Customer)
 	c.outcome = append(c.outcome, string(o.decided.Outcome))
 	c.decision = append(c.decision, string(record))
+	var released *time.Time
+	if !o.released.IsZero() {
+		released = &o.released
+	}
+	c.released = append(c.released, released)
 }
 
 func (c *orderColumns) queue(batch *pgx.Batch) {
 	batch.Queue(updateOrders, c.no, c.version, c.occurredAt, c.currency, c.lines, c.amount, c.refunded, c.customer, c.outcome,
-		c.overRefund, c.decision, c.receivedAt, c.late, c.oddities)
+		c.overRefund, c.decision, c.receivedAt, c.late, c.oddities, c.released)
 }
 
 // commissionColumns are the changed commissions, column by column.
@@ -201,7 +216,8 @@ type commissionColumns struct {
 	order, partner, merchant, program, link              []int64
 	lane                                                 []int16
 	occurredAt, holdUntil                                []time.Time
-	currency, state                                      []string
+	role, unit, currency, state                          []string
+	leads, counts                                        []bool
 	lines                                                []int32
 	revenue, refunded, gross, net, fee, pending, payable []int64
 }
@@ -210,7 +226,11 @@ func (c *commissionColumns) add(o *order, lane int) {
 	for i := range o.paying {
 		e := &o.paying[i]
 		c.order = append(c.order, o.no)
-		c.partner = append(c.partner, int64(e.partner))
+		c.partner = append(c.partner, int64(e.Partner))
+		c.role = append(c.role, e.Role.String())
+		c.unit = append(c.unit, e.Unit)
+		c.leads = append(c.leads, e.leads)
+		c.counts = append(c.counts, e.counts)
 		c.merchant = append(c.merchant, o.key.merchant)
 		c.program = append(c.program, int64(e.program))
 		c.link = append(c.link, int64(e.link))
@@ -235,5 +255,6 @@ func (c *commissionColumns) queue(batch *pgx.Batch) {
 		return
 	}
 	batch.Queue(upsertCommissions, c.order, c.partner, c.merchant, c.program, c.link, c.lane, c.occurredAt, c.currency, c.lines,
-		c.revenue, c.refunded, c.gross, c.net, c.fee, c.holdUntil, c.state, c.pending, c.payable)
+		c.revenue, c.refunded, c.gross, c.net, c.fee, c.holdUntil, c.state, c.pending, c.payable,
+		c.role, c.unit, c.leads, c.counts)
 }

@@ -756,7 +756,8 @@ func (x *RefundItem) GetWholeLine() bool {
 }
 
 // Ledger is one change that the engine made to the books for one order: differences to what stood there before.
-// Events of an order add up to its present figures.
+// Events of an order add up to its present figures. Each is about one credit; that of the first, or of nobody, stands for
+// the order as well, so that without the further ones an order is counted once.
 type Ledger struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	OrderNo int64                  `protobuf:"varint,1,opt,name=order_no,json=orderNo,proto3" json:"order_no,omitempty"`
@@ -775,18 +776,25 @@ type Ledger struct {
 	OrderedAt int64 `protobuf:"varint,11,opt,name=ordered_at,json=orderedAt,proto3" json:"ordered_at,omitempty"`
 	// Why: sale, refund, release, correction.
 	Cause string `protobuf:"bytes,12,opt,name=cause,proto3" json:"cause,omitempty"`
-	// 1 when the order is first counted for this partner, -1 when it moves away.
+	// 1 when the order is first counted for this partner, -1 when it moves away. Revenue and refunded go with it: they are 0
+	// where the partner has an earlier credit on the order.
 	Orders int32 `protobuf:"varint,13,opt,name=orders,proto3" json:"orders,omitempty"`
-	// Minor units of the currency, all differences.
-	Revenue       int64 `protobuf:"varint,14,opt,name=revenue,proto3" json:"revenue,omitempty"`
-	Refunded      int64 `protobuf:"varint,15,opt,name=refunded,proto3" json:"refunded,omitempty"`
-	Gross         int64 `protobuf:"varint,16,opt,name=gross,proto3" json:"gross,omitempty"`
-	Net           int64 `protobuf:"varint,17,opt,name=net,proto3" json:"net,omitempty"`
-	Fee           int64 `protobuf:"varint,18,opt,name=fee,proto3" json:"fee,omitempty"`
-	Pending       int64 `protobuf:"varint,19,opt,name=pending,proto3" json:"pending,omitempty"`
-	Payable       int64 `protobuf:"varint,20,opt,name=payable,proto3" json:"payable,omitempty"`
-	FeePending    int64 `protobuf:"varint,21,opt,name=fee_pending,json=feePending,proto3" json:"fee_pending,omitempty"`
-	FeeEarned     int64 `protobuf:"varint,22,opt,name=fee_earned,json=feeEarned,proto3" json:"fee_earned,omitempty"`
+	// Minor units, all differences: revenue and refunded in the currency, the rest in the unit.
+	Revenue    int64 `protobuf:"varint,14,opt,name=revenue,proto3" json:"revenue,omitempty"`
+	Refunded   int64 `protobuf:"varint,15,opt,name=refunded,proto3" json:"refunded,omitempty"`
+	Gross      int64 `protobuf:"varint,16,opt,name=gross,proto3" json:"gross,omitempty"`
+	Net        int64 `protobuf:"varint,17,opt,name=net,proto3" json:"net,omitempty"`
+	Fee        int64 `protobuf:"varint,18,opt,name=fee,proto3" json:"fee,omitempty"`
+	Pending    int64 `protobuf:"varint,19,opt,name=pending,proto3" json:"pending,omitempty"`
+	Payable    int64 `protobuf:"varint,20,opt,name=payable,proto3" json:"payable,omitempty"`
+	FeePending int64 `protobuf:"varint,21,opt,name=fee_pending,json=feePending,proto3" json:"fee_pending,omitempty"`
+	FeeEarned  int64 `protobuf:"varint,22,opt,name=fee_earned,json=feeEarned,proto3" json:"fee_earned,omitempty"`
+	// Set for all credits of an order but the first.
+	Further bool `protobuf:"varint,23,opt,name=further,proto3" json:"further,omitempty"`
+	// In what capacity the partner earns: recruiter, recruiter2, customer, staff; empty for partner.
+	Role string `protobuf:"bytes,24,opt,name=role,proto3" json:"role,omitempty"`
+	// What is earned; empty for the currency.
+	Unit          string `protobuf:"bytes,25,opt,name=unit,proto3" json:"unit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -975,6 +983,27 @@ func (x *Ledger) GetFeeEarned() int64 {
 	return 0
 }
 
+func (x *Ledger) GetFurther() bool {
+	if x != nil {
+		return x.Further
+	}
+	return false
+}
+
+func (x *Ledger) GetRole() string {
+	if x != nil {
+		return x.Role
+	}
+	return ""
+}
+
+func (x *Ledger) GetUnit() string {
+	if x != nil {
+		return x.Unit
+	}
+	return ""
+}
+
 var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
@@ -1058,7 +1087,7 @@ const file_event_proto_rawDesc = "" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\x03R\x06amount\x12\x1d\n" +
 	"\n" +
-	"whole_line\x18\x05 \x01(\bR\twholeLine\"\xd2\x04\n" +
+	"whole_line\x18\x05 \x01(\bR\twholeLine\"\x94\x05\n" +
 	"\x06Ledger\x12\x19\n" +
 	"\border_no\x18\x01 \x01(\x03R\aorderNo\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x12\n" +
@@ -1089,7 +1118,10 @@ const file_event_proto_rawDesc = "" +
 	"\vfee_pending\x18\x15 \x01(\x03R\n" +
 	"feePending\x12\x1d\n" +
 	"\n" +
-	"fee_earned\x18\x16 \x01(\x03R\tfeeEarnedB\x1aZ\x18tributary/internal/eventb\x06proto3"
+	"fee_earned\x18\x16 \x01(\x03R\tfeeEarned\x12\x18\n" +
+	"\afurther\x18\x17 \x01(\bR\afurther\x12\x12\n" +
+	"\x04role\x18\x18 \x01(\tR\x04role\x12\x12\n" +
+	"\x04unit\x18\x19 \x01(\tR\x04unitB\x1aZ\x18tributary/internal/eventb\x06proto3"
 
 var (
 	file_event_proto_rawDescOnce sync.Once

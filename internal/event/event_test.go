@@ -42,6 +42,10 @@ func samples() map[string]*Event {
 			Currency: "GBP", OrderedAt: occurred, Cause: "refund", Orders: -1, Revenue: -2, Refunded: 3, Gross: -4, Net: -5, Fee: -6,
 			Pending: -7, Payable: 8, FeePending: -9, FeeEarned: 10,
 		}}},
+		"credit": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Ledger{Ledger: &Ledger{
+			OrderNo: 7, Version: 2, Step: 2, MerchantId: 1, ProgramId: 2, PartnerId: 4, OrderId: "A-1001", Currency: "GBP", OrderedAt: occurred,
+			Cause: "sale", Orders: 1, Revenue: 2, Gross: 4, Net: 4, Pending: 4, Further: true, Role: "recruiter", Unit: "POINT",
+		}}},
 	}
 }
 

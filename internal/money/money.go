@@ -87,16 +87,58 @@ func Split(total int64, weights []int64) []int64 {
 		rests[i] = remainder{index: i, rest: rest}
 		left -= whole
 	}
-	slices.SortStableFunc(rests, func(a, b remainder) int { return cmp.Compare(b.rest, a.rest) })
-	for _, r := range rests[:left] {
-		shares[r.index]++
-	}
+	roundUp(shares, rests, left)
 	if total < 0 {
 		for i := range shares {
 			shares[i] = -shares[i]
 		}
 	}
 	return shares
+}
+
+// Blend shares out one thing that is worth something else to each: amounts[i] is what all of it is worth at the price of i,
+// weights[i] how much of it i has, in parts of the sum of all weights. Neither may be negative, and some weight is above
+// zero. The exact share is amount x weight / sum; the shares add up to the sum of the exact ones, rounded half up once, by
+// largest remainder as in Split. Where all amounts are equal it is Split of that amount.
+func Blend(amounts, weights []int64) []int64 {
+	sum := uint64(0)
+	for i, w := range weights {
+		if w < 0 || amounts[i] < 0 {
+			panic(fmt.Sprintf("money: blending an amount of %d by a weight of %d", amounts[i], w))
+		}
+		if sum += uint64(w); sum > 1<<63-1 {
+			panic("money: the sum of the weights does not fit 64 bits")
+		}
+	}
+	if sum == 0 {
+		panic("money: blending without weights")
+	}
+	shares := make([]int64, len(weights))
+	rests := make([]remainder, len(weights))
+	high, low := uint64(0), uint64(0) // the sum of the rests: at most as many times the sum of the weights as there are
+	for i, w := range weights {
+		h, l := bits.Mul64(uint64(amounts[i]), uint64(w))
+		whole, rest := bits.Div64(h, l, sum)
+		shares[i] = int64(whole)
+		rests[i] = remainder{index: i, rest: rest}
+		var carry uint64
+		low, carry = bits.Add64(low, rest, 0)
+		high += carry
+	}
+	left, rest := bits.Div64(high, low, sum)
+	if 2*rest >= sum {
+		left++
+	}
+	roundUp(shares, rests, left)
+	return shares
+}
+
+// roundUp adds one to so many shares: those of the largest remainders, the earlier of equal ones first.
+func roundUp(shares []int64, rests []remainder, left uint64) {
+	slices.SortStableFunc(rests, func(a, b remainder) int { return cmp.Compare(b.rest, a.rest) })
+	for _, r := range rests[:left] {
+		shares[r.index]++
+	}
 }
 
 // remainder is what rounding down took from a share, in parts of the weights' sum.

@@ -1800,15 +1800,15 @@ func StageCodes() []string {
 // State says what is said of a code, and the code itself where that is nothing: see StateCodes.
 func (p *Printer) State(code string) string {
 	switch code {
-	case "approved":
+	case "declined":
 		return p.say(568, 0)
 	case "held":
 		return p.say(569, 0)
 	case "paid":
 		return p.say(570, 0)
-	case "pending":
+	case "payable":
 		return p.say(571, 0)
-	case "rejected":
+	case "pending":
 		return p.say(572, 0)
 	case "reversed":
 		return p.say(573, 0)
@@ -1818,7 +1818,7 @@ func (p *Printer) State(code string) string {
 
 // StateCodes are the codes of which State says something.
 func StateCodes() []string {
-	return []string{"approved", "held", "paid", "pending", "rejected", "reversed"}
+	return []string{"declined", "held", "paid", "payable", "pending", "reversed"}
 }
 
 // SubExample says what is said of a code, and the code itself where that is nothing: see SubExampleCodes.

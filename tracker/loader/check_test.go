@@ -40,7 +40,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		{
 			name:       "a rollup has too much",
 			clickhouse: "INSERT INTO ledger_hourly SELECT * REPLACE (1 AS orders, 0 AS revenue, 0 AS gross, 7 AS net, 0 AS fee, 0 AS pending) FROM ledger_hourly WHERE partner_id = 2 LIMIT 1",
-			found:      []string{"currency EUR, hour 2026-03-14 12:00:00: ledger_hourly lacks orders -1, revenue 0, refunded 0, gross 0, net -7, fee 0, pending 0, payable 0 of what ledger has"},
+			found:      []string{"currency EUR, further false, role partner, unit EUR, hour 2026-03-14 12:00:00: ledger_hourly lacks orders -1, revenue 0, refunded 0, gross 0, net -7, fee 0, pending 0, payable 0 of what ledger has"},
 			mended:     true,
 		},
 		{

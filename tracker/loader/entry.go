@@ -1,13 +1,14 @@
 package loader
 
 import (
+	"cmp"
 	"time"
 
 	"tributary/internal/event"
 	"tributary/internal/stream"
 )
 
-const ledgerColumns = "ordered_at, order_no, version, step, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, " +
+const ledgerColumns = "ordered_at, order_no, version, step, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, further, role, unit, cause, " +
 	"orders, revenue, refunded, gross, net, fee, pending, payable, fee_pending, fee_earned"
 
 // entries are rows of the table ledger.
@@ -19,6 +20,8 @@ type entries struct {
 	versions, steps, counts                 []int32
 	merchants, programs, partners, links    []int64
 	orders, customers, currencies, causes   []string
+	further                                 []bool
+	roles, units                            []string
 	revenue, refunded, gross, net, fee      []int64
 	pending, payable, feePending, feeEarned []int64
 }
@@ -44,6 +47,9 @@ func (t *entries) add(e *event.Event, r *stream.Record) error {
 	t.orders = append(t.orders, l.GetOrderId())
 	t.customers = append(t.customers, l.GetCustomerId())
 	t.currencies = append(t.currencies, l.GetCurrency())
+	t.further = append(t.further, l.GetFurther())
+	t.roles = append(t.roles, cmp.Or(l.GetRole(), "partner"))
+	t.units = append(t.units, cmp.Or(l.GetUnit(), l.GetCurrency()))
 	t.causes = append(t.causes, l.GetCause())
 	t.counts = append(t.counts, l.GetOrders())
 	t.revenue = append(t.revenue, l.GetRevenue())
@@ -60,7 +66,8 @@ func (t *entries) add(e *event.Event, r *stream.Record) error {
 
 func (t *entries) columns(dst []any, a, z int) []any {
 	return append(t.head.columns(dst, a, z), t.ordered[a:z], t.numbers[a:z], t.versions[a:z], t.steps[a:z],
-		t.merchants[a:z], t.programs[a:z], t.partners[a:z], t.links[a:z], t.orders[a:z], t.customers[a:z], t.currencies[a:z], t.causes[a:z],
+		t.merchants[a:z], t.programs[a:z], t.partners[a:z], t.links[a:z], t.orders[a:z], t.customers[a:z], t.currencies[a:z],
+		t.further[a:z], t.roles[a:z], t.units[a:z], t.causes[a:z],
 		t.counts[a:z], t.revenue[a:z], t.refunded[a:z], t.gross[a:z], t.net[a:z], t.fee[a:z],
 		t.pending[a:z], t.payable[a:z], t.feePending[a:z], t.feeEarned[a:z])
 }
@@ -70,7 +77,8 @@ func (t *entries) reset() {
 	t.ordered, t.numbers = t.ordered[:0], t.numbers[:0]
 	t.versions, t.steps, t.counts = t.versions[:0], t.steps[:0], t.counts[:0]
 	t.merchants, t.programs, t.partners, t.links = t.merchants[:0], t.programs[:0], t.partners[:0], t.links[:0]
-	forget(&t.orders, &t.customers, &t.currencies, &t.causes)
+	forget(&t.orders, &t.customers, &t.currencies, &t.causes, &t.roles, &t.units)
+	t.further = t.further[:0]
 	t.revenue, t.refunded, t.gross, t.net, t.fee = t.revenue[:0], t.refunded[:0], t.gross[:0], t.net[:0], t.fee[:0]
 	t.pending, t.payable, t.feePending, t.feeEarned = t.pending[:0], t.payable[:0], t.feePending[:0], t.feeEarned[:0]
 }

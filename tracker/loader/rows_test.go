@@ -37,14 +37,19 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 		OrderNo: 51, Version: 2, Step: 3, MerchantId: 52, ProgramId: 53, PartnerId: 54, LinkId: 55, OrderId: "order", CustomerId: "cu", Currency: "EUR",
 		OrderedAt: ordered, Cause: "refund", Orders: -1, Revenue: -2, Refunded: 3, Gross: -4, Net: -5, Fee: -6, Pending: -7, Payable: -8, FeePending: -9, FeeEarned: -10,
 	}}
+	further := of(6)
+	further.Body = &event.Event_Ledger{Ledger: &event.Ledger{
+		OrderNo: 51, Version: 2, Step: 4, MerchantId: 52, ProgramId: 53, PartnerId: 56, OrderId: "order", Currency: "EUR", OrderedAt: ordered, Cause: "sale",
+		Orders: 1, Revenue: 2, Gross: 4, Net: 4, Pending: 4, Further: true, Role: "recruiter", Unit: "POINT",
+	}}
 	// An engine of a later version says more than this one knows.
 	booked.GetLedger().ProtoReflect().SetUnknown(protowire.AppendVarint(protowire.AppendTag(nil, 200, protowire.VarintType), 7))
 	sold.ApiKeyId, sold.IpPrefix, refunded.Imported = 17, "10.9.8.0/24", true
 	r.send(event.Touches, 0, 9, visit)
 	r.send(event.Orders, 0, 9, sold, refunded)
-	r.send(event.Decisions, 0, 9, booked)
+	r.send(event.Decisions, 0, 9, booked, further)
 	r.run(r.loader(owner()))
-	for topic, n := range map[string]int64{event.Touches: 1, event.Orders: 2, event.Decisions: 1} {
+	for topic, n := range map[string]int64{event.Touches: 1, event.Orders: 2, event.Decisions: 2} {
 		r.loaded(topic, n)
 	}
 	const spool = `"_spool":"09000000-0000-0000-0000-000000000000"`
@@ -65,8 +70,11 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 		},
 		"ledger": {
 			`{"event_id":"03000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"version":2,"step":3,` +
-				`"merchant_id":52,"program_id":53,"partner_id":54,"link_id":55,"order_id":"order","customer_id":"cu","currency":"EUR","cause":"refund","orders":-1,` +
+				`"merchant_id":52,"program_id":53,"partner_id":54,"link_id":55,"order_id":"order","customer_id":"cu","currency":"EUR","further":false,"role":"partner","unit":"EUR","cause":"refund","orders":-1,` +
 				`"revenue":-2,"refunded":3,"gross":-4,"net":-5,"fee":-6,"pending":-7,"payable":-8,"fee_pending":-9,"fee_earned":-10,"_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
+			`{"event_id":"06000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"version":2,"step":4,` +
+				`"merchant_id":52,"program_id":53,"partner_id":56,"link_id":0,"order_id":"order","customer_id":"","currency":"EUR","further":true,"role":"recruiter","unit":"POINT","cause":"sale","orders":1,` +
+				`"revenue":2,"refunded":0,"gross":4,"net":4,"fee":0,"pending":4,"payable":0,"fee_pending":0,"fee_earned":0,"_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
 		},
 	} {
 		var got []string

@@ -72,7 +72,7 @@ func tables() []*table {
 			topic: event.Decisions, name: "ledger", body: ledgerColumns,
 			make: func() rows { return &entries{} }, free: make(chan rows, keptRows),
 			rollup: &rollup{
-				name: "ledger_hourly", keys: []string{"merchant_id", "program_id", "partner_id", "link_id", "currency"}, hour: "ordered_at",
+				name: "ledger_hourly", keys: []string{"merchant_id", "program_id", "partner_id", "link_id", "currency", "further", "role", "unit"}, hour: "ordered_at",
 				sums: []sum{
 					{"orders", "sum(toInt64(r.orders))"},
 					{"revenue", "sum(r.revenue)"},

@@ -1,18 +1,18 @@
--- What the commissions add up to beside the balances of the accounts: those of each partner, and of each merchant the
--- fees and what it owes.
+-- What the commissions add up to beside the balances of the accounts: those of each partner in all roles, and of each
+-- merchant the fees and what it owes, unit by unit.
 WITH balance AS (
   SELECT a.id, a.kind, a.merchant_id, a.partner_id, a.unit,
          coalesce((SELECT sum(amount) FROM posting WHERE credit = a.id), 0) - coalesce((SELECT sum(amount) FROM posting WHERE debit = a.id), 0) AS amount
     FROM account a),
 earned AS (
-  SELECT merchant_id, partner_id, currency, sum(pending) AS pending, sum(payable) AS payable FROM commission GROUP BY 1, 2, 3),
+  SELECT merchant_id, partner_id, unit, sum(pending) AS pending, sum(payable) AS payable FROM commission GROUP BY 1, 2, 3),
 owed AS (
-  SELECT merchant_id, currency, sum(net) + sum(fee) AS amount, sum(fee) AS fee FROM commission GROUP BY 1, 2),
+  SELECT merchant_id, unit, sum(net) + sum(fee) AS amount, sum(fee) AS fee FROM commission GROUP BY 1, 2),
 expected AS (
-  SELECT 'partner_pending' AS kind, merchant_id, partner_id, currency AS unit, pending AS amount FROM earned
-  UNION ALL SELECT 'partner_payable', merchant_id, partner_id, currency, payable FROM earned
-  UNION ALL SELECT 'fee', merchant_id, NULL, currency, fee FROM owed
-  UNION ALL SELECT 'merchant_receivable', merchant_id, NULL, currency, -amount FROM owed),
+  SELECT 'partner_pending' AS kind, merchant_id, partner_id, unit, pending AS amount FROM earned
+  UNION ALL SELECT 'partner_payable', merchant_id, partner_id, unit, payable FROM earned
+  UNION ALL SELECT 'fee', merchant_id, NULL, unit, fee FROM owed
+  UNION ALL SELECT 'merchant_receivable', merchant_id, NULL, unit, -amount FROM owed),
 actual AS (
   SELECT kind, merchant_id, partner_id, unit, amount FROM balance WHERE kind NOT IN ('fee_pending', 'fee_earned')
   UNION ALL

@@ -5,10 +5,7 @@ UNION ALL
 SELECT 'posting', format('(%s, %s, %s, %s)', p.source, p.source_no, p.version, p.n), '', 'an order', 'none'
   FROM posting p WHERE p.source = 1 AND NOT EXISTS (SELECT FROM orders o WHERE o.no = p.source_no)
 UNION ALL
-SELECT 'commission', format('(%s, %s)', c.order_no, c.partner_id), 'net', 'commissions of one partner', count(*) OVER (PARTITION BY c.order_no) || ' partners'
-  FROM commission c WHERE c.net <> 0 AND EXISTS (SELECT FROM commission x WHERE x.order_no = c.order_no AND x.partner_id <> c.partner_id AND x.net <> 0)
-UNION ALL
-SELECT 'commission', format('(%s, %s)', c.order_no, c.partner_id), 'merchant_id, lane',
+SELECT 'commission', format('(%s, %s, %s, %s)', c.order_no, c.partner_id, c.role, c.unit), 'merchant_id, lane',
        coalesce(o.merchant_id || ', ' || o.lane, 'an order'), c.merchant_id || ', ' || c.lane
   FROM commission c LEFT JOIN orders o ON o.no = c.order_no
  WHERE (o.merchant_id, o.lane) IS DISTINCT FROM (c.merchant_id, c.lane)

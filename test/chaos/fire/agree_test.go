@@ -52,11 +52,11 @@ func TestTheModelAndTheEngineAgree(t *testing.T) {
 			books.TakeBack(r)
 		}
 		orders, balances := books.Close(now)
-		order, decided, credit := h.decide(t, network, programs, now)
+		order, decided := h.decide(t, network, programs, now)
 		if diff := cmp.Diff(orders[h.sale.OrderKey], order); diff != "" {
 			t.Fatalf("the model and the engine disagree on %+v:\n%s", h, diff)
 		}
-		if diff := cmp.Diff(balances, sumOf(decided.Movements(credit))); diff != "" {
+		if diff := cmp.Diff(balances, sumOf(decided.Movements(now))); diff != "" {
 			t.Fatalf("the model and the engine disagree on the accounts after %+v:\n%s", h, diff)
 		}
 	})
@@ -131,7 +131,7 @@ func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) s
 }
 
 // decide asks the engine's rules, and gives the answer in the model's words.
-func (h *history) decide(t *rapid.T, network *partners.Catalogue, programs *partners.Programs, now time.Time) (model.Order, commission.Decision, bool) {
+func (h *history) decide(t *rapid.T, network *partners.Catalogue, programs *partners.Programs, now time.Time) (model.Order, commission.Decision) {
 	folded, err := commission.Fold(h.events())
 	if err != nil {
 		t.Fatal(err)
@@ -154,20 +154,22 @@ func (h *history) decide(t *rapid.T, network *partners.Catalogue, programs *part
 	}
 	o := model.Order{Placed: folded.Placed(), Credited: d.Outcome == commission.Credited, Amount: folded.Amount, Refunded: folded.Refunded}
 	if !o.Credited {
-		return o, d, false
+		return o, d
 	}
-	c := d.Credits[0]
-	released := !now.Before(c.HoldUntil)
-	o.Commission = model.Commission{
-		Partner: int64(c.Partner), Program: int64(c.Program), Link: int64(c.Link), Currency: c.Currency, Lines: c.Lines,
-		Revenue: c.Revenue, Refunded: c.Refunded, Gross: c.Gross, Net: c.Net, Fee: c.Fee, State: string(c.State(released)),
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		said := model.Commission{
+			Partner: int64(c.Partner), Role: c.Role.String(), Program: int64(c.Program), Link: int64(c.Link), Currency: c.Unit, Lines: c.Lines,
+			Revenue: c.Revenue, Refunded: c.Refunded, Gross: c.Gross, Net: c.Net, Fee: c.Fee, State: string(c.State(now)),
+		}
+		if c.Released(now) {
+			said.Payable = c.Net
+		} else {
+			said.Pending = c.Net
+		}
+		o.Commissions = append(o.Commissions, said)
 	}
-	if released {
-		o.Commission.Payable = c.Net
-	} else {
-		o.Commission.Pending = c.Net
-	}
-	return o, d, released
+	return o, d
 }
 
 // events are the history as the tracker writes it.

@@ -150,23 +150,26 @@ func (e *Evidence) disputes(ctx context.Context, db *pgx.Conn) error {
 
 func (e *Evidence) orders(ctx context.Context, db *pgx.Conn) error {
 	rows, err := db.Query(ctx, `
-SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credited', o.amount, o.refunded,
-       coalesce(c.partner_id, 0), coalesce(c.program_id, 0), coalesce(c.link_id, 0), coalesce(c.currency, ''), coalesce(c.lines, 0),
+SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credited', o.amount, o.refunded, c.partner_id IS NOT NULL,
+       coalesce(c.partner_id, 0), coalesce(c.role, ''), coalesce(c.program_id, 0), coalesce(c.link_id, 0), coalesce(c.unit, ''), coalesce(c.lines, 0),
        coalesce(c.revenue, 0), coalesce(c.refunded, 0), coalesce(c.gross, 0), coalesce(c.net, 0), coalesce(c.fee, 0),
        coalesce(c.pending, 0), coalesce(c.payable, 0), coalesce(c.state, '')
-  FROM orders o LEFT JOIN commission c ON c.order_no = o.no`)
+  FROM orders o LEFT JOIN commission c ON c.order_no = o.no AND c.state <> 'declined'
+ ORDER BY o.no, c.partner_id, c.role COLLATE "C"`)
 	if err != nil {
 		return err
 	}
 	var k model.OrderKey
 	var o model.Order
-	c := &o.Commission
+	var c model.Commission
+	var earns bool
 	_, err = pgx.ForEachRow(rows, []any{
-		&k.Merchant, &k.Order, &o.Placed, &o.Credited, &o.Amount, &o.Refunded,
-		&c.Partner, &c.Program, &c.Link, &c.Currency, &c.Lines, &c.Revenue, &c.Refunded, &c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.State,
+		&k.Merchant, &k.Order, &o.Placed, &o.Credited, &o.Amount, &o.Refunded, &earns,
+		&c.Partner, &c.Role, &c.Program, &c.Link, &c.Currency, &c.Lines, &c.Revenue, &c.Refunded, &c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.State,
 	}, func() error {
-		if _, twice := e.Orders[k]; twice {
-			e.Alarms = append(e.Alarms, fmt.Sprintf("order %v has two rows", k))
+		o.Commissions = e.Orders[k].Commissions
+		if earns {
+			o.Commissions = append(o.Commissions, c)
 		}
 		e.Orders[k] = o
 		return nil
@@ -252,7 +255,7 @@ func (e *Evidence) reports(ctx context.Context, conn clickhouse.Conn) error {
 
 func (e *Evidence) decisions(ctx context.Context, conn clickhouse.Conn) error {
 	rows, err := conn.Query(ctx, `
-SELECT merchant_id, order_id, sum(toInt64(orders)), sum(revenue), sum(refunded), sum(gross), sum(net), sum(fee), sum(pending), sum(payable)
+SELECT merchant_id, order_id, sumIf(toInt64(orders), NOT further), sumIf(revenue, NOT further), sumIf(refunded, NOT further), sum(gross), sum(net), sum(fee), sum(pending), sum(payable)
   FROM ledger GROUP BY merchant_id, order_id`)
 	if err != nil {
 		return err

@@ -222,7 +222,7 @@ func (j *judgement) compareBooks() {
 	e := j.evidence
 	orders, balances := j.books.Close(e.At)
 	for key, want := range orders {
-		if have, known := e.Orders[key]; !known || have != want {
+		if have, known := e.Orders[key]; !known || !have.Equal(want) {
 			j.findf(OrderWrong, "%+v: want %+v, have %+v", key, want, have)
 		}
 		j.decision(key, want)
@@ -248,8 +248,11 @@ func (j *judgement) compareBooks() {
 func (j *judgement) decision(key model.OrderKey, o model.Order) {
 	var want Sums
 	if o.Placed {
-		c := o.Commission
-		want = Sums{1, o.Amount, o.Refunded, c.Gross, c.Net, c.Fee, c.Pending, c.Payable}
+		want = Sums{Orders: 1, Revenue: o.Amount, Refunded: o.Refunded}
+		for _, c := range o.Commissions {
+			want.Gross, want.Net, want.Fee = want.Gross+c.Gross, want.Net+c.Net, want.Fee+c.Fee
+			want.Pending, want.Payable = want.Pending+c.Pending, want.Payable+c.Payable
+		}
 	}
 	if have := j.evidence.Decided[key]; have != want {
 		j.findf(DecisionWrong, "%+v: want %+v, have %+v", key, want, have)

@@ -50,9 +50,9 @@ func scene() (*model.World, []*fire.Attempt, *fire.Evidence) {
 		Booked:   map[fire.Fact]int{sale: 1, refund: 1, other: 1},
 		Disputed: map[fire.Fact]int{sale: 1},
 		Orders: map[model.OrderKey]model.Order{
-			a: {Placed: true, Credited: true, Amount: 1000, Refunded: 400, Commission: model.Commission{
-				Partner: 7, Program: 5, Link: 70, Currency: "EUR", Lines: 1, Revenue: 1000, Refunded: 400, Gross: 100, Net: 60, Fee: 12, Pending: 60, State: "pending",
-			}},
+			a: {Placed: true, Credited: true, Amount: 1000, Refunded: 400, Commissions: []model.Commission{{
+				Partner: 7, Role: "partner", Program: 5, Link: 70, Currency: "EUR", Lines: 1, Revenue: 1000, Refunded: 400, Gross: 100, Net: 60, Fee: 12, Pending: 60, State: "pending",
+			}}},
 			b: {Placed: true, Amount: 500},
 		},
 		Balances: map[model.Account]int64{
@@ -147,7 +147,7 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 		}, []string{fire.RefusedWrongly, fire.ReportInvented}},
 		"a commission is a cent less": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
 			o := e.Orders[a]
-			o.Commission.Net--
+			o.Commissions[0].Net--
 			e.Orders[a] = o
 			return j
 		}, []string{fire.OrderWrong}},

@@ -46,17 +46,15 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 	for key, sale := range b.sales {
 		o := b.order(sale, now)
 		orders[key] = o
-		if !o.Credited {
-			continue
-		}
-		c := o.Commission
-		balances[Account{"merchant_receivable", key.Merchant, 0, c.Currency}] += c.Net + c.Fee
-		balances[Account{"partner_pending", key.Merchant, c.Partner, c.Currency}] += c.Pending
-		balances[Account{"partner_payable", key.Merchant, c.Partner, c.Currency}] += c.Payable
-		if c.Released() {
-			balances[Account{"fee_earned", key.Merchant, 0, c.Currency}] += c.Fee
-		} else {
-			balances[Account{"fee_pending", key.Merchant, 0, c.Currency}] += c.Fee
+		for _, c := range o.Commissions {
+			balances[Account{"merchant_receivable", key.Merchant, 0, c.Currency}] += c.Net + c.Fee
+			balances[Account{"partner_pending", key.Merchant, c.Partner, c.Currency}] += c.Pending
+			balances[Account{"partner_payable", key.Merchant, c.Partner, c.Currency}] += c.Payable
+			fees := "fee_earned"
+			if c.State == "pending" {
+				fees = "fee_pending"
+			}
+			balances[Account{fees, key.Merchant, 0, c.Currency}] += c.Fee
 		}
 	}
 	for account, amount := range balances {
@@ -66,9 +64,6 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 	}
 	return orders, balances
 }
-
-// Released tells whether the commission is out of its hold.
-func (c *Commission) Released() bool { return c.Pending == 0 }
 
 // order works out one order.
 func (b *Books) order(s Sale, now time.Time) Order {
@@ -83,37 +78,103 @@ func (b *Books) order(s Sale, now time.Time) Order {
 		return o
 	}
 	o.Credited = true
-	rates := terms.Rates[b.world.Partners[link.Partner]]
-	c := Commission{
-		Partner: link.Partner, Program: link.Program, Link: s.Click.Link, Currency: s.Currency,
-		Revenue: o.Amount, Refunded: o.Refunded, State: "pending",
+	shares := terms.Shares
+	if len(shares) == 0 {
+		shares = []Share{{Role: "partner", Parts: 1}}
 	}
-	sold, kept := map[string]int64{}, map[string]int64{} // of all lines that a row of the rates is for
+	sold := make([]int64, len(s.Lines))
 	for n, l := range s.Lines {
-		row := l.Category
-		if _, named := rates[row]; !named {
-			row = "*"
+		sold[n] = l.Amount
+	}
+	gross, _ := b.divide(s, shares, terms, link, sold)
+	net, fees := b.divide(s, shares, terms, link, left)
+	for n, share := range shares {
+		c := Commission{
+			Partner: link.Partner, Program: link.Program, Link: s.Click.Link, Role: share.Role, Currency: s.Currency,
+			Revenue: o.Amount, Refunded: o.Refunded, Gross: gross[n], Net: net[n], Fee: fees[n], Pending: net[n], State: "pending",
 		}
-		if rates[row] > 0 {
-			c.Lines++
+		if share.Partner != 0 {
+			c.Partner, c.Link = share.Partner, 0
 		}
-		sold[row] += l.Amount
-		kept[row] += left[n]
+		rates := terms.Rates[b.world.Partners[c.Partner]]
+		for _, l := range s.Lines {
+			if rates[row(rates, l)] > 0 {
+				c.Lines++
+			}
+		}
+		if !s.heldFrom().Add(terms.Hold + share.Longer).After(now) {
+			c.Pending, c.Payable, c.State = 0, c.Net, "payable"
+		}
+		if c.Gross > 0 && c.Net == 0 && c.Fee == 0 {
+			c.State = "reversed"
+		}
+		o.Commissions = append(o.Commissions, c)
 	}
-	for row, rate := range rates {
-		c.Gross += part(sold[row], rate)
-		c.Net += part(kept[row], rate)
-	}
-	c.Fee = part(c.Net, terms.Fee)
-	c.Pending = c.Net
-	if !s.heldFrom().Add(terms.Hold).After(now) {
-		c.Pending, c.Payable, c.State = 0, c.Net, "approved"
-	}
-	if c.Gross > 0 && c.Net == 0 {
-		c.State = "reversed"
-	}
-	o.Commission = c
+	slices.SortFunc(o.Commissions, func(a, b Commission) int {
+		return cmp.Or(cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Role, b.Role))
+	})
 	return o
+}
+
+// row is the row of the rates that a line is paid by.
+func row(rates map[string]int64, l Line) string {
+	if _, named := rates[l.Category]; named {
+		return l.Category
+	}
+	return "*"
+}
+
+// divide gives what each share is worth of lines of these amounts, and its part of the network's fee. Everyone's worth is
+// what the lines of each row together earn at the rates of the own kind, and counts as many times as it has parts.
+func (b *Books) divide(s Sale, shares []Share, terms *Terms, link Link, amounts []int64) (worth, fees []int64) {
+	parts, weighed, whole := int64(0), make([]int64, len(shares)), int64(0)
+	for n, share := range shares {
+		partner := share.Partner
+		if partner == 0 {
+			partner = link.Partner
+		}
+		rates, rows := terms.Rates[b.world.Partners[partner]], map[string]int64{}
+		for m, l := range s.Lines {
+			rows[row(rates, l)] += amounts[m]
+		}
+		for name, amount := range rows {
+			weighed[n] += share.Parts * part(amount, rates[name])
+		}
+		parts += share.Parts
+		whole += weighed[n]
+	}
+	worth = pieces((2*whole+parts)/(2*parts), weighed, parts)
+	charged, held := make([]int64, len(shares)), int64(0)
+	for n, share := range shares {
+		if share.Role == "partner" {
+			charged[n] = share.Parts
+			held += worth[n]
+		}
+	}
+	fee, of := part(held, terms.Fee), int64(0)
+	for _, c := range charged {
+		of += c
+	}
+	for n := range charged {
+		charged[n] *= fee
+	}
+	return worth, pieces(fee, charged, of)
+}
+
+// pieces gives each its weight divided by of, in whole units that add up to the total: who lacks most of a unit gets one
+// first, of equal ones whoever comes first.
+func pieces(total int64, weights []int64, of int64) []int64 {
+	out, order := make([]int64, len(weights)), make([]int, len(weights))
+	for n, w := range weights {
+		order[n] = n
+		out[n] = w / of
+		total -= out[n]
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(weights[b]%of, weights[a]%of) })
+	for _, n := range order[:total] {
+		out[n]++
+	}
+	return out
 }
 
 // earns finds the terms under which the order's click earns; nil when it does not.

@@ -5,7 +5,10 @@
 // It knows only how things end. Times of postings, corrections and intermediate states are not its business.
 package model
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // World is who is in the network, as far as money depends on it.
 type World struct {
@@ -29,6 +32,16 @@ type Terms struct {
 	Fee    int64         `json:"fee"`    // the network's part of the commission, per million, on top of it
 	// Rates are per million of a line's amount, by kind of partner and by category; "*" is for the categories not named.
 	Rates map[string]map[string]int64 `json:"rates"`
+	// Shares divide what an order earns; none is all of it for the partner of the link.
+	Shares []Share `json:"shares,omitempty"`
+}
+
+// Share is somebody's part of an order, at the rates of its own kind.
+type Share struct {
+	Partner int64         `json:"partner,omitempty"` // 0 is the partner of the link
+	Role    string        `json:"role"`              // the network's fee is on what those in the role "partner" have
+	Parts   int64         `json:"parts"`             // of those of all shares
+	Longer  time.Duration `json:"longer,omitempty"`  // how much longer it is held
 }
 
 // Link leads from a partner to a program.
@@ -102,6 +115,7 @@ type Account struct {
 // Commission is what a partner earns on an order in the end, minor units.
 type Commission struct {
 	Partner, Program, Link int64
+	Role                   string
 	Currency               string
 	Lines                  int // with a rate above zero
 	Revenue, Refunded      int64
@@ -115,5 +129,11 @@ type Order struct {
 	Placed           bool
 	Credited         bool
 	Amount, Refunded int64
-	Commission       Commission // the zero value where nobody earns
+	Commissions      []Commission // sorted by partner and role; none where nobody earns
+}
+
+// Equal tells whether the same is known of both.
+func (o Order) Equal(other Order) bool {
+	return o.Placed == other.Placed && o.Credited == other.Credited && o.Amount == other.Amount && o.Refunded == other.Refunded &&
+		slices.Equal(o.Commissions, other.Commissions)
 }

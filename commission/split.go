@@ -1,0 +1,213 @@
+package commission
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"tributary/internal/money"
+	"tributary/partners/program"
+)
+
+// Role is in what capacity somebody earns on an order. The zero value is that of most credits.
+type Role uint8
+
+// The roles. A customer's credit is of partner 0; all others are a partner's.
+const (
+	// RolePartner brought the customer. Only these credits carry the network's fee.
+	RolePartner Role = iota
+	// RoleRecruiter brought the partner into the network, RoleRecruiter2 that one.
+	RoleRecruiter
+	RoleRecruiter2
+	// RoleCustomer is who bought.
+	RoleCustomer
+	// RoleStaff works for the merchant.
+	RoleStaff
+)
+
+// String is the role as the record, the tables and the reports name it.
+func (r Role) String() string {
+	if names := roles(); int(r) < len(names) {
+		return names[r]
+	}
+	return fmt.Sprintf("role %d", r)
+}
+
+func roles() [5]string { return [5]string{"partner", "recruiter", "recruiter2", "customer", "staff"} }
+
+// ParseRole reads what String writes.
+func ParseRole(text string) (Role, error) {
+	names := roles()
+	i := slices.Index(names[:], text)
+	if i < 0 {
+		return 0, fmt.Errorf("%q is not a role", text)
+	}
+	return Role(i), nil
+}
+
+// MarshalText writes the role's name.
+func (r Role) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads the role's name.
+func (r *Role) UnmarshalText(text []byte) (err error) {
+	*r, err = ParseRole(string(text))
+	return err
+}
+
+// Earner names a credit within its order.
+type Earner struct {
+	Partner program.PartnerID
+	Role    Role
+	Unit    string
+}
+
+// Earner names the credit.
+func (c *Credit) Earner() Earner { return Earner{c.Partner, c.Role, c.Unit} }
+
+// MaxCredits bounds the credits of one order: those of the eight clicks that a path holds, and of all that hang on them. With
+// MaxRefunds it keeps the postings of a version below the 32,767 that can be numbered.
+const MaxCredits = 16
+
+// Share divides the order among its credits, whose rules are priced: it sets Gross, Net, Fee and FeeExact of each. Credits
+// with a weight share the order by weight, each at its own price (money.Blend); one without has all that its rules give.
+// The fee is rounded once, on what credits of RolePartner have together, and split over those by their weights. It refuses
+// credits that cannot be told apart or shared out.
+func (d *Decision) Share() error {
+	if err := d.checkCredits(); err != nil {
+		return err
+	}
+	var room scratch
+	full := room.full[:0]
+	for i := range d.Credits {
+		full = append(full, d.Credits[i].full((*Rule).sold))
+	}
+	parts := d.parts(room.parts[:0], full)
+	for i := range d.Credits {
+		d.Credits[i].Gross = parts[i].net
+		full[i] = d.Credits[i].full((*Rule).left)
+	}
+	parts = d.parts(parts[:0], full)
+	feeOn, first := int64(0), -1
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		c.Net, c.Fee, c.FeeExact = parts[i].net, parts[i].fee, money.Product{}
+		if c.Role == RolePartner {
+			if feeOn += c.Net; first < 0 {
+				first = i
+			}
+		}
+	}
+	if first >= 0 {
+		d.Credits[first].FeeExact = d.Credits[first].Terms.NetworkFee.Exact(feeOn)
+	}
+	return nil
+}
+
+// checkCredits refuses credits that cannot be told apart, shared out or charged the network's fee.
+func (d *Decision) checkCredits() error {
+	if len(d.Credits) > MaxCredits {
+		return fmt.Errorf("sharing an order: there are %d credits, more than %d", len(d.Credits), MaxCredits)
+	}
+	var lead *Credit // the first that carries the fee
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		switch {
+		case c.Weight < 0 || c.Weight > maxWeight:
+			return fmt.Errorf("sharing an order: the weight of partner %d is %d", c.Partner, c.Weight)
+		case (c.Partner == 0) != (c.Role == RoleCustomer):
+			return fmt.Errorf("sharing an order: a credit in the role of %s is of partner %d", c.Role, c.Partner)
+		case slices.ContainsFunc(d.Credits[:i], func(o Credit) bool { return o.Earner() == c.Earner() }):
+			return fmt.Errorf("sharing an order: partner %d has two credits in the role of %s", c.Partner, c.Role)
+		case c.Role != RolePartner:
+		case lead == nil:
+			lead = c
+		case lead.Weight == 0 || c.Weight == 0 || lead.Terms.NetworkFee != c.Terms.NetworkFee:
+			return fmt.Errorf("sharing an order: partners %d and %d have no weights, or differ in the network's fee", lead.Partner, c.Partner)
+		}
+	}
+	if len(d.Credits) > 0 && d.Credits[0].Role == RoleCustomer {
+		return errors.New("sharing an order: the first credit is a customer's")
+	}
+	return nil
+}
+
+// maxWeight bounds a weight so that the sum of MaxCredits of them fits an int64.
+const maxWeight = 1 << 40
+
+// full is what the credit would have if it took all, given what of each rule's lines counts.
+func (c *Credit) full(of func(*Rule) int64) int64 {
+	sum := int64(0)
+	for i := range c.Rules {
+		sum += c.Rules[i].Rate.Of(of(&c.Rules[i]))
+	}
+	return sum
+}
+
+// sold and left are what counts of a rule's lines before and after refunds.
+func (r *Rule) sold() int64 { return r.Amount }
+func (r *Rule) left() int64 { return r.Base }
+
+// part is what a credit has of its order at some time.
+type part struct{ net, fee int64 }
+
+// scratch is room for what most orders need.
+type scratch struct {
+	at    [2]time.Time
+	parts [2]part
+	full  [2]int64
+}
+
+// parts appends what each credit has when full[i] is what credit i would have if it took all.
+func (d *Decision) parts(dst []part, full []int64) []part {
+	if len(d.Credits) == 1 {
+		p := part{net: full[0]}
+		if c := &d.Credits[0]; c.Role == RolePartner {
+			p.fee = c.Terms.NetworkFee.Of(p.net)
+		}
+		return append(dst, p)
+	}
+	from := len(dst)
+	dst = append(dst, make([]part, len(d.Credits))...)
+	parts := dst[from:]
+	for i := range parts {
+		parts[i].net = full[i]
+	}
+	d.spreadOver(func(c *Credit) bool { return c.Weight > 0 }, func(members []int, weights []int64) {
+		amounts := make([]int64, len(members))
+		for n, i := range members {
+			amounts[n] = full[i]
+		}
+		for n, share := range money.Blend(amounts, weights) {
+			parts[members[n]].net = share
+		}
+	})
+	d.spreadOver(func(c *Credit) bool { return c.Role == RolePartner }, func(members []int, weights []int64) {
+		feeOn := int64(0)
+		for _, i := range members {
+			feeOn += parts[i].net
+		}
+		fee := d.Credits[members[0]].Terms.NetworkFee.Of(feeOn)
+		for n, share := range money.Split(fee, weights) {
+			parts[members[n]].fee = share
+		}
+	})
+	return dst
+}
+
+// spreadOver calls what spreads an amount over some credits with their indexes and weights, if there are any.
+func (d *Decision) spreadOver(belongs func(*Credit) bool, spread func(members []int, weights []int64)) {
+	var members []int
+	var weights []int64
+	for i := range d.Credits {
+		if c := &d.Credits[i]; belongs(c) {
+			members, weights = append(members, i), append(weights, c.Weight)
+		}
+	}
+	if len(members) > 0 {
+		spread(members, weights)
+	}
+}
+
+// Released tells whether the credit's hold is over once all holds that end at or before until are.
+func (c *Credit) Released(until time.Time) bool { return !until.Before(c.HoldUntil) }
