@@ -10,7 +10,7 @@ import (
 )
 
 // fail is where every error of a request ends: as a page, or as problem+json for a program, and in the log when it is
-// ours to mend.
+// ours to fix.
 func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		s.cfg.Log.Error("request broke off", "path", c.Path(), "request", c.Get(requestID), "error", err)

@@ -164,15 +164,15 @@ func (d Days) dayMarks(t *text.Printer) []dayMark {
 	return marks
 }
 
-// An entry of the legend: what stands for a part of the drawing, and what it is.
-type entry struct {
+// A legendItem is an entry of the legend: what stands for a part of the drawing, and what it is.
+type legendItem struct {
 	marks []string // "line", "dashed", "bars", "line-open" or "open"
 	text  string
 }
 
 // legend names every line and every kind of bar that is drawn.
-func (d Days) legend(t *text.Printer) []entry {
-	var list []entry
+func (d Days) legend(t *text.Printer) []legendItem {
+	var list []legendItem
 	var open []string
 	before := false
 	for _, p := range d.Panels {
@@ -180,16 +180,16 @@ func (d Days) legend(t *text.Printer) []entry {
 		if p.Bars {
 			mark, unfinished = "bars", "open"
 		}
-		list = append(list, entry{[]string{mark}, p.Name})
+		list = append(list, legendItem{[]string{mark}, p.Name})
 		if len(p.Before) > 0 && !p.Bars && !before {
-			list, before = append(list, entry{[]string{"dashed"}, t.ChartBefore()}), true
+			list, before = append(list, legendItem{[]string{"dashed"}, t.ChartBefore()}), true
 		}
 		if d.Open > 0 && !slices.Contains(open, unfinished) {
 			open = append(open, unfinished)
 		}
 	}
 	if len(open) > 0 {
-		list = append(list, entry{open, t.ChartToday()})
+		list = append(list, legendItem{open, t.ChartToday()})
 	}
 	return list
 }
