@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"tributary/internal/event"
+	"tributary/internal/text"
 	"tributary/partners"
 )
 
@@ -147,7 +148,7 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"shop", "/merchant/partners", "days=7&sort=name", "", []string{"partner"}, "Commission", "commission"},
 		{"shop", "/merchant/partners", "days=30&sort=clicks", "", []string{"partner"}, "Cost with fee", "cost"},
 		{"shop", "/merchant/conflicts", "", "article", []string{"order", "refund", "received_at"}, "", ""},
-		{"operator", "/network", "days=90", "", []string{"merchant"}, "Costs", "cost"},
+		{"operator", "/network", "days=90", "", []string{"merchant"}, text.English().NetworkCosts(), "cost"},
 		{"operator", "/network/late", "", "", []string{"merchant", "order"}, "Amount", "amount"},
 		{"operator", "/network/late", "merchant=" + number10(int64(w.shop)), "", []string{"merchant", "order"}, "Commission", "commission"},
 	} {
