@@ -37,13 +37,17 @@ func keepAddress(c echo.Context, path string, q url.Values) {
 	}
 }
 
-// sendCSV sends a list as a file named after it and the day.
+// sendCSV sends a list as a file named after it and the day. Its columns are named by codes of text.Printer.CSV.
 func (s *Server) sendCSV(c echo.Context, name string, heading []string, rows func(w *export.Writer) error) error {
 	h := c.Response().Header()
 	h.Set(echo.HeaderContentType, "text/csv; charset=utf-8")
 	h.Set(echo.HeaderContentDisposition, `attachment; filename="tributary-`+name+"-"+s.now().Format(time.DateOnly)+`.csv"`)
+	names := make([]string, len(heading))
+	for i, code := range heading {
+		names[i] = s.text.CSV(code)
+	}
 	c.Response().WriteHeader(http.StatusOK)
-	w, err := export.New(c.Response(), heading...)
+	w, err := export.New(c.Response(), names...)
 	if err != nil {
 		return err
 	}

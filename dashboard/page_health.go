@@ -92,7 +92,7 @@ func (view *healthView) advise(t *text.Printer) {
 		case l.Halted != "" && l.Gap != 0:
 			add(t.TodoGap(laneName(l)), t.TodoGapWhy(l.Halted), t.TodoGapDo("tributary spool rewind", resume+" --remedy refilled"))
 		case l.Halted != "":
-			add(t.TodoHalted(laneName(l)), l.Halted, resume)
+			add(t.TodoHalted(laneName(l)), t.TodoProblem(l.Halted), resume)
 		case !l.Held:
 			add(t.TodoIdle(laneName(l)), t.TodoIdleWhy(), "tributary serve "+l.Consumer)
 		}
@@ -101,13 +101,13 @@ func (view *healthView) advise(t *text.Printer) {
 		batch := t.TodoBatch(strconv.FormatInt(b.FirstOffset, 10), strconv.FormatInt(b.LastOffset, 10), b.Topic+"/"+strconv.Itoa(b.Partition))
 		switch {
 		case b.State == "parked":
-			add(t.TodoParked(batch), b.Problem, fmt.Sprintf("tributary reload %s %d %d", b.Topic, b.Partition, b.FirstOffset))
+			add(t.TodoParked(batch), t.TodoProblem(b.Problem), fmt.Sprintf("tributary reload %s %d %d", b.Topic, b.Partition, b.FirstOffset))
 		case view.at.Sub(b.PlannedAt) > lateAfter:
 			add(t.TodoLate(batch), t.TodoLateWhy(t.Second(b.PlannedAt)), "tributary doctor")
 		}
 	}
 	for _, l := range view.Letters {
-		add(t.TodoLetters(l.N, l.Consumer, l.Topic), l.Error, "tributary deadletters list")
+		add(t.TodoLetters(l.N, l.Consumer, l.Topic), t.TodoProblem(l.Error), "tributary deadletters list")
 	}
 	for _, s := range view.Spools {
 		if s.Unsent > 0 && view.at.Sub(s.Seen) > silentAfter {

@@ -48,7 +48,7 @@ func (s *Server) merchantPartner(c echo.Context, v *visit) error {
 	}
 	q := report.Question{Scope: v.scope(), Period: period, Partner: id}
 	view.missing = s.isMissing(v, s.countPartner(ctx, q, &view))
-	return s.page(c, v, view.partner.Name, merchantPartnerPage(view))
+	return s.page(c, v, v.text.PartnerTitle(view.partner.Name), merchantPartnerPage(view))
 }
 
 func (s *Server) countPartner(ctx context.Context, q report.Question, view *merchantPartnerView) (err error) {

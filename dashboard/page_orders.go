@@ -16,7 +16,7 @@ type ordersView struct {
 	filter  report.OrderFilter
 	list    report.Page[report.Order]
 	partner string
-	keys    []report.Choice
+	keys    []report.ReportingKey
 	// waiting counts orders of which only a refund is known, up to 1000.
 	waiting int64
 }
@@ -84,4 +84,21 @@ func timeCell(t *time.Time) export.Cell {
 		return export.Number("")
 	}
 	return export.Number(text.Machine(*t))
+}
+
+// keyChoices names the API keys by which orders can be narrowed.
+func keyChoices(t *text.Printer, keys []report.ReportingKey) []report.Choice {
+	choices := make([]report.Choice, len(keys))
+	for i, k := range keys {
+		number := strconv.FormatInt(k.ID, 10)
+		name := t.OrdersKey(k.Label, number)
+		if k.Label == "" {
+			name = t.OrdersKeyUnnamed(number)
+		}
+		if k.Revoked {
+			name = t.OrdersKeyRevoked(name)
+		}
+		choices[i] = report.Choice{ID: k.ID, Name: name}
+	}
+	return choices
 }

@@ -212,7 +212,7 @@ func ordersPage(view ordersView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if len(view.keys) > 0 {
-			templ_7745c5c3_Err = choiceFilter("key", t.ColumnReportedWith(), view.keys, f.Key).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = choiceFilter("key", t.ColumnReportedWith(), keyChoices(t, view.keys), f.Key).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

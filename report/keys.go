@@ -8,14 +8,26 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// keyName is what people call the API key k: its label and its number.
-const keyName = `CASE WHEN k.label = '' THEN '' ELSE k.label || ', ' END || 'key ' || k.id`
+// A ReportingKey is an API key that orders can be narrowed to.
+type ReportingKey struct {
+	ID      int64
+	Label   string
+	Revoked bool
+}
 
-// ReportingKeys lists the keys of the scope's merchant that orders can be narrowed to: those in use before those revoked.
-func (s *Snapshot) ReportingKeys(ctx context.Context) ([]Choice, error) {
+// ReportingKeys lists the keys of the scope's merchant: those in use before those revoked.
+func (s *Snapshot) ReportingKeys(ctx context.Context) ([]ReportingKey, error) {
 	// name: keys that report
-	return s.choices(ctx, `SELECT id, `+keyName+` || CASE WHEN revoked_at IS NULL THEN '' ELSE ' (revoked)' END AS name
-		FROM api_key k WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 500`, int64(s.scope.Merchant))
+	rows, err := s.tx.Query(ctx, `SELECT id, label, revoked_at IS NOT NULL AS revoked
+		FROM api_key WHERE merchant_id = $1 ORDER BY revoked_at IS NOT NULL, id DESC LIMIT 500`, int64(s.scope.Merchant))
+	if err != nil {
+		return nil, fmt.Errorf("listing keys: %w", err)
+	}
+	keys, err := pgx.CollectRows(rows, pgx.RowToStructByName[ReportingKey])
+	if err != nil {
+		return nil, fmt.Errorf("listing keys: %w", err)
+	}
+	return keys, nil
 }
 
 // A Key is an API key, of which only the beginning is known.

@@ -5,68 +5,68 @@ package text
 import "github.com/a-h/templ"
 
 // AccountAtLeast says: At least {n} characters.
-func (p *Printer) AccountAtLeast(n int64) string { return p.say(0, n, p.Count(n)) }
+func (p *Printer) AccountAtLeast(n int64) string { return p.say("account.at_least", n, p.Count(n)) }
 
 // AccountChange says: Change password
-func (p *Printer) AccountChange() string { return p.say(1, 0) }
+func (p *Printer) AccountChange() string { return p.say("account.change", 0) }
 
 // AccountChanged says: The password is changed, and every other session is ended.
-func (p *Printer) AccountChanged() string { return p.say(2, 0) }
+func (p *Printer) AccountChanged() string { return p.say("account.changed", 0) }
 
 // AccountHere says: here
-func (p *Printer) AccountHere() string { return p.say(3, 0) }
+func (p *Printer) AccountHere() string { return p.say("account.here", 0) }
 
 // AccountLastUsed says: Last used
-func (p *Printer) AccountLastUsed() string { return p.say(4, 0) }
+func (p *Printer) AccountLastUsed() string { return p.say("account.last_used", 0) }
 
 // AccountNew says: New password
-func (p *Printer) AccountNew() string { return p.say(5, 0) }
+func (p *Printer) AccountNew() string { return p.say("account.new", 0) }
 
 // AccountOf says: Account: {email}
-func (p *Printer) AccountOf(email string) string { return p.say(6, 0, email) }
+func (p *Printer) AccountOf(email string) string { return p.say("account.of", 0, email) }
 
 // AccountOld says: Current password
-func (p *Printer) AccountOld() string { return p.say(7, 0) }
+func (p *Printer) AccountOld() string { return p.say("account.old", 0) }
 
 // AccountPassword says: Password
-func (p *Printer) AccountPassword() string { return p.say(8, 0) }
+func (p *Printer) AccountPassword() string { return p.say("account.password", 0) }
 
 // AccountSame says: Please choose a password that is not the current one.
-func (p *Printer) AccountSame() string { return p.say(9, 0) }
+func (p *Printer) AccountSame() string { return p.say("account.same", 0) }
 
 // AccountSessions says: Where you are signed in
-func (p *Printer) AccountSessions() string { return p.say(10, 0) }
+func (p *Printer) AccountSessions() string { return p.say("account.sessions", 0) }
 
 // AccountSignOutEverywhere says: Sign out everywhere
-func (p *Printer) AccountSignOutEverywhere() string { return p.say(11, 0) }
+func (p *Printer) AccountSignOutEverywhere() string { return p.say("account.sign_out_everywhere", 0) }
 
 // AccountSignedIn says: Signed in
-func (p *Printer) AccountSignedIn() string { return p.say(12, 0) }
+func (p *Printer) AccountSignedIn() string { return p.say("account.signed_in", 0) }
 
 // AccountTitle says: Account
-func (p *Printer) AccountTitle() string { return p.say(13, 0) }
+func (p *Printer) AccountTitle() string { return p.say("account.title", 0) }
 
 // AccountWho says: {email}, {role} for {of}
 func (p *Printer) AccountWho(email string, of string, role string) string {
-	return p.say(14, 0, email, of, role)
+	return p.say("account.who", 0, email, of, role)
 }
 
 // AccountWrong says: The current password is not right.
-func (p *Printer) AccountWrong() string { return p.say(15, 0) }
+func (p *Printer) AccountWrong() string { return p.say("account.wrong", 0) }
 
 // AccountKind says what is said of a code, and the code itself where that is nothing: see AccountKindCodes.
 func (p *Printer) AccountKind(code string) string {
 	switch code {
 	case "fee_earned":
-		return p.say(16, 0)
+		return p.say("account_kind/fee_earned", 0)
 	case "fee_pending":
-		return p.say(17, 0)
+		return p.say("account_kind/fee_pending", 0)
 	case "merchant_receivable":
-		return p.say(18, 0)
+		return p.say("account_kind/merchant_receivable", 0)
 	case "partner_payable":
-		return p.say(19, 0)
+		return p.say("account_kind/partner_payable", 0)
 	case "partner_pending":
-		return p.say(20, 0)
+		return p.say("account_kind/partner_pending", 0)
 	}
 	return code
 }
@@ -77,476 +77,590 @@ func AccountKindCodes() []string {
 }
 
 // ActionApply says: Apply
-func (p *Printer) ActionApply() string { return p.say(21, 0) }
+func (p *Printer) ActionApply() string { return p.say("action.apply", 0) }
 
 // ActionCancel says: Cancel
-func (p *Printer) ActionCancel() string { return p.say(22, 0) }
+func (p *Printer) ActionCancel() string { return p.say("action.cancel", 0) }
 
 // ActionCopied says: Copied
-func (p *Printer) ActionCopied() string { return p.say(23, 0) }
+func (p *Printer) ActionCopied() string { return p.say("action.copied", 0) }
 
 // ActionCopy says: Copy
-func (p *Printer) ActionCopy() string { return p.say(24, 0) }
+func (p *Printer) ActionCopy() string { return p.say("action.copy", 0) }
 
 // ActionKeep says: Keep it
-func (p *Printer) ActionKeep() string { return p.say(25, 0) }
+func (p *Printer) ActionKeep() string { return p.say("action.keep", 0) }
 
 // ActionPrint says: Print
-func (p *Printer) ActionPrint() string { return p.say(26, 0) }
+func (p *Printer) ActionPrint() string { return p.say("action.print", 0) }
 
 // ActionShow says: Show
-func (p *Printer) ActionShow() string { return p.say(27, 0) }
+func (p *Printer) ActionShow() string { return p.say("action.show", 0) }
 
 // ActionShowAll says: Show all
-func (p *Printer) ActionShowAll() string { return p.say(28, 0) }
+func (p *Printer) ActionShowAll() string { return p.say("action.show_all", 0) }
 
 // AmountNoPart says: all of it was refunded
-func (p *Printer) AmountNoPart() string { return p.say(29, 0) }
+func (p *Printer) AmountNoPart() string { return p.say("amount.no_part", 0) }
 
 // AmountNoRate says: the terms pay 0 % on what was bought
-func (p *Printer) AmountNoRate() string { return p.say(30, 0) }
+func (p *Printer) AmountNoRate() string { return p.say("amount.no_rate", 0) }
 
 // AmountNothing says: earns nothing
-func (p *Printer) AmountNothing() string { return p.say(31, 0) }
+func (p *Printer) AmountNothing() string { return p.say("amount.nothing", 0) }
 
 // AmountPendingUntil says: until {day}
-func (p *Printer) AmountPendingUntil(day string) string { return p.say(32, 0, day) }
+func (p *Printer) AmountPendingUntil(day string) string { return p.say("amount.pending_until", 0, day) }
 
 // AmountRefunded says: refunded {amount}
-func (p *Printer) AmountRefunded(amount string) string { return p.say(33, 0, amount) }
+func (p *Printer) AmountRefunded(amount string) string { return p.say("amount.refunded", 0, amount) }
 
 // AmountRounds says: its share rounds to nothing
-func (p *Printer) AmountRounds() string { return p.say(34, 0) }
+func (p *Printer) AmountRounds() string { return p.say("amount.rounds", 0) }
 
 // AmountWas says: was {amount}
-func (p *Printer) AmountWas(amount string) string { return p.say(35, 0, amount) }
+func (p *Printer) AmountWas(amount string) string { return p.say("amount.was", 0, amount) }
 
 // ChangeAbout says: about the same
-func (p *Printer) ChangeAbout() string { return p.say(36, 0) }
+func (p *Printer) ChangeAbout() string { return p.say("change.about", 0) }
 
 // ChangeFrom says: from {count}
-func (p *Printer) ChangeFrom(count string) string { return p.say(37, 0, count) }
+func (p *Printer) ChangeFrom(count string) string { return p.say("change.from", 0, count) }
 
 // ChangeSame says: no change
-func (p *Printer) ChangeSame() string { return p.say(38, 0) }
+func (p *Printer) ChangeSame() string { return p.say("change.same", 0) }
 
 // ChangeTimes says: over 10 times
-func (p *Printer) ChangeTimes() string { return p.say(39, 0) }
+func (p *Printer) ChangeTimes() string { return p.say("change.times", 0) }
 
 // ChartBefore says: Period before
-func (p *Printer) ChartBefore() string { return p.say(40, 0) }
+func (p *Printer) ChartBefore() string { return p.say("chart.before", 0) }
 
 // ChartClicks says: {n} clicks
-func (p *Printer) ChartClicks(n int64) string { return p.say(41, n, p.Count(n)) }
+func (p *Printer) ChartClicks(n int64) string { return p.say("chart.clicks", n, p.Count(n)) }
 
 // ChartClicksOrders says: Clicks and orders by day
-func (p *Printer) ChartClicksOrders() string { return p.say(42, 0) }
+func (p *Printer) ChartClicksOrders() string { return p.say("chart.clicks_orders", 0) }
 
 // ChartClicksOrdersIs says: {period}: {clicks} and {orders}.
 func (p *Printer) ChartClicksOrdersIs(clicks string, orders string, period string) string {
-	return p.say(43, 0, clicks, orders, period)
+	return p.say("chart.clicks_orders_is", 0, clicks, orders, period)
 }
 
 // ChartEarnings says: Earnings and clicks by day
-func (p *Printer) ChartEarnings() string { return p.say(44, 0) }
+func (p *Printer) ChartEarnings() string { return p.say("chart.earnings", 0) }
 
 // ChartEarningsByDay says: Earnings by day of order, {currency}
-func (p *Printer) ChartEarningsByDay(currency string) string { return p.say(45, 0, currency) }
+func (p *Printer) ChartEarningsByDay(currency string) string {
+	return p.say("chart.earnings_by_day", 0, currency)
+}
 
 // ChartEarningsIs says: {period}: {clicks} and {orders}. The table below has every day.
 func (p *Printer) ChartEarningsIs(clicks string, orders string, period string) string {
-	return p.say(46, 0, clicks, orders, period)
+	return p.say("chart.earnings_is", 0, clicks, orders, period)
 }
 
 // ChartOrders says: {n} orders
-func (p *Printer) ChartOrders(n int64) string { return p.say(47, n, p.Count(n)) }
+func (p *Printer) ChartOrders(n int64) string { return p.say("chart.orders", n, p.Count(n)) }
 
 // ChartOrdersPartners says: Orders from partners
-func (p *Printer) ChartOrdersPartners() string { return p.say(48, 0) }
+func (p *Printer) ChartOrdersPartners() string { return p.say("chart.orders_partners", 0) }
 
 // ChartRevenue says: Revenue and orders from partners by day
-func (p *Printer) ChartRevenue() string { return p.say(49, 0) }
+func (p *Printer) ChartRevenue() string { return p.say("chart.revenue", 0) }
 
 // ChartRevenueByDay says: Revenue from partners after refunds, {currency}
-func (p *Printer) ChartRevenueByDay(currency string) string { return p.say(50, 0, currency) }
+func (p *Printer) ChartRevenueByDay(currency string) string {
+	return p.say("chart.revenue_by_day", 0, currency)
+}
 
 // ChartRevenueIs says: {period}: {orders} from {clicks}. The table below has every day.
 func (p *Printer) ChartRevenueIs(clicks string, orders string, period string) string {
-	return p.say(51, 0, clicks, orders, period)
+	return p.say("chart.revenue_is", 0, clicks, orders, period)
 }
 
 // ChartSoFar says: {day}, so far
-func (p *Printer) ChartSoFar(day string) string { return p.say(52, 0, day) }
+func (p *Printer) ChartSoFar(day string) string { return p.say("chart.so_far", 0, day) }
 
 // ChartToday says: Today, not over yet
-func (p *Printer) ChartToday() string { return p.say(53, 0) }
+func (p *Printer) ChartToday() string { return p.say("chart.today", 0) }
 
 // ChartValue says: {name}: {value}
-func (p *Printer) ChartValue(name string, value string) string { return p.say(54, 0, name, value) }
+func (p *Printer) ChartValue(name string, value string) string {
+	return p.say("chart.value", 0, name, value)
+}
 
 // ChartValueBefore says: {name}: {value} (before: {before})
 func (p *Printer) ChartValueBefore(before string, name string, value string) string {
-	return p.say(55, 0, before, name, value)
+	return p.say("chart.value_before", 0, before, name, value)
 }
 
 // ColumnAmount says: Amount
-func (p *Printer) ColumnAmount() string { return p.say(56, 0) }
+func (p *Printer) ColumnAmount() string { return p.say("column.amount", 0) }
 
 // ColumnAPIKey says: API key
-func (p *Printer) ColumnAPIKey() string { return p.say(57, 0) }
+func (p *Printer) ColumnAPIKey() string { return p.say("column.api_key", 0) }
 
 // ColumnCategory says: Category
-func (p *Printer) ColumnCategory() string { return p.say(58, 0) }
+func (p *Printer) ColumnCategory() string { return p.say("column.category", 0) }
 
 // ColumnClicks says: Clicks
-func (p *Printer) ColumnClicks() string { return p.say(59, 0) }
+func (p *Printer) ColumnClicks() string { return p.say("column.clicks", 0) }
 
 // ColumnCode says: Code
-func (p *Printer) ColumnCode() string { return p.say(60, 0) }
+func (p *Printer) ColumnCode() string { return p.say("column.code", 0) }
 
 // ColumnCommission says: Commission
-func (p *Printer) ColumnCommission() string { return p.say(61, 0) }
+func (p *Printer) ColumnCommission() string { return p.say("column.commission", 0) }
 
 // ColumnConversion says: Conversion
-func (p *Printer) ColumnConversion() string { return p.say(62, 0) }
+func (p *Printer) ColumnConversion() string { return p.say("column.conversion", 0) }
 
 // ColumnConversionRate says: Conversion rate
-func (p *Printer) ColumnConversionRate() string { return p.say(63, 0) }
+func (p *Printer) ColumnConversionRate() string { return p.say("column.conversion_rate", 0) }
 
 // ColumnCopy says: Copy
-func (p *Printer) ColumnCopy() string { return p.say(64, 0) }
+func (p *Printer) ColumnCopy() string { return p.say("column.copy", 0) }
 
 // ColumnCost says: Cost with fee
-func (p *Printer) ColumnCost() string { return p.say(65, 0) }
+func (p *Printer) ColumnCost() string { return p.say("column.cost", 0) }
 
 // ColumnCosts says: Cost: commission and fee
-func (p *Printer) ColumnCosts() string { return p.say(66, 0) }
+func (p *Printer) ColumnCosts() string { return p.say("column.costs", 0) }
 
 // ColumnDay says: Day
-func (p *Printer) ColumnDay() string { return p.say(67, 0) }
+func (p *Printer) ColumnDay() string { return p.say("column.day", 0) }
 
 // ColumnEarned says: Earned
-func (p *Printer) ColumnEarned() string { return p.say(68, 0) }
+func (p *Printer) ColumnEarned() string { return p.say("column.earned", 0) }
 
 // ColumnIssued says: Issued
-func (p *Printer) ColumnIssued() string { return p.say(69, 0) }
+func (p *Printer) ColumnIssued() string { return p.say("column.issued", 0) }
 
 // ColumnKey says: Key
-func (p *Printer) ColumnKey() string { return p.say(70, 0) }
+func (p *Printer) ColumnKey() string { return p.say("column.key", 0) }
 
 // ColumnKind says: Kind
-func (p *Printer) ColumnKind() string { return p.say(71, 0) }
+func (p *Printer) ColumnKind() string { return p.say("column.kind", 0) }
 
 // ColumnLabel says: Label
-func (p *Printer) ColumnLabel() string { return p.say(72, 0) }
+func (p *Printer) ColumnLabel() string { return p.say("column.label", 0) }
 
 // ColumnLastUsed says: Last used
-func (p *Printer) ColumnLastUsed() string { return p.say(73, 0) }
+func (p *Printer) ColumnLastUsed() string { return p.say("column.last_used", 0) }
 
 // ColumnLeadsTo says: Leads to
-func (p *Printer) ColumnLeadsTo() string { return p.say(74, 0) }
+func (p *Printer) ColumnLeadsTo() string { return p.say("column.leads_to", 0) }
 
 // ColumnLeft says: Left
-func (p *Printer) ColumnLeft() string { return p.say(75, 0) }
+func (p *Printer) ColumnLeft() string { return p.say("column.left", 0) }
 
 // ColumnLine says: Line
-func (p *Printer) ColumnLine() string { return p.say(76, 0) }
+func (p *Printer) ColumnLine() string { return p.say("column.line", 0) }
 
 // ColumnLink says: Link
-func (p *Printer) ColumnLink() string { return p.say(77, 0) }
+func (p *Printer) ColumnLink() string { return p.say("column.link", 0) }
 
 // ColumnLinks says: Links
-func (p *Printer) ColumnLinks() string { return p.say(78, 0) }
+func (p *Printer) ColumnLinks() string { return p.say("column.links", 0) }
 
 // ColumnMayReport says: May report
-func (p *Printer) ColumnMayReport() string { return p.say(79, 0) }
+func (p *Printer) ColumnMayReport() string { return p.say("column.may_report", 0) }
 
 // ColumnMembers says: Members
-func (p *Printer) ColumnMembers() string { return p.say(80, 0) }
+func (p *Printer) ColumnMembers() string { return p.say("column.members", 0) }
 
 // ColumnMerchant says: Merchant
-func (p *Printer) ColumnMerchant() string { return p.say(81, 0) }
+func (p *Printer) ColumnMerchant() string { return p.say("column.merchant", 0) }
 
 // ColumnNetwork says: Network
-func (p *Printer) ColumnNetwork() string { return p.say(82, 0) }
+func (p *Printer) ColumnNetwork() string { return p.say("column.network", 0) }
 
 // ColumnOrder says: Order
-func (p *Printer) ColumnOrder() string { return p.say(83, 0) }
+func (p *Printer) ColumnOrder() string { return p.say("column.order", 0) }
 
 // ColumnOrderAmount says: Order amount
-func (p *Printer) ColumnOrderAmount() string { return p.say(84, 0) }
+func (p *Printer) ColumnOrderAmount() string { return p.say("column.order_amount", 0) }
 
 // ColumnOrderOutcome says: Outcome of the order
-func (p *Printer) ColumnOrderOutcome() string { return p.say(85, 0) }
+func (p *Printer) ColumnOrderOutcome() string { return p.say("column.order_outcome", 0) }
 
 // ColumnOrdered says: Ordered
-func (p *Printer) ColumnOrdered() string { return p.say(86, 0) }
+func (p *Printer) ColumnOrdered() string { return p.say("column.ordered", 0) }
 
 // ColumnOrders says: Orders
-func (p *Printer) ColumnOrders() string { return p.say(87, 0) }
+func (p *Printer) ColumnOrders() string { return p.say("column.orders", 0) }
 
 // ColumnOutcome says: Outcome
-func (p *Printer) ColumnOutcome() string { return p.say(88, 0) }
+func (p *Printer) ColumnOutcome() string { return p.say("column.outcome", 0) }
 
 // ColumnPartner says: Partner
-func (p *Printer) ColumnPartner() string { return p.say(89, 0) }
+func (p *Printer) ColumnPartner() string { return p.say("column.partner", 0) }
 
 // ColumnPartners says: Partners
-func (p *Printer) ColumnPartners() string { return p.say(90, 0) }
+func (p *Printer) ColumnPartners() string { return p.say("column.partners", 0) }
 
 // ColumnPeriod says: Period
-func (p *Printer) ColumnPeriod() string { return p.say(91, 0) }
+func (p *Printer) ColumnPeriod() string { return p.say("column.period", 0) }
 
 // ColumnProgram says: Program
-func (p *Printer) ColumnProgram() string { return p.say(92, 0) }
+func (p *Printer) ColumnProgram() string { return p.say("column.program", 0) }
 
 // ColumnProgramLink says: Program and link
-func (p *Printer) ColumnProgramLink() string { return p.say(93, 0) }
+func (p *Printer) ColumnProgramLink() string { return p.say("column.program_link", 0) }
 
 // ColumnPrograms says: Programs
-func (p *Printer) ColumnPrograms() string { return p.say(94, 0) }
+func (p *Printer) ColumnPrograms() string { return p.say("column.programs", 0) }
 
 // ColumnRate says: Rate
-func (p *Printer) ColumnRate() string { return p.say(95, 0) }
+func (p *Printer) ColumnRate() string { return p.say("column.rate", 0) }
 
 // ColumnReceived says: Received
-func (p *Printer) ColumnReceived() string { return p.say(96, 0) }
+func (p *Printer) ColumnReceived() string { return p.say("column.received", 0) }
 
 // ColumnRefunded says: Refunded
-func (p *Printer) ColumnRefunded() string { return p.say(97, 0) }
+func (p *Printer) ColumnRefunded() string { return p.say("column.refunded", 0) }
 
 // ColumnReport says: Report
-func (p *Printer) ColumnReport() string { return p.say(98, 0) }
+func (p *Printer) ColumnReport() string { return p.say("column.report", 0) }
 
 // ColumnReported says: Reported
-func (p *Printer) ColumnReported() string { return p.say(99, 0) }
+func (p *Printer) ColumnReported() string { return p.say("column.reported", 0) }
 
 // ColumnReportedWith says: Reported with
-func (p *Printer) ColumnReportedWith() string { return p.say(100, 0) }
+func (p *Printer) ColumnReportedWith() string { return p.say("column.reported_with", 0) }
 
 // ColumnRevenue says: Revenue
-func (p *Printer) ColumnRevenue() string { return p.say(101, 0) }
+func (p *Printer) ColumnRevenue() string { return p.say("column.revenue", 0) }
 
 // ColumnRevoke says: Revoke
-func (p *Printer) ColumnRevoke() string { return p.say(102, 0) }
+func (p *Printer) ColumnRevoke() string { return p.say("column.revoke", 0) }
 
 // ColumnRule says: Rule
-func (p *Printer) ColumnRule() string { return p.say(103, 0) }
+func (p *Printer) ColumnRule() string { return p.say("column.rule", 0) }
 
 // ColumnShare says: Share
-func (p *Printer) ColumnShare() string { return p.say(104, 0) }
+func (p *Printer) ColumnShare() string { return p.say("column.share", 0) }
 
 // ColumnSites says: Sites
-func (p *Printer) ColumnSites() string { return p.say(105, 0) }
+func (p *Printer) ColumnSites() string { return p.say("column.sites", 0) }
 
 // ColumnState says: State
-func (p *Printer) ColumnState() string { return p.say(106, 0) }
+func (p *Printer) ColumnState() string { return p.say("column.state", 0) }
 
 // ColumnTarget says: Page of the shop
-func (p *Printer) ColumnTarget() string { return p.say(107, 0) }
+func (p *Printer) ColumnTarget() string { return p.say("column.target", 0) }
 
 // CommissionsLead says: Every order that earned you something. Open one to see why, to the last digit.
-func (p *Printer) CommissionsLead() string { return p.say(108, 0) }
+func (p *Printer) CommissionsLead() string { return p.say("commissions.lead", 0) }
 
 // CommissionsNone says: No commissions yet
-func (p *Printer) CommissionsNone() string { return p.say(109, 0) }
+func (p *Printer) CommissionsNone() string { return p.say("commissions.none", 0) }
 
 // CommissionsNoneYet says: Orders appear here within a second or two of being reported by the shop. It begins with a link on your site.
-func (p *Printer) CommissionsNoneYet() string { return p.say(110, 0) }
+func (p *Printer) CommissionsNoneYet() string { return p.say("commissions.none_yet", 0) }
 
 // CommissionsTitle says: Commissions
-func (p *Printer) CommissionsTitle() string { return p.say(111, 0) }
+func (p *Printer) CommissionsTitle() string { return p.say("commissions.title", 0) }
 
 // CommissionsYourLinks says: Your links
-func (p *Printer) CommissionsYourLinks() string { return p.say(112, 0) }
+func (p *Printer) CommissionsYourLinks() string { return p.say("commissions.your_links", 0) }
 
 // ConflictsField says: Field
-func (p *Printer) ConflictsField() string { return p.say(113, 0) }
+func (p *Printer) ConflictsField() string { return p.say("conflicts.field", 0) }
 
 // ConflictsFirst says: First
-func (p *Printer) ConflictsFirst() string { return p.say(114, 0) }
+func (p *Printer) ConflictsFirst() string { return p.say("conflicts.first", 0) }
 
 // ConflictsFirstAt says: First, {time}: counts
-func (p *Printer) ConflictsFirstAt(time string) string { return p.say(115, 0, time) }
+func (p *Printer) ConflictsFirstAt(time string) string { return p.say("conflicts.first_at", 0, time) }
 
 // ConflictsFix says: How to fix a conflict
-func (p *Printer) ConflictsFix() string { return p.say(116, 0) }
+func (p *Printer) ConflictsFix() string { return p.say("conflicts.fix", 0) }
 
 // ConflictsHow says: If the first report is right, there is nothing to do. If it is too high, report a refund for the difference. If it is too low, report the difference as an order of its own, with its own id. An order with a thousand refunds takes no more: settle what is beyond them outside the network. Reports are never changed afterwards, so that what was paid can always be explained.
-func (p *Printer) ConflictsHow() string { return p.say(117, 0) }
+func (p *Printer) ConflictsHow() string { return p.say("conflicts.how", 0) }
 
 // ConflictsLead says: Orders and refunds that your shop reported again with other content. The first report counts; the other is kept here and changes nothing.
-func (p *Printer) ConflictsLead() string { return p.say(118, 0) }
+func (p *Printer) ConflictsLead() string { return p.say("conflicts.lead", 0) }
 
 // ConflictsNone says: No conflicts
-func (p *Printer) ConflictsNone() string { return p.say(119, 0) }
+func (p *Printer) ConflictsNone() string { return p.say("conflicts.none", 0) }
 
 // ConflictsNoneYet says: Every order was reported with one content only. Should your shop ever send another version of an order, both are shown here side by side.
-func (p *Printer) ConflictsNoneYet() string { return p.say(120, 0) }
+func (p *Printer) ConflictsNoneYet() string { return p.say("conflicts.none_yet", 0) }
 
 // ConflictsOddRefunds says: Refunds of {n} orders asked for something that the order does not have. <a>Show the orders</a>
 func (p *Printer) ConflictsOddRefunds(n int64, to templ.SafeURL) templ.Component {
-	return p.rich(121, n, to, p.Count(n))
+	return p.rich("conflicts.odd_refunds", n, to, p.Count(n))
 }
 
 // ConflictsOrder says: Order {order}
-func (p *Printer) ConflictsOrder(order string) string { return p.say(122, 0, order) }
+func (p *Printer) ConflictsOrder(order string) string { return p.say("conflicts.order", 0, order) }
 
 // ConflictsRefund says: refund {refund}
-func (p *Printer) ConflictsRefund(refund string) string { return p.say(123, 0, refund) }
+func (p *Printer) ConflictsRefund(refund string) string { return p.say("conflicts.refund", 0, refund) }
 
 // ConflictsThenAt says: Then, {time}: kept without effect
-func (p *Printer) ConflictsThenAt(time string) string { return p.say(124, 0, time) }
+func (p *Printer) ConflictsThenAt(time string) string { return p.say("conflicts.then_at", 0, time) }
 
 // ConflictsTitle says: Conflicts
-func (p *Printer) ConflictsTitle() string { return p.say(125, 0) }
+func (p *Printer) ConflictsTitle() string { return p.say("conflicts.title", 0) }
 
 // CountsAsOf says: Clicks, orders and the chart as of {time} (newest click received {newest}). Amounts of money are from the books, as they stand now.
-func (p *Printer) CountsAsOf(newest string, time string) string { return p.say(126, 0, newest, time) }
+func (p *Printer) CountsAsOf(newest string, time string) string {
+	return p.say("counts.as_of", 0, newest, time)
+}
 
 // CountsAsOfNone says: Clicks, orders and the chart as of {time} (no click in the last 24 hours). Amounts of money are from the books, as they stand now.
-func (p *Printer) CountsAsOfNone(time string) string { return p.say(127, 0, time) }
+func (p *Printer) CountsAsOfNone(time string) string { return p.say("counts.as_of_none", 0, time) }
 
 // CountsMissing says: Counts of clicks and orders cannot be read at the moment; they will be back, none is lost. Amounts of money are from the books and up to date.
-func (p *Printer) CountsMissing() string { return p.say(128, 0) }
+func (p *Printer) CountsMissing() string { return p.say("counts.missing", 0) }
+
+// CSV says what is said of a code, and the code itself where that is nothing: see CSVCodes.
+func (p *Printer) CSV(code string) string {
+	switch code {
+	case "amount":
+		return p.say("csv/amount", 0)
+	case "clicks":
+		return p.say("csv/clicks", 0)
+	case "closed":
+		return p.say("csv/closed", 0)
+	case "commission":
+		return p.say("csv/commission", 0)
+	case "commission_before_refunds":
+		return p.say("csv/commission_before_refunds", 0)
+	case "conflict":
+		return p.say("csv/conflict", 0)
+	case "cost":
+		return p.say("csv/cost", 0)
+	case "created_at":
+		return p.say("csv/created_at", 0)
+	case "currency":
+		return p.say("csv/currency", 0)
+	case "customer":
+		return p.say("csv/customer", 0)
+	case "day":
+		return p.say("csv/day", 0)
+	case "earned":
+		return p.say("csv/earned", 0)
+	case "fee":
+		return p.say("csv/fee", 0)
+	case "field":
+		return p.say("csv/field", 0)
+	case "first":
+		return p.say("csv/first", 0)
+	case "first_received_at":
+		return p.say("csv/first_received_at", 0)
+	case "hold_until":
+		return p.say("csv/hold_until", 0)
+	case "key":
+		return p.say("csv/key", 0)
+	case "kind":
+		return p.say("csv/kind", 0)
+	case "label":
+		return p.say("csv/label", 0)
+	case "late":
+		return p.say("csv/late", 0)
+	case "link":
+		return p.say("csv/link", 0)
+	case "merchant":
+		return p.say("csv/merchant", 0)
+	case "network":
+		return p.say("csv/network", 0)
+	case "order":
+		return p.say("csv/order", 0)
+	case "order_amount":
+		return p.say("csv/order_amount", 0)
+	case "ordered_at":
+		return p.say("csv/ordered_at", 0)
+	case "orders":
+		return p.say("csv/orders", 0)
+	case "outcome":
+		return p.say("csv/outcome", 0)
+	case "over_refund":
+		return p.say("csv/over_refund", 0)
+	case "partner":
+		return p.say("csv/partner", 0)
+	case "partners":
+		return p.say("csv/partners", 0)
+	case "program":
+		return p.say("csv/program", 0)
+	case "programs":
+		return p.say("csv/programs", 0)
+	case "received_at":
+		return p.say("csv/received_at", 0)
+	case "refund":
+		return p.say("csv/refund", 0)
+	case "refund_oddities":
+		return p.say("csv/refund_oddities", 0)
+	case "refunded":
+		return p.say("csv/refunded", 0)
+	case "revenue":
+		return p.say("csv/revenue", 0)
+	case "second":
+		return p.say("csv/second", 0)
+	case "site":
+		return p.say("csv/site", 0)
+	case "state":
+		return p.say("csv/state", 0)
+	case "target":
+		return p.say("csv/target", 0)
+	case "url":
+		return p.say("csv/url", 0)
+	}
+	return code
+}
+
+// CSVCodes are the codes of which CSV says something.
+func CSVCodes() []string {
+	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "second", "site", "state", "target", "url"}
+}
 
 // DevelopersAllOrders says: All orders
-func (p *Printer) DevelopersAllOrders() string { return p.say(129, 0) }
+func (p *Printer) DevelopersAllOrders() string { return p.say("developers.all_orders", 0) }
 
 // DevelopersBearer says: bearer key
-func (p *Printer) DevelopersBearer() string { return p.say(130, 0) }
+func (p *Printer) DevelopersBearer() string { return p.say("developers.bearer", 0) }
 
 // DevelopersEverything says: everything
-func (p *Printer) DevelopersEverything() string { return p.say(131, 0) }
+func (p *Printer) DevelopersEverything() string { return p.say("developers.everything", 0) }
 
 // DevelopersIssue says: Issue key
-func (p *Printer) DevelopersIssue() string { return p.say(132, 0) }
+func (p *Printer) DevelopersIssue() string { return p.say("developers.issue", 0) }
 
 // DevelopersKeyUse says: Copy it now and keep it like a password: it is shown this once and stored only as a hash. Whoever has it can report orders for you.
-func (p *Printer) DevelopersKeyUse() string { return p.say(133, 0) }
+func (p *Printer) DevelopersKeyUse() string { return p.say("developers.key_use", 0) }
 
 // DevelopersKeys says: API keys
-func (p *Printer) DevelopersKeys() string { return p.say(134, 0) }
+func (p *Printer) DevelopersKeys() string { return p.say("developers.keys", 0) }
 
 // DevelopersKeysAre says: One for each server, so that one can be revoked alone
-func (p *Printer) DevelopersKeysAre() string { return p.say(135, 0) }
+func (p *Printer) DevelopersKeysAre() string { return p.say("developers.keys_are", 0) }
 
 // DevelopersKind says: Kind
-func (p *Printer) DevelopersKind() string { return p.say(136, 0) }
+func (p *Printer) DevelopersKind() string { return p.say("developers.kind", 0) }
 
 // DevelopersLabel says: Label of a new key
-func (p *Printer) DevelopersLabel() string { return p.say(137, 0) }
+func (p *Printer) DevelopersLabel() string { return p.say("developers.label", 0) }
 
 // DevelopersLabelExample says: shop server
-func (p *Printer) DevelopersLabelExample() string { return p.say(138, 0) }
+func (p *Printer) DevelopersLabelExample() string { return p.say("developers.label_example", 0) }
 
 // DevelopersLabelMissing says: Please give the key a label, such as the server that will use it.
-func (p *Printer) DevelopersLabelMissing() string { return p.say(139, 0) }
+func (p *Printer) DevelopersLabelMissing() string { return p.say("developers.label_missing", 0) }
 
 // DevelopersLatest says: Latest reports from your shop
-func (p *Printer) DevelopersLatest() string { return p.say(140, 0) }
+func (p *Printer) DevelopersLatest() string { return p.say("developers.latest", 0) }
 
 // DevelopersLead says: How your shop reports orders and refunds, and the keys it does so with
-func (p *Printer) DevelopersLead() string { return p.say(141, 0) }
+func (p *Printer) DevelopersLead() string { return p.say("developers.lead", 0) }
 
 // DevelopersLive says: live
-func (p *Printer) DevelopersLive() string { return p.say(142, 0) }
+func (p *Printer) DevelopersLive() string { return p.say("developers.live", 0) }
 
 // DevelopersNewKey says: Your new key
-func (p *Printer) DevelopersNewKey() string { return p.say(143, 0) }
+func (p *Printer) DevelopersNewKey() string { return p.say("developers.new_key", 0) }
 
 // DevelopersNewSecret says: Your new signing secret
-func (p *Printer) DevelopersNewSecret() string { return p.say(144, 0) }
+func (p *Printer) DevelopersNewSecret() string { return p.say("developers.new_secret", 0) }
 
 // DevelopersNoKey says: No key yet
-func (p *Printer) DevelopersNoKey() string { return p.say(145, 0) }
+func (p *Printer) DevelopersNoKey() string { return p.say("developers.no_key", 0) }
 
 // DevelopersNoKeyYet says: Give the key a label above, such as the name of the server that will use it, and issue it.
-func (p *Printer) DevelopersNoKeyYet() string { return p.say(146, 0) }
+func (p *Printer) DevelopersNoKeyYet() string { return p.say("developers.no_key_yet", 0) }
 
 // DevelopersNotYet says: not yet
-func (p *Printer) DevelopersNotYet() string { return p.say(147, 0) }
+func (p *Printer) DevelopersNotYet() string { return p.say("developers.not_yet", 0) }
 
 // DevelopersOrder says: Order {order}
-func (p *Printer) DevelopersOrder(order string) string { return p.say(148, 0, order) }
+func (p *Printer) DevelopersOrder(order string) string { return p.say("developers.order", 0, order) }
 
 // DevelopersOrderHow says: Amounts are whole minor units. <code>CLICK_ID</code> is what your landing page received in the parameter <code>{parameter}</code>; keep it with the visit and send it with the order. The same order may be sent again without harm.
 func (p *Printer) DevelopersOrderHow(parameter string) templ.Component {
-	return p.rich(149, 0, "", parameter)
+	return p.rich("developers.order_how", 0, "", parameter)
 }
 
 // DevelopersOrdersOnly says: orders only
-func (p *Printer) DevelopersOrdersOnly() string { return p.say(150, 0) }
+func (p *Printer) DevelopersOrdersOnly() string { return p.say("developers.orders_only", 0) }
 
 // DevelopersPrefix says: {prefix}…
-func (p *Printer) DevelopersPrefix(prefix string) string { return p.say(151, 0, prefix) }
+func (p *Printer) DevelopersPrefix(prefix string) string {
+	return p.say("developers.prefix", 0, prefix)
+}
 
 // DevelopersRefund says: Refund {refund} of order {order}
 func (p *Printer) DevelopersRefund(order string, refund string) string {
-	return p.say(152, 0, order, refund)
+	return p.say("developers.refund", 0, order, refund)
 }
 
 // DevelopersRefundHow says: Takes the whole order back. Name <code>items</code> by line or SKU with a <code>quantity</code> or an <code>amount</code>, or an <code>amount</code> of the order, to take back a part. It may arrive before its order.
-func (p *Printer) DevelopersRefundHow() templ.Component { return p.rich(153, 0, "") }
+func (p *Printer) DevelopersRefundHow() templ.Component {
+	return p.rich("developers.refund_how", 0, "")
+}
 
 // DevelopersRefundsOnly says: refunds only
-func (p *Printer) DevelopersRefundsOnly() string { return p.say(154, 0) }
+func (p *Printer) DevelopersRefundsOnly() string { return p.say("developers.refunds_only", 0) }
 
 // DevelopersReportOrder says: Report an order
-func (p *Printer) DevelopersReportOrder() string { return p.say(155, 0) }
+func (p *Printer) DevelopersReportOrder() string { return p.say("developers.report_order", 0) }
 
 // DevelopersReportRefund says: Report a refund
-func (p *Printer) DevelopersReportRefund() string { return p.say(156, 0) }
+func (p *Printer) DevelopersReportRefund() string { return p.say("developers.report_refund", 0) }
 
 // DevelopersRevokeKey says: Revoke key
-func (p *Printer) DevelopersRevokeKey() string { return p.say(157, 0) }
+func (p *Printer) DevelopersRevokeKey() string { return p.say("developers.revoke_key", 0) }
 
 // DevelopersRevokeMeans says: Within a second, whatever still uses it can report no more orders. This cannot be undone.
-func (p *Printer) DevelopersRevokeMeans() string { return p.say(158, 0) }
+func (p *Printer) DevelopersRevokeMeans() string { return p.say("developers.revoke_means", 0) }
 
 // DevelopersRevokeThis says: Revoke the key “{label}”?
-func (p *Printer) DevelopersRevokeThis(label string) string { return p.say(159, 0, label) }
+func (p *Printer) DevelopersRevokeThis(label string) string {
+	return p.say("developers.revoke_this", 0, label)
+}
 
 // DevelopersRevoked says: revoked {day}
-func (p *Printer) DevelopersRevoked(day string) string { return p.say(160, 0, day) }
+func (p *Printer) DevelopersRevoked(day string) string { return p.say("developers.revoked", 0, day) }
 
 // DevelopersScopeMissing says: Please choose what the key may report: orders, refunds, or both.
-func (p *Printer) DevelopersScopeMissing() string { return p.say(161, 0) }
+func (p *Printer) DevelopersScopeMissing() string { return p.say("developers.scope_missing", 0) }
 
 // DevelopersSecretUse says: Copy it now and keep it like a password: it is shown this once. Sign each report with it, in the form of Standard Webhooks, and never send it. In place of <code>Authorization</code> a report carries <code>Tributary-Key: {number}</code>, <code>Webhook-Id</code>, <code>Webhook-Timestamp</code> and <code>Webhook-Signature</code>.
 func (p *Printer) DevelopersSecretUse(number string) templ.Component {
-	return p.rich(162, 0, "", number)
+	return p.rich("developers.secret_use", 0, "", number)
 }
 
 // DevelopersSigning says: signing key
-func (p *Printer) DevelopersSigning() string { return p.say(163, 0) }
+func (p *Printer) DevelopersSigning() string { return p.say("developers.signing", 0) }
 
 // DevelopersSigns says: number {number}, signs
-func (p *Printer) DevelopersSigns(number string) string { return p.say(164, 0, number) }
+func (p *Printer) DevelopersSigns(number string) string { return p.say("developers.signs", 0, number) }
 
 // DevelopersTitle says: Developers
-func (p *Printer) DevelopersTitle() string { return p.say(165, 0) }
+func (p *Printer) DevelopersTitle() string { return p.say("developers.title", 0) }
 
 // DevelopersWaiting says: Waiting for the first report
-func (p *Printer) DevelopersWaiting() string { return p.say(166, 0) }
+func (p *Printer) DevelopersWaiting() string { return p.say("developers.waiting", 0) }
 
 // DevelopersWaitingFor says: Issue a key, run the command above, and open this page again: the order appears here with what became of it.
-func (p *Printer) DevelopersWaitingFor() string { return p.say(167, 0) }
+func (p *Printer) DevelopersWaitingFor() string { return p.say("developers.waiting_for", 0) }
 
 // DevelopersWasRevoked says: The key is revoked. Within a second no order can be reported with it.
-func (p *Printer) DevelopersWasRevoked() string { return p.say(168, 0) }
+func (p *Printer) DevelopersWasRevoked() string { return p.say("developers.was_revoked", 0) }
 
 // Excess says what is said of a code, and the code itself where that is nothing: see ExcessCodes.
 func (p *Printer) Excess(code string, order string, refund string) string {
 	switch code {
 	case "free_pieces":
-		return p.say(169, 0)
+		return p.say("excess/free_pieces", 0)
 	case "no_such_line":
-		return p.say(170, 0)
+		return p.say("excess/no_such_line", 0)
 	case "nothing_left":
-		return p.say(171, 0)
+		return p.say("excess/nothing_left", 0)
 	case "other_currency":
-		return p.say(172, 0, order, refund)
+		return p.say("excess/other_currency", 0, order, refund)
 	}
 	return code
 }
@@ -557,272 +671,274 @@ func ExcessCodes() []string {
 }
 
 // FaultCannot says: That did not work
-func (p *Printer) FaultCannot() string { return p.say(173, 0) }
+func (p *Printer) FaultCannot() string { return p.say("fault.cannot", 0) }
 
 // FaultField says: <b>{field}</b>: {problem}; {fix}.
 func (p *Printer) FaultField(field string, fix string, problem string) templ.Component {
-	return p.rich(174, 0, "", field, fix, problem)
+	return p.rich("fault.field", 0, "", field, fix, problem)
 }
 
 // FaultFieldSaid says: {problem}: {fix}.
 func (p *Printer) FaultFieldSaid(fix string, problem string) string {
-	return p.say(175, 0, fix, problem)
+	return p.say("fault.field_said", 0, fix, problem)
 }
 
 // FaultForbidden says: Not allowed
-func (p *Printer) FaultForbidden() string { return p.say(176, 0) }
+func (p *Printer) FaultForbidden() string { return p.say("fault.forbidden", 0) }
 
 // FaultHome says: Go to the start page
-func (p *Printer) FaultHome() string { return p.say(177, 0) }
+func (p *Printer) FaultHome() string { return p.say("fault.home", 0) }
 
 // FaultInternal says: Something went wrong
-func (p *Printer) FaultInternal() string { return p.say(178, 0) }
+func (p *Printer) FaultInternal() string { return p.say("fault.internal", 0) }
 
 // FaultNotFound says: Not found
-func (p *Printer) FaultNotFound() string { return p.say(179, 0) }
+func (p *Printer) FaultNotFound() string { return p.say("fault.not_found", 0) }
 
 // FaultRequest says: Request <code>{id}</code>
-func (p *Printer) FaultRequest(id string) templ.Component { return p.rich(180, 0, "", id) }
+func (p *Printer) FaultRequest(id string) templ.Component { return p.rich("fault.request", 0, "", id) }
 
 // FaultSignIn says: Please sign in
-func (p *Printer) FaultSignIn() string { return p.say(181, 0) }
+func (p *Printer) FaultSignIn() string { return p.say("fault.sign_in", 0) }
 
 // FaultTooMany says: Too many requests
-func (p *Printer) FaultTooMany() string { return p.say(182, 0) }
+func (p *Printer) FaultTooMany() string { return p.say("fault.too_many", 0) }
 
 // FaultUnavailable says: One moment, please
-func (p *Printer) FaultUnavailable() string { return p.say(183, 0) }
+func (p *Printer) FaultUnavailable() string { return p.say("fault.unavailable", 0) }
 
 // FieldAll says: all of it
-func (p *Printer) FieldAll() string { return p.say(184, 0) }
+func (p *Printer) FieldAll() string { return p.say("field.all", 0) }
 
 // FieldAmount says: Amount
-func (p *Printer) FieldAmount() string { return p.say(185, 0) }
+func (p *Printer) FieldAmount() string { return p.say("field.amount", 0) }
 
 // FieldClickID says: Click id
-func (p *Printer) FieldClickID() string { return p.say(186, 0) }
+func (p *Printer) FieldClickID() string { return p.say("field.click_id", 0) }
 
 // FieldCoupon says: Coupon
-func (p *Printer) FieldCoupon() string { return p.say(187, 0) }
+func (p *Printer) FieldCoupon() string { return p.say("field.coupon", 0) }
 
 // FieldCurrency says: Currency
-func (p *Printer) FieldCurrency() string { return p.say(188, 0) }
+func (p *Printer) FieldCurrency() string { return p.say("field.currency", 0) }
 
 // FieldCustomer says: Customer
-func (p *Printer) FieldCustomer() string { return p.say(189, 0) }
+func (p *Printer) FieldCustomer() string { return p.say("field.customer", 0) }
 
 // FieldItem says: Item {number}
-func (p *Printer) FieldItem(number string) string { return p.say(190, 0, number) }
+func (p *Printer) FieldItem(number string) string { return p.say("field.item", 0, number) }
 
 // FieldLine says: Line {number}
-func (p *Printer) FieldLine(number string) string { return p.say(191, 0, number) }
+func (p *Printer) FieldLine(number string) string { return p.say("field.line", 0, number) }
 
 // FieldLineOf says: line {number}
-func (p *Printer) FieldLineOf(number string) string { return p.say(192, 0, number) }
+func (p *Printer) FieldLineOf(number string) string { return p.say("field.line_of", 0, number) }
 
 // FieldMinor says: Amount, minor units
-func (p *Printer) FieldMinor() string { return p.say(193, 0) }
+func (p *Printer) FieldMinor() string { return p.say("field.minor", 0) }
 
 // FieldMinorUnits says: {n} minor units
-func (p *Printer) FieldMinorUnits(n int64) string { return p.say(194, n, p.Count(n)) }
+func (p *Printer) FieldMinorUnits(n int64) string { return p.say("field.minor_units", n, p.Count(n)) }
 
 // FieldPieces says: {n} pieces
-func (p *Printer) FieldPieces(n int64) string { return p.say(195, n, p.Count(n)) }
+func (p *Printer) FieldPieces(n int64) string { return p.say("field.pieces", n, p.Count(n)) }
 
 // FieldReason says: Reason
-func (p *Printer) FieldReason() string { return p.say(196, 0) }
+func (p *Printer) FieldReason() string { return p.say("field.reason", 0) }
 
 // FieldRefused says: Refused
-func (p *Printer) FieldRefused() string { return p.say(197, 0) }
+func (p *Printer) FieldRefused() string { return p.say("field.refused", 0) }
 
 // FieldRefusedWhy says: the order has {limit} refunds already, or long ones that come to as much, the most that one can have
-func (p *Printer) FieldRefusedWhy(limit string) string { return p.say(198, 0, limit) }
+func (p *Printer) FieldRefusedWhy(limit string) string { return p.say("field.refused_why", 0, limit) }
 
 // FieldReport says: Report
-func (p *Printer) FieldReport() string { return p.say(199, 0) }
+func (p *Printer) FieldReport() string { return p.say("field.report", 0) }
 
 // FieldTime says: Time
-func (p *Printer) FieldTime() string { return p.say(200, 0) }
+func (p *Printer) FieldTime() string { return p.say("field.time", 0) }
 
 // FieldUnreadable says: unreadable: {problem}
-func (p *Printer) FieldUnreadable(problem string) string { return p.say(201, 0, problem) }
+func (p *Printer) FieldUnreadable(problem string) string {
+	return p.say("field.unreadable", 0, problem)
+}
 
 // FieldWholeOrder says: the whole order
-func (p *Printer) FieldWholeOrder() string { return p.say(202, 0) }
+func (p *Printer) FieldWholeOrder() string { return p.say("field.whole_order", 0) }
 
 // FilterAll says: All
-func (p *Printer) FilterAll() string { return p.say(203, 0) }
+func (p *Printer) FilterAll() string { return p.say("filter.all", 0) }
 
 // FilterAllStates says: All states
-func (p *Printer) FilterAllStates() string { return p.say(204, 0) }
+func (p *Printer) FilterAllStates() string { return p.say("filter.all_states", 0) }
 
 // FilterCustom says: Custom
-func (p *Printer) FilterCustom() string { return p.say(205, 0) }
+func (p *Printer) FilterCustom() string { return p.say("filter.custom", 0) }
 
 // FilterDays says: {n} days
-func (p *Printer) FilterDays(n int64) string { return p.say(206, n, p.Count(n)) }
+func (p *Printer) FilterDays(n int64) string { return p.say("filter.days", n, p.Count(n)) }
 
 // FilterFrom says: From
-func (p *Printer) FilterFrom() string { return p.say(207, 0) }
+func (p *Printer) FilterFrom() string { return p.say("filter.from", 0) }
 
 // FilterLargest says: Largest first
-func (p *Printer) FilterLargest() string { return p.say(208, 0) }
+func (p *Printer) FilterLargest() string { return p.say("filter.largest", 0) }
 
 // FilterLastDays says: Last {n} days
-func (p *Printer) FilterLastDays(n int64) string { return p.say(209, n, p.Count(n)) }
+func (p *Printer) FilterLastDays(n int64) string { return p.say("filter.last_days", n, p.Count(n)) }
 
 // FilterNewest says: Newest first
-func (p *Printer) FilterNewest() string { return p.say(210, 0) }
+func (p *Printer) FilterNewest() string { return p.say("filter.newest", 0) }
 
 // FilterOldest says: Oldest first
-func (p *Printer) FilterOldest() string { return p.say(211, 0) }
+func (p *Printer) FilterOldest() string { return p.say("filter.oldest", 0) }
 
 // FilterOrderPart says: Part of an order id
-func (p *Printer) FilterOrderPart() string { return p.say(212, 0) }
+func (p *Printer) FilterOrderPart() string { return p.say("filter.order_part", 0) }
 
 // FilterPeriod says: Period
-func (p *Printer) FilterPeriod() string { return p.say(213, 0) }
+func (p *Printer) FilterPeriod() string { return p.say("filter.period", 0) }
 
 // FilterSort says: Sort
-func (p *Printer) FilterSort() string { return p.say(214, 0) }
+func (p *Printer) FilterSort() string { return p.say("filter.sort", 0) }
 
 // FilterTo says: To
-func (p *Printer) FilterTo() string { return p.say(215, 0) }
+func (p *Printer) FilterTo() string { return p.say("filter.to", 0) }
 
 // HealthBalanced says: balanced
-func (p *Printer) HealthBalanced() string { return p.say(216, 0) }
+func (p *Printer) HealthBalanced() string { return p.say("health.balanced", 0) }
 
 // HealthBehind says: Records behind
-func (p *Printer) HealthBehind() string { return p.say(217, 0) }
+func (p *Printer) HealthBehind() string { return p.say("health.behind", 0) }
 
 // HealthDiffer says: differ
-func (p *Printer) HealthDiffer() string { return p.say(218, 0) }
+func (p *Printer) HealthDiffer() string { return p.say("health.differ", 0) }
 
 // HealthDo says: What to do
-func (p *Printer) HealthDo() string { return p.say(219, 0) }
+func (p *Printer) HealthDo() string { return p.say("health.do", 0) }
 
 // HealthElse says: Everything else
-func (p *Printer) HealthElse() string { return p.say(220, 0) }
+func (p *Printer) HealthElse() string { return p.say("health.else", 0) }
 
 // HealthEnds says: Ends of the pipeline
-func (p *Printer) HealthEnds() string { return p.say(221, 0) }
+func (p *Printer) HealthEnds() string { return p.say("health.ends", 0) }
 
 // HealthFree says: free
-func (p *Printer) HealthFree() string { return p.say(222, 0) }
+func (p *Printer) HealthFree() string { return p.say("health.free", 0) }
 
 // HealthFurthest says: Furthest behind
-func (p *Printer) HealthFurthest() string { return p.say(223, 0) }
+func (p *Printer) HealthFurthest() string { return p.say("health.furthest", 0) }
 
 // HealthGravest says: The most urgent first
-func (p *Printer) HealthGravest() string { return p.say(224, 0) }
+func (p *Printer) HealthGravest() string { return p.say("health.gravest", 0) }
 
 // HealthHalted says: halted
-func (p *Printer) HealthHalted() string { return p.say(225, 0) }
+func (p *Printer) HealthHalted() string { return p.say("health.halted", 0) }
 
 // HealthHeard says: Last heard of
-func (p *Printer) HealthHeard() string { return p.say(226, 0) }
+func (p *Printer) HealthHeard() string { return p.say("health.heard", 0) }
 
 // HealthHeldBy says: Held by
-func (p *Printer) HealthHeldBy() string { return p.say(227, 0) }
+func (p *Printer) HealthHeldBy() string { return p.say("health.held_by", 0) }
 
 // HealthLag says: Lag
-func (p *Printer) HealthLag() string { return p.say(228, 0) }
+func (p *Printer) HealthLag() string { return p.say("health.lag", 0) }
 
 // HealthLagIs says: Records that a step has still to take in
-func (p *Printer) HealthLagIs() string { return p.say(229, 0) }
+func (p *Printer) HealthLagIs() string { return p.say("health.lag_is", 0) }
 
 // HealthLane says: Lane
-func (p *Printer) HealthLane() string { return p.say(230, 0) }
+func (p *Printer) HealthLane() string { return p.say("health.lane", 0) }
 
 // HealthLaneBehind says: lane {lane}, {count}
 func (p *Printer) HealthLaneBehind(count string, lane string) string {
-	return p.say(231, 0, count, lane)
+	return p.say("health.lane_behind", 0, count, lane)
 }
 
 // HealthLanes says: Lanes
-func (p *Printer) HealthLanes() string { return p.say(232, 0) }
+func (p *Printer) HealthLanes() string { return p.say("health.lanes", 0) }
 
 // HealthLastBatch says: Last batch in ClickHouse
-func (p *Printer) HealthLastBatch() string { return p.say(233, 0) }
+func (p *Printer) HealthLastBatch() string { return p.say("health.last_batch", 0) }
 
 // HealthLastPosting says: Last posting
-func (p *Printer) HealthLastPosting() string { return p.say(234, 0) }
+func (p *Printer) HealthLastPosting() string { return p.say("health.last_posting", 0) }
 
 // HealthLead says: How the pipeline runs, and where operator action is required, as of {time}
-func (p *Printer) HealthLead(time string) string { return p.say(235, 0, time) }
+func (p *Printer) HealthLead(time string) string { return p.say("health.lead", 0, time) }
 
 // HealthNext says: Next offset
-func (p *Printer) HealthNext() string { return p.say(236, 0) }
+func (p *Printer) HealthNext() string { return p.say("health.next", 0) }
 
 // HealthNoTracker says: No tracker yet
-func (p *Printer) HealthNoTracker() string { return p.say(237, 0) }
+func (p *Printer) HealthNoTracker() string { return p.say("health.no_tracker", 0) }
 
 // HealthNoTrackerYet says: Each tracker records every few seconds how far its spool is.
-func (p *Printer) HealthNoTrackerYet() string { return p.say(238, 0) }
+func (p *Printer) HealthNoTrackerYet() string { return p.say("health.no_tracker_yet", 0) }
 
 // HealthNone says: none
-func (p *Printer) HealthNone() string { return p.say(239, 0) }
+func (p *Printer) HealthNone() string { return p.say("health.none", 0) }
 
 // HealthNoneYet says: none yet
-func (p *Printer) HealthNoneYet() string { return p.say(240, 0) }
+func (p *Printer) HealthNoneYet() string { return p.say("health.none_yet", 0) }
 
 // HealthNotRun says: Nothing has run yet
-func (p *Printer) HealthNotRun() string { return p.say(241, 0) }
+func (p *Printer) HealthNotRun() string { return p.say("health.not_run", 0) }
 
 // HealthNotRunYet says: The lanes of the pipeline appear when its stages start: tributary serve.
-func (p *Printer) HealthNotRunYet() string { return p.say(242, 0) }
+func (p *Printer) HealthNotRunYet() string { return p.say("health.not_run_yet", 0) }
 
 // HealthNothing says: No operator action required
-func (p *Printer) HealthNothing() string { return p.say(243, 0) }
+func (p *Printer) HealthNothing() string { return p.say("health.nothing", 0) }
 
 // HealthRefresh says: Refresh
-func (p *Printer) HealthRefresh() string { return p.say(244, 0) }
+func (p *Printer) HealthRefresh() string { return p.say("health.refresh", 0) }
 
 // HealthRunning says: running
-func (p *Printer) HealthRunning() string { return p.say(245, 0) }
+func (p *Printer) HealthRunning() string { return p.say("health.running", 0) }
 
 // HealthSealed says: Books sealed
-func (p *Printer) HealthSealed() string { return p.say(246, 0) }
+func (p *Printer) HealthSealed() string { return p.say("health.sealed", 0) }
 
 // HealthSides says: Debits and credits
-func (p *Printer) HealthSides() string { return p.say(247, 0) }
+func (p *Printer) HealthSides() string { return p.say("health.sides", 0) }
 
 // HealthSpool says: Spool
-func (p *Printer) HealthSpool() string { return p.say(248, 0) }
+func (p *Printer) HealthSpool() string { return p.say("health.spool", 0) }
 
 // HealthStep says: Step
-func (p *Printer) HealthStep() string { return p.say(249, 0) }
+func (p *Printer) HealthStep() string { return p.say("health.step", 0) }
 
 // HealthTitle says: Health
-func (p *Printer) HealthTitle() string { return p.say(250, 0) }
+func (p *Printer) HealthTitle() string { return p.say("health.title", 0) }
 
 // HealthTodo says: Operator action required
-func (p *Printer) HealthTodo() string { return p.say(251, 0) }
+func (p *Printer) HealthTodo() string { return p.say("health.todo", 0) }
 
 // HealthTrackers says: Trackers
-func (p *Printer) HealthTrackers() string { return p.say(252, 0) }
+func (p *Printer) HealthTrackers() string { return p.say("health.trackers", 0) }
 
 // HealthUnsent says: Not in Kafka
-func (p *Printer) HealthUnsent() string { return p.say(253, 0) }
+func (p *Printer) HealthUnsent() string { return p.say("health.unsent", 0) }
 
 // HealthVerify says: <code>tributary verify</code> re-derives the books, <code>tributary doctor</code> checks the set-up.
-func (p *Printer) HealthVerify() templ.Component { return p.rich(254, 0, "") }
+func (p *Printer) HealthVerify() templ.Component { return p.rich("health.verify", 0, "") }
 
 // HealthWhat says: What
-func (p *Printer) HealthWhat() string { return p.say(255, 0) }
+func (p *Printer) HealthWhat() string { return p.say("health.what", 0) }
 
 // HealthWhy says: Why
-func (p *Printer) HealthWhy() string { return p.say(256, 0) }
+func (p *Printer) HealthWhy() string { return p.say("health.why", 0) }
 
 // Kind says what is said of a code, and the code itself where that is nothing: see KindCodes.
 func (p *Printer) Kind(code string) string {
 	switch code {
 	case "member":
-		return p.say(257, 0)
+		return p.say("kind/member", 0)
 	case "site":
-		return p.say(258, 0)
+		return p.say("kind/site", 0)
 	case "staff":
-		return p.say(259, 0)
+		return p.say("kind/staff", 0)
 	}
 	return code
 }
@@ -833,490 +949,517 @@ func KindCodes() []string {
 }
 
 // LateAfter says: {span} later
-func (p *Printer) LateAfter(span string) string { return p.say(260, 0, span) }
+func (p *Printer) LateAfter(span string) string { return p.say("late.after", 0, span) }
 
 // LateChip says: late
-func (p *Printer) LateChip() string { return p.say(261, 0) }
+func (p *Printer) LateChip() string { return p.say("late.chip", 0) }
 
 // LateChipTitle says: Reported more than 48 hours after it was placed
-func (p *Printer) LateChipTitle() string { return p.say(262, 0) }
+func (p *Printer) LateChipTitle() string { return p.say("late.chip_title", 0) }
 
 // LateEarner says: {partner}, {state}
 func (p *Printer) LateEarner(partner string, state string) string {
-	return p.say(263, 0, partner, state)
+	return p.say("late.earner", 0, partner, state)
 }
 
 // LateKey says: key {number}
-func (p *Printer) LateKey(number string) string { return p.say(264, 0, number) }
+func (p *Printer) LateKey(number string) string { return p.say("late.key", 0, number) }
 
 // LateLead says: Reported more than 48 hours after the purchase. Their hold runs from the report. Imports are not late.
-func (p *Printer) LateLead() string { return p.say(265, 0) }
+func (p *Printer) LateLead() string { return p.say("late.lead", 0) }
 
 // LateNoKey says: no key
-func (p *Printer) LateNoKey() string { return p.say(266, 0) }
+func (p *Printer) LateNoKey() string { return p.say("late.no_key", 0) }
 
 // LateNone says: No late orders
-func (p *Printer) LateNone() string { return p.say(267, 0) }
+func (p *Printer) LateNone() string { return p.say("late.none", 0) }
 
 // LateNoneYet says: Every order was reported within 48 hours of the purchase.
-func (p *Printer) LateNoneYet() string { return p.say(268, 0) }
+func (p *Printer) LateNoneYet() string { return p.say("late.none_yet", 0) }
 
 // LateTitle says: Late orders
-func (p *Printer) LateTitle() string { return p.say(269, 0) }
+func (p *Printer) LateTitle() string { return p.say("late.title", 0) }
 
 // LayoutContent says: Skip to the content
-func (p *Printer) LayoutContent() string { return p.say(270, 0) }
+func (p *Printer) LayoutContent() string { return p.say("layout.content", 0) }
 
 // LayoutPages says: Pages
-func (p *Printer) LayoutPages() string { return p.say(271, 0) }
+func (p *Printer) LayoutPages() string { return p.say("layout.pages", 0) }
 
 // LayoutSignOut says: Sign out
-func (p *Printer) LayoutSignOut() string { return p.say(272, 0) }
+func (p *Printer) LayoutSignOut() string { return p.say("layout.sign_out", 0) }
 
 // LayoutThemeDark says: Theme: dark
-func (p *Printer) LayoutThemeDark() string { return p.say(273, 0) }
+func (p *Printer) LayoutThemeDark() string { return p.say("layout.theme_dark", 0) }
 
 // LayoutThemeLight says: Theme: light
-func (p *Printer) LayoutThemeLight() string { return p.say(274, 0) }
+func (p *Printer) LayoutThemeLight() string { return p.say("layout.theme_light", 0) }
 
 // LayoutThemeSystem says: Theme: system
-func (p *Printer) LayoutThemeSystem() string { return p.say(275, 0) }
+func (p *Printer) LayoutThemeSystem() string { return p.say("layout.theme_system", 0) }
 
 // LayoutTitle says: {title} · Tributary
-func (p *Printer) LayoutTitle(title string) string { return p.say(276, 0, title) }
+func (p *Printer) LayoutTitle(title string) string { return p.say("layout.title", 0, title) }
 
 // LinkAddSubs says: Add sub-ids
-func (p *Printer) LinkAddSubs() string { return p.say(277, 0) }
+func (p *Printer) LinkAddSubs() string { return p.say("link.add_subs", 0) }
 
 // LinkAllOfThem says: All of them
-func (p *Printer) LinkAllOfThem() string { return p.say(278, 0) }
+func (p *Printer) LinkAllOfThem() string { return p.say("link.all_of_them", 0) }
 
 // LinkByDay says: By day
-func (p *Printer) LinkByDay() string { return p.say(279, 0) }
+func (p *Printer) LinkByDay() string { return p.say("link.by_day", 0) }
 
 // LinkClose says: Close link
-func (p *Printer) LinkClose() string { return p.say(280, 0) }
+func (p *Printer) LinkClose() string { return p.say("link.close", 0) }
 
 // LinkCloseMeans says: It will lead nowhere any more, and cannot be opened again. Clicks it had before still earn.
-func (p *Printer) LinkCloseMeans() string { return p.say(281, 0) }
+func (p *Printer) LinkCloseMeans() string { return p.say("link.close_means", 0) }
 
 // LinkCloseThis says: Close this link?
-func (p *Printer) LinkCloseThis() string { return p.say(282, 0) }
+func (p *Printer) LinkCloseThis() string { return p.say("link.close_this", 0) }
 
 // LinkClosed says: closed
-func (p *Printer) LinkClosed() string { return p.say(283, 0) }
+func (p *Printer) LinkClosed() string { return p.say("link.closed", 0) }
 
 // LinkLatest says: Latest commissions of this link
-func (p *Printer) LinkLatest() string { return p.say(284, 0) }
+func (p *Printer) LinkLatest() string { return p.say("link.latest", 0) }
 
 // LinkNoClicks says: No clicks in this period
-func (p *Printer) LinkNoClicks() string { return p.say(285, 0) }
+func (p *Printer) LinkNoClicks() string { return p.say("link.no_clicks", 0) }
 
 // LinkNoClicksYet says: Put the link on your site; the first click is counted here within seconds.
-func (p *Printer) LinkNoClicksYet() string { return p.say(286, 0) }
+func (p *Printer) LinkNoClicksYet() string { return p.say("link.no_clicks_yet", 0) }
 
 // LinkNoneYet says: Orders that come through this link appear here.
-func (p *Printer) LinkNoneYet() string { return p.say(287, 0) }
+func (p *Printer) LinkNoneYet() string { return p.say("link.none_yet", 0) }
 
 // LinkNotGiven says: not given
-func (p *Printer) LinkNotGiven() string { return p.say(288, 0) }
+func (p *Printer) LinkNotGiven() string { return p.say("link.not_given", 0) }
 
 // LinkOf says: {program} of {merchant} · leads to {target}
 func (p *Printer) LinkOf(merchant string, program string, target string) string {
-	return p.say(289, 0, merchant, program, target)
+	return p.say("link.of", 0, merchant, program, target)
 }
 
 // LinkOrigins says: Where clicks came from
-func (p *Printer) LinkOrigins() string { return p.say(290, 0) }
+func (p *Printer) LinkOrigins() string { return p.say("link.origins", 0) }
 
 // LinkOriginsBy says: Clicks by
-func (p *Printer) LinkOriginsBy() string { return p.say(291, 0) }
+func (p *Printer) LinkOriginsBy() string { return p.say("link.origins_by", 0) }
 
 // LinkReady says: The link is ready. It works within a second.
-func (p *Printer) LinkReady() string { return p.say(292, 0) }
+func (p *Printer) LinkReady() string { return p.say("link.ready", 0) }
 
 // LinkSub says: sub{number}
-func (p *Printer) LinkSub(number string) string { return p.say(293, 0, number) }
+func (p *Printer) LinkSub(number string) string { return p.say("link.sub", 0, number) }
 
 // LinkTitle says: Link {name}
-func (p *Printer) LinkTitle(name string) string { return p.say(294, 0, name) }
+func (p *Printer) LinkTitle(name string) string { return p.say("link.title", 0, name) }
 
 // LinkUse says: Put it on your site
-func (p *Printer) LinkUse() string { return p.say(295, 0) }
+func (p *Printer) LinkUse() string { return p.say("link.use", 0) }
 
 // LinkUseSubs says: Sub-ids tell your own placements apart; clicks by sub-id are below
-func (p *Printer) LinkUseSubs() string { return p.say(296, 0) }
+func (p *Printer) LinkUseSubs() string { return p.say("link.use_subs", 0) }
 
 // LinkWasClosed says: The link is closed. Clicks it had before still earn.
-func (p *Printer) LinkWasClosed() string { return p.say(297, 0) }
+func (p *Printer) LinkWasClosed() string { return p.say("link.was_closed", 0) }
 
 // LinksAnyState says: Any state
-func (p *Printer) LinksAnyState() string { return p.say(298, 0) }
+func (p *Printer) LinksAnyState() string { return p.say("links.any_state", 0) }
 
 // LinksAsOf says: Clicks and orders as of {time}; earnings from the books.
-func (p *Printer) LinksAsOf(time string) string { return p.say(299, 0, time) }
+func (p *Printer) LinksAsOf(time string) string { return p.say("links.as_of", 0, time) }
 
 // LinksClosed says: Closed
-func (p *Printer) LinksClosed() string { return p.say(300, 0) }
+func (p *Printer) LinksClosed() string { return p.say("links.closed", 0) }
 
 // LinksFirst says: Make your first link
-func (p *Printer) LinksFirst() string { return p.say(301, 0) }
+func (p *Printer) LinksFirst() string { return p.say("links.first", 0) }
 
 // LinksFirstHow says: Choose a program and the page of the shop where visitors should arrive; you get a link to copy.
-func (p *Printer) LinksFirstHow() string { return p.say(302, 0) }
+func (p *Printer) LinksFirstHow() string { return p.say("links.first_how", 0) }
 
 // LinksLead says: Clicks, orders and earnings of each link, {period}
-func (p *Printer) LinksLead(period string) string { return p.say(303, 0, period) }
+func (p *Printer) LinksLead(period string) string { return p.say("links.lead", 0, period) }
 
 // LinksOpen says: Open
-func (p *Printer) LinksOpen() string { return p.say(304, 0) }
+func (p *Printer) LinksOpen() string { return p.say("links.open", 0) }
 
 // LinksSearchPart says: Code, label or target
-func (p *Printer) LinksSearchPart() string { return p.say(305, 0) }
+func (p *Printer) LinksSearchPart() string { return p.say("links.search_part", 0) }
 
 // LinksTitle says: Links
-func (p *Printer) LinksTitle() string { return p.say(306, 0) }
+func (p *Printer) LinksTitle() string { return p.say("links.title", 0) }
 
 // ListCSV says: CSV
-func (p *Printer) ListCSV() string { return p.say(307, 0) }
+func (p *Printer) ListCSV() string { return p.say("list.csv", 0) }
 
 // ListFirst says: The first {n} rows
-func (p *Printer) ListFirst(n int64) string { return p.say(308, n, p.Count(n)) }
+func (p *Printer) ListFirst(n int64) string { return p.say("list.first", n, p.Count(n)) }
 
 // ListFirstPage says: First page
-func (p *Printer) ListFirstPage() string { return p.say(309, 0) }
+func (p *Printer) ListFirstPage() string { return p.say("list.first_page", 0) }
 
 // ListNews says: {count} new – show
-func (p *Printer) ListNews(count string) string { return p.say(310, 0, count) }
+func (p *Printer) ListNews(count string) string { return p.say("list.news", 0, count) }
 
 // ListNextPage says: Next page
-func (p *Printer) ListNextPage() string { return p.say(311, 0) }
+func (p *Printer) ListNextPage() string { return p.say("list.next_page", 0) }
 
 // ListNoMatch says: No results match
-func (p *Printer) ListNoMatch() string { return p.say(312, 0) }
+func (p *Printer) ListNoMatch() string { return p.say("list.no_match", 0) }
 
 // ListPages says: Pages of the list
-func (p *Printer) ListPages() string { return p.say(313, 0) }
+func (p *Printer) ListPages() string { return p.say("list.pages", 0) }
 
 // ListRows says: {n} rows
-func (p *Printer) ListRows(n int64) string { return p.say(314, n, p.Count(n)) }
+func (p *Printer) ListRows(n int64) string { return p.say("list.rows", n, p.Count(n)) }
 
 // ListRowsHere says: {n} rows on this page
-func (p *Printer) ListRowsHere(n int64) string { return p.say(315, n, p.Count(n)) }
+func (p *Printer) ListRowsHere(n int64) string { return p.say("list.rows_here", n, p.Count(n)) }
 
 // ListWiden says: Nothing here matches this filter. Widen it to see more.
-func (p *Printer) ListWiden() string { return p.say(316, 0) }
+func (p *Printer) ListWiden() string { return p.say("list.widen", 0) }
 
 // MerchantAllPartners says: All partners
-func (p *Printer) MerchantAllPartners() string { return p.say(317, 0) }
+func (p *Printer) MerchantAllPartners() string { return p.say("merchant.all_partners", 0) }
 
 // MerchantConnect says: Connect your shop
-func (p *Printer) MerchantConnect() string { return p.say(318, 0) }
+func (p *Printer) MerchantConnect() string { return p.say("merchant.connect", 0) }
 
 // MerchantConnectHow says: Orders are reported by your server with an API key. Issue one, and try it with the command on that page.
-func (p *Printer) MerchantConnectHow() string { return p.say(319, 0) }
+func (p *Printer) MerchantConnectHow() string { return p.say("merchant.connect_how", 0) }
 
 // MerchantFirstOrders says: First orders
-func (p *Printer) MerchantFirstOrders() string { return p.say(320, 0) }
+func (p *Printer) MerchantFirstOrders() string { return p.say("merchant.first_orders", 0) }
 
 // MerchantIssue says: Issue a key
-func (p *Printer) MerchantIssue() string { return p.say(321, 0) }
+func (p *Printer) MerchantIssue() string { return p.say("merchant.issue", 0) }
 
 // MerchantLate says: {n} orders reported more than 48 hours after the purchase. <a>Show late orders</a>
 func (p *Printer) MerchantLate(n int64, to templ.SafeURL) templ.Component {
-	return p.rich(322, n, to, p.Count(n))
+	return p.rich("merchant.late", n, to, p.Count(n))
 }
 
 // MerchantLead says: What partners brought and cost, {period}, days in UTC
-func (p *Printer) MerchantLead(period string) string { return p.say(323, 0, period) }
+func (p *Printer) MerchantLead(period string) string { return p.say("merchant.lead", 0, period) }
 
 // MerchantNewRepeat says: {share} new, {n} repeat
 func (p *Printer) MerchantNewRepeat(n int64, share string) string {
-	return p.say(324, n, p.Count(n), share)
+	return p.say("merchant.new_repeat", n, p.Count(n), share)
 }
 
 // MerchantNoClicks says: Partners of your program place links on their sites; the first click and the first order appear here within seconds.
-func (p *Printer) MerchantNoClicks() string { return p.say(325, 0) }
+func (p *Printer) MerchantNoClicks() string { return p.say("merchant.no_clicks", 0) }
 
 // MerchantNoPartners says: No partners yet
-func (p *Printer) MerchantNoPartners() string { return p.say(326, 0) }
+func (p *Printer) MerchantNoPartners() string { return p.say("merchant.no_partners", 0) }
 
 // MerchantNoPartnersYet says: The operator of this network enrols partners in your program.
-func (p *Printer) MerchantNoPartnersYet() string { return p.say(327, 0) }
+func (p *Printer) MerchantNoPartnersYet() string { return p.say("merchant.no_partners_yet", 0) }
 
 // MerchantOfRevenue says: Cost of revenue
-func (p *Printer) MerchantOfRevenue() string { return p.say(328, 0) }
+func (p *Printer) MerchantOfRevenue() string { return p.say("merchant.of_revenue", 0) }
 
 // MerchantOrders says: Orders from partners
-func (p *Printer) MerchantOrders() string { return p.say(329, 0) }
+func (p *Printer) MerchantOrders() string { return p.say("merchant.orders", 0) }
 
 // MerchantPartners says: {n} partners
-func (p *Printer) MerchantPartners(n int64) string { return p.say(330, n, p.Count(n)) }
+func (p *Printer) MerchantPartners(n int64) string { return p.say("merchant.partners", n, p.Count(n)) }
 
 // MerchantPerOrder says: Cost per order
-func (p *Printer) MerchantPerOrder() string { return p.say(331, 0) }
+func (p *Printer) MerchantPerOrder() string { return p.say("merchant.per_order", 0) }
 
 // MerchantRevenue says: Revenue from partners
-func (p *Printer) MerchantRevenue() string { return p.say(332, 0) }
+func (p *Printer) MerchantRevenue() string { return p.say("merchant.revenue", 0) }
 
 // MerchantSendIds says: send customer ids to see them
-func (p *Printer) MerchantSendIds() string { return p.say(333, 0) }
+func (p *Printer) MerchantSendIds() string { return p.say("merchant.send_ids", 0) }
 
 // MerchantShare says: Share of all orders
-func (p *Printer) MerchantShare() string { return p.say(334, 0) }
+func (p *Printer) MerchantShare() string { return p.say("merchant.share", 0) }
 
 // MerchantShareOf says: of {n} orders; before {share}
 func (p *Printer) MerchantShareOf(n int64, share string) string {
-	return p.say(335, n, p.Count(n), share)
+	return p.say("merchant.share_of", n, p.Count(n), share)
 }
 
 // MerchantTop says: Top partners
-func (p *Printer) MerchantTop() string { return p.say(336, 0) }
+func (p *Printer) MerchantTop() string { return p.say("merchant.top", 0) }
 
 // NetworkBalanced says: balanced
-func (p *Printer) NetworkBalanced() string { return p.say(337, 0) }
+func (p *Printer) NetworkBalanced() string { return p.say("network.balanced", 0) }
 
 // NetworkBooks says: Books
-func (p *Printer) NetworkBooks() string { return p.say(338, 0) }
+func (p *Printer) NetworkBooks() string { return p.say("network.books", 0) }
 
 // NetworkBooksNow says: As they stand now, by currency
-func (p *Printer) NetworkBooksNow() string { return p.say(339, 0) }
+func (p *Printer) NetworkBooksNow() string { return p.say("network.books_now", 0) }
 
 // NetworkConflicts says: Conflicting reports
-func (p *Printer) NetworkConflicts() string { return p.say(340, 0) }
+func (p *Printer) NetworkConflicts() string { return p.say("network.conflicts", 0) }
 
 // NetworkConflictsAre says: {n} that merchants see on their conflicts page
-func (p *Printer) NetworkConflictsAre(n int64) string { return p.say(341, n, p.Count(n)) }
+func (p *Printer) NetworkConflictsAre(n int64) string {
+	return p.say("network.conflicts_are", n, p.Count(n))
+}
 
 // NetworkConflictsMany says: 1,000 or more that merchants see on their conflicts page
-func (p *Printer) NetworkConflictsMany() string { return p.say(342, 0) }
+func (p *Printer) NetworkConflictsMany() string { return p.say("network.conflicts_many", 0) }
 
 // NetworkCosts says: Commissions and fees
-func (p *Printer) NetworkCosts() string { return p.say(343, 0) }
+func (p *Printer) NetworkCosts() string { return p.say("network.costs", 0) }
 
 // NetworkCredited says: Orders credited
-func (p *Printer) NetworkCredited() string { return p.say(344, 0) }
+func (p *Printer) NetworkCredited() string { return p.say("network.credited", 0) }
 
 // NetworkCurrency says: Currency
-func (p *Printer) NetworkCurrency() string { return p.say(345, 0) }
+func (p *Printer) NetworkCurrency() string { return p.say("network.currency", 0) }
 
 // NetworkFees says: Fees, earned
-func (p *Printer) NetworkFees() string { return p.say(346, 0) }
+func (p *Printer) NetworkFees() string { return p.say("network.fees", 0) }
 
 // NetworkFeesPending says: Fees, pending
-func (p *Printer) NetworkFeesPending() string { return p.say(347, 0) }
+func (p *Printer) NetworkFeesPending() string { return p.say("network.fees_pending", 0) }
 
 // NetworkLastPosting says: Last posting
-func (p *Printer) NetworkLastPosting() string { return p.say(348, 0) }
+func (p *Printer) NetworkLastPosting() string { return p.say("network.last_posting", 0) }
 
 // NetworkLate says: Reported late
-func (p *Printer) NetworkLate() string { return p.say(349, 0) }
+func (p *Printer) NetworkLate() string { return p.say("network.late", 0) }
 
 // NetworkLead says: All merchants and partners, {period}, days in UTC
-func (p *Printer) NetworkLead(period string) string { return p.say(350, 0, period) }
+func (p *Printer) NetworkLead(period string) string { return p.say("network.lead", 0, period) }
 
 // NetworkLinks says: {n} links
-func (p *Printer) NetworkLinks(n int64) string { return p.say(351, n, p.Count(n)) }
+func (p *Printer) NetworkLinks(n int64) string { return p.say("network.links", n, p.Count(n)) }
 
 // NetworkLook says: Worth a look
-func (p *Printer) NetworkLook() string { return p.say(352, 0) }
+func (p *Printer) NetworkLook() string { return p.say("network.look", 0) }
 
 // NetworkMarks says: bots, duplicates, embedded
-func (p *Printer) NetworkMarks() string { return p.say(353, 0) }
+func (p *Printer) NetworkMarks() string { return p.say("network.marks", 0) }
 
 // NetworkMerchantCount says: {n} merchants
-func (p *Printer) NetworkMerchantCount(n int64) string { return p.say(354, n, p.Count(n)) }
+func (p *Printer) NetworkMerchantCount(n int64) string {
+	return p.say("network.merchant_count", n, p.Count(n))
+}
 
 // NetworkMerchants says: Merchants
-func (p *Printer) NetworkMerchants() string { return p.say(355, 0) }
+func (p *Printer) NetworkMerchants() string { return p.say("network.merchants", 0) }
 
 // NetworkName says: Name
-func (p *Printer) NetworkName() string { return p.say(356, 0) }
+func (p *Printer) NetworkName() string { return p.say("network.name", 0) }
 
 // NetworkNoBooks says: Nothing is posted yet
-func (p *Printer) NetworkNoBooks() string { return p.say(357, 0) }
+func (p *Printer) NetworkNoBooks() string { return p.say("network.no_books", 0) }
 
 // NetworkNoBooksYet says: The first credited order opens the books.
-func (p *Printer) NetworkNoBooksYet() string { return p.say(358, 0) }
+func (p *Printer) NetworkNoBooksYet() string { return p.say("network.no_books_yet", 0) }
 
 // NetworkNoMerchants says: No merchants yet
-func (p *Printer) NetworkNoMerchants() string { return p.say(359, 0) }
+func (p *Printer) NetworkNoMerchants() string { return p.say("network.no_merchants", 0) }
 
 // NetworkNoMerchantsYet says: A merchant with its first program is set up on the command line: tributary admin --help.
-func (p *Printer) NetworkNoMerchantsYet() string { return p.say(360, 0) }
+func (p *Printer) NetworkNoMerchantsYet() string { return p.say("network.no_merchants_yet", 0) }
 
 // NetworkNoneYet says: none yet
-func (p *Printer) NetworkNoneYet() string { return p.say(361, 0) }
+func (p *Printer) NetworkNoneYet() string { return p.say("network.none_yet", 0) }
 
 // NetworkNotCounted says: Not counted
-func (p *Printer) NetworkNotCounted() string { return p.say(362, 0) }
+func (p *Printer) NetworkNotCounted() string { return p.say("network.not_counted", 0) }
 
 // NetworkOff says: off by {amount}
-func (p *Printer) NetworkOff(amount string) string { return p.say(363, 0, amount) }
+func (p *Printer) NetworkOff(amount string) string { return p.say("network.off", 0, amount) }
 
 // NetworkOverRefunds says: Refunded too much
-func (p *Printer) NetworkOverRefunds() string { return p.say(364, 0) }
+func (p *Printer) NetworkOverRefunds() string { return p.say("network.over_refunds", 0) }
 
 // NetworkOverRefundsAre says: {n} orders of the last 30 days
-func (p *Printer) NetworkOverRefundsAre(n int64) string { return p.say(365, n, p.Count(n)) }
+func (p *Printer) NetworkOverRefundsAre(n int64) string {
+	return p.say("network.over_refunds_are", n, p.Count(n))
+}
 
 // NetworkOverRefundsMany says: 1,000 or more orders of the last 30 days
-func (p *Printer) NetworkOverRefundsMany() string { return p.say(366, 0) }
+func (p *Printer) NetworkOverRefundsMany() string { return p.say("network.over_refunds_many", 0) }
 
 // NetworkOwed says: Merchants owe
-func (p *Printer) NetworkOwed() string { return p.say(367, 0) }
+func (p *Printer) NetworkOwed() string { return p.say("network.owed", 0) }
 
 // NetworkPayable says: Partners, payable
-func (p *Printer) NetworkPayable() string { return p.say(368, 0) }
+func (p *Printer) NetworkPayable() string { return p.say("network.payable", 0) }
 
 // NetworkPending says: Partners, pending
-func (p *Printer) NetworkPending() string { return p.say(369, 0) }
+func (p *Printer) NetworkPending() string { return p.say("network.pending", 0) }
 
 // NetworkPrograms says: {n} programs
-func (p *Printer) NetworkPrograms(n int64) string { return p.say(370, n, p.Count(n)) }
+func (p *Printer) NetworkPrograms(n int64) string { return p.say("network.programs", n, p.Count(n)) }
 
 // NetworkPromises says: Every promise
-func (p *Printer) NetworkPromises() string { return p.say(371, 0) }
+func (p *Printer) NetworkPromises() string { return p.say("network.promises", 0) }
 
 // NetworkSides says: Debits and credits
-func (p *Printer) NetworkSides() string { return p.say(372, 0) }
+func (p *Printer) NetworkSides() string { return p.say("network.sides", 0) }
 
 // NetworkTitle says: Network
-func (p *Printer) NetworkTitle() string { return p.say(373, 0) }
+func (p *Printer) NetworkTitle() string { return p.say("network.title", 0) }
 
 // NetworkVerify says: <code>tributary verify</code> re-derives the books from the events, compares the reports with the ledger, and names what differs.
-func (p *Printer) NetworkVerify() templ.Component { return p.rich(374, 0, "") }
+func (p *Printer) NetworkVerify() templ.Component { return p.rich("network.verify", 0, "") }
 
 // NetworkWaiting says: Refund without an order
-func (p *Printer) NetworkWaiting() string { return p.say(375, 0) }
+func (p *Printer) NetworkWaiting() string { return p.say("network.waiting", 0) }
 
 // NetworkWaitingAre says: {n} orders that no sale has arrived for
-func (p *Printer) NetworkWaitingAre(n int64) string { return p.say(376, n, p.Count(n)) }
+func (p *Printer) NetworkWaitingAre(n int64) string {
+	return p.say("network.waiting_are", n, p.Count(n))
+}
 
 // NetworkWaitingMany says: 1,000 or more orders that no sale has arrived for
-func (p *Printer) NetworkWaitingMany() string { return p.say(377, 0) }
+func (p *Printer) NetworkWaitingMany() string { return p.say("network.waiting_many", 0) }
 
 // NewLinkCode says: Your own code
-func (p *Printer) NewLinkCode() string { return p.say(378, 0) }
+func (p *Printer) NewLinkCode() string { return p.say("new_link.code", 0) }
 
 // NewLinkCodeHint says: 3 to 64 lower-case letters, digits and hyphens. Leave it empty for a random one.
-func (p *Printer) NewLinkCodeHint() string { return p.say(379, 0) }
+func (p *Printer) NewLinkCodeHint() string { return p.say("new_link.code_hint", 0) }
 
 // NewLinkLabelExample says: Autumn newsletter
-func (p *Printer) NewLinkLabelExample() string { return p.say(380, 0) }
+func (p *Printer) NewLinkLabelExample() string { return p.say("new_link.label_example", 0) }
 
 // NewLinkLabelHint says: A name for yourself; visitors never see it.
-func (p *Printer) NewLinkLabelHint() string { return p.say(381, 0) }
+func (p *Printer) NewLinkLabelHint() string { return p.say("new_link.label_hint", 0) }
 
 // NewLinkMake says: Make link
-func (p *Printer) NewLinkMake() string { return p.say(382, 0) }
+func (p *Printer) NewLinkMake() string { return p.say("new_link.make", 0) }
 
 // NewLinkNoProgram says: You are in no program yet
-func (p *Printer) NewLinkNoProgram() string { return p.say(383, 0) }
+func (p *Printer) NewLinkNoProgram() string { return p.say("new_link.no_program", 0) }
 
 // NewLinkNoProgramYet says: A link belongs to a merchant's program. The operator of this network enrols you; then come back here.
-func (p *Printer) NewLinkNoProgramYet() string { return p.say(384, 0) }
+func (p *Printer) NewLinkNoProgramYet() string { return p.say("new_link.no_program_yet", 0) }
 
 // NewLinkPays says: What {program} pays
-func (p *Printer) NewLinkPays(program string) string { return p.say(385, 0, program) }
+func (p *Printer) NewLinkPays(program string) string { return p.say("new_link.pays", 0, program) }
 
 // NewLinkProgram says: {program}, {merchant}
 func (p *Printer) NewLinkProgram(merchant string, program string) string {
-	return p.say(386, 0, merchant, program)
+	return p.say("new_link.program", 0, merchant, program)
 }
 
 // NewLinkRandom says: random
-func (p *Printer) NewLinkRandom() string { return p.say(387, 0) }
+func (p *Printer) NewLinkRandom() string { return p.say("new_link.random", 0) }
 
 // NewLinkSeeBelow says: {problem} See below.
-func (p *Printer) NewLinkSeeBelow(problem string) string { return p.say(388, 0, problem) }
+func (p *Printer) NewLinkSeeBelow(problem string) string {
+	return p.say("new_link.see_below", 0, problem)
+}
 
 // NewLinkTargetHint says: Where visitors arrive: any page on {domains}. Leave it empty for {landing}
 func (p *Printer) NewLinkTargetHint(domains string, landing string) string {
-	return p.say(389, 0, domains, landing)
+	return p.say("new_link.target_hint", 0, domains, landing)
 }
 
 // NewLinkTitle says: New link
-func (p *Printer) NewLinkTitle() string { return p.say(390, 0) }
+func (p *Printer) NewLinkTitle() string { return p.say("new_link.title", 0) }
 
 // OrdersAll says: All orders
-func (p *Printer) OrdersAll() string { return p.say(391, 0) }
+func (p *Printer) OrdersAll() string { return p.say("orders.all", 0) }
 
 // OrdersAllOutcomes says: All outcomes
-func (p *Printer) OrdersAllOutcomes() string { return p.say(392, 0) }
+func (p *Printer) OrdersAllOutcomes() string { return p.say("orders.all_outcomes", 0) }
 
 // OrdersConflictChip says: conflict
-func (p *Printer) OrdersConflictChip() string { return p.say(393, 0) }
+func (p *Printer) OrdersConflictChip() string { return p.say("orders.conflict_chip", 0) }
 
 // OrdersConflicting says: Conflicting reports
-func (p *Printer) OrdersConflicting() string { return p.say(394, 0) }
+func (p *Printer) OrdersConflicting() string { return p.say("orders.conflicting", 0) }
 
 // OrdersCredited says: Credited
-func (p *Printer) OrdersCredited() string { return p.say(395, 0) }
+func (p *Printer) OrdersCredited() string { return p.say("orders.credited", 0) }
 
 // OrdersCustomer says: customer {customer}
-func (p *Printer) OrdersCustomer(customer string) string { return p.say(396, 0, customer) }
+func (p *Printer) OrdersCustomer(customer string) string {
+	return p.say("orders.customer", 0, customer)
+}
+
+// OrdersKey says: {label}, key {number}
+func (p *Printer) OrdersKey(label string, number string) string {
+	return p.say("orders.key", 0, label, number)
+}
+
+// OrdersKeyRevoked says: {key} (revoked)
+func (p *Printer) OrdersKeyRevoked(key string) string { return p.say("orders.key_revoked", 0, key) }
+
+// OrdersKeyUnnamed says: key {number}
+func (p *Printer) OrdersKeyUnnamed(number string) string {
+	return p.say("orders.key_unnamed", 0, number)
+}
 
 // OrdersLate says: Reported late
-func (p *Printer) OrdersLate() string { return p.say(397, 0) }
+func (p *Printer) OrdersLate() string { return p.say("orders.late", 0) }
 
 // OrdersLead says: Every order your shop reported, with who earned on it, or why nobody did
-func (p *Printer) OrdersLead() string { return p.say(398, 0) }
+func (p *Printer) OrdersLead() string { return p.say("orders.lead", 0) }
 
 // OrdersLook says: Needs a look
-func (p *Printer) OrdersLook() string { return p.say(399, 0) }
+func (p *Printer) OrdersLook() string { return p.say("orders.look", 0) }
 
 // OrdersNobody says: Nobody earned
-func (p *Printer) OrdersNobody() string { return p.say(400, 0) }
+func (p *Printer) OrdersNobody() string { return p.say("orders.nobody", 0) }
 
 // OrdersNone says: No orders yet
-func (p *Printer) OrdersNone() string { return p.say(401, 0) }
+func (p *Printer) OrdersNone() string { return p.say("orders.none", 0) }
 
 // OrdersNoneYet says: Your shop reports orders with an API key; the developers page has a command that sends the first one.
-func (p *Printer) OrdersNoneYet() string { return p.say(402, 0) }
+func (p *Printer) OrdersNoneYet() string { return p.say("orders.none_yet", 0) }
 
 // OrdersOneOutcome says: – {outcome}
-func (p *Printer) OrdersOneOutcome(outcome string) string { return p.say(403, 0, outcome) }
+func (p *Printer) OrdersOneOutcome(outcome string) string {
+	return p.say("orders.one_outcome", 0, outcome)
+}
 
 // OrdersOverRefund says: Refunded too much
-func (p *Printer) OrdersOverRefund() string { return p.say(404, 0) }
+func (p *Printer) OrdersOverRefund() string { return p.say("orders.over_refund", 0) }
 
 // OrdersOverRefundChip says: over-refund
-func (p *Printer) OrdersOverRefundChip() string { return p.say(405, 0) }
+func (p *Printer) OrdersOverRefundChip() string { return p.say("orders.over_refund_chip", 0) }
 
 // OrdersSearch says: Order or customer
-func (p *Printer) OrdersSearch() string { return p.say(406, 0) }
+func (p *Printer) OrdersSearch() string { return p.say("orders.search", 0) }
 
 // OrdersSearchPart says: Part of an id
-func (p *Printer) OrdersSearchPart() string { return p.say(407, 0) }
+func (p *Printer) OrdersSearchPart() string { return p.say("orders.search_part", 0) }
 
 // OrdersTitle says: Orders
-func (p *Printer) OrdersTitle() string { return p.say(408, 0) }
+func (p *Printer) OrdersTitle() string { return p.say("orders.title", 0) }
 
 // OrdersWaiting says: {n} orders only known by a refund: the orders themselves were not reported. <a>Show them</a>
 func (p *Printer) OrdersWaiting(n int64, to templ.SafeURL) templ.Component {
-	return p.rich(409, n, to, p.Count(n))
+	return p.rich("orders.waiting", n, to, p.Count(n))
 }
 
 // Origin says what is said of a code, and the code itself where that is nothing: see OriginCodes.
 func (p *Printer) Origin(code string) string {
 	switch code {
 	case "browser":
-		return p.say(410, 0)
+		return p.say("origin/browser", 0)
 	case "device":
-		return p.say(411, 0)
+		return p.say("origin/device", 0)
 	case "referrer":
-		return p.say(412, 0)
+		return p.say("origin/referrer", 0)
 	case "sub1":
-		return p.say(413, 0)
+		return p.say("origin/sub1", 0)
 	case "sub2":
-		return p.say(414, 0)
+		return p.say("origin/sub2", 0)
 	case "sub3":
-		return p.say(415, 0)
+		return p.say("origin/sub3", 0)
 	case "sub4":
-		return p.say(416, 0)
+		return p.say("origin/sub4", 0)
 	case "sub5":
-		return p.say(417, 0)
+		return p.say("origin/sub5", 0)
 	}
 	return code
 }
@@ -1330,33 +1473,33 @@ func OriginCodes() []string {
 func (p *Printer) Outcome(code string) string {
 	switch code {
 	case "awaiting_sale":
-		return p.say(418, 0)
+		return p.say("outcome/awaiting_sale", 0)
 	case "click_after_order":
-		return p.say(419, 0)
+		return p.say("outcome/click_after_order", 0)
 	case "coupon_not_credited":
-		return p.say(420, 0)
+		return p.say("outcome/coupon_not_credited", 0)
 	case "credited":
-		return p.say(421, 0)
+		return p.say("outcome/credited", 0)
 	case "currency_not_in_program":
-		return p.say(422, 0)
+		return p.say("outcome/currency_not_in_program", 0)
 	case "customer_not_credited":
-		return p.say(423, 0)
+		return p.say("outcome/customer_not_credited", 0)
 	case "forged_click_id":
-		return p.say(424, 0)
+		return p.say("outcome/forged_click_id", 0)
 	case "link_of_another_merchant":
-		return p.say(425, 0)
+		return p.say("outcome/link_of_another_merchant", 0)
 	case "malformed_click_id":
-		return p.say(426, 0)
+		return p.say("outcome/malformed_click_id", 0)
 	case "no_click":
-		return p.say(427, 0)
+		return p.say("outcome/no_click", 0)
 	case "no_terms_in_force":
-		return p.say(428, 0)
+		return p.say("outcome/no_terms_in_force", 0)
 	case "outside_window":
-		return p.say(429, 0)
+		return p.say("outcome/outside_window", 0)
 	case "unknown_click_key":
-		return p.say(430, 0)
+		return p.say("outcome/unknown_click_key", 0)
 	case "unknown_link":
-		return p.say(431, 0)
+		return p.say("outcome/unknown_link", 0)
 	}
 	return code
 }
@@ -1367,138 +1510,141 @@ func OutcomeCodes() []string {
 }
 
 // OverviewAll says: All commissions
-func (p *Printer) OverviewAll() string { return p.say(432, 0) }
+func (p *Printer) OverviewAll() string { return p.say("overview.all", 0) }
 
 // OverviewAsOfNow says: as of now
-func (p *Printer) OverviewAsOfNow() string { return p.say(433, 0) }
+func (p *Printer) OverviewAsOfNow() string { return p.say("overview.as_of_now", 0) }
 
 // OverviewBefore says: before: {share}
-func (p *Printer) OverviewBefore(share string) string { return p.say(434, 0, share) }
+func (p *Printer) OverviewBefore(share string) string { return p.say("overview.before", 0, share) }
 
 // OverviewChartCurrency says: Currency of the chart
-func (p *Printer) OverviewChartCurrency() string { return p.say(435, 0) }
+func (p *Printer) OverviewChartCurrency() string { return p.say("overview.chart_currency", 0) }
 
 // OverviewDays says: {n} days
-func (p *Printer) OverviewDays(n int64) string { return p.say(436, n, p.Count(n)) }
+func (p *Printer) OverviewDays(n int64) string { return p.say("overview.days", n, p.Count(n)) }
 
 // OverviewFigures says: Figures by day
-func (p *Printer) OverviewFigures() string { return p.say(437, 0) }
+func (p *Printer) OverviewFigures() string { return p.say("overview.figures", 0) }
 
 // OverviewFirstLink says: A tracking link sends visitors to the shop and remembers that you sent them. Put it on your site, in a post or in a mail.
-func (p *Printer) OverviewFirstLink() string { return p.say(438, 0) }
+func (p *Printer) OverviewFirstLink() string { return p.say("overview.first_link", 0) }
 
 // OverviewInHold says: in hold, as of now
-func (p *Printer) OverviewInHold() string { return p.say(439, 0) }
+func (p *Printer) OverviewInHold() string { return p.say("overview.in_hold", 0) }
 
 // OverviewInPeriod says: in the period
-func (p *Printer) OverviewInPeriod() string { return p.say(440, 0) }
+func (p *Printer) OverviewInPeriod() string { return p.say("overview.in_period", 0) }
 
 // OverviewLatest says: Latest commissions
-func (p *Printer) OverviewLatest() string { return p.say(441, 0) }
+func (p *Printer) OverviewLatest() string { return p.say("overview.latest", 0) }
 
 // OverviewLead says: {period}, days in UTC
-func (p *Printer) OverviewLead(period string) string { return p.say(442, 0, period) }
+func (p *Printer) OverviewLead(period string) string { return p.say("overview.lead", 0, period) }
 
 // OverviewMeasure says: {measure}, {currency}
 func (p *Printer) OverviewMeasure(currency string, measure string) string {
-	return p.say(443, 0, currency, measure)
+	return p.say("overview.measure", 0, currency, measure)
 }
 
 // OverviewNoClicks says: No clicks yet
-func (p *Printer) OverviewNoClicks() string { return p.say(444, 0) }
+func (p *Printer) OverviewNoClicks() string { return p.say("overview.no_clicks", 0) }
 
 // OverviewNoneYet says: Each order that a click on one of your links leads to appears here within a second or two of being reported by the shop.
-func (p *Printer) OverviewNoneYet() string { return p.say(445, 0) }
+func (p *Printer) OverviewNoneYet() string { return p.say("overview.none_yet", 0) }
 
 // OverviewPayable says: Payable
-func (p *Printer) OverviewPayable() string { return p.say(446, 0) }
+func (p *Printer) OverviewPayable() string { return p.say("overview.payable", 0) }
 
 // OverviewPending says: Pending
-func (p *Printer) OverviewPending() string { return p.say(447, 0) }
+func (p *Printer) OverviewPending() string { return p.say("overview.pending", 0) }
 
 // OverviewPerClick says: Earned per click
-func (p *Printer) OverviewPerClick() string { return p.say(448, 0) }
+func (p *Printer) OverviewPerClick() string { return p.say("overview.per_click", 0) }
 
 // OverviewPerOrder says: Earned per order
-func (p *Printer) OverviewPerOrder() string { return p.say(449, 0) }
+func (p *Printer) OverviewPerOrder() string { return p.say("overview.per_order", 0) }
 
 // OverviewTitle says: Overview
-func (p *Printer) OverviewTitle() string { return p.say(450, 0) }
+func (p *Printer) OverviewTitle() string { return p.say("overview.title", 0) }
 
 // OverviewTryLink says: Put this link on your site, or open it once yourself. The click is counted here within seconds.
-func (p *Printer) OverviewTryLink() string { return p.say(451, 0) }
+func (p *Printer) OverviewTryLink() string { return p.say("overview.try_link", 0) }
 
 // PartnerHostSince says: {host} · in {programs} since {day}
 func (p *Printer) PartnerHostSince(day string, host string, programs string) string {
-	return p.say(452, 0, day, host, programs)
+	return p.say("partner.host_since", 0, day, host, programs)
 }
 
 // PartnerLatest says: Latest orders
-func (p *Printer) PartnerLatest() string { return p.say(453, 0) }
+func (p *Printer) PartnerLatest() string { return p.say("partner.latest", 0) }
 
 // PartnerNoLinks says: No links yet
-func (p *Printer) PartnerNoLinks() string { return p.say(454, 0) }
+func (p *Printer) PartnerNoLinks() string { return p.say("partner.no_links", 0) }
 
 // PartnerNoLinksYet says: The partner has not made a link in your programs.
-func (p *Printer) PartnerNoLinksYet() string { return p.say(455, 0) }
+func (p *Printer) PartnerNoLinksYet() string { return p.say("partner.no_links_yet", 0) }
 
 // PartnerNoOrdersYet says: Orders that this partner's links lead to appear here.
-func (p *Printer) PartnerNoOrdersYet() string { return p.say(456, 0) }
+func (p *Printer) PartnerNoOrdersYet() string { return p.say("partner.no_orders_yet", 0) }
 
 // PartnerSince says: in {programs} since {day}
 func (p *Printer) PartnerSince(day string, programs string) string {
-	return p.say(457, 0, day, programs)
+	return p.say("partner.since", 0, day, programs)
 }
 
+// PartnerTitle says: Partner {name}
+func (p *Printer) PartnerTitle(name string) string { return p.say("partner.title", 0, name) }
+
 // PartnersAllKinds says: All kinds
-func (p *Printer) PartnersAllKinds() string { return p.say(458, 0) }
+func (p *Printer) PartnersAllKinds() string { return p.say("partners.all_kinds", 0) }
 
 // PartnersAsOf says: Clicks as of {time}; orders and amounts from the books, after refunds.
-func (p *Printer) PartnersAsOf(time string) string { return p.say(459, 0, time) }
+func (p *Printer) PartnersAsOf(time string) string { return p.say("partners.as_of", 0, time) }
 
 // PartnersByName says: Name
-func (p *Printer) PartnersByName() string { return p.say(460, 0) }
+func (p *Printer) PartnersByName() string { return p.say("partners.by_name", 0) }
 
 // PartnersLead says: Who brings visitors to your programs, and what it costs, {period}
-func (p *Printer) PartnersLead(period string) string { return p.say(461, 0, period) }
+func (p *Printer) PartnersLead(period string) string { return p.say("partners.lead", 0, period) }
 
 // PartnersMembers says: Members
-func (p *Printer) PartnersMembers() string { return p.say(462, 0) }
+func (p *Printer) PartnersMembers() string { return p.say("partners.members", 0) }
 
 // PartnersMostClicks says: Most clicks
-func (p *Printer) PartnersMostClicks() string { return p.say(463, 0) }
+func (p *Printer) PartnersMostClicks() string { return p.say("partners.most_clicks", 0) }
 
 // PartnersMostOrders says: Most orders
-func (p *Printer) PartnersMostOrders() string { return p.say(464, 0) }
+func (p *Printer) PartnersMostOrders() string { return p.say("partners.most_orders", 0) }
 
 // PartnersNoneYet says: The operator of this network enrols partners in your programs; ask them to invite the sites you have in mind.
-func (p *Printer) PartnersNoneYet() string { return p.say(465, 0) }
+func (p *Printer) PartnersNoneYet() string { return p.say("partners.none_yet", 0) }
 
 // PartnersRange says: {first} to {last} of {n} partners
 func (p *Printer) PartnersRange(n int64, first string, last string) string {
-	return p.say(466, n, p.Count(n), first, last)
+	return p.say("partners.range", n, p.Count(n), first, last)
 }
 
 // PartnersSearchPart says: Name or site
-func (p *Printer) PartnersSearchPart() string { return p.say(467, 0) }
+func (p *Printer) PartnersSearchPart() string { return p.say("partners.search_part", 0) }
 
 // PartnersSites says: Sites
-func (p *Printer) PartnersSites() string { return p.say(468, 0) }
+func (p *Printer) PartnersSites() string { return p.say("partners.sites", 0) }
 
 // PartnersTitle says: Partners
-func (p *Printer) PartnersTitle() string { return p.say(469, 0) }
+func (p *Printer) PartnersTitle() string { return p.say("partners.title", 0) }
 
 // Password says what is said of a code, and the code itself where that is nothing: see PasswordCodes.
 func (p *Printer) Password(code string, longest string, shortest string) string {
 	switch code {
 	case "common":
-		return p.say(470, 0)
+		return p.say("password/common", 0)
 	case "email":
-		return p.say(471, 0)
+		return p.say("password/email", 0)
 	case "long":
-		return p.say(472, 0, longest)
+		return p.say("password/long", 0, longest)
 	case "short":
-		return p.say(473, 0, shortest)
+		return p.say("password/short", 0, shortest)
 	}
 	return code
 }
@@ -1509,79 +1655,81 @@ func PasswordCodes() []string {
 }
 
 // PeriodBetween says: {first} to {last}
-func (p *Printer) PeriodBetween(first string, last string) string { return p.say(474, 0, first, last) }
+func (p *Printer) PeriodBetween(first string, last string) string {
+	return p.say("period.between", 0, first, last)
+}
 
 // PeriodLast says: Last {n} days
-func (p *Printer) PeriodLast(n int64) string { return p.say(475, n, p.Count(n)) }
+func (p *Printer) PeriodLast(n int64) string { return p.say("period.last", n, p.Count(n)) }
 
 // PeriodLastWithin says: last {n} days
-func (p *Printer) PeriodLastWithin(n int64) string { return p.say(476, n, p.Count(n)) }
+func (p *Printer) PeriodLastWithin(n int64) string { return p.say("period.last_within", n, p.Count(n)) }
 
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {
 	switch code {
 	case "bad_filter":
-		return p.say(477, 0)
+		return p.say("problem/bad_filter", 0)
 	case "bad_link":
-		return p.say(478, 0)
+		return p.say("problem/bad_link", 0)
 	case "bad_program":
-		return p.say(479, 0)
+		return p.say("problem/bad_program", 0)
 	case "bad_target":
-		return p.say(480, 0)
+		return p.say("problem/bad_target", 0)
 	case "bad_terms":
-		return p.say(481, 0)
+		return p.say("problem/bad_terms", 0)
 	case "code_taken":
-		return p.say(482, 0)
+		return p.say("problem/code_taken", 0)
 	case "counts_unavailable":
-		return p.say(483, 0)
+		return p.say("problem/counts_unavailable", 0)
 	case "cross_origin":
-		return p.say(484, 0)
+		return p.say("problem/cross_origin", 0)
 	case "cursor":
-		return p.say(485, 0)
+		return p.say("problem/cursor", 0)
 	case "exists_already":
-		return p.say(486, 0)
+		return p.say("problem/exists_already", 0)
 	case "internal":
-		return p.say(487, 0)
+		return p.say("problem/internal", 0)
 	case "key_label_in_use":
-		return p.say(488, 0)
+		return p.say("problem/key_label_in_use", 0)
 	case "no_page":
-		return p.say(489, 0)
+		return p.say("problem/no_page", 0)
 	case "not_a_form":
-		return p.say(490, 0)
+		return p.say("problem/not_a_form", 0)
 	case "not_for_you":
-		return p.say(491, 0)
+		return p.say("problem/not_for_you", 0)
 	case "not_found":
-		return p.say(492, 0)
+		return p.say("problem/not_found", 0)
 	case "password_changed":
-		return p.say(493, 0)
+		return p.say("problem/password_changed", 0)
 	case "query_of_form":
-		return p.say(494, 0)
+		return p.say("problem/query_of_form", 0)
 	case "refused":
-		return p.say(495, 0)
+		return p.say("problem/refused", 0)
 	case "repeated":
-		return p.say(496, 0)
+		return p.say("problem/repeated", 0)
 	case "too_large":
-		return p.say(497, 0)
+		return p.say("problem/too_large", 0)
 	case "too_many":
-		return p.say(498, 0)
+		return p.say("problem/too_many", 0)
 	case "too_many_files":
-		return p.say(499, 0)
+		return p.say("problem/too_many_files", 0)
 	case "too_many_keys":
-		return p.say(500, 0)
+		return p.say("problem/too_many_keys", 0)
 	case "too_many_links":
-		return p.say(501, 0)
+		return p.say("problem/too_many_links", 0)
 	case "unavailable":
-		return p.say(502, 0)
+		return p.say("problem/unavailable", 0)
 	case "unknown_key":
-		return p.say(503, 0)
+		return p.say("problem/unknown_key", 0)
 	case "unknown_link":
-		return p.say(504, 0)
+		return p.say("problem/unknown_link", 0)
 	case "unknown_program":
-		return p.say(505, 0)
+		return p.say("problem/unknown_program", 0)
 	case "unknown_reference":
-		return p.say(506, 0)
+		return p.say("problem/unknown_reference", 0)
 	case "unreadable":
-		return p.say(507, 0)
+		return p.say("problem/unreadable", 0)
 	}
 	return code
 }
@@ -1592,72 +1740,74 @@ func ProblemCodes() []string {
 }
 
 // ProgramsClickParameter says: Click id parameter
-func (p *Printer) ProgramsClickParameter() string { return p.say(508, 0) }
+func (p *Printer) ProgramsClickParameter() string { return p.say("programs.click_parameter", 0) }
 
 // ProgramsCurrencies says: Currencies
-func (p *Printer) ProgramsCurrencies() string { return p.say(509, 0) }
+func (p *Printer) ProgramsCurrencies() string { return p.say("programs.currencies", 0) }
 
 // ProgramsDomains says: Links may lead to
-func (p *Printer) ProgramsDomains() string { return p.say(510, 0) }
+func (p *Printer) ProgramsDomains() string { return p.say("programs.domains", 0) }
 
 // ProgramsDomainsAre says: {domains} and subdomains
-func (p *Printer) ProgramsDomainsAre(domains string) string { return p.say(511, 0, domains) }
+func (p *Printer) ProgramsDomainsAre(domains string) string {
+	return p.say("programs.domains_are", 0, domains)
+}
 
 // ProgramsLanding says: Landing page
-func (p *Printer) ProgramsLanding() string { return p.say(512, 0) }
+func (p *Printer) ProgramsLanding() string { return p.say("programs.landing", 0) }
 
 // ProgramsLead says: What each program pays. The terms in force when an order is placed apply to it for good; later terms never change it.
-func (p *Printer) ProgramsLead() string { return p.say(513, 0) }
+func (p *Printer) ProgramsLead() string { return p.say("programs.lead", 0) }
 
 // ProgramsNoTerms says: No terms are in force yet.
-func (p *Printer) ProgramsNoTerms() string { return p.say(514, 0) }
+func (p *Printer) ProgramsNoTerms() string { return p.say("programs.no_terms", 0) }
 
 // ProgramsNone says: No program yet
-func (p *Printer) ProgramsNone() string { return p.say(515, 0) }
+func (p *Printer) ProgramsNone() string { return p.say("programs.none", 0) }
 
 // ProgramsNoneMerchant says: The operator of this network sets up your program: what it pays, for how long a click counts, and for how long commissions are held.
-func (p *Printer) ProgramsNoneMerchant() string { return p.say(516, 0) }
+func (p *Printer) ProgramsNoneMerchant() string { return p.say("programs.none_merchant", 0) }
 
 // ProgramsNonePartner says: The operator of this network enrols partners in the programs of its merchants.
-func (p *Printer) ProgramsNonePartner() string { return p.say(517, 0) }
+func (p *Printer) ProgramsNonePartner() string { return p.say("programs.none_partner", 0) }
 
 // ProgramsTitle says: Programs
-func (p *Printer) ProgramsTitle() string { return p.say(518, 0) }
+func (p *Printer) ProgramsTitle() string { return p.say("programs.title", 0) }
 
 // ProgramsVersions says: All {n} versions
-func (p *Printer) ProgramsVersions(n int64) string { return p.say(519, n, p.Count(n)) }
+func (p *Printer) ProgramsVersions(n int64) string { return p.say("programs.versions", n, p.Count(n)) }
 
 // Reason says what is said of a code, and the code itself where that is nothing: see ReasonCodes.
 func (p *Printer) Reason(code string) string {
 	switch code {
 	case "awaiting_sale":
-		return p.say(520, 0)
+		return p.say("reason/awaiting_sale", 0)
 	case "click_after_order":
-		return p.say(521, 0)
+		return p.say("reason/click_after_order", 0)
 	case "coupon_not_credited":
-		return p.say(522, 0)
+		return p.say("reason/coupon_not_credited", 0)
 	case "credited":
-		return p.say(523, 0)
+		return p.say("reason/credited", 0)
 	case "currency_not_in_program":
-		return p.say(524, 0)
+		return p.say("reason/currency_not_in_program", 0)
 	case "customer_not_credited":
-		return p.say(525, 0)
+		return p.say("reason/customer_not_credited", 0)
 	case "forged_click_id":
-		return p.say(526, 0)
+		return p.say("reason/forged_click_id", 0)
 	case "link_of_another_merchant":
-		return p.say(527, 0)
+		return p.say("reason/link_of_another_merchant", 0)
 	case "malformed_click_id":
-		return p.say(528, 0)
+		return p.say("reason/malformed_click_id", 0)
 	case "no_click":
-		return p.say(529, 0)
+		return p.say("reason/no_click", 0)
 	case "no_terms_in_force":
-		return p.say(530, 0)
+		return p.say("reason/no_terms_in_force", 0)
 	case "outside_window":
-		return p.say(531, 0)
+		return p.say("reason/outside_window", 0)
 	case "unknown_click_key":
-		return p.say(532, 0)
+		return p.say("reason/unknown_click_key", 0)
 	case "unknown_link":
-		return p.say(533, 0)
+		return p.say("reason/unknown_link", 0)
 	}
 	return code
 }
@@ -1668,38 +1818,42 @@ func ReasonCodes() []string {
 }
 
 // ReportsImport says: import
-func (p *Printer) ReportsImport() string { return p.say(534, 0) }
+func (p *Printer) ReportsImport() string { return p.say("reports.import", 0) }
 
 // ReportsItsOrders says: key {number}, its orders
-func (p *Printer) ReportsItsOrders(number string) string { return p.say(535, 0, number) }
+func (p *Printer) ReportsItsOrders(number string) string {
+	return p.say("reports.its_orders", 0, number)
+}
 
 // ReportsLead says: What was sent of this order, with which key and from which network
-func (p *Printer) ReportsLead() string { return p.say(536, 0) }
+func (p *Printer) ReportsLead() string { return p.say("reports.lead", 0) }
 
 // ReportsNoKey says: none
-func (p *Printer) ReportsNoKey() string { return p.say(537, 0) }
+func (p *Printer) ReportsNoKey() string { return p.say("reports.no_key", 0) }
 
 // ReportsOrder says: <b>Order</b>
-func (p *Printer) ReportsOrder() templ.Component { return p.rich(538, 0, "") }
+func (p *Printer) ReportsOrder() templ.Component { return p.rich("reports.order", 0, "") }
 
 // ReportsRefund says: <b>Refund</b> {refund}
-func (p *Printer) ReportsRefund(refund string) templ.Component { return p.rich(539, 0, "", refund) }
+func (p *Printer) ReportsRefund(refund string) templ.Component {
+	return p.rich("reports.refund", 0, "", refund)
+}
 
 // ReportsTitle says: Reports
-func (p *Printer) ReportsTitle() string { return p.say(540, 0) }
+func (p *Printer) ReportsTitle() string { return p.say("reports.title", 0) }
 
 // ReportsWithoutEffect says: without effect
-func (p *Printer) ReportsWithoutEffect() string { return p.say(541, 0) }
+func (p *Printer) ReportsWithoutEffect() string { return p.say("reports.without_effect", 0) }
 
 // Role says what is said of a code, and the code itself where that is nothing: see RoleCodes.
 func (p *Printer) Role(code string) string {
 	switch code {
 	case "merchant":
-		return p.say(542, 0)
+		return p.say("role/merchant", 0)
 	case "operator":
-		return p.say(543, 0)
+		return p.say("role/operator", 0)
 	case "partner":
-		return p.say(544, 0)
+		return p.say("role/partner", 0)
 	}
 	return code
 }
@@ -1713,11 +1867,11 @@ func RoleCodes() []string {
 func (p *Printer) Scopes(code string) string {
 	switch code {
 	case "orders":
-		return p.say(545, 0)
+		return p.say("scopes/orders", 0)
 	case "orders_refunds":
-		return p.say(546, 0)
+		return p.say("scopes/orders_refunds", 0)
 	case "refunds":
-		return p.say(547, 0)
+		return p.say("scopes/refunds", 0)
 	}
 	return code
 }
@@ -1728,66 +1882,66 @@ func ScopesCodes() []string {
 }
 
 // SigninBusy says: Too many people are signing in right now. Please try again shortly.
-func (p *Printer) SigninBusy() string { return p.say(548, 0) }
+func (p *Printer) SigninBusy() string { return p.say("signin.busy", 0) }
 
 // SigninEmail says: E-mail
-func (p *Printer) SigninEmail() string { return p.say(549, 0) }
+func (p *Printer) SigninEmail() string { return p.say("signin.email", 0) }
 
 // SigninHelp says: One sign-in for all your programs. No account yet, or the password lost? The operator of this network helps.
-func (p *Printer) SigninHelp() string { return p.say(550, 0) }
+func (p *Printer) SigninHelp() string { return p.say("signin.help", 0) }
 
 // SigninLimited says: That was tried too often. Please wait {wait} and try again; nothing is locked for good.
-func (p *Printer) SigninLimited(wait string) string { return p.say(551, 0, wait) }
+func (p *Printer) SigninLimited(wait string) string { return p.say("signin.limited", 0, wait) }
 
 // SigninLong says: An e-mail address has at most {n} characters.
-func (p *Printer) SigninLong(n int64) string { return p.say(552, n, p.Count(n)) }
+func (p *Printer) SigninLong(n int64) string { return p.say("signin.long", n, p.Count(n)) }
 
 // SigninMissing says: Please enter your e-mail address and your password.
-func (p *Printer) SigninMissing() string { return p.say(553, 0) }
+func (p *Printer) SigninMissing() string { return p.say("signin.missing", 0) }
 
 // SigninPassword says: Password
-func (p *Printer) SigninPassword() string { return p.say(554, 0) }
+func (p *Printer) SigninPassword() string { return p.say("signin.password", 0) }
 
 // SigninTitle says: Sign in
-func (p *Printer) SigninTitle() string { return p.say(555, 0) }
+func (p *Printer) SigninTitle() string { return p.say("signin.title", 0) }
 
 // SigninWrong says: E-mail and password do not match an account. Check both and try again.
-func (p *Printer) SigninWrong() string { return p.say(556, 0) }
+func (p *Printer) SigninWrong() string { return p.say("signin.wrong", 0) }
 
 // SpanDays says: {n} days
-func (p *Printer) SpanDays(n int64) string { return p.say(557, n, p.Count(n)) }
+func (p *Printer) SpanDays(n int64) string { return p.say("span.days", n, p.Count(n)) }
 
 // SpanHours says: {n} hours
-func (p *Printer) SpanHours(n int64) string { return p.say(558, n, p.Count(n)) }
+func (p *Printer) SpanHours(n int64) string { return p.say("span.hours", n, p.Count(n)) }
 
 // SpanMilliseconds says: {n} milliseconds
-func (p *Printer) SpanMilliseconds(n int64) string { return p.say(559, n, p.Count(n)) }
+func (p *Printer) SpanMilliseconds(n int64) string { return p.say("span.milliseconds", n, p.Count(n)) }
 
 // SpanMinus says: minus {span}
-func (p *Printer) SpanMinus(span string) string { return p.say(560, 0, span) }
+func (p *Printer) SpanMinus(span string) string { return p.say("span.minus", 0, span) }
 
 // SpanMinutes says: {n} minutes
-func (p *Printer) SpanMinutes(n int64) string { return p.say(561, n, p.Count(n)) }
+func (p *Printer) SpanMinutes(n int64) string { return p.say("span.minutes", n, p.Count(n)) }
 
 // SpanSeconds says: {n} seconds
-func (p *Printer) SpanSeconds(n int64) string { return p.say(562, n, p.Count(n)) }
+func (p *Printer) SpanSeconds(n int64) string { return p.say("span.seconds", n, p.Count(n)) }
 
 // SpanTwo says: {larger} {smaller}
 func (p *Printer) SpanTwo(larger string, smaller string) string {
-	return p.say(563, 0, larger, smaller)
+	return p.say("span.two", 0, larger, smaller)
 }
 
 // Stage says what is said of a code, and the code itself where that is nothing: see StageCodes.
 func (p *Printer) Stage(code string, topic string) string {
 	switch code {
 	case "engine":
-		return p.say(564, 0, topic)
+		return p.say("stage/engine", 0, topic)
 	case "loader":
-		return p.say(565, 0, topic)
+		return p.say("stage/loader", 0, topic)
 	case "outbox":
-		return p.say(566, 0, topic)
+		return p.say("stage/outbox", 0, topic)
 	case "relay":
-		return p.say(567, 0, topic)
+		return p.say("stage/relay", 0, topic)
 	}
 	return code
 }
@@ -1801,17 +1955,17 @@ func StageCodes() []string {
 func (p *Printer) State(code string) string {
 	switch code {
 	case "declined":
-		return p.say(568, 0)
+		return p.say("state/declined", 0)
 	case "held":
-		return p.say(569, 0)
+		return p.say("state/held", 0)
 	case "paid":
-		return p.say(570, 0)
+		return p.say("state/paid", 0)
 	case "payable":
-		return p.say(571, 0)
+		return p.say("state/payable", 0)
 	case "pending":
-		return p.say(572, 0)
+		return p.say("state/pending", 0)
 	case "reversed":
-		return p.say(573, 0)
+		return p.say("state/reversed", 0)
 	}
 	return code
 }
@@ -1825,11 +1979,11 @@ func StateCodes() []string {
 func (p *Printer) SubExample(code string) string {
 	switch code {
 	case "1":
-		return p.say(574, 0)
+		return p.say("sub_example/1", 0)
 	case "2":
-		return p.say(575, 0)
+		return p.say("sub_example/2", 0)
 	case "3":
-		return p.say(576, 0)
+		return p.say("sub_example/3", 0)
 	}
 	return code
 }
@@ -1840,129 +1994,136 @@ func SubExampleCodes() []string {
 }
 
 // TabCommissions says: Commissions
-func (p *Printer) TabCommissions() string { return p.say(577, 0) }
+func (p *Printer) TabCommissions() string { return p.say("tab.commissions", 0) }
 
 // TabConflicts says: Conflicts
-func (p *Printer) TabConflicts() string { return p.say(578, 0) }
+func (p *Printer) TabConflicts() string { return p.say("tab.conflicts", 0) }
 
 // TabDevelopers says: Developers
-func (p *Printer) TabDevelopers() string { return p.say(579, 0) }
+func (p *Printer) TabDevelopers() string { return p.say("tab.developers", 0) }
 
 // TabHealth says: Health
-func (p *Printer) TabHealth() string { return p.say(580, 0) }
+func (p *Printer) TabHealth() string { return p.say("tab.health", 0) }
 
 // TabLinks says: Links
-func (p *Printer) TabLinks() string { return p.say(581, 0) }
+func (p *Printer) TabLinks() string { return p.say("tab.links", 0) }
 
 // TabNetwork says: Network
-func (p *Printer) TabNetwork() string { return p.say(582, 0) }
+func (p *Printer) TabNetwork() string { return p.say("tab.network", 0) }
 
 // TabOrders says: Orders
-func (p *Printer) TabOrders() string { return p.say(583, 0) }
+func (p *Printer) TabOrders() string { return p.say("tab.orders", 0) }
 
 // TabOverview says: Overview
-func (p *Printer) TabOverview() string { return p.say(584, 0) }
+func (p *Printer) TabOverview() string { return p.say("tab.overview", 0) }
 
 // TabPartners says: Partners
-func (p *Printer) TabPartners() string { return p.say(585, 0) }
+func (p *Printer) TabPartners() string { return p.say("tab.partners", 0) }
 
 // TabPrograms says: Programs
-func (p *Printer) TabPrograms() string { return p.say(586, 0) }
+func (p *Printer) TabPrograms() string { return p.say("tab.programs", 0) }
 
 // TermsAllOthers says: all others
-func (p *Printer) TermsAllOthers() string { return p.say(587, 0) }
+func (p *Printer) TermsAllOthers() string { return p.say("terms.all_others", 0) }
 
 // TermsFee says: Network fee
-func (p *Printer) TermsFee() string { return p.say(588, 0) }
+func (p *Printer) TermsFee() string { return p.say("terms.fee", 0) }
 
 // TermsFeeIs says: {rate} of the commission, on top
-func (p *Printer) TermsFeeIs(rate string) string { return p.say(589, 0, rate) }
+func (p *Printer) TermsFeeIs(rate string) string { return p.say("terms.fee_is", 0, rate) }
 
 // TermsFrom says: from {time}
-func (p *Printer) TermsFrom(time string) string { return p.say(590, 0, time) }
+func (p *Printer) TermsFrom(time string) string { return p.say("terms.from", 0, time) }
 
 // TermsHold says: Hold
-func (p *Printer) TermsHold() string { return p.say(591, 0) }
+func (p *Printer) TermsHold() string { return p.say("terms.hold", 0) }
 
 // TermsHoldIs says: {span} from the order
-func (p *Printer) TermsHoldIs(span string) string { return p.say(592, 0, span) }
+func (p *Printer) TermsHoldIs(span string) string { return p.say("terms.hold_is", 0, span) }
 
 // TermsInForce says: In force
-func (p *Printer) TermsInForce() string { return p.say(593, 0) }
+func (p *Printer) TermsInForce() string { return p.say("terms.in_force", 0) }
 
 // TermsNothing says: nothing
-func (p *Printer) TermsNothing() string { return p.say(594, 0) }
+func (p *Printer) TermsNothing() string { return p.say("terms.nothing", 0) }
 
 // TermsPast says: Past
-func (p *Printer) TermsPast() string { return p.say(595, 0) }
+func (p *Printer) TermsPast() string { return p.say("terms.past", 0) }
 
 // TermsToCome says: To come
-func (p *Printer) TermsToCome() string { return p.say(596, 0) }
+func (p *Printer) TermsToCome() string { return p.say("terms.to_come", 0) }
 
 // TermsVersion says: Version {number}
-func (p *Printer) TermsVersion(number string) string { return p.say(597, 0, number) }
+func (p *Printer) TermsVersion(number string) string { return p.say("terms.version", 0, number) }
 
 // TermsWindow says: A click counts for
-func (p *Printer) TermsWindow() string { return p.say(598, 0) }
+func (p *Printer) TermsWindow() string { return p.say("terms.window", 0) }
 
 // TodoBatch says: {place} {first} to {last}
 func (p *Printer) TodoBatch(first string, last string, place string) string {
-	return p.say(599, 0, first, last, place)
+	return p.say("todo.batch", 0, first, last, place)
 }
 
 // TodoGap says: Lane {lane} is halted at a gap
-func (p *Printer) TodoGap(lane string) string { return p.say(600, 0, lane) }
+func (p *Printer) TodoGap(lane string) string { return p.say("todo.gap", 0, lane) }
 
 // TodoGapDo says: {first}, then {second}
-func (p *Printer) TodoGapDo(first string, second string) string { return p.say(601, 0, first, second) }
+func (p *Printer) TodoGapDo(first string, second string) string {
+	return p.say("todo.gap_do", 0, first, second)
+}
 
 // TodoGapWhy says: {problem} Send the records again from the tracker's spool; only where they are lost for good, accept that.
-func (p *Printer) TodoGapWhy(problem string) string { return p.say(602, 0, problem) }
+func (p *Printer) TodoGapWhy(problem string) string { return p.say("todo.gap_why", 0, problem) }
 
 // TodoHalted says: Lane {lane} is halted
-func (p *Printer) TodoHalted(lane string) string { return p.say(603, 0, lane) }
+func (p *Printer) TodoHalted(lane string) string { return p.say("todo.halted", 0, lane) }
 
 // TodoIdle says: No process works on lane {lane}
-func (p *Printer) TodoIdle(lane string) string { return p.say(604, 0, lane) }
+func (p *Printer) TodoIdle(lane string) string { return p.say("todo.idle", 0, lane) }
 
 // TodoIdleWhy says: No process holds it: its records wait in Kafka.
-func (p *Printer) TodoIdleWhy() string { return p.say(605, 0) }
+func (p *Printer) TodoIdleWhy() string { return p.say("todo.idle_why", 0) }
 
 // TodoLate says: Batch {batch} is not in ClickHouse yet
-func (p *Printer) TodoLate(batch string) string { return p.say(606, 0, batch) }
+func (p *Printer) TodoLate(batch string) string { return p.say("todo.late", 0, batch) }
 
 // TodoLateWhy says: It was planned {time}.
-func (p *Printer) TodoLateWhy(time string) string { return p.say(607, 0, time) }
+func (p *Printer) TodoLateWhy(time string) string { return p.say("todo.late_why", 0, time) }
 
 // TodoLetters says: {n} records of {topic} set aside by the {consumer}
 func (p *Printer) TodoLetters(n int64, consumer string, topic string) string {
-	return p.say(608, n, p.Count(n), consumer, topic)
+	return p.say("todo.letters", n, p.Count(n), consumer, topic)
 }
 
 // TodoParked says: Batch {batch} is parked
-func (p *Printer) TodoParked(batch string) string { return p.say(609, 0, batch) }
+func (p *Printer) TodoParked(batch string) string { return p.say("todo.parked", 0, batch) }
+
+// TodoProblem says: {problem}
+func (p *Printer) TodoProblem(problem string) string { return p.say("todo.problem", 0, problem) }
 
 // TodoSilent says: Tracker {tracker} is silent
-func (p *Printer) TodoSilent(tracker string) string { return p.say(610, 0, tracker) }
+func (p *Printer) TodoSilent(tracker string) string { return p.say("todo.silent", 0, tracker) }
 
 // TodoSilentWhy says: {n} records on its disk are not in Kafka. Start it again on its disk; only if that is lost, forget it.
-func (p *Printer) TodoSilentWhy(n int64) string { return p.say(611, n, p.Count(n)) }
+func (p *Printer) TodoSilentWhy(n int64) string { return p.say("todo.silent_why", n, p.Count(n)) }
 
 // TodoUnbalanced says: Debits and credits of {currency} differ
-func (p *Printer) TodoUnbalanced(currency string) string { return p.say(612, 0, currency) }
+func (p *Printer) TodoUnbalanced(currency string) string {
+	return p.say("todo.unbalanced", 0, currency)
+}
 
 // TodoUnbalancedWhy says: The books do not balance: stop paying out and find the row.
-func (p *Printer) TodoUnbalancedWhy() string { return p.say(613, 0) }
+func (p *Printer) TodoUnbalancedWhy() string { return p.say("todo.unbalanced_why", 0) }
 
 // Touch says what is said of a code, and the code itself where that is nothing: see TouchCodes.
 func (p *Printer) Touch(code string) string {
 	switch code {
 	case "click":
-		return p.say(614, 0)
+		return p.say("touch/click", 0)
 	case "coupon":
-		return p.say(615, 0)
+		return p.say("touch/coupon", 0)
 	case "customer":
-		return p.say(616, 0)
+		return p.say("touch/customer", 0)
 	}
 	return code
 }
@@ -1974,287 +2135,301 @@ func TouchCodes() []string {
 
 // WhyAge says: {age}; the window is {window}. {clock}
 func (p *Printer) WhyAge(age string, clock string, window string) string {
-	return p.say(617, 0, age, clock, window)
+	return p.say("why.age", 0, age, clock, window)
 }
 
 // WhyAmountBeyond says: Amount beyond
-func (p *Printer) WhyAmountBeyond() string { return p.say(618, 0) }
+func (p *Printer) WhyAmountBeyond() string { return p.say("why.amount_beyond", 0) }
 
 // WhyAmountInLines says: {amount} in {n} lines
 func (p *Printer) WhyAmountInLines(n int64, amount string) string {
-	return p.say(619, n, p.Count(n), amount)
+	return p.say("why.amount_in_lines", n, p.Count(n), amount)
 }
 
 // WhyAsked says: Asked for
-func (p *Printer) WhyAsked() string { return p.say(620, 0) }
+func (p *Printer) WhyAsked() string { return p.say("why.asked", 0) }
 
 // WhyBeforeOrder says: Time before the order
-func (p *Printer) WhyBeforeOrder() string { return p.say(621, 0) }
+func (p *Printer) WhyBeforeOrder() string { return p.say("why.before_order", 0) }
 
 // WhyBeforeRefunds says: before refunds {amount}
-func (p *Printer) WhyBeforeRefunds(amount string) string { return p.say(622, 0, amount) }
+func (p *Printer) WhyBeforeRefunds(amount string) string {
+	return p.say("why.before_refunds", 0, amount)
+}
 
 // WhyBeforeShort says: Before the order
-func (p *Printer) WhyBeforeShort() string { return p.say(623, 0) }
+func (p *Printer) WhyBeforeShort() string { return p.say("why.before_short", 0) }
 
 // WhyBeyond says: Refunded beyond the order
-func (p *Printer) WhyBeyond() string { return p.say(624, 0) }
+func (p *Printer) WhyBeyond() string { return p.say("why.beyond", 0) }
 
 // WhyBooks says: On the books
-func (p *Printer) WhyBooks() string { return p.say(625, 0) }
+func (p *Printer) WhyBooks() string { return p.say("why.books", 0) }
 
 // WhyBooksAre says: Each posting moves an amount from the credited to the debited account
-func (p *Printer) WhyBooksAre() string { return p.say(626, 0) }
+func (p *Printer) WhyBooksAre() string { return p.say("why.books_are", 0) }
 
 // WhyClick says: Click
-func (p *Printer) WhyClick() string { return p.say(627, 0) }
+func (p *Printer) WhyClick() string { return p.say("why.click", 0) }
 
 // WhyClickOn says: On link {link}.
-func (p *Printer) WhyClickOn(link string) string { return p.say(628, 0, link) }
+func (p *Printer) WhyClickOn(link string) string { return p.say("why.click_on", 0, link) }
 
 // WhyClickToOrder says: Click to order
-func (p *Printer) WhyClickToOrder() string { return p.say(629, 0) }
+func (p *Printer) WhyClickToOrder() string { return p.say("why.click_to_order", 0) }
 
 // WhyClicked says: Clicked
-func (p *Printer) WhyClicked() string { return p.say(630, 0) }
+func (p *Printer) WhyClicked() string { return p.say("why.clicked", 0) }
 
 // WhyClockAhead says: {clock} The click is up to 5 minutes later, which counts as no time.
-func (p *Printer) WhyClockAhead(clock string) string { return p.say(631, 0, clock) }
+func (p *Printer) WhyClockAhead(clock string) string { return p.say("why.clock_ahead", 0, clock) }
 
 // WhyClockImport says: It is measured to the time that the import stated.
-func (p *Printer) WhyClockImport() string { return p.say(632, 0) }
+func (p *Printer) WhyClockImport() string { return p.say("why.clock_import", 0) }
 
 // WhyClockReceipt says: It is measured to the receipt of the order, since the shop's clock is within 5 minutes of ours.
-func (p *Printer) WhyClockReceipt() string { return p.say(633, 0) }
+func (p *Printer) WhyClockReceipt() string { return p.say("why.clock_receipt", 0) }
 
 // WhyClockStated says: It is measured to the time that the shop stated.
-func (p *Printer) WhyClockStated() string { return p.say(634, 0) }
+func (p *Printer) WhyClockStated() string { return p.say("why.clock_stated", 0) }
 
 // WhyCommissionIn says: Commission, {currency}
-func (p *Printer) WhyCommissionIn(currency string) string { return p.say(635, 0, currency) }
+func (p *Printer) WhyCommissionIn(currency string) string {
+	return p.say("why.commission_in", 0, currency)
+}
 
 // WhyCompare says: This order was reported again with other content. The first report counts. <a>Compare both versions</a>
-func (p *Printer) WhyCompare(to templ.SafeURL) templ.Component { return p.rich(636, 0, to) }
+func (p *Printer) WhyCompare(to templ.SafeURL) templ.Component { return p.rich("why.compare", 0, to) }
 
 // WhyCopyJSON says: Copy JSON
-func (p *Printer) WhyCopyJSON() string { return p.say(637, 0) }
+func (p *Printer) WhyCopyJSON() string { return p.say("why.copy_json", 0) }
 
 // WhyCredit says: Credit
-func (p *Printer) WhyCredit() string { return p.say(638, 0) }
+func (p *Printer) WhyCredit() string { return p.say("why.credit", 0) }
 
 // WhyDebit says: Debit
-func (p *Printer) WhyDebit() string { return p.say(639, 0) }
+func (p *Printer) WhyDebit() string { return p.say("why.debit", 0) }
 
 // WhyEarns says: earns
-func (p *Printer) WhyEarns() string { return p.say(640, 0) }
+func (p *Printer) WhyEarns() string { return p.say("why.earns", 0) }
 
 // WhyEarnsNothing says: earns nothing: {why}
-func (p *Printer) WhyEarnsNothing(why string) string { return p.say(641, 0, why) }
+func (p *Printer) WhyEarnsNothing(why string) string { return p.say("why.earns_nothing", 0, why) }
 
 // WhyEffective says: Effective
-func (p *Printer) WhyEffective() string { return p.say(642, 0) }
+func (p *Printer) WhyEffective() string { return p.say("why.effective", 0) }
 
 // WhyExactly says: Exactly
-func (p *Printer) WhyExactly() string { return p.say(643, 0) }
+func (p *Printer) WhyExactly() string { return p.say("why.exactly", 0) }
 
 // WhyExcess says: Refunds asked for something that this order did not have. It is listed below and changed nothing.
-func (p *Printer) WhyExcess() string { return p.say(644, 0) }
+func (p *Printer) WhyExcess() string { return p.say("why.excess", 0) }
 
 // WhyFee says: Network fee
-func (p *Printer) WhyFee() string { return p.say(645, 0) }
+func (p *Printer) WhyFee() string { return p.say("why.fee", 0) }
 
 // WhyFeeHow says: The fee is {rate} of the commission, rounded once: <mono>{base} × {rate} = {exact}</mono>, so {amount}.
 func (p *Printer) WhyFeeHow(amount string, base string, exact string, rate string) templ.Component {
-	return p.rich(646, 0, "", amount, base, exact, rate)
+	return p.rich("why.fee_how", 0, "", amount, base, exact, rate)
 }
 
 // WhyFeeIs says: {rate} of the commission, paid by the merchant on top
-func (p *Printer) WhyFeeIs(rate string) string { return p.say(647, 0, rate) }
+func (p *Printer) WhyFeeIs(rate string) string { return p.say("why.fee_is", 0, rate) }
 
 // WhyFeeSummary says: Network fee: {amount}, paid by the merchant on top
-func (p *Printer) WhyFeeSummary(amount string) string { return p.say(648, 0, amount) }
+func (p *Printer) WhyFeeSummary(amount string) string { return p.say("why.fee_summary", 0, amount) }
 
 // WhyHistory says: History
-func (p *Printer) WhyHistory() string { return p.say(649, 0) }
+func (p *Printer) WhyHistory() string { return p.say("why.history", 0) }
 
 // WhyHold says: Hold
-func (p *Printer) WhyHold() string { return p.say(650, 0) }
+func (p *Printer) WhyHold() string { return p.say("why.hold", 0) }
 
 // WhyHoldDone says: The commission became payable.
-func (p *Printer) WhyHoldDone() string { return p.say(651, 0) }
+func (p *Printer) WhyHoldDone() string { return p.say("why.hold_done", 0) }
 
 // WhyHoldEnd says: Hold ends
-func (p *Printer) WhyHoldEnd() string { return p.say(652, 0) }
+func (p *Printer) WhyHoldEnd() string { return p.say("why.hold_end", 0) }
 
 // WhyHoldEnds says: hold ends {day}
-func (p *Printer) WhyHoldEnds(day string) string { return p.say(653, 0, day) }
+func (p *Printer) WhyHoldEnds(day string) string { return p.say("why.hold_ends", 0, day) }
 
 // WhyHoldNone says: Nothing was earned, so nothing becomes payable.
-func (p *Printer) WhyHoldNone() string { return p.say(654, 0) }
+func (p *Printer) WhyHoldNone() string { return p.say("why.hold_none", 0) }
 
 // WhyHoldOrder says: {span} from the order, until {time}
-func (p *Printer) WhyHoldOrder(span string, time string) string { return p.say(655, 0, span, time) }
+func (p *Printer) WhyHoldOrder(span string, time string) string {
+	return p.say("why.hold_order", 0, span, time)
+}
 
 // WhyHoldReceipt says: {span} from the receipt of the order, until {time}
-func (p *Printer) WhyHoldReceipt(span string, time string) string { return p.say(656, 0, span, time) }
+func (p *Printer) WhyHoldReceipt(span string, time string) string {
+	return p.say("why.hold_receipt", 0, span, time)
+}
 
 // WhyHoldReversed says: Nothing was left to become payable.
-func (p *Printer) WhyHoldReversed() string { return p.say(657, 0) }
+func (p *Printer) WhyHoldReversed() string { return p.say("why.hold_reversed", 0) }
 
 // WhyHoldShortly says: What is pending becomes payable shortly.
-func (p *Printer) WhyHoldShortly() string { return p.say(658, 0) }
+func (p *Printer) WhyHoldShortly() string { return p.say("why.hold_shortly", 0) }
 
 // WhyHoldThen says: What is pending then becomes payable.
-func (p *Printer) WhyHoldThen() string { return p.say(659, 0) }
+func (p *Printer) WhyHoldThen() string { return p.say("why.hold_then", 0) }
 
 // WhyInputs says: What was decided on
-func (p *Printer) WhyInputs() string { return p.say(660, 0) }
+func (p *Printer) WhyInputs() string { return p.say("why.inputs", 0) }
 
 // WhyKnownToMerchant says: known to the merchant
-func (p *Printer) WhyKnownToMerchant() string { return p.say(661, 0) }
+func (p *Printer) WhyKnownToMerchant() string { return p.say("why.known_to_merchant", 0) }
 
 // WhyLate says: This order was reported {span} after it was placed. Its hold runs from the report.
-func (p *Printer) WhyLate(span string) string { return p.say(662, 0, span) }
+func (p *Printer) WhyLate(span string) string { return p.say("why.late", 0, span) }
 
 // WhyLeftOfLines says: Left of its lines
-func (p *Printer) WhyLeftOfLines() string { return p.say(663, 0) }
+func (p *Printer) WhyLeftOfLines() string { return p.say("why.left_of_lines", 0) }
 
 // WhyLine says: Line {number}
-func (p *Printer) WhyLine(number string) string { return p.say(664, 0, number) }
+func (p *Printer) WhyLine(number string) string { return p.say("why.line", 0, number) }
 
 // WhyLines says: {n} lines
-func (p *Printer) WhyLines(n int64) string { return p.say(665, n, p.Count(n)) }
+func (p *Printer) WhyLines(n int64) string { return p.say("why.lines", n, p.Count(n)) }
 
 // WhyNoEffect says: Why it changed nothing
-func (p *Printer) WhyNoEffect() string { return p.say(666, 0) }
+func (p *Printer) WhyNoEffect() string { return p.say("why.no_effect", 0) }
 
 // WhyNoPostings says: Nothing is posted for this order: nobody earns on it.
-func (p *Printer) WhyNoPostings() string { return p.say(667, 0) }
+func (p *Printer) WhyNoPostings() string { return p.say("why.no_postings", 0) }
 
 // WhyNoRow says: no row for this category
-func (p *Printer) WhyNoRow() string { return p.say(668, 0) }
+func (p *Printer) WhyNoRow() string { return p.say("why.no_row", 0) }
 
 // WhyNotReported says: not reported yet
-func (p *Printer) WhyNotReported() string { return p.say(669, 0) }
+func (p *Printer) WhyNotReported() string { return p.say("why.not_reported", 0) }
 
 // WhyNothingRefunded says: nothing refunded
-func (p *Printer) WhyNothingRefunded() string { return p.say(670, 0) }
+func (p *Printer) WhyNothingRefunded() string { return p.say("why.nothing_refunded", 0) }
 
 // WhyOnBooks says: on the books
-func (p *Printer) WhyOnBooks() string { return p.say(671, 0) }
+func (p *Printer) WhyOnBooks() string { return p.say("why.on_books", 0) }
 
 // WhyOnLink says: on link {link}
-func (p *Printer) WhyOnLink(link string) string { return p.say(672, 0, link) }
+func (p *Printer) WhyOnLink(link string) string { return p.say("why.on_link", 0, link) }
 
 // WhyOrder says: Order {order}
-func (p *Printer) WhyOrder(order string) string { return p.say(673, 0, order) }
+func (p *Printer) WhyOrder(order string) string { return p.say("why.order", 0, order) }
 
 // WhyPart says: Part
-func (p *Printer) WhyPart() string { return p.say(674, 0) }
+func (p *Printer) WhyPart() string { return p.say("why.part", 0) }
 
 // WhyPartIn says: Part, {currency}
-func (p *Printer) WhyPartIn(currency string) string { return p.say(675, 0, currency) }
+func (p *Printer) WhyPartIn(currency string) string { return p.say("why.part_in", 0, currency) }
 
 // WhyPartnerEarns says: {partner} earns {amount} on this order: the customer came through link {link} {age} before ordering, within the window of {window}.
 func (p *Printer) WhyPartnerEarns(age string, amount string, link string, partner string, window string) string {
-	return p.say(676, 0, age, amount, link, partner, window)
+	return p.say("why.partner_earns", 0, age, amount, link, partner, window)
 }
 
 // WhyParts says: Each line’s part
-func (p *Printer) WhyParts() string { return p.say(677, 0) }
+func (p *Printer) WhyParts() string { return p.say("why.parts", 0) }
 
 // WhyPartsAre says: A rule’s commission, divided over its lines by what is left of them; odd minor units go to the largest remainders
-func (p *Printer) WhyPartsAre() string { return p.say(678, 0) }
+func (p *Printer) WhyPartsAre() string { return p.say("why.parts_are", 0) }
 
 // WhyPieces says: {n} pieces
-func (p *Printer) WhyPieces(n int64) string { return p.say(679, n, p.Count(n)) }
+func (p *Printer) WhyPieces(n int64) string { return p.say("why.pieces", n, p.Count(n)) }
 
 // WhyPiecesOf says: {n} pieces · {category}
 func (p *Printer) WhyPiecesOf(n int64, category string) string {
-	return p.say(680, n, p.Count(n), category)
+	return p.say("why.pieces_of", n, p.Count(n), category)
 }
 
 // WhyPlaced says: Order placed
-func (p *Printer) WhyPlaced() string { return p.say(681, 0) }
+func (p *Printer) WhyPlaced() string { return p.say("why.placed", 0) }
 
 // WhyPlacedReported says: {amount}, reported {time}.
 func (p *Printer) WhyPlacedReported(amount string, time string) string {
-	return p.say(682, 0, amount, time)
+	return p.say("why.placed_reported", 0, amount, time)
 }
 
 // WhyPlainLines says: Lines
-func (p *Printer) WhyPlainLines() string { return p.say(683, 0) }
+func (p *Printer) WhyPlainLines() string { return p.say("why.plain_lines", 0) }
 
 // WhyPosted says: Posted
-func (p *Printer) WhyPosted() string { return p.say(684, 0) }
+func (p *Printer) WhyPosted() string { return p.say("why.posted", 0) }
 
 // WhyPosting says: decision {decision}, posting {number}
 func (p *Printer) WhyPosting(decision string, number string) string {
-	return p.say(685, 0, decision, number)
+	return p.say("why.posting", 0, decision, number)
 }
 
 // WhyReason says: Reason
-func (p *Printer) WhyReason() string { return p.say(686, 0) }
+func (p *Printer) WhyReason() string { return p.say("why.reason", 0) }
 
 // WhyReceivedImport says: {time}, as an import of the operator's: times are taken as stated
-func (p *Printer) WhyReceivedImport(time string) string { return p.say(687, 0, time) }
+func (p *Printer) WhyReceivedImport(time string) string { return p.say("why.received_import", 0, time) }
 
 // WhyRecord says: The decision record, as it is kept
-func (p *Printer) WhyRecord() string { return p.say(688, 0) }
+func (p *Printer) WhyRecord() string { return p.say("why.record", 0) }
 
 // WhyRecordMerchant says: Version {number}. The same events always give this same record.
-func (p *Printer) WhyRecordMerchant(number string) string { return p.say(689, 0, number) }
+func (p *Printer) WhyRecordMerchant(number string) string {
+	return p.say("why.record_merchant", 0, number)
+}
 
 // WhyRecordPartner says: Version {number} of the decision. The merchant can show the full record, which also holds what concerns the customer.
-func (p *Printer) WhyRecordPartner(number string) string { return p.say(690, 0, number) }
+func (p *Printer) WhyRecordPartner(number string) string {
+	return p.say("why.record_partner", 0, number)
+}
 
 // WhyRefund says: Refund
-func (p *Printer) WhyRefund() string { return p.say(691, 0) }
+func (p *Printer) WhyRefund() string { return p.say("why.refund", 0) }
 
 // WhyRefundOf says: Refund {refund}
-func (p *Printer) WhyRefundOf(refund string) string { return p.say(692, 0, refund) }
+func (p *Printer) WhyRefundOf(refund string) string { return p.say("why.refund_of", 0, refund) }
 
 // WhyRefundReported says: {amount} taken back, reported {time}.
 func (p *Printer) WhyRefundReported(amount string, time string) string {
-	return p.say(693, 0, amount, time)
+	return p.say("why.refund_reported", 0, amount, time)
 }
 
 // WhyRow says: row “{category}”
-func (p *Printer) WhyRow(category string) string { return p.say(694, 0, category) }
+func (p *Printer) WhyRow(category string) string { return p.say("why.row", 0, category) }
 
 // WhyRowOthers says: row for all other categories
-func (p *Printer) WhyRowOthers() string { return p.say(695, 0) }
+func (p *Printer) WhyRowOthers() string { return p.say("why.row_others", 0) }
 
 // WhyRules says: For each rule of the terms: what is left of all its lines × rate, rounded once, half away from zero
-func (p *Printer) WhyRules() string { return p.say(696, 0) }
+func (p *Printer) WhyRules() string { return p.say("why.rules", 0) }
 
 // WhyTakenBack says: taken back after it was payable
-func (p *Printer) WhyTakenBack() string { return p.say(697, 0) }
+func (p *Printer) WhyTakenBack() string { return p.say("why.taken_back", 0) }
 
 // WhyTerms says: Terms
-func (p *Printer) WhyTerms() string { return p.say(698, 0) }
+func (p *Printer) WhyTerms() string { return p.say("why.terms", 0) }
 
 // WhyTermsAre says: Version {number}, in force from {time}
-func (p *Printer) WhyTermsAre(number string, time string) string { return p.say(699, 0, number, time) }
+func (p *Printer) WhyTermsAre(number string, time string) string {
+	return p.say("why.terms_are", 0, number, time)
+}
 
 // WhyTitle says: Why: order {order}
-func (p *Printer) WhyTitle(order string) string { return p.say(700, 0, order) }
+func (p *Printer) WhyTitle(order string) string { return p.say("why.title", 0, order) }
 
 // WhyTouch says: Touch
-func (p *Printer) WhyTouch() string { return p.say(701, 0) }
+func (p *Printer) WhyTouch() string { return p.say("why.touch", 0) }
 
 // WhyTouches says: Touches
-func (p *Printer) WhyTouches() string { return p.say(702, 0) }
+func (p *Printer) WhyTouches() string { return p.say("why.touches", 0) }
 
 // WhyTouchesAre says: What could have earned on this order, and what became of it
-func (p *Printer) WhyTouchesAre() string { return p.say(703, 0) }
+func (p *Printer) WhyTouchesAre() string { return p.say("why.touches_are", 0) }
 
 // WhyWasBeforeRefunds says: {sentence} Before refunds it was {amount}.
 func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
-	return p.say(704, 0, amount, sentence)
+	return p.say("why.was_before_refunds", 0, amount, sentence)
 }
 
 // WhyYouEarn says: You earn {amount} on this order: the customer came through link {link} {age} before ordering, within the window of {window}.
 func (p *Printer) WhyYouEarn(age string, amount string, link string, window string) string {
-	return p.say(705, 0, age, amount, link, window)
+	return p.say("why.you_earn", 0, age, amount, link, window)
 }

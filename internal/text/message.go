@@ -28,9 +28,9 @@ func printer(of language) *Printer {
 	if err != nil {
 		panic(err)
 	}
-	p := &Printer{language: of, messages: make([]message, len(list))}
-	for i, m := range list {
-		p.messages[i] = message{}
+	p := &Printer{language: of, messages: make(map[string]message, len(list))}
+	for _, m := range list {
+		p.messages[m.ID] = message{}
 		values := m.Values()
 		for name, form := range m.Forms {
 			if of.pseudo {
@@ -40,14 +40,14 @@ func printer(of language) *Printer {
 			for j, part := range form {
 				pieces[j] = piece{kind: part.Kind, text: part.Text, at: slices.Index(values, part.Text)}
 			}
-			p.messages[i][name] = pieces
+			p.messages[m.ID][name] = pieces
 		}
 	}
 	return p
 }
 
 // form chooses the pieces of a message for a count.
-func (p *Printer) form(id int, n int64) []piece {
+func (p *Printer) form(id string, n int64) []piece {
 	m := p.messages[id]
 	if len(m) > 1 {
 		if form, ok := m[p.language.plural(n)]; ok {
@@ -58,7 +58,7 @@ func (p *Printer) form(id int, n int64) []piece {
 }
 
 // say puts a message together; n chooses the form, and arguments stand in the order of catalogue.Message.Values.
-func (p *Printer) say(id int, n int64, arguments ...string) string {
+func (p *Printer) say(id string, n int64, arguments ...string) string {
 	form := p.form(id, n)
 	if len(form) == 1 && form[0].kind == catalogue.Literal {
 		return form[0].text
@@ -83,7 +83,7 @@ func (p *Printer) say(id int, n int64, arguments ...string) string {
 }
 
 // rich is say for a message with marks; to is where its link leads. All that is not a mark is escaped.
-func (p *Printer) rich(id int, n int64, to templ.SafeURL, arguments ...string) templ.Component {
+func (p *Printer) rich(id string, n int64, to templ.SafeURL, arguments ...string) templ.Component {
 	form := p.form(id, n)
 	return templ.ComponentFunc(func(_ context.Context, w io.Writer) error {
 		var b strings.Builder

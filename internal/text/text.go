@@ -16,7 +16,7 @@ import (
 // A Printer says messages in one language. It is safe for concurrent use.
 type Printer struct {
 	language language
-	messages []message
+	messages map[string]message // by id
 }
 
 // A language is how it counts; its messages are in the catalogue of its tag.

@@ -39,14 +39,14 @@ func generate(list []catalogue.Message) ([]byte, error) {
 	for i := 0; i < len(list); i++ {
 		area, _, coded := strings.Cut(list[i].ID, "/")
 		if !coded {
-			accessor(&b, i, list[i])
+			accessor(&b, list[i])
 			continue
 		}
 		first := i
 		for i+1 < len(list) && strings.HasPrefix(list[i+1].ID, area+"/") {
 			i++
 		}
-		if err := switchOver(&b, area, first, list[first:i+1]); err != nil {
+		if err := switchOver(&b, area, list[first:i+1]); err != nil {
 			return nil, err
 		}
 	}
@@ -58,7 +58,7 @@ func generate(list []catalogue.Message) ([]byte, error) {
 }
 
 // accessor writes the method of one message.
-func accessor(b *bytes.Buffer, number int, m catalogue.Message) {
+func accessor(b *bytes.Buffer, m catalogue.Message) {
 	values := m.Values()
 	parameters := parametersOf(values)
 	result := "string"
@@ -69,11 +69,11 @@ func accessor(b *bytes.Buffer, number int, m catalogue.Message) {
 		}
 	}
 	name := method(m.ID)
-	fmt.Fprintf(b, "// %s says: %s\nfunc (p *Printer) %s(%s) %s { return %s }\n\n", name, textOf(m), name, strings.Join(parameters, ", "), result, call(number, m, values))
+	fmt.Fprintf(b, "// %s says: %s\nfunc (p *Printer) %s(%s) %s { return %s }\n\n", name, textOf(m), name, strings.Join(parameters, ", "), result, call(m, values))
 }
 
 // switchOver writes the method of an area of codes, and the list of them. Its parameters are those of all its messages.
-func switchOver(b *bytes.Buffer, area string, first int, list []catalogue.Message) error {
+func switchOver(b *bytes.Buffer, area string, list []catalogue.Message) error {
 	var values []string
 	for _, m := range list {
 		if m.Marked() {
@@ -93,7 +93,7 @@ func switchOver(b *bytes.Buffer, area string, first int, list []catalogue.Messag
 	for i, m := range list {
 		_, code, _ := strings.Cut(m.ID, "/")
 		codes[i] = strconv.Quote(code)
-		fmt.Fprintf(b, "case %s:\nreturn %s\n", codes[i], call(first+i, m, m.Values()))
+		fmt.Fprintf(b, "case %s:\nreturn %s\n", codes[i], call(m, m.Values()))
 	}
 	fmt.Fprintf(b, "}\nreturn code\n}\n\n// %sCodes are the codes of which %s says something.\nfunc %sCodes() []string {\nreturn []string{%s}\n}\n\n",
 		name, name, name, strings.Join(codes, ", "))
@@ -112,8 +112,8 @@ func parametersOf(values []string) []string {
 }
 
 // call is how a method says its message.
-func call(number int, m catalogue.Message, values []string) string {
-	arguments := []string{strconv.Itoa(number), "0"}
+func call(m catalogue.Message, values []string) string {
+	arguments := []string{strconv.Quote(m.ID), "0"}
 	if m.Marked() {
 		arguments = append(arguments, `""`)
 		if m.Forms[catalogue.Other].Links() > 0 {
