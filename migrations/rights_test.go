@@ -40,6 +40,8 @@ health_seen        -     -     -     S     -     S     -
 health_sent        -     -     -     S     -     S     -
 health_spool       -     -     -     S     -     S     -
 high_water         S     SIU   SIU   -     SIU   S     -
+inbox              -     -     S     -     SI    S     -
+inbox_taken        -     -     SI    -     S     S     -
 key_use*           SIU   -     -     S     S     S     -
 ledger_outbox      -     -     SID   -     S     S     -
 ledger_sent        -     -     SIU   -     SU    S     -

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/user"
 	"strconv"
 	"strings"
 
@@ -76,13 +77,21 @@ below "deadletters loader" do the same for records that could not become a row o
 			return engine.MendLetter(ctx, db, partition, offset, value, a.cfg.Partitions)
 		}),
 		one("put-back PARTITION OFFSET", "Hand it to the engine again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
-			return engine.PutBack(ctx, db, partition, offset)
+			return engine.PutBack(ctx, db, partition, offset, author())
 		}),
 		one("discard PARTITION OFFSET NOTE", "Give it up, with a note why", 1, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
 			return engine.DiscardLetter(ctx, db, partition, offset, args[0])
 		}),
 		newLoaderLetters(a))
 	return root
+}
+
+// author names who gives the command, as far as this machine knows.
+func author() string {
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		return u.Username
+	}
+	return "operator"
 }
 
 func showLetter(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {

@@ -8,9 +8,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/postgres"
 	"tributary/internal/stream"
 )
 
@@ -110,11 +113,21 @@ func MendLetter(ctx context.Context, q querier, partition int, offset int64, val
 		partition, offset, value, event.OrderKey(f.order.merchant, f.order.id))
 }
 
-// PutBack asks the engine that holds the partition to take an open dead letter in. It does so within a second or two of
-// being there; what was said before by another record is a duplicate then, without effect.
-func PutBack(ctx context.Context, q querier, partition int, offset int64) error {
-	return changeLetter(ctx, q, `UPDATE dead_letter SET state = 'returning' WHERE no = `+letterAt+` AND state IN ('open', 'returning')`,
-		partition, offset)
+// PutBack writes an open dead letter to the inbox, from which the engine that holds the partition takes it in within a second
+// or two of being there; what was said before by another record is a duplicate then, without effect.
+func PutBack(ctx context.Context, db *pgxpool.Pool, partition int, offset int64, author string) error {
+	return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+		row := inbox.Row{Lane: partition, Kind: inbox.Letter, Author: author}
+		err := tx.QueryRow(ctx, `UPDATE dead_letter SET state = 'returning' WHERE no = `+letterAt+` AND state = 'open' RETURNING no::text, key, value, note`,
+			Consumer, event.Orders, partition, offset).Scan(&row.Ref, &row.Key, &row.Content, &row.Note)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return unless(ctx, tx, partition, offset, LetterReturning) // putting back twice is once
+		}
+		if err != nil {
+			return fmt.Errorf("putting a dead letter back: %w", err)
+		}
+		return inbox.Write(ctx, tx, row)
+	})
 }
 
 // DiscardLetter gives an open dead letter up, for the reason given.
@@ -131,8 +144,13 @@ func changeLetter(ctx context.Context, q querier, sql string, partition int, off
 	if tag.RowsAffected() == 1 {
 		return nil
 	}
+	return unless(ctx, q, partition, offset, "")
+}
+
+// unless is the error that a dead letter cannot be changed any more, unless it is in a state.
+func unless(ctx context.Context, q querier, partition int, offset int64, state LetterState) error {
 	l, err := ShowLetter(ctx, q, partition, offset)
-	if err != nil {
+	if err != nil || l.State == state {
 		return err
 	}
 	return fault.New(fault.Conflict, "dead_letter_settled",
@@ -153,39 +171,20 @@ func (l *lane) bury(batch *pgx.Batch, f *fact) {
 		Consumer, l.held.Topic, l.held.Partition, f.record.Offset, f.record.Spool[:], int64(f.record.Seq), key, value, f.unreadable.Error())
 }
 
-// letter is a dead letter that is to be taken in.
-type letter struct {
-	no, offset int64
-	value      []byte
-}
-
-// returning gives the first dead letter of the lane that is to be put back.
-func (l *lane) returning(ctx context.Context, q querier) (letter, bool, error) {
-	var found letter
-	err := q.QueryRow(ctx, `SELECT no, "offset", value FROM dead_letter
-		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND state = 'returning' ORDER BY no LIMIT 1`,
-		Consumer, l.held.Topic, l.held.Partition).Scan(&found.no, &found.offset, &found.value)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return found, false, nil
+// settleLetter says of the letter that a row of the inbox puts back what has become of it: returned, or open again for a
+// reason.
+func settleLetter(ctx context.Context, tx pgx.Tx, row inbox.Row, state LetterState, cause error) error {
+	if row.Kind != inbox.Letter {
+		return nil
 	}
+	problem := ""
+	if cause != nil {
+		problem = cause.Error()
+	}
+	_, err := tx.Exec(ctx, `UPDATE dead_letter SET state = $2, settled_at = CASE $2 WHEN 'returned' THEN now() END, error = coalesce(nullif($3, ''), error)
+		WHERE no = $1::bigint AND state = 'returning'`, row.Ref, state, problem)
 	if err != nil {
-		return found, false, fmt.Errorf("looking for returning dead letters: %w", err)
+		return fmt.Errorf("settling dead letter %s: %w", row.Ref, err)
 	}
-	return found, true, nil
-}
-
-// settleLetter marks a letter as taken in, as long as it is still what was read.
-const settleLetter = `
-UPDATE dead_letter SET state = 'returned', settled_at = now()
- WHERE no = $1 AND value = $2 AND state = 'returning'`
-
-// reopen leaves a letter to a person again.
-func (l *lane) reopen(ctx context.Context, which letter, cause error) error {
-	_, err := l.cfg.DB.Exec(ctx, `UPDATE dead_letter SET state = 'open', error = $2 WHERE no = $1 AND state = 'returning'`,
-		which.no, cause.Error())
-	if err != nil {
-		return fmt.Errorf("reopening dead letter %d: %w", which.offset, err)
-	}
-	l.log.Error("a dead letter that was put back failed again", "offset", which.offset, "error", cause)
 	return nil
 }

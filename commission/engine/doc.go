@@ -12,7 +12,7 @@
 //	save     the position, in the same transaction: either all of it is there, or none
 //
 // One order is one partition, and whatever changes an order holds the lock of that partition's position: slices, the
-// end of holds, returned dead letters. So no order is ever locked by itself, and none is decided twice at a time.
+// end of holds, what people write to the inbox. So no order is ever locked by itself, and none is decided twice at a time.
 //
 // A commit whose answer is lost is not looked into: the slice is run again, and the position says whether there is
 // anything left of it to do. PostgreSQL or Kafka being away makes the engine wait and never skip. A record that cannot

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
+	"tributary/commission/inbox"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
 	"tributary/internal/position"
@@ -181,6 +182,7 @@ func (e *Engine) work(ctx context.Context, held position.Held) error {
 	l := &lane{
 		Engine: e, held: held,
 		log:    e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
+		inbox:  inbox.NewLane(held.Partition, inbox.Letter),
 		hauls:  make(chan haul, 1),
 		unsent: make(chan struct{}, 1),
 	}

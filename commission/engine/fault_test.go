@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/position"
@@ -78,18 +79,19 @@ func TestWhatCannotBeReadIsSetAsideMendedAndPutBack(t *testing.T) {
 	}
 	check(t, MendLetter(t.Context(), w.db, l.Partition, l.Offset, encode(t, mended), lanes))
 	for range 3 {
-		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset))
+		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	}
 	w.eventually("it is taken in", func() bool { return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 })
 	w.settled()
 	equal(t, "books", w.books(time.Time{}), w.pending(3000, 600))
-	if err := PutBack(t.Context(), w.db, l.Partition, l.Offset); fault.Of(err).Kind != fault.Conflict {
+	if err := PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"); fault.Of(err).Kind != fault.Conflict {
 		t.Errorf("putting back what was returned gives %v", err)
 	}
 	// A letter put back as it was lies open again.
 	l = letters[wrong]
-	check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset))
+	check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	w.eventually("it is open again", func() bool { return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returning'`) == 0 })
+	equal(t, "rows without effect", w.number(`SELECT count(*) FROM inbox_taken WHERE problem LIKE '%belongs to partition%'`), 1)
 	for _, l := range w.letters() {
 		if l.State == LetterOpen {
 			check(t, DiscardLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
@@ -121,7 +123,7 @@ func TestPuttingBackWhatArrivedOtherwiseChangesNothing(t *testing.T) {
 	w.settled()
 	l := w.letters()[0]
 	check(t, MendLetter(t.Context(), w.db, l.Partition, l.Offset, encode(t, e), lanes))
-	check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset))
+	check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	w.eventually("it is taken in", func() bool { return w.letters()[0].State == LetterReturned })
 	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
 	equal(t, "version", w.number(`SELECT version FROM orders`), 1)
@@ -157,7 +159,7 @@ func TestARecordThatFailsIsTriedAloneAndSetAside(t *testing.T) {
 	}
 	w.exec(`ALTER TABLE orders DROP CONSTRAINT poison`)
 	for _, l := range letters {
-		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset))
+		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	}
 	w.eventually("one is taken in, the other open again", func() bool {
 		return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 &&
@@ -223,7 +225,7 @@ func (w *world) laneHeld(e *Engine, partition int) *lane {
 	w.exec(`INSERT INTO position (consumer, topic, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, Consumer, event.Orders, partition)
 	held.Epoch = w.number(`UPDATE position SET epoch = epoch + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING epoch`, Consumer, event.Orders, partition)
 	check(w.t, e.introduce(w.t.Context()))
-	return &lane{Engine: e, held: held, log: quiet(), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
+	return &lane{Engine: e, held: held, log: quiet(), inbox: inbox.NewLane(partition, inbox.Letter), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
 }
 
 // facts reads what was sent to a partition, as fetch does.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
@@ -47,6 +48,7 @@ type lane struct {
 	failures int
 
 	ending ending
+	inbox  *inbox.Lane
 	// reconsidered is the last order that was looked at for a click key that was added since.
 	reconsidered int64
 }

@@ -259,7 +259,7 @@ func (m *machine) mendLetter(t *rapid.T) {
 		e.Id = idOf("letter", l.Partition, l.Offset)
 		o.facts["sale"] = e
 		check(m.w.t, MendLetter(m.w.t.Context(), m.w.db, l.Partition, l.Offset, encode(m.w.t, e), lanes))
-		check(m.w.t, PutBack(m.w.t.Context(), m.w.db, l.Partition, l.Offset))
+		check(m.w.t, PutBack(m.w.t.Context(), m.w.db, l.Partition, l.Offset, "a test"))
 		m.mended = append(m.mended, o)
 		m.letters--
 		return

@@ -11,7 +11,6 @@ import (
 
 	"tributary/internal/fault/inject"
 	"tributary/internal/postgres"
-	"tributary/internal/stream"
 )
 
 // tend does what there is to do in the partition besides taking in records, one transaction of each sort at most, and
@@ -21,7 +20,7 @@ func (l *lane) tend(ctx context.Context) (more bool, err error) {
 		what string
 		work func(context.Context) (bool, error)
 	}{
-		{"ending holds", l.release}, {"taking back dead letters", l.takeBack}, {"deciding orders of a new click key", l.reconsider},
+		{"ending holds", l.release}, {"taking in what people have written", l.takeFromInbox}, {"deciding orders of a new click key", l.reconsider},
 	} {
 		again, err := l.try(ctx, job.what, job.work)
 		if err != nil {
@@ -176,50 +175,4 @@ func (l *lane) dueOrders(ctx context.Context, q querier, now time.Time) ([]int64
 		return nil, fmt.Errorf("looking for ended holds: %w", err)
 	}
 	return numbers, nil
-}
-
-// takeBack takes in one dead letter that a person has asked to be put back. It is folded like any other record, so a
-// second time changes nothing; when it fails again it lies open again, with the new error.
-func (l *lane) takeBack(ctx context.Context) (more bool, err error) {
-	letter, found, err := l.returning(ctx, l.cfg.DB)
-	if err != nil || !found {
-		return false, err
-	}
-	f := read(stream.Record{Partition: l.held.Partition, Offset: letter.offset, Value: letter.value}, l.cfg.Partitions)
-	if f.unreadable != nil {
-		return true, l.reopen(ctx, letter, f.unreadable)
-	}
-	var t tally
-	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
-		return guard(func() error {
-			p, err := l.held.Lock(ctx, tx)
-			if err != nil {
-				return err
-			}
-			t = tally{}
-			tag, err := tx.Exec(ctx, settleLetter, letter.no, letter.value)
-			if err != nil {
-				return fmt.Errorf("settling the letter: %w", err)
-			}
-			if tag.RowsAffected() == 0 {
-				return nil // settled, or mended, since it was read
-			}
-			orders, err := l.fold(ctx, tx, []*fact{&f}, &t)
-			if err != nil {
-				return err
-			}
-			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
-				return err
-			}
-			return l.held.Save(ctx, tx, p)
-		})
-	})
-	if verdict(err) == failed {
-		return true, l.reopen(ctx, letter, err)
-	}
-	if err != nil {
-		return false, fmt.Errorf("taking back dead letter %d: %w", letter.offset, err)
-	}
-	l.announce(&t)
-	return true, nil
 }

@@ -1,0 +1,82 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission/inbox"
+	"tributary/internal/fault/inject"
+	"tributary/internal/postgres"
+	"tributary/internal/stream"
+)
+
+// takeFromInbox takes in the first fact of the lane that somebody has made and nobody taken, in one transaction: it is folded
+// like any other, so a second time would change nothing. One that fails is taken all the same, with the reason.
+func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
+	row, found, err := l.inbox.Next(ctx, l.cfg.DB)
+	if err != nil || !found {
+		return false, err
+	}
+	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)
+	if f.unreadable != nil {
+		return true, l.refuse(ctx, row, f.unreadable)
+	}
+	var t tally
+	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
+		return guard(func() error {
+			p, err := l.held.Lock(ctx, tx)
+			if err != nil {
+				return err
+			}
+			t = tally{}
+			first, err := inbox.Take(ctx, tx, row, "")
+			if err != nil || !first {
+				return err
+			}
+			orders, err := l.fold(ctx, tx, []*fact{&f}, &t)
+			if err != nil {
+				return err
+			}
+			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
+				return err
+			}
+			if err := settleLetter(ctx, tx, row, LetterReturned, nil); err != nil {
+				return err
+			}
+			if err := l.held.Save(ctx, tx, p); err != nil {
+				return err
+			}
+			inject.Reach(inject.EngineBeforeCommit)
+			return nil
+		})
+	})
+	if verdict(err) == failed {
+		return true, l.refuse(ctx, row, err)
+	}
+	if err != nil {
+		return false, fmt.Errorf("taking row %d of the inbox: %w", row.No, err)
+	}
+	inject.Reach(inject.EngineAfterCommit)
+	l.announce(&t)
+	return true, nil
+}
+
+// refuse takes a row that can have no effect, and leaves its letter to a person again.
+func (l *lane) refuse(ctx context.Context, row inbox.Row, cause error) error {
+	err := postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
+		if _, err := l.held.Lock(ctx, tx); err != nil {
+			return err
+		}
+		if first, err := inbox.Take(ctx, tx, row, cause.Error()); err != nil || !first {
+			return err
+		}
+		return settleLetter(ctx, tx, row, LetterOpen, cause)
+	})
+	if err != nil {
+		return fmt.Errorf("refusing row %d of the inbox: %w", row.No, err)
+	}
+	l.log.Error("what somebody wrote cannot be taken in", "kind", row.Kind, "ref", row.Ref, "author", row.Author, "error", cause)
+	return nil
+}
