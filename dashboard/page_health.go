@@ -101,7 +101,7 @@ func (view *healthView) advise(t *text.Printer) {
 		batch := t.TodoBatch(strconv.FormatInt(b.FirstOffset, 10), strconv.FormatInt(b.LastOffset, 10), b.Topic+"/"+strconv.Itoa(b.Partition))
 		switch {
 		case b.State == "parked":
-			add(t.TodoParked(batch), t.TodoProblem(b.Problem), fmt.Sprintf("tributary reload %s %d %d", b.Topic, b.Partition, b.FirstOffset))
+			add(t.TodoParked(batch), t.TodoProblem(b.Problem), fmt.Sprintf("tributary loader retry %s %d %d", b.Topic, b.Partition, b.FirstOffset))
 		case view.at.Sub(b.PlannedAt) > lateAfter:
 			add(t.TodoLate(batch), t.TodoLateWhy(t.Second(b.PlannedAt)), "tributary doctor")
 		}

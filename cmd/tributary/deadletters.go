@@ -24,10 +24,10 @@ import (
 func newDeadLetters(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "deadletters",
-		Short: "List, mend and put back records that the engine or the loader could not process",
-		Long: `A record that the engine cannot process is set aside with the reason, and the partition goes on. List what is there, look at
-one, mend its bytes if need be, and put it back: it goes through the same fold, so putting back twice is harmless. The commands
-below "deadletters loader" do the same for records that could not become a row of the reports.`,
+		Short: "List, edit and retry records that the engine or the loader could not process",
+		Long: `A record that the engine cannot process is set aside with the reason, and the partition goes on. List these records, show
+one, edit its bytes if they are wrong, and retry it: it is processed like any other record, so a second retry is harmless. The commands
+under "deadletters loader" do the same for records that the loader could not turn into a row of the reports.`,
 	}
 	var all bool
 	list := &cobra.Command{
@@ -69,14 +69,14 @@ below "deadletters loader" do the same for records that could not become a row o
 	}
 	root.AddCommand(list,
 		one("show PARTITION OFFSET", "Print one with its bytes in hex", 0, showLetter),
-		one("mend PARTITION OFFSET FILE", "Replace its bytes with those of a file (hex, - for standard input), checked before", 1, func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
+		one("edit PARTITION OFFSET FILE", "Replace its bytes with those of a file (hex, - for standard input), checked before", 1, func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
 			value, err := readHex(cmd, args[0])
 			if err != nil {
 				return err
 			}
 			return engine.MendLetter(ctx, db, partition, offset, value, a.cfg.Partitions)
 		}),
-		one("put-back PARTITION OFFSET", "Hand it to the engine again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
+		one("retry PARTITION OFFSET", "Give it to the engine again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
 			return engine.PutBack(ctx, db, partition, offset, author())
 		}),
 		one("discard PARTITION OFFSET NOTE", "Give it up, with a note why", 1, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
@@ -113,18 +113,18 @@ func readHex(cmd *cobra.Command, path string) ([]byte, error) {
 	if path != "-" {
 		file, err := os.Open(path)
 		if err != nil {
-			return nil, fmt.Errorf("opening the mended record: %w", err)
+			return nil, fmt.Errorf("opening the edited record: %w", err)
 		}
 		defer file.Close()
 		in = file
 	}
 	text, err := io.ReadAll(io.LimitReader(in, 2*event.MaxBytes+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading the mended record: %w", err)
+		return nil, fmt.Errorf("reading the edited record: %w", err)
 	}
 	value, err := hex.DecodeString(strings.TrimSpace(string(text)))
 	if err != nil {
-		return nil, fmt.Errorf("reading the mended record as hex: %w", err)
+		return nil, fmt.Errorf("reading the edited record as hex: %w", err)
 	}
 	return value, nil
 }
@@ -168,15 +168,15 @@ func newLoaderLetters(a *app) *cobra.Command {
 		}
 	}
 	root.AddCommand(list,
-		one("mend NUMBER FILE", "Replace its bytes with those of a file (hex, - for standard input), checked before", 1, func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, no int64, args []string) error {
+		one("edit NUMBER FILE", "Replace its bytes with those of a file (hex, - for standard input), checked before", 1, func(ctx context.Context, cmd *cobra.Command, db *pgxpool.Pool, no int64, args []string) error {
 			value, err := readHex(cmd, args[0])
 			if err != nil {
 				return err
 			}
-			return loader.MendLetter(ctx, db, no, value)
+			return loader.EditLetter(ctx, db, no, value)
 		}),
-		one("put-back NUMBER", "Hand it to the loader again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, no int64, _ []string) error {
-			return loader.PutBack(ctx, db, no)
+		one("retry NUMBER", "Give it to the loader again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, no int64, _ []string) error {
+			return loader.RetryLetter(ctx, db, no)
 		}),
 		one("discard NUMBER NOTE", "Give it up, with a note why", 1, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, no int64, args []string) error {
 			return loader.DiscardLetter(ctx, db, no, args[0])
@@ -184,11 +184,11 @@ func newLoaderLetters(a *app) *cobra.Command {
 	return root
 }
 
-// newMendRollups is the cure for a rollup that a power cut left without rows.
-func newMendRollups(a *app) *cobra.Command {
+// newRebuildRollups repairs a rollup that a power cut left without rows.
+func newRebuildRollups(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "mend-rollups",
-		Short: "Bring the hourly sums of ClickHouse in line with its rows; no loader may run",
+		Use:   "rebuild-rollups",
+		Short: "Make the hourly sums of ClickHouse agree with its rows; no loader may run",
 		Long: `When "verify" says that a rollup differs from the rows it sums up, as a power cut at the wrong moment can leave it: stop every
 loader, run this, start them again. It is refused while a loader holds a partition.`,
 		Args: cobra.NoArgs,
@@ -214,10 +214,10 @@ loader, run this, start them again. It is refused while a loader holds a partiti
 					return err
 				}
 				defer conn.Close()
-				if err := loader.MendRollups(ctx, conn); err != nil {
+				if err := loader.RebuildRollups(ctx, conn); err != nil {
 					return err
 				}
-				fmt.Fprintln(cmd.OutOrStdout(), "The rollups are in line with the rows.")
+				fmt.Fprintln(cmd.OutOrStdout(), "The rollups agree with the rows.")
 				return nil
 			})
 		},

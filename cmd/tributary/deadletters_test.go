@@ -37,12 +37,12 @@ func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 		leaves  string
 	}{
 		{[]string{"list"}, "1\ttouches/1 7\topen\t", "", "open , open , open "},
-		{[]string{"put-back", "1"}, "", "", "returning , open , open "},
+		{[]string{"retry", "1"}, "", "", "returning , open , open "},
 		{[]string{"discard", "2", "a test"}, "", "", "returning , discarded a test, open "},
-		{[]string{"put-back", "2"}, "", "discarded", "returning , discarded a test, open "},
-		{[]string{"put-back", "99"}, "", "no dead letter", "returning , discarded a test, open "},
-		{[]string{"put-back", "one"}, "", "NUMBER", "returning , discarded a test, open "},
-		{[]string{"mend", "3", write(t, filepath.Join(t.TempDir(), "bytes"), "0103\n", 0o600)}, "", "could not be a row either", "returning , discarded a test, open "},
+		{[]string{"retry", "2"}, "", "discarded", "returning , discarded a test, open "},
+		{[]string{"retry", "99"}, "", "no dead letter", "returning , discarded a test, open "},
+		{[]string{"retry", "one"}, "", "NUMBER", "returning , discarded a test, open "},
+		{[]string{"edit", "3", write(t, filepath.Join(t.TempDir(), "bytes"), "0103\n", 0o600)}, "", "could not be a row either", "returning , discarded a test, open "},
 		{[]string{"list"}, "3\ttouches/1 9\topen\t", "", "returning , discarded a test, open "},
 	} {
 		out, err := tributary(t.Context(), t, environ, append([]string{"deadletters", "loader"}, row.args...)...)
@@ -58,7 +58,7 @@ func TestLoaderLettersAreSettledByCommands(t *testing.T) {
 	}
 }
 
-func TestRollupsAreMendedWhenNoLoaderRuns(t *testing.T) {
+func TestRollupsAreRebuiltWhenNoLoaderRuns(t *testing.T) {
 	t.Parallel()
 	url := engines.PostgresURL(t)
 	reports := reportsOf(t, url)
@@ -86,13 +86,13 @@ func TestRollupsAreMendedWhenNoLoaderRuns(t *testing.T) {
 	if _, err := db.Exec(t.Context(), `INSERT INTO position (consumer, topic, partition, owner, lease_until) VALUES ('loader', 'touches', 0, 'someone', now() + interval '1 hour')`); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tributary(t.Context(), t, environ, "mend-rollups"); err == nil || !strings.Contains(err.Error(), "stop them first") || clicks() != 5 {
+	if _, err := tributary(t.Context(), t, environ, "rebuild-rollups"); err == nil || !strings.Contains(err.Error(), "stop them first") || clicks() != 5 {
 		t.Errorf("beside a loader: %v, and %d clicks are left, want a refusal and 5", err, clicks())
 	}
 	if _, err := db.Exec(t.Context(), `UPDATE position SET lease_until = now() - interval '1 second'`); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := tributary(t.Context(), t, environ, "mend-rollups"); err != nil || clicks() != 0 {
+	if out, err := tributary(t.Context(), t, environ, "rebuild-rollups"); err != nil || clicks() != 0 {
 		t.Errorf("%v %s, and %d clicks are left, want none: no row has any", err, out, clicks())
 	}
 }

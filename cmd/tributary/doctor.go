@@ -96,7 +96,7 @@ func (d *doctorCommand) examine(ctx context.Context) {
 func (d *doctorCommand) settings() {
 	d.report.Add("version", doctor.OK, version(), "")
 	for _, w := range d.warnings {
-		d.report.Add("settings", doctor.Warn, w, "mend its name or remove it")
+		d.report.Add("settings", doctor.Warn, w, "correct its name or remove it")
 	}
 	if len(d.warnings) == 0 {
 		d.report.Add("settings", doctor.OK, "every "+prefix+" name in the environment is a setting", "")

@@ -199,8 +199,8 @@ func TestReportsOfAnotherNetworkAreRefused(t *testing.T) {
 		{"serve dashboard --dashboard-listen 127.0.0.1:0", theirs, "different networks"},
 		{"serve loader", fresh, "different networks (none and "},
 		{"verify", theirs, "different networks"},
-		{"mend-rollups", theirs, "different networks"},
-		{"align --yes", theirs, "different networks"},
+		{"rebuild-rollups", theirs, "different networks"},
+		{"restore reconcile --yes", theirs, "different networks"},
 		{"migrate", theirs, "of another network than PostgreSQL"},
 	} {
 		environ := append(append(slices.Clip(kafka), postgresEnv(books)...), engines.ClickHouseEnv(row.reports)...)

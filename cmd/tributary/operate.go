@@ -33,7 +33,7 @@ func (a *app) withPostgres(cmd *cobra.Command, role postgres.Role, work func(ctx
 }
 
 func newSpool(a *app) *cobra.Command {
-	root := &cobra.Command{Use: "spool", Short: "Mend a damaged spool, or send kept records again"}
+	root := &cobra.Command{Use: "spool", Short: "Check, repair, drain or forget a spool, or send kept records again"}
 	root.AddCommand(&cobra.Command{
 		Use:   "salvage [DIR]",
 		Short: "Keep every record of a damaged spool that verifies, and set the damaged files aside",
@@ -150,14 +150,20 @@ Then let the loader go on by "tributary resume loader ledger LANE --remedy refil
 	return root
 }
 
-func newReload(a *app) *cobra.Command {
+func newLoader(a *app) *cobra.Command {
+	root := &cobra.Command{Use: "loader", Short: "Retry a batch that the loader parked"}
+	root.AddCommand(newRetry(a))
+	return root
+}
+
+func newRetry(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "reload TOPIC PARTITION FIRST-OFFSET",
-		Short: "Have the loader look at a batch again: one it parked, or one whose rows ClickHouse lost",
-		Long: `The loader parks a batch when ClickHouse holds another number of its rows than it should, and "verify" names those whose
-rows are missing. When the cause is gone (after a restoration of ClickHouse: drop what is left of the batch's rows first),
-name the batch by its topic (touches, orders or ledger), partition and first offset: the loader sends it again if its rows are
-missing, as long as Kafka still holds its records.`,
+		Use:   "retry TOPIC PARTITION FIRST-OFFSET",
+		Short: "Load a batch again: one that was parked, or one whose rows ClickHouse lost",
+		Long: `The loader parks a batch when ClickHouse holds another number of its rows than it should, and "verify" names the batches
+whose rows are missing. Once the cause is gone (after a restore of ClickHouse: first drop the rows of the batch that are left), name
+the batch by its topic (touches, orders or ledger), partition and first offset. The loader sends it again if its rows are missing, as
+long as Kafka still holds its records.`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			partition, err := strconv.Atoi(args[1])
@@ -169,7 +175,7 @@ missing, as long as Kafka still holds its records.`,
 				return usageError(cmd, "FIRST-OFFSET must be a number")
 			}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				return loader.Reload(ctx, db, args[0], partition, first)
+				return loader.Retry(ctx, db, args[0], partition, first)
 			})
 		},
 	}

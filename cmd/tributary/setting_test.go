@@ -277,7 +277,7 @@ func (n *configured) effects() []effect {
 			}
 		}})
 	}
-	for role, command := range map[string]string{"operator": "mend-rollups", "dashboard": "serve dashboard --admin-listen="} {
+	for role, command := range map[string]string{"operator": "rebuild-rollups", "dashboard": "serve dashboard --admin-listen="} {
 		all = append(all, effect{[]string{clickhouseSetting(role)}, func(t *testing.T) {
 			t.Helper()
 			args := append(strings.Fields(command), "--data", t.TempDir(), "--"+clickhouseSetting(role), "clickhouse://tributary_reader@127.0.0.1:1/x")

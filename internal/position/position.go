@@ -70,7 +70,7 @@ const Behind = "PostgreSQL was put back to an earlier time"
 
 // Error says what was found and what to do.
 func (e *BehindError) Error() string {
-	return Behind + ": " + e.Found + "; with loaders and engines stopped, run: tributary align"
+	return Behind + ": " + e.Found + "; with loaders and engines stopped, run: tributary restore reconcile"
 }
 
 // Position is how far a consumer is in one partition.

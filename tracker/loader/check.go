@@ -343,9 +343,9 @@ func (r *rollup) differences(raw string) string {
 		strings.Join(key, ", ', ', "), strings.Join(lacks, ", ', ', "), r.lacking(raw))
 }
 
-// MendRollups writes what the rollups lack of the raw tables, and takes away what they have too much. No loader may run
+// RebuildRollups writes what the rollups lack of the raw tables, and takes away what they have too much. No loader may run
 // meanwhile: what it had just written to a raw table and not to the rollup would be counted twice.
-func MendRollups(ctx context.Context, conn clickhouse.Conn) error {
+func RebuildRollups(ctx context.Context, conn clickhouse.Conn) error {
 	for _, t := range tables() {
 		r := t.rollup
 		if r == nil {
@@ -355,10 +355,10 @@ func MendRollups(ctx context.Context, conn clickhouse.Conn) error {
 		for _, s := range r.sums {
 			columns = append(columns, s.column)
 		}
-		own := clickhouse.WithSettings(ctx, clickhouse.Settings{"async_insert": 0, "insert_deduplication_token": "mend:" + uuid.NewString()})
+		own := clickhouse.WithSettings(ctx, clickhouse.Settings{"async_insert": 0, "insert_deduplication_token": "rebuild:" + uuid.NewString()})
 		// A sum of unsigned columns wraps around, so that adding a negative figure takes away.
 		if err := conn.Exec(own, "INSERT INTO "+r.name+" ("+strings.Join(columns, ", ")+") "+r.lacking(t.name)); err != nil {
-			return fmt.Errorf("mending %s: %w", r.name, err)
+			return fmt.Errorf("rebuilding %s: %w", r.name, err)
 		}
 	}
 	return nil

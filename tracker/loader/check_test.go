@@ -15,8 +15,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		clickhouse, postgres string
 		// found are parts of the findings, in order.
 		found []string
-		// mended says that the difference is in a rollup alone, so that MendRollups mends it.
-		mended bool
+		// repaired says that the difference is in a rollup alone, so that RebuildRollups repairs it.
+		repaired bool
 	}{
 		{
 			name:       "a row is lost",
@@ -35,19 +35,19 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			name:       "a rollup lacks a row",
 			clickhouse: "ALTER TABLE touch_hourly DELETE WHERE partner_id = 3 AND link_id = 10 SETTINGS mutations_sync = 2",
 			found:      []string{"topic touches, merchant_id 1, program_id 2, partner_id 3, link_id 10, hour 2026-03-14 12:00:00: touch_hourly lacks clicks 1, marked 1, impressions 0 of what touch has"},
-			mended:     true,
+			repaired:   true,
 		},
 		{
 			name:       "a rollup has too much",
 			clickhouse: "INSERT INTO ledger_hourly SELECT * REPLACE (1 AS orders, 0 AS revenue, 0 AS gross, 7 AS net, 0 AS fee, 0 AS pending) FROM ledger_hourly WHERE partner_id = 2 LIMIT 1",
 			found:      []string{"currency EUR, further false, role partner, unit EUR, hour 2026-03-14 12:00:00: ledger_hourly lacks orders -1, revenue 0, refunded 0, gross 0, net -7, fee 0, pending 0, payable 0 of what ledger has"},
-			mended:     true,
+			repaired:   true,
 		},
 		{
 			name:       "a count that is too high in an unsigned column",
 			clickhouse: "INSERT INTO touch_hourly VALUES (1, 2, 3, 10, '2026-03-14 12:00:00', 5, 0, 0)",
 			found:      []string{"touch_hourly lacks clicks -5, marked 0, impressions 0 of what touch has"},
-			mended:     true,
+			repaired:   true,
 		},
 		{
 			name:     "a batch is not in the manifest",
@@ -98,8 +98,8 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 					t.Errorf("finding %d is %q, want %q", i, got, want)
 				}
 			}
-			if c.mended {
-				if err := MendRollups(t.Context(), r.ch); err != nil {
+			if c.repaired {
+				if err := RebuildRollups(t.Context(), r.ch); err != nil {
 					t.Fatal(err)
 				}
 				r.sound()

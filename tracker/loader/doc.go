@@ -23,7 +23,7 @@
 //     retry. None there, on a server without replicas: the batch gets a new generation, hence a new token, and is sent
 //     again. Any other number but all: the batch is parked, which is an alarm, and a person decides.
 //   - The same between the two calls for the view's part leaves the rollup without those rows for good. The window is some
-//     ten microseconds; Check finds it by comparing the rollup with the raw table, and MendRollups writes the difference.
+//     ten microseconds; Check finds it by comparing the rollup with the raw table, and RebuildRollups writes the difference.
 //   - The log of tokens is not synced, and the parts are. After a power cut, a part may be there and its token not, so that
 //     the retry doubles the rows of that batch: the count finds it, and the batch is parked.
 //

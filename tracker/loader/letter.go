@@ -48,8 +48,8 @@ func Letters(ctx context.Context, db *pgxpool.Pool, all bool, limit int) ([]Lett
 	return letters, nil
 }
 
-// MendLetter replaces what an open dead letter says. What could not be a row either is refused with the reason.
-func MendLetter(ctx context.Context, db *pgxpool.Pool, no int64, value []byte) error {
+// EditLetter replaces what an open dead letter says. What could not be a row either is refused with the reason.
+func EditLetter(ctx context.Context, db *pgxpool.Pool, no int64, value []byte) error {
 	var topic string
 	err := db.QueryRow(ctx, `SELECT topic FROM dead_letter WHERE consumer = $1 AND no = $2`, Consumer, no).Scan(&topic)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -66,12 +66,12 @@ func MendLetter(ctx context.Context, db *pgxpool.Pool, no int64, value []byte) e
 			return &fault.Error{Kind: fault.Invalid, Code: "unreadable_event", Detail: "This could not be a row either: " + err.Error() + ".", Cause: err}
 		}
 	}
-	return changeLetter(ctx, db, `UPDATE dead_letter SET value = $3, note = 'mended' WHERE consumer = $1 AND no = $2 AND state = 'open'`, no, value)
+	return changeLetter(ctx, db, `UPDATE dead_letter SET value = $3, note = 'edited' WHERE consumer = $1 AND no = $2 AND state = 'open'`, no, value)
 }
 
-// PutBack asks the loader that holds the partition to make a row of an open dead letter. It does so within some seconds of
+// RetryLetter asks the loader that holds the partition to make a row of an open dead letter. It does so within some seconds of
 // being there, exactly once; what cannot be a row is open again, with the reason.
-func PutBack(ctx context.Context, db *pgxpool.Pool, no int64) error {
+func RetryLetter(ctx context.Context, db *pgxpool.Pool, no int64) error {
 	return changeLetter(ctx, db, `UPDATE dead_letter SET state = 'returning', settled_at = CASE state WHEN 'open' THEN now() ELSE settled_at END
 		WHERE consumer = $1 AND no = $2 AND state IN ('open', 'returning')`, no)
 }

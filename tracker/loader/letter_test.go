@@ -25,12 +25,12 @@ func (r *river) letter() int64 {
 	return letters[0].No
 }
 
-func (r *river) mended(no int64) {
+func (r *river) repaired(no int64) {
 	r.t.Helper()
-	if err := MendLetter(r.t.Context(), r.db, no, record(r.t, 1, 2, click(2)).Value); err != nil {
+	if err := EditLetter(r.t.Context(), r.db, no, record(r.t, 1, 2, click(2)).Value); err != nil {
 		r.t.Fatal(err)
 	}
-	if err := PutBack(r.t.Context(), r.db, no); err != nil {
+	if err := RetryLetter(r.t.Context(), r.db, no); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -39,16 +39,16 @@ func TestADeadLetterThatIsPutBackIsARowOnce(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	no := r.letter()
-	r.mended(no)
+	r.repaired(no)
 	r.run(r.loader(owner()))
 	r.eventually("it is returned", func() bool { return r.books(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 })
 	r.once(event.Touches, 3)
 	// Neither the batch that it once belonged to nor its own second return changes anything.
-	if err := Reload(t.Context(), r.db, event.Touches, 0, 0); err != nil {
+	if err := Retry(t.Context(), r.db, event.Touches, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	var conflict *fault.Error
-	if err := PutBack(t.Context(), r.db, no); !errors.As(err, &conflict) || conflict.Kind != fault.Conflict {
+	if err := RetryLetter(t.Context(), r.db, no); !errors.As(err, &conflict) || conflict.Kind != fault.Conflict {
 		t.Errorf("putting it back again gave %v", err)
 	}
 	r.eventually("the batch is settled again", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`) == 0 })
@@ -84,7 +84,7 @@ func TestAKillWhileADeadLetterIsPutBackLeavesOneRow(t *testing.T) {
 			t.Parallel()
 			r := newRiver(t, 1)
 			no := r.letter()
-			r.mended(no)
+			r.repaired(no)
 			ctx, h, release := r.hold(event.Touches, owner())
 			l := r.lane(r.loader(owner()), event.Touches, h)
 			d := returning{no: no, life: 1, record: record(t, 1, 2, click(2))}
@@ -110,10 +110,10 @@ func TestADeadLetterThatCannotBeARowStaysOpen(t *testing.T) {
 	r := newRiver(t, 1)
 	no := r.letter()
 	var invalid *fault.Error
-	if err := MendLetter(t.Context(), r.db, no, record(t, 1, 2, sale(2)).Value); !errors.As(err, &invalid) || invalid.Kind != fault.Invalid {
+	if err := EditLetter(t.Context(), r.db, no, record(t, 1, 2, sale(2)).Value); !errors.As(err, &invalid) || invalid.Kind != fault.Invalid {
 		t.Errorf("a sale among touches gave %v", err)
 	}
-	if err := PutBack(t.Context(), r.db, no); err != nil { // as it is
+	if err := RetryLetter(t.Context(), r.db, no); err != nil { // as it is
 		t.Fatal(err)
 	}
 	stop := r.run(r.loader(owner()))
@@ -126,8 +126,8 @@ func TestADeadLetterThatCannotBeARowStaysOpen(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, err := range map[string]error{
-		"PutBack of a discarded letter": PutBack(t.Context(), r.db, no), "PutBack of none": PutBack(t.Context(), r.db, no+1),
-		"MendLetter of none": MendLetter(t.Context(), r.db, no+1, nil),
+		"RetryLetter of a discarded letter": RetryLetter(t.Context(), r.db, no), "RetryLetter of none": RetryLetter(t.Context(), r.db, no+1),
+		"EditLetter of none": EditLetter(t.Context(), r.db, no+1, nil),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "dead_letter") && !strings.Contains(err.Error(), "dead letter") && !strings.Contains(err.Error(), "Dead letter") {
 			t.Errorf("%s gave %v", what, err)

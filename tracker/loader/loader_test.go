@@ -425,7 +425,7 @@ func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
 	r.once(event.Touches, 70) // Check tells the rows of the two logs apart, whose offsets are the same
 
 	// So does a batch whose outcome is not known.
-	if err := Reload(t.Context(), r.db, event.Touches, 0, 0); err != nil {
+	if err := Retry(t.Context(), r.db, event.Touches, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	r.eventually("the batch is settled again", func() bool { return r.books(`SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`) == 0 })

@@ -226,10 +226,10 @@ func trim(ctx context.Context, db *pgxpool.Pool, topic string, partition int, ke
 	return tag.RowsAffected(), nil
 }
 
-// Reload has the batch that begins at offset first looked at again, be it parked or done: for one that was parked once
-// its cause is gone, and for rows that ClickHouse has lost, as after its restoration from an older copy. Whoever holds
+// Retry makes the loader load the batch that begins at offset first again, parked or done: for one that was parked once
+// its cause is gone, and for rows that ClickHouse has lost, as after a restore from an older copy. Whoever holds
 // the partition sends the batch within some seconds if its rows are missing, as long as Kafka still holds its records.
-func Reload(ctx context.Context, db *pgxpool.Pool, topic string, partition int, first int64) error {
+func Retry(ctx context.Context, db *pgxpool.Pool, topic string, partition int, first int64) error {
 	tag, err := db.Exec(ctx, `UPDATE clickhouse_batch SET state = 'planned', done_at = NULL, problem = ''
 		WHERE topic = $1 AND partition = $2 AND first_offset = $3 AND rows > 0`, topic, partition, first)
 	if err != nil {

@@ -108,7 +108,7 @@ func TestATokenThatIsKnownWithoutItsRowsIsReplaced(t *testing.T) {
 	r.exec("ALTER TABLE touch DELETE WHERE true SETTINGS mutations_sync = 2")
 	r.exec("ALTER TABLE touch_hourly DELETE WHERE true SETTINGS mutations_sync = 2")
 	for _, first := range r.firsts() {
-		if err := Reload(t.Context(), r.db, event.Touches, 0, first); err != nil {
+		if err := Retry(t.Context(), r.db, event.Touches, 0, first); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -151,7 +151,7 @@ func TestABatchThatIsNeitherThereNorMissingIsParked(t *testing.T) {
 			}
 			release()
 			r.exec(c.spoil)
-			if err := Reload(t.Context(), r.db, event.Touches, 0, 0); err != nil {
+			if err := Retry(t.Context(), r.db, event.Touches, 0, 0); err != nil {
 				t.Fatal(err)
 			}
 			if c.forget {

@@ -37,15 +37,15 @@ func drill(ctx context.Context, r *Run) error {
 		{"everything stops", d.stop},
 		{"PostgreSQL's folder is wiped and restored from the base backup", d.restorePostgres},
 		{"the servers start, PostgreSQL replays its WAL up to the time", d.startServers},
-		{"tributary align", d.lookAligned},
-		{"tributary align --yes", d.align},
+		{"tributary restore reconcile", d.lookReconciled},
+		{"tributary restore reconcile --yes", d.reconcile},
 		{"the network starts", d.start},
 		{"load", d.load},
 		{"everything stops", d.stop},
 		{"ClickHouse's folder is wiped", d.wipeClickHouse},
 		{"the servers start", d.startServers},
 		{"ClickHouse is restored from its backup", d.restoreClickHouse},
-		{"tributary align --yes", d.align},
+		{"tributary restore reconcile --yes", d.reconcile},
 		{"the network starts", d.start},
 	} {
 		began := time.Now()
@@ -217,21 +217,21 @@ func (d *driller) wipeClickHouse(context.Context) error {
 	return os.RemoveAll(d.path("engines", "clickhouse"))
 }
 
-// lookAligned wants the program to see that something is to be done, and to do nothing.
-func (d *driller) lookAligned(ctx context.Context) error {
+// lookReconciled wants the program to see that something is to be done, and to do nothing.
+func (d *driller) lookReconciled(ctx context.Context) error {
 	err := d.await(ctx, "the engines of the time that was restored are long gone", `SELECT NOT EXISTS (SELECT FROM consumer_owner WHERE seen > now() - interval '10 seconds')`)
 	if err != nil {
 		return err
 	}
-	out, err := d.run(ctx, "align")
+	out, err := d.run(ctx, "restore", "reconcile")
 	if err == nil && !strings.Contains(out, "beyond what PostgreSQL knows") {
-		d.Findf("drill", "align did not see that PostgreSQL was put back: %s", out)
+		d.Findf("drill", "reconcile did not see that PostgreSQL was put back: %s", out)
 	}
 	return err
 }
 
-func (d *driller) align(ctx context.Context) error {
-	_, err := d.run(ctx, "align", "--yes")
+func (d *driller) reconcile(ctx context.Context) error {
+	_, err := d.run(ctx, "restore", "reconcile", "--yes")
 	return err
 }
 

@@ -49,17 +49,17 @@ func (r *river) keeps(conn *pgx.Conn) (putBack func()) {
 	}
 }
 
-func (r *river) align(apply bool) []Alignment {
+func (r *river) reconcile(apply bool) []Reconciliation {
 	r.t.Helper()
-	a := Aligner{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Date(2040, 1, 2, 3, 4, 5, 0, time.UTC)}
-	done, err := a.Align(r.t.Context(), apply)
+	a := Reconciler{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Date(2040, 1, 2, 3, 4, 5, 0, time.UTC)}
+	done, err := a.Reconcile(r.t.Context(), apply)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	return done
 }
 
-func TestAPostgresThatForgotIsNoticedAndAligned(t *testing.T) {
+func TestAPostgresThatForgotIsNoticedAndReconciled(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	admin := r.admin()
@@ -97,15 +97,15 @@ func TestAPostgresThatForgotIsNoticedAndAligned(t *testing.T) {
 		r.equal("rows of "+table+" while it is halted", r.number("SELECT count() FROM "+table), 600)
 	}
 
-	told := r.align(false)
+	told := r.reconcile(false)
 	r.equal("rows of touch after a look", r.number("SELECT count() FROM touch"), 600)
-	done := r.align(true)
-	for _, a := range [][]Alignment{told, done} {
+	done := r.reconcile(true)
+	for _, a := range [][]Reconciliation{told, done} {
 		if len(a) != 3 || a[0].Removed != 300 || a[1].Removed != 300 || a[2].Removed != 300 || a[2].Orphans != 280 {
-			t.Errorf("Align() = %v", a)
+			t.Errorf("Reconcile() = %v", a)
 		}
 	}
-	r.equal("rows of touch when aligned", r.number("SELECT count() FROM touch"), 300)
+	r.equal("rows of touch when reconciled", r.number("SELECT count() FROM touch"), 300)
 
 	// The books number anew what the life before had numbered otherwise.
 	r.sent[fmt.Sprint(event.Decisions, 0, byte(1))] = 320
@@ -139,7 +139,7 @@ func TestAClickHouseThatForgotIsFilledAgain(t *testing.T) {
 	r.exec("ALTER TABLE touch DELETE WHERE _offset >= ? SETTINGS mutations_sync = 2", firsts[len(firsts)/2]+1)
 	r.exec("ALTER TABLE touch_hourly DELETE WHERE link_id = 3 SETTINGS mutations_sync = 2")
 	var again int64
-	for _, a := range r.align(true) {
+	for _, a := range r.reconcile(true) {
 		again += a.Again
 	}
 	if again == 0 {
@@ -150,7 +150,7 @@ func TestAClickHouseThatForgotIsFilledAgain(t *testing.T) {
 	r.once(event.Touches, 1800)
 }
 
-func TestAnAlignmentIsTheOnlyOneAndAFrozenLoaderHasLostItsPartitions(t *testing.T) {
+func TestReconcilingIsExclusiveAndFencesFrozenLoaders(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	stop := r.run(r.loader(owner()))
@@ -161,43 +161,43 @@ func TestAnAlignmentIsTheOnlyOneAndAFrozenLoaderHasLostItsPartitions(t *testing.
 
 	another := r.admin()
 	defer another.Close(t.Context())
-	if _, err := another.Exec(t.Context(), `SELECT pg_advisory_lock($1)`, int64(alignLock)); err != nil {
+	if _, err := another.Exec(t.Context(), `SELECT pg_advisory_lock($1)`, int64(reconcileLock)); err != nil {
 		t.Fatal(err)
 	}
-	a := Aligner{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Now()}
-	if _, err := a.Align(t.Context(), true); fault.Of(err).Code != "not_alone" {
-		t.Errorf("aligning beside another alignment: %v", err)
+	a := Reconciler{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Now()}
+	if _, err := a.Reconcile(t.Context(), true); fault.Of(err).Code != "not_alone" {
+		t.Errorf("reconciling beside another reconciliation: %v", err)
 	}
-	if _, err := another.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, int64(alignLock)); err != nil {
+	if _, err := another.Exec(t.Context(), `SELECT pg_advisory_unlock($1)`, int64(reconcileLock)); err != nil {
 		t.Fatal(err)
 	}
 	for range 20 { // each lets go before it returns
-		r.align(true)
+		r.reconcile(true)
 	}
 	err := postgres.InTx(t.Context(), r.db, func(tx pgx.Tx) error {
 		_, err := frozen.Lock(t.Context(), tx)
 		return err
 	})
 	if !errors.Is(err, position.ErrLost) {
-		t.Errorf("a loader that was frozen during the alignment goes on: %v", err)
+		t.Errorf("a loader that was frozen during the reconciliation goes on: %v", err)
 	}
 }
 
 func TestADeadLetterWhoseRowClickHouseForgotIsPutBackAgain(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
-	r.mended(r.letter())
+	r.repaired(r.letter())
 	stop := r.run(r.loader(owner()))
 	isBack := func() bool { return r.books(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 }
 	r.eventually("it is returned", isBack)
 	stop()
-	if done := r.align(true); len(done) > 0 {
-		t.Errorf("with nothing lost Align() = %v", done)
+	if done := r.reconcile(true); len(done) > 0 {
+		t.Errorf("with nothing lost Reconcile() = %v", done)
 	}
 	r.exec("ALTER TABLE touch DELETE WHERE _seq = 2 SETTINGS mutations_sync = 2")
-	for _, done := range [][]Alignment{r.align(false), r.align(true)} {
+	for _, done := range [][]Reconciliation{r.reconcile(false), r.reconcile(true)} {
 		if len(done) != 1 || done[0].Letters != 1 || done[0].Again != 0 {
-			t.Errorf("Align() = %v", done)
+			t.Errorf("Reconcile() = %v", done)
 		}
 	}
 	stop = r.run(r.loader(owner()))
@@ -209,8 +209,8 @@ func TestADeadLetterWhoseRowClickHouseForgotIsPutBackAgain(t *testing.T) {
 	if _, err := r.db.Exec(t.Context(), `UPDATE clickhouse_batch SET state = 'planned', done_at = NULL`); err != nil {
 		t.Fatal(err)
 	}
-	if done := r.align(true); len(done) != 1 || done[0].Removed != 3 || done[0].Letters != 1 {
-		t.Errorf("with an open batch Align() = %v", done)
+	if done := r.reconcile(true); len(done) != 1 || done[0].Removed != 3 || done[0].Letters != 1 {
+		t.Errorf("with an open batch Reconcile() = %v", done)
 	}
 	r.run(r.loader(owner()))
 	r.eventually("both are there again", func() bool {

@@ -13,16 +13,22 @@ import (
 	"tributary/tracker/loader"
 )
 
-func newAlign(a *app) *cobra.Command {
+func newRestore(a *app) *cobra.Command {
+	root := &cobra.Command{Use: "restore", Short: "Reconcile the servers after a restore from a backup"}
+	root.AddCommand(newReconcile(a))
+	return root
+}
+
+func newReconcile(a *app) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use:   "align",
-		Short: "Bring the servers in line after PostgreSQL or ClickHouse was restored from a backup",
-		Long: `Run it after a restoration, with every loader and engine stopped. PostgreSQL decides what is true: rows of ClickHouse that came
+		Use:   "reconcile",
+		Short: "Make ClickHouse and Kafka agree with PostgreSQL after one of them was restored",
+		Long: `Run it after a restore, with every loader and engine stopped. PostgreSQL decides what is true: rows of ClickHouse that came
 after its positions are removed and come again from Kafka; batches that ClickHouse has lost are sent again; ledger events that
-the books know nothing of are passed over. The engine itself needs no help: it goes on from its restored position.
+the books do not know are skipped. The engine needs nothing: it continues at its restored position.
 
-Kafka must still hold the records since the earlier of the two backups. Without --yes it only tells what there is to do.`,
+Kafka must still hold the records since the earlier of the two backups. Without --yes it only lists what it would do.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStores(cmd.Context(), everything(), cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
@@ -47,8 +53,8 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 					return err
 				}
 				defer conn.Close()
-				aligner := loader.Aligner{DB: db, ClickHouse: conn, Kafka: kafka, Partitions: a.cfg.Partitions, Now: time.Now()}
-				done, err := aligner.Align(ctx, yes)
+				reconciler := loader.Reconciler{DB: db, ClickHouse: conn, Kafka: kafka, Partitions: a.cfg.Partitions, Now: time.Now()}
+				done, err := reconciler.Reconcile(ctx, yes)
 				for _, d := range done {
 					fmt.Fprintln(cmd.OutOrStdout(), d)
 				}
@@ -56,9 +62,9 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 				case err != nil:
 					return err
 				case len(done) == 0:
-					fmt.Fprintln(cmd.OutOrStdout(), "Everything is in line.")
+					fmt.Fprintln(cmd.OutOrStdout(), "Everything agrees.")
 				case !yes:
-					fmt.Fprintln(cmd.OutOrStdout(), "Nothing was changed. With --yes it will be.")
+					fmt.Fprintln(cmd.OutOrStdout(), "Nothing was changed. Run it with --yes to do this.")
 				}
 				return nil
 			})

@@ -82,8 +82,8 @@ func (l *lane) ahead(ctx context.Context, at *position.Position, since time.Time
 	return ahead, nil
 }
 
-// Alignment is what Align finds and does in one partition. Partitions in which there is nothing to do have none.
-type Alignment struct {
+// Reconciliation is what Reconcile finds and does in one partition. Partitions in which there is nothing to do have none.
+type Reconciliation struct {
 	Topic     string
 	Partition int
 	// Removed rows of ClickHouse are of batches that the manifest does not know, or not as done.
@@ -96,8 +96,8 @@ type Alignment struct {
 	Letters int64
 }
 
-// String is the alignment in one line.
-func (a Alignment) String() string {
+// String is the reconciliation in one line.
+func (a Reconciliation) String() string {
 	text := fmt.Sprintf("%s/%d: %d rows of ClickHouse are beyond what PostgreSQL knows, %d batches go again, %d ledger events are of a life that is over",
 		a.Topic, a.Partition, a.Removed, a.Again, a.Orphans)
 	if a.Letters > 0 {
@@ -106,8 +106,8 @@ func (a Alignment) String() string {
 	return text
 }
 
-// Aligner brings the servers in line after one of them was restored from a backup.
-type Aligner struct {
+// Reconciler brings the servers in line after one of them was restored from a backup.
+type Reconciler struct {
 	DB         *pgxpool.Pool // as tributary_loader
 	ClickHouse clickhouse.Conn
 	Kafka      *stream.Client
@@ -116,11 +116,11 @@ type Aligner struct {
 	Now time.Time
 }
 
-// Align makes ClickHouse and the topic of ledger events agree with PostgreSQL, whichever of them was put back to an earlier
+// Reconcile makes ClickHouse and the topic of ledger events agree with PostgreSQL, whichever of them was put back to an earlier
 // time, as long as Kafka still holds the records since then. What ClickHouse has beyond the loader's positions is
 // removed and comes again from Kafka; batches that it has lost are sent again; ledger events that the books do not know are
 // passed over. Without apply it only tells. It may be run again after a failure. No loader or engine may run.
-func (a Aligner) Align(ctx context.Context, apply bool) ([]Alignment, error) {
+func (a Reconciler) Reconcile(ctx context.Context, apply bool) ([]Reconciliation, error) {
 	unlock, err := a.alone(ctx)
 	if err != nil {
 		return nil, err
@@ -129,11 +129,11 @@ func (a Aligner) Align(ctx context.Context, apply bool) ([]Alignment, error) {
 	if err := a.idle(ctx); err != nil {
 		return nil, err
 	}
-	var all []Alignment
+	var all []Reconciliation
 	for _, t := range tables() {
 		found, err := a.table(ctx, t, apply)
 		if err != nil {
-			return nil, fmt.Errorf("aligning %s: %w", t.topic, err)
+			return nil, fmt.Errorf("reconciling %s: %w", t.topic, err)
 		}
 		all = append(all, found...)
 	}
@@ -144,32 +144,32 @@ func (a Aligner) Align(ctx context.Context, apply bool) ([]Alignment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("letting partitions go on: %w", err)
 	}
-	return all, MendRollups(ctx, a.ClickHouse)
+	return all, RebuildRollups(ctx, a.ClickHouse)
 }
 
-// alignLock is the advisory lock of whoever aligns.
-const alignLock = 8402911474
+// reconcileLock is the advisory lock of whoever reconciles.
+const reconcileLock = 8402911474
 
-// alone refuses to work beside another alignment: what one has looked at before the other ended, and loaders went on, is no
+// alone refuses to work beside another reconciliation: what one has looked at before the other ended, and loaders went on, is no
 // longer so. The lock ends with its connection at the latest.
-func (a Aligner) alone(ctx context.Context) (unlock func(), err error) {
+func (a Reconciler) alone(ctx context.Context) (unlock func(), err error) {
 	conn, err := a.DB.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	var mine bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(alignLock)).Scan(&mine); err != nil || !mine {
+	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(reconcileLock)).Scan(&mine); err != nil || !mine {
 		conn.Release()
 		if err != nil {
-			return nil, fmt.Errorf("looking for other alignments: %w", err)
+			return nil, fmt.Errorf("looking for other reconciliations: %w", err)
 		}
-		return nil, fault.New(fault.Conflict, "not_alone", "Somebody else is aligning this network; wait for the end of that.")
+		return nil, fault.New(fault.Conflict, "not_alone", "Another reconciliation of this network is running; wait until it ends.")
 	}
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 		defer cancel()
-		// The server ends a session some time after its connection: an alignment at once after this one would meet the lock.
-		if _, err := conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(alignLock)); err != nil {
+		// The server ends a session some time after its connection: a reconciliation at once after this one would meet the lock.
+		if _, err := conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(reconcileLock)); err != nil {
 			_ = conn.Conn().Close(ctx) // and the lock with it
 		}
 		conn.Release()
@@ -177,7 +177,7 @@ func (a Aligner) alone(ctx context.Context) (unlock func(), err error) {
 }
 
 // idle refuses to work beside a loader or an engine.
-func (a Aligner) idle(ctx context.Context) error {
+func (a Reconciler) idle(ctx context.Context) error {
 	var owner string
 	err := a.DB.QueryRow(ctx, `SELECT consumer || ' ' || owner FROM consumer_owner WHERE seen > now() - interval '10 seconds' LIMIT 1`).Scan(&owner)
 	switch {
@@ -191,7 +191,7 @@ func (a Aligner) idle(ctx context.Context) error {
 
 // span is what there is to do in one partition.
 type span struct {
-	Alignment
+	Reconciliation
 
 	at     *position.Position
 	from   int64    // the first offset of what is not known to be stored
@@ -201,8 +201,8 @@ type span struct {
 	end    int64    // of the log
 }
 
-func (a Aligner) table(ctx context.Context, t *table, apply bool) ([]Alignment, error) {
-	var all []Alignment
+func (a Reconciler) table(ctx context.Context, t *table, apply bool) ([]Reconciliation, error) {
+	var all []Reconciliation
 	var doomed []string
 	var spans []*span
 	for partition := range a.Partitions {
@@ -230,15 +230,15 @@ func (a Aligner) table(ctx context.Context, t *table, apply bool) ([]Alignment, 
 			return nil, fmt.Errorf("dead letters of partition %d: %w", s.Partition, err)
 		}
 		if s.Removed > 0 || s.Again > 0 || s.Orphans > 0 || s.Letters > 0 {
-			all = append(all, s.Alignment)
+			all = append(all, s.Reconciliation)
 		}
 	}
 	return all, nil
 }
 
 // look finds out what there is to do in a partition.
-func (a Aligner) look(ctx context.Context, t *table, partition int) (*span, error) {
-	s := &span{Alignment: Alignment{Topic: t.topic, Partition: partition}}
+func (a Reconciler) look(ctx context.Context, t *table, partition int) (*span, error) {
+	s := &span{Reconciliation: Reconciliation{Topic: t.topic, Partition: partition}}
 	err := postgres.InTx(ctx, a.DB, func(tx pgx.Tx) (err error) {
 		if _, s.at, err = a.lock(ctx, tx, t.topic, partition); err != nil {
 			return err
@@ -276,7 +276,7 @@ func (a Aligner) look(ctx context.Context, t *table, partition int) (*span, erro
 }
 
 // bound finds where what is known to be stored ends: at the first batch that is not done, or at the position.
-func (a Aligner) bound(ctx context.Context, s *span) error {
+func (a Reconciler) bound(ctx context.Context, s *span) error {
 	var before []byte
 	known := s.at
 	err := a.DB.QueryRow(ctx, `SELECT first_offset, before FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND state <> 'done'
@@ -296,7 +296,7 @@ func (a Aligner) bound(ctx context.Context, s *span) error {
 }
 
 // missing lists the batches whose rows are not all there, though they are marked as done.
-func (a Aligner) missing(ctx context.Context, t *table, s *span) error {
+func (a Reconciler) missing(ctx context.Context, t *table, s *span) error {
 	c := &checker{db: a.DB, conn: a.ClickHouse}
 	after := line{first: -1}
 	for {
@@ -337,7 +337,7 @@ func (a Aligner) missing(ctx context.Context, t *table, s *span) error {
 
 // lock locks a partition's position for the rest of tx, whoever held it last, and lets it go on if it was halted because
 // PostgreSQL is behind.
-func (a Aligner) lock(ctx context.Context, tx pgx.Tx, topic string, partition int) (position.Held, *position.Position, error) {
+func (a Reconciler) lock(ctx context.Context, tx pgx.Tx, topic string, partition int) (position.Held, *position.Position, error) {
 	h := position.Held{Consumer: Consumer, Topic: topic, Partition: partition}
 	err := tx.QueryRow(ctx, `INSERT INTO position AS p (consumer, topic, partition) VALUES ($1, $2, $3)
 		ON CONFLICT (consumer, topic, partition) DO UPDATE SET halted = CASE WHEN starts_with(p.halted, $4) THEN '' ELSE p.halted END
@@ -350,7 +350,7 @@ func (a Aligner) lock(ctx context.Context, tx pgx.Tx, topic string, partition in
 }
 
 // settle has the partition go on from what both databases hold now. A loader that was frozen meanwhile no longer holds it.
-func (a Aligner) settle(ctx context.Context, t *table, s *span, apply bool) error {
+func (a Reconciler) settle(ctx context.Context, t *table, s *span, apply bool) error {
 	life := int(a.Now.Unix())
 	err := postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
 		held, at, err := a.lock(ctx, tx, s.Topic, s.Partition)
@@ -394,7 +394,7 @@ func (a Aligner) settle(ctx context.Context, t *table, s *span, apply bool) erro
 }
 
 // letters puts dead letters back again whose rows were lost or removed: they are in no batch, and nothing else brings them.
-func (a Aligner) letters(ctx context.Context, t *table, s *span, apply bool) error {
+func (a Reconciler) letters(ctx context.Context, t *table, s *span, apply bool) error {
 	rows, err := a.DB.Query(ctx, `SELECT no, "offset", spool, seq FROM dead_letter
 		WHERE consumer = $1 AND topic = $2 AND partition = $3 AND state = 'returned'`, Consumer, t.topic, s.Partition)
 	if err != nil {
@@ -441,7 +441,7 @@ var errOnlyLooking = errors.New("nothing was changed")
 
 // passOver plans what the topic of ledger events holds up to the first that the books do not know, and moves the position
 // behind those: the books send their own under the same sequences.
-func (a Aligner) passOver(ctx context.Context, tx pgx.Tx, t *table, s *span, at *position.Position, life int) error {
+func (a Reconciler) passOver(ctx context.Context, tx pgx.Tx, t *table, s *span, at *position.Position, life int) error {
 	spool, known, err := a.known(ctx, tx, s.Partition)
 	if err != nil {
 		return err
@@ -498,7 +498,7 @@ func (a Aligner) passOver(ctx context.Context, tx pgx.Tx, t *table, s *span, at 
 }
 
 // known reads up to where the books have numbered a lane's ledger events, and under which name.
-func (a Aligner) known(ctx context.Context, tx pgx.Tx, partition int) (spool [16]byte, known uint64, err error) {
+func (a Reconciler) known(ctx context.Context, tx pgx.Tx, partition int) (spool [16]byte, known uint64, err error) {
 	err = tx.QueryRow(ctx, `SELECT s.value::uuid, coalesce((SELECT out_seq FROM position WHERE consumer = 'engine' AND topic = $1 AND partition = $2), 0)
 		FROM setting s WHERE s.name = 'ledger_spool'`, event.Orders, partition).Scan(&spool, &known)
 	if err != nil {
@@ -508,7 +508,7 @@ func (a Aligner) known(ctx context.Context, tx pgx.Tx, partition int) (spool [16
 }
 
 // plan writes batches down; those without rows are done.
-func (a Aligner) plan(ctx context.Context, tx pgx.Tx, topic string, partition int, batches []*batch) error {
+func (a Reconciler) plan(ctx context.Context, tx pgx.Tx, topic string, partition int, batches []*batch) error {
 	for _, b := range batches {
 		if b.last() < b.first() {
 			continue
