@@ -38,42 +38,25 @@ const (
 	CustomerNotCredited Reason = "customer_not_credited"
 )
 
-// Explanation is a reason in words.
-type Explanation struct {
-	Code Reason
-	// Sentence says what happened, and where it can be mended, how.
-	Sentence string
-}
-
-// Reasons lists every reason with its sentence.
-func Reasons() []Explanation {
-	return []Explanation{
-		{Credited, "This was the last click before the order, it was inside the program's window, and it earns the commission."},
-		{AwaitingSale, "A refund of this order has arrived, the order itself has not. It is decided as soon as it does."},
-		{NoClick, "The order came without a click id, so no partner's link led to it as far as the shop knows."},
-		{MalformedClickID, "What the shop sent as click id is not one. It must be passed on exactly as it came in the link's parameter."},
-		{UnknownClickKey, "The click id is signed with a key that this network does not hold. Its operator may have removed a key too early."},
-		{ForgedClickID, "The click id's signature is wrong: it was changed on its way or made up."},
-		{UnknownLink, "The click is on a tracking link that does not exist in this network."},
-		{LinkOfAnotherMerchant, "The click is on a link of another merchant's program."},
-		{ClickAfterOrder, "The click came after the order was placed, so it cannot have led to it."},
-		{NoTermsInForce, "The order is older than the first terms of the program."},
-		{OutsideWindow, "The click was longer before the order than the program's window allows."},
-		{CurrencyNotInProgram, "The order is in a currency that the program does not take."},
-		{EarlierTouch, "A later click before the order earns the commission in the place of this one."},
-		{CouponNotCredited, "The order carries this coupon. The program's terms credit clicks; a coupon by itself earns nothing."},
-		{CustomerNotCredited, "The order is by this customer. The program's terms credit clicks; an earlier visit or purchase of the customer earns nothing by itself."},
+// Reasons lists every reason; internal/text explains each.
+func Reasons() []Reason {
+	return []Reason{
+		Credited,
+		AwaitingSale,
+		NoClick,
+		MalformedClickID,
+		UnknownClickKey,
+		ForgedClickID,
+		UnknownLink,
+		LinkOfAnotherMerchant,
+		ClickAfterOrder,
+		NoTermsInForce,
+		OutsideWindow,
+		CurrencyNotInProgram,
+		EarlierTouch,
+		CouponNotCredited,
+		CustomerNotCredited,
 	}
-}
-
-// Sentence explains the reason; a code that is not in Reasons is its own explanation.
-func (r Reason) Sentence() string {
-	for _, e := range Reasons() {
-		if e.Code == r {
-			return e.Sentence
-		}
-	}
-	return string(r)
 }
 
 // OfOrder tells whether the reason can be the outcome of an order, and not only of a touch beside another.

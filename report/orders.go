@@ -67,9 +67,9 @@ type OrderFilter struct {
 // Outcomes are the reasons that an order can end with.
 func Outcomes() []commission.Reason {
 	var reasons []commission.Reason
-	for _, e := range commission.Reasons() {
-		if e.Code.OfOrder() {
-			reasons = append(reasons, e.Code)
+	for _, reason := range commission.Reasons() {
+		if reason.OfOrder() {
+			reasons = append(reasons, reason)
 		}
 	}
 	return reasons

@@ -159,15 +159,15 @@ func TestWarningsAreThoseOfTheEngineAndDocumented(t *testing.T) {
 	t.Parallel()
 	warned := tracker.WarningCodes()
 	for _, r := range commission.Reasons() {
-		switch r.Code {
+		switch r {
 		case commission.Credited, commission.AwaitingSale, commission.NoClick:
 			continue // nothing is wrong with a click
 		}
-		if !r.Code.OfOrder() {
+		if !r.OfOrder() {
 			continue
 		}
-		if !slices.Contains(warned, string(r.Code)) {
-			t.Errorf("nobody is warned of %s", r.Code)
+		if !slices.Contains(warned, string(r)) {
+			t.Errorf("nobody is warned of %s", r)
 		}
 	}
 	_, section, _ := strings.Cut(read(t, "docs", "integrate.md"), "**Warnings.**")

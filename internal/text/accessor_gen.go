@@ -57,6 +57,8 @@ func (p *Printer) AccountWrong() string { return p.say("account.wrong", 0) }
 // AccountKind says what is said of a code, and the code itself where that is nothing: see AccountKindCodes.
 func (p *Printer) AccountKind(code string) string {
 	switch code {
+	case "bank":
+		return p.say("account_kind/bank", 0)
 	case "fee_earned":
 		return p.say("account_kind/fee_earned", 0)
 	case "fee_pending":
@@ -67,13 +69,15 @@ func (p *Printer) AccountKind(code string) string {
 		return p.say("account_kind/partner_payable", 0)
 	case "partner_pending":
 		return p.say("account_kind/partner_pending", 0)
+	case "payout_clearing":
+		return p.say("account_kind/payout_clearing", 0)
 	}
 	return code
 }
 
 // AccountKindCodes are the codes of which AccountKind says something.
 func AccountKindCodes() []string {
-	return []string{"fee_earned", "fee_pending", "merchant_receivable", "partner_payable", "partner_pending"}
+	return []string{"bank", "fee_earned", "fee_pending", "merchant_receivable", "partner_payable", "partner_pending", "payout_clearing"}
 }
 
 // ActionApply says: Apply
@@ -1484,6 +1488,8 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/currency_not_in_program", 0)
 	case "customer_not_credited":
 		return p.say("outcome/customer_not_credited", 0)
+	case "earlier_touch":
+		return p.say("outcome/earlier_touch", 0)
 	case "forged_click_id":
 		return p.say("outcome/forged_click_id", 0)
 	case "link_of_another_merchant":
@@ -1506,7 +1512,7 @@ func (p *Printer) Outcome(code string) string {
 
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
-	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_terms_in_force", "outside_window", "unknown_click_key", "unknown_link"}
+	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_terms_in_force", "outside_window", "unknown_click_key", "unknown_link"}
 }
 
 // OverviewAll says: All commissions
@@ -1792,6 +1798,8 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/currency_not_in_program", 0)
 	case "customer_not_credited":
 		return p.say("reason/customer_not_credited", 0)
+	case "earlier_touch":
+		return p.say("reason/earlier_touch", 0)
 	case "forged_click_id":
 		return p.say("reason/forged_click_id", 0)
 	case "link_of_another_merchant":
@@ -1814,7 +1822,7 @@ func (p *Printer) Reason(code string) string {
 
 // ReasonCodes are the codes of which Reason says something.
 func ReasonCodes() []string {
-	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_terms_in_force", "outside_window", "unknown_click_key", "unknown_link"}
+	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_terms_in_force", "outside_window", "unknown_click_key", "unknown_link"}
 }
 
 // ReportsImport says: import

@@ -1,6 +1,11 @@
 package chart
 
-import "testing"
+import (
+	"slices"
+	"testing"
+
+	"tributary/internal/text"
+)
 
 func TestNoNameOrNumberStandsForTwoThings(t *testing.T) {
 	t.Parallel()
@@ -33,5 +38,17 @@ func TestABalanceGrowsByItsSide(t *testing.T) {
 		if got := row.kind.Amount(100, 30); got != row.want {
 			t.Errorf("%s: 100 debited and 30 credited make %d, want %d", row.kind, got, row.want)
 		}
+	}
+}
+
+func TestEveryKindHasAName(t *testing.T) {
+	t.Parallel()
+	var kinds []string
+	for _, e := range Kinds() {
+		kinds = append(kinds, string(e.Kind))
+	}
+	slices.Sort(kinds)
+	if said := slices.Sorted(slices.Values(text.AccountKindCodes())); !slices.Equal(kinds, said) {
+		t.Errorf("%q are the kinds, %q have names", kinds, said)
 	}
 }

@@ -1,0 +1,41 @@
+package commission
+
+import (
+	"slices"
+	"testing"
+
+	"tributary/internal/text"
+)
+
+// TestEveryCodeIsSaid compares the codes that pages are given with those that internal/text has words for.
+func TestEveryCodeIsSaid(t *testing.T) {
+	t.Parallel()
+	reasons := codes(Reasons())
+	for area, of := range map[string]struct{ codes, said []string }{
+		"reasons":  {reasons, text.ReasonCodes()},
+		"outcomes": {reasons, text.OutcomeCodes()},
+		"excesses": {codes([]ExcessReason{NothingLeft, NoSuchLine, FreePieces, OtherCurrency}), text.ExcessCodes()},
+		"states":   {codes([]State{Pending, Payable, Paid, Held, Declined, Reversed}), text.StateCodes()},
+		"touches":  {[]string{TouchClick, TouchCoupon, TouchCustomer}, text.TouchCodes()},
+	} {
+		slices.Sort(of.codes)
+		if !slices.Equal(of.codes, slices.Sorted(slices.Values(of.said))) {
+			t.Errorf("%s: %q are the codes, %q are said", area, of.codes, of.said)
+		}
+	}
+	sentences := map[string]bool{}
+	for _, code := range text.ReasonCodes() {
+		sentences[text.English().Reason(code)] = true
+	}
+	if len(sentences) != len(reasons) {
+		t.Errorf("%d reasons are said in %d sentences", len(reasons), len(sentences))
+	}
+}
+
+func codes[T ~string](list []T) []string {
+	texts := make([]string, len(list))
+	for i, code := range list {
+		texts[i] = string(code)
+	}
+	return texts
+}
