@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/commission/inbox"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
@@ -145,7 +146,7 @@ func (e *Engine) begin(ctx context.Context) error {
 
 // introduce enters the form of this engine's records among those that there are, before it writes the first.
 func (e *Engine) introduce(ctx context.Context) error {
-	if err := Knows(ctx, e.cfg.DB, e.cfg.Forms); err != nil {
+	if err := evidence.Knows(ctx, e.cfg.DB, e.cfg.Forms); err != nil {
 		return err
 	}
 	if _, err := e.cfg.DB.Exec(ctx, `INSERT INTO record_form (form) VALUES ($1) ON CONFLICT DO NOTHING`, e.cfg.Forms.Current()); err != nil {
@@ -158,21 +159,6 @@ func (e *Engine) introduce(ctx context.Context) error {
 	var err error
 	if e.spool, err = uuid.Parse(text); err != nil {
 		return &recordError{fmt.Errorf("reading the setting ledger_spool: %w", err)}
-	}
-	return nil
-}
-
-// Knows gives a *commission.NewerError when a later version has written records, or terms, that this one cannot know.
-func Knows(ctx context.Context, q querier, forms commission.Forms) error {
-	var form, rules int
-	err := q.QueryRow(ctx, `SELECT coalesce((SELECT max(form) FROM record_form), 1), coalesce((SELECT max(rules) FROM terms), 1)`).Scan(&form, &rules)
-	switch {
-	case err != nil:
-		return fmt.Errorf("reading which forms and rules there are: %w", err)
-	case form > forms.Current():
-		return &commission.NewerError{What: "record of a decision", Number: form, Known: forms.Current()}
-	case rules > commission.Rules:
-		return &commission.NewerError{What: "rules of the terms", Number: rules, Known: commission.Rules}
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/internal/event"
 	"tributary/internal/stream"
 	"tributary/partners"
@@ -30,7 +31,10 @@ func (w *world) verifies(refused commission.Reason) func(string) commission.Clic
 func (w *world) settle(o *order, now time.Time, verify func(string) commission.Click) {
 	w.t.Helper()
 	check(w.t, o.read(commission.KnownForms()))
-	check(w.t, network{partners.NewPrograms(), verify}.resolve(w.t.Context(), w.db, []*order{o}))
+	network := evidence.Network{Programs: partners.NewPrograms(), VerifyClick: verify}
+	candidates, err := network.Resolve(w.t.Context(), w.db, []evidence.Order{{Folded: &o.folded, Recorded: &o.recorded}})
+	check(w.t, err)
+	o.candidates = candidates[0]
 	check(w.t, o.settle(now))
 }
 
@@ -149,7 +153,6 @@ func TestPlansStayOnIndexes(t *testing.T) {
 		"events":           {eventsOf, []string{"Index Cond: (order_no = k.no)"}},
 		"earnings":         {earningsOf, []string{"Index Cond: (order_no = k.no)"}},
 		"posted":           {postedOf, []string{"(source = 1) AND (source_no = k.no)", "(id = posting.debit)", "(id = posting.credit)"}},
-		"links":            {linksByID, []string{"(id = k.id)", "(id = link.partner_id)"}},
 		"due orders":       {dueOrders, []string{"commission_due"}},
 		"unknown keys":     {unknownKey, []string{"orders_unknown_key"}},
 	} {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/partners"
 )
 
@@ -35,7 +36,7 @@ func Redecide(ctx context.Context, check Check, progress func(done, total int64)
 		progress = func(int64, int64) {}
 	}
 	check.fill(check.Now)
-	if err := Knows(ctx, check.DB, check.Forms); err != nil {
+	if err := evidence.Knows(ctx, check.DB, check.Forms); err != nil {
 		return nil, err
 	}
 	var total int64

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/internal/event"
 	"tributary/internal/fault/inject"
 	"tributary/internal/position"
@@ -210,16 +211,21 @@ func count(by *map[int64]int, merchant int64, n int) {
 
 // settle decides orders, whose clicks it looks up all at once.
 func (e *Engine) settle(ctx context.Context, tx pgx.Tx, orders []*order) error {
-	for _, o := range orders {
+	asked := make([]evidence.Order, len(orders))
+	for i, o := range orders {
 		if err := o.read(e.cfg.Forms); err != nil {
 			return blamed(err)
 		}
+		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &o.recorded}
 	}
-	if err := (network{e.programs, e.cfg.VerifyClick}).resolve(ctx, tx, orders); err != nil {
+	network := evidence.Network{Programs: e.programs, VerifyClick: e.cfg.VerifyClick}
+	candidates, err := network.Resolve(ctx, tx, asked)
+	if err != nil {
 		return err
 	}
 	now := e.cfg.Clock()
-	for _, o := range orders {
+	for i, o := range orders {
+		o.candidates = candidates[i]
 		if err := o.settle(now); err != nil {
 			return blamed(err)
 		}

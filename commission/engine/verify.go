@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/commission/ledger"
 	"tributary/internal/clickhouse"
 	"tributary/partners"
@@ -122,7 +123,7 @@ type verification struct {
 func Verify(ctx context.Context, check Check) (*Verdict, error) {
 	began := time.Now()
 	check.fill(began)
-	if err := Knows(ctx, check.DB, check.Forms); err != nil {
+	if err := evidence.Knows(ctx, check.DB, check.Forms); err != nil {
 		return nil, err
 	}
 	v := &verification{Check: check, programs: partners.NewPrograms()}

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/internal/event"
 	"tributary/internal/stream"
 )
@@ -104,14 +105,18 @@ func (v *verification) page(ctx context.Context, after int64) ([]*stored, error)
 
 // resolve reads the records of orders, folds their events, and looks up their clicks.
 func (v *verification) resolve(ctx context.Context, page []*stored) error {
-	orders := make([]*order, len(page))
+	asked := make([]evidence.Order, len(page))
 	for i, o := range page {
-		orders[i] = &o.order
+		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &o.recorded}
 		if o.recorded, o.unreadable = v.Forms.Read(o.record); len(o.events) > 0 {
 			o.folded, o.unfolded = commission.Fold(o.events)
 		}
 	}
-	return network{v.programs, v.VerifyClick}.resolve(ctx, v.tx, orders)
+	candidates, err := evidence.Network{Programs: v.programs, VerifyClick: v.VerifyClick}.Resolve(ctx, v.tx, asked)
+	for i := range candidates {
+		page[i].candidates = candidates[i]
+	}
+	return err
 }
 
 //go:embed query/verify_events.sql

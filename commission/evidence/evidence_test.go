@@ -1,6 +1,9 @@
-package engine
+package evidence
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +16,43 @@ import (
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
+
+func TestMain(m *testing.M) { engines.Main(m) }
+
+const day = 24 * time.Hour
+
+func noon() time.Time { return time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC) }
+
+func check(tb testing.TB, err error) {
+	tb.Helper()
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// clickOn is the text of a click id of these tests, the link and when; verifyClick reads it.
+func clickOn(link program.LinkID, at time.Time) string {
+	return fmt.Sprintf("%d@%d", link, at.UnixMilli())
+}
+
+func verifyClick(id string) commission.Click {
+	link, at, _ := strings.Cut(id, "@")
+	n, err := strconv.ParseInt(link, 10, 64)
+	ms, err2 := strconv.ParseInt(at, 10, 64)
+	if err != nil || err2 != nil {
+		return commission.Click{ID: id, Refused: commission.MalformedClickID}
+	}
+	return commission.Click{ID: id, Link: program.LinkID(n), At: time.UnixMilli(ms).UTC()}
+}
+
+// sale is an order of a product for 10.00 and a service for 5.00.
+func sale(merchant int64, click string, at time.Time) *event.Event {
+	s := &event.Sale{MerchantId: merchant, OrderId: "A1", Currency: "GBP", ClickId: click, Lines: []*event.Line{
+		{Number: 1, Sku: "A", Quantity: 1, Amount: 1000, Category: "product"},
+		{Number: 2, Sku: "B", Quantity: 1, Amount: 500, Category: "service"},
+	}}
+	return &event.Event{Id: make([]byte, 16), ReceivedAt: event.Micros(at), OccurredAt: event.Micros(at), Body: &event.Event_Sale{Sale: s}}
+}
 
 // TestDecidingByTheNetworkInTheDatabase goes the way that the engine goes: terms, links and partners come from
 // PostgreSQL, also those made since the programs were read.
@@ -49,7 +89,7 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	site, member, closed := linkOf(program.Site), linkOf(program.Member), linkOf(program.Site)
 	_, err = db.Exec(ctx, `UPDATE link SET closed_at = now() WHERE id = $1`, closed.ID)
 	check(t, err)
-	known := network{partners.NewPrograms(), verifyClick}
+	known := Network{partners.NewPrograms(), verifyClick}
 
 	for _, fact := range []struct {
 		name    string
@@ -68,13 +108,11 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 		{"before all terms", noon().Add(-101 * day), site.ID, day, commission.NoTermsInForce, 0, 0},
 		{"a link that does not exist", noon(), 999, day, commission.UnknownLink, 0, 0},
 	} {
-		e := sale(int64(merchant), "A1", clickOn(fact.link, fact.at.Add(-fact.age)), 1000, 500)
-		e.OccurredAt, e.ReceivedAt = fact.at.UnixMicro(), fact.at.UnixMicro()
-		e.GetSale().Lines[0].Category, e.GetSale().Lines[1].Category = "product", "service"
-		o := &order{events: []*event.Event{e}}
-		check(t, o.read(commission.KnownForms()))
-		check(t, known.resolve(ctx, db, []*order{o}))
-		d, err := commission.Decide(o.folded, o.candidates)
+		o, err := commission.Fold([]*event.Event{sale(int64(merchant), clickOn(fact.link, fact.at.Add(-fact.age)), fact.at)})
+		check(t, err)
+		candidates, err := known.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
+		check(t, err)
+		d, err := commission.Decide(o, candidates[0])
 		check(t, err)
 		if d.Outcome != fact.want {
 			t.Errorf("%s: %s, want %s", fact.name, d.Outcome, fact.want)
@@ -84,4 +122,23 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 			t.Errorf("%s: %d by terms %d, want %d by %d", fact.name, d.Credits[0].Net, d.Credits[0].Terms.Version, fact.net, fact.version)
 		}
 	}
+}
+
+func TestLinksAreLookedUpOneByOne(t *testing.T) {
+	t.Parallel()
+	check(t, pgx.BeginFunc(t.Context(), engines.Postgres(t), func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `SELECT set_config(name, 'off', true) FROM unnest(ARRAY['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin']) name`)
+		check(t, err)
+		rows, err := tx.Query(t.Context(), "EXPLAIN "+strings.ReplaceAll(linksByID, "$1::bigint[]", "'{1,2}'::bigint[]"))
+		check(t, err)
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		check(t, err)
+		plan := strings.Join(lines, "\n")
+		for _, lookup := range []string{"(id = k.id)", "(id = link.partner_id)"} {
+			if !strings.Contains(plan, lookup) {
+				t.Errorf("links are not looked up by %s:\n%s", lookup, plan)
+			}
+		}
+		return nil
+	}))
 }

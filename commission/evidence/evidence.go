@@ -1,0 +1,133 @@
+// Package evidence resolves what a decision reads beside the facts of its order: what its click ids say, where their links
+// lead, and the terms in force. Whoever decides an order, and whoever checks such a decision, asks it here.
+package evidence
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/partners"
+	"tributary/partners/program"
+)
+
+// Network is what there is to know about the clicks of orders beside the orders themselves. Programs are held in memory;
+// links, of which there may be millions, are looked up for the orders at hand.
+type Network struct {
+	Programs *partners.Programs
+	// VerifyClick says what a click id says.
+	VerifyClick func(id string) commission.Click
+}
+
+// Order is an order that is about to be decided.
+type Order struct {
+	Folded *commission.Order
+	// Recorded is the last decision, the zero value of an order that has none.
+	Recorded *commission.Decision
+}
+
+// destination is what a link leads to, which never changes.
+type destination struct {
+	program program.ProgramID
+	partner program.PartnerID
+	kind    program.Kind
+}
+
+//go:embed query/links.sql
+var linksByID string
+
+// Resolve gives each order its candidates, one for each of its clicks, as of the order's time, with one query for all links.
+func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order) ([][]commission.Candidate, error) {
+	links := make(map[program.LinkID]destination)
+	all := make([][]commission.Candidate, len(orders))
+	for i, o := range orders {
+		for _, id := range o.Folded.Clicks() {
+			click := n.click(id, o.Recorded)
+			if all[i] = append(all[i], commission.Candidate{Click: click}); click.Refused == "" {
+				links[click.Link] = destination{}
+			}
+		}
+	}
+	if len(links) == 0 {
+		return all, nil
+	}
+	if err := n.look(ctx, q, links); err != nil {
+		return nil, fmt.Errorf("looking up %d links: %w", len(links), err)
+	}
+	for i, o := range orders {
+		for j := range all[i] {
+			if c := &all[i][j]; c.Click.Refused == "" {
+				c.Offer = n.offer(c.Click.Link, links[c.Click.Link], o.Folded.At)
+			}
+		}
+	}
+	return all, nil
+}
+
+// Knows gives a *commission.NewerError when a later version has written records, or terms, that this one cannot know.
+func Knows(ctx context.Context, q partners.Querier, forms commission.Forms) error {
+	var form, rules int
+	err := q.QueryRow(ctx, `SELECT coalesce((SELECT max(form) FROM record_form), 1), coalesce((SELECT max(rules) FROM terms), 1)`).Scan(&form, &rules)
+	switch {
+	case err != nil:
+		return fmt.Errorf("reading which forms and rules there are: %w", err)
+	case form > forms.Current():
+		return &commission.NewerError{What: "record of a decision", Number: form, Known: forms.Current()}
+	case rules > commission.Rules:
+		return &commission.NewerError{What: "rules of the terms", Number: rules, Known: commission.Rules}
+	}
+	return nil
+}
+
+// click verifies a click id. Keys are taken out of service one day: a click that was good when the order was first decided
+// stays good, as the record of that decision holds what the id said.
+func (n Network) click(id string, recorded *commission.Decision) commission.Click {
+	click := n.VerifyClick(id)
+	if click.Refused != commission.UnknownClickKey {
+		return click
+	}
+	for _, t := range recorded.Touches {
+		if t.Kind == commission.TouchClick && t.ID == id && !t.At.IsZero() {
+			return commission.Click{ID: t.ID, Link: t.Link, At: t.At}
+		}
+	}
+	return click
+}
+
+// look fills in where the links lead. A link may have been made, with its program, since the programs were last refreshed.
+func (n Network) look(ctx context.Context, q partners.Querier, links map[program.LinkID]destination) error {
+	ids := make([]int64, 0, len(links))
+	for id := range links {
+		ids = append(ids, int64(id))
+	}
+	rows, err := q.Query(ctx, linksByID, ids)
+	if err != nil {
+		return err
+	}
+	behind := false
+	var link program.LinkID
+	var to destination
+	_, err = pgx.ForEachRow(rows, []any{&link, &to.program, &to.partner, &to.kind}, func() error {
+		links[link] = to
+		_, known := n.Programs.Program(to.program)
+		behind = behind || !known
+		return nil
+	})
+	if err != nil || !behind {
+		return err
+	}
+	return n.Programs.Refresh(ctx, q)
+}
+
+// offer is what a link leads to at a time; nothing where there is no such link.
+func (n Network) offer(link program.LinkID, to destination, at time.Time) program.Offer {
+	sold, ok := n.Programs.Program(to.program)
+	if !ok {
+		return program.Offer{}
+	}
+	return sold.Offer(link, to.partner, to.kind, at)
+}
