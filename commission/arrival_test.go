@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners/program"
@@ -207,7 +208,7 @@ func checkHonest(t rapid.TB, d *Decision) {
 			sum := int64(0)
 			for a, balance := range balances(moved, at) {
 				sum += balance
-				if a.kind != MerchantReceivable && balance < 0 {
+				if a.kind != chart.MerchantReceivable && balance < 0 {
 					t.Fatalf("as of %s %s holds %d", at, a.kind, balance)
 				}
 			}
@@ -220,13 +221,13 @@ func checkHonest(t rapid.TB, d *Decision) {
 		for _, c := range d.Credits {
 			net, fee = net+c.Net, fee+c.Fee
 		}
-		if got := holds(moved, end, PartnerPending) + holds(moved, end, PartnerPayable); got != net {
+		if got := holds(moved, end, chart.PartnerPending) + holds(moved, end, chart.PartnerPayable); got != net {
 			t.Fatalf("the books end with %d for the partner, the decision says %d", got, net)
 		}
-		if got := holds(moved, end, FeePending) + holds(moved, end, FeeEarned); got != fee {
+		if got := holds(moved, end, chart.FeePending) + holds(moved, end, chart.FeeEarned); got != fee {
 			t.Fatalf("the books end with a fee of %d, the decision says %d", got, fee)
 		}
-		if released && (holds(moved, end, PartnerPending) != 0 || holds(moved, end, FeePending) != 0) {
+		if released && (holds(moved, end, chart.PartnerPending) != 0 || holds(moved, end, chart.FeePending) != 0) {
 			t.Fatalf("released, and yet something is pending: %v", moved)
 		}
 	}

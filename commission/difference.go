@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tributary/commission/ledger/chart"
 	"tributary/partners/program"
 )
 
@@ -40,7 +41,7 @@ func Difference(posted, desired []Movement) []Movement {
 // place is what movements must have in common to be compared: the time and the two accounts, whichever way round.
 type place struct {
 	at        int64
-	low, high AccountKind
+	low, high chart.Kind
 	merchant  program.MerchantID
 	partner   program.PartnerID
 	unit      string

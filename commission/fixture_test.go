@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners"
@@ -131,7 +132,7 @@ func mustDecide(t rapid.TB, offer program.Offer, events ...*event.Event) Decisio
 
 // account names an account of the books of these tests.
 type account struct {
-	kind     AccountKind
+	kind     chart.Kind
 	merchant program.MerchantID
 	partner  program.PartnerID
 	unit     string
@@ -155,9 +156,9 @@ func balances(movements []Movement, asOf time.Time) map[account]int64 {
 	return sums
 }
 
-func accountOf(m Movement, kind AccountKind) account {
+func accountOf(m Movement, kind chart.Kind) account {
 	a := account{kind: kind, merchant: m.Merchant, unit: m.Unit}
-	if kind.ofPartner() {
+	if kind.Entry().Owner.HasPartner() {
 		a.partner = m.Partner
 	}
 	return a
@@ -176,7 +177,7 @@ func instants(lists ...[]Movement) []time.Time {
 }
 
 // holds sums the accounts of a kind.
-func holds(movements []Movement, asOf time.Time, kind AccountKind) int64 {
+func holds(movements []Movement, asOf time.Time, kind chart.Kind) int64 {
 	sum := int64(0)
 	for a, balance := range balances(movements, asOf) {
 		if a.kind == kind {

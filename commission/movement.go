@@ -3,24 +3,8 @@ package commission
 import (
 	"time"
 
+	"tributary/commission/ledger/chart"
 	"tributary/partners/program"
-)
-
-// AccountKind is the kind of an account of the books.
-type AccountKind string
-
-// The kinds of account. The partner's two belong to a merchant and a partner, the others to a merchant alone.
-const (
-	// MerchantReceivable is what the merchant owes.
-	MerchantReceivable AccountKind = "merchant_receivable"
-	// PartnerPending is what the partner has earned and the hold keeps back.
-	PartnerPending AccountKind = "partner_pending"
-	// PartnerPayable is what the partner is owed.
-	PartnerPayable AccountKind = "partner_payable"
-	// FeePending is the network's fee while the hold lasts.
-	FeePending AccountKind = "fee_pending"
-	// FeeEarned is the network's fee afterwards.
-	FeeEarned AccountKind = "fee_earned"
 )
 
 // Cause is why a movement is made.
@@ -40,7 +24,7 @@ type Movement struct {
 	// At is when it is true in the world, whatever the time at which it is written down.
 	At            time.Time
 	Cause         Cause
-	Debit, Credit AccountKind
+	Debit, Credit chart.Kind
 	// Merchant owns both accounts, with Partner where the kind is a partner's; 0 where neither is.
 	Merchant program.MerchantID
 	Partner  program.PartnerID

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners/program"
@@ -15,7 +16,7 @@ import (
 type told struct {
 	Hours         float64
 	Cause         Cause
-	Debit, Credit AccountKind
+	Debit, Credit chart.Kind
 	Amount        int64
 }
 
@@ -34,8 +35,8 @@ func TestTheExampleOfTheLedger(t *testing.T) {
 	const holdEnds = 30 * 24
 	sale := sold(goods(1, "X", "product", 2, 10_000))
 	sold := []told{
-		{0, CauseSale, MerchantReceivable, PartnerPending, 1000},
-		{0, CauseSale, MerchantReceivable, FeePending, 200},
+		{0, CauseSale, chart.MerchantReceivable, chart.PartnerPending, 1000},
+		{0, CauseSale, chart.MerchantReceivable, chart.FeePending, 200},
 	}
 	for _, fact := range []struct {
 		name     string
@@ -45,46 +46,46 @@ func TestTheExampleOfTheLedger(t *testing.T) {
 	}{
 		{"sale", []*event.Event{sale}, false, nil},
 		{"hold ends", []*event.Event{sale}, true, []told{
-			{holdEnds, CauseRelease, PartnerPending, PartnerPayable, 1000},
-			{holdEnds, CauseRelease, FeePending, FeeEarned, 200},
+			{holdEnds, CauseRelease, chart.PartnerPending, chart.PartnerPayable, 1000},
+			{holdEnds, CauseRelease, chart.FeePending, chart.FeeEarned, 200},
 		}},
 		{"half refunded, before the hold ends", []*event.Event{sale, refunded("R", day, 0, piecesOf(1, 1))}, false, []told{
-			{24, CauseRefund, PartnerPending, MerchantReceivable, 500},
-			{24, CauseRefund, FeePending, MerchantReceivable, 100},
+			{24, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 500},
+			{24, CauseRefund, chart.FeePending, chart.MerchantReceivable, 100},
 		}},
 		{"half refunded, then the hold ends", []*event.Event{sale, refunded("R", day, 0, piecesOf(1, 1))}, true, []told{
-			{24, CauseRefund, PartnerPending, MerchantReceivable, 500},
-			{24, CauseRefund, FeePending, MerchantReceivable, 100},
-			{holdEnds, CauseRelease, PartnerPending, PartnerPayable, 500},
-			{holdEnds, CauseRelease, FeePending, FeeEarned, 100},
+			{24, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 500},
+			{24, CauseRefund, chart.FeePending, chart.MerchantReceivable, 100},
+			{holdEnds, CauseRelease, chart.PartnerPending, chart.PartnerPayable, 500},
+			{holdEnds, CauseRelease, chart.FeePending, chart.FeeEarned, 100},
 		}},
 		{"half refunded, after the hold ended", []*event.Event{sale, refunded("R", 40*day, 0, piecesOf(1, 1))}, true, []told{
-			{holdEnds, CauseRelease, PartnerPending, PartnerPayable, 1000},
-			{holdEnds, CauseRelease, FeePending, FeeEarned, 200},
-			{40 * 24, CauseRefund, PartnerPayable, MerchantReceivable, 500},
-			{40 * 24, CauseRefund, FeeEarned, MerchantReceivable, 100},
+			{holdEnds, CauseRelease, chart.PartnerPending, chart.PartnerPayable, 1000},
+			{holdEnds, CauseRelease, chart.FeePending, chart.FeeEarned, 200},
+			{40 * 24, CauseRefund, chart.PartnerPayable, chart.MerchantReceivable, 500},
+			{40 * 24, CauseRefund, chart.FeeEarned, chart.MerchantReceivable, 100},
 		}},
 		{"half refunded as the hold ends", []*event.Event{sale, refunded("R", 30*day, 0, piecesOf(1, 1))}, true, []told{
-			{holdEnds, CauseRelease, PartnerPending, PartnerPayable, 1000},
-			{holdEnds, CauseRelease, FeePending, FeeEarned, 200},
-			{holdEnds, CauseRefund, PartnerPayable, MerchantReceivable, 500},
-			{holdEnds, CauseRefund, FeeEarned, MerchantReceivable, 100},
+			{holdEnds, CauseRelease, chart.PartnerPending, chart.PartnerPayable, 1000},
+			{holdEnds, CauseRelease, chart.FeePending, chart.FeeEarned, 200},
+			{holdEnds, CauseRefund, chart.PartnerPayable, chart.MerchantReceivable, 500},
+			{holdEnds, CauseRefund, chart.FeeEarned, chart.MerchantReceivable, 100},
 		}},
 		{"refunded whole before the hold ends", []*event.Event{sale, refunded("R", day, 0)}, true, []told{
-			{24, CauseRefund, PartnerPending, MerchantReceivable, 1000},
-			{24, CauseRefund, FeePending, MerchantReceivable, 200},
+			{24, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 1000},
+			{24, CauseRefund, chart.FeePending, chart.MerchantReceivable, 200},
 		}},
 		{"refunded after the hold, which nobody ended yet", []*event.Event{sale, refunded("R", 40*day, 0)}, false, []told{
-			{40 * 24, CauseRefund, PartnerPending, MerchantReceivable, 1000},
-			{40 * 24, CauseRefund, FeePending, MerchantReceivable, 200},
+			{40 * 24, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 1000},
+			{40 * 24, CauseRefund, chart.FeePending, chart.MerchantReceivable, 200},
 		}},
 		{"refunded before it was sold", []*event.Event{sale, refunded("R", -day, 5000)}, false, []told{
-			{0, CauseRefund, PartnerPending, MerchantReceivable, 500},
-			{0, CauseRefund, FeePending, MerchantReceivable, 100},
+			{0, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 500},
+			{0, CauseRefund, chart.FeePending, chart.MerchantReceivable, 100},
 		}},
 		{"two refunds at one time are one movement", []*event.Event{sale, refunded("R", day, 15), refunded("S", day, 15)}, false, []told{
-			{24, CauseRefund, PartnerPending, MerchantReceivable, 3},
-			{24, CauseRefund, FeePending, MerchantReceivable, 1},
+			{24, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 3},
+			{24, CauseRefund, chart.FeePending, chart.MerchantReceivable, 1},
 		}},
 		{"a refund too small to change anything", []*event.Event{sale, refunded("R", day, 4)}, false, nil},
 	} {
@@ -102,10 +103,10 @@ func TestWhoseAccountsAMovementIsOf(t *testing.T) {
 	t.Parallel()
 	d := mustDecide(t, tenPercent(), sold(goods(1, "X", "product", 2, 10_000)))
 	want := []Movement{
-		{noon(), CauseSale, MerchantReceivable, PartnerPending, 1, 3, "GBP", 1000},
-		{noon(), CauseSale, MerchantReceivable, FeePending, 1, 0, "GBP", 200},
-		{noon().Add(30 * day), CauseRelease, PartnerPending, PartnerPayable, 1, 3, "GBP", 1000},
-		{noon().Add(30 * day), CauseRelease, FeePending, FeeEarned, 1, 0, "GBP", 200},
+		{noon(), CauseSale, chart.MerchantReceivable, chart.PartnerPending, 1, 3, "GBP", 1000},
+		{noon(), CauseSale, chart.MerchantReceivable, chart.FeePending, 1, 0, "GBP", 200},
+		{noon().Add(30 * day), CauseRelease, chart.PartnerPending, chart.PartnerPayable, 1, 3, "GBP", 1000},
+		{noon().Add(30 * day), CauseRelease, chart.FeePending, chart.FeeEarned, 1, 0, "GBP", 200},
 	}
 	if diff := cmp.Diff(want, d.Movements(ended())); diff != "" {
 		t.Errorf("movements (-want +got):\n%s", diff)
@@ -117,9 +118,9 @@ func TestWithoutAHoldTheSaleIsPayableAtOnce(t *testing.T) {
 	found := offering(noon(), program.Terms{Window: day, Rates: rates(map[string]money.Rate{"*": 100_000})})
 	d := mustDecide(t, found, sold(goods(1, "X", "", 1, 1_000)), refunded("R", -day, 500))
 	want := []told{
-		{0, CauseSale, MerchantReceivable, PartnerPending, 100},
-		{0, CauseRelease, PartnerPending, PartnerPayable, 100},
-		{0, CauseRefund, PartnerPayable, MerchantReceivable, 50},
+		{0, CauseSale, chart.MerchantReceivable, chart.PartnerPending, 100},
+		{0, CauseRelease, chart.PartnerPending, chart.PartnerPayable, 100},
+		{0, CauseRefund, chart.PartnerPayable, chart.MerchantReceivable, 50},
 	}
 	if diff := cmp.Diff(want, tell(d.Movements(ended()))); diff != "" {
 		t.Errorf("movements (-want +got):\n%s", diff)
@@ -128,66 +129,66 @@ func TestWithoutAHoldTheSaleIsPayableAtOnce(t *testing.T) {
 
 func TestDifference(t *testing.T) {
 	t.Parallel()
-	at := func(hours int, debit, credit AccountKind, amount int64, cause Cause) Movement {
+	at := func(hours int, debit, credit chart.Kind, amount int64, cause Cause) Movement {
 		return Movement{At: noon().Add(time.Duration(hours) * time.Hour), Cause: cause, Debit: debit, Credit: credit, Merchant: 1, Partner: 3, Unit: "GBP", Amount: amount}
 	}
-	earned := at(0, MerchantReceivable, PartnerPending, 10, CauseSale)
-	back := at(5, PartnerPending, MerchantReceivable, 4, CauseRefund)
-	released := at(9, PartnerPending, PartnerPayable, 6, CauseRelease)
+	earned := at(0, chart.MerchantReceivable, chart.PartnerPending, 10, CauseSale)
+	back := at(5, chart.PartnerPending, chart.MerchantReceivable, 4, CauseRefund)
+	released := at(9, chart.PartnerPending, chart.PartnerPayable, 6, CauseRelease)
 	for _, fact := range []struct {
 		name            string
 		posted, desired []Movement
 		want            []told
 	}{
 		{"nothing on the books", nil, []Movement{earned, back}, []told{
-			{0, CauseSale, MerchantReceivable, PartnerPending, 10}, {5, CauseRefund, PartnerPending, MerchantReceivable, 4},
+			{0, CauseSale, chart.MerchantReceivable, chart.PartnerPending, 10}, {5, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 4},
 		}},
 		{"all on the books", []Movement{earned, back, released}, []Movement{earned, back, released}, nil},
-		{"a refund more", []Movement{earned}, []Movement{earned, back}, []told{{5, CauseRefund, PartnerPending, MerchantReceivable, 4}}},
+		{"a refund more", []Movement{earned}, []Movement{earned, back}, []told{{5, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 4}}},
 		{
 			"a refund at the time of the sale",
 			[]Movement{earned},
-			[]Movement{earned, at(0, PartnerPending, MerchantReceivable, 4, CauseRefund)},
-			[]told{{0, CauseRefund, PartnerPending, MerchantReceivable, 4}},
+			[]Movement{earned, at(0, chart.PartnerPending, chart.MerchantReceivable, 4, CauseRefund)},
+			[]told{{0, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 4}},
 		},
 		{
 			"a refund that came late changes what was released",
-			[]Movement{earned, at(9, PartnerPending, PartnerPayable, 10, CauseRelease)},
+			[]Movement{earned, at(9, chart.PartnerPending, chart.PartnerPayable, 10, CauseRelease)},
 			[]Movement{earned, back, released},
-			[]told{{5, CauseRefund, PartnerPending, MerchantReceivable, 4}, {9, CauseCorrection, PartnerPayable, PartnerPending, 4}},
+			[]told{{5, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 4}, {9, CauseCorrection, chart.PartnerPayable, chart.PartnerPending, 4}},
 		},
 		{
 			"a refund between two changes what the second takes",
-			[]Movement{earned, at(5, PartnerPending, MerchantReceivable, 4, CauseRefund)},
-			[]Movement{earned, at(5, PartnerPending, MerchantReceivable, 3, CauseRefund)},
-			[]told{{5, CauseCorrection, MerchantReceivable, PartnerPending, 1}},
+			[]Movement{earned, at(5, chart.PartnerPending, chart.MerchantReceivable, 4, CauseRefund)},
+			[]Movement{earned, at(5, chart.PartnerPending, chart.MerchantReceivable, 3, CauseRefund)},
+			[]told{{5, CauseCorrection, chart.MerchantReceivable, chart.PartnerPending, 1}},
 		},
 		{
 			"a correction stays what it is",
-			[]Movement{earned, at(0, MerchantReceivable, PartnerPending, 2, CauseCorrection)},
-			[]Movement{at(0, MerchantReceivable, PartnerPending, 12, CauseSale)},
+			[]Movement{earned, at(0, chart.MerchantReceivable, chart.PartnerPending, 2, CauseCorrection)},
+			[]Movement{at(0, chart.MerchantReceivable, chart.PartnerPending, 12, CauseSale)},
 			nil,
 		},
 		{
 			"what is there is found in any order",
-			[]Movement{at(0, PartnerPending, MerchantReceivable, 4, ""), earned},
-			[]Movement{earned, at(0, PartnerPending, MerchantReceivable, 4, CauseRefund), at(0, PartnerPending, MerchantReceivable, 1, CauseRefund)},
-			[]told{{0, CauseRefund, PartnerPending, MerchantReceivable, 1}},
+			[]Movement{at(0, chart.PartnerPending, chart.MerchantReceivable, 4, ""), earned},
+			[]Movement{earned, at(0, chart.PartnerPending, chart.MerchantReceivable, 4, CauseRefund), at(0, chart.PartnerPending, chart.MerchantReceivable, 1, CauseRefund)},
+			[]told{{0, CauseRefund, chart.PartnerPending, chart.MerchantReceivable, 1}},
 		},
-		{"nothing should be there", []Movement{earned}, nil, []told{{0, CauseCorrection, PartnerPending, MerchantReceivable, 10}}},
+		{"nothing should be there", []Movement{earned}, nil, []told{{0, CauseCorrection, chart.PartnerPending, chart.MerchantReceivable, 10}}},
 		{
 			"the same amount twice",
 			[]Movement{earned, earned},
 			[]Movement{earned},
-			[]told{{0, CauseCorrection, PartnerPending, MerchantReceivable, 10}},
+			[]told{{0, CauseCorrection, chart.PartnerPending, chart.MerchantReceivable, 10}},
 		},
 		{"the books do not tell causes", []Movement{{
-			At: noon(), Debit: MerchantReceivable, Credit: PartnerPending, Merchant: 1, Partner: 3, Unit: "GBP", Amount: 10,
+			At: noon(), Debit: chart.MerchantReceivable, Credit: chart.PartnerPending, Merchant: 1, Partner: 3, Unit: "GBP", Amount: 10,
 		}}, []Movement{earned}, nil},
 		{"another partner's", []Movement{{
-			At: noon(), Debit: MerchantReceivable, Credit: PartnerPending, Merchant: 1, Partner: 4, Unit: "GBP", Amount: 10,
+			At: noon(), Debit: chart.MerchantReceivable, Credit: chart.PartnerPending, Merchant: 1, Partner: 4, Unit: "GBP", Amount: 10,
 		}}, []Movement{earned}, []told{
-			{0, CauseSale, MerchantReceivable, PartnerPending, 10}, {0, CauseCorrection, PartnerPending, MerchantReceivable, 10},
+			{0, CauseSale, chart.MerchantReceivable, chart.PartnerPending, 10}, {0, CauseCorrection, chart.PartnerPending, chart.MerchantReceivable, 10},
 		}},
 	} {
 		t.Run(fact.name, func(t *testing.T) {

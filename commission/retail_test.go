@@ -20,6 +20,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners/program"
@@ -263,7 +264,7 @@ func (s *retailShop) earn(t *testing.T) retailAnswer {
 			}
 			row := retailRow{
 				Orders: 1, Lines: int64(d.Credits[0].Lines), Gross: d.Credits[0].Gross, Net: d.Credits[0].Net, Fee: d.Credits[0].Fee,
-				Pending: holds(posted, asOf, PartnerPending), Payable: holds(posted, asOf, PartnerPayable),
+				Pending: holds(posted, asOf, chart.PartnerPending), Payable: holds(posted, asOf, chart.PartnerPayable),
 			}
 			name := retailPartner(o.clickedOn)
 			answer.Partners[name] = answer.Partners[name].plus(row)

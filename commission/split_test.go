@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners/program"
@@ -246,14 +247,14 @@ func TestSharesOfWhatRemainsAreTheOrder(t *testing.T) {
 			sums[fmt.Sprint(m.Credit, m.Partner, m.At)] -= sign * m.Amount
 		}
 		for i, movements := range d.ByCredit(until) {
-			c, has := &d.Credits[i], map[AccountKind]int64{}
+			c, has := &d.Credits[i], map[chart.Kind]int64{}
 			for _, m := range movements {
 				has[m.Credit] += m.Amount
 				has[m.Debit] -= m.Amount
 				book(m, 1)
 			}
-			if has[PartnerPending]+has[PartnerPayable] != c.Net || has[FeePending]+has[FeeEarned] != c.Fee ||
-				c.Released(until) && has[PartnerPending]+has[FeePending] != 0 || !c.Released(until) && has[PartnerPayable]+has[FeeEarned] != 0 {
+			if has[chart.PartnerPending]+has[chart.PartnerPayable] != c.Net || has[chart.FeePending]+has[chart.FeeEarned] != c.Fee ||
+				c.Released(until) && has[chart.PartnerPending]+has[chart.FeePending] != 0 || !c.Released(until) && has[chart.PartnerPayable]+has[chart.FeeEarned] != 0 {
 				t.Fatalf("credit %d of %d and %d, released %t, ends as %v", i, c.Net, c.Fee, c.Released(until), has)
 			}
 		}
@@ -291,7 +292,7 @@ func TestAShareMayGrowByARefund(t *testing.T) {
 		t.Errorf("the third has %d, after the refund %d", c.Gross, c.Net)
 	}
 	last := d.ByCredit(time.Time{})[2]
-	want := Movement{At: noon().Add(day), Cause: CauseRefund, Debit: MerchantReceivable, Credit: PartnerPending, Merchant: 1, Partner: 3, Unit: "GBP", Amount: 1}
+	want := Movement{At: noon().Add(day), Cause: CauseRefund, Debit: chart.MerchantReceivable, Credit: chart.PartnerPending, Merchant: 1, Partner: 3, Unit: "GBP", Amount: 1}
 	if got := last[len(last)-1]; got != want {
 		t.Errorf("the refund moves %+v, want %+v", got, want)
 	}

@@ -3,6 +3,8 @@ package commission
 import (
 	"slices"
 	"time"
+
+	"tributary/commission/ledger/chart"
 )
 
 // timeline is what the credits of a decision amount to from each time on: from the sale, then from the refunds of each
@@ -80,20 +82,20 @@ func (d *Decision) ByCredit(until time.Time) [][]Movement {
 func (c *Credit) movements(t *timeline, i, n int, released bool) []Movement {
 	was := t.of(0, i, n)
 	dst := make([]Movement, 0, 4)
-	dst = c.book(dst, CauseSale, c.OrderedAt, MerchantReceivable, PartnerPending, was.net)
-	dst = c.book(dst, CauseSale, c.OrderedAt, MerchantReceivable, FeePending, was.fee)
-	partner, fee := PartnerPending, FeePending
+	dst = c.book(dst, CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.PartnerPending, was.net)
+	dst = c.book(dst, CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.FeePending, was.fee)
+	partner, fee := chart.PartnerPending, chart.FeePending
 	for step := 1; step < len(t.at); step++ {
 		now, at := t.of(step, i, n), t.at[step]
-		if released && partner == PartnerPending && !at.Before(c.HoldUntil) {
+		if released && partner == chart.PartnerPending && !at.Before(c.HoldUntil) {
 			dst = c.release(dst, was)
-			partner, fee = PartnerPayable, FeeEarned
+			partner, fee = chart.PartnerPayable, chart.FeeEarned
 		}
-		dst = c.book(dst, CauseRefund, at, partner, MerchantReceivable, was.net-now.net)
-		dst = c.book(dst, CauseRefund, at, fee, MerchantReceivable, was.fee-now.fee)
+		dst = c.book(dst, CauseRefund, at, partner, chart.MerchantReceivable, was.net-now.net)
+		dst = c.book(dst, CauseRefund, at, fee, chart.MerchantReceivable, was.fee-now.fee)
 		was = now
 	}
-	if released && partner == PartnerPending {
+	if released && partner == chart.PartnerPending {
 		dst = c.release(dst, was)
 	}
 	return dst
@@ -101,13 +103,13 @@ func (c *Credit) movements(t *timeline, i, n int, released bool) []Movement {
 
 // release moves what is pending when the hold ends.
 func (c *Credit) release(dst []Movement, held part) []Movement {
-	dst = c.book(dst, CauseRelease, c.HoldUntil, PartnerPending, PartnerPayable, held.net)
-	return c.book(dst, CauseRelease, c.HoldUntil, FeePending, FeeEarned, held.fee)
+	dst = c.book(dst, CauseRelease, c.HoldUntil, chart.PartnerPending, chart.PartnerPayable, held.net)
+	return c.book(dst, CauseRelease, c.HoldUntil, chart.FeePending, chart.FeeEarned, held.fee)
 }
 
 // book appends a movement, unless it moves nothing. An amount below zero goes the other way: by largest remainder a refund
 // may take one more from one share and give it to another.
-func (c *Credit) book(dst []Movement, cause Cause, at time.Time, debit, credit AccountKind, amount int64) []Movement {
+func (c *Credit) book(dst []Movement, cause Cause, at time.Time, debit, credit chart.Kind, amount int64) []Movement {
 	if amount == 0 {
 		return dst
 	}
@@ -127,10 +129,9 @@ func (m Movement) upright() Movement {
 }
 
 // ofPartner tells whether one of the accounts belongs to a partner.
-func (m *Movement) ofPartner() bool { return m.Debit.ofPartner() || m.Credit.ofPartner() }
-
-// ofPartner tells whether an account of the kind belongs to a partner.
-func (k AccountKind) ofPartner() bool { return k == PartnerPending || k == PartnerPayable }
+func (m *Movement) ofPartner() bool {
+	return m.Debit.Entry().Owner.HasPartner() || m.Credit.Entry().Owner.HasPartner()
+}
 
 // Together are the movements of all credits of an order in the order of time, with one of the network's fee at each time and
 // pair of accounts.

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/commission"
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/internal/text"
@@ -72,7 +73,7 @@ func exact(p money.Product, currency string) string {
 
 // accountName says whose account it is; those that the reader may not see are the merchant's.
 func accountName(t *text.Printer, kind string) string {
-	return t.AccountKind(cmp.Or(kind, string(commission.MerchantReceivable)))
+	return t.AccountKind(cmp.Or(kind, string(chart.MerchantReceivable)))
 }
 
 // A milestone is an entry of the order's history.

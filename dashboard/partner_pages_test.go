@@ -180,9 +180,9 @@ func TestCommissionsCanBeNarrowed(t *testing.T) {
 	for query, want := range map[string][]string{
 		"":                                    {"recent", "taken-back", "in-euro_100%", "released"},
 		"state=pending":                       {"recent", "in-euro_100%"},
-		"state=payable":                      {"released"},
+		"state=payable":                       {"released"},
 		"state=reversed":                      {"taken-back"},
-		"state=payable&q=recent":             nil,
+		"state=payable&q=recent":              nil,
 		"currency=EUR":                        {"in-euro_100%"},
 		"q=RELEAS":                            {"released"},
 		"q=_100%25":                           {"in-euro_100%"},

@@ -342,9 +342,9 @@ func (w *world) writeEvent(tx pgx.Tx, sql string, no int64, e *event.Event) erro
 }
 
 func (w *world) post(tx pgx.Tx, no int64, movements []commission.Movement) error {
-	account := func(kind commission.AccountKind, m commission.Movement) ledger.Account {
-		a := ledger.Account{Kind: chart.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
-		if kind == commission.PartnerPending || kind == commission.PartnerPayable {
+	account := func(kind chart.Kind, m commission.Movement) ledger.Account {
+		a := ledger.Account{Kind: kind, Merchant: m.Merchant, Unit: m.Unit}
+		if kind.Entry().Owner.HasPartner() {
 			a.Partner = m.Partner
 		}
 		return a

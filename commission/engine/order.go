@@ -216,13 +216,13 @@ func find(rows []earning, of commission.Earner) *earning {
 	return nil
 }
 
-// change is what a movement adds to an account of a kind that grows by credits.
-func change(m *commission.Movement, kind commission.AccountKind) int64 {
-	if m.Credit == kind {
-		return m.Amount
-	}
-	if m.Debit == kind {
-		return -m.Amount
+// change is what a movement adds to an account of a kind.
+func change(m *commission.Movement, kind chart.Kind) int64 {
+	switch kind {
+	case m.Debit:
+		return kind.Amount(m.Amount, 0)
+	case m.Credit:
+		return kind.Amount(0, m.Amount)
 	}
 	return 0
 }
@@ -241,9 +241,13 @@ func (o *order) appendPostings(dst []ledger.Posting) []ledger.Posting {
 }
 
 // accountOf names the account of one side of a movement.
-func accountOf(m *commission.Movement, kind commission.AccountKind) ledger.Account {
-	a := ledger.Account{Kind: chart.Kind(kind), Merchant: m.Merchant, Unit: m.Unit}
-	if kind == commission.PartnerPending || kind == commission.PartnerPayable {
+func accountOf(m *commission.Movement, kind chart.Kind) ledger.Account {
+	a := ledger.Account{Kind: kind, Unit: m.Unit}
+	owner := kind.Entry().Owner
+	if owner.HasMerchant() {
+		a.Merchant = m.Merchant
+	}
+	if owner.HasPartner() {
 		a.Partner = m.Partner
 	}
 	return a

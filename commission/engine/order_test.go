@@ -30,12 +30,18 @@ func (w *world) verifies(refused commission.Reason) func(string) commission.Clic
 // settle decides an order as of a time, as an engine does.
 func (w *world) settle(o *order, now time.Time, verify func(string) commission.Click) {
 	w.t.Helper()
+	w.resolve(o, verify)
+	check(w.t, o.settle(now))
+}
+
+// resolve reads an order and gives it its candidates.
+func (w *world) resolve(o *order, verify func(string) commission.Click) {
+	w.t.Helper()
 	check(w.t, o.read(commission.KnownForms()))
 	network := evidence.Network{Programs: partners.NewPrograms(), VerifyClick: verify}
 	candidates, err := network.Resolve(w.t.Context(), w.db, []evidence.Order{{Folded: &o.folded, Recorded: &o.recorded}})
 	check(w.t, err)
 	o.candidates = candidates[0]
-	check(w.t, o.settle(now))
 }
 
 // decided is an order of 100.00 that stands in the database as credited and pending.
@@ -97,8 +103,7 @@ func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {
 	} {
 		o := w.decided()
 		o.earnings[0].state = state
-		check(t, o.read(commission.KnownForms()))
-		check(t, network{partners.NewPrograms(), verifyClick}.resolve(t.Context(), w.db, []*order{o}))
+		w.resolve(o, verifyClick)
 		err := o.settle(noon().Add(40 * day))
 		if want == "" {
 			if _, is := errors.AsType[*commission.TransitionError](err); !is {

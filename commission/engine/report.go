@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"tributary/commission"
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/partners/program"
 )
@@ -86,10 +87,10 @@ func (s *steps) move(o owner, movements []commission.Movement) {
 	for i := range movements {
 		m := &movements[i]
 		t := s.at(o, m.At, m.Cause)
-		t.pending += change(m, commission.PartnerPending)
-		t.payable += change(m, commission.PartnerPayable)
-		t.feePending += change(m, commission.FeePending)
-		t.feeEarned += change(m, commission.FeeEarned)
+		t.pending += change(m, chart.PartnerPending)
+		t.payable += change(m, chart.PartnerPayable)
+		t.feePending += change(m, chart.FeePending)
+		t.feeEarned += change(m, chart.FeeEarned)
 	}
 }
 

@@ -59,6 +59,9 @@ func OwnerOf(merchant, partner bool) Owner {
 	return Network
 }
 
+// HasMerchant tells whether such accounts name a merchant.
+func (o Owner) HasMerchant() bool { return o == Merchant || o == MerchantAndPartner }
+
 // HasPartner tells whether such accounts name a partner.
 func (o Owner) HasPartner() bool { return o == Partner || o == MerchantAndPartner }
 

@@ -12,6 +12,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tributary/commission"
+	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
@@ -204,12 +205,12 @@ func (h *history) events() []*event.Event {
 // sumOf adds up movements by account.
 func sumOf(movements []commission.Movement) map[model.Account]int64 {
 	sums := map[model.Account]int64{}
-	add := func(kind commission.AccountKind, m commission.Movement, amount int64) {
+	add := func(kind chart.Kind, m commission.Movement, amount int64) {
 		a := model.Account{Kind: string(kind), Merchant: int64(m.Merchant), Currency: m.Unit}
-		if kind == commission.PartnerPending || kind == commission.PartnerPayable {
+		if kind == chart.PartnerPending || kind == chart.PartnerPayable {
 			a.Partner = int64(m.Partner)
 		}
-		if kind != commission.MerchantReceivable { // all others grow by credits
+		if kind != chart.MerchantReceivable { // all others grow by credits
 			amount = -amount
 		}
 		if sums[a] += amount; sums[a] == 0 {
