@@ -218,10 +218,10 @@ func find(rows []earning, of commission.Earner) *earning {
 
 // change is what a movement adds to an account of a kind.
 func change(m *commission.Movement, kind chart.Kind) int64 {
-	switch kind {
-	case m.Debit:
+	if m.Debit == kind {
 		return kind.Amount(m.Amount, 0)
-	case m.Credit:
+	}
+	if m.Credit == kind {
 		return kind.Amount(0, m.Amount)
 	}
 	return 0
