@@ -2,7 +2,7 @@
 // It holds the decisions alone, as pure functions without SQL, clock or network; commission/engine reads the events,
 // calls them and posts, commission/ledger keeps the books.
 //
-//	Fold       the events of one order, in any order and any number of copies, become one Order
+//	Fold       the events of one order, as they were taken, with any number of copies, become one Order
 //	Decide     the order and the candidates of its clicks, which others have looked up as of its time, become a Decision: who
 //	           earns what, and why
 //	Movements  the decision becomes the whole history of what should stand on the books, each at its effective time
@@ -13,7 +13,8 @@
 // click's age by either (event.ClickAge), the hold by the later one; an operator's import has only the first.
 //
 // Because each of them depends on the facts only and never on how they arrived, a duplicate, a refund before its sale
-// or a late event needs no path of its own, and a replay gives the same books.
+// or a late event needs no path of its own, and a replay gives the same books. One thing alone goes by arrival: of several
+// reports of one fact the first taken stands, also where they differ in nothing but their receipt.
 //
 // Sum first, round once: for each rule of the terms that prices lines of an order, a credit has rate x the sum of
 // (amount - refunded) over those lines, rounded half away from zero, and the network's fee is its rate x the order's

@@ -1,7 +1,6 @@
 package commission
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -125,10 +124,10 @@ func (o *Order) line(number int64) (index int, found bool) {
 	return slices.BinarySearchFunc(o.Lines, number, func(l Line, n int64) int { return cmp.Compare(l.Number, n) })
 }
 
-// Fold folds the events of one order, sales and refunds, in any order and any number of copies. Of several events of one
-// kind and reference (there is one sale; a refund has an id) the one received first counts, by event id when at once.
-// Refunds are taken by their time, those of one time by their id. It fails on what Check refuses, on events of different
-// orders and on none at all.
+// Fold folds the events of one order, sales and refunds, in the order in which its lane has taken them, with any number of
+// copies. Of several events of one fact (there is one sale; a refund has an id) the first stands. Refunds are taken by their
+// time, those of one time by their id, so the order of different facts changes nothing. It fails on what Check refuses, on
+// events of different orders and on none at all.
 func Fold(events []*event.Event) (Order, error) {
 	if len(events) == 0 {
 		return Order{}, errors.New("folding an order: there are no events")
@@ -138,70 +137,43 @@ func Fold(events []*event.Event) (Order, error) {
 			return Order{}, err
 		}
 	}
-	if len(events) > 1 {
-		events = distinct(events)
-	}
-	var o Order
-	first := keyOf(events[0])
-	o.Merchant, o.ID = first.merchant, first.order
-	refunds := events
-	if sale := events[0].GetSale(); sale != nil {
-		o.place(sale, events[0])
-		refunds = events[1:]
-	}
-	for _, e := range refunds {
-		if k := keyOf(e); k.merchant != first.merchant || k.order != first.order {
+	first := events[0].Fact()
+	for _, e := range events[1:] {
+		if f := e.Fact(); f.Merchant != first.Merchant || f.Order != first.Order {
 			return Order{}, fmt.Errorf("folding an order: events of order %q of merchant %d and of order %q of merchant %d",
-				first.order, first.merchant, k.order, k.merchant)
+				first.Order, first.Merchant, f.Order, f.Merchant)
 		}
 	}
-	o.refund(refunds)
+	if len(events) > 1 {
+		events = firsts(events)
+	}
+	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order}
+	if sale := events[0].GetSale(); sale != nil {
+		o.place(sale, events[0])
+		events = events[1:]
+	}
+	o.refund(events)
 	return o, nil
 }
 
-// key names a fact: at most one event of each key counts.
-type key struct {
-	merchant program.MerchantID
-	order    string
-	sale     bool
-	refund   string
-}
-
-func keyOf(e *event.Event) key {
-	if s := e.GetSale(); s != nil {
-		return key{merchant: program.MerchantID(s.GetMerchantId()), order: s.GetOrderId(), sale: true}
-	}
-	r := e.GetRefund()
-	return key{merchant: program.MerchantID(r.GetMerchantId()), order: r.GetOrderId(), refund: r.GetRefundId()}
-}
-
-// distinct gives the event that counts of each key: the sale first, then the refunds as they are taken.
-func distinct(events []*event.Event) []*event.Event {
+// firsts gives the event that stands of each fact: the sale first, then the refunds as they are taken.
+func firsts(events []*event.Event) []*event.Event {
 	facts := slices.Clone(events)
-	slices.SortFunc(facts, func(a, b *event.Event) int {
-		return cmp.Or(compareKeys(keyOf(a), keyOf(b)),
-			cmp.Compare(a.GetReceivedAt(), b.GetReceivedAt()), bytes.Compare(a.GetId(), b.GetId()))
-	})
-	facts = slices.CompactFunc(facts, func(a, b *event.Event) bool { return keyOf(a) == keyOf(b) })
+	slices.SortStableFunc(facts, compareFacts)
+	facts = slices.CompactFunc(facts, func(a, b *event.Event) bool { return compareFacts(a, b) == 0 })
 	slices.SortStableFunc(facts, func(a, b *event.Event) int {
-		ka, kb := keyOf(a), keyOf(b)
-		if ka.sale || kb.sale {
-			return compareKeys(ka, kb)
+		if a.Fact().Kind == event.KindRefund && b.Fact().Kind == event.KindRefund {
+			return cmp.Compare(a.GetOccurredAt(), b.GetOccurredAt())
 		}
-		return cmp.Or(cmp.Compare(a.GetOccurredAt(), b.GetOccurredAt()), compareKeys(ka, kb))
+		return compareFacts(a, b)
 	})
 	return facts
 }
 
-// compareKeys sorts the sale before the refunds, and refunds by their id.
-func compareKeys(a, b key) int {
-	switch {
-	case a.sale && !b.sale:
-		return -1
-	case b.sale && !a.sale:
-		return 1
-	}
-	return cmp.Or(cmp.Compare(a.refund, b.refund), cmp.Compare(a.merchant, b.merchant), cmp.Compare(a.order, b.order))
+// compareFacts sorts the events of one order by the facts that they report: the sale before the refunds, and these by id.
+func compareFacts(a, b *event.Event) int {
+	f, g := a.Fact(), b.Fact()
+	return cmp.Or(cmp.Compare(f.Kind, g.Kind), cmp.Compare(f.Ref, g.Ref))
 }
 
 // place enters the sale.

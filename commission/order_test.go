@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/protobuf/proto"
 
 	"tributary/internal/event"
 	"tributary/internal/money"
@@ -222,19 +223,24 @@ func TestARefundAloneIsKeptAndTakesNothing(t *testing.T) {
 	}
 }
 
-func TestOfCopiesTheFirstReceivedCounts(t *testing.T) {
+func TestOfCopiesTheFirstTakenStands(t *testing.T) {
 	t.Parallel()
 	first, second := sold(goods(1, "X", "", 1, 100)), sold(goods(1, "X", "", 1, 999))
-	second.ReceivedAt++
-	second.Id = make([]byte, 16) // the id alone would put it first
-	early, other := refunded("R", day, 10), refunded("R", day, 20)
-	other.Id, other.ReceivedAt = make([]byte, 16), other.GetReceivedAt()+1
-	events := []*event.Event{second, other, first, early, first, early}
-	for range 50 {
-		rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-		if o := mustFold(t, events...); o.Amount != 100 || o.Refunded != 10 {
-			t.Fatalf("amount %d and refunded %d, want 100 and 10", o.Amount, o.Refunded)
+	second.ReceivedAt-- // neither the receipt nor the id would let the first one stand
+	second.Id = make([]byte, 16)
+	taken, other := refunded("R", day, 10), refunded("R", day, 20)
+	other.Id, other.ReceivedAt = make([]byte, 16), other.GetReceivedAt()-1
+	resent := proto.CloneOf(first)
+	resent.ReceivedAt += 3 * day.Microseconds()
+	for _, events := range [][]*event.Event{
+		{first, taken, second, other}, {taken, first, other, second}, {taken, other, first, second, first, taken}, {first, resent, taken},
+	} {
+		if o := mustFold(t, events...); o.Amount != 100 || o.Refunded != 10 || o.Late {
+			t.Errorf("amount %d and refunded %d, want 100 and 10; late: %t", o.Amount, o.Refunded, o.Late)
 		}
+	}
+	if o := mustFold(t, resent, first); !o.Late {
+		t.Error("of two equal reports the one received first stands, not the one taken first")
 	}
 }
 

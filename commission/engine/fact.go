@@ -8,12 +8,6 @@ import (
 	"tributary/internal/stream"
 )
 
-// The kinds of fact that an order is folded from, as the table order_event numbers them.
-const (
-	kindSale   int16 = 1
-	kindRefund int16 = 2
-)
-
 // orderKey names an order as its merchant does.
 type orderKey struct {
 	merchant int64
@@ -22,7 +16,7 @@ type orderKey struct {
 
 // factKey names a fact within its order: there is one sale, and a refund has an id.
 type factKey struct {
-	kind int16
+	kind event.Kind
 	ref  string
 }
 
@@ -66,23 +60,11 @@ func (f *fact) decode(partitions int) error {
 	if err := commission.Check(e); err != nil {
 		return err
 	}
-	f.event = e
-	if s := e.GetSale(); s != nil {
-		f.order = orderKey{s.GetMerchantId(), s.GetOrderId()}
-		f.key = factKey{kind: kindSale}
-		if f.hash = s.GetContentHash(); len(f.hash) == 0 {
-			f.hash = event.SaleHash(s, 0)
-		}
-	} else {
-		r := e.GetRefund()
-		f.order = orderKey{r.GetMerchantId(), r.GetOrderId()}
-		f.key = factKey{kind: kindRefund, ref: r.GetRefundId()}
-		if f.hash = r.GetContentHash(); len(f.hash) == 0 {
-			f.hash = event.RefundHash(r, 0)
-		}
-	}
+	f.event, f.hash = e, e.Content()
+	fact := e.Fact()
+	f.order, f.key = orderKey{fact.Merchant, fact.Order}, factKey{fact.Kind, fact.Ref}
 	// An order in two partitions would have two writers.
-	lane := event.Lane(event.OrderKey(f.order.merchant, f.order.id), partitions)
+	lane := event.Lane(fact.Key(), partitions)
 	if lane != f.record.Partition {
 		return fmt.Errorf("order %q of merchant %d belongs to partition %d, not %d", f.order.id, f.order.merchant, lane, f.record.Partition)
 	}

@@ -165,7 +165,7 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 		o := byNo[no]
 		o.events = append(o.events, e)
 		o.said = append(o.said, saying{key, hash})
-		if key.kind == kindRefund {
+		if key.kind == event.KindRefund {
 			o.refunded += len(payload)
 		}
 		return nil

@@ -43,7 +43,7 @@ SELECT k.n FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::sm
 func CompareKept(ctx context.Context, q querier, records []stream.Record, partitions int) ([]Vanished, error) {
 	n := len(records)
 	partition, seq, merchant := make([]int, n), make([]int64, n), make([]int64, n)
-	order, ref, kind := make([]string, n), make([]string, n), make([]int16, n)
+	order, ref, kind := make([]string, n), make([]string, n), make([]event.Kind, n)
 	id, hash, spool := make([][16]byte, n), make([][]byte, n), make([][]byte, n)
 	for i, r := range records {
 		f := read(r, partitions)

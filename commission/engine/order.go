@@ -83,7 +83,7 @@ func (o *order) take(f *fact) {
 		}
 		return
 	}
-	if f.key.kind == kindRefund {
+	if f.key.kind == event.KindRefund {
 		if o.refunds() >= commission.MaxRefunds || o.refunded+len(f.record.Value) > commission.MaxRefundBytes {
 			o.refused = append(o.refused, f)
 			return
@@ -98,7 +98,7 @@ func (o *order) take(f *fact) {
 // refunds counts the refunds that stand.
 func (o *order) refunds() int {
 	n := len(o.said)
-	if slices.ContainsFunc(o.said, func(s saying) bool { return s.key.kind == kindSale }) {
+	if slices.ContainsFunc(o.said, func(s saying) bool { return s.key.kind == event.KindSale }) {
 		n--
 	}
 	return n

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"pgregory.net/rapid"
 
 	"tributary/commission"
 	"tributary/commission/evidence"
@@ -67,6 +69,49 @@ func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
 	o = &order{key: orderKey{1, "A1"}, events: o.events}
 	w.settle(o, noon(), w.verifies(commission.UnknownClickKey))
 	equal(t, "outcome of a new one", o.decided.Outcome, commission.UnknownClickKey)
+}
+
+// TestWhatIsTakenFirstStandsInEveryFold takes reports in, in any order, equal and other ones under the same key, received at
+// any time. What the order keeps, in whatever order the table gives it back, folds to the same as all that was taken.
+func TestWhatIsTakenFirstStandsInEveryFold(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		o := &order{key: orderKey{1, "A1"}}
+		var all []*event.Event
+		for n := range rapid.IntRange(1, 12).Draw(t, "reports") {
+			e := refund(1, "A1", rapid.SampledFrom([]string{"r1", "r2", "r3"}).Draw(t, "refund"), rapid.SampledFrom([]time.Duration{0, day}).Draw(t, "after"),
+				rapid.SampledFrom([]int64{100, 200}).Draw(t, "amount"))
+			if rapid.Bool().Draw(t, "a sale") {
+				e = sale(1, "A1", "1@0", rapid.SampledFrom([]int64{1000, 2000}).Draw(t, "sold"))
+			}
+			e.Id = idOf("report", n)
+			e.ReceivedAt += rapid.Int64Range(-4, 4).Draw(t, "days later") * day.Microseconds()
+			value, err := e.MarshalVT()
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := read(stream.Record{Value: value}, 1)
+			if f.unreadable != nil {
+				t.Fatal(f.unreadable)
+			}
+			o.take(&f)
+			all = append(all, e)
+			want, err := commission.Fold(all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := commission.Fold(rapid.Permutation(o.events).Draw(t, "as the table has them"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got, cmp.AllowUnexported(commission.Line{})); diff != "" {
+				t.Fatalf("after %d reports the fold of all and that of those that stand differ:\n%s", n+1, diff)
+			}
+		}
+		if kept := len(o.fresh) + len(o.disputed) + o.duplicates; kept != len(all) {
+			t.Fatalf("of %d reports %d are accounted for", len(all), kept)
+		}
+	})
 }
 
 func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {

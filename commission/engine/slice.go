@@ -285,7 +285,7 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 // conflictColumns are the facts without effect, column by column.
 type conflictColumns struct {
 	order, merchant, apiKey []int64
-	kind                    []int16
+	kind                    []event.Kind
 	ref, reason, prefix     []string
 	hash, id, payload       [][]byte
 	receivedAt              []time.Time

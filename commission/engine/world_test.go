@@ -200,11 +200,7 @@ func (w *world) send(events ...*event.Event) {
 		data, err := e.MarshalVT()
 		check(w.t, err)
 		values[i] = data
-		if s := e.GetSale(); s != nil {
-			lane[i] = event.Lane(event.OrderKey(s.GetMerchantId(), s.GetOrderId()), w.partitions)
-		} else {
-			lane[i] = event.Lane(event.OrderKey(e.GetRefund().GetMerchantId(), e.GetRefund().GetOrderId()), w.partitions)
-		}
+		lane[i] = event.Lane(e.Fact().Key(), w.partitions)
 	}
 	for p := range w.partitions {
 		var mine [][]byte

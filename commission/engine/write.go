@@ -127,7 +127,7 @@ func copyOrder(r *pgcopy.Rows, o *order, lane int, record []byte) {
 func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
 	r.Row()
 	r.Int8(no)
-	r.Int2(f.key.kind)
+	r.Int2(int16(f.key.kind))
 	r.Text(f.key.ref)
 	r.Bytes(f.event.GetId())
 	r.Time(event.Time(f.event.GetOccurredAt()))

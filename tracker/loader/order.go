@@ -9,12 +9,6 @@ const orderColumns = "kind, merchant_id, order_id, ref, currency, amount, click_
 	"`line.number`, `line.sku`, `line.quantity`, `line.amount`, `line.category`, `line.whole`, " +
 	"whole_order, api_key_id, ip_prefix, imported, content_hash"
 
-// The values of order_event.kind.
-const (
-	kindSale   int8 = 1
-	kindRefund int8 = 2
-)
-
 // orders are rows of the table order_event.
 type orders struct {
 	head
@@ -59,7 +53,7 @@ func (o *orders) addSale(s *event.Sale) {
 		amount += line.GetAmount()
 		l.add(line.GetNumber(), line.GetSku(), line.GetQuantity(), line.GetAmount(), line.GetCategory(), false)
 	}
-	o.kinds = append(o.kinds, kindSale)
+	o.kinds = append(o.kinds, int8(event.KindSale))
 	o.merchants = append(o.merchants, s.GetMerchantId())
 	o.amounts = append(o.amounts, amount)
 	o.ids = append(o.ids, s.GetOrderId())
@@ -79,7 +73,7 @@ func (o *orders) addRefund(f *event.Refund) {
 		amount += item.GetAmount()
 		l.add(item.GetLine(), item.GetSku(), item.GetQuantity(), item.GetAmount(), "", item.GetWholeLine())
 	}
-	o.kinds = append(o.kinds, kindRefund)
+	o.kinds = append(o.kinds, int8(event.KindRefund))
 	o.merchants = append(o.merchants, f.GetMerchantId())
 	o.amounts = append(o.amounts, amount)
 	o.ids = append(o.ids, f.GetOrderId())

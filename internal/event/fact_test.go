@@ -1,0 +1,34 @@
+package event
+
+import (
+	"bytes"
+	"testing"
+)
+
+func TestFactsAreNamedByTheirEvents(t *testing.T) {
+	t.Parallel()
+	sale := &Sale{MerchantId: 7, OrderId: "A-1", Currency: "GBP", Lines: []*Line{{Number: 1, Quantity: 1, Amount: 100}}}
+	refund := &Refund{MerchantId: 7, OrderId: "A-1", RefundId: "R-1", WholeOrder: true}
+	stated := SaleHash(sale, 5)
+	for name, row := range map[string]struct {
+		event   *Event
+		fact    Fact
+		content []byte
+	}{
+		"a sale":                   {&Event{Body: &Event_Sale{Sale: sale}}, Fact{7, "A-1", KindSale, ""}, SaleHash(sale, 0)},
+		"a sale with its own hash": {&Event{Body: &Event_Sale{Sale: &Sale{MerchantId: 7, OrderId: "A-1", ContentHash: stated}}}, Fact{7, "A-1", KindSale, ""}, stated},
+		"a refund":                 {&Event{Body: &Event_Refund{Refund: refund}}, Fact{7, "A-1", KindRefund, "R-1"}, RefundHash(refund, 0)},
+		"a click":                  {&Event{Body: &Event_Click{Click: &Click{ClickId: "c"}}}, Fact{}, nil},
+		"nothing":                  {&Event{}, Fact{}, nil},
+	} {
+		if got := row.event.Fact(); got != row.fact {
+			t.Errorf("%s reports %+v, want %+v", name, got, row.fact)
+		}
+		if got := row.event.Content(); !bytes.Equal(got, row.content) {
+			t.Errorf("%s has the content %x, want %x", name, got, row.content)
+		}
+	}
+	if got, want := (Fact{7, "A-1", KindRefund, "R-1"}).Key(), OrderKey(7, "A-1"); !bytes.Equal(got, want) {
+		t.Errorf("the key is %q, want %q", got, want)
+	}
+}
