@@ -23,6 +23,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/access"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/report"
 	"tributary/test/engines"
@@ -39,7 +40,7 @@ type world struct {
 	ch     clickhouse.Conn
 	server *Server
 	// network is reloaded by learn after changes.
-	network  *partners.Catalogue
+	network  *catalogue.Catalogue
 	programs *partners.Programs
 	books    *ledger.Books
 	now      time.Time
@@ -102,7 +103,7 @@ func emptyWorld(tb testing.TB) *world {
 		pool.Close()
 		_ = w.ch.Close()
 	})
-	w.network, w.programs = partners.NewCatalogue(w.owner, slog.New(slog.DiscardHandler)), partners.NewPrograms()
+	w.network, w.programs = catalogue.New(w.owner, slog.New(slog.DiscardHandler)), partners.NewPrograms()
 	w.pool, w.access = pool, access.New(pool)
 	w.server, err = New(Config{
 		Access: w.access, Reports: report.New(w.access, w.ch), TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),

@@ -15,6 +15,7 @@ import (
 
 	"tributary/dashboard"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 )
 
@@ -197,7 +198,7 @@ func (n *Network) createLogins(ctx context.Context, tx pgx.Tx) error {
 }
 
 // Find fills the cast with what the database knows of it.
-func (n *Network) Find(ctx context.Context, db *pgxpool.Pool, catalogue *partners.Catalogue) error {
+func (n *Network) Find(ctx context.Context, db *pgxpool.Pool, catalogue *catalogue.Catalogue) error {
 	byName := map[string]*castPartner{}
 	for _, p := range n.partners {
 		byName[p.name] = p

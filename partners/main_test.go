@@ -1,8 +1,6 @@
 package partners
 
 import (
-	"context"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -52,23 +50,11 @@ func shopProgram(merchant program.MerchantID) NewProgram {
 	}
 }
 
-func newCatalogue(tb testing.TB, db *pgxpool.Pool) *Catalogue {
-	tb.Helper()
-	c := NewCatalogue(db, slog.New(slog.DiscardHandler))
-	must(tb, c.Load(tb.Context()))
-	return c
-}
-
 func must(tb testing.TB, err error) {
 	tb.Helper()
 	if err != nil {
 		tb.Fatal(err)
 	}
-}
-
-func refresh(tb testing.TB, c *Catalogue) {
-	tb.Helper()
-	must(tb, c.runOnce(context.WithoutCancel(tb.Context())))
 }
 
 // faultOf gives the kind and the field names of an error, for tables.

@@ -3,8 +3,11 @@ package partners
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/jackc/pgx/v5"
 
 	"tributary/partners/program"
 )
@@ -13,7 +16,8 @@ import (
 // by. There are thousands of them at most; links and partners, of which there may be millions, are none of it. It is safe
 // for many readers beside Refresh. What it hands out is shared and must not be changed by the reader.
 type Programs struct {
-	programs *table[program.ProgramID, *Program]
+	mu       sync.RWMutex // guards programs
+	programs map[program.ProgramID]*Program
 
 	refreshing sync.Mutex // held by the one that reads
 	mark       uint64     // oldest transaction that was running at the last look, under refreshing
@@ -22,18 +26,23 @@ type Programs struct {
 
 // NewPrograms knows no program until it is refreshed.
 func NewPrograms() *Programs {
-	return &Programs{programs: newTable[program.ProgramID, *Program]()}
+	return &Programs{programs: map[program.ProgramID]*Program{}}
 }
 
 // Program finds a program.
-func (p *Programs) Program(id program.ProgramID) (*Program, bool) { return p.programs.get(id) }
+func (p *Programs) Program(id program.ProgramID) (*Program, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	found, ok := p.programs[id]
+	return found, ok
+}
 
 // Version is the catalogue.version up to which every program is here; 0 before the first Refresh.
 func (p *Programs) Version() int64 { return p.version.Load() }
 
 // Refresh brings the programs up to everything that was committed before the call, as seen through q: a pool, or a READ
 // COMMITTED transaction. Calls at the same time wait for one another. After an error all is as it was. What it asks for is
-// what Catalogue.Refresh does.
+// what catalogue.Refresh does.
 func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 	p.refreshing.Lock()
 	defer p.refreshing.Unlock()
@@ -51,14 +60,51 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 	if version < p.Version() || mark < since { // PostgreSQL was put back to an earlier time, where transactions had other numbers
 		since = 0
 	}
-	programs, err := readPrograms(ctx, q, since)
+	programs, err := ReadPrograms(ctx, q, since)
 	if err != nil {
 		return fmt.Errorf("reading programs: %w", err)
 	}
+	p.mu.Lock()
 	for _, program := range programs {
-		p.programs.set(program.ID, program)
+		p.programs[program.ID] = program
 	}
+	p.mu.Unlock()
 	p.mark = mark
 	p.version.Store(version)
 	return nil
+}
+
+// ReadPrograms reads each program that a transaction at or after since has written, or whose terms it has, with all its terms. A program and its terms are read
+// in one statement each but from the same ids, so terms that arrive in between belong to the next look.
+func ReadPrograms(ctx context.Context, q Querier, since uint64) ([]*Program, error) {
+	// name: programs changed
+	rows, err := q.Query(ctx, `SELECT id, merchant_id, name, landing_url, domains, click_param, currencies, created_at FROM program p
+WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND t.changed >= $1)`, since)
+	if err != nil {
+		return nil, err
+	}
+	programs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Program, error) {
+		var p Program
+		err := row.Scan(&p.ID, &p.Merchant, &p.Name, &p.LandingURL, &p.Domains, &p.ClickParam, &p.Currencies, &p.CreatedAt)
+		p.CreatedAt = p.CreatedAt.UTC()
+		slices.Sort(p.Currencies)
+		return &p, err
+	})
+	if err != nil || len(programs) == 0 {
+		return nil, err
+	}
+	ids := make([]program.ProgramID, len(programs))
+	for i, p := range programs {
+		ids[i] = p.ID
+	}
+	terms, err := ReadTerms(ctx, q, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range programs {
+		for _, v := range terms[p.ID] {
+			p.Terms = append(p.Terms, v.Terms())
+		}
+	}
+	return programs, nil
 }

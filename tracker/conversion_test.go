@@ -20,6 +20,7 @@ import (
 	"tributary/internal/keyring"
 	"tributary/internal/proxy"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/tracker/clickid"
 )
 
@@ -455,7 +456,7 @@ func FuzzConversionJSON(f *testing.F) {
 		f.Add([]byte(body))
 	}
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	in := &Intake{catalogue: partners.NewCatalogue(nil, quiet()), now: func() time.Time { return now }}
+	in := &Intake{catalogue: catalogue.New(nil, quiet()), now: func() time.Time { return now }}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		body, err := checkJSON(body)
 		if err != nil {

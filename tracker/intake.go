@@ -14,7 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"tributary/internal/event"
-	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
@@ -23,7 +23,7 @@ import (
 // Intake makes events of what visitors do and merchants report, and appends them to the spool. It is the tracker apart
 // from HTTP, and safe for concurrent use.
 type Intake struct {
-	catalogue  *partners.Catalogue
+	catalogue  *catalogue.Catalogue
 	spool      *spool.Spool
 	ring       *clickid.Ring
 	partitions int

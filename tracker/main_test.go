@@ -17,6 +17,7 @@ import (
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/test/engines"
 	"tributary/tracker/clickid"
@@ -38,7 +39,7 @@ type edge struct {
 
 	url       string
 	db        *pgxpool.Pool
-	catalogue *partners.Catalogue
+	catalogue *catalogue.Catalogue
 	spool     *spool.Spool
 	ring      *clickid.Ring
 	mine      shop
@@ -77,7 +78,7 @@ func (e *edge) start(tb testing.TB, change func(*Config)) {
 
 	cfg := Config{Partitions: partitions, RedirectWait: 5 * time.Second, StoreWait: 10 * time.Second}
 	var err error
-	cfg.Catalogue = partners.NewCatalogue(e.db, quiet()).WithSigners()
+	cfg.Catalogue = catalogue.New(e.db, quiet()).WithSigners()
 	must(tb, cfg.Catalogue.Load(ctx))
 	cfg.Spool, err = spool.Open(spool.Config{Dir: tb.TempDir(), Lanes: 2 * partitions})
 	must(tb, err)

@@ -7,6 +7,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 )
 
 // click is GET /c/{code}: it sends the visitor on and records the visit. It waits a moment for the record to be durable,
@@ -53,7 +54,7 @@ func (s *Server) clickHead(c echo.Context) error {
 
 // find finds the open link of a request. Most addresses come as they were given out; only what that finds nothing for is
 // read again with more patience.
-func (s *Server) find(c echo.Context) (*partners.Link, *partners.Listing, error) {
+func (s *Server) find(c echo.Context) (*partners.Link, *catalogue.Listing, error) {
 	link, found := s.cfg.Catalogue.LinkByCode(c.Param("*"))
 	if !found {
 		u := c.Request().URL

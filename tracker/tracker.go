@@ -20,7 +20,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/internal/proxy"
-	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
 )
@@ -28,7 +28,7 @@ import (
 // Config is what a tracker is made of. Catalogue, Spool, Ring and Partitions must be given; zero stands for the default
 // of the rest.
 type Config struct {
-	Catalogue *partners.Catalogue
+	Catalogue *catalogue.Catalogue
 	// Spool has twice as many lanes as there are partitions: those of the touches, then those of the orders. Its Run must
 	// go on until Serve has returned.
 	Spool *spool.Spool

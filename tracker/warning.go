@@ -9,6 +9,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/tracker/clickid"
 )
@@ -132,7 +133,7 @@ func (in *Intake) checkProgram(link *partners.Link, at time.Time, s *SaleReport,
 func (in *Intake) checkCategories(merchant program.MerchantID, link *partners.Link, s *SaleReport, w *warnings) {
 	programs := in.catalogue.ProgramsOf(merchant)
 	if link != nil {
-		programs = slices.DeleteFunc(slices.Clone(programs), func(p *partners.Listing) bool { return p.ID != link.Program })
+		programs = slices.DeleteFunc(slices.Clone(programs), func(p *catalogue.Listing) bool { return p.ID != link.Program })
 	}
 	told := 0
 	seen := make(map[string]bool, 8)
@@ -142,7 +143,7 @@ func (in *Intake) checkCategories(merchant program.MerchantID, link *partners.Li
 			continue
 		}
 		seen[category] = true
-		if slices.ContainsFunc(programs, func(p *partners.Listing) bool { return p.Prices(category) }) {
+		if slices.ContainsFunc(programs, func(p *catalogue.Listing) bool { return p.Prices(category) }) {
 			continue
 		}
 		if told++; told > maxCategoryWarnings {

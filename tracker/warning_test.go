@@ -120,7 +120,7 @@ func TestAnOddOrderIsWarnedOfByCode(t *testing.T) {
 				Code    string `json:"code"`
 				Field   string `json:"field"`
 				Problem string `json:"problem"`
-				Fix    string `json:"fix"`
+				Fix     string `json:"fix"`
 			} `json:"warnings"`
 		}
 		must(t, json.Unmarshal([]byte(a.body), &answer))

@@ -13,14 +13,14 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tributary/partners"
+	"tributary/partners/catalogue"
 )
 
 // patience is how long a tracker that has a copy of the catalogue waits for PostgreSQL at its start.
 const patience = 3 * time.Second
 
 // countAge registers how old a tracker's links and keys are.
-func (r *river) countAge(c *partners.Catalogue) {
+func (r *river) countAge(c *catalogue.Catalogue) {
 	r.metrics.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "tributary_catalogue_age_seconds", Help: "Time since PostgreSQL last confirmed the links and keys of this tracker.",
 	}, func() float64 { return time.Since(c.LastLook()).Seconds() }))
@@ -28,9 +28,9 @@ func (r *river) countAge(c *partners.Catalogue) {
 
 // network gives the tracker its catalogue: PostgreSQL's, or where that does not answer soon, the copy on this disk. Without
 // a copy that fits it waits for PostgreSQL.
-func (r *river) network(ctx context.Context, db *pgxpool.Pool) (*partners.Catalogue, error) {
+func (r *river) network(ctx context.Context, db *pgxpool.Pool) (*catalogue.Catalogue, error) {
 	file := filepath.Join(r.cfg.Data, "catalogue")
-	c := partners.NewCatalogue(db, r.log).WithSigners().KeepAt(file)
+	c := catalogue.New(db, r.log).WithSigners().KeepAt(file)
 	r.countAge(c)
 	if _, err := os.Stat(file); err == nil {
 		err := r.soon(ctx, db, c)
@@ -52,7 +52,7 @@ func (r *river) network(ctx context.Context, db *pgxpool.Pool) (*partners.Catalo
 }
 
 // soon loads the catalogue from a PostgreSQL that answers within patience. How long the loading takes is another matter.
-func (r *river) soon(ctx context.Context, db *pgxpool.Pool, c *partners.Catalogue) error {
+func (r *river) soon(ctx context.Context, db *pgxpool.Pool, c *catalogue.Catalogue) error {
 	answering, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := r.awaitPrepared(answering); err != nil {
@@ -90,7 +90,7 @@ func (r *river) registerKeysWhenThere(ctx context.Context, db *pgxpool.Pool) err
 }
 
 // fromCopy fills the catalogue from the copy, as long as that is one of the network that this process is set up for.
-func (r *river) fromCopy(c *partners.Catalogue, file string) error {
+func (r *river) fromCopy(c *catalogue.Catalogue, file string) error {
 	cp, err := c.LoadCopy(file)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
@@ -215,7 +216,7 @@ func TestACopyOfSomethingElseIsRefused(t *testing.T) {
 		"a new key in front of the old": {[]string{"--click-keys", keyring.Generate(9).Reveal() + "," + own.keys[0].Reveal()}, ""},
 	} {
 		r := testRiver(t, append([]string{"--data", home}, row.args...)...)
-		err := r.fromCopy(partners.NewCatalogue(nil, r.log), file)
+		err := r.fromCopy(catalogue.New(nil, r.log), file)
 		if (err == nil) != (row.want == "") || err != nil && !strings.Contains(err.Error(), row.want) {
 			t.Errorf("%s: %v, want %q", name, err, row.want)
 		}

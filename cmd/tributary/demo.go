@@ -25,7 +25,7 @@ import (
 	"tributary/internal/embedded"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
-	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/tracker"
 	"tributary/tracker/spool"
 )
@@ -215,7 +215,7 @@ func (d *demoCommand) makeNetwork(ctx context.Context, db *pgxpool.Pool) error {
 }
 
 // seed sends the history through the tracker's own path and waits until it has arrived everywhere.
-func (d *demoCommand) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *partners.Catalogue) error {
+func (d *demoCommand) seed(ctx context.Context, r *river, db *pgxpool.Pool, catalogue *catalogue.Catalogue) error {
 	in, err := r.intake(catalogue)
 	if err != nil {
 		return err

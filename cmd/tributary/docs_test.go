@@ -20,7 +20,7 @@ import (
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/postgres"
-	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/tracker"
 	"tributary/tracker/loader"
 	"tributary/tracker/registry"
@@ -266,7 +266,7 @@ func figures(t *testing.T) []figure {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	catalogue := partners.NewCatalogue(db, r.log)
+	catalogue := catalogue.New(db, r.log)
 	in, err := r.intake(catalogue)
 	if err != nil {
 		t.Fatal(err)

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/clickhouse"
-	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/tracker/spool"
 )
 
@@ -147,7 +147,7 @@ func (r *river) needKafka(topic string) requirement {
 const staleCatalogue = 30 * time.Second
 
 // trackerNeeds are those of a tracker: a disk. Whatever else is away, it goes on with what it knows.
-func trackerNeeds(in *intake, catalogue *partners.Catalogue) []requirement {
+func trackerNeeds(in *intake, catalogue *catalogue.Catalogue) []requirement {
 	return []requirement{
 		{"spool", true, func(context.Context) error {
 			stats := in.spool.Stats()

@@ -28,8 +28,8 @@ import (
 	"tributary/internal/postgres"
 	"tributary/internal/proxy"
 	"tributary/internal/stream"
-	"tributary/partners"
 	"tributary/partners/access"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/report"
 	"tributary/tracker"
@@ -151,8 +151,8 @@ func (r *river) open(ctx context.Context, role postgres.Role, size int32) (*pgxp
 }
 
 // catalogue loads the network, waiting for a PostgreSQL that is not there yet.
-func (r *river) catalogue(ctx context.Context, db *pgxpool.Pool) (*partners.Catalogue, error) {
-	c := partners.NewCatalogue(db, r.log)
+func (r *river) catalogue(ctx context.Context, db *pgxpool.Pool) (*catalogue.Catalogue, error) {
+	c := catalogue.New(db, r.log)
 	if err := awaitPostgres(ctx, r.log, c.Load); err != nil {
 		return nil, fmt.Errorf("loading the network: %w", err)
 	}
@@ -182,7 +182,7 @@ type intake struct {
 	relay  *relay.Relay
 }
 
-func (r *river) intake(catalogue *partners.Catalogue) (*intake, error) {
+func (r *river) intake(catalogue *catalogue.Catalogue) (*intake, error) {
 	dir := filepath.Join(r.cfg.Data, "spool")
 	s, err := spool.Open(spool.Config{Dir: dir, Lanes: 2 * r.cfg.Partitions, Keep: r.cfg.SpoolKeep, Log: r.log, Metrics: r.metrics})
 	if err != nil {

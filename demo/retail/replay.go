@@ -17,6 +17,7 @@ import (
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/tracker"
 	"tributary/tracker/clickid"
@@ -54,7 +55,7 @@ type Shop struct {
 const merchantName = "Online Retail (replay)"
 
 // SetUp finds or makes the merchant, program, partners and links of the replay.
-func SetUp(ctx context.Context, db *pgxpool.Pool, catalogue *partners.Catalogue) (*Shop, error) {
+func SetUp(ctx context.Context, db *pgxpool.Pool, catalogue *catalogue.Catalogue) (*Shop, error) {
 	shop := &Shop{}
 	err := db.QueryRow(ctx, `SELECT id FROM merchant WHERE name = $1 ORDER BY id LIMIT 1`, merchantName).Scan(&shop.merchant)
 	if errors.Is(err, pgx.ErrNoRows) {

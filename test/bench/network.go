@@ -21,6 +21,7 @@ import (
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/tracker"
 	"tributary/tracker/clickid"
@@ -220,7 +221,7 @@ func (n *network) folder(name string) string { return filepath.Join(n.dir, name)
 // fill puts clicks and orders into the spool of a tracker that is not running, the orders of customers of those clicks.
 // The orders are numbered from first on.
 func (n *network) fill(ctx context.Context, folder string, clicks, orders, first int) (err error) {
-	catalogue := partners.NewCatalogue(n.db, slog.New(slog.DiscardHandler))
+	catalogue := catalogue.New(n.db, slog.New(slog.DiscardHandler))
 	if err := catalogue.Load(ctx); err != nil {
 		return err
 	}

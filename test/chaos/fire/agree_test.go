@@ -17,6 +17,7 @@ import (
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/catalogue"
 	"tributary/partners/program"
 	"tributary/test/chaos/model"
 	"tributary/test/engines"
@@ -36,7 +37,7 @@ func TestTheModelAndTheEngineAgree(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(db.Close)
-	network := partners.NewCatalogue(db, slog.New(slog.DiscardHandler))
+	network := catalogue.New(db, slog.New(slog.DiscardHandler))
 	if err := network.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +133,7 @@ func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) s
 }
 
 // decide asks the engine's rules, and gives the answer in the model's words.
-func (h *history) decide(t *rapid.T, network *partners.Catalogue, programs *partners.Programs, now time.Time) (model.Order, commission.Decision) {
+func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *partners.Programs, now time.Time) (model.Order, commission.Decision) {
 	folded, err := commission.Fold(h.events())
 	if err != nil {
 		t.Fatal(err)

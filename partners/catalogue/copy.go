@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"bufio"
@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"tributary/partners"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -87,7 +89,7 @@ func (c *Catalogue) LoadCopy(file string) (*Copy, error) {
 }
 
 // readCopy reads from PostgreSQL what a copy says of itself.
-func readCopy(ctx context.Context, q Querier) (*Copy, error) {
+func readCopy(ctx context.Context, q partners.Querier) (*Copy, error) {
 	cp := &Copy{Settings: map[string]string{}}
 	// name: settings of a copy
 	rows, err := q.Query(ctx, `SELECT name, value FROM setting WHERE name IN ('network', 'partitions') OR name LIKE 'click\_key\_%'`)
@@ -104,7 +106,7 @@ func readCopy(ctx context.Context, q Querier) (*Copy, error) {
 }
 
 // belongs compares the copy with the PostgreSQL that answers.
-func (cp *Copy) belongs(ctx context.Context, q Querier) error {
+func (cp *Copy) belongs(ctx context.Context, q partners.Querier) error {
 	live, err := readCopy(ctx, q)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"tributary/partners"
 	"tributary/partners/program"
 
 	"github.com/jackc/pgx/v5"
@@ -14,15 +15,15 @@ import (
 
 // changes is what one look found, read completely before any of it is applied.
 type changes struct {
-	merchants []*Merchant
+	merchants []*partners.Merchant
 	programs  []*Listing
-	partners  []*Partner
-	links     []*Link
+	partners  []*partners.Partner
+	links     []*partners.Link
 	keys      []keyRow
 }
 
 type keyRow struct {
-	Key
+	partners.Key
 
 	hash    [32]byte
 	revoked bool
@@ -37,7 +38,7 @@ type keyRow struct {
 // transaction or a later one. A row that commits late is thus found late, and none is missed whatever the order of
 // commits. Children are read before their parents, each in a statement of its own, so that a parent is seen wherever a
 // child was.
-func (c *Catalogue) Refresh(ctx context.Context, q Querier) error {
+func (c *Catalogue) Refresh(ctx context.Context, q partners.Querier) error {
 	c.refreshing.Lock()
 	defer c.refreshing.Unlock()
 	looked := time.Now()
@@ -77,7 +78,7 @@ func (c *Catalogue) Refresh(ctx context.Context, q Querier) error {
 }
 
 // read collects the rows that a transaction at or after since has written.
-func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes, error) {
+func (c *Catalogue) read(ctx context.Context, q partners.Querier, since uint64) (*changes, error) {
 	var ch changes
 	var err error
 	if ch.keys, err = c.readKeys(ctx, q, since); err != nil {
@@ -89,12 +90,12 @@ func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes
 	if ch.partners, err = readPartners(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading partners: %w", err)
 	}
-	programs, err := readPrograms(ctx, q, since)
+	programs, err := partners.ReadPrograms(ctx, q, since)
 	if err != nil {
 		return nil, fmt.Errorf("reading programs: %w", err)
 	}
 	for _, p := range programs {
-		ch.programs = append(ch.programs, p.listing())
+		ch.programs = append(ch.programs, listingOf(p))
 	}
 	if ch.merchants, err = readMerchants(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading merchants: %w", err)
@@ -108,7 +109,7 @@ func (c *Catalogue) read(ctx context.Context, q Querier, since uint64) (*changes
 
 // readKeys reads the keys, and the secrets of those that sign where they are asked for. A key that signs is not there
 // without its secret.
-func (c *Catalogue) readKeys(ctx context.Context, q Querier, since uint64) ([]keyRow, error) {
+func (c *Catalogue) readKeys(ctx context.Context, q partners.Querier, since uint64) ([]keyRow, error) {
 	// name: keys changed
 	sql := `SELECT id, hash, merchant_id, scopes, revoked_at IS NOT NULL, signs, NULL FROM api_key WHERE changed >= $1`
 	if c.signs {
@@ -126,7 +127,7 @@ FROM api_key k LEFT JOIN signing_secret s ON s.key_id = k.id WHERE k.changed >= 
 		var scopes []string
 		err := row.Scan(&k.ID, &hash, &k.Merchant, &scopes, &k.revoked, &k.signs, &secret)
 		if err == nil {
-			k.Scopes, err = ParseScopes(scopes)
+			k.Scopes, err = partners.ParseScopes(scopes)
 		}
 		copy(k.hash[:], hash)
 		copy(k.secret[:], secret)
@@ -137,7 +138,7 @@ FROM api_key k LEFT JOIN signing_secret s ON s.key_id = k.id WHERE k.changed >= 
 
 // readLinks keeps memory small where there are a million links: a target that is the landing page of the program, as
 // most are, shares the program's text, and any other lies in one piece with the code.
-func (c *Catalogue) readLinks(ctx context.Context, q Querier, since uint64) ([]*Link, error) {
+func (c *Catalogue) readLinks(ctx context.Context, q partners.Querier, since uint64) ([]*partners.Link, error) {
 	// name: links changed
 	rows, err := q.Query(ctx, `SELECT l.id, l.code, p.merchant_id, l.program_id, l.partner_id, l.target_url, l.closed_at IS NOT NULL, p.landing_url
 FROM link l JOIN program p ON p.id = l.program_id WHERE l.changed >= $1`, since)
@@ -146,8 +147,8 @@ FROM link l JOIN program p ON p.id = l.program_id WHERE l.changed >= $1`, since)
 	}
 	landings := map[program.ProgramID]string{}
 	var code, target, landing pgtype.DriverBytes // valid until the next row
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Link, error) {
-		var l Link
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*partners.Link, error) {
+		var l partners.Link
 		if err := row.Scan(&l.ID, &code, &l.Merchant, &l.Program, &l.Partner, &target, &l.Closed, &landing); err != nil {
 			return nil, err
 		}
@@ -176,63 +177,28 @@ func (c *Catalogue) landingOf(id program.ProgramID) string {
 	return ""
 }
 
-func readPartners(ctx context.Context, q Querier, since uint64) ([]*Partner, error) {
+func readPartners(ctx context.Context, q partners.Querier, since uint64) ([]*partners.Partner, error) {
 	// name: partners changed
 	rows, err := q.Query(ctx, `SELECT id, kind, name, site_url FROM partner WHERE changed >= $1`, since)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Partner, error) {
-		var p Partner
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*partners.Partner, error) {
+		var p partners.Partner
 		err := row.Scan(&p.ID, &p.Kind, &p.Name, &p.SiteURL)
 		return &p, err
 	})
 }
 
-func readMerchants(ctx context.Context, q Querier, since uint64) ([]*Merchant, error) {
+func readMerchants(ctx context.Context, q partners.Querier, since uint64) ([]*partners.Merchant, error) {
 	// name: merchants changed
 	rows, err := q.Query(ctx, `SELECT id, name FROM merchant WHERE changed >= $1`, since)
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Merchant, error) {
-		var m Merchant
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (*partners.Merchant, error) {
+		var m partners.Merchant
 		err := row.Scan(&m.ID, &m.Name)
 		return &m, err
 	})
-}
-
-// readPrograms reads each program that changed, or whose terms did, with all its terms. A program and its terms are read
-// in one statement each but from the same ids, so terms that arrive in between belong to the next look.
-func readPrograms(ctx context.Context, q Querier, since uint64) ([]*Program, error) {
-	// name: programs changed
-	rows, err := q.Query(ctx, `SELECT id, merchant_id, name, landing_url, domains, click_param, currencies, created_at FROM program p
-WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND t.changed >= $1)`, since)
-	if err != nil {
-		return nil, err
-	}
-	programs, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*Program, error) {
-		var p Program
-		err := row.Scan(&p.ID, &p.Merchant, &p.Name, &p.LandingURL, &p.Domains, &p.ClickParam, &p.Currencies, &p.CreatedAt)
-		p.CreatedAt = p.CreatedAt.UTC()
-		slices.Sort(p.Currencies)
-		return &p, err
-	})
-	if err != nil || len(programs) == 0 {
-		return nil, err
-	}
-	ids := make([]program.ProgramID, len(programs))
-	for i, p := range programs {
-		ids[i] = p.ID
-	}
-	terms, err := ReadTerms(ctx, q, ids...)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range programs {
-		for _, v := range terms[p.ID] {
-			p.Terms = append(p.Terms, v.Terms())
-		}
-	}
-	return programs, nil
 }

@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/postgres"
+	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
@@ -25,8 +26,8 @@ func contents(c *Catalogue) map[string]any {
 	put(all, "merchant", c.merchants)
 	put(all, "program", c.programs)
 	put(all, "partner", c.partners)
-	links, codes := map[program.LinkID]*Link{}, map[string]program.LinkID{}
-	c.links.each(func(l *Link) {
+	links, codes := map[program.LinkID]*partners.Link{}, map[string]program.LinkID{}
+	c.links.each(func(l *partners.Link) {
 		links[l.ID] = l
 		if found, ok := c.LinkByCode(l.Code); ok {
 			codes[l.Code] = found.ID
@@ -36,7 +37,7 @@ func contents(c *Catalogue) map[string]any {
 	put(all, "key", c.keys)
 	put(all, "signer", c.signers)
 	currencies := map[program.MerchantID][]string{}
-	c.merchants.each(func(id program.MerchantID, _ *Merchant) { currencies[id] = c.CurrenciesOf(id) })
+	c.merchants.each(func(id program.MerchantID, _ *partners.Merchant) { currencies[id] = c.CurrenciesOf(id) })
 	all["currencies"] = currencies
 	return all
 }
@@ -51,7 +52,7 @@ func put[K comparable, V any](all map[string]any, name string, t *table[K, V]) {
 type world struct {
 	db     *pgxpool.Pool
 	mine   shop
-	open   *Link
+	open   *partners.Link
 	key    string
 	keyID  program.KeyID
 	signer program.KeyID
@@ -64,16 +65,16 @@ func newWorld(t *testing.T) world {
 	theirs := newShop(t, w.db)
 	ctx := t.Context()
 	var err error
-	w.open, err = CreateLink(ctx, w.db, NewLink{Program: w.mine.program, Partner: w.mine.partner, Target: "https://shop.example/boots"})
+	w.open, err = partners.CreateLink(ctx, w.db, partners.NewLink{Program: w.mine.program, Partner: w.mine.partner, Target: "https://shop.example/boots"})
 	must(t, err)
-	closed, err := CreateLink(ctx, w.db, NewLink{Program: theirs.program, Partner: theirs.partner})
+	closed, err := partners.CreateLink(ctx, w.db, partners.NewLink{Program: theirs.program, Partner: theirs.partner})
 	must(t, err)
 	_, err = w.db.Exec(ctx, `UPDATE link SET closed_at = now() WHERE id = $1`, closed.ID)
 	must(t, err)
-	w.key, w.keyID, err = IssueKey(ctx, w.db, w.mine.merchant, "server", ScopeOrders)
+	w.key, w.keyID, err = partners.IssueKey(ctx, w.db, w.mine.merchant, "server", partners.ScopeOrders)
 	must(t, err)
 	must(t, postgres.InTx(ctx, w.db, func(tx pgx.Tx) (err error) {
-		_, w.signer, err = IssueSigner(ctx, tx, w.mine.merchant, "signing server", ScopeRefunds)
+		_, w.signer, err = partners.IssueSigner(ctx, tx, w.mine.merchant, "signing server", partners.ScopeRefunds)
 		return err
 	}))
 	return w
@@ -83,7 +84,7 @@ func newWorld(t *testing.T) world {
 func copyOf(t *testing.T, db *pgxpool.Pool) (live *Catalogue, file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "catalogue")
-	live = NewCatalogue(db, slog.New(slog.DiscardHandler)).WithSigners().KeepAt(file)
+	live = New(db, slog.New(slog.DiscardHandler)).WithSigners().KeepAt(file)
 	must(t, live.Load(t.Context()))
 	must(t, live.writeCopy(t.Context(), file))
 	return live, file
@@ -95,7 +96,7 @@ func away(t *testing.T) *Catalogue {
 	gone, err := postgres.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", postgres.Tracker, 1)
 	must(t, err)
 	t.Cleanup(gone.Close)
-	return NewCatalogue(gone, slog.New(slog.DiscardHandler)).WithSigners()
+	return New(gone, slog.New(slog.DiscardHandler)).WithSigners()
 }
 
 func TestACopyHoldsWhatTheCatalogueHeld(t *testing.T) {
@@ -128,11 +129,11 @@ func TestACatalogueGoesOverFromItsCopyToTheLiveOne(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	_, file := copyOf(t, w.db)
-	c := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()
+	c := New(w.db, slog.New(slog.DiscardHandler)).WithSigners()
 	_, err := c.LoadCopy(file)
 	must(t, err)
 	// Meanwhile: one link gone as if never made, one new, one closed, and both keys ended.
-	dropped, err := CreateLink(ctx, w.db, NewLink{Program: w.mine.program, Partner: w.mine.partner})
+	dropped, err := partners.CreateLink(ctx, w.db, partners.NewLink{Program: w.mine.program, Partner: w.mine.partner})
 	must(t, err)
 	_, file = copyOf(t, w.db)
 	_, err = c.LoadCopy(file)
@@ -141,17 +142,17 @@ func TestACatalogueGoesOverFromItsCopyToTheLiveOne(t *testing.T) {
 	must(t, err)
 	_, err = w.db.Exec(ctx, `DELETE FROM api_key WHERE id = $1`, w.keyID)
 	must(t, err)
-	must(t, RevokeKey(ctx, w.db, w.mine.merchant, w.signer))
+	must(t, partners.RevokeKey(ctx, w.db, w.mine.merchant, w.signer))
 	_, err = w.db.Exec(ctx, `UPDATE link SET closed_at = now() WHERE id = $1`, w.open.ID)
 	must(t, err)
-	_, err = CreateLink(ctx, w.db, NewLink{Program: w.mine.program, Partner: w.mine.partner, Code: "brand-new"})
+	_, err = partners.CreateLink(ctx, w.db, partners.NewLink{Program: w.mine.program, Partner: w.mine.partner, Code: "brand-new"})
 	must(t, err)
 
 	if _, ok := c.LinkByCode(dropped.Code); !ok {
 		t.Error("the copy does not hold the link")
 	}
 	refresh(t, c)
-	fresh := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()
+	fresh := New(w.db, slog.New(slog.DiscardHandler)).WithSigners()
 	must(t, fresh.Load(ctx))
 	if diff := cmp.Diff(contents(fresh), contents(c)); diff != "" {
 		t.Errorf("gone over (-fresh +gone over):\n%s", diff)
@@ -176,17 +177,17 @@ func TestACatalogueFollowsADatabaseThatWasPutBack(t *testing.T) {
 func followsPutBack(t *testing.T, ahead int64) {
 	t.Helper()
 	w := newWorld(t)
-	c := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()
+	c := New(w.db, slog.New(slog.DiscardHandler)).WithSigners()
 	must(t, c.Load(t.Context()))
 	c.version.Add(ahead)
 	c.mark += 1000
-	c.keys.set([32]byte{1}, Key{Merchant: w.mine.merchant}) // issued after the time to which it was put back
-	_, reused, err := IssueKey(t.Context(), w.db, w.mine.merchant, "server", AllScopes)
+	c.keys.set([32]byte{1}, partners.Key{Merchant: w.mine.merchant}) // issued after the time to which it was put back
+	_, reused, err := partners.IssueKey(t.Context(), w.db, w.mine.merchant, "server", partners.AllScopes)
 	must(t, err)
-	c.signers.set(reused, Signer{Key: Key{Merchant: w.mine.merchant}}) // as this one was, whose number was given again
-	must(t, RevokeKey(t.Context(), w.db, w.mine.merchant, w.keyID))
+	c.signers.set(reused, partners.Signer{Key: partners.Key{Merchant: w.mine.merchant}}) // as this one was, whose number was given again
+	must(t, partners.RevokeKey(t.Context(), w.db, w.mine.merchant, w.keyID))
 	refresh(t, c)
-	fresh := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners()
+	fresh := New(w.db, slog.New(slog.DiscardHandler)).WithSigners()
 	must(t, fresh.Load(t.Context()))
 	if diff := cmp.Diff(contents(fresh), contents(c)); diff != "" {
 		t.Errorf("after the refresh (-fresh +followed):\n%s", diff)
@@ -199,7 +200,7 @@ func TestACopyOfAnotherNetworkEndsTheCatalogue(t *testing.T) {
 	_, file := copyOf(t, w.db)
 	_, err := w.db.Exec(t.Context(), `UPDATE setting SET value = 'another' WHERE name = 'network'`)
 	must(t, err)
-	c := NewCatalogue(w.db, slog.New(slog.DiscardHandler))
+	c := New(w.db, slog.New(slog.DiscardHandler))
 	_, err = c.LoadCopy(file)
 	must(t, err)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -216,7 +217,7 @@ func TestADamagedCopyIsRefused(t *testing.T) {
 	must(t, err)
 	refused := func(what string, content []byte) {
 		must(t, os.WriteFile(file, content, 0o600))
-		c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+		c := New(nil, slog.New(slog.DiscardHandler))
 		if _, err := c.LoadCopy(file); !errors.Is(err, ErrDamaged) || c.Links() != 0 {
 			t.Fatalf("%s: %v, %d links", what, err, c.Links())
 		}
@@ -249,7 +250,7 @@ func FuzzCopy(f *testing.F) {
 		content := append([]byte(copyMark), body...)
 		sum := sha256.Sum256(content)
 		must(t, os.WriteFile(file, append(content, sum[:]...), 0o600))
-		c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+		c := New(nil, slog.New(slog.DiscardHandler))
 		if _, err := c.LoadCopy(file); err != nil && !errors.Is(err, ErrDamaged) {
 			t.Error(err)
 		}
@@ -261,14 +262,14 @@ func TestRunKeepsTheCopy(t *testing.T) {
 	w := newWorld(t)
 	ctx := t.Context()
 	file := filepath.Join(t.TempDir(), "catalogue")
-	c := NewCatalogue(w.db, slog.New(slog.DiscardHandler)).WithSigners().KeepAt(file)
+	c := New(w.db, slog.New(slog.DiscardHandler)).WithSigners().KeepAt(file)
 	must(t, c.Load(ctx))
 	var k keeper
 	now := time.Now()
 	k.look(ctx, c, now)
 	first, err := os.ReadFile(file)
 	must(t, err)
-	_, err = CreateLink(ctx, w.db, NewLink{Program: w.mine.program, Partner: w.mine.partner})
+	_, err = partners.CreateLink(ctx, w.db, partners.NewLink{Program: w.mine.program, Partner: w.mine.partner})
 	must(t, err)
 	refresh(t, c)
 	k.look(ctx, c, now.Add(copyEvery-time.Second))

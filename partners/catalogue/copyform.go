@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"bufio"
@@ -6,6 +6,7 @@ import (
 	"hash"
 	"time"
 
+	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -50,29 +51,29 @@ func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
 		w.text(value)
 	}
 	w.number(int64(c.merchants.len()))
-	c.merchants.each(func(id program.MerchantID, m *Merchant) { w.number(int64(id)); w.text(m.Name) })
+	c.merchants.each(func(id program.MerchantID, m *partners.Merchant) { w.number(int64(id)); w.text(m.Name) })
 	w.number(int64(c.programs.len()))
 	c.programs.each(func(_ program.ProgramID, p *Listing) { w.program(p) })
 	w.number(int64(c.partners.len()))
-	c.partners.each(func(id program.PartnerID, p *Partner) {
+	c.partners.each(func(id program.PartnerID, p *partners.Partner) {
 		w.number(int64(id))
 		w.texts([]string{string(p.Kind), p.Name, p.SiteURL})
 	})
 	w.number(int64(c.links.len()))
-	c.links.each(func(l *Link) { w.link(l, c.landingOf(l.Program)) })
+	c.links.each(func(l *partners.Link) { w.link(l, c.landingOf(l.Program)) })
 	w.number(int64(c.keys.len()))
-	c.keys.each(func(sum [32]byte, k Key) {
+	c.keys.each(func(sum [32]byte, k partners.Key) {
 		w.text(string(sum[:]))
 		w.key(k)
 	})
 	w.number(int64(c.signers.len()))
-	c.signers.each(func(_ program.KeyID, s Signer) {
+	c.signers.each(func(_ program.KeyID, s partners.Signer) {
 		w.text(string(s.Secret[:]))
 		w.key(s.Key)
 	})
 }
 
-func (w *copyWriter) key(k Key) {
+func (w *copyWriter) key(k partners.Key) {
 	w.number(int64(k.ID))
 	w.number(int64(k.Merchant))
 	w.number(int64(k.Scopes))
@@ -91,7 +92,7 @@ func (w *copyWriter) program(p *Listing) {
 }
 
 // link writes a target that is the landing page, as most are, as nothing.
-func (w *copyWriter) link(l *Link, landing string) {
+func (w *copyWriter) link(l *partners.Link, landing string) {
 	w.number(int64(l.ID))
 	w.number(int64(l.Program))
 	w.number(int64(l.Partner))
@@ -154,8 +155,8 @@ func (r *copyReader) secret() (sum [32]byte) {
 	return sum
 }
 
-func (r *copyReader) key() Key {
-	return Key{ID: program.KeyID(r.number()), Merchant: program.MerchantID(r.number()), Scopes: Scope(r.number()) & AllScopes}
+func (r *copyReader) key() partners.Key {
+	return partners.Key{ID: program.KeyID(r.number()), Merchant: program.MerchantID(r.number()), Scopes: partners.Scope(r.number()) & partners.AllScopes}
 }
 
 func (r *copyReader) header() *Copy {
@@ -170,7 +171,7 @@ func (r *copyReader) header() *Copy {
 func (r *copyReader) changes() *changes {
 	ch := &changes{}
 	for range r.count() {
-		ch.merchants = append(ch.merchants, &Merchant{ID: program.MerchantID(r.number()), Name: r.text()})
+		ch.merchants = append(ch.merchants, &partners.Merchant{ID: program.MerchantID(r.number()), Name: r.text()})
 	}
 	programs := map[program.ProgramID]*Listing{}
 	for range r.count() {
@@ -179,15 +180,15 @@ func (r *copyReader) changes() *changes {
 		ch.programs = append(ch.programs, p)
 	}
 	for range r.count() {
-		p := &Partner{ID: program.PartnerID(r.number())}
+		p := &partners.Partner{ID: program.PartnerID(r.number())}
 		if texts := r.texts(); len(texts) == 3 {
 			p.Kind, p.Name, p.SiteURL = program.Kind(texts[0]), texts[1], texts[2]
 		}
 		ch.partners = append(ch.partners, p)
 	}
-	ch.links = make([]*Link, r.count())
+	ch.links = make([]*partners.Link, r.count())
 	for i := range ch.links {
-		l := &Link{ID: program.LinkID(r.number()), Program: program.ProgramID(r.number()), Partner: program.PartnerID(r.number()), Closed: r.flag(), Code: r.text(), Target: r.text()}
+		l := &partners.Link{ID: program.LinkID(r.number()), Program: program.ProgramID(r.number()), Partner: program.PartnerID(r.number()), Closed: r.flag(), Code: r.text(), Target: r.text()}
 		p, known := programs[l.Program]
 		if !known {
 			r.broken = true

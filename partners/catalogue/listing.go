@@ -1,10 +1,11 @@
-package partners
+package catalogue
 
 import (
 	"cmp"
 	"slices"
 	"time"
 
+	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -28,8 +29,8 @@ type Listing struct {
 	AnyCategory bool
 }
 
-// listing keeps of a program what a tracker needs.
-func (p *Program) listing() *Listing {
+// listingOf keeps of a program what a tracker needs.
+func listingOf(p *partners.Program) *Listing {
 	l := &Listing{ID: p.ID, Merchant: p.Merchant, LandingURL: p.LandingURL, ClickParam: p.ClickParam, Currencies: p.Currencies}
 	if len(p.Terms) > 0 {
 		l.Since = p.Terms[0].EffectiveFrom

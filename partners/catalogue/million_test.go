@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"log/slog"
@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"tributary/partners"
 	"tributary/test/engines"
 )
 
@@ -30,7 +31,7 @@ SELECT 'link-' || n, $1, $2, 'https://shop.example/' || CASE WHEN n % 10 = 0 THE
 	t.Logf("loaded %d links in %s, %d bytes each", c.Links(), time.Since(began).Round(time.Millisecond), (heap()-before)/uint64(c.Links()))
 	slowest := time.Duration(0)
 	for range 20 {
-		l, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner})
+		l, err := partners.CreateLink(ctx, db, partners.NewLink{Program: s.program, Partner: s.partner})
 		must(t, err)
 		began = time.Now()
 		refresh(t, c)
@@ -50,7 +51,7 @@ func TestACopyOfAMillionLinks(t *testing.T) {
 	if os.Getenv("TRIBUTARY_BENCH") == "" {
 		t.Skip("set TRIBUTARY_BENCH=1 to measure")
 	}
-	c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+	c := New(nil, slog.New(slog.DiscardHandler))
 	fill(c, 1_000_000)
 	file := filepath.Join(t.TempDir(), "copy")
 	began := time.Now()
@@ -59,7 +60,7 @@ func TestACopyOfAMillionLinks(t *testing.T) {
 	info, err := os.Stat(file)
 	must(t, err)
 	before := heap()
-	copied := NewCatalogue(nil, c.log)
+	copied := New(nil, c.log)
 	began = time.Now()
 	_, err = copied.LoadCopy(file)
 	must(t, err)

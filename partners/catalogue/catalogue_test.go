@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/postgres"
+	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
@@ -23,13 +24,13 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)
 	s := newShop(t, db)
-	link, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner, Target: "https://www.shop.example/sale?a=1#b"})
+	link, err := partners.CreateLink(t.Context(), db, partners.NewLink{Program: s.program, Partner: s.partner, Target: "https://www.shop.example/sale?a=1#b"})
 	must(t, err)
 	c := newCatalogue(t, db)
 
 	p, _ := c.Program(s.program)
 	want := &Listing{
-		ID: s.program, Merchant: s.merchant, LandingURL: "https://shop.example/", ClickParam: DefaultClickParam, Currencies: []string{"EUR", "GBP"},
+		ID: s.program, Merchant: s.merchant, LandingURL: "https://shop.example/", ClickParam: partners.DefaultClickParam, Currencies: []string{"EUR", "GBP"},
 		Since: longAgo, Window: 30 * 24 * time.Hour, Categories: []string{"service"}, AnyCategory: true,
 	}
 	if diff := cmp.Diff(want, p); diff != "" {
@@ -41,11 +42,11 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 		t.Errorf("link (-want +got):\n%s", diff)
 	}
 	partner, _ := c.Partner(s.partner)
-	if diff := cmp.Diff(&Partner{ID: s.partner, Kind: program.Site, Name: "Blog", SiteURL: "https://blog.example"}, partner); diff != "" {
+	if diff := cmp.Diff(&partners.Partner{ID: s.partner, Kind: program.Site, Name: "Blog", SiteURL: "https://blog.example"}, partner); diff != "" {
 		t.Errorf("partner (-want +got):\n%s", diff)
 	}
 	merchant, _ := c.Merchant(s.merchant)
-	if diff := cmp.Diff(&Merchant{ID: s.merchant, Name: "Shop"}, merchant); diff != "" {
+	if diff := cmp.Diff(&partners.Merchant{ID: s.merchant, Name: "Shop"}, merchant); diff != "" {
 		t.Errorf("merchant (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff([]string{"EUR", "GBP"}, c.CurrenciesOf(s.merchant)); diff != "" {
@@ -61,11 +62,11 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
-	first, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner, Code: "first"})
+	first, err := partners.CreateLink(ctx, db, partners.NewLink{Program: s.program, Partner: s.partner, Code: "first"})
 	must(t, err)
-	key, keyID, err := IssueKey(ctx, db, s.merchant, "", AllScopes)
+	key, keyID, err := partners.IssueKey(ctx, db, s.merchant, "", partners.AllScopes)
 	must(t, err)
-	sum, _ := KeyHash(key)
+	sum, _ := partners.KeyHash(key)
 	c := newCatalogue(t, db)
 
 	exec := func(sql string, args ...any) func() error {
@@ -77,7 +78,7 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 		seen   func() bool
 	}{
 		{"a new link", func() error {
-			_, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner, Code: "second"})
+			_, err := partners.CreateLink(ctx, db, partners.NewLink{Program: s.program, Partner: s.partner, Code: "second"})
 			return err
 		}, func() bool { l, ok := c.LinkByCode("second"); return ok && l.Target == "https://shop.example/" }},
 		{"a link closed", exec(`UPDATE link SET closed_at = now() WHERE id = $1`, first.ID), func() bool {
@@ -104,10 +105,10 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 			return ok && found && l.ID == first.ID && other.ID != first.ID
 		}},
 		{"a key", func() error { return nil }, func() bool { m, ok := c.Key(sum); return ok && m.Merchant == s.merchant }},
-		{"a key revoked", func() error { return RevokeKey(ctx, db, s.merchant, keyID) }, func() bool { _, ok := c.Key(sum); return !ok }},
+		{"a key revoked", func() error { return partners.RevokeKey(ctx, db, s.merchant, keyID) }, func() bool { _, ok := c.Key(sum); return !ok }},
 		{"further terms", func() error {
 			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
-				_, err := AddTerms(ctx, tx, s.program, program.Version{
+				_, err := partners.AddTerms(ctx, tx, s.program, program.Version{
 					EffectiveFrom: time.Now().Add(time.Hour),
 					Document:      program.NewDocument(60*24*time.Hour, 0, 0, program.Rates{program.Site: {"books": 90_000}}),
 				})
@@ -125,7 +126,7 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
 				n := shopProgram(s.merchant)
 				n.Currencies = []string{"KRW"}
-				_, err := CreateProgram(ctx, tx, n)
+				_, err := partners.CreateProgram(ctx, tx, n)
 				return err
 			})
 		}, func() bool {
@@ -158,7 +159,7 @@ func TestRunSeesACommitWithinASecond(t *testing.T) {
 	go func() { done <- c.Run(ctx) }()
 	slowest := time.Duration(0)
 	for range 5 {
-		l, err := CreateLink(ctx, db, NewLink{Program: s.program, Partner: s.partner})
+		l, err := partners.CreateLink(ctx, db, partners.NewLink{Program: s.program, Partner: s.partner})
 		must(t, err)
 		start := time.Now()
 		for {
@@ -202,7 +203,7 @@ func TestNoChangeIsMissedWhateverTheOrderOfCommits(t *testing.T) {
 		random.Shuffle(len(txs), func(i, j int) { txs[i], txs[j] = txs[j], txs[i] })
 		for i, tx := range txs {
 			code := fmt.Sprintf("r%d-t%d", round, i)
-			_, err := CreateLink(ctx, tx, NewLink{Program: s.program, Partner: s.partner, Code: code})
+			_, err := partners.CreateLink(ctx, tx, partners.NewLink{Program: s.program, Partner: s.partner, Code: code})
 			must(t, err)
 			if random.IntN(2) == 0 {
 				refresh(t, c)
@@ -266,7 +267,7 @@ func TestALinkIsNeverSeenBeforeWhatItNames(t *testing.T) {
 	})
 	for range links { // each step in a transaction of its own
 		s := newShop(t, db)
-		_, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner})
+		_, err := partners.CreateLink(t.Context(), db, partners.NewLink{Program: s.program, Partner: s.partner})
 		must(t, err)
 	}
 	reader.Wait()
@@ -278,7 +279,7 @@ func TestACatalogueOutlivesItsDatabase(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)
 	s := newShop(t, db)
-	l, err := CreateLink(t.Context(), db, NewLink{Program: s.program, Partner: s.partner})
+	l, err := partners.CreateLink(t.Context(), db, partners.NewLink{Program: s.program, Partner: s.partner})
 	must(t, err)
 	c := newCatalogue(t, db)
 	gone, err := postgres.Open(t.Context(), "postgres://nobody@127.0.0.1:1/none", postgres.Tracker, 1)
@@ -296,7 +297,7 @@ func TestACatalogueOutlivesItsDatabase(t *testing.T) {
 // fill puts n links into a catalogue, each tenth with a target of its own.
 func fill(c *Catalogue, n int) {
 	ch := &changes{
-		merchants: []*Merchant{{ID: 1, Name: "Shop"}}, partners: []*Partner{{ID: 1, Kind: program.Member, Name: "M"}},
+		merchants: []*partners.Merchant{{ID: 1, Name: "Shop"}}, partners: []*partners.Partner{{ID: 1, Kind: program.Member, Name: "M"}},
 		programs: []*Listing{{ID: 1, Merchant: 1, ClickParam: "tclid", LandingURL: "https://shop.example/", Currencies: []string{"EUR"}}},
 	}
 	c.links.reserve(n)
@@ -306,7 +307,7 @@ func fill(c *Catalogue, n int) {
 			both := code + fmt.Sprintf("https://shop.example/products/category/%d?utm_source=x", i)
 			code, target = both[:len(code)], both[len(code):]
 		}
-		ch.links = append(ch.links, &Link{ID: program.LinkID(i + 1), Code: code, Merchant: 1, Program: 1, Partner: 1, Target: target})
+		ch.links = append(ch.links, &partners.Link{ID: program.LinkID(i + 1), Code: code, Merchant: 1, Program: 1, Partner: 1, Target: target})
 	}
 	c.apply(ch)
 }
@@ -314,7 +315,7 @@ func fill(c *Catalogue, n int) {
 func TestMemoryOfALink(t *testing.T) { // not parallel: it reads the heap of the process
 	const n = 200_000
 	before := heap()
-	c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+	c := New(nil, slog.New(slog.DiscardHandler))
 	fill(c, n)
 	perLink := (heap() - before) / n
 	t.Logf("%d bytes a link", perLink)
@@ -335,7 +336,7 @@ func heap() uint64 {
 func BenchmarkLinkByCode(b *testing.B) {
 	for _, n := range []int{1000, 1_000_000} {
 		b.Run(fmt.Sprintf("%d links", n), func(b *testing.B) {
-			c := NewCatalogue(nil, slog.New(slog.DiscardHandler))
+			c := New(nil, slog.New(slog.DiscardHandler))
 			fill(c, n)
 			codes := make([]string, 4096)
 			for i := range codes {

@@ -1,4 +1,7 @@
-package partners
+// Package catalogue is what a tracker holds of the network in memory, with its copy on disk: links, keys, partners, merchants, and of
+// programs the click parameter, currencies, categories and widest window. It serves steps 1 and 4 of a click's life, and
+// follows PostgreSQL within about a second.
+package catalogue
 
 import (
 	"context"
@@ -12,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -28,13 +32,13 @@ type Catalogue struct {
 	db  *pgxpool.Pool
 	log *slog.Logger
 
-	merchants *table[program.MerchantID, *Merchant]
+	merchants *table[program.MerchantID, *partners.Merchant]
 	programs  *table[program.ProgramID, *Listing]
 	holdings  *table[program.MerchantID, *holding]
-	partners  *table[program.PartnerID, *Partner]
+	partners  *table[program.PartnerID, *partners.Partner]
 	links     *linkTable
-	keys      *table[[32]byte, Key]
-	signers   *table[program.KeyID, Signer]
+	keys      *table[[32]byte, partners.Key]
+	signers   *table[program.KeyID, partners.Signer]
 
 	signs bool   // whether it reads the secrets of keys that sign
 	file  string // where Run keeps a copy; none if empty
@@ -52,17 +56,17 @@ type holding struct {
 	currencies []string   // of all of them, sorted
 }
 
-// NewCatalogue makes an empty catalogue that reads from db. It does nothing until Load.
-func NewCatalogue(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
+// New makes an empty catalogue that reads from db. It does nothing until Load.
+func New(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 	return &Catalogue{
 		db: db, log: log,
-		merchants: newTable[program.MerchantID, *Merchant](),
+		merchants: newTable[program.MerchantID, *partners.Merchant](),
 		programs:  newTable[program.ProgramID, *Listing](),
 		holdings:  newTable[program.MerchantID, *holding](),
-		partners:  newTable[program.PartnerID, *Partner](),
+		partners:  newTable[program.PartnerID, *partners.Partner](),
 		links:     newLinkTable(),
-		keys:      newTable[[32]byte, Key](),
-		signers:   newTable[program.KeyID, Signer](),
+		keys:      newTable[[32]byte, partners.Key](),
+		signers:   newTable[program.KeyID, partners.Signer](),
 	}
 }
 
@@ -136,19 +140,23 @@ func (c *Catalogue) LastLook() time.Time { return time.Unix(0, c.looked.Load()) 
 func (c *Catalogue) Links() int { return c.links.len() }
 
 // LinkByCode finds a link by the code in its address, which must be in lower case.
-func (c *Catalogue) LinkByCode(code string) (*Link, bool) { return c.links.byCode(code) }
+func (c *Catalogue) LinkByCode(code string) (*partners.Link, bool) { return c.links.byCode(code) }
 
 // Link finds a link by id.
-func (c *Catalogue) Link(id program.LinkID) (*Link, bool) { return c.links.get(id) }
+func (c *Catalogue) Link(id program.LinkID) (*partners.Link, bool) { return c.links.get(id) }
 
 // Program finds a program.
 func (c *Catalogue) Program(id program.ProgramID) (*Listing, bool) { return c.programs.get(id) }
 
 // Partner finds a partner.
-func (c *Catalogue) Partner(id program.PartnerID) (*Partner, bool) { return c.partners.get(id) }
+func (c *Catalogue) Partner(id program.PartnerID) (*partners.Partner, bool) {
+	return c.partners.get(id)
+}
 
 // Merchant finds a merchant.
-func (c *Catalogue) Merchant(id program.MerchantID) (*Merchant, bool) { return c.merchants.get(id) }
+func (c *Catalogue) Merchant(id program.MerchantID) (*partners.Merchant, bool) {
+	return c.merchants.get(id)
+}
 
 // ProgramsOf gives a merchant's programs, by id.
 func (c *Catalogue) ProgramsOf(id program.MerchantID) []*Listing {
@@ -167,10 +175,10 @@ func (c *Catalogue) CurrenciesOf(id program.MerchantID) []string {
 }
 
 // Key finds the API key that hashes to sum (see KeyHash), unless it was revoked. One that signs is not found so.
-func (c *Catalogue) Key(sum [32]byte) (Key, bool) { return c.keys.get(sum) }
+func (c *Catalogue) Key(sum [32]byte) (partners.Key, bool) { return c.keys.get(sum) }
 
 // Signer finds a key that signs requests, unless it was revoked. See WithSigners.
-func (c *Catalogue) Signer(id program.KeyID) (Signer, bool) { return c.signers.get(id) }
+func (c *Catalogue) Signer(id program.KeyID) (partners.Signer, bool) { return c.signers.get(id) }
 
 // apply puts changes into the tables, parents before children, so that a reader who finds a link finds all it names.
 func (c *Catalogue) apply(ch *changes) {
@@ -191,7 +199,7 @@ func (c *Catalogue) apply(ch *changes) {
 			c.keys.remove(k.hash)
 			c.signers.remove(k.ID)
 		case k.signs:
-			c.signers.set(k.ID, Signer{Key: k.Key, Secret: k.secret})
+			c.signers.set(k.ID, partners.Signer{Key: k.Key, Secret: k.secret})
 		default:
 			c.keys.set(k.hash, k.Key)
 		}
@@ -210,8 +218,8 @@ func (c *Catalogue) retain(all *changes) {
 	for _, k := range all.keys {
 		keys[k.hash], signers[k.ID] = !k.signs, k.signs
 	}
-	c.keys.retain(func(hash [32]byte, _ Key) bool { return keys[hash] })
-	c.signers.retain(func(id program.KeyID, _ Signer) bool { return signers[id] })
+	c.keys.retain(func(hash [32]byte, _ partners.Key) bool { return keys[hash] })
+	c.signers.retain(func(id program.KeyID, _ partners.Signer) bool { return signers[id] })
 }
 
 // hold renews what is known of the merchant of a program that has changed.

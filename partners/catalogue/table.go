@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"hash/maphash"

@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -26,7 +27,7 @@ func TestALinkTableIsAMapOfLinks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			rapid.Check(t, func(t *rapid.T) {
-				table, want := newLinkTable(), map[program.LinkID]*Link{}
+				table, want := newLinkTable(), map[program.LinkID]*partners.Link{}
 				if hash != nil {
 					table.hash = hash
 				}
@@ -34,7 +35,7 @@ func TestALinkTableIsAMapOfLinks(t *testing.T) {
 					if rapid.IntRange(0, 9).Draw(t, "step") == 0 {
 						odd := program.LinkID(rapid.IntRange(0, 1).Draw(t, "odd"))
 						keep := func(id program.LinkID) bool { return id%2 == odd }
-						maps.DeleteFunc(want, func(id program.LinkID, _ *Link) bool { return !keep(id) })
+						maps.DeleteFunc(want, func(id program.LinkID, _ *partners.Link) bool { return !keep(id) })
 						table.retain(keep)
 					} else {
 						batch := drawLinks(t, want, landing)
@@ -53,10 +54,10 @@ func TestALinkTableIsAMapOfLinks(t *testing.T) {
 }
 
 // drawLinks draws links whose codes nobody else has, as the database holds, and notes them in want.
-func drawLinks(t *rapid.T, want map[program.LinkID]*Link, landing func(program.ProgramID) string) []*Link {
-	batch := map[program.LinkID]*Link{}
+func drawLinks(t *rapid.T, want map[program.LinkID]*partners.Link, landing func(program.ProgramID) string) []*partners.Link {
+	batch := map[program.LinkID]*partners.Link{}
 	for range rapid.IntRange(1, 5).Draw(t, "links") {
-		l := &Link{
+		l := &partners.Link{
 			ID: program.LinkID(rapid.IntRange(1, 12).Draw(t, "id")), Merchant: 1, Program: program.ProgramID(rapid.IntRange(1, 2).Draw(t, "program")),
 			Partner: program.PartnerID(rapid.IntRange(1, 1<<40).Draw(t, "partner")), Closed: rapid.Bool().Draw(t, "closed"),
 			Code: rapid.SampledFrom([]string{"a", "bb", "ccc", "dddd", "e", "ff"}).Draw(t, "code"),
@@ -74,13 +75,13 @@ func drawLinks(t *rapid.T, want map[program.LinkID]*Link, landing func(program.P
 	return slices.Collect(maps.Values(batch))
 }
 
-func compareLinks(t *rapid.T, table *linkTable, want map[program.LinkID]*Link) {
-	have := map[program.LinkID]*Link{}
-	table.each(func(l *Link) { have[l.ID] = l })
+func compareLinks(t *rapid.T, table *linkTable, want map[program.LinkID]*partners.Link) {
+	have := map[program.LinkID]*partners.Link{}
+	table.each(func(l *partners.Link) { have[l.ID] = l })
 	if diff := cmp.Diff(want, have); diff != "" || table.len() != len(want) {
 		t.Fatalf("%d links (-want +have):\n%s", table.len(), diff)
 	}
-	codes := map[string]*Link{}
+	codes := map[string]*partners.Link{}
 	for id, l := range want {
 		codes[l.Code] = l
 		if got, found := table.get(id); !found || *got != *l {
@@ -101,10 +102,10 @@ func TestLinksAreFoundWhileTheyMove(t *testing.T) {
 	const n = 2000
 	table := newLinkTable()
 	landing := func(program.ProgramID) string { return "https://shop.example/" }
-	version := func(v int) []*Link {
-		links := make([]*Link, n)
+	version := func(v int) []*partners.Link {
+		links := make([]*partners.Link, n)
 		for i := range links {
-			links[i] = &Link{ID: program.LinkID(i + 1), Code: fmt.Sprintf("link-%d", i+1), Merchant: 1, Program: 1, Partner: 1, Target: fmt.Sprintf("https://shop.example/%d/%d", i+1, v)}
+			links[i] = &partners.Link{ID: program.LinkID(i + 1), Code: fmt.Sprintf("link-%d", i+1), Merchant: 1, Program: 1, Partner: 1, Target: fmt.Sprintf("https://shop.example/%d/%d", i+1, v)}
 		}
 		return links
 	}
@@ -160,8 +161,8 @@ func TestACodeStaysWithItsNewLink(t *testing.T) {
 				table.hash = hash
 			}
 			landing := func(program.ProgramID) string { return "" }
-			table.set([]*Link{{ID: 3, Code: "other"}, {ID: 1, Code: "code"}}, landing)
-			table.set([]*Link{{ID: 2, Code: "code"}}, landing)
+			table.set([]*partners.Link{{ID: 3, Code: "other"}, {ID: 1, Code: "code"}}, landing)
+			table.set([]*partners.Link{{ID: 2, Code: "code"}}, landing)
 			table.writing.Lock()
 			table.move()
 			table.writing.Unlock()

@@ -1,4 +1,4 @@
-package partners
+package catalogue
 
 import (
 	"bytes"
@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -94,8 +95,8 @@ func (t *linkTable) read(at place, r *row) int {
 }
 
 // link unpacks a row, of which the code is known as a text.
-func (t *linkTable) link(r *row, code string) *Link {
-	l := &Link{
+func (t *linkTable) link(r *row, code string) *partners.Link {
+	l := &partners.Link{
 		ID: program.LinkID(r.id), Merchant: program.MerchantID(r.merchant), Program: program.ProgramID(r.program), Partner: program.PartnerID(r.partner),
 		Closed: r.closed == 1, Code: code,
 	}
@@ -116,7 +117,7 @@ func (t *linkTable) reserve(n int) {
 }
 
 // get finds a link by its id.
-func (t *linkTable) get(id program.LinkID) (*Link, bool) {
+func (t *linkTable) get(id program.LinkID) (*partners.Link, bool) {
 	var r row
 	for {
 		at, found := t.ids.get(id)
@@ -130,7 +131,7 @@ func (t *linkTable) get(id program.LinkID) (*Link, bool) {
 }
 
 // byCode finds a link by its code.
-func (t *linkTable) byCode(code string) (*Link, bool) {
+func (t *linkTable) byCode(code string) (*partners.Link, bool) {
 	var r row
 	hash := t.hash(code)
 	for {
@@ -149,7 +150,7 @@ func (t *linkTable) byCode(code string) (*Link, bool) {
 }
 
 // each calls f for every link, in no order, while nobody writes.
-func (t *linkTable) each(f func(*Link)) {
+func (t *linkTable) each(f func(*partners.Link)) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	var r row
@@ -161,7 +162,7 @@ func (t *linkTable) each(f func(*Link)) {
 
 // set puts links in the places of those with their ids; landing gives the landing page of a program. The ids come first,
 // so that who finds a link by its code finds it by its id.
-func (t *linkTable) set(links []*Link, landing func(program.ProgramID) string) {
+func (t *linkTable) set(links []*partners.Link, landing func(program.ProgramID) string) {
 	t.writing.Lock()
 	defer t.writing.Unlock()
 	places := make([]place, len(links))
@@ -177,7 +178,7 @@ func (t *linkTable) set(links []*Link, landing func(program.ProgramID) string) {
 }
 
 // put packs a link, unless it is there as it is.
-func (t *linkTable) put(l *Link, landing string) place {
+func (t *linkTable) put(l *partners.Link, landing string) place {
 	packed := row{
 		id: uint64(l.ID), merchant: uint64(l.Merchant), program: uint64(l.Program), partner: uint64(l.Partner),
 		code: []byte(l.Code), target: []byte(l.Target),
