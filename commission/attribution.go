@@ -41,11 +41,15 @@ type Touch struct {
 	Partner       program.PartnerID `json:"partner,omitempty"`
 }
 
-// Lacked tells whether the decision was made without the key of a click id.
-func (d *Decision) Lacked(clickID string) bool {
-	return slices.ContainsFunc(d.Touches, func(t Touch) bool {
-		return t.Kind == TouchClick && t.ID == clickID && t.Reason == UnknownClickKey
-	})
+// Keyless are the click ids that were refused since their key was not there. The decision is to be made again once it is.
+func (d *Decision) Keyless() []string {
+	var ids []string
+	for _, t := range d.Touches {
+		if t.Kind == TouchClick && t.Reason == UnknownClickKey {
+			ids = append(ids, t.ID)
+		}
+	}
+	return ids
 }
 
 // The kinds of touch.

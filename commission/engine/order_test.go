@@ -204,7 +204,7 @@ func TestPlansStayOnIndexes(t *testing.T) {
 		"earnings":         {earningsOf, []string{"Index Cond: (order_no = k.no)"}},
 		"posted":           {postedOf, []string{"(source = 1) AND (source_no = k.no)", "(id = posting.debit)", "(id = posting.credit)"}},
 		"due orders":       {dueOrders, []string{"commission_due"}},
-		"unknown keys":     {unknownKey, []string{"orders_unknown_key"}},
+		"unknown keys":     {keylessOrders, []string{"orders_keyless"}},
 	} {
 		check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
 			_, err := tx.Exec(t.Context(), pinPlans)

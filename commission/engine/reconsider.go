@@ -3,32 +3,31 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
 )
 
-// unknownKey lists orders on which nobody earns since no engine held the key of their click id. The partial index
-// orders_unknown_key holds just those.
-const unknownKey = `
-SELECT no, coalesce(decision -> 'touches' -> 0 ->> 'id', '')
-  FROM orders WHERE lane = $1 AND outcome = 'unknown_click_key' AND no > $2 ORDER BY no LIMIT $3`
+// keylessOrders lists orders with a click whose key no engine held. The partial index orders_keyless holds just those.
+const keylessOrders = `SELECT no, decision FROM orders WHERE lane = $1 AND keyless AND no > $2 ORDER BY no LIMIT $3`
 
-// reconsider decides orders again that were refused for a click key that this engine holds by now: a partner does not
+// reconsider decides orders again of which a click was refused for a key that this engine holds by now: a partner does not
 // lose a sale because a key was missing for a while, and a replay with all keys gives the same books. Keys come with the
 // start of a process, so each lane is gone through once. It tells whether there is more.
 func (l *lane) reconsider(ctx context.Context) (more bool, err error) {
-	rows, err := l.cfg.DB.Query(ctx, unknownKey, l.held.Partition, l.reconsidered, l.cfg.SliceSize)
+	rows, err := l.cfg.DB.Query(ctx, keylessOrders, l.held.Partition, l.reconsidered, l.cfg.SliceSize)
 	if err != nil {
 		return false, fmt.Errorf("looking for orders of an unknown click key: %w", err)
 	}
 	var seen, known []int64
 	var no int64
-	var click string
-	_, err = pgx.ForEachRow(rows, []any{&no, &click}, func() error {
+	var record []byte
+	_, err = pgx.ForEachRow(rows, []any{&no, &record}, func() error {
 		seen = append(seen, no)
-		if l.cfg.VerifyClick(click).Refused != commission.UnknownClickKey {
+		recorded, err := l.cfg.Forms.Read(record)
+		if err != nil || slices.ContainsFunc(recorded.Keyless(), l.knows) { // what is wrong with a record, deciding says
 			known = append(known, no)
 		}
 		return nil
@@ -44,6 +43,11 @@ func (l *lane) reconsider(ctx context.Context) (more bool, err error) {
 	}
 	l.reconsidered = seen[len(seen)-1]
 	return len(seen) == l.cfg.SliceSize, nil
+}
+
+// knows tells whether a click id's key is here.
+func (l *lane) knows(click string) bool {
+	return l.cfg.VerifyClick(click).Refused != commission.UnknownClickKey
 }
 
 // decideKnown decides orders again: all in one transaction or, where that fails, each in its own, which leaves those that

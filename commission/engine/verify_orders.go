@@ -235,7 +235,7 @@ func (v *verification) decide(at Finding, o *stored) (*commission.Decision, erro
 func (v *verification) withhold(at Finding, o *stored) {
 	for i := range o.candidates {
 		click := &o.candidates[i].Click
-		if click.Refused == commission.UnknownClickKey || !o.recorded.Lacked(click.ID) {
+		if click.Refused == commission.UnknownClickKey || !slices.Contains(o.recorded.Keyless(), click.ID) {
 			continue
 		}
 		at.Severity = Attention
