@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"tributary/internal/text"
 )
 
 // TestNoSentenceStandsInCode finds texts for people in the code of the pages, where no page in the pseudo-locale would show
@@ -18,8 +20,32 @@ import (
 func TestNoSentenceStandsInCode(t *testing.T) {
 	t.Parallel()
 	sentence := regexp.MustCompile(`^[A-Z][a-z]+,? [\p{L}%]|^\p{L}+ .*[a-z]\.$|%[sd] [a-z]+s\b`)
-	found := 0
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	found := inspect(t, ".", func(n ast.Node, at token.Position) bool {
+		switch n := n.(type) {
+		case *ast.KeyValueExpr:
+			if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Help" {
+				return false // of a metric
+			}
+		case *ast.CallExpr:
+			if f, ok := n.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "Errorf" || f.Sel.Name == "Panicf") {
+				return false
+			}
+		case *ast.BasicLit:
+			if said, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil && sentence.MatchString(said) {
+				t.Errorf("%s: %q is no message of internal/text", at, said)
+			}
+		}
+		return true
+	})
+	if found < 30 {
+		t.Errorf("only %d files read", found)
+	}
+}
+
+// inspect visits the code of a folder, without tests and pages.
+func inspect(t *testing.T, folder string, visit func(n ast.Node, at token.Position) bool) (found int) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, "_templ.go") {
 			return err
 		}
@@ -30,25 +56,59 @@ func TestNoSentenceStandsInCode(t *testing.T) {
 			return err
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
+			return n == nil || visit(n, files.Position(n.Pos()))
+		})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// TestEveryFaultIsSaid compares the codes of the faults that reach pages with those that have a sentence.
+func TestEveryFaultIsSaid(t *testing.T) {
+	t.Parallel()
+	codes := map[string]bool{"internal": true} // what fault.Of makes of any other error
+	code := regexp.MustCompile(`^[a-z]+(_[a-z]+)*$`)
+	note := func(e ast.Expr) {
+		if lit, ok := e.(*ast.BasicLit); ok {
+			if word, err := strconv.Unquote(lit.Value); err == nil && code.MatchString(word) {
+				codes[word] = true
+			}
+		}
+	}
+	for _, folder := range []string{".", "../partners", "../report"} {
+		inspect(t, folder, func(n ast.Node, _ token.Position) bool {
 			switch n := n.(type) {
-			case *ast.KeyValueExpr:
-				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Help" {
-					return false // of a metric
-				}
 			case *ast.CallExpr:
-				if f, ok := n.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "Errorf" || f.Sel.Name == "Panicf") {
-					return false
+				if f, ok := n.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "New" || f.Sel.Name == "Coded") && len(n.Args) == 3 {
+					note(n.Args[1])
 				}
-			case *ast.BasicLit:
-				if said, err := strconv.Unquote(n.Value); n.Kind == token.STRING && err == nil && sentence.MatchString(said) {
-					t.Errorf("%s: %q is no message of internal/text", files.Position(n.Pos()), said)
+				if f, ok := n.Fun.(*ast.Ident); ok && f.Name == "tooMany" {
+					note(n.Args[2])
+				}
+			case *ast.KeyValueExpr:
+				if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Code" {
+					note(n.Value)
+				}
+			case *ast.ValueSpec:
+				if strings.HasSuffix(n.Names[0].Name, "Code") || strings.HasPrefix(n.Names[0].Name, "Code") {
+					for _, v := range n.Values {
+						note(v)
+					}
 				}
 			}
 			return true
 		})
-		return nil
-	})
-	if err != nil || found < 30 {
-		t.Errorf("%d files read: %v", found, err)
+	}
+	for _, said := range text.ProblemCodes() {
+		if !codes[said] {
+			t.Errorf("no fault has the code %s", said)
+		}
+		delete(codes, said)
+	}
+	for code := range codes {
+		t.Errorf("no page says what %s is", code)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 	"tributary/partners/program"
 )
 
@@ -69,10 +70,10 @@ func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
 	}
 	l := &Link{Code: n.Code, Merchant: p.Merchant, Program: n.Program, Partner: n.Partner, Target: target}
 	if n.Code != "" && !validCode(n.Code) {
-		return nil, badLink("code", fmt.Sprintf("%q cannot be a code", n.Code), "use 3 to 64 lower-case letters, digits and hyphens, with no hyphen at either end")
+		return nil, badLink("code", text.WrongLinkCode(n.Code), text.FixLinkCode())
 	}
 	if len(n.Label) > 200 {
-		return nil, badLink("label", fmt.Sprintf("it has %d bytes", len(n.Label)), "use at most 200")
+		return nil, badLink("label", text.WrongLabelSize(int64(len(n.Label))), text.FixSize("200"))
 	}
 	var links int
 	// name: links of a partner, counted
@@ -81,7 +82,7 @@ func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
 	}
 	if links >= MaxLinks {
 		return nil, &fault.Error{Kind: fault.Conflict, Code: "too_many_links", Detail: "The link is one too many.", Fields: []fault.Field{
-			{Name: "code", Problem: fmt.Sprintf("this partner has %d links, closed ones too", MaxLinks), Fix: "use links that there are, and tell places apart by the marks sub1 to sub5 behind the address"},
+			fault.Wrong("code", text.WrongLinkLimit(MaxLinks), text.FixLinkLimit()),
 		}}
 	}
 	for range 5 {
@@ -100,10 +101,10 @@ ON CONFLICT (code) DO NOTHING RETURNING id`, l.Code, l.Program, l.Partner, l.Tar
 		return l, nil
 	case errors.Is(err, pgx.ErrNoRows):
 		return nil, &fault.Error{Kind: fault.Conflict, Code: "code_taken", Detail: "Another link has this code.", Fields: []fault.Field{
-			{Name: "code", Problem: fmt.Sprintf("%q is taken", l.Code), Fix: "choose another, or leave it out for a random one"},
+			fault.Wrong("code", text.WrongTaken(l.Code), text.FixTaken()),
 		}}
 	case constraint(err) == "link_program_id_partner_id_fkey":
-		return nil, badLink("program", "the partner is not enrolled in it", "enrol in the program first")
+		return nil, badLink("program", text.WrongNotEnrolled(), text.FixNotEnrolled())
 	}
 	return nil, fmt.Errorf("creating a link: %w", asFault(err))
 }
@@ -122,10 +123,10 @@ func CloseLink(ctx context.Context, q Querier, partner program.PartnerID, id pro
 	return nil
 }
 
-func badLink(field, problem, fix string) error {
+func badLink(field string, problem, fix text.Message) error {
 	return &fault.Error{
 		Kind: fault.Invalid, Code: "bad_link", Detail: "The link cannot be made as it stands.",
-		Fields: []fault.Field{{Name: field, Problem: problem, Fix: fix}},
+		Fields: []fault.Field{fault.Wrong(field, problem, fix)},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 
 	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
@@ -25,21 +26,20 @@ const maxTarget = 2000
 //
 // http is accepted only while the program itself lives on this machine, for trying things out.
 func (p *Program) CheckTarget(raw string) (string, error) {
-	text, host, err := normalTarget(raw)
+	address, host, err := normalTarget(raw)
 	if err != nil {
 		return "", err
 	}
 	if !p.leadsTo(host) {
-		return "", badTarget(fmt.Sprintf("the host %q is not one of the program's", host),
-			"use an address on "+strings.Join(p.Domains, ", ")+" or a subdomain, or ask the merchant to add the host to the program")
+		return "", badTarget(text.WrongTargetHost(host), text.FixTargetHost(strings.Join(p.Domains, ", ")))
 	}
-	if strings.HasPrefix(text, "http:") && (!isLocal(host) || !p.isLocal()) {
-		return "", badTarget("the address is not encrypted (http)", "use https://")
+	if strings.HasPrefix(address, "http:") && (!isLocal(host) || !p.isLocal()) {
+		return "", badTarget(text.WrongTargetPlain(), text.FixTargetPlain())
 	}
-	if !p.opensPort(text) {
-		return "", badTarget("the address names another port than the program's landing page", "remove the port, or use the landing page's on its host")
+	if !p.opensPort(address) {
+		return "", badTarget(text.WrongTargetPort(), text.FixTargetPort())
 	}
-	return text, nil
+	return address, nil
 }
 
 // opensPort tells whether an address names no port but that of https, or the one of the landing page on its host: a host
@@ -75,32 +75,32 @@ func (p *Program) isLocal() bool {
 // isLocal tells whether a host is this machine.
 func isLocal(host string) bool { return host == "localhost" || host == "127.0.0.1" || host == "::1" }
 
-func badTarget(problem, fix string) error {
+func badTarget(problem, fix text.Message) error {
 	return &fault.Error{
 		Kind: fault.Invalid, Code: "bad_target", Detail: "A link cannot lead there.",
-		Fields: []fault.Field{{Name: "target", Problem: problem, Fix: fix}},
+		Fields: []fault.Field{fault.Wrong("target", problem, fix)},
 	}
 }
 
 // normalTarget checks what holds for the targets of all programs, and gives the normal form and its host.
-func normalTarget(raw string) (text, host string, err error) {
+func normalTarget(raw string) (address, host string, err error) {
 	raw = strings.Trim(raw, " ")
 	switch {
 	case raw == "":
-		return "", "", badTarget("there is no address", "give the whole address of a page, beginning with https://")
+		return "", "", badTarget(text.WrongNoAddress(), text.FixWholeAddress())
 	case len(raw) > maxTarget:
-		return "", "", badTarget(fmt.Sprintf("the address has %d bytes", len(raw)), fmt.Sprintf("use one of at most %d bytes", maxTarget))
+		return "", "", badTarget(text.WrongAddressSize(int64(len(raw))), text.FixAddressSize(maxTarget))
 	case !utf8.ValidString(raw):
-		return "", "", badTarget("the address is not valid UTF-8", "percent-encode its bytes")
+		return "", "", badTarget(text.WrongAddressUtf8(), text.FixAddressUtf8())
 	case strings.ContainsFunc(raw, invisible):
-		return "", "", badTarget("the address holds a control or invisible character", "remove it, or percent-encode it")
+		return "", "", badTarget(text.WrongAddressInvisible(), text.FixAddressInvisible())
 	case strings.Contains(raw, `\`):
-		return "", "", badTarget(`the address holds a backslash, which browsers read as a slash`, `write "/", or "%5C" for a true backslash`)
+		return "", "", badTarget(text.WrongAddressBackslash(), text.FixAddressBackslash())
 	}
 	scheme, rest, found := strings.Cut(raw, "://")
 	scheme = strings.ToLower(scheme)
 	if !found || scheme != "https" && scheme != "http" {
-		return "", "", badTarget("the address does not begin with https://", "give the whole address of a page, beginning with https://")
+		return "", "", badTarget(text.WrongAddressScheme(), text.FixWholeAddress())
 	}
 	authority, path := rest, ""
 	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
@@ -110,39 +110,39 @@ func normalTarget(raw string) (text, host string, err error) {
 	if err != nil {
 		return "", "", err
 	}
-	text = scheme + "://" + bracketed(host) + port + encodeRest(path)
-	if u, err := url.Parse(text); err != nil || u.Hostname() != host || u.User != nil {
-		return "", "", badTarget("the address cannot be read", "check it in a browser and copy it from there")
+	address = scheme + "://" + bracketed(host) + port + encodeRest(path)
+	if u, err := url.Parse(address); err != nil || u.Hostname() != host || u.User != nil {
+		return "", "", badTarget(text.WrongAddressUnreadable(), text.FixAddressUnreadable())
 	}
-	if len(text) > maxTarget {
-		return "", "", badTarget(fmt.Sprintf("the address has %d bytes once encoded", len(text)), fmt.Sprintf("use one of at most %d bytes", maxTarget))
+	if len(address) > maxTarget {
+		return "", "", badTarget(text.WrongAddressEncodedSize(int64(len(address))), text.FixAddressSize(maxTarget))
 	}
-	return text, host, nil
+	return address, host, nil
 }
 
 // normalAuthority reads host and port; the port comes with its colon, or empty.
 func normalAuthority(authority string) (host, port string, err error) {
 	if strings.Contains(authority, "@") {
-		return "", "", badTarget("the address holds a user name or password before an @", "remove everything up to the @")
+		return "", "", badTarget(text.WrongAddressUser(), text.FixAddressUser())
 	}
 	host = authority
 	if i := strings.LastIndexByte(authority, ':'); i >= 0 && !strings.HasSuffix(authority, "]") {
 		host, port = authority[:i], authority[i:]
 		if !validPort(port[1:]) {
-			return "", "", badTarget(fmt.Sprintf("the port %q is not a number from 1 to 65535", port[1:]), "remove it or correct it")
+			return "", "", badTarget(text.WrongAddressPort(port[1:]), text.FixRemoveOrCorrect())
 		}
 	}
 	host, ok := openableHost(host)
 	if !ok {
-		return "", "", badTarget(fmt.Sprintf("the host %q is not a valid name", authority), "check its spelling")
+		return "", "", badTarget(text.WrongAddressHost(authority), text.FixSpelling())
 	}
 	return host, port, nil
 }
 
-func validPort(text string) bool {
+func validPort(digits string) bool {
 	n := 0
-	for _, r := range text {
-		if r < '0' || r > '9' || len(text) > 5 {
+	for _, r := range digits {
+		if r < '0' || r > '9' || len(digits) > 5 {
 			return false
 		}
 		n = n*10 + int(r-'0')

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/fault"
+	"tributary/internal/text"
 	"tributary/partners/access"
 )
 
@@ -252,7 +254,7 @@ const maxOrigins = 20
 // ClicksByOrigin counts a link's clicks by origin, the most frequent first. An origin that is none gives an error.
 func (r *Reader) ClicksByOrigin(ctx context.Context, q Question, by Origin) ([]OriginCount, error) {
 	if !slices.Contains(Origins(), by) {
-		return nil, refuse(wrong("by", quoted(string(by))+" is no origin", "leave it out"))
+		return nil, refuse(fault.Wrong("by", text.WrongOrigin(quoted(string(by))), text.FixLeaveOut()))
 	}
 	ctx, where, err := within(ctx, q.Scope, q.parameters())
 	if err != nil {

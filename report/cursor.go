@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 )
 
 // PageSize is how many rows a page of a list has, where nothing else is said.
@@ -61,14 +62,14 @@ func (l list) cursor(k key) (string, error) {
 
 // after reads a cursor. begun is false for an empty one, which stands before the first row. One that was altered, or that
 // belongs to another list or to another filter of this one, is refused.
-func (l list) after(text string) (k key, begun bool, err error) {
-	if text == "" {
+func (l list) after(cursor string) (k key, begun bool, err error) {
+	if cursor == "" {
 		return key{}, false, nil
 	}
-	data, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	data, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(data) < sealSize || !bytes.Equal(data[:sealSize], l.seal(data[sealSize:])) ||
 		json.Unmarshal(data[sealSize:], &k) != nil {
-		return key{}, false, refuse(wrong("after", "it is no page of this list", "begin with the first page"))
+		return key{}, false, refuse(fault.Wrong("after", text.WrongNoPage(), text.FixFirstPage()))
 	}
 	return k, true, nil
 }

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"tributary/internal/text"
 )
 
 // Days are whole days of a zone, from the first up to but not including To. A zero From or To leaves that end open.
@@ -17,7 +19,7 @@ func (q *query) days() Days {
 		d.To = dayAfter(to, 1)
 	}
 	if !d.From.IsZero() && !d.To.IsZero() && !d.From.Before(d.To) {
-		q.refuse("to", "it is before the first day", "give the days in order")
+		q.refuse("to", text.WrongDaysOrder(), text.FixDaysOrder())
 	}
 	return d
 }
@@ -95,15 +97,15 @@ func (q *query) period() Period {
 	p := Period{From: d.From, To: d.To}
 	switch {
 	case preset != "":
-		q.refuse("days", "the first and the last day are given, too", "give one or the other")
+		q.refuse("days", text.WrongDaysToo(), text.FixOneOrOther())
 	case d.From.IsZero():
-		q.refuse("from", "the last day is given and the first is not", "give both")
+		q.refuse("from", text.WrongNoFirstDay(), text.FixBoth())
 	case d.To.IsZero():
-		q.refuse("to", "the first day is given and the last is not", "give both")
+		q.refuse("to", text.WrongNoLastDay(), text.FixBoth())
 	case p.Days() > maxDays:
-		q.refuse("from", "the period has "+strconv.Itoa(p.Days())+" days", "give at most "+strconv.Itoa(maxDays))
+		q.refuse("from", text.WrongPeriodSize(int64(p.Days())), text.FixGiveAtMost(strconv.Itoa(maxDays)))
 	case civil(p.To) > civil(tomorrow)+maxDays:
-		q.refuse("to", "it is more than a year ahead", "give an earlier day")
+		q.refuse("to", text.WrongFarAhead(), text.FixEarlierDay())
 	}
 	return p
 }

@@ -10,6 +10,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/money"
+	"tributary/internal/text"
 )
 
 // FilterCode is the code of the fault that refuses a filter.
@@ -23,10 +24,6 @@ func refuse(fields ...fault.Field) error {
 		Kind: fault.Invalid, Code: FilterCode, Fields: fields,
 		Detail: "The address asks for something that this list cannot show, so nothing is shown rather than everything.",
 	}
-}
-
-func wrong(field, problem, fix string) fault.Field {
-	return fault.Field{Name: field, Problem: problem, Fix: fix}
 }
 
 // A query reads the values of an address. A name that is absent or empty narrows nothing: a form sends the fields that were
@@ -44,24 +41,24 @@ func newQuery(values url.Values, now time.Time) *query { return &query{values: v
 func (q *query) get(name string) string {
 	q.known = append(q.known, name)
 	if len(q.values[name]) > 1 {
-		q.refuse(name, "it is named twice", "name it once")
+		q.refuse(name, text.WrongTwice(), text.FixOnce())
 	}
 	return q.values.Get(name)
 }
 
-func (q *query) refuse(field, problem, fix string) {
-	q.fields = append(q.fields, wrong(field, problem, fix))
+func (q *query) refuse(field string, problem, fix text.Message) {
+	q.fields = append(q.fields, fault.Wrong(field, problem, fix))
 }
 
 // id reads the number of a row, 0 for none.
 func (q *query) id(name string) int64 {
-	text := q.get(name)
-	if text == "" {
+	given := q.get(name)
+	if given == "" {
 		return 0
 	}
-	n, ok := ParseID(text)
+	n, ok := ParseID(given)
 	if !ok {
-		q.refuse(name, quoted(text)+" is no number of a row", "give a whole number from 1, or leave it out")
+		q.refuse(name, text.WrongRow(quoted(given)), text.FixRow())
 	}
 	return n
 }
@@ -77,47 +74,47 @@ func ParseID(text string) (int64, bool) {
 
 // oneOf reads a value that must be one of those given.
 func (q *query) oneOf(name string, allowed ...string) string {
-	text := q.get(name)
-	if text != "" && !slices.Contains(allowed, text) {
-		q.refuse(name, quoted(text)+" does not occur", "give one of "+strings.Join(allowed, ", "))
+	given := q.get(name)
+	if given != "" && !slices.Contains(allowed, given) {
+		q.refuse(name, text.WrongChoice(quoted(given)), text.FixChoice(strings.Join(allowed, ", ")))
 		return ""
 	}
-	return text
+	return given
 }
 
 // currency reads a currency in force.
 func (q *query) currency(name string) string {
-	text := q.get(name)
-	if text != "" && !money.Known(text) {
-		q.refuse(name, quoted(text)+" is no currency", "give the three capital letters of ISO 4217")
+	given := q.get(name)
+	if given != "" && !money.Known(given) {
+		q.refuse(name, text.WrongCurrency(quoted(given)), text.FixCurrency())
 		return ""
 	}
-	return text
+	return given
 }
 
 // text reads what somebody searches for.
 func (q *query) text(name string) string {
-	text := strings.TrimSpace(q.get(name))
+	given := strings.TrimSpace(q.get(name))
 	switch {
-	case !utf8.ValidString(text) || strings.ContainsRune(text, 0):
-		q.refuse(name, "it is not text", "give characters in UTF-8")
+	case !utf8.ValidString(given) || strings.ContainsRune(given, 0):
+		q.refuse(name, text.WrongNotText(), text.FixUtf8())
 		return ""
-	case len(text) > maxText:
-		q.refuse(name, "it has "+strconv.Itoa(len(text))+" bytes", "give at most "+strconv.Itoa(maxText))
+	case len(given) > maxText:
+		q.refuse(name, text.WrongLabelSize(int64(len(given))), text.FixGiveAtMost(strconv.Itoa(maxText)))
 		return ""
 	}
-	return text
+	return given
 }
 
 // day reads a date as the midnight at which it begins, the zero time for none.
 func (q *query) day(name string) time.Time {
-	text := q.get(name)
-	if text == "" {
+	given := q.get(name)
+	if given == "" {
 		return time.Time{}
 	}
-	t, err := time.ParseInLocation(time.DateOnly, text, q.now.Location())
+	t, err := time.ParseInLocation(time.DateOnly, given, q.now.Location())
 	if err != nil || t.Year() < 1970 || t.Year() >= 2300 {
-		q.refuse(name, quoted(text)+" is no day of a calendar", "give year, month and day, as in 2026-01-31")
+		q.refuse(name, text.WrongDay(quoted(given)), text.FixDay())
 		return time.Time{}
 	}
 	return dayAfter(t, 0)
@@ -127,7 +124,7 @@ func (q *query) day(name string) time.Time {
 func (q *query) err() error {
 	for _, name := range sortedNames(q.values) {
 		if !slices.Contains(q.known, name) {
-			q.refuse(cutTo(name, maxText), "nothing here has this name", "leave it out, or use one of "+strings.Join(q.known, ", "))
+			q.refuse(cutTo(name, maxText), text.WrongUnknownName(), text.FixUnknownName(strings.Join(q.known, ", ")))
 		}
 	}
 	if len(q.fields) == 0 {

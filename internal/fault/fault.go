@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"tributary/internal/text"
 )
 
 // Kind says what sort of trouble it is.
@@ -32,10 +34,23 @@ const (
 type Field struct {
 	// Name is the path of the field, such as "lines[2].amount".
 	Name string `json:"field"`
-	// Problem says what is wrong, naming the value.
+	// Problem says what is wrong, naming the value, in English as the API does.
 	Problem string `json:"problem"`
 	// Fix says how to correct it.
 	Fix string `json:"fix"`
+
+	problem, fix text.Message
+}
+
+// Wrong makes a field that pages can say in any language.
+func Wrong(name string, problem, fix text.Message) Field {
+	english := text.English()
+	return Field{Name: name, Problem: english.Say(problem), Fix: english.Say(fix), problem: problem, fix: fix}
+}
+
+// In says what is wrong and how to correct it; a field that Wrong did not make says both in English.
+func (f *Field) In(p *text.Printer) (problem, fix string) {
+	return cmp.Or(p.Say(f.problem), f.Problem), cmp.Or(p.Say(f.fix), f.Fix)
 }
 
 // Error is a fault.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"tributary/internal/text"
 )
 
 func TestEachKindHasItsStatus(t *testing.T) {
@@ -50,5 +52,21 @@ func TestAFaultIsFoundThroughItsWrapping(t *testing.T) {
 	const want = `{"type":"/problems/bad_link","title":"Unprocessable Entity","status":422,"code":"bad_link","detail":"The link cannot be made.","instance":"r-2","errors":[{"field":"code","problem":"it is taken","fix":"choose another"}]}`
 	if string(shown) != want {
 		t.Errorf("shown as\n%s, want\n%s", shown, want)
+	}
+}
+
+func TestAFieldIsSaidInTheReadersLanguage(t *testing.T) {
+	t.Parallel()
+	f := Wrong("code", text.WrongLabelSize(1), text.FixSize("200"))
+	if f.Problem != "it has 1 byte" || f.Fix != "use at most 200" {
+		t.Errorf("in English: %+v", f)
+	}
+	problem, fix := f.In(text.Pseudo())
+	if !strings.HasPrefix(problem, "⟦ît hás 1 býté") || !strings.HasPrefix(fix, "⟦ûsé át möst 200") {
+		t.Errorf("in the pseudo-locale: %q, %q", problem, fix)
+	}
+	plain := Field{Problem: "it is wrong", Fix: "correct it"}
+	if problem, fix := plain.In(text.Pseudo()); problem != "it is wrong" || fix != "correct it" {
+		t.Errorf("without messages: %q, %q", problem, fix)
 	}
 }

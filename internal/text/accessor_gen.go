@@ -809,6 +809,105 @@ func (p *Printer) FilterSort() string { return p.say("filter.sort", 0) }
 // FilterTo says: To
 func (p *Printer) FilterTo() string { return p.say("filter.to", 0) }
 
+// FixAddressBackslash is the message: write "/", or "%5C" for a true backslash
+func FixAddressBackslash() Message { return Message{id: "fix.address_backslash"} }
+
+// FixAddressInvisible is the message: remove it, or percent-encode it
+func FixAddressInvisible() Message { return Message{id: "fix.address_invisible"} }
+
+// FixAddressSize is the message: use one of at most {n} bytes
+func FixAddressSize(n int64) Message { return Message{id: "fix.address_size", counted: true, n: n} }
+
+// FixAddressUnreadable is the message: check it in a browser and copy it from there
+func FixAddressUnreadable() Message { return Message{id: "fix.address_unreadable"} }
+
+// FixAddressUser is the message: remove everything up to the @
+func FixAddressUser() Message { return Message{id: "fix.address_user"} }
+
+// FixAddressUtf8 is the message: percent-encode its bytes
+func FixAddressUtf8() Message { return Message{id: "fix.address_utf8"} }
+
+// FixBoth is the message: give both
+func FixBoth() Message { return Message{id: "fix.both"} }
+
+// FixChoice is the message: give one of {choices}
+func FixChoice(choices string) Message { return Message{id: "fix.choice", values: []string{choices}} }
+
+// FixCurrency is the message: give the three capital letters of ISO 4217
+func FixCurrency() Message { return Message{id: "fix.currency"} }
+
+// FixDay is the message: give year, month and day, as in 2026-01-31
+func FixDay() Message { return Message{id: "fix.day"} }
+
+// FixDaysOrder is the message: give the days in order
+func FixDaysOrder() Message { return Message{id: "fix.days_order"} }
+
+// FixEarlierDay is the message: give an earlier day
+func FixEarlierDay() Message { return Message{id: "fix.earlier_day"} }
+
+// FixFirstPage is the message: begin with the first page
+func FixFirstPage() Message { return Message{id: "fix.first_page"} }
+
+// FixGiveAtMost is the message: give at most {limit}
+func FixGiveAtMost(limit string) Message {
+	return Message{id: "fix.give_at_most", values: []string{limit}}
+}
+
+// FixLeaveOut is the message: leave it out
+func FixLeaveOut() Message { return Message{id: "fix.leave_out"} }
+
+// FixLinkCode is the message: use 3 to 64 lower-case letters, digits and hyphens, with no hyphen at either end
+func FixLinkCode() Message { return Message{id: "fix.link_code"} }
+
+// FixLinkLimit is the message: use links that there are, and tell places apart by the marks sub1 to sub5 behind the address
+func FixLinkLimit() Message { return Message{id: "fix.link_limit"} }
+
+// FixNotEnrolled is the message: enrol in the program first
+func FixNotEnrolled() Message { return Message{id: "fix.not_enrolled"} }
+
+// FixOnce is the message: name it once
+func FixOnce() Message { return Message{id: "fix.once"} }
+
+// FixOneOrOther is the message: give one or the other
+func FixOneOrOther() Message { return Message{id: "fix.one_or_other"} }
+
+// FixRemoveOrCorrect is the message: remove it or correct it
+func FixRemoveOrCorrect() Message { return Message{id: "fix.remove_or_correct"} }
+
+// FixRow is the message: give a whole number from 1, or leave it out
+func FixRow() Message { return Message{id: "fix.row"} }
+
+// FixSize is the message: use at most {limit}
+func FixSize(limit string) Message { return Message{id: "fix.size", values: []string{limit}} }
+
+// FixSpelling is the message: check its spelling
+func FixSpelling() Message { return Message{id: "fix.spelling"} }
+
+// FixTaken is the message: choose another, or leave it out for a random one
+func FixTaken() Message { return Message{id: "fix.taken"} }
+
+// FixTargetHost is the message: use an address on {domains} or a subdomain, or ask the merchant to add the host to the program
+func FixTargetHost(domains string) Message {
+	return Message{id: "fix.target_host", values: []string{domains}}
+}
+
+// FixTargetPlain is the message: use https://
+func FixTargetPlain() Message { return Message{id: "fix.target_plain"} }
+
+// FixTargetPort is the message: remove the port, or use the landing page's on its host
+func FixTargetPort() Message { return Message{id: "fix.target_port"} }
+
+// FixUnknownName is the message: leave it out, or use one of {names}
+func FixUnknownName(names string) Message {
+	return Message{id: "fix.unknown_name", values: []string{names}}
+}
+
+// FixUtf8 is the message: give characters in UTF-8
+func FixUtf8() Message { return Message{id: "fix.utf8"} }
+
+// FixWholeAddress is the message: give the whole address of a page, beginning with https://
+func FixWholeAddress() Message { return Message{id: "fix.whole_address"} }
+
 // HealthBalanced says: balanced
 func (p *Printer) HealthBalanced() string { return p.say("health.balanced", 0) }
 
@@ -2441,3 +2540,119 @@ func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
 func (p *Printer) WhyYouEarn(age string, amount string, link string, window string) string {
 	return p.say("why.you_earn", 0, age, amount, link, window)
 }
+
+// WrongAddressBackslash is the message: the address holds a backslash, which browsers read as a slash
+func WrongAddressBackslash() Message { return Message{id: "wrong.address_backslash"} }
+
+// WrongAddressEncodedSize is the message: the address has {n} bytes once encoded
+func WrongAddressEncodedSize(n int64) Message {
+	return Message{id: "wrong.address_encoded_size", counted: true, n: n}
+}
+
+// WrongAddressHost is the message: the host "{host}" is not a valid name
+func WrongAddressHost(host string) Message {
+	return Message{id: "wrong.address_host", values: []string{host}}
+}
+
+// WrongAddressInvisible is the message: the address holds a control or invisible character
+func WrongAddressInvisible() Message { return Message{id: "wrong.address_invisible"} }
+
+// WrongAddressPort is the message: the port "{port}" is not a number from 1 to 65535
+func WrongAddressPort(port string) Message {
+	return Message{id: "wrong.address_port", values: []string{port}}
+}
+
+// WrongAddressScheme is the message: the address does not begin with https://
+func WrongAddressScheme() Message { return Message{id: "wrong.address_scheme"} }
+
+// WrongAddressSize is the message: the address has {n} bytes
+func WrongAddressSize(n int64) Message { return Message{id: "wrong.address_size", counted: true, n: n} }
+
+// WrongAddressUnreadable is the message: the address cannot be read
+func WrongAddressUnreadable() Message { return Message{id: "wrong.address_unreadable"} }
+
+// WrongAddressUser is the message: the address holds a user name or password before an @
+func WrongAddressUser() Message { return Message{id: "wrong.address_user"} }
+
+// WrongAddressUtf8 is the message: the address is not valid UTF-8
+func WrongAddressUtf8() Message { return Message{id: "wrong.address_utf8"} }
+
+// WrongChoice is the message: {value} does not occur
+func WrongChoice(value string) Message { return Message{id: "wrong.choice", values: []string{value}} }
+
+// WrongCurrency is the message: {value} is no currency
+func WrongCurrency(value string) Message {
+	return Message{id: "wrong.currency", values: []string{value}}
+}
+
+// WrongDay is the message: {value} is no day of a calendar
+func WrongDay(value string) Message { return Message{id: "wrong.day", values: []string{value}} }
+
+// WrongDaysOrder is the message: it is before the first day
+func WrongDaysOrder() Message { return Message{id: "wrong.days_order"} }
+
+// WrongDaysToo is the message: the first and the last day are given, too
+func WrongDaysToo() Message { return Message{id: "wrong.days_too"} }
+
+// WrongFarAhead is the message: it is more than a year ahead
+func WrongFarAhead() Message { return Message{id: "wrong.far_ahead"} }
+
+// WrongLabelSize is the message: it has {n} bytes
+func WrongLabelSize(n int64) Message { return Message{id: "wrong.label_size", counted: true, n: n} }
+
+// WrongLinkCode is the message: "{link_code}" cannot be a code
+func WrongLinkCode(linkCode string) Message {
+	return Message{id: "wrong.link_code", values: []string{linkCode}}
+}
+
+// WrongLinkLimit is the message: this partner has {n} links, closed ones too
+func WrongLinkLimit(n int64) Message { return Message{id: "wrong.link_limit", counted: true, n: n} }
+
+// WrongNoAddress is the message: there is no address
+func WrongNoAddress() Message { return Message{id: "wrong.no_address"} }
+
+// WrongNoFirstDay is the message: the last day is given and the first is not
+func WrongNoFirstDay() Message { return Message{id: "wrong.no_first_day"} }
+
+// WrongNoLastDay is the message: the first day is given and the last is not
+func WrongNoLastDay() Message { return Message{id: "wrong.no_last_day"} }
+
+// WrongNoPage is the message: it is no page of this list
+func WrongNoPage() Message { return Message{id: "wrong.no_page"} }
+
+// WrongNotEnrolled is the message: the partner is not enrolled in it
+func WrongNotEnrolled() Message { return Message{id: "wrong.not_enrolled"} }
+
+// WrongNotText is the message: it is not text
+func WrongNotText() Message { return Message{id: "wrong.not_text"} }
+
+// WrongOrigin is the message: {value} is no origin
+func WrongOrigin(value string) Message { return Message{id: "wrong.origin", values: []string{value}} }
+
+// WrongPeriodSize is the message: the period has {n} days
+func WrongPeriodSize(n int64) Message { return Message{id: "wrong.period_size", counted: true, n: n} }
+
+// WrongRow is the message: {value} is no number of a row
+func WrongRow(value string) Message { return Message{id: "wrong.row", values: []string{value}} }
+
+// WrongTaken is the message: "{link_code}" is taken
+func WrongTaken(linkCode string) Message {
+	return Message{id: "wrong.taken", values: []string{linkCode}}
+}
+
+// WrongTargetHost is the message: the host "{host}" is not one of the program's
+func WrongTargetHost(host string) Message {
+	return Message{id: "wrong.target_host", values: []string{host}}
+}
+
+// WrongTargetPlain is the message: the address is not encrypted (http)
+func WrongTargetPlain() Message { return Message{id: "wrong.target_plain"} }
+
+// WrongTargetPort is the message: the address names another port than the program's landing page
+func WrongTargetPort() Message { return Message{id: "wrong.target_port"} }
+
+// WrongTwice is the message: it is named twice
+func WrongTwice() Message { return Message{id: "wrong.twice"} }
+
+// WrongUnknownName is the message: nothing here has this name
+func WrongUnknownName() Message { return Message{id: "wrong.unknown_name"} }

@@ -46,6 +46,26 @@ func printer(of language) *Printer {
 	return p
 }
 
+// A Message is something to be said in a language that is known later: see Printer.Say. The functions that make one are
+// those of the areas "wrong" and "fix" of the catalogue.
+type Message struct {
+	id      string
+	counted bool // n is the first value
+	n       int64
+	values  []string
+}
+
+// Say says a message; nothing for the zero Message.
+func (p *Printer) Say(m Message) string {
+	switch {
+	case m.id == "":
+		return ""
+	case m.counted:
+		return p.say(m.id, m.n, append([]string{p.Count(m.n)}, m.values...)...)
+	}
+	return p.say(m.id, 0, m.values...)
+}
+
 // form chooses the pieces of a message for a count.
 func (p *Printer) form(id string, n int64) []piece {
 	m := p.messages[id]

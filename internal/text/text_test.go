@@ -40,12 +40,12 @@ func TestEveryMessageIsSaidSomewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	methods := regexp.MustCompile(`(?m)^func \(p \*Printer\) (\w+)`).FindAllStringSubmatch(string(generated), -1)
+	methods := regexp.MustCompile(`(?m)^func (?:\(p \*Printer\) )?(\w+)`).FindAllStringSubmatch(string(generated), -1)
 	if len(methods) < 50 {
 		t.Fatalf("only %d messages", len(methods))
 	}
 	for _, m := range methods {
-		if !called[m[1]] {
+		if !called[m[1]] && !strings.HasSuffix(m[1], "Codes") { // those are for tests
 			t.Errorf("nothing says %s", m[1])
 		}
 	}

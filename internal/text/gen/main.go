@@ -57,7 +57,7 @@ func generate(list []catalogue.Message) ([]byte, error) {
 	return source, nil
 }
 
-// accessor writes the method of one message.
+// accessor writes the method of one message, or the function that makes it for later.
 func accessor(b *bytes.Buffer, m catalogue.Message) {
 	values := m.Values()
 	parameters := parametersOf(values)
@@ -69,6 +69,10 @@ func accessor(b *bytes.Buffer, m catalogue.Message) {
 		}
 	}
 	name := method(m.ID)
+	if area, _, _ := strings.Cut(m.ID, "."); area == "wrong" || area == "fix" {
+		fmt.Fprintf(b, "// %s is the message: %s\nfunc %s(%s) Message { return Message{%s} }\n\n", name, textOf(m), name, strings.Join(parameters, ", "), fields(m, values))
+		return
+	}
 	fmt.Fprintf(b, "// %s says: %s\nfunc (p *Printer) %s(%s) %s { return %s }\n\n", name, textOf(m), name, strings.Join(parameters, ", "), result, call(m, values))
 }
 
@@ -132,6 +136,22 @@ func call(m catalogue.Message, values []string) string {
 		return "p.rich(" + strings.Join(arguments, ", ") + ")"
 	}
 	return "p.say(" + strings.Join(arguments, ", ") + ")"
+}
+
+// fields are those of a Message.
+func fields(m catalogue.Message, values []string) string {
+	list := []string{"id: " + strconv.Quote(m.ID)}
+	if len(values) > 0 && values[0] == catalogue.Count {
+		list, values = append(list, "counted: true", "n: n"), values[1:]
+	}
+	if len(values) > 0 {
+		names := make([]string, len(values))
+		for i, name := range values {
+			names[i] = variable(name)
+		}
+		list = append(list, "values: []string{"+strings.Join(names, ", ")+"}")
+	}
+	return strings.Join(list, ", ")
 }
 
 // textOf is a message as its file has it.
