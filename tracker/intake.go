@@ -159,13 +159,13 @@ func (b *Bulk) append(ctx context.Context, lane int, payload []byte) error {
 				b.open = append(b.open, ticket)
 			}
 			if len(b.open) > openGroups {
-				return b.settle(ctx)
+				return b.awaitOldest(ctx)
 			}
 			return nil
 		case !errors.Is(err, spool.ErrBusy):
 			return fmt.Errorf("appending to the spool: %w", err)
 		case len(b.open) > 0:
-			if err := b.settle(ctx); err != nil {
+			if err := b.awaitOldest(ctx); err != nil {
 				return err
 			}
 		default: // others fill it
@@ -178,8 +178,8 @@ func (b *Bulk) append(ctx context.Context, lane int, payload []byte) error {
 	}
 }
 
-// settle waits for the oldest group.
-func (b *Bulk) settle(ctx context.Context) error {
+// awaitOldest waits for the oldest group.
+func (b *Bulk) awaitOldest(ctx context.Context) error {
 	oldest := b.open[0]
 	b.open = slices.Delete(b.open, 0, 1)
 	if err := oldest.Wait(ctx); err != nil {
@@ -191,7 +191,7 @@ func (b *Bulk) settle(ctx context.Context) error {
 // Wait returns nil when all records since the last Wait are durable. After an error it is unknown which are.
 func (b *Bulk) Wait(ctx context.Context) error {
 	for len(b.open) > 0 {
-		if err := b.settle(ctx); err != nil {
+		if err := b.awaitOldest(ctx); err != nil {
 			return err
 		}
 	}

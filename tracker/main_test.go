@@ -155,13 +155,13 @@ func (e *edge) records(tb testing.TB) []*event.Event {
 	must(tb, err)
 	var events []*event.Event
 	for {
-		entry, err := reader.Next(ctx)
+		record, err := reader.Next(ctx)
 		if errors.Is(err, context.Canceled) {
 			must(tb, reader.Close())
 			return events
 		}
 		must(tb, err)
-		decoded, err := event.Decode(append([]byte(nil), entry.Payload...))
+		decoded, err := event.Decode(append([]byte(nil), record.Payload...))
 		must(tb, err)
 		want := e.Intake.touchLane(decoded.GetClick().GetClickId())
 		switch {
@@ -170,8 +170,8 @@ func (e *edge) records(tb testing.TB) []*event.Event {
 		case decoded.GetRefund() != nil:
 			want = e.Intake.orderLane(program.MerchantID(decoded.GetRefund().GetMerchantId()), decoded.GetRefund().GetOrderId())
 		}
-		if entry.Lane != want {
-			tb.Errorf("a record is in lane %d, want %d", entry.Lane, want)
+		if record.Lane != want {
+			tb.Errorf("a record is in lane %d, want %d", record.Lane, want)
 		}
 		events = append(events, decoded)
 	}

@@ -80,7 +80,7 @@ func (f *RefundReport) check(r *review, currencies []string) {
 	}
 	f.OrderID = r.need(place{name: "order_id"}, f.OrderID, "send the id under which the order was reported")
 	f.RefundID = r.need(place{name: "refund_id"}, f.RefundID, "send the refund's own id, 1 to 128 bytes, so that a repetition is recognised")
-	f.Reason = r.settle(place{name: "reason"}, f.Reason, maxReason)
+	f.Reason = r.normalize(place{name: "reason"}, f.Reason, maxReason)
 	f.OccurredAt = f.OccurredAt.Truncate(time.Microsecond)
 	amount := place{name: "amount"}
 	if f.Amount < 0 || f.Amount > money.MaxAmount {
@@ -94,7 +94,7 @@ func (f *RefundReport) check(r *review, currencies []string) {
 
 func (f *RefundItem) check(r *review, index int) {
 	at := func(name string) place { return place{list: "items", index: index, name: name} }
-	f.SKU = r.settle(at("sku"), f.SKU, maxID)
+	f.SKU = r.normalize(at("sku"), f.SKU, maxID)
 	if (f.Line != 0) == (f.SKU != "") && !r.flagged(at("line")) && !r.flagged(at("sku")) && !r.flagged(at("")) {
 		problem := "it names neither a line nor a sku"
 		if f.Line != 0 {

@@ -129,8 +129,8 @@ func invalid(code, what string, r *review) error {
 // check notes everything that is wrong with a report of a merchant who may sell in the given currencies.
 func (s *SaleReport) check(r *review, currencies []string) {
 	s.OrderID = r.need(place{name: "order_id"}, s.OrderID, "send the order's own id, 1 to 128 bytes")
-	s.Coupon = r.settle(place{name: "coupon"}, s.Coupon, maxID)
-	s.CustomerID = r.settle(place{name: "customer_id"}, s.CustomerID, maxID)
+	s.Coupon = r.normalize(place{name: "coupon"}, s.Coupon, maxID)
+	s.CustomerID = r.normalize(place{name: "customer_id"}, s.CustomerID, maxID)
 	s.ClickID = plain(strings.TrimSpace(s.ClickID), maxID)
 	s.OccurredAt = s.OccurredAt.Truncate(time.Microsecond)
 	r.checkCurrency(s.Currency, currencies)
@@ -174,8 +174,8 @@ func (s *SaleReport) checkLines(r *review) (sum int64) {
 	for i := range s.Lines {
 		l := &s.Lines[i]
 		at := func(name string) place { return place{list: "lines", index: i, name: name} }
-		l.SKU = r.settle(at("sku"), l.SKU, maxID)
-		l.Category = r.settle(at("category"), l.Category, maxID)
+		l.SKU = r.normalize(at("sku"), l.SKU, maxID)
+		l.Category = r.normalize(at("category"), l.Category, maxID)
 		if l.Quantity < 1 || l.Quantity > maxQuantity {
 			r.note(at("quantity"), fmt.Sprintf("%d is not within 1 and %d", l.Quantity, maxQuantity), "send the number of pieces")
 		}

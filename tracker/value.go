@@ -221,9 +221,9 @@ const (
 	maxReason = 500
 )
 
-// settle gives a text in the form in which it is compared and kept: NFC, without blanks around it. A character that shows
+// normalize gives a text in the form in which it is compared and kept: NFC, without blanks around it. A character that shows
 // nothing or turns the writing round, or more than limit bytes, is a problem: nobody would find such an id again.
-func (r *review) settle(at place, text string, limit int) string {
+func (r *review) normalize(at place, text string, limit int) string {
 	text = strings.TrimSpace(text)
 	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
 		text = norm.NFC.String(text)
@@ -249,9 +249,9 @@ func unseen(r rune) bool {
 	return r != ' ' && (!unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) || blankLetter(r))
 }
 
-// need is settle for a text that must be there.
+// need is normalize for a text that must be there.
 func (r *review) need(at place, text, fix string) string {
-	text = r.settle(at, text, maxID)
+	text = r.normalize(at, text, maxID)
 	if text == "" {
 		r.note(at, "it is missing", fix)
 	}

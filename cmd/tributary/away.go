@@ -118,12 +118,12 @@ func (r *river) fromCopy(c *catalogue.Catalogue, file string) error {
 	return nil
 }
 
-// settleAgain is how long settle waits after an error of PostgreSQL.
-const settleAgain = 5 * time.Second
+// catchUpAgain is how long catchUp waits after an error of PostgreSQL.
+const catchUpAgain = 5 * time.Second
 
-// settle does, once PostgreSQL is there, what a start from the copy left out. Only a key that is not the network's ends the
+// catchUp does, once PostgreSQL is there, what a start from the copy left out. Only a key that is not the network's ends the
 // tracker: whatever else PostgreSQL says, redirects go on.
-func (r *river) settle(ctx context.Context, db *pgxpool.Pool) error {
+func (r *river) catchUp(ctx context.Context, db *pgxpool.Pool) error {
 	if r.awaitPrepared(ctx) != nil {
 		return nil //nolint:nilerr // it was stopped before PostgreSQL came
 	}
@@ -140,7 +140,7 @@ func (r *river) settle(ctx context.Context, db *pgxpool.Pool) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(settleAgain):
+		case <-time.After(catchUpAgain):
 		}
 	}
 }

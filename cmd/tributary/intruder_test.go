@@ -143,8 +143,8 @@ func (a *attacked) sign(body string, at time.Time) []string {
 	}
 }
 
-// settle waits until the engine has taken in all that was answered 200.
-func (a *attacked) settle(t *testing.T) {
+// awaitBooked waits until the engine has taken in all that was answered 200.
+func (a *attacked) awaitBooked(t *testing.T) {
 	t.Helper()
 	until(t, "the engine has every report", func() bool {
 		var sent int64
@@ -241,7 +241,7 @@ func TestEachOrderIsCreditedOnceHoweverOftenItComes(t *testing.T) {
 	if status, _ := a.post(t, captured, bearer(a.theirs.key)...); status != 200 { // theirs is another order, on which nobody earns
 		t.Errorf("the same in another merchant's name: %d", status)
 	}
-	a.settle(t)
+	a.awaitBooked(t)
 	for what, row := range map[string]struct {
 		sql  string
 		want int64
@@ -299,7 +299,7 @@ func TestNobodyEarnsByAForgedClick(t *testing.T) {
 	if status, _ := a.post(t, fmt.Sprintf(`{"order_id":"good","amount":1000,"currency":"EUR","click_id":%q}`, good), bearer(a.mine.key)...); status != 200 {
 		t.Errorf("a good order: %d", status)
 	}
-	a.settle(t)
+	a.awaitBooked(t)
 	if got, want := a.count(t, `SELECT count(*) FROM orders`), int64(len(forged)+2); got != want {
 		t.Errorf("%d orders are stored, want %d", got, want)
 	}

@@ -245,7 +245,7 @@ func (r *river) tracker(ctx context.Context) error {
 		}
 	}
 	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run,
-		progress.Run, func(ctx context.Context) error { return r.settle(ctx, db) }, func(ctx context.Context) error { return server.TellUses(ctx, db) })
+		progress.Run, func(ctx context.Context) error { return r.catchUp(ctx, db) }, func(ctx context.Context) error { return server.TellUses(ctx, db) })
 }
 
 // loader is the role that writes ClickHouse.

@@ -115,21 +115,21 @@ func (a *app) compareSpool(ctx context.Context, db *pgxpool.Pool, conn clickhous
 	defer reader.Close() //nolint:errcheck // it only reads
 	c := comparison{app: a, db: db, conn: conn, id: held.ID(), keptSpool: keptSpool{Spool: held.ID().String(), Found: []string{}}}
 	for {
-		entry, found, err := reader.Poll()
+		record, found, err := reader.Poll()
 		if err != nil {
 			return c.keptSpool, fmt.Errorf("reading the spool: %w", err)
 		}
 		if !found {
 			return c.keptSpool, errors.Join(c.compareReports(ctx), c.compareClicks(ctx))
 		}
-		if err := c.add(ctx, entry); err != nil {
+		if err := c.add(ctx, record); err != nil {
 			return c.keptSpool, err
 		}
 	}
 }
 
 // add takes in a record, and compares when there are enough of its kind.
-func (c *comparison) add(ctx context.Context, e spool.Entry) error {
+func (c *comparison) add(ctx context.Context, e spool.Record) error {
 	if e.Lane < c.cfg.Partitions {
 		if click, ok := loader.KeptOf(stream.Record{Partition: e.Lane, Seq: e.Seq, Value: e.Payload}); ok {
 			c.clicks = append(c.clicks, click)

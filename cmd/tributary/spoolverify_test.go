@@ -51,7 +51,7 @@ func TestWhatVanishedIsFoundThroughTheCommands(t *testing.T) {
 			t.Fatalf("%d %s", status, answer)
 		}
 	}
-	a.settle(t)
+	a.awaitBooked(t)
 	lane := int32(event.Lane(event.OrderKey(int64(shop.merchant), "V-0"), attackedPartitions))
 	kafka.Plant(t, event.Orders, lane, kafka.Steal(t, event.Orders, lane, 0), map[string][]byte{event.HeaderSpool: make([]byte, 16)})
 	until(t, "everything is in ClickHouse, and what was planted aside", func() bool {

@@ -74,7 +74,7 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	}
 }
 
-func TestAnInspectionGoesOverTheEndOfTheOutboxAndVerifyOverAllOfIt(t *testing.T) {
+func TestAnInspectionReadsTheOutboxEndAndVerifyAllOfIt(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)
 	stop := w.start(w.config("one"))

@@ -127,7 +127,7 @@ func archiveOf(t *testing.T, name, content string) []byte {
 	return out.Bytes()
 }
 
-func TestPackageIsInstalledOnceAndMended(t *testing.T) {
+func TestPackageIsInstalledOnceAndRepaired(t *testing.T) {
 	r := serveRegistry(t)
 	var progress bytes.Buffer
 	in := installer{cache: t.TempDir(), npm: "npm", progress: &progress}

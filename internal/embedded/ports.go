@@ -26,9 +26,9 @@ func (p ports) of(engine Engine) int {
 	return map[Engine]int{Postgres: p.Postgres, Kafka: p.Kafka, ClickHouse: p.ClickHouse}[engine]
 }
 
-// settlePorts takes each port from cfg, else from the data folder where it is still free, else any free one. The ports that
+// choosePorts takes each port from cfg, else from the data folder where it is still free, else any free one. The ports that
 // cfg did not name are reserved until release is called.
-func settlePorts(dir string, cfg Config) (settled ports, release func(), err error) {
+func choosePorts(dir string, cfg Config) (chosen ports, release func(), err error) {
 	path := filepath.Join(dir, "ports.json")
 	raw, err := os.ReadFile(path)
 	switch {
@@ -36,7 +36,7 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 	case err != nil:
 		return ports{}, nil, fmt.Errorf("reading ports: %w", err)
 	default:
-		if err := json.Unmarshal(raw, &settled); err != nil {
+		if err := json.Unmarshal(raw, &chosen); err != nil {
 			return ports{}, nil, fmt.Errorf("reading ports from %s: %w", path, err)
 		}
 	}
@@ -52,9 +52,9 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 		fixed int
 		port  *int
 	}{
-		{cfg.Postgres, cfg.PostgresPort, &settled.Postgres},
-		{cfg.Kafka, cfg.KafkaPort, &settled.Kafka},
-		{cfg.ClickHouse, cfg.ClickHousePort, &settled.ClickHouse},
+		{cfg.Postgres, cfg.PostgresPort, &chosen.Postgres},
+		{cfg.Kafka, cfg.KafkaPort, &chosen.Kafka},
+		{cfg.ClickHouse, cfg.ClickHousePort, &chosen.ClickHouse},
 	} {
 		if !p.want {
 			continue
@@ -72,7 +72,7 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 	for _, port := range missing { // after those that were kept, so as not to take one of them
 		held = append(held, reserveAny(port))
 	}
-	raw, err = json.Marshal(settled)
+	raw, err = json.Marshal(chosen)
 	if err == nil {
 		err = writeFile(path, append(raw, '\n'))
 	}
@@ -80,7 +80,7 @@ func settlePorts(dir string, cfg Config) (settled ports, release func(), err err
 		release()
 		return ports{}, nil, fmt.Errorf("keeping ports: %w", err)
 	}
-	return settled, release, nil
+	return chosen, release, nil
 }
 
 // reserveKept reserves the port of an earlier run. It tries for a moment: a child that is just being started holds what its

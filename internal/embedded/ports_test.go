@@ -11,9 +11,9 @@ import (
 // everything asks for all engines on ports of their own.
 var everything = Config{Postgres: true, Kafka: true, ClickHouse: true}
 
-func settled(t *testing.T, dir string, cfg Config) (p ports, release func()) {
+func chosen(t *testing.T, dir string, cfg Config) (p ports, release func()) {
 	t.Helper()
-	p, release, err := settlePorts(dir, cfg)
+	p, release, err := choosePorts(dir, cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,9 +23,9 @@ func settled(t *testing.T, dir string, cfg Config) (p ports, release func()) {
 func TestPortsAreKeptWithTheFolder(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	first, release := settled(t, dir, everything)
+	first, release := chosen(t, dir, everything)
 	release()
-	second, release := settled(t, dir, everything)
+	second, release := chosen(t, dir, everything)
 	defer release()
 	if diff := cmp.Diff(first, second); diff != "" {
 		t.Errorf("ports of the same folder (-first +second):\n%s", diff)
@@ -36,7 +36,7 @@ func TestPortsOfSupervisorsDiffer(t *testing.T) {
 	t.Parallel()
 	seen := map[int]bool{}
 	for range 5 {
-		p, release := settled(t, t.TempDir(), everything)
+		p, release := chosen(t, t.TempDir(), everything)
 		defer release()
 		for _, port := range []int{p.Postgres, p.Kafka, p.ClickHouse} {
 			if port == 0 || seen[port] {
@@ -50,14 +50,14 @@ func TestPortsOfSupervisorsDiffer(t *testing.T) {
 func TestTakenPortIsReplaced(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	before, release := settled(t, dir, everything)
+	before, release := chosen(t, dir, everything)
 	release()
 	other, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(before.Kafka)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	after, release := settled(t, dir, everything)
+	after, release := chosen(t, dir, everything)
 	defer release()
 	if after.Kafka == before.Kafka {
 		t.Errorf("port %d is given although it is taken", after.Kafka)
@@ -71,9 +71,9 @@ func TestTakenPortIsReplaced(t *testing.T) {
 func TestFixedPortWinsAndOthersStay(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	before, release := settled(t, dir, everything)
+	before, release := chosen(t, dir, everything)
 	release()
-	after, release := settled(t, dir, Config{Kafka: true, KafkaPort: 9092})
+	after, release := chosen(t, dir, Config{Kafka: true, KafkaPort: 9092})
 	defer release()
 	want := before
 	want.Kafka = 9092

@@ -29,7 +29,7 @@ const (
 type server interface {
 	// prepare installs and initializes what is missing, once, before the first start. It returns the address to connect to.
 	prepare(ctx context.Context, dir string, ports ports) (address string, err error)
-	// command is the process to start. It is called for each start, and mends what a crash left.
+	// command is the process to start. It is called for each start, and repairs what a crash left.
 	command() (*exec.Cmd, error)
 	// probe connects, asks something, and returns nil when the engine has answered. It ends with ctx.
 	probe(ctx context.Context) error

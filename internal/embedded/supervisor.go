@@ -183,7 +183,7 @@ func (s *Supervisor) wait(ctx context.Context, failed <-chan error) error {
 	}
 }
 
-// claimDir makes the data folder, takes its lock and settles the ports.
+// claimDir makes the data folder, takes its lock and chooses the ports.
 func (s *Supervisor) claimDir() (release func(), err error) {
 	dir, err := filepath.Abs(s.cfg.Dir)
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *Supervisor) claimDir() (release func(), err error) {
 		return nil, err
 	}
 	_ = os.Remove(addressesFile(dir)) // a crash left it; these engines are not up yet
-	ports, free, err := settlePorts(dir, s.cfg)
+	ports, free, err := choosePorts(dir, s.cfg)
 	if err != nil {
 		unlock()
 		return nil, err

@@ -318,7 +318,7 @@ func fair(partitions int, owners []string, owner string) int {
 	return part
 }
 
-// wait returns at the next tick, or when ctx ends; work that comes back in the meantime is settled at once.
+// wait returns at the next tick, or when ctx ends; work that comes back in the meantime is taken note of at once.
 func (r *round) wait(ctx context.Context, tick <-chan time.Time) {
 	for {
 		select {
@@ -327,13 +327,13 @@ func (r *round) wait(ctx context.Context, tick <-chan time.Time) {
 		case <-ctx.Done():
 			return
 		case o := <-r.ended:
-			r.settle(ctx, o)
+			r.finish(ctx, o)
 		}
 	}
 }
 
-// settle takes note that the work of a partition has returned.
-func (r *round) settle(ctx context.Context, o outcome) {
+// finish takes note that the work of a partition has returned.
+func (r *round) finish(ctx context.Context, o outcome) {
 	t := r.tenures[o.partition]
 	t.expiry.Stop()
 	t.cancel, t.expiry = nil, nil
@@ -392,7 +392,7 @@ func (r *round) stop(ctx context.Context) {
 		}
 	}
 	for range running {
-		r.settle(ctx, <-r.ended)
+		r.finish(ctx, <-r.ended)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease/2)
 	defer cancel()

@@ -37,8 +37,8 @@ type exchange struct {
 	// given up.
 	request []byte
 	// response is what follows the correlation id.
-	response []byte
-	offered  int16
+	response  []byte
+	supported int16
 }
 
 // ApiKey names the request.
@@ -64,15 +64,15 @@ func (e *exchange) Broker(cluster protocol.Cluster) (protocol.Broker, error) {
 
 // Required makes kafka-go leave the exchange to RawExchange.
 func (e *exchange) Required(versions map[protocol.ApiKey]int16) bool {
-	e.offered = versions[e.key]
+	e.supported = versions[e.key]
 	return true
 }
 
 // RawExchange writes the request and reads the answer.
 func (e *exchange) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
-	if e.offered < e.version {
+	if e.supported < e.version {
 		return nil, fmt.Errorf("the broker speaks %s up to version %d, and version %d is needed (Kafka 2.4): %w",
-			e.key, e.offered, e.version, kafka.UnsupportedVersion)
+			e.key, e.supported, e.version, kafka.UnsupportedVersion)
 	}
 	var err error
 	e.response, err = converse(rw, e.request)

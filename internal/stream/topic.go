@@ -83,10 +83,10 @@ func (e *identity) RawExchange(rw io.ReadWriter) (protocol.Message, error) {
 	if err := answer.ReadFrom(response); err != nil {
 		return nil, fmt.Errorf("reading versions: %w", err)
 	}
-	e.offered = 0
+	e.supported = 0
 	for _, k := range answer.ApiKeys {
 		if k.ApiKey == int16(e.key) {
-			e.offered = k.MaxVersion
+			e.supported = k.MaxVersion
 		}
 	}
 	return e.exchange.RawExchange(rw)

@@ -32,13 +32,13 @@ type Catalogue struct {
 	db  *pgxpool.Pool
 	log *slog.Logger
 
-	merchants *table[program.MerchantID, *partners.Merchant]
-	programs  *table[program.ProgramID, *Listing]
-	holdings  *table[program.MerchantID, *holding]
-	partners  *table[program.PartnerID, *partners.Partner]
-	links     *linkTable
-	keys      *table[[32]byte, partners.Key]
-	signers   *table[program.KeyID, partners.Signer]
+	merchants  *table[program.MerchantID, *partners.Merchant]
+	programs   *table[program.ProgramID, *Listing]
+	byMerchant *table[program.MerchantID, *merchantEntry]
+	partners   *table[program.PartnerID, *partners.Partner]
+	links      *linkTable
+	keys       *table[[32]byte, partners.Key]
+	signers    *table[program.KeyID, partners.Signer]
 
 	signs bool   // whether it reads the secrets of keys that sign
 	file  string // where Run keeps a copy; none if empty
@@ -50,8 +50,8 @@ type Catalogue struct {
 	copied     *Copy        // what was loaded in place of PostgreSQL, until that answers; under refreshing
 }
 
-// holding is what a merchant has, replaced as a whole when one of its programs changes.
-type holding struct {
+// merchantEntry is what a merchant has, replaced as a whole when one of its programs changes.
+type merchantEntry struct {
 	programs   []*Listing // by id
 	currencies []string   // of all of them, sorted
 }
@@ -60,13 +60,13 @@ type holding struct {
 func New(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 	return &Catalogue{
 		db: db, log: log,
-		merchants: newTable[program.MerchantID, *partners.Merchant](),
-		programs:  newTable[program.ProgramID, *Listing](),
-		holdings:  newTable[program.MerchantID, *holding](),
-		partners:  newTable[program.PartnerID, *partners.Partner](),
-		links:     newLinkTable(),
-		keys:      newTable[[32]byte, partners.Key](),
-		signers:   newTable[program.KeyID, partners.Signer](),
+		merchants:  newTable[program.MerchantID, *partners.Merchant](),
+		programs:   newTable[program.ProgramID, *Listing](),
+		byMerchant: newTable[program.MerchantID, *merchantEntry](),
+		partners:   newTable[program.PartnerID, *partners.Partner](),
+		links:      newLinkTable(),
+		keys:       newTable[[32]byte, partners.Key](),
+		signers:    newTable[program.KeyID, partners.Signer](),
 	}
 }
 
@@ -160,7 +160,7 @@ func (c *Catalogue) Merchant(id program.MerchantID) (*partners.Merchant, bool) {
 
 // ProgramsOf gives a merchant's programs, by id.
 func (c *Catalogue) ProgramsOf(id program.MerchantID) []*Listing {
-	if h, ok := c.holdings.get(id); ok {
+	if h, ok := c.byMerchant.get(id); ok {
 		return h.programs
 	}
 	return nil
@@ -168,7 +168,7 @@ func (c *Catalogue) ProgramsOf(id program.MerchantID) []*Listing {
 
 // CurrenciesOf gives the currencies that at least one program of the merchant takes, sorted.
 func (c *Catalogue) CurrenciesOf(id program.MerchantID) []string {
-	if h, ok := c.holdings.get(id); ok {
+	if h, ok := c.byMerchant.get(id); ok {
 		return h.currencies
 	}
 	return nil
@@ -224,8 +224,8 @@ func (c *Catalogue) retain(all *changes) {
 
 // hold renews what is known of the merchant of a program that has changed.
 func (c *Catalogue) hold(p *Listing) {
-	next := &holding{programs: []*Listing{p}}
-	if h, ok := c.holdings.get(p.Merchant); ok {
+	next := &merchantEntry{programs: []*Listing{p}}
+	if h, ok := c.byMerchant.get(p.Merchant); ok {
 		for _, other := range h.programs {
 			if other.ID != p.ID {
 				next.programs = append(next.programs, other)
@@ -238,5 +238,5 @@ func (c *Catalogue) hold(p *Listing) {
 	}
 	slices.Sort(next.currencies)
 	next.currencies = slices.Compact(next.currencies)
-	c.holdings.set(p.Merchant, next)
+	c.byMerchant.set(p.Merchant, next)
 }

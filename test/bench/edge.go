@@ -78,7 +78,7 @@ func (b *bench) race(ctx context.Context, connections []int, path string, argume
 		if _, err := wrk(ctx, r.process, slices.Max(connections), 3*time.Second, "http://"+r.address+path, arguments); err != nil {
 			return err
 		}
-		if err := r.settled(ctx); err != nil {
+		if err := r.awaitIdle(ctx); err != nil {
 			return err
 		}
 	}
@@ -106,7 +106,7 @@ func (b *bench) turn(ctx context.Context, number, connections int, path string, 
 	}
 	r.loads[connections] = append(r.loads[connections], l)
 	sayf("  turn %d, %d connections, %s: %.0f/s, p99 %.1f ms, %.1f us of processor a request", number+1, connections, r.name, l.perSecond, l.p99, l.cpu)
-	return r.settled(ctx)
+	return r.awaitIdle(ctx)
 }
 
 // compare reports what became of the tracker and one peer.

@@ -112,7 +112,7 @@ func (n *network) orders(ctx context.Context, first, orders int) (perSecond floa
 	if err != nil {
 		return 0, err
 	}
-	if err := tracker.settled(ctx); err != nil {
+	if err := tracker.awaitIdle(ctx); err != nil {
 		return 0, err
 	}
 	tracker.stop()
@@ -140,7 +140,7 @@ func (n *network) orders(ctx context.Context, first, orders int) (perSecond floa
 	if err != nil {
 		return 0, err
 	}
-	return m.perSecond(), e.settled(ctx)
+	return m.perSecond(), e.awaitIdle(ctx)
 }
 
 // steady brings a new server to where one is that has run for a while, and uses the files of its log again: until then each is

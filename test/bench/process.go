@@ -104,8 +104,8 @@ func (p *process) await(ctx context.Context, what string, limit time.Duration, h
 	}
 }
 
-// settled waits until the process does next to nothing.
-func (p *process) settled(ctx context.Context) error {
+// awaitIdle waits until the process does next to nothing.
+func (p *process) awaitIdle(ctx context.Context) error {
 	before, err := p.cpu()
 	if err != nil {
 		return err

@@ -47,9 +47,9 @@ func (b *batch) last() int64  { return b.after.Next - 1 }
 // examined is how many records the batch covers so far, given the position behind them.
 func (b *batch) examined(at *position.Position) int64 { return at.Next - b.before.Next }
 
-// offer reads a record that stands at the position, and moves the position behind it. fits is false, and nothing has
+// take reads a record that stands at the position, and moves the position behind it. fits is false, and nothing has
 // happened, when the record belongs to another month than the batch. An error says that something is missing.
-func (b *batch) offer(at *position.Position, r *stream.Record) (fits bool, err error) {
+func (b *batch) take(at *position.Position, r *stream.Record) (fits bool, err error) {
 	var e *event.Event
 	var unreadable error
 	switch {

@@ -57,7 +57,7 @@ func (f Finding) String() string {
 // neither overlap nor leave a hole and reach the position, no record is there twice, and the rollups add up to what the
 // raw tables hold. It may run beside the loaders: a finding counts when it is still the same some seconds later.
 func Check(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn) ([]Finding, error) {
-	var standing []Finding
+	var persistent []Finding
 	for look := range looks {
 		if look > 0 {
 			if err := sleep(ctx, lookPause); err != nil {
@@ -69,14 +69,14 @@ func Check(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn) ([]Findi
 			return nil, err
 		}
 		if look > 0 {
-			found = slices.DeleteFunc(found, func(f Finding) bool { return !slices.Contains(standing, f) })
+			found = slices.DeleteFunc(found, func(f Finding) bool { return !slices.Contains(persistent, f) })
 		}
-		standing = found
-		if len(standing) == 0 {
+		persistent = found
+		if len(persistent) == 0 {
 			return nil, nil
 		}
 	}
-	return standing, nil
+	return persistent, nil
 }
 
 func checkOnce(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn) ([]Finding, error) {

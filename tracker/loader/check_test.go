@@ -113,7 +113,7 @@ func (r *river) loadSome() {
 	r.t.Helper()
 	r.send(event.Touches, 0, 1, several(click, 1, 150)...)
 	r.send(event.Orders, 0, 1, several(sale, 1, 150)...)
-	r.send(event.Decisions, 0, 1, several(entry, 1, 150)...)
+	r.send(event.Decisions, 0, 1, several(ledgerEvent, 1, 150)...)
 	stop := r.run(r.loader(owner()))
 	for _, topic := range []string{event.Touches, event.Orders, event.Decisions} {
 		r.loaded(topic, 150)

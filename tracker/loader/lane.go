@@ -288,7 +288,7 @@ func (l *lane) refill(ctx context.Context, b *batch, at *position.Position, last
 			if records[i].Offset > last {
 				break
 			}
-			fits, err := b.offer(at, &records[i])
+			fits, err := b.take(at, &records[i])
 			if missing := (*position.KeyError)(nil); errors.As(err, &missing) {
 				return err // it was there when the batch was planned: the partition stands still until it is again
 			}

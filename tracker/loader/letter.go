@@ -177,7 +177,7 @@ func (l *lane) takeBack(ctx context.Context) error {
 func (l *lane) putIn(ctx context.Context, d returning) error {
 	row, err := l.table.row(d.record)
 	if err != nil {
-		return l.settleLetter(ctx, d, "open", err.Error())
+		return l.closeLetter(ctx, d, "open", err.Error())
 	}
 	// Only who holds the partition may send.
 	err = postgres.InTx(ctx, l.db, func(tx pgx.Tx) error {
@@ -192,7 +192,7 @@ func (l *lane) putIn(ctx context.Context, d returning) error {
 		return err
 	}
 	if before == 1 && d.forgotten {
-		return l.settleLetter(ctx, d, "returned", "")
+		return l.closeLetter(ctx, d, "returned", "")
 	}
 	in := insert{
 		form: l.table, into: l.table.name, settings: l.settings, rows: row, n: 1,
@@ -208,7 +208,7 @@ func (l *lane) putIn(ctx context.Context, d returning) error {
 	case err != nil:
 		return err
 	case after == 1:
-		return l.settleLetter(ctx, d, "returned", "")
+		return l.closeLetter(ctx, d, "returned", "")
 	case after == 0 && l.alone:
 		_, err := l.db.Exec(ctx, `UPDATE dead_letter SET life = life + 1 WHERE no = $1 AND life = $2`, d.no, d.life)
 		if err != nil {
@@ -216,7 +216,7 @@ func (l *lane) putIn(ctx context.Context, d returning) error {
 		}
 		return nil // the next look finds it
 	}
-	return l.settleLetter(ctx, d, "open", fmt.Sprintf("the table %s has it %d times", l.table.name, after))
+	return l.closeLetter(ctx, d, "open", fmt.Sprintf("the table %s has it %d times", l.table.name, after))
 }
 
 // countLetter asks how many rows of the letter there are.
@@ -232,8 +232,8 @@ func (l *lane) countLetter(ctx context.Context, d returning) (n uint64, err erro
 	return n, nil
 }
 
-// settleLetter says how a letter's return has ended. A problem is the reason why it is open again.
-func (l *lane) settleLetter(ctx context.Context, d returning, state, problem string) error {
+// closeLetter says how a letter's return has ended. A problem is the reason why it is open again.
+func (l *lane) closeLetter(ctx context.Context, d returning, state, problem string) error {
 	_, err := l.db.Exec(ctx, `UPDATE dead_letter SET state = $2, error = CASE $3 WHEN '' THEN error ELSE $3 END,
 		settled_at = CASE $2 WHEN 'open' THEN NULL ELSE now() END WHERE no = $1 AND state = 'returning'`, d.no, state, problem)
 	if err != nil {

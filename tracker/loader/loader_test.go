@@ -30,7 +30,7 @@ func TestEverythingArrivesOnceAcrossRestarts(t *testing.T) {
 			shift := partition * 1_000_000
 			r.send(event.Touches, partition, byte(partition+1), several(click, shift+from, shift+to)...)
 			r.send(event.Orders, partition, byte(partition+1), several(sale, shift+from, shift+to)...)
-			r.send(event.Decisions, partition, byte(partition+1), several(entry, shift+from, shift+to)...)
+			r.send(event.Decisions, partition, byte(partition+1), several(ledgerEvent, shift+from, shift+to)...)
 		}
 		if restart < 2 {
 			// Stopped in the midst of it: what is planned and not done is left to the next.

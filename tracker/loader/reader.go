@@ -140,7 +140,7 @@ func (r *reader) started() *batch {
 func (r *reader) take(ctx context.Context, records []stream.Record) error {
 	for i := 0; i < len(records); {
 		b := r.started()
-		fits, err := b.offer(r.at, &records[i])
+		fits, err := b.take(r.at, &records[i])
 		if err != nil {
 			return r.handOverAnd(ctx, err)
 		}

@@ -223,7 +223,7 @@ func (a Reconciler) table(ctx context.Context, t *table, apply bool) ([]Reconcil
 		}
 	}
 	for _, s := range spans {
-		if err := a.settle(ctx, t, s, apply); err != nil {
+		if err := a.resume(ctx, t, s, apply); err != nil {
 			return nil, fmt.Errorf("partition %d: %w", s.Partition, err)
 		}
 		if err := a.letters(ctx, t, s, apply); err != nil {
@@ -349,8 +349,8 @@ func (a Reconciler) lock(ctx context.Context, tx pgx.Tx, topic string, partition
 	return h, at, err
 }
 
-// settle has the partition go on from what both databases hold now. A loader that was frozen meanwhile no longer holds it.
-func (a Reconciler) settle(ctx context.Context, t *table, s *span, apply bool) error {
+// resume has the partition go on from what both databases hold now. A loader that was frozen meanwhile no longer holds it.
+func (a Reconciler) resume(ctx context.Context, t *table, s *span, apply bool) error {
 	life := int(a.Now.Unix())
 	err := postgres.InTx(ctx, a.DB, func(tx pgx.Tx) error {
 		held, at, err := a.lock(ctx, tx, s.Topic, s.Partition)
@@ -472,12 +472,12 @@ func (a Reconciler) passOver(ctx context.Context, tx pgx.Tx, t *table, s *span, 
 				forged = append(forged, *r)
 				continue
 			}
-			fits, err := b.offer(at, r)
+			fits, err := b.take(at, r)
 			if err == nil && (!fits || b.n >= 4*chunk) {
 				b.after = at.Clone()
 				cut, b = append(cut, b), newBatch(at, t.make(), life)
 				if !fits {
-					_, err = b.offer(at, r)
+					_, err = b.take(at, r)
 				}
 			}
 			if err != nil {

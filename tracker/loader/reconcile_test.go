@@ -68,7 +68,7 @@ func TestAPostgresThatForgotIsNoticedAndReconciled(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := []string{event.Touches, event.Orders, event.Decisions}
-	makers := []func(int) *event.Event{click, sale, entry}
+	makers := []func(int) *event.Event{click, sale, ledgerEvent}
 	wave := func(from, to int) {
 		stop := r.run(r.loader(owner()))
 		for i, topic := range all {
@@ -109,7 +109,7 @@ func TestAPostgresThatForgotIsNoticedAndReconciled(t *testing.T) {
 
 	// The books number anew what the life before had numbered otherwise.
 	r.sent[fmt.Sprint(event.Decisions, 0, byte(1))] = 320
-	r.send(event.Decisions, 0, 1, several(entry, 10_321, 10_400)...)
+	r.send(event.Decisions, 0, 1, several(ledgerEvent, 10_321, 10_400)...)
 	r.run(r.loader(owner()))
 	r.loaded(event.Touches, 600)
 	r.loaded(event.Orders, 600)

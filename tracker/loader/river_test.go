@@ -307,7 +307,7 @@ func sale(n int) *event.Event {
 	}
 }
 
-func entry(n int) *event.Event {
+func ledgerEvent(n int) *event.Event {
 	return &event.Event{
 		Id: id(3, n), ReceivedAt: event.Micros(noon()), OccurredAt: event.Micros(noon()),
 		Body: &event.Event_Ledger{Ledger: &event.Ledger{

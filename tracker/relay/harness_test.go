@@ -269,8 +269,8 @@ func (r *river) drainAll() (copies int) {
 	return copies
 }
 
-// settle waits until the relay knows that Kafka has all, which is a little later than Kafka has it.
-func (r *river) settle() {
+// awaitAcknowledged waits until the relay knows that Kafka has all, which is a little later than Kafka has it.
+func (r *river) awaitAcknowledged() {
 	r.t.Helper()
 	until(r.t, 30*time.Second, "all is acknowledged", func() bool { return slices.Equal(r.relay.Stats().Acknowledged, r.appended) })
 }

@@ -53,8 +53,8 @@ const blockBytes = 32 << 10
 // recordMemory is what a record takes besides its bytes.
 const recordMemory = 160
 
-// add copies an entry and gives the memory that it takes.
-func (c *chunk) add(e spool.Entry, id spool.ID) int64 {
+// add copies a record and gives the memory that it takes.
+func (c *chunk) add(e spool.Record, id spool.ID) int64 {
 	const halfBlock = blockBytes / 2
 	charge := int64(0)
 	if size := len(e.Payload) + maxKeyBytes(e.Payload); c.reserve(size) && size > halfBlock {
@@ -145,8 +145,8 @@ func (l *lane) restore(p *place) {
 	l.place, l.last, l.taken = *p, p.Sent, p.Sent
 }
 
-// put queues an entry, unless the lane has it or reads for itself.
-func (l *lane) put(e spool.Entry) {
+// put queues a record, unless the lane has it or reads for itself.
+func (l *lane) put(e spool.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e.Seq <= l.last {
@@ -375,15 +375,15 @@ func (l *lane) detach() {
 func (l *lane) gather(ctx context.Context) *chunk {
 	c := l.relay.newChunk()
 	for n := 1; ctx.Err() == nil && !c.full(); n++ {
-		entry, found, err := l.poll()
+		record, found, err := l.poll()
 		if err != nil {
 			if !l.relay.cannotRead(ctx, err) {
 				return nil
 			}
 			continue
 		}
-		if found && entry.Lane == l.index {
-			l.adopt(c, entry)
+		if found && record.Lane == l.index {
+			l.adopt(c, record)
 		}
 		if (!found || n%256 == 0) && l.attach(c) {
 			break
@@ -399,27 +399,27 @@ func (l *lane) gather(ctx context.Context) *chunk {
 	return c
 }
 
-// poll reads the next entry of the lane's own reader.
-func (l *lane) poll() (spool.Entry, bool, error) {
+// poll reads the next record of the lane's own reader.
+func (l *lane) poll() (spool.Record, bool, error) {
 	if l.reader == nil {
 		l.mu.Lock()
 		at := l.place.Cursor
 		l.mu.Unlock()
 		reader, err := openReader(l.relay.cfg.Spool, at)
 		if err != nil {
-			return spool.Entry{}, false, err
+			return spool.Record{}, false, err
 		}
 		l.reader = reader
 	}
-	entry, found, err := l.reader.Poll()
+	record, found, err := l.reader.Poll()
 	if errors.Is(err, spool.ErrClosed) {
 		err = nil // all is read
 	}
-	return entry, found, err //nolint:wrapcheck // cannotRead says what it is about
+	return record, found, err //nolint:wrapcheck // cannotRead says what it is about
 }
 
-// adopt takes an entry that the lane has read itself.
-func (l *lane) adopt(c *chunk, e spool.Entry) {
+// adopt takes a record that the lane has read itself.
+func (l *lane) adopt(c *chunk, e spool.Record) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if e.Seq > l.last {

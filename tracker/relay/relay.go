@@ -205,10 +205,10 @@ func (r *Relay) read(ctx context.Context, start spool.Cursor) {
 	}
 	defer func() { _ = reader.Close() }()
 	for n := 1; ; n++ {
-		entry, found, err := reader.Poll()
+		record, found, err := reader.Poll()
 		if err == nil && !found {
 			r.publish(reader.Position())
-			entry, err = reader.Next(ctx)
+			record, err = reader.Next(ctx)
 		}
 		if err != nil {
 			if !r.cannotRead(ctx, err) {
@@ -217,10 +217,10 @@ func (r *Relay) read(ctx context.Context, start spool.Cursor) {
 			continue
 		}
 		r.damaged.Store(false)
-		r.lanes[entry.Lane].put(entry)
+		r.lanes[record.Lane].put(record)
 		full := r.queued.Load() >= r.cfg.Memory
 		if full || n%1024 == 0 {
-			r.publish(entry.Cursor)
+			r.publish(record.Cursor)
 		}
 		if full && !r.awaitRoom(ctx) {
 			return

@@ -141,7 +141,7 @@ func TestARelayGoesOnWhereAnEarlierOneStopped(t *testing.T) {
 	}
 	r.start()
 	r.drainAll()
-	r.settle()
+	r.awaitAcknowledged()
 	r.stop()
 	// All is acknowledged and written down, so nothing is sent again.
 	r.start()
@@ -161,7 +161,7 @@ func TestLosingTheCursorsOnlyMakesCopies(t *testing.T) {
 	r := newRiver(t, c, 1)
 	r.fill(1000, r.lanes()...)
 	r.start()
-	r.settle()
+	r.awaitAcknowledged()
 	r.stop()
 	if err := os.Remove(r.file()); err != nil {
 		t.Fatal(err)
@@ -389,11 +389,11 @@ func TestALaneThatHasCaughtUpIsNotIdle(t *testing.T) {
 	l.detached, l.skipped = true, r.spool.End()
 	c := relay.newChunk()
 	for len(c.records) < 5 {
-		entry, found, err := l.poll()
+		record, found, err := l.poll()
 		if err != nil || !found {
 			t.Fatalf("after %d records: %t, %v", len(c.records), found, err)
 		}
-		l.adopt(c, entry)
+		l.adopt(c, record)
 	}
 	if _, found, err := l.poll(); found || err != nil {
 		t.Fatalf("more than was written: %v", err)

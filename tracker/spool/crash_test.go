@@ -64,7 +64,7 @@ func (l *life) work(steps int) {
 		}
 		l.spool.commit(l.spool.take())
 		if tickets[0].Err() == nil {
-			l.settle(group)
+			l.keep(group)
 		} else {
 			l.doubt = append(l.doubt, group)
 		}
@@ -77,8 +77,8 @@ func (l *life) work(steps int) {
 	}
 }
 
-// settle counts a group as stored.
-func (l *life) settle(group []string) {
+// keep counts a group as stored.
+func (l *life) keep(group []string) {
 	for _, record := range group {
 		lane, payload, _ := strings.Cut(record, " ")
 		number, _ := strconv.Atoi(lane)
@@ -124,9 +124,9 @@ func (l *life) check() error {
 	}
 	for _, group := range l.doubt {
 		with := &life{acked: slices.Clone(l.acked), gone: l.gone, spool: l.spool}
-		with.settle(group)
+		with.keep(group)
 		if with.holds(got) {
-			l.settle(group)
+			l.keep(group)
 			return nil
 		}
 	}

@@ -589,7 +589,7 @@ func TestSalvageKeepsEveryRecordThatWasNotTouched(t *testing.T) {
 		if err := again.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if again, err := Salvage(dir, &out); err != nil || len(again.Mended) > 0 || !slices.Equal(again.Lost, report.Lost) {
+		if again, err := Salvage(dir, &out); err != nil || len(again.Repaired) > 0 || !slices.Equal(again.Lost, report.Lost) {
 			t.Fatalf("seed %d: a second salvage does more: %+v, %v\n%s", seed, again, err, &out)
 		}
 	}

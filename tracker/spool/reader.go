@@ -71,8 +71,8 @@ func (c *Cursor) UnmarshalBinary(b []byte) error {
 	return nil
 }
 
-// Entry is one durable record.
-type Entry struct {
+// Record is one durable piece of data, as a lane holds it.
+type Record struct {
 	Lane    int
 	Seq     uint64 // in the lane, from 1, without a gap
 	Cursor  Cursor // the place behind the record
@@ -195,31 +195,31 @@ func (s *Spool) ahead(at Cursor) (here segment, more <-chan struct{}, err error)
 // Next returns the next record, and waits for it if there is none yet. It ends with the error of the context, with
 // ErrClosed when all is read and Run has ended, or with a DamageError when the disk returned something else than was
 // written; a reader that ended so stays where it is. The context is asked only while there is nothing to read.
-func (r *Reader) Next(ctx context.Context) (Entry, error) {
+func (r *Reader) Next(ctx context.Context) (Record, error) {
 	for {
-		entry, more, err := r.read()
+		record, more, err := r.read()
 		if more == nil {
-			return entry, err
+			return record, err
 		}
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return Entry{}, fmt.Errorf("waiting for the next record of the spool: %w", ctx.Err())
+			return Record{}, fmt.Errorf("waiting for the next record of the spool: %w", ctx.Err())
 		}
 	}
 }
 
 // Poll returns the next record as Next does, or false if there is none at the moment.
-func (r *Reader) Poll() (entry Entry, found bool, err error) {
-	entry, more, err := r.read()
-	return entry, more == nil && err == nil, err
+func (r *Reader) Poll() (record Record, found bool, err error) {
+	record, more, err := r.read()
+	return record, more == nil && err == nil, err
 }
 
 // Position is the place behind the last record returned, or the end of the spool after Poll has found no more.
 func (r *Reader) Position() Cursor { return r.at }
 
 // read returns the next record, or a channel that is closed when there may be one.
-func (r *Reader) read() (entry Entry, more <-chan struct{}, err error) {
+func (r *Reader) read() (record Record, more <-chan struct{}, err error) {
 	for {
 		for r.at.Offset < r.walker.limit {
 			f, raw, err := r.walker.at(r.at.Offset)
@@ -227,21 +227,21 @@ func (r *Reader) read() (entry Entry, more <-chan struct{}, err error) {
 				err = r.expect(f)
 			}
 			if err != nil {
-				return Entry{}, nil, damaged(r.spool.cfg.Dir, segmentName(r.at.Segment), err)
+				return Record{}, nil, damaged(r.spool.cfg.Dir, segmentName(r.at.Segment), err)
 			}
 			r.at.Offset += f.length()
 			if f.kind == kindRecord {
-				return Entry{Lane: f.lane, Seq: f.seq, Cursor: r.at, Payload: raw[frameHeader:][:f.size]}, nil, nil
+				return Record{Lane: f.lane, Seq: f.seq, Cursor: r.at, Payload: raw[frameHeader:][:f.size]}, nil, nil
 			}
 		}
 		here, more, err := r.spool.ahead(r.at)
 		if err != nil || more != nil {
-			return Entry{}, more, err
+			return Record{}, more, err
 		}
 		if r.file != nil && here.number == r.at.Segment {
 			r.walker.limit = here.end
 		} else if err := r.open(here); err != nil {
-			return Entry{}, nil, err
+			return Record{}, nil, err
 		}
 	}
 }

@@ -15,7 +15,7 @@ type Report struct {
 	Kept   uint64   // sound records that the folder holds now
 	Lost   []Loss   // records known to be missing
 	Bytes  int64    // bytes of damage, headers apart
-	Mended []string // names of the files that were written anew or were missing
+	Repaired []string // names of the files that were written anew or were missing
 }
 
 // Loss is a run of records of one lane that are gone, the first and the last of them included.
@@ -36,7 +36,7 @@ func Salvage(dir string, out io.Writer) (Report, error) {
 	}
 	v := &salvage{disk: osDisk(dir), out: out}
 	if err = v.run(); err == nil {
-		v.sayf("%d records kept, %d files mended, %d bytes of damage", v.report.Kept, len(v.report.Mended), v.report.Bytes)
+		v.sayf("%d records kept, %d files repaired, %d bytes of damage", v.report.Kept, len(v.report.Repaired), v.report.Bytes)
 	}
 	if err = errors.Join(err, v.outErr, lock.Close()); err != nil {
 		return v.report, fmt.Errorf("salvaging spool %s: %w", dir, err)
@@ -54,7 +54,7 @@ type salvage struct {
 	lanes  int
 	next   []uint64 // for each lane the sequence that should come next, 0 while it is not known
 	end    int64    // where the segment before ends
-	mended bool     // the segment before has voids or a new header
+	repaired bool     // the segment before has voids or a new header
 	report Report
 }
 
@@ -107,7 +107,7 @@ func (v *salvage) identify(numbers []uint64) error {
 			continue
 		}
 		v.id, v.lanes = h.id, len(h.first)
-		v.report.Mended = append(v.report.Mended, identityName)
+		v.report.Repaired = append(v.report.Repaired, identityName)
 		v.sayf("%s: missing or damaged, made again from the header of segment %d", identityName, number)
 		return writeIdentity(v.disk, v.id, v.lanes)
 	}

@@ -34,9 +34,9 @@ func disk(ctx context.Context, r *Run) (err error) {
 		{name: "clickhouse", dir: filepath.Join(r.Config.Data, "engines", "clickhouse")},
 		{name: "postgres", dir: filepath.Join(r.Config.Data, "engines", "postgres")},
 	}
-	err = r.standing(ctx, func() error { return each(volumes, (*volume).mount) })
+	err = r.whileStopped(ctx, func() error { return each(volumes, (*volume).mount) })
 	defer func() {
-		err = errors.Join(err, r.standing(context.WithoutCancel(ctx), func() error { return each(volumes, (*volume).unmount) }))
+		err = errors.Join(err, r.whileStopped(context.WithoutCancel(ctx), func() error { return each(volumes, (*volume).unmount) }))
 	}()
 	if err != nil {
 		return err
@@ -115,8 +115,8 @@ func (r *Run) judgeDisk(v *volume, during, after Phase) {
 	}
 }
 
-// standing does something while neither the processes nor the servers run.
-func (r *Run) standing(ctx context.Context, work func() error) error {
+// whileStopped does something while neither the processes nor the servers run.
+func (r *Run) whileStopped(ctx context.Context, work func() error) error {
 	if err := r.Net.Halt(); err != nil {
 		return err
 	}

@@ -47,14 +47,14 @@ const most = 20
 type judgement struct {
 	evidence *Evidence
 	books    *model.Books
-	reports  map[Fact]*tally
+	reports  map[Fact]*told
 	order    []Fact // of first attempts
 	found    map[string]int
 	findings []Finding
 }
 
-// tally is what was sent about one fact.
-type tally struct {
+// told is what was sent about one fact.
+type told struct {
 	first                  *Attempt // of the content that stands if anything does
 	acknowledged, possible int      // attempts that were, and that may have been stored
 	contents               map[string]bool
@@ -69,7 +69,7 @@ func (j *judgement) findf(check, format string, args ...any) {
 
 // Judge compares the journal with the evidence. The network must have come to rest before it was gathered.
 func Judge(world *model.World, attempts []*Attempt, evidence *Evidence) []Finding {
-	j := &judgement{evidence: evidence, books: model.NewBooks(world), reports: map[Fact]*tally{}, found: map[string]int{}}
+	j := &judgement{evidence: evidence, books: model.NewBooks(world), reports: map[Fact]*told{}, found: map[string]int{}}
 	sent := map[int64]bool{}
 	for _, a := range attempts {
 		if a.Link != 0 {
@@ -144,7 +144,7 @@ func (j *judgement) report(a *Attempt) {
 	}
 	t := j.reports[f]
 	if t == nil {
-		t = &tally{first: a, contents: map[string]bool{}}
+		t = &told{first: a, contents: map[string]bool{}}
 		j.reports[f] = t
 		j.order = append(j.order, f)
 	}
@@ -169,7 +169,7 @@ func (j *judgement) report(a *Attempt) {
 }
 
 // fact judges what became of all reports of one fact, and enters it in the model's books if it counts.
-func (j *judgement) fact(f Fact, t *tally) {
+func (j *judgement) fact(f Fact, t *told) {
 	if n := j.evidence.Rows[f]; n > t.possible {
 		j.findf(ReportInvented, "%+v was sent %d times and has %d rows", f, t.possible, n)
 	}
@@ -203,7 +203,7 @@ func (j *judgement) fact(f Fact, t *tally) {
 }
 
 // received is when the report of an order was received: any copy's time will do, as any of them may have come first.
-func (j *judgement) received(key model.OrderKey, t *tally) time.Time {
+func (j *judgement) received(key model.OrderKey, t *told) time.Time {
 	at, known := j.evidence.Received[key]
 	if !known {
 		return t.first.At

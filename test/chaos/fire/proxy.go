@@ -31,8 +31,8 @@ type Proxy struct {
 	random   *rand.Rand
 }
 
-// settle is how long a swallowed answer's connection stays open, so that the server finishes what it was asked for.
-const settle = 50 * time.Millisecond
+// linger is how long a swallowed answer's connection stays open, so that the server finishes what it was asked for.
+const linger = 50 * time.Millisecond
 
 // NewProxy listens on address, which may end in ":0", in front of a server of the given kind.
 func NewProxy(ctx context.Context, engine embedded.Engine, address string, seed uint64) (*Proxy, error) {
@@ -228,7 +228,7 @@ func (w *watch) answered([]byte) bool {
 	if !armed {
 		return true
 	}
-	time.Sleep(settle)
+	time.Sleep(linger)
 	w.proxy.mu.Lock()
 	w.proxy.swallows++
 	w.proxy.mu.Unlock()

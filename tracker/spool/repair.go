@@ -25,7 +25,7 @@ type patient struct {
 
 type hole struct{ from, to int64 }
 
-// segment keeps one segment as it is or mends it.
+// segment keeps one segment as it is or repairs it.
 func (v *salvage) segment(number uint64, newest bool) error {
 	p, err := v.examine(number)
 	if err != nil {
@@ -43,9 +43,9 @@ func (v *salvage) segment(number uint64, newest bool) error {
 	previousEnd := v.end
 	v.end = int64(len(p.raw))
 	sick := !p.sound || p.short || len(p.holes) > 0 || p.jumps && !p.header.salvaged
-	v.mended = sick || p.header.salvaged
+	v.repaired = sick || p.header.salvaged
 	if sick {
-		if err := v.mend(p, previousEnd); err != nil {
+		if err := v.repair(p, previousEnd); err != nil {
 			return err
 		}
 	}
@@ -109,7 +109,7 @@ func (v *salvage) tornOnly(p *patient) bool {
 	start, w := headerLength(v.lanes), v.walker(p)
 	if !p.sound {
 		_, found, err := w.search(start, 0)
-		return !found && err == nil && !v.mended
+		return !found && err == nil && !v.repaired
 	}
 	next := slices.Clone(v.next)
 	if _, err := w.recoverTail(start, next); err != nil || p.header.salvaged {
@@ -193,8 +193,8 @@ func (v *salvage) keep(p *patient, f frame) bool {
 // reads Kafka, and a sequence used twice would be dropped as a repetition.
 const lostTrack = 1 << 40
 
-// mend writes the segment anew, with voids in its holes.
-func (v *salvage) mend(p *patient, previousEnd int64) error {
+// repair writes the segment anew, with voids in its holes.
+func (v *salvage) repair(p *patient, previousEnd int64) error {
 	if !p.sound {
 		p.header = header{id: v.id, number: p.number, previousEnd: previousEnd, created: time.Now(), first: p.first}
 		for lane, first := range p.first {
@@ -216,8 +216,8 @@ func (v *salvage) mend(p *patient, previousEnd int64) error {
 	if err != nil {
 		return err
 	}
-	v.report.Mended = append(v.report.Mended, name)
-	v.sayf("%s: mended%s", name, aside)
+	v.report.Repaired = append(v.report.Repaired, name)
+	v.sayf("%s: repaired%s", name, aside)
 	return nil
 }
 
@@ -238,11 +238,11 @@ func (v *salvage) replace(name string, content []byte) (aside string, err error)
 	draft := name + draftSuffix
 	f, err := v.disk.Create(draft)
 	if err != nil {
-		return "", fmt.Errorf("mending: %w", err)
+		return "", fmt.Errorf("repairing: %w", err)
 	}
 	err = writeAll(f, content, 0)
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", fmt.Errorf("mending: %w", err)
+		return "", fmt.Errorf("repairing: %w", err)
 	}
 	// The former file keeps its name until the rename, so a crash leaves the one or the other.
 	former := name + damagedSuffix
@@ -259,12 +259,12 @@ func (v *salvage) replace(name string, content []byte) (aside string, err error)
 		err = os.Rename(v.disk.path(draft), v.disk.path(name))
 	}
 	if err = errors.Join(err, v.disk.Sync()); err != nil {
-		return "", fmt.Errorf("mending: %w", err)
+		return "", fmt.Errorf("repairing: %w", err)
 	}
 	return aside, nil
 }
 
-// seal puts an empty segment behind the newest one if that was mended, as only the next header can tell where it ends.
+// seal puts an empty segment behind the newest one if that was repaired, as only the next header can tell where it ends.
 func (v *salvage) seal(number uint64) error {
 	h := header{id: v.id, number: number, previousEnd: v.end, created: time.Now(), first: v.next}
 	if _, err := v.replace(segmentName(number), h.encode()); err != nil {
