@@ -50,6 +50,9 @@ func (w *world) forms() map[string]url.Values {
 		"/account/password": {"old": {thePassword}, "new": {"quite another sentence"}},
 		"/partner/links":    {"program": {number10(int64(w.program))}, "target": {"https://alder.example/new"}, "code": {"brand-new"}, "label": {"New"}},
 		"/merchant/keys":    {"label": {"another server"}},
+		"/merchant/programs/:program/terms": {
+			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
+		},
 	}
 }
 
@@ -524,7 +527,7 @@ func TestColumnsInAFormHaveNoEffect(t *testing.T) {
 		"one link closed":                     `SELECT count(*) = 1 FROM link WHERE closed_at IS NOT NULL AND closed_at > now() - interval '1 hour'`,
 		"one password changed":                `SELECT count(DISTINCT password_hash) = 2 FROM login`,
 		"nobody's role or address changed":    `SELECT count(*) = 6 FROM login WHERE email LIKE '%@example.net' AND disabled_at IS NULL AND (role = 'operator') = (email LIKE 'operator%')`,
-		"programs and their terms as before":  `SELECT count(*) = 4 FROM terms`,
+		"terms of the shop's program alone":   `SELECT count(*) = 5 AND bool_and(document ->> 'network_fee' = '200000') AND bool_and(version < 3 OR program_id = ` + number10(int64(w.program)) + `) FROM terms`,
 		"partners and merchants as before":    `SELECT (SELECT count(*) FROM partner) = 3 AND (SELECT count(*) FROM merchant WHERE name <> '1') = 2`,
 		"only the key that was named revoked": `SELECT count(*) = 1 FROM api_key WHERE revoked_at IS NOT NULL`,
 	} {

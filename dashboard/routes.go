@@ -63,6 +63,8 @@ func (s *Server) routes() []route {
 		{post, "/merchant/keys", merchantOnly, s.issueKey},
 		{post, "/merchant/keys/:key/revoke", merchantOnly, s.revokeKey},
 		{get, "/merchant/programs", merchantOnly, s.programs},
+		{get, "/merchant/programs/:program/terms", merchantOnly, s.newTermsPage},
+		{post, "/merchant/programs/:program/terms", merchantOnly, s.setTerms},
 
 		{get, "/network", operatorOnly, s.network},
 		{get, "/network.csv", operatorOnly, s.networkCSV},

@@ -82,8 +82,9 @@ func (w *world) targets() targets {
 		values: map[string]string{
 			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
+			":program": strconv.FormatInt(int64(w.program), 10),
 		},
-		owners: map[string][]string{":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}},
+		owners: map[string][]string{":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}},
 	}
 }
 
@@ -103,8 +104,11 @@ func TestAuthorizationMatrix(t *testing.T) {
 	named := w.targets()
 	// Forms that would succeed for those who may send them.
 	forms := map[string]url.Values{
-		"/partner/links":    {"program": {strconv.FormatInt(int64(w.program), 10)}},
-		"/merchant/keys":    {"label": {"another server"}},
+		"/partner/links": {"program": {strconv.FormatInt(int64(w.program), 10)}},
+		"/merchant/keys": {"label": {"another server"}},
+		"/merchant/programs/:program/terms": {
+			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
+		},
 		"/account/password": {"old": {"not the password"}, "new": {"quite another sentence"}},
 	}
 	// A form that names a program answers as if it did not exist for partners who are not in it.

@@ -14,13 +14,7 @@ import (
 // AddTerms adds terms that take effect a minute from now or later, in the caller's transaction, and returns their number. The
 // commit fails when it comes after the time at which they take effect.
 func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Version) (number int, err error) {
-	bad := v.Document.Check("")
-	if time.Until(v.EffectiveFrom) < time.Minute {
-		bad = append(bad, fault.Field{
-			Name: "effective_from", Problem: "it is not a minute away", Fix: "give a later time: orders that were placed stay under the terms of then",
-		})
-	}
-	if len(bad) > 0 {
+	if bad := v.Check(time.Now()); len(bad) > 0 {
 		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Detail: "The terms cannot be added as they stand.", Fields: bad}
 	}
 	return insertTerms(ctx, tx, id, v)

@@ -5,10 +5,12 @@ import (
 	_ "embed"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/fault"
 	"tributary/partners"
 	"tributary/partners/program"
 )
@@ -19,6 +21,8 @@ type Program struct {
 
 	MerchantName string
 	PartnerCount int64
+	// Versions are the terms as they were agreed, where Terms are what follows from them.
+	Versions []program.Version
 }
 
 //go:embed query/programs.sql
@@ -51,11 +55,24 @@ func (s *Snapshot) Programs(ctx context.Context) ([]Program, error) {
 		return nil, err //nolint:wrapcheck // it says what it read
 	}
 	for i := range programs {
-		for _, v := range terms[programs[i].ID] {
+		programs[i].Versions = terms[programs[i].ID]
+		for _, v := range programs[i].Versions {
 			programs[i].Terms = append(programs[i].Terms, v.Terms())
 		}
 	}
 	return programs, nil
+}
+
+// Program reads one program of the scope's merchant, or one that its partner is in.
+func (s *Snapshot) Program(ctx context.Context, id program.ProgramID) (*Program, error) {
+	programs, err := s.Programs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(programs, func(p Program) bool { return p.ID == id }); i >= 0 {
+		return &programs[i], nil
+	}
+	return nil, fault.Coded(fault.NotFound, "not_found", nil)
 }
 
 // PartnerKind is the kind of the scope's partner, which says what rates apply.

@@ -75,7 +75,7 @@ member) and, where it differs, a category of goods: --rate site=8 --rate site:fo
 			if err != nil {
 				return usageError(cmd, err.Error())
 			}
-			networkFee, err := parsePercent(fee)
+			networkFee, err := money.ParseRate(fee)
 			if err != nil {
 				return usageError(cmd, "--network-fee: "+err.Error())
 			}
@@ -160,7 +160,7 @@ func parseRates(texts []string) (program.Rates, error) {
 		if !found || category == "" {
 			return nil, fmt.Errorf("--rate %q is not KIND=PERCENT or KIND:CATEGORY=PERCENT", text)
 		}
-		rate, err := parsePercent(percent)
+		rate, err := money.ParseRate(percent)
 		if err != nil {
 			return nil, fmt.Errorf("--rate %q: %w", text, err)
 		}
@@ -170,18 +170,6 @@ func parseRates(texts []string) (program.Rates, error) {
 		rates[program.Kind(kind)][category] = rate
 	}
 	return rates, nil
-}
-
-// parsePercent reads a number of percent, 100 at most, with at most four decimals: a part per million each.
-func parsePercent(text string) (money.Rate, error) {
-	whole, decimals, _ := strings.Cut(strings.TrimSuffix(text, "%"), ".")
-	if len(decimals) <= 4 && whole != "" && len(whole) <= 3 {
-		decimals += strings.Repeat("0", 4-len(decimals))
-		if n, err := strconv.ParseUint(whole+decimals, 10, 32); err == nil && n <= uint64(money.One) {
-			return money.Rate(n), nil
-		}
-	}
-	return 0, fmt.Errorf("%q is not a number of percent such as 8 or 12.5", text)
 }
 
 func newCreateLogin(a *app) *cobra.Command {

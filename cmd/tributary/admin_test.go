@@ -104,9 +104,9 @@ func TestRatesAreReadAsPartsPerMillion(t *testing.T) {
 			t.Errorf("%s %s: %d, want %d", row.kind, row.category, got, row.want)
 		}
 	}
-	for _, text := range []string{"", "-1", "1,5", "1e2", "0.00001", ".5", "x", "+1"} {
-		if rate, err := parsePercent(text); err == nil {
-			t.Errorf("%q was read as %d", text, rate)
+	for _, texts := range [][]string{{"site"}, {"site:=1"}, {"site=1,5"}} {
+		if rates, err := parseRates(texts); err == nil {
+			t.Errorf("%q were read as %v", texts, rates)
 		}
 	}
 }

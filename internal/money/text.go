@@ -70,6 +70,18 @@ func (r Rate) String() string {
 	return text + " %"
 }
 
+// ParseRate reads a number of percent from 0 to 100, such as "8", "12.5" or "7.25 %", with at most four decimals: a millionth each.
+func ParseRate(text string) (Rate, error) {
+	whole, decimals, _ := strings.Cut(strings.TrimSpace(strings.TrimSuffix(text, "%")), ".")
+	if len(decimals) <= 4 && whole != "" && len(whole) <= 3 {
+		decimals += strings.Repeat("0", 4-len(decimals))
+		if n, err := strconv.ParseUint(whole+decimals, 10, 32); err == nil && n <= uint64(One) {
+			return Rate(n), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a number of percent such as 8 or 12.5", text)
+}
+
 // plain writes a number of minor units with its decimals: 123450 with 2 digits is "1234.50".
 func plain(units uint64, digits int) string {
 	text := strconv.FormatUint(units, 10)

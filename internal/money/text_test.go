@@ -141,3 +141,24 @@ func FuzzAmountParse(f *testing.F) {
 		}
 	})
 }
+
+func TestRatesAreReadAsTheyAreWritten(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]money.Rate{
+		"0": 0, "8": 80_000, "12.5": 125_000, "7.25 %": 72_500, "100%": money.One, "0.0001": 1, " 5": 50_000,
+	} {
+		if got, err := money.ParseRate(text); err != nil || got != want {
+			t.Errorf("%q is read as %d: %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "-1", "1,5", "1e2", "0.00001", ".5", "x", "+1", "101", "100.0001"} {
+		if rate, err := money.ParseRate(text); err == nil {
+			t.Errorf("%q was read as %d", text, rate)
+		}
+	}
+	for _, rate := range []money.Rate{0, 1, 72_500, money.One} {
+		if again, err := money.ParseRate(rate.String()); err != nil || again != rate {
+			t.Errorf("%s is read as %s: %v", rate, again, err)
+		}
+	}
+}

@@ -2133,17 +2133,69 @@ func (p *Printer) TabPrograms() string { return p.say("tab.programs", 0) }
 // TermsAllOthers says: all others
 func (p *Printer) TermsAllOthers() string { return p.say("terms.all_others", 0) }
 
+// TermsCell says: {column}, row {row}
+func (p *Printer) TermsCell(column string, row string) string {
+	return p.say("terms.cell", 0, column, row)
+}
+
+// TermsCheck says: Check
+func (p *Printer) TermsCheck() string { return p.say("terms.check", 0) }
+
+// TermsConfirm says: Confirm the terms
+func (p *Printer) TermsConfirm() string { return p.say("terms.confirm", 0) }
+
+// TermsConfirmLead says: Nothing is set yet. Once they are in force they stay: what is to change later is set as further terms.
+func (p *Printer) TermsConfirmLead() string { return p.say("terms.confirm_lead", 0) }
+
+// TermsDaysFrom says: In force from, UTC
+func (p *Printer) TermsDaysFrom() string { return p.say("terms.days_from", 0) }
+
+// TermsEdit says: Back to the form
+func (p *Printer) TermsEdit() string { return p.say("terms.edit", 0) }
+
+// TermsExampleFee says: {commission} to the partner, {fee} to the network
+func (p *Printer) TermsExampleFee(commission string, fee string) string {
+	return p.say("terms.example_fee", 0, commission, fee)
+}
+
+// TermsExampleOf says: An order of {order} in {category} from a {kind} earns
+func (p *Printer) TermsExampleOf(category string, kind string, order string) string {
+	return p.say("terms.example_of", 0, category, kind, order)
+}
+
+// TermsExampleOfOthers says: An order of {order} in any other category from a {kind} earns
+func (p *Printer) TermsExampleOfOthers(kind string, order string) string {
+	return p.say("terms.example_of_others", 0, kind, order)
+}
+
+// TermsExamples says: What that means
+func (p *Printer) TermsExamples() string { return p.say("terms.examples", 0) }
+
+// TermsExamplesNone says: No order earns anything under these terms.
+func (p *Printer) TermsExamplesNone() string { return p.say("terms.examples_none", 0) }
+
 // TermsFee says: Network fee
 func (p *Printer) TermsFee() string { return p.say("terms.fee", 0) }
 
 // TermsFeeIs says: {rate} of the commission, on top
 func (p *Printer) TermsFeeIs(rate string) string { return p.say("terms.fee_is", 0, rate) }
 
+// TermsFeeOfNetwork says: {rate} of the commission. The operator of the network sets it.
+func (p *Printer) TermsFeeOfNetwork(rate string) string {
+	return p.say("terms.fee_of_network", 0, rate)
+}
+
 // TermsFrom says: from {time}
 func (p *Printer) TermsFrom(time string) string { return p.say("terms.from", 0, time) }
 
+// TermsFromHint says: At least a minute from now. Orders placed before that stay under the terms of then.
+func (p *Printer) TermsFromHint() string { return p.say("terms.from_hint", 0) }
+
 // TermsHold says: Hold
 func (p *Printer) TermsHold() string { return p.say("terms.hold", 0) }
+
+// TermsHoldHint says: How long a commission stays pending after the order; 0 for not at all.
+func (p *Printer) TermsHoldHint() string { return p.say("terms.hold_hint", 0) }
 
 // TermsHoldIs says: {span} from the order
 func (p *Printer) TermsHoldIs(span string) string { return p.say("terms.hold_is", 0, span) }
@@ -2151,20 +2203,60 @@ func (p *Printer) TermsHoldIs(span string) string { return p.say("terms.hold_is"
 // TermsInForce says: In force
 func (p *Printer) TermsInForce() string { return p.say("terms.in_force", 0) }
 
+// TermsNew says: New terms
+func (p *Printer) TermsNew() string { return p.say("terms.new", 0) }
+
+// TermsNewOf says: What {program} pays from a day on
+func (p *Printer) TermsNewOf(program string) string { return p.say("terms.new_of", 0, program) }
+
 // TermsNothing says: nothing
 func (p *Printer) TermsNothing() string { return p.say("terms.nothing", 0) }
 
 // TermsPast says: Past
 func (p *Printer) TermsPast() string { return p.say("terms.past", 0) }
 
+// TermsRates says: Rates in percent
+func (p *Printer) TermsRates() string { return p.say("terms.rates", 0) }
+
+// TermsRatesHint says: A category is spelled as your orders name it. An empty rate means that the rate of all others applies, or nothing where that is empty, too.
+func (p *Printer) TermsRatesHint() string { return p.say("terms.rates_hint", 0) }
+
+// TermsSeeBelow says: The terms are not right yet: see below.
+func (p *Printer) TermsSeeBelow() string { return p.say("terms.see_below", 0) }
+
+// TermsSet says: Version {number} is set. It takes effect {from}.
+func (p *Printer) TermsSet(from string, number string) string {
+	return p.say("terms.set", 0, from, number)
+}
+
+// TermsSetNew says: Set new terms
+func (p *Printer) TermsSetNew() string { return p.say("terms.set_new", 0) }
+
+// TermsSetThese says: Set these terms
+func (p *Printer) TermsSetThese() string { return p.say("terms.set_these", 0) }
+
 // TermsToCome says: To come
 func (p *Printer) TermsToCome() string { return p.say("terms.to_come", 0) }
+
+// TermsUnit says: Unit
+func (p *Printer) TermsUnit() string { return p.say("terms.unit", 0) }
+
+// TermsUntil says: They apply until version {number} takes effect, {from}.
+func (p *Printer) TermsUntil(from string, number string) string {
+	return p.say("terms.until", 0, from, number)
+}
 
 // TermsVersion says: Version {number}
 func (p *Printer) TermsVersion(number string) string { return p.say("terms.version", 0, number) }
 
+// TermsVersions says: Versions
+func (p *Printer) TermsVersions() string { return p.say("terms.versions", 0) }
+
 // TermsWindow says: A click counts for
 func (p *Printer) TermsWindow() string { return p.say("terms.window", 0) }
+
+// TermsWindowHint says: A click that is older when the order is placed earns nothing.
+func (p *Printer) TermsWindowHint() string { return p.say("terms.window_hint", 0) }
 
 // TodoBatch says: {place} {first} to {last}
 func (p *Printer) TodoBatch(first string, last string, place string) string {
@@ -2238,6 +2330,26 @@ func (p *Printer) Touch(code string) string {
 // TouchCodes are the codes of which Touch says something.
 func TouchCodes() []string {
 	return []string{"click", "coupon", "customer"}
+}
+
+// Unit says what is said of a code, and the code itself where that is nothing: see UnitCodes.
+func (p *Printer) Unit(code string) string {
+	switch code {
+	case "d":
+		return p.say("unit/d", 0)
+	case "h":
+		return p.say("unit/h", 0)
+	case "m":
+		return p.say("unit/m", 0)
+	case "s":
+		return p.say("unit/s", 0)
+	}
+	return code
+}
+
+// UnitCodes are the codes of which Unit says something.
+func UnitCodes() []string {
+	return []string{"d", "h", "m", "s"}
 }
 
 // WhyAge says: {age}; the window is {window}. {clock}

@@ -34,6 +34,28 @@ func (db *DB) CloseLink(ctx context.Context, scope Scope, id program.LinkID) err
 	return db.Change(ctx, scope, func(tx pgx.Tx) error { return partners.CloseLink(ctx, tx, scope.Partner, id) })
 }
 
+// SetTerms adds terms to a program of the scope's merchant, and returns their number. The network's fee is none of the
+// merchant's: it stays that of the terms in force at the time from which they take effect.
+func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v program.Version) (number int, err error) {
+	err = db.Change(ctx, scope, func(tx pgx.Tx) error {
+		versions, err := partners.ReadTerms(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		before, next := program.InForce(versions[id], v.EffectiveFrom)
+		if before == nil {
+			before = next
+		}
+		if scope.Merchant == 0 || before == nil {
+			return fault.New(fault.NotFound, "not_found", "There is no such program, or it is not yours to change.")
+		}
+		v.Document.NetworkFee = before.Document.NetworkFee
+		number, err = partners.AddTerms(ctx, tx, id, v)
+		return err
+	})
+	return number, err
+}
+
 // A NewKey is an API key to be issued.
 type NewKey struct {
 	Label  string

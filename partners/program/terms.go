@@ -1,8 +1,10 @@
 package program
 
 import (
+	"slices"
 	"time"
 
+	"tributary/internal/fault"
 	"tributary/internal/money"
 )
 
@@ -19,6 +21,36 @@ type Version struct {
 	// that are still to be added.
 	Rules    int
 	Document Document
+}
+
+// Ahead is how long before they take effect terms are added at the least.
+const Ahead = time.Minute
+
+// Check gives what is wrong with a version that is to be added now, each field by its path.
+func (v *Version) Check(now time.Time) []fault.Field {
+	bad := v.Document.Check("")
+	if v.EffectiveFrom.Sub(now) < Ahead {
+		bad = append(bad, fault.Field{
+			Name: "effective_from", Problem: "it is not a minute away", Fix: "give a later time: orders that were placed stay under the terms of then",
+		})
+	}
+	return bad
+}
+
+// InForce finds the version that is in force at t among those of a program, which ascend by EffectiveFrom, and the one that
+// follows it; nil where there is none.
+func InForce(versions []Version, t time.Time) (is, next *Version) {
+	n, found := slices.BinarySearchFunc(versions, t, func(v Version, t time.Time) int { return v.EffectiveFrom.Compare(t) })
+	if found {
+		n++
+	}
+	if n > 0 {
+		is = &versions[n-1]
+	}
+	if n < len(versions) {
+		next = &versions[n]
+	}
+	return is, next
 }
 
 // Terms are a version of a program's terms as orders are decided by it: its document, compiled.

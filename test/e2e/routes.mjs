@@ -29,7 +29,8 @@ export async function pathsFor(role, page) {
     }
     await page.goto(demo.dashboard + list);
     const hrefs = await page.locator("main a[href]").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
-    const entry = hrefs.find((href) => new RegExp(`^${list}/\\d+(\\?|$)`, "u").test(href));
+    const below = parameter.replace(/^[^/]+/u, "");
+    const entry = hrefs.find((href) => new RegExp(`^${list}/\\d+${below}(\\?|$)`, "u").test(href));
     if (!entry) throw new Error(`${list} has no entry to stand for ${route.path}`);
     paths.push({ ...route, path: entry, name: route.path });
   }
