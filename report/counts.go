@@ -47,7 +47,7 @@ func only(scope access.Scope) map[string]string {
 	default:
 		return nil
 	}
-	return map[string]string{"touch": partner, "touch_hourly": partner, "ledger": partner, "ledger_hourly": partner, "order_event": merchant}
+	return map[string]string{"touch": partner, "touch_15m": partner, "ledger": partner, "ledger_15m": partner, "order_event": merchant}
 }
 
 // within gives the context for a query of the scope, with the condition that its text must hold. More parameters may be
@@ -88,24 +88,24 @@ type Measure struct{ sum, table, condition string }
 const someoneEarns = " AND partner_id != 0"
 
 // Clicks are those that count.
-func Clicks() Measure { return Measure{sum: "clicks", table: "touch_hourly"} }
+func Clicks() Measure { return Measure{sum: "clicks", table: "touch_15m"} }
 
 // MarkedClicks are those that do not count: bots, prefetches, duplicates.
-func MarkedClicks() Measure { return Measure{sum: "marked", table: "touch_hourly"} }
+func MarkedClicks() Measure { return Measure{sum: "marked", table: "touch_15m"} }
 
 // CreditedOrders are orders on which a partner earns.
 func CreditedOrders() Measure {
-	return Measure{sum: "orders", table: "ledger_hourly", condition: someoneEarns}
+	return Measure{sum: "orders", table: "ledger_15m", condition: someoneEarns}
 }
 
 // Earned is the partners' commission in the question's currency, in minor units.
 func Earned() Measure {
-	return Measure{sum: "net", table: "ledger_hourly", condition: someoneEarns + " AND currency = {currency:String}"}
+	return Measure{sum: "net", table: "ledger_15m", condition: someoneEarns + " AND currency = {currency:String}"}
 }
 
 // Revenue is what credited orders brought after refunds in the question's currency, in minor units.
 func Revenue() Measure {
-	return Measure{sum: "revenue - refunded", table: "ledger_hourly", condition: someoneEarns + " AND currency = {currency:String}"}
+	return Measure{sum: "revenue - refunded", table: "ledger_15m", condition: someoneEarns + " AND currency = {currency:String}"}
 }
 
 // A Dimension is a column by which counts are grouped.
@@ -119,7 +119,7 @@ const (
 )
 
 // byDay numbers the days of the question's zone as civil does.
-const byDay Dimension = "toInt64(toDate(hour, {zone:String}))"
+const byDay Dimension = "toInt64(toDate(quarter, {zone:String}))"
 
 // CountBy adds up a measure by the numbers of a dimension's rows.
 func (r *Reader) CountBy(ctx context.Context, q Question, m Measure, by Dimension) (map[int64]int64, error) {
@@ -128,7 +128,7 @@ func (r *Reader) CountBy(ctx context.Context, q Question, m Measure, by Dimensio
 		return nil, err
 	}
 	rows, err := r.counts.Query(ctx, `SELECT `+string(by)+` AS grouped, toInt64(sum(`+m.sum+`)) FROM `+m.table+` WHERE `+where+m.condition+`
-		AND hour >= toDateTime({from:Int64}, 'UTC') AND hour < toDateTime({to:Int64}, 'UTC')
+		AND quarter >= toDateTime({from:Int64}, 'UTC') AND quarter < toDateTime({to:Int64}, 'UTC')
 		AND ({partner:Int64} = 0 OR partner_id = {partner:Int64}) AND ({link:Int64} = 0 OR link_id = {link:Int64})
 		GROUP BY grouped`)
 	if err != nil {

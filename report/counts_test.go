@@ -122,6 +122,66 @@ func reference(q Question, by Dimension, list []counted) map[int64]int64 {
 	return counts
 }
 
+// Whole days of a viewer's zone are cut at its own midnight, to the quarter hour, also where clocks change. The rows of each
+// day lie a minute within its ends.
+func TestDaysAreThoseOfTheViewersZone(t *testing.T) {
+	t.Parallel()
+	r := newRows(t)
+	names := []string{"UTC", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Berlin", "America/St_Johns", "Australia/Lord_Howe", "Pacific/Chatham"}
+	r.clicks, r.orders = nil, nil
+	for i, name := range names {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for day := range 40 {
+			midnight := dayAfter(r.now.In(zone), -day)
+			for n, at := range []time.Time{midnight.Add(-time.Minute), midnight, midnight.Add(time.Minute)} {
+				c := counted{place: places()[(i+n)%4], at: at.UTC(), currency: "GBP"}
+				r.clicks, r.orders = append(r.clicks, c), append(r.orders, c)
+			}
+		}
+	}
+	r.clear(t)
+	r.write(t)
+	for _, name := range names {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		period, err := ParsePeriod(url.Values{"days": {"30"}}, r.now.In(zone))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, scope := range scopes() {
+			q := Question{Scope: scope, Period: period, Currency: "GBP"}
+			for of, list := range map[Measure][]counted{Clicks(): r.clicks, CreditedOrders(): r.orders} {
+				got, err := r.reader.Daily(t.Context(), q, of)
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := q
+				before.Period = period.Before()
+				if want := along(period, reference(q, byDay, list)); !slices.Equal(got.Now, want) || got.Total() == 0 {
+					t.Errorf("%s as %+v: %v, want %v", name, scope, got.Now, want)
+				}
+				if want := along(before.Period, reference(before, byDay, list)); !slices.Equal(got.Before, want) {
+					t.Errorf("%s as %+v, before: %v, want %v", name, scope, got.Before, want)
+				}
+			}
+		}
+	}
+}
+
+func (r *rows) clear(tb testing.TB) {
+	tb.Helper()
+	for table := range only(access.Scope{Partner: 1}) {
+		if err := r.conn.Exec(tb.Context(), "TRUNCATE TABLE "+table); err != nil {
+			tb.Fatal(err)
+		}
+	}
+}
+
 func scopes() []access.Scope {
 	return []access.Scope{{Partner: 1}, {Partner: 2}, {Partner: 3}, {Merchant: 1}, {Merchant: 2}, {Network: true}}
 }

@@ -188,7 +188,7 @@ func newLoaderLetters(a *app) *cobra.Command {
 func newRebuildRollups(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "rebuild-rollups",
-		Short: "Make the hourly sums of ClickHouse agree with its rows; no loader may run",
+		Short: "Make the sums of ClickHouse by quarter hour agree with its rows; no loader may run",
 		Long: `When "verify" says that a rollup differs from the rows it sums up, as a power cut at the wrong moment can leave it: stop every
 loader, run this, start them again. It is refused while a loader holds a partition.`,
 		Args: cobra.NoArgs,

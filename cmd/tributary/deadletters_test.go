@@ -68,12 +68,12 @@ func TestRollupsAreRebuiltWhenNoLoaderRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	if err := conn.Exec(t.Context(), `INSERT INTO touch_hourly VALUES (1, 2, 3, 10, '2026-03-14 12:00:00', 5, 0, 0)`); err != nil {
+	if err := conn.Exec(t.Context(), `INSERT INTO touch_15m VALUES (1, 2, 3, 10, '2026-03-14 12:00:00', 5, 0, 0)`); err != nil {
 		t.Fatal(err)
 	}
 	clicks := func() (n uint64) {
 		t.Helper()
-		if err := conn.QueryRow(t.Context(), `SELECT sum(clicks) FROM touch_hourly`).Scan(&n); err != nil {
+		if err := conn.QueryRow(t.Context(), `SELECT sum(clicks) FROM touch_15m`).Scan(&n); err != nil {
 			t.Fatal(err)
 		}
 		return n

@@ -47,7 +47,7 @@ func Grants(role Role, database string) []string {
 	case Loader:
 		on("INSERT", written...)
 	case Operator: // brings the rows in line after a restoration, and the sums with the rows
-		on("INSERT, ALTER DELETE", append(written, "touch_hourly", "ledger_hourly")...)
+		on("INSERT, ALTER DELETE", append(written, "touch_15m", "ledger_15m")...)
 	case Dashboard, Reader:
 		return all
 	}

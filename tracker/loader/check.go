@@ -325,7 +325,7 @@ func (r *rollup) lacking(raw string) string {
 		lacks = append(lacks, "sum(u."+s.column+") AS lacking_"+s.column)
 		unlike = append(unlike, "lacking_"+s.column+" != 0")
 	}
-	keys := strings.Join(r.keys, ", ") + ", hour"
+	keys := strings.Join(r.keys, ", ") + ", quarter"
 	return fmt.Sprintf("SELECT %[1]s, %[2]s FROM (SELECT %[1]s, %[3]s FROM (%[4]s) UNION ALL SELECT %[1]s, %[5]s FROM %[6]s) AS u GROUP BY %[1]s HAVING %[7]s",
 		keys, strings.Join(lacks, ", "), strings.Join(columns, ", "), r.sumUp(raw), strings.Join(minus, ", "), r.name, strings.Join(unlike, " OR "))
 }
@@ -333,7 +333,7 @@ func (r *rollup) lacking(raw string) string {
 // differences is lacking as two texts: the key, and what is lacking.
 func (r *rollup) differences(raw string) string {
 	var key, lacks []string
-	for _, k := range append(slices.Clone(r.keys), "hour") {
+	for _, k := range append(slices.Clone(r.keys), "quarter") {
 		key = append(key, "'"+k+" ', toString("+k+")")
 	}
 	for _, s := range r.sums {
@@ -351,7 +351,7 @@ func RebuildRollups(ctx context.Context, conn clickhouse.Conn) error {
 		if r == nil {
 			continue
 		}
-		columns := append(slices.Clone(r.keys), "hour")
+		columns := append(slices.Clone(r.keys), "quarter")
 		for _, s := range r.sums {
 			columns = append(columns, s.column)
 		}

@@ -33,20 +33,20 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 		},
 		{
 			name:       "a rollup lacks a row",
-			clickhouse: "ALTER TABLE touch_hourly DELETE WHERE partner_id = 3 AND link_id = 10 SETTINGS mutations_sync = 2",
-			found:      []string{"topic touches, merchant_id 1, program_id 2, partner_id 3, link_id 10, hour 2026-03-14 12:00:00: touch_hourly lacks clicks 1, marked 1, impressions 0 of what touch has"},
+			clickhouse: "ALTER TABLE touch_15m DELETE WHERE partner_id = 3 AND link_id = 10 SETTINGS mutations_sync = 2",
+			found:      []string{"topic touches, merchant_id 1, program_id 2, partner_id 3, link_id 10, quarter 2026-03-14 12:00:00: touch_15m lacks clicks 1, marked 1, impressions 0 of what touch has"},
 			repaired:   true,
 		},
 		{
 			name:       "a rollup has too much",
-			clickhouse: "INSERT INTO ledger_hourly SELECT * REPLACE (1 AS orders, 0 AS revenue, 0 AS gross, 7 AS net, 0 AS fee, 0 AS pending) FROM ledger_hourly WHERE partner_id = 2 LIMIT 1",
-			found:      []string{"currency EUR, further false, role partner, unit EUR, hour 2026-03-14 12:00:00: ledger_hourly lacks orders -1, revenue 0, refunded 0, gross 0, net -7, fee 0, pending 0, payable 0 of what ledger has"},
+			clickhouse: "INSERT INTO ledger_15m SELECT * REPLACE (1 AS orders, 0 AS revenue, 0 AS gross, 7 AS net, 0 AS fee, 0 AS pending) FROM ledger_15m WHERE partner_id = 2 LIMIT 1",
+			found:      []string{"currency EUR, further false, role partner, unit EUR, quarter 2026-03-14 12:00:00: ledger_15m lacks orders -1, revenue 0, refunded 0, gross 0, net -7, fee 0, pending 0, payable 0 of what ledger has"},
 			repaired:   true,
 		},
 		{
 			name:       "a count that is too high in an unsigned column",
-			clickhouse: "INSERT INTO touch_hourly VALUES (1, 2, 3, 10, '2026-03-14 12:00:00', 5, 0, 0)",
-			found:      []string{"touch_hourly lacks clicks -5, marked 0, impressions 0 of what touch has"},
+			clickhouse: "INSERT INTO touch_15m VALUES (1, 2, 3, 10, '2026-03-14 12:00:00', 5, 0, 0)",
+			found:      []string{"touch_15m lacks clicks -5, marked 0, impressions 0 of what touch has"},
 			repaired:   true,
 		},
 		{

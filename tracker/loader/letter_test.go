@@ -77,7 +77,7 @@ func TestAKillWhileADeadLetterIsPutBackLeavesOneRow(t *testing.T) {
 				r.t.Fatal(err)
 			}
 			r.exec("ALTER TABLE touch DELETE WHERE _seq = 2 SETTINGS mutations_sync = 2")
-			r.exec("ALTER TABLE touch_hourly DELETE WHERE partner_id = 2 SETTINGS mutations_sync = 2")
+			r.exec("ALTER TABLE touch_15m DELETE WHERE partner_id = 2 SETTINGS mutations_sync = 2")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -137,7 +137,7 @@ func TestAClickHouseThatForgotIsFilledAgain(t *testing.T) {
 	}
 	// The copy ends in the midst of a batch, and its rollup is of another moment.
 	r.exec("ALTER TABLE touch DELETE WHERE _offset >= ? SETTINGS mutations_sync = 2", firsts[len(firsts)/2]+1)
-	r.exec("ALTER TABLE touch_hourly DELETE WHERE link_id = 3 SETTINGS mutations_sync = 2")
+	r.exec("ALTER TABLE touch_15m DELETE WHERE link_id = 3 SETTINGS mutations_sync = 2")
 	var again int64
 	for _, a := range r.reconcile(true) {
 		again += a.Again

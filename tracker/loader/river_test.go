@@ -62,7 +62,7 @@ func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 	tb.Cleanup(func() { _ = ch.Close() })
 	// The tokens of a part go with it when the server tidies up empty ones, in one table before the other: tests that remove
 	// rows mean a loss that leaves the tokens.
-	for _, table := range []string{"touch", "touch_hourly", "order_event", "ledger", "ledger_hourly"} {
+	for _, table := range []string{"touch", "touch_15m", "order_event", "ledger", "ledger_15m"} {
 		if err := ch.Exec(tb.Context(), "ALTER TABLE "+table+" MODIFY SETTING remove_empty_parts = 0"); err != nil {
 			tb.Fatal(err)
 		}
@@ -248,12 +248,12 @@ func (r *river) once(topic string, rows int64) {
 	case event.Touches:
 		r.equal("rows of touch", r.number("SELECT count() FROM touch"), rows)
 		r.equal("events of touch", r.number("SELECT uniqExact(event_id) FROM touch"), rows)
-		r.equal("clicks of touch_hourly", r.number("SELECT sum(clicks + marked + impressions) FROM touch_hourly"), rows)
+		r.equal("clicks of touch_15m", r.number("SELECT sum(clicks + marked + impressions) FROM touch_15m"), rows)
 	case event.Orders:
 		r.equal("rows of order_event", r.number("SELECT count() FROM order_event"), rows)
 	case event.Decisions:
 		r.equal("rows of ledger", r.number("SELECT count() FROM ledger"), rows)
-		r.equal("orders of ledger_hourly", r.number("SELECT sum(orders) FROM ledger_hourly"), rows)
+		r.equal("orders of ledger_15m", r.number("SELECT sum(orders) FROM ledger_15m"), rows)
 	}
 	r.sound()
 }

@@ -182,8 +182,8 @@ func (c *canary) sing(ctx context.Context, settings clickhouse.Settings) error {
 	statements := []string{"CREATE TABLE " + c.name + " AS " + c.table.name}
 	if r := c.table.rollup; r != nil {
 		statements = append(
-			statements, "CREATE TABLE "+c.name+"_hourly AS "+r.name,
-			"CREATE MATERIALIZED VIEW "+c.name+"_view TO "+c.name+"_hourly AS "+r.sumUp(c.name),
+			statements, "CREATE TABLE "+c.name+"_rollup AS "+r.name,
+			"CREATE MATERIALIZED VIEW "+c.name+"_view TO "+c.name+"_rollup AS "+r.sumUp(c.name),
 		)
 	}
 	for _, s := range statements {
@@ -221,7 +221,7 @@ func (c *canary) judge(ctx context.Context) error {
 		return nil
 	}
 	var sum int64
-	if err := c.conn.QueryRow(ctx, "SELECT toInt64(sum("+r.sums[0].column+")) FROM "+c.name+"_hourly").Scan(&sum); err != nil {
+	if err := c.conn.QueryRow(ctx, "SELECT toInt64(sum("+r.sums[0].column+")) FROM "+c.name+"_rollup").Scan(&sum); err != nil {
 		return fmt.Errorf("counting canary rows: %w", err)
 	}
 	if sum != canaryRows {
@@ -234,7 +234,7 @@ func (c *canary) judge(ctx context.Context) error {
 func (c *canary) bury(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	for _, name := range []string{c.name + "_view", c.name + "_hourly", c.name} {
+	for _, name := range []string{c.name + "_view", c.name + "_rollup", c.name} {
 		if err := c.conn.Exec(ctx, "DROP TABLE IF EXISTS "+name+" SYNC"); err != nil {
 			return fmt.Errorf("removing a canary: %w", err)
 		}

@@ -69,9 +69,9 @@ func TestKilledServerIsCompletedByTheRetry(t *testing.T) {
 	t.Parallel()
 	r, s := killable(t)
 	// A view that takes its time makes the moment long enough to hit.
-	r.exec("DROP VIEW touch_hourly_view SYNC")
+	r.exec("DROP VIEW touch_15m_view SYNC")
 	slow := strings.Replace(tables()[0].rollup.sumUp("touch"), " GROUP BY", " WHERE sleep(2) = 0 GROUP BY", 1)
-	r.exec("CREATE MATERIALIZED VIEW touch_hourly_view TO touch_hourly AS " + slow)
+	r.exec("CREATE MATERIALIZED VIEW touch_15m_view TO touch_15m AS " + slow)
 	r.send(event.Touches, 0, 1, several(click, 1, 50)...)
 	ctx, h, release := r.hold(event.Touches, owner())
 	l := r.lane(r.loader(owner()), event.Touches, h)
@@ -89,7 +89,7 @@ func TestKilledServerIsCompletedByTheRetry(t *testing.T) {
 		t.Error("the insert succeeded although its server was killed")
 	}
 	r.equal("rows of touch after the kill", r.number("SELECT count() FROM touch"), 50)
-	r.equal("clicks of touch_hourly after the kill", r.number("SELECT sum(clicks + marked) FROM touch_hourly"), 0)
+	r.equal("clicks of touch_15m after the kill", r.number("SELECT sum(clicks + marked) FROM touch_15m"), 0)
 	if err := l.load(ctx, b, false); err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +106,7 @@ func TestATokenThatIsKnownWithoutItsRowsIsReplaced(t *testing.T) {
 	stop()
 	// Mutations remove rows and leave their tokens, as a kill between the two writes does.
 	r.exec("ALTER TABLE touch DELETE WHERE true SETTINGS mutations_sync = 2")
-	r.exec("ALTER TABLE touch_hourly DELETE WHERE true SETTINGS mutations_sync = 2")
+	r.exec("ALTER TABLE touch_15m DELETE WHERE true SETTINGS mutations_sync = 2")
 	for _, first := range r.firsts() {
 		if err := Retry(t.Context(), r.db, event.Touches, 0, first); err != nil {
 			t.Fatal(err)
@@ -201,7 +201,7 @@ func TestAServerThatDoesNotDropWhatItKnowsIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, spoil, problem string }{
 		{"raw table without a memory of tokens", "ALTER TABLE touch MODIFY SETTING non_replicated_deduplication_window = 0", "copy of the table touch: the table has 16388 rows in 2 parts, not 8194 in one"},
-		{"rollup without one", "ALTER TABLE ledger_hourly MODIFY SETTING non_replicated_deduplication_window = 0", "the rollup behind a materialized view has 16388 of 8194"},
+		{"rollup without one", "ALTER TABLE ledger_15m MODIFY SETTING non_replicated_deduplication_window = 0", "the rollup behind a materialized view has 16388 of 8194"},
 		{"a table is missing", "DROP TABLE order_event", "the table order_event cannot be looked at"},
 		{"a column is missing", "ALTER TABLE touch DROP COLUMN bot", "bot"},
 	} {

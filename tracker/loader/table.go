@@ -33,13 +33,13 @@ type table struct {
 	free chan rows // to be filled again
 }
 
-// rollup is the hourly sum of a table that a materialized view keeps.
+// rollup is the sum of a table by quarter hour that a materialized view keeps: days of any zone are made of quarter hours.
 type rollup struct {
 	name string
-	// keys are the columns that both tables have; the hour is a key, too.
+	// keys are the columns that both tables have; the quarter is a key, too.
 	keys []string
-	// hour is the time of a raw row that counts.
-	hour string
+	// at is the time of a raw row that counts.
+	at   string
 	sums []sum
 }
 
@@ -56,7 +56,7 @@ func tables() []*table {
 			topic: event.Touches, name: "touch", body: touchColumns,
 			make: func() rows { return &touches{} }, free: make(chan rows, keptRows),
 			rollup: &rollup{
-				name: "touch_hourly", keys: []string{"merchant_id", "program_id", "partner_id", "link_id"}, hour: "occurred_at",
+				name: "touch_15m", keys: []string{"merchant_id", "program_id", "partner_id", "link_id"}, at: "occurred_at",
 				sums: []sum{
 					{"clicks", "countIf(r.kind = 'click' AND r.marks = 0)"},
 					{"marked", "countIf(r.marks != 0)"},
@@ -72,7 +72,7 @@ func tables() []*table {
 			topic: event.Decisions, name: "ledger", body: ledgerColumns,
 			make: func() rows { return &entries{} }, free: make(chan rows, keptRows),
 			rollup: &rollup{
-				name: "ledger_hourly", keys: []string{"merchant_id", "program_id", "partner_id", "link_id", "currency", "further", "role", "unit"}, hour: "ordered_at",
+				name: "ledger_15m", keys: []string{"merchant_id", "program_id", "partner_id", "link_id", "currency", "further", "role", "unit"}, at: "ordered_at",
 				sums: []sum{
 					{"orders", "sum(toInt64(r.orders))"},
 					{"revenue", "sum(r.revenue)"},
@@ -119,8 +119,8 @@ func (r *rollup) sumUp(from string) string {
 	for _, s := range r.sums {
 		sums = append(sums, s.of+" AS "+s.column)
 	}
-	return fmt.Sprintf("SELECT %s, toStartOfHour(r.%s) AS hour, %s FROM %s AS r GROUP BY %s, hour",
-		keys, r.hour, strings.Join(sums, ", "), from, keys)
+	return fmt.Sprintf("SELECT %s, toStartOfFifteenMinutes(r.%s) AS quarter, %s FROM %s AS r GROUP BY %s, quarter",
+		keys, r.at, strings.Join(sums, ", "), from, keys)
 }
 
 // headColumns are the columns that every table has.
