@@ -9,7 +9,6 @@ import (
 
 	"tributary/dashboard/chart"
 	"tributary/dashboard/export"
-	"tributary/internal/text"
 	"tributary/report"
 )
 
@@ -62,7 +61,7 @@ func (o *overview) count(ctx context.Context, reports *report.Reader, q report.Q
 }
 
 // amountPanel is the chart's line of money; there is none without a currency.
-func (o *overview) amountPanel(t *text.Printer, name func(currency string) string) []chart.Panel {
+func (o *overview) amountPanel(name func(currency string) string) []chart.Panel {
 	if o.currency == "" {
 		return nil
 	}

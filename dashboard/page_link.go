@@ -28,19 +28,6 @@ type linkView struct {
 	origins        []report.OriginCount
 }
 
-// originName is what a person calls an origin.
-func originName(o report.Origin) string {
-	switch o {
-	case "referrer":
-		return "Page"
-	case "device":
-		return "Device"
-	case "browser":
-		return "Browser"
-	}
-	return string(o)
-}
-
 func (s *Server) linkPage(c echo.Context, v *visit) error {
 	id, ok := report.ParseID(c.Param("link"))
 	if !ok {

@@ -74,7 +74,7 @@ func (view *merchantOverviewView) chart(t *text.Printer) chart.Days {
 		Title:       t.ChartRevenue(),
 		Description: t.ChartRevenueIs(t.ChartClicks(view.clicks.Total()), t.ChartOrders(view.orders.Total()), periodWords(t, view.period)),
 		First:       view.period.From, Open: view.period.Open(view.at),
-		Panels: append(view.amountPanel(t, t.ChartRevenueByDay), chart.Panel{Name: t.ChartOrdersPartners(), Values: view.orders.Now, Bars: true, Height: 84, Unit: 1, Text: t.Count}),
+		Panels: append(view.amountPanel(t.ChartRevenueByDay), chart.Panel{Name: t.ChartOrdersPartners(), Values: view.orders.Now, Bars: true, Height: 84, Unit: 1, Text: t.Count}),
 	}
 }
 

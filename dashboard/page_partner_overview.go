@@ -59,7 +59,7 @@ func (view *partnerOverviewView) chart(t *text.Printer) chart.Days {
 		Title:       t.ChartEarnings(),
 		Description: t.ChartEarningsIs(t.ChartClicks(view.clicks.Total()), t.ChartOrders(view.orders.Total()), periodWords(t, view.period)),
 		First:       view.period.From, Open: view.period.Open(view.at),
-		Panels: append(view.amountPanel(t, t.ChartEarningsByDay), chart.Panel{Name: t.ColumnClicks(), Values: view.clicks.Now, Bars: true, Height: 84, Unit: 1, Text: t.Count}),
+		Panels: append(view.amountPanel(t.ChartEarningsByDay), chart.Panel{Name: t.ColumnClicks(), Values: view.clicks.Now, Bars: true, Height: 84, Unit: 1, Text: t.Count}),
 	}
 }
 

@@ -31,7 +31,11 @@ func (p *Printer) Count(n int64) string {
 
 // Thousands sets commas between the digits of a whole number.
 func Thousands(digits string) string {
+	if len(digits) <= 3 {
+		return digits
+	}
 	var b strings.Builder
+	b.Grow(len(digits) + (len(digits)-1)/3)
 	for i, d := range []byte(digits) {
 		if i > 0 && (len(digits)-i)%3 == 0 {
 			b.WriteByte(',')

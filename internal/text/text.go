@@ -46,6 +46,7 @@ func (p *Printer) Tag() string { return p.language.tag }
 // English is the printer of the catalogue that the others are translated from.
 func English() *Printer { return english() }
 
+//nolint:gochecknoglobals // it is made once and never changes
 var english = sync.OnceValue(func() *Printer { return printer(language{tag: "en", plural: plurals()["en"]}) })
 
 // Pseudo is English that can be told from what was never given to translators: accented, between ⟦ and ⟧, and 40 % longer. It

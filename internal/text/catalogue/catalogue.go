@@ -174,7 +174,7 @@ func parseForm(text string) (Form, error) {
 var ids = regexp.MustCompile(`^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*|/[A-Za-z0-9_.*]+)$`)
 
 // check holds what the generator relies on.
-func (m *Message) check() error {
+func (m Message) check() error {
 	if !ids.MatchString(m.ID) {
 		return errors.New("an id is area.thing, or area/code")
 	}
