@@ -95,7 +95,7 @@ func (view *whyView) history(t *text.Printer) []milestone {
 		}
 	}
 	for _, f := range view.Facts {
-		if f.Sale {
+		if f.Kind.IsSale() {
 			list = append(list, milestone{
 				at: f.OccurredAt, title: t.WhyPlaced(), mood: "done",
 				text: t.WhyPlacedReported(view.amount(d.Order.Amount).text(), t.Second(f.ReceivedAt)),

@@ -123,7 +123,7 @@ func whyReports(view whyView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if r.Sale {
+			if r.Kind.IsSale() {
 				templ_7745c5c3_Err = t.ReportsOrder().Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err
@@ -180,7 +180,7 @@ func whyReports(view whyView) templ.Component {
 					return templ_7745c5c3_Err
 				}
 			}
-			if r.Sale && !r.Conflict && view.Decision.Order.Late {
+			if r.Kind.IsSale() && !r.Conflict && view.Decision.Order.Late {
 				templ_7745c5c3_Err = lateChip().Render(ctx, templ_7745c5c3_Buffer)
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

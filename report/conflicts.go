@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/event"
 )
 
 // A Conflict is a report without effect: one that said something else than the one before it, or a refund beyond those
@@ -15,7 +17,7 @@ type Conflict struct {
 	OrderNo       int64
 	OrderID       string
 	EventID       string // of the report without effect
-	Sale          bool
+	Kind          event.Kind
 	Ref           string
 	ReceivedAt    time.Time
 	FirstAt       time.Time
@@ -68,7 +70,7 @@ func (s *Snapshot) Conflicts(ctx context.Context, f ConflictFilter, limit int) (
 	}
 	begin, end := f.Days.bounds()
 	// name: conflicts
-	rows, err := s.tx.Query(ctx, `SELECT x.order_no, o.order_id, x.event_id::text AS event_id, x.kind = 1 AS sale, x.ref, x.received_at,
+	rows, err := s.tx.Query(ctx, `SELECT x.order_no, o.order_id, x.event_id::text AS event_id, x.kind, x.ref, x.received_at,
 			coalesce(e.received_at, x.received_at) AS first_at, e.payload AS first, x.payload AS second, x.reason
 		FROM order_conflict x JOIN orders o ON o.no = x.order_no
 		LEFT JOIN order_event e ON e.order_no = x.order_no AND e.kind = x.kind AND e.ref = x.ref

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/event"
 )
 
 // A ReportingKey is an API key that orders can be narrowed to.
@@ -62,7 +64,7 @@ func (s *Snapshot) Keys(ctx context.Context) ([]Key, error) {
 type LatestReport struct {
 	OrderNo    int64
 	OrderID    string
-	Sale       bool
+	Kind       event.Kind
 	Ref        string
 	ReceivedAt time.Time
 	Outcome    string
@@ -72,7 +74,7 @@ type LatestReport struct {
 // LatestReports lists the eight newest reports of the 20 newest orders of the scope's merchant.
 func (s *Snapshot) LatestReports(ctx context.Context) ([]LatestReport, error) {
 	// name: latest orders of a merchant, by their time, with the event that was received last of each
-	rows, err := s.tx.Query(ctx, `SELECT o.no AS order_no, o.order_id, e.kind = 1 AS sale, e.ref, e.received_at, o.outcome, o.late AND e.kind = 1 AS late
+	rows, err := s.tx.Query(ctx, `SELECT o.no AS order_no, o.order_id, e.kind, e.ref, e.received_at, o.outcome, o.late AND e.kind = 1 AS late
 		FROM (SELECT no, order_id, outcome, late FROM orders WHERE merchant_id = $1 AND occurred_at IS NOT NULL ORDER BY occurred_at DESC, no DESC LIMIT 20) o
 		JOIN order_event e ON e.order_no = o.no ORDER BY e.received_at DESC LIMIT 8`, int64(s.scope.Merchant))
 	if err != nil {

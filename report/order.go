@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/internal/event"
 	"tributary/partners/program"
 )
 
@@ -59,7 +60,7 @@ type Posting struct {
 
 // A Fact is an event that the order is folded from.
 type Fact struct {
-	Sale       bool
+	Kind       event.Kind
 	Ref        string
 	OccurredAt time.Time
 	ReceivedAt time.Time
@@ -67,7 +68,7 @@ type Fact struct {
 
 // A Report is a report of an order as it came, and who sent it.
 type Report struct {
-	Sale       bool
+	Kind       event.Kind
 	Ref        string
 	ReceivedAt time.Time
 	// Key names the API key; empty where none was used.
@@ -178,7 +179,7 @@ func (s *Snapshot) readPostings(ctx context.Context, e *Explanation) error {
 
 func (s *Snapshot) readFacts(ctx context.Context, e *Explanation) error {
 	// name: facts of an order
-	rows, err := s.tx.Query(ctx, `SELECT kind = 1 AS sale, ref, occurred_at, received_at FROM order_event
+	rows, err := s.tx.Query(ctx, `SELECT kind, ref, occurred_at, received_at FROM order_event
 		WHERE order_no = $1 ORDER BY received_at, kind, ref LIMIT 1000`, e.No)
 	if err != nil {
 		return fmt.Errorf("reading an order's events: %w", err)

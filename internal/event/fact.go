@@ -10,6 +10,9 @@ const (
 	KindRefund Kind = 2
 )
 
+// IsSale tells whether the fact is the sale itself.
+func (k Kind) IsSale() bool { return k == KindSale }
+
 // Fact names what an event reports. Of the events that name one fact the first that the order's lane takes stands; what
 // comes after it is a duplicate when its content is the same, and otherwise a conflict, without effect.
 type Fact struct {

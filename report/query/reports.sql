@@ -1,5 +1,5 @@
 -- Every report of an order, oldest first, those without effect included, with the key and the network that each came from.
-SELECT r.kind = 1 AS sale, r.ref, r.received_at, r.api_key_id AS key_id, r.ip_prefix AS network, r.imported, r.conflict,
+SELECT r.kind, r.ref, r.received_at, r.api_key_id AS key_id, r.ip_prefix AS network, r.imported, r.conflict,
        CASE WHEN k.id IS NULL THEN '' WHEN k.label = '' THEN k.prefix || '…' ELSE k.label END AS key
   FROM (SELECT kind, ref, received_at, api_key_id, ip_prefix, imported, false AS conflict FROM order_event WHERE order_no = $1
         UNION ALL
