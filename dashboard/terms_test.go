@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -130,10 +131,7 @@ func TestEachMistakeInTermsIsToldAtItsField(t *testing.T) {
 		{"the category of all others", "category1", "*", `"*" is not a category`},
 		{"a category that cannot be seen", "category1", "bo\u200boks", "that cannot be seen"},
 	} {
-		form := url.Values{}
-		for name, values := range filled {
-			form[name] = values
-		}
+		form := maps.Clone(filled)
 		form.Set(row.field, row.value)
 		for _, do := range []string{"", "set", "edit"} {
 			form.Set("do", do)

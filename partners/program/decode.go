@@ -39,7 +39,7 @@ func (d *decoder) note(path, problem, fix string) {
 }
 
 func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {
-	_, duration := v.Addr().Interface().(encoding.TextUnmarshaler)
+	_, duration := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	switch {
 	case string(raw) == "null":
 		d.note(path, "it is null", "give a value, or leave it out where it may be")

@@ -38,7 +38,7 @@ func documents() []document {
 	return []document{
 		{name: "as it should be", text: plain},
 		edit("no hold at all", `"36h"`, `"0d"`, ""),
-		edit("no rule", plain[strings.Index(plain, `[`):], `[]}`, ""),
+		{name: "no rule", text: strings.SplitAfter(plain, `"rules":[`)[0] + `]}`},
 		edit("conditions without any", `{"pay"`, `{"where":{},"pay"`, ""),
 		{name: "no JSON", text: plain[1:], wrong: "document"},
 		{name: "more than one", text: plain + plain, wrong: "document"},

@@ -5,7 +5,7 @@ type (
 	// MerchantID names a merchant.
 	MerchantID int64
 	// ProgramID names a program.
-	ProgramID int64
+	ProgramID int64 //nolint:revive // it is named as the others are, of which none is the package's own
 	// PartnerID names a partner.
 	PartnerID int64
 	// LinkID names a tracking link; it is what a click id carries.
