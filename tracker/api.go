@@ -191,7 +191,7 @@ func (s *Server) fail(err error, c echo.Context) {
 	id, _ := c.Get(requestKey).(string)
 	switch {
 	case status == http.StatusServiceUnavailable: // the counters tell of these; under pressure there are thousands
-		s.cfg.Log.Debug("a request was put off", "route", c.Path(), "request", id, "error", err)
+		s.cfg.Log.Debug("a request was refused for now", "route", c.Path(), "request", id, "error", err)
 	case status >= http.StatusInternalServerError:
 		s.cfg.Log.Error("a request failed", "route", c.Path(), "status", status, "request", id, "error", err)
 	}

@@ -79,7 +79,7 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		}
 	}
 	text := log.String()
-	if !strings.Contains(text, "a request was put off") {
+	if !strings.Contains(text, "a request was refused for now") {
 		t.Error("nothing was logged at all")
 	}
 	for i, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {

@@ -77,7 +77,7 @@ func parseSignature(h http.Header, now time.Time) (program.KeyID, *signature, er
 		return 0, nil, unauthorized("Webhook-Timestamp is not a number of seconds since 1970.")
 	}
 	if apart := now.Unix() - seconds; apart > int64(signatureAge/time.Second) || apart < -int64(signatureAge/time.Second) {
-		return 0, nil, unauthorized("Webhook-Timestamp is more than 5 minutes from the time here: sign each attempt anew, and check the clock of your server.")
+		return 0, nil, unauthorized("Webhook-Timestamp is more than 5 minutes from the time here: sign each attempt again, and check the clock of your server.")
 	}
 	id, err := strconv.ParseInt(key, 10, 64)
 	if err != nil {

@@ -33,7 +33,7 @@ func (u *uses) note(key program.KeyID, at time.Time) {
 	found.(*use).last.Store(at.Unix()) //nolint:forcetypeassert // nothing else is in it
 }
 
-// TellUses writes to PostgreSQL once a minute, and when ctx ends, which keys were used. While PostgreSQL is away it keeps
+// TellUses writes to PostgreSQL once a minute, and when ctx ends, which keys were used. While PostgreSQL is down it keeps
 // them in mind.
 func (s *Server) TellUses(ctx context.Context, db *pgxpool.Pool) error {
 	tick := time.NewTicker(usesEvery)

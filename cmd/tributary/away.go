@@ -76,7 +76,7 @@ func (r *river) awaitPrepared(ctx context.Context) error {
 	}
 }
 
-// registerKeysWhenThere is registerKeys, however long PostgreSQL is away.
+// registerKeysWhenThere is registerKeys, however long PostgreSQL is down.
 func (r *river) registerKeysWhenThere(ctx context.Context, db *pgxpool.Pool) error {
 	var foreign error
 	err := awaitPostgres(ctx, r.log, func(ctx context.Context) error {
@@ -113,7 +113,7 @@ func (r *river) fromCopy(c *catalogue.Catalogue, file string) error {
 	if shared == 0 {
 		return errors.New("it is of a network that uses none of the click keys here")
 	}
-	r.log.Warn("PostgreSQL is away: serving from the copy of the catalogue; links and keys are as they were then",
+	r.log.Warn("PostgreSQL is down: serving from the copy of the catalogue; links and keys are as they were then",
 		"as of", cp.Confirmed.UTC().Format(time.RFC3339), "age", time.Since(cp.Confirmed).Round(time.Second), "links", c.Links())
 	return nil
 }

@@ -80,7 +80,7 @@ func until(t *testing.T, what string, holds func() bool) {
 	}
 }
 
-// P6: a tracker that starts while PostgreSQL is away serves links and takes orders, and goes over to PostgreSQL when that
+// P6: a tracker that starts while PostgreSQL is down serves links and takes orders, and goes over to PostgreSQL when that
 // is back.
 func TestATrackerStartsWithoutPostgreSQL(t *testing.T) {
 	t.Parallel()

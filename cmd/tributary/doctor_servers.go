@@ -53,7 +53,7 @@ func (d *doctorCommand) connections() int {
 	return 3 + (3*d.cfg.Partitions + 4) + (2*d.cfg.EngineWorkers + 6 + 2) + 10
 }
 
-// postgresNetwork looks at what the network has written down, and what waits for a person.
+// postgresNetwork looks at what the network has written down, and what needs operator action.
 func (d *doctorCommand) postgresNetwork(ctx context.Context, conn *pgx.Conn) error {
 	const area = "PostgreSQL"
 	if err := postgres.ExamineRoles(ctx, &d.report, conn); err != nil {
@@ -83,12 +83,12 @@ func (d *doctorCommand) postgresNetwork(ctx context.Context, conn *pgx.Conn) err
 		count     int64
 		what, fix string
 	}{
-		{halted, "partitions that stand still", "see PartitionHalted in docs/operate/runbook.md"},
+		{halted, "partitions that are halted", "see PartitionHalted in docs/operate/runbook.md"},
 		{letters, "records that were set aside", "tributary deadletters list"},
 		{batches.Parked, "batches that are parked", "see BatchParked in docs/operate/runbook.md"},
 	} {
 		if waiting.count > 0 {
-			d.report.Add(area, doctor.Warn, fmt.Sprintf("%s and wait for a person: %d", waiting.what, waiting.count), waiting.fix)
+			d.report.Add(area, doctor.Warn, fmt.Sprintf("%s, which need operator action: %d", waiting.what, waiting.count), waiting.fix)
 		}
 	}
 	return d.fingerprints(ctx, conn)

@@ -120,7 +120,7 @@ func TestDoctorNamesWhatIsWrongAndTheFix(t *testing.T) { //nolint:tparallel // t
 		{"Kafka gives records up sooner", func(_ *testing.T, p *patient) { p.set("RETENTION", "2000h") }, "Kafka", doctor.Warn, "keeps records for 168h", "retention.ms"},
 		{"wrong password of PostgreSQL", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", password(database)) }, "PostgreSQL", doctor.Wrong, "28P01", "correct user and password"},
 		{"no such database", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", withPath(database, "nowhere")) }, "PostgreSQL", doctor.Wrong, "3D000", "create the database"},
-		{"PostgreSQL is away", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", "postgres://u:wrong-password@127.0.0.1:1/d") }, "PostgreSQL", doctor.Wrong, "refused", "start the server"},
+		{"PostgreSQL is down", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", "postgres://u:wrong-password@127.0.0.1:1/d") }, "PostgreSQL", doctor.Wrong, "refused", "start the server"},
 		{"PostgreSQL was not migrated", func(_ *testing.T, p *patient) { p.set("POSTGRES_URL", empty) }, "PostgreSQL", doctor.Wrong, "its schema is version 0", "tributary migrate"},
 		{"the schema is newer", func(t *testing.T, _ *patient) {
 			t.Helper()
@@ -128,7 +128,7 @@ func TestDoctorNamesWhatIsWrongAndTheFix(t *testing.T) { //nolint:tparallel // t
 		}, "PostgreSQL", doctor.Wrong, "this binary is older", "newer binary"},
 		{"wrong password of ClickHouse", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", password(reports)) }, "ClickHouse", doctor.Wrong, "516", "correct user and password"},
 		{"ClickHouse was not migrated", func(_ *testing.T, p *patient) { p.set("CLICKHOUSE_URL", bare) }, "ClickHouse", doctor.Wrong, "its schema is version 0", "tributary migrate"},
-		{"ClickHouse is away", func(_ *testing.T, p *patient) {
+		{"ClickHouse is down", func(_ *testing.T, p *patient) {
 			p.set("CLICKHOUSE_URL", "clickhouse://tributary_operator:wrong-password@127.0.0.1:1/d")
 		}, "ClickHouse", doctor.Wrong, "refused", "native protocol"},
 		{"the operator's rights on Kafka", func(*testing.T, *patient) {}, "Kafka", doctor.OK, "are those of the operator", ""},
@@ -149,7 +149,7 @@ func TestDoctorNamesWhatIsWrongAndTheFix(t *testing.T) { //nolint:tparallel // t
 			p.set("KAFKA_USER", "")
 			p.set("KAFKA_PASSWORD", "")
 		}, "Kafka", doctor.Wrong, "can be read and changed on the way", "TRIBUTARY_KAFKA_TLS"},
-		{"Kafka is away", func(_ *testing.T, p *patient) { p.set("KAFKA_BROKERS", "127.0.0.1:1") }, "Kafka", doctor.Wrong, "refused", "advertises"},
+		{"Kafka is down", func(_ *testing.T, p *patient) { p.set("KAFKA_BROKERS", "127.0.0.1:1") }, "Kafka", doctor.Wrong, "refused", "advertises"},
 		{"a folder that cannot be written", func(_ *testing.T, p *patient) { p.data = "/proc/tributary" }, "data folder", doctor.Wrong, "/proc/tributary", "TRIBUTARY_DATA"},
 		{"a file in its place", func(t *testing.T, p *patient) {
 			t.Helper()
@@ -186,10 +186,10 @@ func TestDoctorNamesWhatIsWrongAndTheFix(t *testing.T) { //nolint:tparallel // t
 		{"a proxy that nobody trusts", func(_ *testing.T, p *patient) { p.set("TRACKER_URL", "https://go.example") }, "settings", doctor.Warn, "seems to come from the proxy", "TRIBUTARY_TRUSTED_PROXIES"},
 		{"a server that does not sync", func(*testing.T, *patient) {}, "PostgreSQL", doctor.Wrong, "fsync is off", "on"},
 		{"servers of two sorts", func(*testing.T, *patient) {}, "settings", doctor.Warn, "some embedded", "TRIBUTARY_KAFKA_BROKERS"},
-		{"a partition stands still", func(t *testing.T, _ *patient) {
+		{"a partition is halted", func(t *testing.T, _ *patient) {
 			t.Helper()
 			sql(t, `INSERT INTO position (consumer, topic, partition, halted) VALUES ('engine', 'orders', 5, 'a gap')`, `DELETE FROM position`)
-		}, "PostgreSQL", doctor.Warn, "partitions that stand still and wait for a person: 1", "PartitionHalted"},
+		}, "PostgreSQL", doctor.Warn, "partitions that are halted, which need operator action: 1", "PartitionHalted"},
 	} {
 		t.Run(row.name, func(t *testing.T) { //nolint:paralleltest // see above
 			p := &patient{environ: append([]string(nil), servers...), data: filepath.Join(t.TempDir(), "data")}

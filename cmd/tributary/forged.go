@@ -40,8 +40,8 @@ func newForged(a *app) *cobra.Command {
 	var note string
 	declare := &cobra.Command{
 		Use:   "declare CONSUMER TOPIC PARTITION --note WHY",
-		Short: "Say that the record at which a partition stands still is forged",
-		Long: `A partition that meets a record signed by a key which is not here stands still. Where no process of yours has that key, the record is
+		Short: "Say that the record at which a partition is halted is forged",
+		Long: `A partition that meets a record signed by a key which is not here is halted. Where no process of yours has that key, the record is
 somebody else's: this passes over that one record, for the loader and the engine, and stores it in the table forged. Where one has,
 add the key to TRIBUTARY_RECORD_KEYS instead: what is declared forged is never taken in.`,
 		Args: cobra.ExactArgs(3),

@@ -85,13 +85,13 @@ func newResume(a *app) *cobra.Command {
 	var remedy string
 	cmd := &cobra.Command{
 		Use:   "resume CONSUMER TOPIC PARTITION",
-		Short: "Let a partition that stands still go on",
-		Long: `A partition that meets a gap stands still until a person says how it goes on. CONSUMER is engine or loader, TOPIC is touches,
+		Short: "Let a partition that is halted go on",
+		Long: `A partition that meets a gap is halted until an operator says how to continue. CONSUMER is engine or loader, TOPIC is touches,
 orders or ledger. Remedies:
   retry        the cause was elsewhere and is gone; read on under the same rule
   refilled     the missing records are being sent again ("tributary spool rewind")
   accept-loss  give the missing records up
-  from-first   the topic was made anew, or its retention passed the position`,
+  from-first   the topic was recreated, or its retention passed the position`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			how, known := map[string]position.Remedy{

@@ -71,7 +71,7 @@ func (q *quiet) inFlight(ctx context.Context) (string, error) {
 	return "", nil
 }
 
-// behind says how far a consumer is behind the end of a topic, "" when it is not. One that stands still is an error.
+// behind says how far a consumer is behind the end of a topic, "" when it is not. One that is halted is an error.
 func (q *quiet) behind(ctx context.Context, h position.Hop) (string, error) {
 	switch l, err := position.ReadLevel(ctx, q.db, q.kafka, h, q.partitions); {
 	case err != nil:

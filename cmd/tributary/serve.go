@@ -202,7 +202,7 @@ func newMigrate(a *app) *cobra.Command {
 
 It logs in to PostgreSQL and ClickHouse as the owner of the database. With --role-passwords it makes the log-ins of the roles there and gives
 them the passwords in a file: a line for each of tracker, loader, engine, dashboard, operator and reader, with the password behind it.
-That is needed once, after a restoration to another server, and to change a password.
+That is needed once, after a restore to another server, and to change a password.
 
 With --kafka-passwords it makes the users tributary_tracker, _loader, _engine and _operator of Kafka (SCRAM-SHA-512), with the passwords in
 such a file, and grants each its rights on the topics. For that it logs in to Kafka as a super user.`,

@@ -76,7 +76,7 @@ func TestWhatVanishedIsFoundThroughTheCommands(t *testing.T) {
 		t.Errorf("forged list: %v\n%s", err, out)
 	}
 	if out, err := tributary(ctx, t, environ, "forged", "declare", "engine", "orders", strconv.Itoa(int(lane)), "--note", "x"); err == nil {
-		t.Errorf("nothing stands still, and: %s", out)
+		t.Errorf("nothing is halted, and: %s", out)
 	}
 	if _, err := db.Exec(ctx, `ALTER TABLE order_event DISABLE TRIGGER USER; DELETE FROM order_event WHERE order_no = (SELECT no FROM orders WHERE order_id = 'V-1')`); err != nil {
 		t.Fatal(err)

@@ -40,10 +40,10 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 		db: db, kafka: kafka, partitions: partitions, log: log,
 		behind:    vec("lag_records", "Records in Kafka that a consumer has not taken in, whoever holds the partitions.", "consumer", "topic"),
 		unheld:    vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
-		letters:   vec("dead_letters", "Records that were set aside and wait for a person.", "consumer"),
+		letters:   vec("dead_letters", "Records that were set aside and need operator action.", "consumer"),
 		unsent:    gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
 		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
-		parked:    gauge("parked_batches", "Batches of the loaders that wait for a person."),
+		parked:    gauge("parked_batches", "Batches of the loaders that need operator action."),
 		looked:    gauge("looked_timestamp_seconds", "When the figures of the river were last read, in seconds since 1970."),
 	}
 	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked)

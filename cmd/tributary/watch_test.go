@@ -80,7 +80,7 @@ INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows,
 		t.Errorf("the oldest unsent ledger event is %v s old, want that of the row that was not sent, 60 s", age)
 	}
 	q := &quiet{db: db, kafka: kafka, partitions: 2}
-	if _, err := q.inFlight(t.Context()); err == nil || !strings.Contains(err.Error(), "stands still for the engine: a gap") {
-		t.Errorf("waiting for quiet: %v, want the partition that stands still", err)
+	if _, err := q.inFlight(t.Context()); err == nil || !strings.Contains(err.Error(), "is halted for the engine: a gap") {
+		t.Errorf("waiting for quiet: %v, want the partition that is halted", err)
 	}
 }

@@ -46,7 +46,7 @@ func Grants(role Role, database string) []string {
 	switch role {
 	case Loader:
 		on("INSERT", written...)
-	case Operator: // brings the rows in line after a restoration, and the sums with the rows
+	case Operator: // brings the rows in line after a restore, and the sums with the rows
 		on("INSERT, ALTER DELETE", append(written, "touch_15m", "ledger_15m")...)
 	case Dashboard, Reader:
 		return all

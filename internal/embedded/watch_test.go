@@ -97,7 +97,7 @@ func TestAnEngineThatDoesNotAnswerIsRestarted(t *testing.T) {
 	}
 }
 
-// TestAnEngineThatHesitatesIsLeftAlone: what is busy, or stands still for less than the limit, goes on as it was.
+// TestAnEngineThatHesitatesIsLeftAlone: what is busy, or frozen for less than the limit, goes on as it was.
 func TestAnEngineThatHesitatesIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	s, a, _ := start(t, Config{Dir: t.TempDir(), ClickHouse: true, Throwaway: true})

@@ -23,7 +23,7 @@ func Hops() []Hop {
 type Level struct {
 	// Behind counts the records that Kafka has and the consumer has not taken in.
 	Behind int64
-	// Halted says which partition stands still and why, "" when none does.
+	// Halted says which partition is halted and why, "" when none does.
 	Halted string
 	// Unheld are partitions that nobody holds a lease on.
 	Unheld int
@@ -45,7 +45,7 @@ func ReadLevel(ctx context.Context, db *pgxpool.Pool, kafka *stream.Client, h Ho
 	_, err = pgx.ForEachRow(rows, []any{&partition, &offset, &halted, &held}, func() error {
 		next[partition] = offset
 		if halted != "" {
-			l.Halted = fmt.Sprintf("partition %d of %s stands still for the %s: %s", partition, h.Topic, h.Consumer, halted)
+			l.Halted = fmt.Sprintf("partition %d of %s is halted for the %s: %s", partition, h.Topic, h.Consumer, halted)
 		}
 		if held {
 			l.Unheld--
@@ -65,7 +65,7 @@ func ReadLevel(ctx context.Context, db *pgxpool.Pool, kafka *stream.Client, h Ho
 	return l, nil
 }
 
-// CountHalted is how many partitions stand still, of any consumer.
+// CountHalted is how many partitions are halted, of any consumer.
 func CountHalted(ctx context.Context, q Querier) (n int64, err error) {
 	return countRows(ctx, q, `SELECT count(*) FROM position WHERE halted <> ''`)
 }

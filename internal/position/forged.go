@@ -63,7 +63,7 @@ type Querier interface {
 type Declared map[[sha256.Size]byte]struct{}
 
 // Declared reads what operators have declared of the partition. What they declare while a partition is at work is not met
-// before it begins again: they declare the very record at which it stands still.
+// before it begins again: they declare the very record at which it is halted.
 func (h Held) Declared(ctx context.Context, q Querier) (Declared, error) {
 	rows, err := q.Query(ctx, `SELECT hash FROM forged_declaration WHERE topic = $1 AND partition = $2`, h.Topic, h.Partition)
 	if err != nil {
@@ -92,15 +92,15 @@ func (d Declared) Judge(records []stream.Record) {
 	}
 }
 
-// Declare says that the record at which a partition stands still, for want of its key, is forged, and why. Every consumer
-// that stands still at it goes on; nothing else that names the key is let by. It gives what was declared.
+// Declare says that the record at which a partition is halted, for want of its key, is forged, and why. Every consumer
+// that is halted at it goes on; nothing else that names the key is let by. It gives what was declared.
 func Declare(ctx context.Context, db *pgxpool.Pool, consumer, topic string, partition int, note string) (hash []byte, err error) {
 	err = pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		err := tx.QueryRow(ctx, `SELECT halted_record FROM position
 			WHERE consumer = $1 AND topic = $2 AND partition = $3 AND halted_record IS NOT NULL`, consumer, topic, partition).Scan(&hash)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return fault.New(fault.NotFound, "not_halted_by_a_key",
-				fmt.Sprintf("The %s does not stand still on %s, partition %d, for want of a record key.", consumer, topic, partition))
+				fmt.Sprintf("The %s is not halted on %s, partition %d, for want of a record key.", consumer, topic, partition))
 		}
 		if err != nil {
 			return err

@@ -42,7 +42,7 @@ type Keeper struct {
 type Stats struct {
 	// Held partitions are this process's own, halted ones among them.
 	Held int
-	// Halted partitions of the topic stand still, whoever holds them.
+	// Halted counts the halted partitions of the topic, whoever holds them.
 	Halted int
 	// Claims counts partitions taken over, Losses those that another process took while they were held here.
 	Claims, Losses int64
@@ -59,7 +59,7 @@ func NewKeeper(db *pgxpool.Pool, consumer, topic string, partitions int, owner s
 	}
 }
 
-// WithKeys tells by which keys the work judges records (stream.Client.KeyIDs): a partition that stands still for want of one
+// WithKeys tells by which keys the work judges records (stream.Client.KeyIDs): a partition that is halted for want of one
 // of them goes on here.
 func (k *Keeper) WithKeys(ids []int16) *Keeper {
 	k.keys = ids

@@ -149,7 +149,7 @@ func (k *Keeper) leave(ctx context.Context) error {
 	return nil
 }
 
-// goOn lets partitions go on that this process holds and that stand still for want of a key which it has.
+// goOn lets partitions go on that this process holds and that are halted for want of a key which it has.
 const goOn = `
 UPDATE position SET halted = '', halted_key = NULL, halted_record = NULL
  WHERE consumer = $1 AND topic = $2 AND owner = $3 AND halted_key = ANY ($4::smallint[])`
@@ -161,7 +161,7 @@ const markGap = `
 INSERT INTO high_water (consumer, topic, partition, spool, seq, gap) VALUES ($1, $2, $3, $4, $5, $6)
     ON CONFLICT (consumer, topic, partition, spool) DO UPDATE SET gap = excluded.gap`
 
-// Halt makes the partition stand still, for the reason given, until an operator calls Resume, or
+// Halt halts the partition, for the reason given, until an operator calls Resume, or
 // where a record's key is missing until the process has that key. It gives ErrLost when
 // another process holds the partition by now.
 func (h Held) Halt(ctx context.Context, db *pgxpool.Pool, reason error) error {

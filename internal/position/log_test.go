@@ -88,7 +88,7 @@ func TestRecordsThatKafkaNoLongerHoldsHaltTheirPartition(t *testing.T) {
 	}
 	awaitNext(t, operator, 0, 20)
 
-	// The topic is made anew, and is shorter than the position.
+	// The topic is recreated, and is shorter than the position.
 	if err := cluster.DeleteTopic(event.Orders); err != nil {
 		t.Fatal(err)
 	}

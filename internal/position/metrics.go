@@ -15,7 +15,7 @@ func (k *Keeper) Register(registry prometheus.Registerer) {
 		value      func(s Stats) float64
 	}{
 		{"leases_held", "Partitions that this process holds.", false, func(s Stats) float64 { return float64(s.Held) }},
-		{"halted_partitions", "Partitions that stand still until a person resumes them, whoever holds them.", false, func(s Stats) float64 { return float64(s.Halted) }},
+		{"halted_partitions", "Partitions that are halted until an operator resumes them, whoever holds them.", false, func(s Stats) float64 { return float64(s.Halted) }},
 		{"takeovers_total", "Partitions that this process took over.", true, func(s Stats) float64 { return float64(s.Claims) }},
 		{"leases_lost_total", "Partitions that another process took while they were held here.", true, func(s Stats) float64 { return float64(s.Losses) }},
 		{"gaps_total", "Gaps at which this process halted a partition.", true, func(s Stats) float64 { return float64(s.Gaps) }},

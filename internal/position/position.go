@@ -29,7 +29,7 @@ import (
 // ErrLost says that another process has taken the partition over: nothing may be written under the old epoch.
 var ErrLost = errors.New("the partition's lease was lost")
 
-// ErrHalted says that the partition stands still until an operator resumes it.
+// ErrHalted says that the partition is halted until an operator resumes it.
 var ErrHalted = errors.New("the partition is halted")
 
 // GapError says that a record is not the next of its spool: records between Want and Got are missing.
@@ -62,7 +62,7 @@ func (e *KeyError) Error() string {
 }
 
 // BehindError says that another server holds what PostgreSQL does not know of: its commits since some time are gone, as
-// after its restoration from a backup. Going on would do twice what was done before.
+// after its restore from a backup. Going on would do twice what was done before.
 type BehindError struct{ Found string }
 
 // Behind opens the text of every BehindError.
@@ -172,7 +172,7 @@ SELECT next_offset, out_seq, attempts, epoch, halted,
 const readMarks = `SELECT spool, seq, gap FROM high_water WHERE consumer = $1 AND topic = $2 AND partition = $3`
 
 // Lock locks the partition's position for the rest of tx and reads it, in one round trip. It gives ErrLost when
-// another process holds the partition by now, and ErrHalted when the partition stands still. From here on the server
+// another process holds the partition by now, and ErrHalted when the partition is halted. From here on the server
 // ends tx when it waits 8 seconds (a lease) for its next statement.
 func (h Held) Lock(ctx context.Context, tx pgx.Tx) (*Position, error) {
 	p := &Position{Marks: make(map[[16]byte]uint64), Gaps: make(map[[16]byte]uint64), touched: make(map[[16]byte]struct{})}

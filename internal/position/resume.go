@@ -21,7 +21,7 @@ const (
 	Refilled
 	// AcceptLoss gives the missing records up: the record behind the gap is the next.
 	AcceptLoss
-	// FromFirst reads on from the first offset that Kafka still holds, for a topic that was made anew or whose retention
+	// FromFirst reads on from the first offset that Kafka still holds, for a topic that was recreated or whose retention
 	// has passed the position. What was seen before is dropped by its sequence, and what is missing is a gap again.
 	FromFirst
 )

@@ -10,7 +10,7 @@ import (
 )
 
 // GapError says that a partition's log does not go on where it should: Kafka has lost, expired or compacted records,
-// or the topic was made anew. First and End are what the partition holds, where they are known (End is -1 if not).
+// or the topic was recreated. First and End are what the partition holds, where they are known (End is -1 if not).
 type GapError struct {
 	Topic      string
 	Partition  int
@@ -35,7 +35,7 @@ type AnewError struct {
 
 // Error names the topic and its ids.
 func (e *AnewError) Error() string {
-	return fmt.Sprintf("topic %s was made anew: its id was %s and is %s, so that the next offset to read of partition %d names another record now", e.Topic, e.Was, e.Is, e.Partition)
+	return fmt.Sprintf("topic %s was recreated: its id was %s and is %s, so that the next offset to read of partition %d names another record now", e.Topic, e.Was, e.Is, e.Partition)
 }
 
 // ErrForeign says that a record is genuine, and of a version that wrote another format.

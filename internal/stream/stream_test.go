@@ -306,7 +306,7 @@ func TestAnOffsetThatKafkaDoesNotHoldIsAGap(t *testing.T) {
 	if _, err := client.DeleteTopics(t.Context(), &kafka.DeleteTopicsRequest{Topics: []string{cluster.Prefix + topic}}); err != nil {
 		t.Fatal(err)
 	}
-	// The topic is made anew: positions of the old one lie behind its end.
+	// The topic is recreated: positions of the old one lie behind its end.
 	deadline := time.Now().Add(time.Minute)
 	for {
 		err := c.CreateTopics(t.Context(), 1, time.Hour)

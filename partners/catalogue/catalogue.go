@@ -26,7 +26,7 @@ const lookEvery = 200 * time.Millisecond
 // PostgreSQL. It is safe for many readers beside Load, Refresh and Run. What it hands out is shared and must not be
 // changed by the reader.
 //
-// A reader that finds a link also finds its program, partner and merchant. While PostgreSQL is away the catalogue stays
+// A reader that finds a link also finds its program, partner and merchant. While PostgreSQL is down the catalogue stays
 // as it was.
 type Catalogue struct {
 	db  *pgxpool.Pool

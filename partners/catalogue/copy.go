@@ -17,7 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// A copy is the catalogue in a file, so that a tracker can start while PostgreSQL is away. It is written whole, beside the
+// A copy is the catalogue in a file, so that a tracker can start while PostgreSQL is down. It is written whole, beside the
 // old one, and takes its place; what it says of itself comes first, and a SHA-256 over all of it last. It holds hashes of
 // keys and secrets of signers, so its owner alone may read it. The time of the file is when PostgreSQL last confirmed it.
 const (
@@ -140,7 +140,7 @@ func (k *keeper) look(ctx context.Context, c *Catalogue, now time.Time) {
 		err = os.Chtimes(c.file, now, c.LastLook())
 	}
 	if err != nil && ctx.Err() == nil && !k.complains {
-		c.log.Error("the copy of the catalogue cannot be kept: without it this tracker does not start while PostgreSQL is away", "error", err)
+		c.log.Error("the copy of the catalogue cannot be kept: without it this tracker does not start while PostgreSQL is down", "error", err)
 	}
 	k.complains = err != nil
 	if err != nil {

@@ -26,21 +26,21 @@ func TestATopicThatMeetsWithAnAccidentHalts(t *testing.T) {
 		remedy func(r *river)
 	}{
 		{
-			name:     "made anew, and shorter",
+			name:     "recreated, and shorter",
 			accident: func(r *river) { r.makeAnew(); r.again(1, 41, 70) },
-			halted:   []string{"was made anew", "holds offsets 0 to -1, but 40 is the next to read", "holds offsets 0 to 29, but 40"},
+			halted:   []string{"was recreated", "holds offsets 0 to -1, but 40 is the next to read", "holds offsets 0 to 29, but 40"},
 			remedy:   func(r *river) { r.resume(position.FromFirst, 0) },
 		},
 		{
 			// The offset is there, its record has been seen, and so would have been those behind it: only the
 			// topic's id tells that the records of spool 2 have never been read.
-			name: "made anew, and longer",
+			name: "recreated, and longer",
 			accident: func(r *river) {
 				r.makeAnew()
 				r.again(2, 1, 20)
 				r.again(1, 1, 50)
 			},
-			halted: []string{"was made anew", "holds offsets 0 to -1, but 40 is the next to read", "holds offsets 0 to 19, but 40"},
+			halted: []string{"was recreated", "holds offsets 0 to -1, but 40 is the next to read", "holds offsets 0 to 19, but 40"},
 			remedy: func(r *river) { r.resume(position.FromFirst, 0) },
 		},
 		{
@@ -99,7 +99,7 @@ func TestAPlanWhoseRecordsAreGoneIsTakenBack(t *testing.T) {
 		accident func(r *river)
 		remedy   func(r *river)
 	}{
-		"made anew, and shorter": {
+		"recreated, and shorter": {
 			accident: func(r *river) { r.makeAnew() },
 			remedy: func(r *river) {
 				r.halted()
@@ -107,7 +107,7 @@ func TestAPlanWhoseRecordsAreGoneIsTakenBack(t *testing.T) {
 				r.again(1, 1, 70) // the relay was rewound
 			},
 		},
-		"made anew, and longer": {
+		"recreated, and longer": {
 			accident: func(r *river) { r.makeAnew(); r.again(1, 1, 70) },
 			remedy:   func(r *river) { r.halted(); r.resume(position.FromFirst, 0) },
 		},
@@ -146,7 +146,7 @@ func TestAPlanWhoseRecordsAreGoneIsTakenBack(t *testing.T) {
 	}
 }
 
-// A batch is parked when its topic is made anew. It must not stand in the way of the offsets to come.
+// A batch is parked when its topic is recreated. It must not stand in the way of the offsets to come.
 func TestAParkedBatchOfATopicThatIsNoMoreIsNotInTheWay(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
@@ -185,7 +185,7 @@ func (r *river) resume(remedy position.Remedy, first int64) {
 	}
 }
 
-// halted waits until the partition stands still, and gives the reason.
+// halted waits until the partition is halted, and gives the reason.
 func (r *river) halted() (reason string) {
 	r.t.Helper()
 	r.eventually("the partition halts", func() bool {

@@ -27,7 +27,7 @@
 //   - The log of tokens is not synced, and the parts are. After a power cut, a part may be there and its token not, so that
 //     the retry doubles the rows of that batch: the count finds it, and the batch is parked.
 //
-// Kafka may lose what was planned, too: retention passes it, or the topic is made anew. Such a plan is taken back, and the
+// Kafka may lose what was planned, too: retention passes it, or the topic is recreated. Such a plan is taken back, and the
 // marks of the sequence rule with it, so that the records are missed and sent again from their spool (other.go). A record
 // that cannot be a row is set aside, and when a person puts it back it becomes one, once, in the same manner (letter.go).
 //

@@ -230,7 +230,7 @@ func (l *lane) abandon(ctx context.Context, first int64, generation int, problem
 		return err
 	}
 	l.metrics.parked.WithLabelValues(l.table.topic).Inc()
-	l.log.Error("a batch is parked: a person must look at it", "first_offset", first, "problem", problem)
+	l.log.Error("a batch is parked: operator action required", "first_offset", first, "problem", problem)
 	return nil
 }
 
@@ -290,7 +290,7 @@ func (l *lane) refill(ctx context.Context, b *batch, at *position.Position, last
 			}
 			fits, err := b.take(at, &records[i])
 			if missing := (*position.KeyError)(nil); errors.As(err, &missing) {
-				return err // it was there when the batch was planned: the partition stands still until it is again
+				return err // it was there when the batch was planned: the partition is halted until it is again
 			}
 			if err == nil && !fits {
 				err = errors.New("it belongs to another month")

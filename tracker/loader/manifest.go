@@ -37,7 +37,7 @@ INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows,
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $8 = 'done' THEN now() END)`
 
 // forgetOtherLog removes what is done when a batch that is new does not follow the last one: the position was set
-// (position.FromFirst), back into a log that was made anew, so that those lines speak of one that is no more, or over what
+// (position.FromFirst), back into a log that was recreated, so that those lines speak of one that is no more, or over what
 // Kafka let go of, so that there is no hole to look for.
 const forgetOtherLog = `
 DELETE FROM clickhouse_batch WHERE topic = $1 AND partition = $2 AND state = 'done' AND $3 - 1 IS DISTINCT FROM (

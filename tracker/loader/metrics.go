@@ -30,7 +30,7 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 		letters:    counter("dead_letters_total", "Records that were set aside."),
 		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
 		retries:    counter("retries_total", "Attempts at an insert that did not succeed."),
-		parked:     counter("parked_total", "Batches that were left to a person."),
+		parked:     counter("parked_total", "Batches that were parked, which need operator action."),
 		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "batch_rows", Help: "Rows of a batch.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 9),
@@ -47,7 +47,7 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 			Namespace: "tributary", Subsystem: "loader", Name: "lag_records", Help: "Records in Kafka that are not planned yet, as of the last look.",
 		}, []string{"topic", "partition"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "loader", Name: "parked_batches", Help: "Batches that wait for a person, as of the last look.",
+			Namespace: "tributary", Subsystem: "loader", Name: "parked_batches", Help: "Batches that need operator action, as of the last look.",
 		}),
 		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "oldest_open_seconds", Help: "Age of the oldest batch that is planned and not in ClickHouse yet, as of the last look; 0 when there is none.",

@@ -11,7 +11,7 @@ import (
 )
 
 // A batch that was planned and not stored needs its records from Kafka once more. When Kafka does not hold them any more,
-// because retention has passed them or the topic was made anew, they are still in the spool. So the plan is taken back, and
+// because retention has passed them or the topic was recreated, they are still in the spool. So the plan is taken back, and
 // the marks with it: the sequence rule then asks for these records like for any others that are missing, and takes them in
 // when they are sent again.
 
@@ -32,7 +32,7 @@ func (l *lane) keepClear(ctx context.Context, at *position.Position) error {
 	}
 	for _, p := range open {
 		if p.first >= at.Next {
-			return l.unplan(ctx, p, "the topic was made anew")
+			return l.unplan(ctx, p, "the topic was recreated")
 		}
 	}
 	return nil
@@ -48,7 +48,7 @@ func (l *lane) writeOff(ctx context.Context, from int64) error {
 			WITH gone AS (DELETE FROM clickhouse_batch WHERE topic = $2 AND partition = $3 AND first_offset >= $4 AND state = 'parked' RETURNING *)
 			INSERT INTO dead_letter (consumer, topic, partition, "offset", spool, seq, key, value, error)
 			SELECT $1, topic, partition, first_offset, uuid_send(gen_random_uuid()), 0, '', convert_to(before::text, 'UTF8'),
-			       format('the %s rows of offsets %s to %s of a topic that was made anew since: %s; the value holds the marks before them', rows, first_offset, last_offset, problem)
+			       format('the %s rows of offsets %s to %s of a topic that was recreated since: %s; the value holds the marks before them', rows, first_offset, last_offset, problem)
 			  FROM gone`, Consumer, l.table.topic, l.held.Partition, from)
 		return err
 	})

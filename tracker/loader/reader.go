@@ -58,7 +58,7 @@ func (r *reader) run(ctx context.Context) error {
 	}
 }
 
-// fetch gives the next records. A topic that Kafka did not give records of for a while may have been made anew meanwhile.
+// fetch gives the next records. A topic that Kafka did not give records of for a while may have been recreated meanwhile.
 func (r *reader) fetch(ctx context.Context, most int) (records []stream.Record, err error) {
 	if r.doubt {
 		if err := r.held.SameLog(ctx, r.db, r.Kafka); err != nil {

@@ -26,7 +26,7 @@ func (r *river) admin() *pgx.Conn {
 	return conn
 }
 
-// keeps gives a function that puts what PostgreSQL knows of the loading back to what it is now, as a restoration does.
+// keeps gives a function that puts what PostgreSQL knows of the loading back to what it is now, as a restore does.
 func (r *river) keeps(conn *pgx.Conn) (putBack func()) {
 	r.t.Helper()
 	run := func(statements ...string) {

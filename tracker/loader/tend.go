@@ -22,14 +22,14 @@ type Lag struct {
 	Partition int
 	// Next is the offset of the first record that is not planned, End the offset behind the last one in Kafka.
 	Next, End int64
-	// Halted says why the partition stands still; it is empty when it does not.
+	// Halted says why the partition is halted; it is empty when it is not.
 	Halted string
 }
 
 // Stats is the state of the loading, whichever processes do it.
 type Stats struct {
 	Lags []Lag
-	// Open batches are planned and not done; Parked ones wait for a person.
+	// Open batches are planned and not done; Parked ones need operator action.
 	Open, Parked int64
 	// Oldest is how long ago the oldest open batch was planned; 0 when none is open.
 	Oldest time.Duration

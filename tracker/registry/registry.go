@@ -93,7 +93,7 @@ SELECT EXISTS (SELECT FROM spool_progress p JOIN unnest($2::bigint[]) WITH ORDIN
 	return nil
 }
 
-// Run writes how far the spool is until ctx ends. It gives ErrBehind; when PostgreSQL is away it goes on trying.
+// Run writes how far the spool is until ctx ends. It gives ErrBehind; when PostgreSQL is down it goes on trying.
 func (r *Registry) Run(ctx context.Context) error {
 	tick := time.NewTicker(Every)
 	defer tick.Stop()

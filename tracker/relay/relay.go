@@ -6,7 +6,7 @@
 // a consumer tells the copies by the sequence number that each record carries (package position).
 //
 // One goroutine reads the spool for all lanes and hands records to their queues, which share a budget of memory. When
-// Kafka is away the budget fills and the reader waits; nothing is lost, the spool keeps it. When a single lane is stuck
+// Kafka is down the budget fills and the reader waits; nothing is lost, the spool keeps it. When a single lane is stuck
 // while Kafka answers others, its queue is dropped and the lane reads the spool by itself, from where it was
 // acknowledged, until it has caught up with the common reader.
 //

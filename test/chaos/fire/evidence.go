@@ -206,7 +206,7 @@ SELECT ((SELECT coalesce(sum(next_offset), 0) FROM position WHERE consumer = 'lo
 
 func (e *Evidence) alarms(ctx context.Context, db *pgx.Conn) error {
 	rows, err := db.Query(ctx, `
-SELECT format('%s stands still on %s/%s: %s', consumer, topic, partition, halted) FROM position WHERE halted <> ''
+SELECT format('%s is halted on %s/%s: %s', consumer, topic, partition, halted) FROM position WHERE halted <> ''
 UNION ALL SELECT format('%s has a gap in %s/%s', consumer, topic, partition) FROM high_water WHERE gap <> 0
 UNION ALL SELECT format('batch %s/%s from %s on is %s: %s', topic, partition, first_offset, state, problem) FROM clickhouse_batch WHERE state <> 'done'
 UNION ALL SELECT format('dead letter of %s in %s/%s at %s: %s', consumer, topic, partition, "offset", error) FROM dead_letter

@@ -61,7 +61,7 @@ func (a *Attempt) Acknowledged() bool {
 }
 
 // MayBeReceived tells whether the network may have received the report at a time: the one that its answer stated or, where
-// there was no answer, any since it was sent, as a process that stands still may read it much later.
+// there was no answer, any since it was sent, as a process that is frozen may read it much later.
 func (a *Attempt) MayBeReceived(at time.Time) bool {
 	if a.Acknowledged() && !a.Outcome.Received.IsZero() {
 		return a.Outcome.Received.Equal(at)

@@ -163,8 +163,8 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 			e.Decided[a] = fire.Sums{Orders: 2}
 			return j
 		}, []string{fire.DecisionWrong}},
-		"a partition stands still": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
-			e.Alarms = []string{"it stands still"}
+		"a partition is halted": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
+			e.Alarms = []string{"it is halted"}
 			return j
 		}, []string{fire.Alarm}},
 	} {

@@ -280,7 +280,7 @@ func (n *Network) awaitTracker(ctx context.Context) error {
 	}
 }
 
-// leases reads the epochs of the partitions that a process holds, or of all for pid 0; nil when PostgreSQL is away.
+// leases reads the epochs of the partitions that a process holds, or of all for pid 0; nil when PostgreSQL is down.
 func (n *Network) leases(pid int) map[string]int64 {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()

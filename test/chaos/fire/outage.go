@@ -67,7 +67,7 @@ func (r *Run) trackerMemory() (bytes int64, pid int) {
 	return resident(pid), pid
 }
 
-// sit waits for the end of an outage and gives the most memory that the tracker took. When PostgreSQL is away the tracker is
+// sit waits for the end of an outage and gives the most memory that the tracker took. When PostgreSQL is down the tracker is
 // started anew halfway: it must answer without.
 func (r *Run) sit(ctx context.Context, server embedded.Engine, away time.Duration) (most int64, err error) {
 	end := time.Now().Add(away)
@@ -86,7 +86,7 @@ func (r *Run) sit(ctx context.Context, server embedded.Engine, away time.Duratio
 			if err := r.Net.awaitTracker(ctx); err != nil {
 				return most, fmt.Errorf("starting a tracker without PostgreSQL: %w", err)
 			}
-			r.Sayf("a tracker killed while PostgreSQL is away answers again after %.1fs", time.Since(began).Seconds())
+			r.Sayf("a tracker killed while PostgreSQL is down answers again after %.1fs", time.Since(began).Seconds())
 		}
 	}
 	return most, ctx.Err()

@@ -130,7 +130,7 @@ func (q *quiet) behind(consumer, topic string) stage {
 				return "", fmt.Errorf("reading a position: %w", err)
 			}
 			if halted != "" {
-				return fmt.Sprintf("partition %d of %s stands still for the %s: %s", partition, topic, consumer, halted), nil
+				return fmt.Sprintf("partition %d of %s is halted for the %s: %s", partition, topic, consumer, halted), nil
 			}
 			_, end, err := q.kafka.Offsets(ctx, topic, partition)
 			if err != nil {
@@ -145,7 +145,7 @@ func (q *quiet) behind(consumer, topic string) stage {
 	}
 }
 
-// verify runs the program's own verification. What it finds broken is a finding, and at rest also what waits for a person
+// verify runs the program's own verification. What it finds broken is a finding, and at rest also what needs operator action
 // or for another stage; under fire that is as it should be.
 func (n *Network) verify(ctx context.Context, under bool) ([]Finding, error) {
 	cmd := n.Command(ctx, "verify", "--json", "--log-level=error")
