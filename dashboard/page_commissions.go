@@ -31,44 +31,37 @@ type commissionsView struct {
 }
 
 func (s *Server) commissions(c echo.Context, v *visit) error {
-	f, err := report.ParseCommissions(c.QueryParams(), v.at)
+	view, err := s.loadCommissions(c, v, report.PageSize)
 	if err != nil {
 		return err
 	}
-	view := commissionsView{filter: f}
+	keepAddress(c, "/partner/commissions", view.filter.Query())
+	return s.page(c, v, v.text.CommissionsTitle(), commissionsPage(view))
+}
+
+func (s *Server) loadCommissions(c echo.Context, v *visit, limit int) (view commissionsView, err error) {
+	if view.filter, err = report.ParseCommissions(c.QueryParams(), v.at); err != nil {
+		return view, err
+	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.Commissions(ctx, f, report.PageSize); err != nil {
+		if view.list, err = r.Commissions(ctx, view.filter, limit); err != nil {
 			return err
 		}
 		view.programs, err = r.EnrolledPrograms(ctx)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	keepAddress(c, "/partner/commissions", f.Query())
-	return s.page(c, v, v.text.CommissionsTitle(), commissionsPage(view))
+	return view, err
 }
 
 func (s *Server) commissionsCSV(c echo.Context, v *visit) error {
-	f, err := report.ParseCommissions(c.QueryParams(), v.at)
-	if err != nil {
-		return err
-	}
-	f.After = ""
-	var list report.Page[report.Commission]
-	ctx := c.Request().Context()
-	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		list, err = r.Commissions(ctx, f, export.MaxRows)
-		return err
-	})
+	view, err := s.loadCommissions(c, v, export.MaxRows)
 	if err != nil {
 		return err
 	}
 	heading := []string{"order", "ordered_at", "program", "link", "label", "currency", "order_amount", "refunded", "commission_before_refunds", "commission", "state", "hold_until", "late"}
 	return s.sendCSV(c, "commissions", heading, func(w *export.Writer) error {
-		for _, r := range list.Rows {
+		for _, r := range view.list.Rows {
 			in := inCurrency(r.Currency)
 			err := w.Row(export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Text(r.Program), export.Text(r.Link), export.Text(r.Label),
 				export.Text(r.Currency), in(r.Revenue), in(r.Refunded), in(r.Gross), in(r.Net), export.Text(r.State), export.Number(text.Machine(r.HoldUntil)), export.Number(strconv.FormatBool(r.Late)))

@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,10 +41,22 @@ type conflictsView struct {
 // conflictsPageSize is small: each conflict is a table of its own.
 const conflictsPageSize = 20
 
-func (s *Server) loadConflicts(ctx context.Context, v *visit, f report.ConflictFilter, limit int) (conflictsView, error) {
-	view := conflictsView{filter: f}
-	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
-		list, err := r.Conflicts(ctx, f, limit)
+func (s *Server) conflicts(c echo.Context, v *visit) error {
+	view, err := s.loadConflicts(c, v, conflictsPageSize)
+	if err != nil {
+		return err
+	}
+	keepAddress(c, "/merchant/conflicts", view.filter.Query())
+	return s.page(c, v, v.text.ConflictsTitle(), conflictsPage(view))
+}
+
+func (s *Server) loadConflicts(c echo.Context, v *visit, limit int) (view conflictsView, err error) {
+	if view.filter, err = report.ParseConflicts(c.QueryParams(), v.at); err != nil {
+		return view, err
+	}
+	ctx := c.Request().Context()
+	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
+		list, err := r.Conflicts(ctx, view.filter, limit)
 		if err != nil {
 			return err
 		}
@@ -59,26 +70,8 @@ func (s *Server) loadConflicts(ctx context.Context, v *visit, f report.ConflictF
 	return view, err
 }
 
-func (s *Server) conflicts(c echo.Context, v *visit) error {
-	f, err := report.ParseConflicts(c.QueryParams(), v.at)
-	if err != nil {
-		return err
-	}
-	view, err := s.loadConflicts(c.Request().Context(), v, f, conflictsPageSize)
-	if err != nil {
-		return err
-	}
-	keepAddress(c, "/merchant/conflicts", f.Query())
-	return s.page(c, v, v.text.ConflictsTitle(), conflictsPage(view))
-}
-
 func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
-	f, err := report.ParseConflicts(c.QueryParams(), v.at)
-	if err != nil {
-		return err
-	}
-	f.After = ""
-	view, err := s.loadConflicts(c.Request().Context(), v, f, export.MaxRows/10)
+	view, err := s.loadConflicts(c, v, export.MaxRows/10)
 	if err != nil {
 		return err
 	}

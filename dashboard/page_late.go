@@ -19,44 +19,37 @@ type lateView struct {
 }
 
 func (s *Server) late(c echo.Context, v *visit) error {
-	f, err := report.ParseLate(c.QueryParams(), v.at)
+	view, err := s.loadLate(c, v, report.PageSize)
 	if err != nil {
 		return err
 	}
-	view := lateView{filter: f}
+	keepAddress(c, "/network/late", view.filter.Query())
+	return s.page(c, v, v.text.LateTitle(), latePage(view))
+}
+
+func (s *Server) loadLate(c echo.Context, v *visit, limit int) (view lateView, err error) {
+	if view.filter, err = report.ParseLate(c.QueryParams(), v.at); err != nil {
+		return view, err
+	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.LateOrders(ctx, f, report.PageSize); err != nil {
+		if view.list, err = r.LateOrders(ctx, view.filter, limit); err != nil {
 			return err
 		}
 		view.merchants, err = r.MerchantsWithLate(ctx)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	keepAddress(c, "/network/late", f.Query())
-	return s.page(c, v, v.text.LateTitle(), latePage(view))
+	return view, err
 }
 
 func (s *Server) lateCSV(c echo.Context, v *visit) error {
-	f, err := report.ParseLate(c.QueryParams(), v.at)
-	if err != nil {
-		return err
-	}
-	f.After = ""
-	var list report.Page[report.LateOrder]
-	ctx := c.Request().Context()
-	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		list, err = r.LateOrders(ctx, f, export.MaxRows)
-		return err
-	})
+	view, err := s.loadLate(c, v, export.MaxRows)
 	if err != nil {
 		return err
 	}
 	heading := []string{"merchant", "order", "ordered_at", "received_at", "currency", "amount", "outcome", "partner", "commission", "state", "key", "network"}
 	return s.sendCSV(c, "late", heading, func(w *export.Writer) error {
-		for _, r := range list.Rows {
+		for _, r := range view.list.Rows {
 			in := inCurrency(r.Currency)
 			err := w.Row(export.Text(r.Merchant), export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Number(text.Machine(r.ReceivedAt)),
 				export.Text(r.Currency), in(r.Amount), export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), export.Text(r.State),

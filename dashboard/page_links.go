@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"strconv"
 	"time"
 
@@ -25,9 +24,22 @@ type linksView struct {
 	url      func(code string) string
 }
 
-func (s *Server) loadLinks(ctx context.Context, v *visit, f report.LinkFilter, limit int) (linksView, error) {
-	view := linksView{filter: f, at: v.at, url: s.trackingURL}
-	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+func (s *Server) links(c echo.Context, v *visit) error {
+	view, err := s.loadLinks(c, v, report.PageSize)
+	if err != nil {
+		return err
+	}
+	keepAddress(c, "/partner/links", view.filter.Query())
+	return s.page(c, v, v.text.LinksTitle(), linksPage(view))
+}
+
+func (s *Server) loadLinks(c echo.Context, v *visit, limit int) (linksView, error) {
+	f, err := report.ParseLinks(c.QueryParams(), v.at)
+	if err != nil {
+		return linksView{}, err
+	}
+	view, ctx := linksView{filter: f, at: v.at, url: s.trackingURL}, c.Request().Context()
+	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.list, err = r.Links(ctx, f, limit); err != nil {
 			return err
 		}
@@ -42,26 +54,8 @@ func (s *Server) loadLinks(ctx context.Context, v *visit, f report.LinkFilter, l
 	return view, nil
 }
 
-func (s *Server) links(c echo.Context, v *visit) error {
-	f, err := report.ParseLinks(c.QueryParams(), v.at)
-	if err != nil {
-		return err
-	}
-	view, err := s.loadLinks(c.Request().Context(), v, f, report.PageSize)
-	if err != nil {
-		return err
-	}
-	keepAddress(c, "/partner/links", f.Query())
-	return s.page(c, v, v.text.LinksTitle(), linksPage(view))
-}
-
 func (s *Server) linksCSV(c echo.Context, v *visit) error {
-	f, err := report.ParseLinks(c.QueryParams(), v.at)
-	if err != nil {
-		return err
-	}
-	f.After = ""
-	view, err := s.loadLinks(c.Request().Context(), v, f, export.MaxRows)
+	view, err := s.loadLinks(c, v, export.MaxRows)
 	if err != nil {
 		return err
 	}

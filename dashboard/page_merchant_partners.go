@@ -33,9 +33,6 @@ func (s *Server) loadMerchantPartners(c echo.Context, v *visit, limit int) (merc
 	if err != nil {
 		return merchantPartnersView{}, err
 	}
-	if limit == export.MaxRows {
-		f.After = ""
-	}
 	view := merchantPartnersView{filter: f, at: v.at}
 	view.list, err = s.reports.Partners(c.Request().Context(), report.Question{Scope: v.scope(), Period: f.Period}, f, limit)
 	view.missing = s.isMissing(v, view.list.Missing)

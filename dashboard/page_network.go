@@ -41,9 +41,6 @@ func (s *Server) loadNetwork(c echo.Context, v *visit, limit int) (*networkView,
 	if err != nil {
 		return nil, err
 	}
-	if limit == export.MaxRows {
-		f.After = ""
-	}
 	view, ctx := &networkView{filter: f, at: v.at}, c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.merchants, err = r.Merchants(ctx, f, limit); err != nil {

@@ -22,50 +22,43 @@ type ordersView struct {
 }
 
 func (s *Server) orders(c echo.Context, v *visit) error {
-	f, err := report.ParseOrders(c.QueryParams(), v.at)
+	view, err := s.loadOrders(c, v, report.PageSize)
 	if err != nil {
 		return err
 	}
-	view := ordersView{filter: f}
+	keepAddress(c, "/merchant/orders", view.filter.Query())
+	return s.page(c, v, v.text.OrdersTitle(), ordersPage(view))
+}
+
+func (s *Server) loadOrders(c echo.Context, v *visit, limit int) (view ordersView, err error) {
+	if view.filter, err = report.ParseOrders(c.QueryParams(), v.at); err != nil {
+		return view, err
+	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.Orders(ctx, f, report.PageSize); err != nil {
+		if view.list, err = r.Orders(ctx, view.filter, limit); err != nil {
 			return err
 		}
 		if view.waiting, err = r.AwaitingSale(ctx); err != nil {
 			return err
 		}
-		if view.partner, err = r.PartnerName(ctx, f.Partner); err != nil {
+		if view.partner, err = r.PartnerName(ctx, view.filter.Partner); err != nil {
 			return err
 		}
 		view.keys, err = r.ReportingKeys(ctx)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	keepAddress(c, "/merchant/orders", f.Query())
-	return s.page(c, v, v.text.OrdersTitle(), ordersPage(view))
+	return view, err
 }
 
 func (s *Server) ordersCSV(c echo.Context, v *visit) error {
-	f, err := report.ParseOrders(c.QueryParams(), v.at)
-	if err != nil {
-		return err
-	}
-	f.After = ""
-	var list report.Page[report.Order]
-	ctx := c.Request().Context()
-	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		list, err = r.Orders(ctx, f, export.MaxRows)
-		return err
-	})
+	view, err := s.loadOrders(c, v, export.MaxRows)
 	if err != nil {
 		return err
 	}
 	heading := []string{"order", "ordered_at", "received_at", "late", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict"}
 	return s.sendCSV(c, "orders", heading, func(w *export.Writer) error {
-		for _, r := range list.Rows {
+		for _, r := range view.list.Rows {
 			in := inCurrency(r.Currency)
 			err := w.Row(export.Text(r.OrderID), timeCell(r.OccurredAt), timeCell(r.ReceivedAt), export.Number(strconv.FormatBool(r.Late)), export.Text(r.CustomerID), export.Text(r.Currency), in(r.Amount), in(r.Refunded), in(r.OverRefund),
 				export.Number(strconv.Itoa(r.RefundOddities)),
