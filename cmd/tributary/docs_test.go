@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/commission/engine"
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
@@ -282,7 +283,7 @@ func figures(t *testing.T) []figure {
 	registry.New(registry.Config{Metrics: r.metrics})
 	loader.New(loader.Config{DB: db, ClickHouse: conn, Kafka: r.kafka, Partitions: 1}, r.log, r.metrics)
 	engine.New(engine.Config{DB: db, Kafka: r.kafka, Partitions: 1, Log: r.log, Metrics: r.metrics})
-	engine.NewInspector(engine.Check{}, r.log, r.metrics)
+	audit.NewInspector(audit.Check{}, r.log, r.metrics)
 	newWatch(db, r.kafka, 1, r.log, r.metrics)
 	embedded.New(embedded.Config{Dir: t.TempDir(), Postgres: true, Kafka: true, ClickHouse: true}).Register(r.metrics)
 

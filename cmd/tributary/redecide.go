@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"tributary/commission/engine"
+	"tributary/commission/audit"
 	"tributary/internal/postgres"
 )
 
@@ -52,7 +52,7 @@ func (d redecision) run(ctx context.Context, s stores) error {
 	if err := r.checkKeys(ctx, db); err != nil {
 		return err
 	}
-	done, err := engine.Redecide(ctx, engine.Check{
+	done, err := audit.Redecide(ctx, audit.Check{
 		DB: db, VerifyClick: verifyClick(r.ring), Partitions: d.cfg.Partitions,
 	}, progressBar(d.progress, "orders"))
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/commission/engine"
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
@@ -292,7 +293,7 @@ func (r *river) engine(ctx context.Context) error {
 		return err
 	}
 	defer watcher.Close()
-	inspector := engine.NewInspector(engine.Check{
+	inspector := audit.NewInspector(audit.Check{
 		DB: watcher, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
 	}, r.log, r.metrics)
 	watching := []func(ctx context.Context) error{newWatch(watcher, r.kafka, r.cfg.Partitions, r.log, r.metrics).run}

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"tributary/commission/engine"
+	"tributary/commission/audit"
 	"tributary/commission/ledger"
 	"tributary/internal/clickhouse"
 	"tributary/internal/position"
@@ -85,7 +85,7 @@ func (v verifier) run(ctx context.Context, s stores) error {
 	if err != nil {
 		return err
 	}
-	verdict, err := engine.Verify(ctx, engine.Check{
+	verdict, err := audit.Verify(ctx, audit.Check{
 		DB: db, VerifyClick: verifyClick(r.ring), Partitions: v.cfg.Partitions, Reports: conn, Heads: v.heads,
 	})
 	if err != nil {
@@ -152,26 +152,26 @@ func (b bus) print(out io.Writer) {
 	}
 }
 
-func (v verifier) print(verdict *engine.Verdict, loaded []loader.Finding, stranded []registry.Lane, b bus) error {
+func (v verifier) print(verdict *audit.Verdict, loaded []loader.Finding, stranded []registry.Lane, b bus) error {
 	broken := len(loaded) + len(stranded)
 	if b.Kept != nil {
 		broken += b.Kept.Vanished
 	}
 	for _, f := range verdict.Findings {
-		if f.Severity == engine.Broken {
+		if f.Severity == audit.Broken {
 			broken++
 		}
 	}
 	if v.json {
 		if verdict.Findings == nil {
-			verdict.Findings = []engine.Finding{}
+			verdict.Findings = []audit.Finding{}
 		}
 		if loaded == nil {
 			loaded = []loader.Finding{}
 		}
 		if err := json.NewEncoder(v.out).Encode(struct { //nolint:musttag // the engine's verdict is tagged
 			Broken int `json:"broken"`
-			*engine.Verdict
+			*audit.Verdict
 			ClickHouse []loader.Finding `json:"clickhouse"`
 			Spools     []registry.Lane  `json:"spools"`
 			bus

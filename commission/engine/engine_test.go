@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
@@ -51,12 +52,12 @@ func (w *world) clean() {
 	}
 }
 
-func (w *world) verify() []Finding {
+func (w *world) verify() []audit.Finding {
 	w.t.Helper()
 	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 3)
 	check(w.t, err)
 	defer db.Close()
-	verdict, err := Verify(w.t.Context(), Check{
+	verdict, err := audit.Verify(w.t.Context(), audit.Check{
 		DB: db, VerifyClick: verifyClick, Partitions: w.partitions,
 		Now: w.clock(),
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -20,21 +21,21 @@ import (
 )
 
 // judged is what Verify finds when it knows these forms.
-func (w *world) judged(known commission.Forms) ([]Finding, error) {
+func (w *world) judged(known commission.Forms) ([]audit.Finding, error) {
 	w.t.Helper()
-	verdict, err := Verify(w.t.Context(), w.checkWith(known))
+	verdict, err := audit.Verify(w.t.Context(), w.checkWith(known))
 	if err != nil {
 		return nil, err
 	}
 	return verdict.Findings, nil
 }
 
-func (w *world) checkWith(known commission.Forms) Check {
+func (w *world) checkWith(known commission.Forms) audit.Check {
 	w.t.Helper()
 	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 4)
 	check(w.t, err)
 	w.t.Cleanup(db.Close)
-	return Check{
+	return audit.Check{
 		DB: db, VerifyClick: verifyClick, Partitions: w.partitions, Now: w.clock(), Forms: known,
 	}
 }
@@ -123,7 +124,7 @@ func TestRedecideWritesTheSameInThePresentForm(t *testing.T) {
 	w.exec(`UPDATE orders SET decision = replace(decision::text, '"base":500,"net":50}', '"base":500,"net":51}')::json WHERE order_id = 'WRONG'`)
 	total := w.number(`SELECT count(*) FROM orders`)
 	var seen int64
-	done, err := Redecide(t.Context(), w.checkWith(next), func(done, total int64) { seen = done*1000 + total })
+	done, err := audit.Redecide(t.Context(), w.checkWith(next), func(done, total int64) { seen = done*1000 + total })
 	check(t, err)
 	equal(t, "orders looked at", done.Orders, total)
 	equal(t, "records rewritten", done.Rewritten, total-1)
@@ -137,7 +138,7 @@ func TestRedecideWritesTheSameInThePresentForm(t *testing.T) {
 		}
 	}
 	w.exec(`UPDATE orders SET decision = replace(decision::text, '"base":500,"net":51}', '"base":500,"net":50}')::json WHERE order_id = 'WRONG'`)
-	again, err := Redecide(t.Context(), w.checkWith(next), nil)
+	again, err := audit.Redecide(t.Context(), w.checkWith(next), nil)
 	check(t, err)
 	equal(t, "records rewritten the second time", again.Rewritten, 1)
 	equal(t, "records of the new form", w.written(next.Current()), total)

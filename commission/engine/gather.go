@@ -175,16 +175,16 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 
 func scanEarnings(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
-	var c earning
+	var c commission.Earning
 	var role string
 	_, err := pgx.ForEachRow(rows, []any{
-		&no, &c.Partner, &role, &c.Unit, &c.program, &c.link, &c.occurredAt, &c.currency, &c.lines, &c.leads, &c.counts, &c.revenue, &c.refunded,
-		&c.gross, &c.net, &c.fee, &c.pending, &c.payable, &c.held, &c.paid, &c.holdUntil, &c.state,
+		&no, &c.Partner, &role, &c.Unit, &c.Program, &c.Link, &c.OrderedAt, &c.Currency, &c.Lines, &c.Leads, &c.Counts, &c.Revenue, &c.Refunded,
+		&c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.Held, &c.Paid, &c.HoldUntil, &c.State,
 	}, func() (err error) {
 		if c.Role, err = commission.ParseRole(role); err != nil {
 			return &recordError{fmt.Errorf("a commission on order %d: %w", no, err)}
 		}
-		c.occurredAt, c.holdUntil = c.occurredAt.UTC(), c.holdUntil.UTC()
+		c.OrderedAt, c.HoldUntil = c.OrderedAt.UTC(), c.HoldUntil.UTC()
 		byNo[no].earnings = append(byNo[no].earnings, c)
 		return nil
 	})

@@ -6,10 +6,24 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"tributary/commission/audit"
 	"tributary/internal/postgres"
 )
+
+// figure is a gauge or counter of a registry, without labels.
+func figure(tb testing.TB, registry *prometheus.Registry, name string) float64 {
+	tb.Helper()
+	families, err := registry.Gather()
+	check(tb, err)
+	for _, f := range families {
+		if f.GetName() == name {
+			return f.GetMetric()[0].GetGauge().GetValue() + f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	tb.Fatalf("there is no %s", name)
+	return 0
+}
 
 func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	t.Parallel()
@@ -19,14 +33,15 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	w.settled()
 	stop()
 	w.sealAll(2)
-	inspector := NewInspector(Check{
+	registry := prometheus.NewRegistry()
+	inspector := audit.NewInspector(audit.Check{
 		DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions,
-	}, quiet(), prometheus.NewRegistry())
-	inspect := func() []Finding {
+	}, quiet(), registry)
+	inspect := func() []audit.Finding {
 		t.Helper()
 		v, err := inspector.Inspect(t.Context())
 		check(t, err)
-		if got := testutil.ToFloat64(inspector.metrics.broken); got != float64(v.Broken) {
+		if got := figure(t, registry, "tributary_books_broken_findings"); got != float64(v.Broken) {
 			t.Errorf("the gauge says %v of %d broken findings", got, v.Broken)
 		}
 		return v.Findings
@@ -47,9 +62,9 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	if found := inspect(); len(found) > 0 {
 		t.Fatalf("sound books: %v", found)
 	}
-	blocks := testutil.ToFloat64(inspector.metrics.block)
-	if blocks < 1 || testutil.ToFloat64(inspector.metrics.orders) != 2 {
-		t.Errorf("it went over %v blocks and %v orders, want at least one and 2", blocks, testutil.ToFloat64(inspector.metrics.orders))
+	blocks, orders := figure(t, registry, "tributary_books_chain_block"), figure(t, registry, "tributary_books_inspected_orders_total")
+	if blocks < 1 || orders != 2 {
+		t.Errorf("it went over %v blocks and %v orders, want at least one and 2", blocks, orders)
 	}
 	for _, row := range []struct{ harm, mend, check string }{
 		{
@@ -82,14 +97,14 @@ func TestAnInspectionReadsTheOutboxEndAndVerifyAllOfIt(t *testing.T) {
 	w.settled()
 	stop()
 	// Two days of ledger events, as far as their numbers go.
-	const last = 10 * inspectedEvents
+	const last = 10 * audit.InspectedEvents
 	w.exec(`INSERT INTO ledger_outbox (lane, first_seq, last_seq, events)
 		SELECT 0, n, n + 99, '' FROM generate_series((SELECT out_seq + 1 FROM position WHERE consumer = 'engine'), $1, 100) n`, last)
 	w.exec(`UPDATE position SET out_seq = (SELECT max(last_seq) FROM ledger_outbox) WHERE consumer = 'engine'`)
-	inspector := NewInspector(Check{
+	inspector := audit.NewInspector(audit.Check{
 		DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions,
 	}, quiet(), nil)
-	holes := func(found []Finding) (n int) {
+	holes := func(found []audit.Finding) (n int) {
 		for _, f := range found {
 			if f.Check == "outbox is dense" {
 				n++
@@ -100,7 +115,7 @@ func TestAnInspectionReadsTheOutboxEndAndVerifyAllOfIt(t *testing.T) {
 	for _, row := range []struct {
 		behind           int // the end
 		inspected, found int // holes
-	}{{last, 0, 0}, {2 * inspectedEvents, 0, 1}, {inspectedEvents / 2, 1, 2}, {0, 2, 3}} {
+	}{{last, 0, 0}, {2 * audit.InspectedEvents, 0, 1}, {audit.InspectedEvents / 2, 1, 2}, {0, 2, 3}} {
 		w.exec(`DELETE FROM ledger_outbox WHERE last_seq > 100 AND last_seq = (SELECT max(last_seq) FROM ledger_outbox
 			WHERE last_seq <= (SELECT out_seq FROM position WHERE consumer = 'engine') - $1)`, row.behind)
 		v, err := inspector.Inspect(t.Context())

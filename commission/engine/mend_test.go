@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/postgres"
@@ -78,7 +79,7 @@ func TestAClickKeyAddedLaterCreditsWhatWasRefusedForIt(t *testing.T) {
 	found := w.verify()
 	equal(t, "findings", len(found), 20)
 	for _, f := range found {
-		if f.Severity != Attention || f.Column != "outcome" {
+		if f.Severity != audit.Attention || f.Column != "outcome" {
 			t.Errorf("found %s", f)
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"pgregory.net/rapid"
 
 	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
 )
@@ -270,7 +271,7 @@ func (m *machine) mendLetter(t *rapid.T) {
 // and no position goes back.
 func (m *machine) invariants(t *rapid.T) {
 	for _, f := range m.w.verify() {
-		if f.Severity == Broken {
+		if f.Severity == audit.Broken {
 			t.Fatalf("verify: %s", f)
 		}
 	}

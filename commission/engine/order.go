@@ -10,7 +10,6 @@ import (
 	"tributary/commission/ledger"
 	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
-	"tributary/partners/program"
 )
 
 // order is one order within a transaction: what stood in the database, what has arrived, and what follows.
@@ -23,9 +22,9 @@ type order struct {
 	// released is up to when holds have ended: the latest end of a hold that was over when the order was decided, which no
 	// clock takes back. Zero where none was.
 	released   time.Time
-	record     []byte              // of the last decision, as it is stored
-	recorded   commission.Decision // the same, read once it is needed; of a new order the zero value
-	earnings   []earning           // the commissions as they stand
+	record     []byte               // of the last decision, as it is stored
+	recorded   commission.Decision  // the same, read once it is needed; of a new order the zero value
+	earnings   []commission.Earning // the commissions as they stand
 	posted     []commission.Movement
 	events     []*event.Event
 	said       []saying
@@ -40,7 +39,7 @@ type order struct {
 
 	decided  commission.Decision
 	due      []commission.Movement // to be posted
-	paying   []earning             // the commissions as they will stand
+	paying   []commission.Earning  // the commissions as they will stand
 	reported []step                // what the ledger events will say
 }
 
@@ -48,25 +47,6 @@ type order struct {
 type saying struct {
 	key  factKey
 	hash []byte
-}
-
-// earning is a row of the table commission.
-type earning struct {
-	commission.Earner
-
-	program    program.ProgramID
-	link       program.LinkID
-	occurredAt time.Time
-	currency   string // of the order
-	lines      int
-	// leads marks the first credit of an order, under which the order is counted, counts the first of each earner's.
-	leads, counts bool
-	// Minor units: the order's amounts in its currency, the rest in the unit. pending, payable, held and paid are what the
-	// books hold.
-	revenue, refunded, gross, net, fee, pending, payable, held, paid int64
-
-	holdUntil time.Time
-	state     commission.State
 }
 
 // take adds a fact to the order. The first one under a key stands: the same again is a duplicate, and other content is
@@ -148,72 +128,23 @@ func (o *order) holdsOver(now time.Time) time.Time {
 
 // earn gives the commission rows as they will stand. A commission that the decision no longer knows is left with nothing.
 // A step between states that is not allowed is a *commission.TransitionError.
-func (o *order) earn() ([]earning, error) {
-	rows := make([]earning, 0, len(o.decided.Credits))
+func (o *order) earn() ([]commission.Earning, error) {
+	rows := make([]commission.Earning, 0, len(o.decided.Credits))
 	for i := range o.decided.Credits {
-		rows = append(rows, earningOf(&o.decided, i, o.released))
+		rows = append(rows, o.decided.Earning(i, o.released))
 	}
 	for i := range o.earnings {
 		was := &o.earnings[i]
-		now := find(rows, was.Earner)
+		now := commission.FindEarning(rows, was.Earner)
 		if now == nil {
-			rows = append(rows, was.gone())
+			rows = append(rows, was.Gone())
 			now = &rows[len(rows)-1]
 		}
-		if !was.state.MayBecome(now.state) {
-			return nil, &commission.TransitionError{From: was.state, To: now.state}
+		if !was.State.MayBecome(now.State) {
+			return nil, &commission.TransitionError{From: was.State, To: now.State}
 		}
 	}
 	return rows, nil
-}
-
-// earningOf is the row of a credit.
-func earningOf(d *commission.Decision, i int, released time.Time) earning {
-	c := &d.Credits[i]
-	e := earning{
-		Earner: c.Earner(), program: c.Program, link: c.Link, occurredAt: c.OrderedAt, currency: d.Order.Currency,
-		lines: c.Lines, leads: i == 0, counts: isFirstOf(d, i), revenue: c.Revenue, refunded: c.Refunded,
-		gross: c.Gross, net: c.Net, fee: c.Fee, holdUntil: c.HoldUntil, state: c.State(released),
-	}
-	if c.Released(released) {
-		e.payable = c.Net
-	} else {
-		e.pending = c.Net
-	}
-	return e
-}
-
-// isFirstOf tells whether no earlier credit is of the same partner: where what partners brought is counted, an order counts
-// once for each of them.
-func isFirstOf(d *commission.Decision, i int) bool {
-	for n := range i {
-		if d.Credits[n].Partner == d.Credits[i].Partner {
-			return false
-		}
-	}
-	return true
-}
-
-// gone is what is left of a row that the decision no longer knows. What was taken back whole stays so.
-func (e *earning) gone() earning {
-	left := earning{
-		Earner: e.Earner, program: e.program, link: e.link, occurredAt: e.occurredAt, currency: e.currency,
-		holdUntil: e.holdUntil, state: commission.Declined,
-	}
-	if e.state == commission.Reversed {
-		left.state = e.state
-	}
-	return left
-}
-
-// find finds the row of an earner.
-func find(rows []earning, of commission.Earner) *earning {
-	for i := range rows {
-		if rows[i].Earner == of {
-			return &rows[i]
-		}
-	}
-	return nil
 }
 
 // change is what a movement adds to an account of a kind.

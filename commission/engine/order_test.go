@@ -127,8 +127,8 @@ func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	}
 	equal(t, "rows", len(o.paying), 1)
 	row := o.paying[0]
-	equal(t, "state", row.state, commission.Declined)
-	equal(t, "what is left", row.revenue+row.gross+row.net+row.fee+row.pending+row.payable, 0)
+	equal(t, "state", row.State, commission.Declined)
+	equal(t, "what is left", row.Revenue+row.Gross+row.Net+row.Fee+row.Pending+row.Payable, 0)
 	equal(t, "events", len(o.reported), 2)
 	partner, nobody := o.reported[0], o.reported[1]
 	equal(t, "of the partner", [4]int64{int64(partner.orders), partner.revenue, partner.gross, partner.pending}, [4]int64{-1, -10_000, -1000, -1000})
@@ -147,7 +147,7 @@ func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {
 		commission.Paid:     "",
 	} {
 		o := w.decided()
-		o.earnings[0].state = state
+		o.earnings[0].State = state
 		w.resolve(o, verifyClick)
 		err := o.settle(noon().Add(40 * day))
 		if want == "" {
@@ -157,7 +157,7 @@ func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {
 			continue
 		}
 		check(t, err)
-		equal(t, "after "+string(state), o.paying[0].state, want)
+		equal(t, "after "+string(state), o.paying[0].State, want)
 	}
 }
 
@@ -172,8 +172,8 @@ func TestEndedHoldsDoNotBeginAgainWhenTheClockGoesBack(t *testing.T) {
 		events: append(o.events, refund(1, "A1", "r", day, 1000)),
 	}
 	w.settle(o, noon(), verifyClick)
-	equal(t, "payable", o.paying[0].payable, 900)
-	equal(t, "pending", o.paying[0].pending, 0)
+	equal(t, "payable", o.paying[0].Payable, 900)
+	equal(t, "pending", o.paying[0].Pending, 0)
 }
 
 // TestPlansStayOnIndexes explains the statements that run in every transaction, on tables that hold rows and have no

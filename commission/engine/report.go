@@ -109,7 +109,7 @@ func (s *steps) add(d *commission.Decision, sign int64) {
 		first := s.at(o, d.Order.At, sale)
 		if i < len(d.Credits) {
 			first.gross += sign * d.Credits[i].Gross
-			if !isFirstOf(d, i) {
+			if !d.Counts(i) {
 				continue
 			}
 		}

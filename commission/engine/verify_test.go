@@ -10,19 +10,18 @@ import (
 
 	"github.com/google/uuid"
 
-	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/commission/ledger"
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
-	"tributary/partners"
 	"tributary/test/engines"
 )
 
 // tamper changes rows as a superuser who has switched the triggers off, for the length of one transaction that is
 // always rolled back, and gives what Verify finds in it.
-func (w *world) tamper(sql string) []Finding {
+func (w *world) tamper(sql string) []audit.Finding {
 	w.t.Helper()
 	ctx := w.t.Context()
 	tx, err := w.db.Begin(ctx)
@@ -35,9 +34,14 @@ func (w *world) tamper(sql string) []Finding {
 	if tag.RowsAffected() == 0 {
 		w.t.Fatalf("%s changed nothing", sql)
 	}
-	v := &verification{Check: Check{DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock(), Forms: commission.KnownForms()}, tx: tx, programs: partners.NewPrograms()}
-	check(w.t, v.run(ctx))
-	return v.verdict.Findings
+	verdict, err := audit.VerifyIn(ctx, tx, w.audited())
+	check(w.t, err)
+	return verdict.Findings
+}
+
+// audited is what an audit of this world needs.
+func (w *world) audited() audit.Check {
+	return audit.Check{DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock()}
 }
 
 func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
@@ -67,6 +71,7 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 		{`DELETE FROM posting WHERE source_no = $no AND n = 0`, "versions", fmt.Sprintf("(1, %d, ", no), "n", "0", "1"},
 		{`UPDATE posting SET unit = 'EUR' WHERE source_no = $no AND n = 1`, "postings fit their accounts", fmt.Sprintf("(1, %d, ", no), "", "", "EUR"},
 		{`UPDATE posting SET debit = 999999 WHERE source_no = $no AND n = 1`, "postings fit their accounts", fmt.Sprintf("(1, %d, ", no), "", "", "account 999999 (none)"},
+		{`UPDATE posting SET source = 7 WHERE source_no = $no AND n = 1`, "every posting has a check", fmt.Sprintf("(7, %d, ", no), "source", "", "7"},
 		{`UPDATE posting SET source_no = 999999 WHERE source_no = $no AND n = 1`, "every row belongs to an order", "(1, 999999, ", "", "an order", "none"},
 		{`UPDATE posting SET version = 77 WHERE source_no = $no AND n = 1`, "versions", fmt.Sprintf("(1, %d, 77", no), "version", "", "77"},
 		{`UPDATE commission SET net = net + 7, pending = pending + 7 WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "net", "", ""},
@@ -131,10 +136,10 @@ func TestVerifyCountsWhatItDoesNotKeep(t *testing.T) {
 	w.settled()
 	stop()
 	w.exec(`UPDATE orders SET customer_id = 'somebody'`)
-	check := Check{
+	check := audit.Check{
 		DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 2, Now: w.clock(),
 	}
-	verdict, err := Verify(t.Context(), check)
+	verdict, err := audit.Verify(t.Context(), check)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +176,7 @@ func TestVerifyComparesTheReportsWithTheLedger(t *testing.T) {
 	events := w.ledgerEvents()
 	load(t, reports, events[:len(events)-3])
 	found := w.verifyReports(reports)
-	if len(found) == 0 || found[0].Severity != Attention || found[0].Check != "reports have every event once" {
+	if len(found) == 0 || found[0].Severity != audit.Attention || found[0].Check != "reports have every event once" {
 		t.Errorf("with three events missing: %v", found)
 	}
 	load(t, reports, events[len(events)-3:])
@@ -185,17 +190,17 @@ func TestVerifyComparesTheReportsWithTheLedger(t *testing.T) {
 	}
 	load(t, reports, events[:1])
 	found = w.verifyReports(reports)
-	if len(found) != 1 || found[0].Check != "reports have every event once" || found[0].Severity != Broken {
+	if len(found) != 1 || found[0].Check != "reports have every event once" || found[0].Severity != audit.Broken {
 		t.Errorf("with one event twice: %v", found)
 	}
 }
 
-func (w *world) verifyReports(reports clickhouse.Conn) []Finding {
+func (w *world) verifyReports(reports clickhouse.Conn) []audit.Finding {
 	w.t.Helper()
 	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 3)
 	check(w.t, err)
 	defer db.Close()
-	verdict, err := Verify(w.t.Context(), Check{
+	verdict, err := audit.Verify(w.t.Context(), audit.Check{
 		DB: db, VerifyClick: verifyClick, Partitions: w.partitions, Reports: reports, Now: w.clock(),
 	})
 	check(w.t, err)

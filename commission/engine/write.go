@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
 	"tributary/internal/pgcopy"
@@ -139,30 +140,30 @@ func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
 	r.Bool(f.event.GetImported())
 }
 
-func copyCommission(r *pgcopy.Rows, o *order, lane int, c *earning) {
+func copyCommission(r *pgcopy.Rows, o *order, lane int, c *commission.Earning) {
 	r.Row()
 	r.Int8(o.no)
 	r.Int8(int64(c.Partner))
 	r.Text(c.Role.String())
 	r.Text(c.Unit)
 	r.Int8(o.key.merchant)
-	r.Int8(int64(c.program))
-	r.Int8(int64(c.link))
+	r.Int8(int64(c.Program))
+	r.Int8(int64(c.Link))
 	r.Int2(int16(lane))
-	r.Bool(c.leads)
-	r.Bool(c.counts)
-	r.Time(c.occurredAt)
-	r.Text(c.currency)
-	r.Int4(int32(c.lines))
-	r.Int8(c.revenue)
-	r.Int8(c.refunded)
-	r.Int8(c.gross)
-	r.Int8(c.net)
-	r.Int8(c.fee)
-	r.Time(c.holdUntil)
-	r.Text(string(c.state))
-	r.Int8(c.pending)
-	r.Int8(c.payable)
+	r.Bool(c.Leads)
+	r.Bool(c.Counts)
+	r.Time(c.OrderedAt)
+	r.Text(c.Currency)
+	r.Int4(int32(c.Lines))
+	r.Int8(c.Revenue)
+	r.Int8(c.Refunded)
+	r.Int8(c.Gross)
+	r.Int8(c.Net)
+	r.Int8(c.Fee)
+	r.Time(c.HoldUntil)
+	r.Text(string(c.State))
+	r.Int8(c.Pending)
+	r.Int8(c.Payable)
 }
 
 // orderColumns are the changed orders, column by column.
@@ -229,24 +230,24 @@ func (c *commissionColumns) add(o *order, lane int) {
 		c.partner = append(c.partner, int64(e.Partner))
 		c.role = append(c.role, e.Role.String())
 		c.unit = append(c.unit, e.Unit)
-		c.leads = append(c.leads, e.leads)
-		c.counts = append(c.counts, e.counts)
+		c.leads = append(c.leads, e.Leads)
+		c.counts = append(c.counts, e.Counts)
 		c.merchant = append(c.merchant, o.key.merchant)
-		c.program = append(c.program, int64(e.program))
-		c.link = append(c.link, int64(e.link))
+		c.program = append(c.program, int64(e.Program))
+		c.link = append(c.link, int64(e.Link))
 		c.lane = append(c.lane, int16(lane))
-		c.occurredAt = append(c.occurredAt, e.occurredAt)
-		c.currency = append(c.currency, e.currency)
-		c.lines = append(c.lines, int32(e.lines))
-		c.revenue = append(c.revenue, e.revenue)
-		c.refunded = append(c.refunded, e.refunded)
-		c.gross = append(c.gross, e.gross)
-		c.net = append(c.net, e.net)
-		c.fee = append(c.fee, e.fee)
-		c.holdUntil = append(c.holdUntil, e.holdUntil)
-		c.state = append(c.state, string(e.state))
-		c.pending = append(c.pending, e.pending)
-		c.payable = append(c.payable, e.payable)
+		c.occurredAt = append(c.occurredAt, e.OrderedAt)
+		c.currency = append(c.currency, e.Currency)
+		c.lines = append(c.lines, int32(e.Lines))
+		c.revenue = append(c.revenue, e.Revenue)
+		c.refunded = append(c.refunded, e.Refunded)
+		c.gross = append(c.gross, e.Gross)
+		c.net = append(c.net, e.Net)
+		c.fee = append(c.fee, e.Fee)
+		c.holdUntil = append(c.holdUntil, e.HoldUntil)
+		c.state = append(c.state, string(e.State))
+		c.pending = append(c.pending, e.Pending)
+		c.payable = append(c.payable, e.Payable)
 	}
 }
 

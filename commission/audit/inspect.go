@@ -1,4 +1,4 @@
-package engine
+package audit
 
 import (
 	"context"
@@ -44,9 +44,9 @@ const (
 	inspectedFirst = 20 * time.Second
 	// inspectLimit bounds one inspection.
 	inspectLimit = 90 * time.Second
-	// inspectedEvents is how many of the last ledger events of a lane an inspection looks for in the outbox, which holds
+	// InspectedEvents is how many of the last ledger events of a lane an inspection looks for in the outbox, which holds
 	// those of two days.
-	inspectedEvents = 20_000
+	InspectedEvents = 20_000
 )
 
 // Run inspects every so often until ctx ends, for the first time soon. What it finds is logged as an error, and counted.
@@ -83,11 +83,11 @@ func (i *Inspector) Inspect(ctx context.Context) (*Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectLimit)
 	defer cancel()
 	began := time.Now()
-	v := &verification{Check: i.check, programs: i.programs, recent: inspectedEvents}
+	v := &Verification{Check: i.check, programs: i.programs, recent: InspectedEvents}
 	head := i.head
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, i.check.DB, options, func(tx pgx.Tx) (err error) {
-		v.tx = tx
+		v.Tx = tx
 		head, err = v.inspect(ctx, head)
 		return err
 	})
@@ -102,9 +102,9 @@ func (i *Inspector) Inspect(ctx context.Context) (*Verdict, error) {
 	return &v.verdict, nil
 }
 
-func (v *verification) inspect(ctx context.Context, since ledger.Head) (ledger.Head, error) {
+func (v *Verification) inspect(ctx context.Context, since ledger.Head) (ledger.Head, error) {
 	var newest int64
-	if err := v.tx.QueryRow(ctx, `SELECT coalesce(max(no), 0) FROM orders`).Scan(&newest); err != nil {
+	if err := v.Tx.QueryRow(ctx, `SELECT coalesce(max(no), 0) FROM orders`).Scan(&newest); err != nil {
 		return since, fmt.Errorf("looking for the newest order: %w", err)
 	}
 	if err := v.programs.Refresh(ctx, v.DB); err != nil {
@@ -129,9 +129,9 @@ func (v *verification) inspect(ctx context.Context, since ledger.Head) (ledger.H
 			return since, err
 		}
 	}
-	head, err := ledger.VerifyChainSince(ctx, v.tx, since)
+	head, err := ledger.VerifyChainSince(ctx, v.Tx, since)
 	if broken, ok := errors.AsType[*ledger.BreakError](err); ok {
-		v.find(chainFinding(broken))
+		v.Find(chainFinding(broken))
 		err = nil
 	}
 	return head, err

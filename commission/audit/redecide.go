@@ -1,4 +1,4 @@
-package engine
+package audit
 
 import (
 	"context"
@@ -43,7 +43,7 @@ func Redecide(ctx context.Context, check Check, progress func(done, total int64)
 	if err := check.DB.QueryRow(ctx, `SELECT count(*) FROM orders`).Scan(&total); err != nil {
 		return nil, fmt.Errorf("counting orders: %w", err)
 	}
-	v := &verification{Check: check, programs: partners.NewPrograms()}
+	v := &Verification{Check: check, programs: partners.NewPrograms()}
 	if err := v.programs.Refresh(ctx, check.DB); err != nil {
 		return nil, err
 	}
@@ -62,11 +62,13 @@ func Redecide(ctx context.Context, check Check, progress func(done, total int64)
 }
 
 // rewrite rewrites the records of the next page of orders, moves last on, and tells how many it rewrote.
-func (v *verification) rewrite(ctx context.Context, last *int64) (int64, error) {
-	var changed orderColumns
+func (v *Verification) rewrite(ctx context.Context, last *int64) (int64, error) {
+	var numbers []int64
+	var versions []int32
+	var records []string
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, v.DB, options, func(tx pgx.Tx) error {
-		v.tx = tx
+		v.Tx = tx
 		page, err := v.page(ctx, *last)
 		if err != nil {
 			return err
@@ -75,26 +77,26 @@ func (v *verification) rewrite(ctx context.Context, last *int64) (int64, error) 
 			v.verdict.Orders++
 			*last = o.no
 			if v.rewritable(o) {
-				changed.no, changed.version = append(changed.no, o.no), append(changed.version, o.version)
-				changed.decision = append(changed.decision, string(v.Forms.Append(nil, &o.decided)))
+				numbers, versions = append(numbers, o.no), append(versions, o.version)
+				records = append(records, string(v.Forms.Append(nil, &o.decided)))
 			}
 		}
 		return nil
 	})
-	if err != nil || len(changed.no) == 0 {
+	if err != nil || len(numbers) == 0 {
 		return 0, err
 	}
-	tag, err := v.DB.Exec(ctx, rewriteRecords, changed.no, changed.version, changed.decision)
+	tag, err := v.DB.Exec(ctx, rewriteRecords, numbers, versions, records)
 	return tag.RowsAffected(), err
 }
 
 // rewritable decides an order whose record is of an earlier form, and takes down why it is left as it is.
-func (v *verification) rewritable(o *stored) bool {
+func (v *Verification) rewritable(o *order) bool {
 	form, err := commission.FormOf(o.record)
 	if err == nil && form == v.Forms.Current() {
 		return false
 	}
-	at := Finding{Check: "record", Table: "orders", Key: fmt.Sprintf("%d (merchant %d, %q)", o.no, o.key.merchant, o.key.id)}
+	at := Finding{Check: "record", Table: "orders", Key: fmt.Sprintf("%d (merchant %d, %q)", o.no, o.merchant, o.id)}
 	recorded, err := v.decide(at, o)
 	if err != nil {
 		v.undecided(at, err)
@@ -104,7 +106,7 @@ func (v *verification) rewritable(o *stored) bool {
 	}
 	different := commission.Contradictions(recorded, &o.decided)
 	for _, c := range different {
-		v.compare(at, "decision, "+c.What, c.Decided, c.Recorded)
+		v.Compare(at, "decision, "+c.What, c.Decided, c.Recorded)
 	}
 	return len(different) == 0
 }

@@ -1,11 +1,12 @@
--- What the commissions add up to beside the balances of the accounts: those of each partner in all roles, and of each
--- merchant the fees and what it owes, unit by unit.
+-- What the commissions add up to beside what orders have posted to the accounts: those of each partner in all roles, and of
+-- each merchant the fees and what it owes, unit by unit. What is paid has left the account by a payout.
 WITH balance AS (
   SELECT a.id, a.kind, a.merchant_id, a.partner_id, a.unit,
-         coalesce((SELECT sum(amount) FROM posting WHERE credit = a.id), 0) - coalesce((SELECT sum(amount) FROM posting WHERE debit = a.id), 0) AS amount
+         coalesce((SELECT sum(amount) FROM posting WHERE credit = a.id AND source = 1), 0) -
+         coalesce((SELECT sum(amount) FROM posting WHERE debit = a.id AND source = 1), 0) AS amount
     FROM account a),
 earned AS (
-  SELECT merchant_id, partner_id, unit, sum(pending) AS pending, sum(payable) AS payable FROM commission GROUP BY 1, 2, 3),
+  SELECT merchant_id, partner_id, unit, sum(pending) AS pending, sum(payable + paid) AS payable FROM commission GROUP BY 1, 2, 3),
 owed AS (
   SELECT merchant_id, unit, sum(net) + sum(fee) AS amount, sum(fee) AS fee FROM commission GROUP BY 1, 2),
 expected AS (

@@ -1,0 +1,80 @@
+package audit
+
+// P5: a broken promise is detected.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"tributary/commission/ledger"
+	"tributary/internal/event"
+)
+
+// chain verifies the hash chain.
+func (v *Verification) chain(ctx context.Context) error {
+	head, err := ledger.VerifyChain(ctx, v.Tx, v.Heads...)
+	v.verdict.Head = head.String()
+	if broken, ok := errors.AsType[*ledger.BreakError](err); ok {
+		v.Find(chainFinding(broken))
+		return nil
+	}
+	return err
+}
+
+func chainFinding(broken *ledger.BreakError) Finding {
+	return Finding{
+		Check: "hash chain", Table: "chain", Key: fmt.Sprintf("block %d (postings %d to %d)", broken.Block, broken.After+1, broken.Through),
+		Want: "what was sealed", Have: broken.Problem,
+	}
+}
+
+// positions verifies that the outbox goes on where the sequence of each lane stands, without a hole, and reports
+// partitions that stand still.
+func (v *Verification) positions(ctx context.Context) error {
+	outbox := "ledger_outbox"
+	if v.recent > 0 {
+		outbox = fmt.Sprintf(`position JOIN LATERAL (SELECT lane, first_seq, last_seq FROM ledger_outbox WHERE lane = partition AND first_seq > out_seq - %d) o ON true
+         WHERE consumer = $1 AND topic = $2`, v.recent)
+	}
+	err := v.Rows(ctx, "outbox is dense", Broken, `
+SELECT 'ledger_outbox', format('(%s, %s)', o.lane, o.first_seq), 'last_seq', o.next::text, o.last_seq::text
+  FROM (SELECT lane, first_seq, last_seq,
+               coalesce(lead(first_seq) OVER (PARTITION BY lane ORDER BY first_seq) - 1,
+                        (SELECT out_seq FROM position WHERE consumer = $1 AND topic = $2 AND partition = lane)) AS next
+          FROM `+outbox+`) o
+ WHERE o.last_seq IS DISTINCT FROM o.next LIMIT $3`, engine, event.Orders, v.Limit)
+	if err != nil {
+		return err
+	}
+	err = v.Rows(ctx, "outbox is dense", Broken, `
+SELECT 'ledger_sent', lane::text, 'through_seq', 'at most ' || out_seq, through_seq::text
+  FROM ledger_sent JOIN position ON consumer = $1 AND topic = $2 AND partition = lane WHERE through_seq > out_seq`, engine, event.Orders)
+	if err != nil {
+		return err
+	}
+	return v.Rows(ctx, "partitions move", Attention, `
+SELECT 'position', format('(%s, %s, %s)', consumer, topic, partition), 'halted', 'not halted', halted FROM position WHERE halted <> ''
+UNION ALL
+SELECT 'high_water', format('(%s, %s, %s, %s)', consumer, topic, partition, spool), 'gap', format('sequence %s', seq + 1), format('sequence %s', gap)
+  FROM high_water WHERE gap <> 0`)
+}
+
+// overdue is how long after its end a hold may still be found pending: engines may have been away for a while.
+const overdue = 15 * time.Minute
+
+// holds reports commissions that should have become payable some time ago: the engine cannot decide their orders, or does
+// not run.
+func (v *Verification) holds(ctx context.Context) error {
+	return v.Rows(ctx, "holds end", Attention, `
+SELECT 'commission', format('(%s, %s, %s, %s)', order_no, partner_id, role, unit), 'state', format('payable since %s', hold_until), state
+  FROM commission WHERE state = 'pending' AND hold_until < $1 ORDER BY hold_until LIMIT $2`, v.Now.Add(-overdue), v.Limit)
+}
+
+// letters reports dead letters that nobody has settled.
+func (v *Verification) letters(ctx context.Context) error {
+	return v.Rows(ctx, "dead letters are settled", Attention, `
+SELECT 'dead_letter', format('(%s, %s, %s, %s)', consumer, topic, partition, "offset"), 'state', 'returned or discarded', state || ': ' || error
+  FROM dead_letter WHERE state IN ('open', 'returning') ORDER BY at LIMIT $1`, v.Limit)
+}

@@ -1,0 +1,139 @@
+package audit
+
+// P5: a report that differs from the ledger is detected.
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// standing is whose figures the reports or the ledger give: what a partner earns in one role and unit, apart from the first
+// credits of orders those that are further ones.
+type standing struct {
+	merchant, partner    int64
+	role, unit, currency string
+	leads                bool
+}
+
+// figures are what is compared, in this order.
+type figures [10]int64
+
+// names are the columns that the figures stand in.
+func (figures) names() [10]string {
+	return [10]string{"orders", "revenue", "refunded", "gross", "net", "fee", "pending", "payable", "fee_pending", "fee_earned"}
+}
+
+//go:embed query/standings.sql
+var standingsSQL string
+
+// reports verifies that ClickHouse's ledger has every event that this snapshot has sent, and that its sums are those of
+// the commissions, for each merchant, partner, role, unit and currency.
+func (v *Verification) reports(ctx context.Context) error {
+	if v.Reports == nil {
+		return nil
+	}
+	lanes, err := v.sent(ctx)
+	if err != nil {
+		return err
+	}
+	if complete, err := v.arrived(ctx, lanes); err != nil || !complete {
+		return err
+	}
+	ledgerHas, err := v.ledgerStandings(ctx)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "22003" { // numeric_value_out_of_range
+		v.Find(Finding{Check: "reports equal the ledger", Table: "commission", Want: "sums that fit 64 bits", Have: pg.Message})
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	reportsHave, err := v.reportStandings(ctx, lanes)
+	if err != nil {
+		return err
+	}
+	for key, want := range ledgerHas {
+		v.figures(key, want, reportsHave[key])
+		delete(reportsHave, key)
+	}
+	for key, have := range reportsHave {
+		v.figures(key, figures{}, have)
+	}
+	return nil
+}
+
+func (v *Verification) figures(key standing, want, have figures) {
+	at := Finding{
+		Check: "reports equal the ledger", Table: "clickhouse ledger",
+		Key: fmt.Sprintf("merchant %d, partner %d as %s, %s on orders in %s", key.merchant, key.partner, key.role, key.unit, key.currency),
+	}
+	if !key.leads {
+		at.Key += ", further credits"
+	}
+	for i, name := range want.names() {
+		v.CompareAmounts(at, name, want[i], have[i])
+	}
+}
+
+// ledgerStandings adds up the commissions, and under partner 0 the orders on which nobody earns.
+func (v *Verification) ledgerStandings(ctx context.Context) (map[standing]figures, error) {
+	rows, err := v.Tx.Query(ctx, standingsSQL)
+	if err != nil {
+		return nil, fmt.Errorf("adding up commissions: %w", err)
+	}
+	defer rows.Close()
+	all := make(map[standing]figures)
+	for rows.Next() {
+		key, f, err := scanStanding(rows)
+		if err != nil {
+			return nil, err
+		}
+		all[key] = f
+	}
+	return all, rows.Err()
+}
+
+// reportStandings adds up what ClickHouse has.
+func (v *Verification) reportStandings(ctx context.Context, lanes []sentLane) (map[standing]figures, error) {
+	conditions := []string{"false"} // before an engine has run there are no lanes
+	for _, l := range lanes {
+		conditions = append(conditions, "("+l.selects()+")")
+	}
+	rows, err := v.Reports.Query(ctx, `
+SELECT merchant_id, partner_id, role, unit, currency, NOT further AS leads, toInt64(sum(orders)), sum(revenue), sum(refunded), sum(gross), sum(net), sum(fee),
+       sum(pending), sum(payable), sum(fee_pending), sum(fee_earned)
+  FROM ledger WHERE `+strings.Join(conditions, " OR ")+` GROUP BY merchant_id, partner_id, role, unit, currency, leads`)
+	if err != nil {
+		return nil, fmt.Errorf("adding up the reports: %w", err)
+	}
+	defer func() { _ = rows.Close() }()
+	all := make(map[standing]figures)
+	for rows.Next() {
+		key, f, err := scanStanding(rows)
+		if err != nil {
+			return nil, err
+		}
+		all[key] = f
+	}
+	return all, rows.Err()
+}
+
+// scanner is a row of either database.
+type scanner interface{ Scan(targets ...any) error }
+
+func scanStanding(row scanner) (standing, figures, error) {
+	var key standing
+	var f figures
+	targets := []any{&key.merchant, &key.partner, &key.role, &key.unit, &key.currency, &key.leads}
+	for i := range f {
+		targets = append(targets, &f[i])
+	}
+	if err := row.Scan(targets...); err != nil {
+		return key, f, fmt.Errorf("reading sums: %w", err)
+	}
+	return key, f, nil
+}
