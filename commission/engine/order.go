@@ -147,17 +147,6 @@ func (o *order) earn() ([]commission.Earning, error) {
 	return rows, nil
 }
 
-// change is what a movement adds to an account of a kind.
-func change(m *commission.Movement, kind chart.Kind) int64 {
-	if m.Debit == kind {
-		return kind.Amount(m.Amount, 0)
-	}
-	if m.Credit == kind {
-		return kind.Amount(0, m.Amount)
-	}
-	return 0
-}
-
 // appendPostings appends what has to be posted for the order.
 func (o *order) appendPostings(dst []ledger.Posting) []ledger.Posting {
 	for n := range o.due {

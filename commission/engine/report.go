@@ -57,14 +57,40 @@ type step struct {
 
 	orders                   int32
 	revenue, refunded, gross int64
-	pending, payable         int64
-	feePending, feeEarned    int64
+	accounts                 []accountChange
+}
+
+// accountChange is what a step adds to an account of a kind: debits less credits.
+type accountChange struct {
+	kind   chart.Kind
+	amount int64
+}
+
+// account adds to an account.
+func (s *step) account(kind chart.Kind, amount int64) {
+	for i := range s.accounts {
+		if s.accounts[i].kind == kind {
+			s.accounts[i].amount += amount
+			return
+		}
+	}
+	s.accounts = append(s.accounts, accountChange{kind, amount})
+}
+
+// grown is by how much an account of a kind has grown.
+func (s *step) grown(kind chart.Kind) int64 {
+	for _, a := range s.accounts {
+		if a.kind == kind {
+			return kind.Amount(a.amount, 0)
+		}
+	}
+	return 0
 }
 
 // isEmpty tells whether nothing has changed after all.
 func (s *step) isEmpty() bool {
 	return s.orders == 0 && s.revenue == 0 && s.refunded == 0 && s.gross == 0 &&
-		s.pending == 0 && s.payable == 0 && s.feePending == 0 && s.feeEarned == 0
+		!slices.ContainsFunc(s.accounts, func(a accountChange) bool { return a.amount != 0 })
 }
 
 // steps collects ledger events: at most a handful an order.
@@ -87,10 +113,8 @@ func (s *steps) move(o owner, movements []commission.Movement) {
 	for i := range movements {
 		m := &movements[i]
 		t := s.at(o, m.At, m.Cause)
-		t.pending += change(m, chart.PartnerPending)
-		t.payable += change(m, chart.PartnerPayable)
-		t.feePending += change(m, chart.FeePending)
-		t.feeEarned += change(m, chart.FeeEarned)
+		t.account(m.Debit, m.Amount)
+		t.account(m.Credit, -m.Amount)
 	}
 }
 
@@ -183,17 +207,32 @@ func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
 	if s.owner.Partner != 0 && s.owner.Unit != o.decided.Order.Currency {
 		unit = s.owner.Unit
 	}
+	pending, payable := s.grown(chart.PartnerPending), s.grown(chart.PartnerPayable)
+	feePending, feeEarned := s.grown(chart.FeePending), s.grown(chart.FeeEarned)
 	e.Body = &event.Event_Ledger{Ledger: &event.Ledger{
 		OrderNo: o.no, Version: o.version, Step: int32(n),
 		MerchantId: o.key.merchant, ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.Partner), LinkId: int64(s.owner.link),
 		OrderId: o.key.id, CustomerId: o.decided.Order.Customer, Currency: o.decided.Order.Currency,
 		OrderedAt: event.Micros(o.decided.Order.At), Cause: string(s.cause),
 		Orders: s.orders, Revenue: s.revenue, Refunded: s.refunded, Gross: s.gross,
-		Net: s.pending + s.payable, Fee: s.feePending + s.feeEarned,
+		Net: pending + payable, Fee: feePending + feeEarned,
 		Further: s.owner.further, Role: role, Unit: unit,
-		Pending: s.pending, Payable: s.payable, FeePending: s.feePending, FeeEarned: s.feeEarned,
+		Pending: pending, Payable: payable, FeePending: feePending, FeeEarned: feeEarned, Accounts: s.changes(),
 	}}
 	return e, nil
+}
+
+// changes are what a step adds to each account as its event says it.
+func (s *step) changes() []*event.AccountChange {
+	all := make([]event.AccountChange, 0, len(s.accounts))
+	pointers := make([]*event.AccountChange, 0, len(s.accounts))
+	for _, a := range s.accounts {
+		if a.amount != 0 {
+			all = append(all, event.AccountChange{Kind: a.kind.Entry().Number, Amount: a.amount})
+			pointers = append(pointers, &all[len(all)-1])
+		}
+	}
+	return pointers
 }
 
 func b2i(b bool) int {

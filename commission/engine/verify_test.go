@@ -12,6 +12,7 @@ import (
 
 	"tributary/commission/audit"
 	"tributary/commission/ledger"
+	"tributary/commission/ledger/chart"
 	"tributary/internal/clickhouse"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
@@ -280,16 +281,26 @@ func TestLedgerEventsAddUpToTheBooksAtEveryTime(t *testing.T) {
 				continue
 			}
 			l := e.GetLedger()
-			key := func(kind string, partner int64) string {
-				return fmt.Sprintf("%s/%d/%d/%s", kind, l.GetMerchantId(), partner, l.GetCurrency())
+			sum, figures := int64(0), map[chart.Kind]int64{
+				chart.PartnerPending: l.GetPending(), chart.PartnerPayable: l.GetPayable(), chart.FeePending: l.GetFeePending(), chart.FeeEarned: l.GetFeeEarned(),
 			}
-			got[key("partner_pending", l.GetPartnerId())] += l.GetPending()
-			got[key("partner_payable", l.GetPartnerId())] += l.GetPayable()
-			got[key("fee_pending", 0)] += l.GetFeePending()
-			got[key("fee_earned", 0)] += l.GetFeeEarned()
-			got[key("merchant_receivable", 0)] += l.GetNet() + l.GetFee()
-			if sum := l.GetPending() + l.GetPayable(); sum != l.GetNet() || l.GetFeePending()+l.GetFeeEarned() != l.GetFee() {
+			for _, c := range l.GetAccounts() {
+				kind := chart.Kinds()[c.GetKind()-1]
+				partner := int64(0)
+				if kind.Owner.HasPartner() {
+					partner = l.GetPartnerId()
+				}
+				grown := kind.Kind.Amount(c.GetAmount(), 0)
+				got[fmt.Sprintf("%s/%d/%d/%s", kind.Kind, l.GetMerchantId(), partner, l.GetCurrency())] += grown
+				figures[kind.Kind] -= grown
+				sum += c.GetAmount()
+			}
+			if sum != 0 || figures[chart.MerchantReceivable] != -l.GetNet()-l.GetFee() {
 				t.Errorf("event of order %d, version %d, step %d does not add up", l.GetOrderNo(), l.GetVersion(), l.GetStep())
+			}
+			delete(figures, chart.MerchantReceivable)
+			for kind, left := range figures {
+				equal(t, fmt.Sprintf("%s of order %d that its accounts do not say", kind, l.GetOrderNo()), left, 0)
 			}
 		}
 		for k, v := range got {

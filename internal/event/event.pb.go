@@ -794,7 +794,10 @@ type Ledger struct {
 	// In what capacity the partner earns: recruiter, recruiter2, customer, staff; empty for partner.
 	Role string `protobuf:"bytes,24,opt,name=role,proto3" json:"role,omitempty"`
 	// What is earned; empty for the currency.
-	Unit          string `protobuf:"bytes,25,opt,name=unit,proto3" json:"unit,omitempty"`
+	Unit string `protobuf:"bytes,25,opt,name=unit,proto3" json:"unit,omitempty"`
+	// What the change adds to each account; together they are 0. pending, payable, fee_pending and fee_earned say the same of four
+	// kinds of account, and are all that events have whose version knew no others.
+	Accounts      []*AccountChange `protobuf:"bytes,26,rep,name=accounts,proto3" json:"accounts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1004,6 +1007,69 @@ func (x *Ledger) GetUnit() string {
 	return ""
 }
 
+func (x *Ledger) GetAccounts() []*AccountChange {
+	if x != nil {
+		return x.Accounts
+	}
+	return nil
+}
+
+// AccountChange is what a ledger event adds to one account in the event's unit. The account is of the network, or of the event's
+// merchant, partner or both: whose, and by which side it grows, the chart of accounts says for the kind.
+type AccountChange struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The number of the kind in the chart of accounts.
+	Kind int32 `protobuf:"varint,1,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Debits less credits, in minor units.
+	Amount        int64 `protobuf:"zigzag64,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountChange) Reset() {
+	*x = AccountChange{}
+	mi := &file_event_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountChange) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountChange) ProtoMessage() {}
+
+func (x *AccountChange) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountChange.ProtoReflect.Descriptor instead.
+func (*AccountChange) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *AccountChange) GetKind() int32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *AccountChange) GetAmount() int64 {
+	if x != nil {
+		return x.Amount
+	}
+	return 0
+}
+
 var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
@@ -1087,7 +1153,7 @@ const file_event_proto_rawDesc = "" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\x03R\x06amount\x12\x1d\n" +
 	"\n" +
-	"whole_line\x18\x05 \x01(\bR\twholeLine\"\x94\x05\n" +
+	"whole_line\x18\x05 \x01(\bR\twholeLine\"\xd0\x05\n" +
 	"\x06Ledger\x12\x19\n" +
 	"\border_no\x18\x01 \x01(\x03R\aorderNo\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x12\n" +
@@ -1121,7 +1187,11 @@ const file_event_proto_rawDesc = "" +
 	"fee_earned\x18\x16 \x01(\x03R\tfeeEarned\x12\x18\n" +
 	"\afurther\x18\x17 \x01(\bR\afurther\x12\x12\n" +
 	"\x04role\x18\x18 \x01(\tR\x04role\x12\x12\n" +
-	"\x04unit\x18\x19 \x01(\tR\x04unitB\x1aZ\x18tributary/internal/eventb\x06proto3"
+	"\x04unit\x18\x19 \x01(\tR\x04unit\x12:\n" +
+	"\baccounts\x18\x1a \x03(\v2\x1e.tributary.event.AccountChangeR\baccounts\";\n" +
+	"\rAccountChange\x12\x12\n" +
+	"\x04kind\x18\x01 \x01(\x05R\x04kind\x12\x16\n" +
+	"\x06amount\x18\x02 \x01(\x12R\x06amountB\x1aZ\x18tributary/internal/eventb\x06proto3"
 
 var (
 	file_event_proto_rawDescOnce sync.Once
@@ -1135,15 +1205,16 @@ func file_event_proto_rawDescGZIP() []byte {
 	return file_event_proto_rawDescData
 }
 
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_event_proto_goTypes = []any{
-	(*Event)(nil),      // 0: tributary.event.Event
-	(*Click)(nil),      // 1: tributary.event.Click
-	(*Sale)(nil),       // 2: tributary.event.Sale
-	(*Line)(nil),       // 3: tributary.event.Line
-	(*Refund)(nil),     // 4: tributary.event.Refund
-	(*RefundItem)(nil), // 5: tributary.event.RefundItem
-	(*Ledger)(nil),     // 6: tributary.event.Ledger
+	(*Event)(nil),         // 0: tributary.event.Event
+	(*Click)(nil),         // 1: tributary.event.Click
+	(*Sale)(nil),          // 2: tributary.event.Sale
+	(*Line)(nil),          // 3: tributary.event.Line
+	(*Refund)(nil),        // 4: tributary.event.Refund
+	(*RefundItem)(nil),    // 5: tributary.event.RefundItem
+	(*Ledger)(nil),        // 6: tributary.event.Ledger
+	(*AccountChange)(nil), // 7: tributary.event.AccountChange
 }
 var file_event_proto_depIdxs = []int32{
 	1, // 0: tributary.event.Event.click:type_name -> tributary.event.Click
@@ -1152,11 +1223,12 @@ var file_event_proto_depIdxs = []int32{
 	6, // 3: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
 	3, // 4: tributary.event.Sale.lines:type_name -> tributary.event.Line
 	5, // 5: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	7, // 6: tributary.event.Ledger.accounts:type_name -> tributary.event.AccountChange
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1176,7 +1248,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

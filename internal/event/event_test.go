@@ -46,6 +46,11 @@ func samples() map[string]*Event {
 			OrderNo: 7, Version: 2, Step: 2, MerchantId: 1, ProgramId: 2, PartnerId: 4, OrderId: "A-1001", Currency: "GBP", OrderedAt: occurred,
 			Cause: "sale", Orders: 1, Revenue: 2, Gross: 4, Net: 4, Pending: 4, Further: true, Role: "recruiter", Unit: "POINT",
 		}}},
+		"accounts": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Ledger{Ledger: &Ledger{
+			OrderNo: 7, Version: 2, Step: 1, MerchantId: 1, ProgramId: 2, PartnerId: 3, LinkId: 42, OrderId: "A-1001", Currency: "GBP", OrderedAt: occurred,
+			Cause: "sale", Orders: 1, Revenue: 100, Gross: 10, Net: 10, Fee: 2, Pending: 10, FeePending: 2,
+			Accounts: []*AccountChange{{Kind: 1, Amount: 12}, {Kind: 2, Amount: -10}, {Kind: 4, Amount: -2}},
+		}}},
 	}
 }
 
