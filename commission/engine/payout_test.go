@@ -11,7 +11,6 @@ import (
 	"tributary/commission/ledger"
 	"tributary/commission/ledger/chart"
 	"tributary/internal/postgres"
-	"tributary/partners/program"
 )
 
 // payoutLines are what the payouts of these tests follow from: a source that exists here only.
@@ -22,15 +21,15 @@ const payoutLines = `CREATE TABLE payout_line (no bigint PRIMARY KEY, merchant b
 func checkPayouts(ctx context.Context, v *audit.Verification) error {
 	return v.Rows(ctx, "payouts follow from their lines", audit.Broken, `
 WITH wanted AS (
-  SELECT no, 1 AS version, 'partner_payable' AS debit, 'payout_clearing' AS credit, merchant, partner, unit, amount FROM payout_line
-  UNION ALL SELECT no, 2, 'payout_clearing', 'bank', NULL, NULL, unit, amount FROM payout_line WHERE settled),
+  SELECT no, 1 AS version, 'partner_payable' AS debit, 'payout_clearing' AS credit, merchant, unit, partner, amount FROM payout_line
+  UNION ALL SELECT no, 2, 'payout_clearing', 'bank', NULL, unit, NULL, amount FROM payout_line WHERE settled),
 posted AS (
-  SELECT p.source_no AS no, p.version, p.n, d.kind AS debit, c.kind AS credit, d.merchant_id AS merchant, d.partner_id AS partner, p.unit, p.amount
+  SELECT p.source_no AS no, p.version, p.n, d.kind AS debit, c.kind AS credit, d.merchant_id AS merchant, p.unit, d.partner_id AS partner, p.amount
     FROM posting p JOIN account d ON d.id = p.debit JOIN account c ON c.id = p.credit WHERE p.source = 3)
 SELECT 'posting', format('(3, %s, %s, %s)', coalesce(w.no, p.no), coalesce(w.version, p.version), coalesce(p.n, 0)), 'amount',
        coalesce(w.amount::text, 'none'), coalesce(p.amount::text, 'none')
   FROM wanted w FULL JOIN posted p ON (p.no, p.version, p.n) = (w.no, w.version, 0)
- WHERE (w.debit, w.credit, w.merchant, w.partner, w.unit, w.amount) IS DISTINCT FROM (p.debit, p.credit, p.merchant, p.partner, p.unit, p.amount)
+ WHERE (w.debit, w.credit, w.merchant, w.unit, w.partner, w.amount) IS DISTINCT FROM (p.debit, p.credit, p.merchant, p.unit, p.partner, p.amount)
  ORDER BY 2 LIMIT $1`, v.Limit)
 }
 
@@ -55,7 +54,7 @@ func (w *world) owed() int64 {
 	balances, err := ledger.MerchantBalances(w.t.Context(), w.db, 1, w.clock())
 	check(w.t, err)
 	for _, b := range balances {
-		if b.Account == (ledger.Account{Kind: chart.PartnerPayable, Merchant: 1, Partner: program.PartnerID(w.partners[0]), Unit: "GBP"}) {
+		if b.Account == (ledger.Account{Kind: chart.PartnerPayable, Merchant: 1, Partner: w.partners[0], Unit: "GBP"}) {
 			return b.Amount()
 		}
 	}
