@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission/ledger/chart"
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/test/chaos/model"
@@ -179,7 +180,7 @@ SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credit
 
 func (e *Evidence) balances(ctx context.Context, db *pgx.Conn) error {
 	rows, err := db.Query(ctx, `
-SELECT a.kind, a.merchant_id, coalesce(a.partner_id, 0), a.unit, sum(m.amount)::bigint
+SELECT a.kind, coalesce(a.merchant_id, 0), coalesce(a.partner_id, 0), a.unit, sum(m.amount)::bigint
   FROM account a JOIN (SELECT debit AS account, amount FROM posting UNION ALL SELECT credit, -amount FROM posting) m ON m.account = a.id
  GROUP BY 1, 2, 3, 4 HAVING sum(m.amount) <> 0`)
 	if err != nil {
@@ -188,10 +189,7 @@ SELECT a.kind, a.merchant_id, coalesce(a.partner_id, 0), a.unit, sum(m.amount)::
 	var a model.Account
 	var debits int64
 	_, err = pgx.ForEachRow(rows, []any{&a.Kind, &a.Merchant, &a.Partner, &a.Currency, &debits}, func() error {
-		if a.Kind != "merchant_receivable" { // all others grow by credits
-			debits = -debits
-		}
-		e.Balances[a] = debits
+		e.Balances[a] = chart.Kind(a.Kind).Amount(debits, 0)
 		return nil
 	})
 	return err
