@@ -72,6 +72,10 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 		{`DELETE FROM posting WHERE source_no = $no AND n = 0`, "versions", fmt.Sprintf("(1, %d, ", no), "n", "0", "1"},
 		{`UPDATE posting SET unit = 'EUR' WHERE source_no = $no AND n = 1`, "postings fit their accounts", fmt.Sprintf("(1, %d, ", no), "", "", "EUR"},
 		{`UPDATE posting SET debit = 999999 WHERE source_no = $no AND n = 1`, "postings fit their accounts", fmt.Sprintf("(1, %d, ", no), "", "", "account 999999 (none)"},
+		{
+			`WITH a AS (INSERT INTO account (kind, unit) VALUES ('bank', 'GBP') RETURNING id) UPDATE posting SET debit = a.id FROM a WHERE source_no = $no AND n = 1`,
+			"postings follow from events", fmt.Sprintf("of order %d", no), "amount", "", "",
+		},
 		{`UPDATE posting SET source = 7 WHERE source_no = $no AND n = 1`, "every posting has a check", fmt.Sprintf("(7, %d, ", no), "source", "", "7"},
 		{`UPDATE posting SET source_no = 999999 WHERE source_no = $no AND n = 1`, "every row belongs to an order", "(1, 999999, ", "", "an order", "none"},
 		{`UPDATE posting SET version = 77 WHERE source_no = $no AND n = 1`, "versions", fmt.Sprintf("(1, %d, 77", no), "version", "", "77"},
