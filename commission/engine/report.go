@@ -74,6 +74,9 @@ func (s *step) account(kind chart.Kind, amount int64) {
 			return
 		}
 	}
+	if s.accounts == nil {
+		s.accounts = make([]accountChange, 0, 4) // of most credits
+	}
 	s.accounts = append(s.accounts, accountChange{kind, amount})
 }
 
