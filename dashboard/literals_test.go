@@ -79,8 +79,12 @@ func TestEveryFaultIsSaid(t *testing.T) {
 		}
 	}
 	for _, folder := range []string{".", "../partners", "../report"} {
-		inspect(t, folder, func(n ast.Node, _ token.Position) bool {
+		inspect(t, folder, func(n ast.Node, at token.Position) bool {
 			switch n := n.(type) {
+			case *ast.CompositeLit:
+				if f, ok := n.Type.(*ast.SelectorExpr); ok && f.Sel.Name == "Field" {
+					t.Errorf("%s: a field of a fault is made by fault.Wrong, of messages", at)
+				}
 			case *ast.CallExpr:
 				if f, ok := n.Fun.(*ast.SelectorExpr); ok && (f.Sel.Name == "New" || f.Sel.Name == "Coded") && len(n.Args) == 3 {
 					note(n.Args[1])

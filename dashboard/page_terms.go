@@ -9,6 +9,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/money"
+	"tributary/internal/text"
 	"tributary/partners/program"
 	"tributary/report"
 )
@@ -82,7 +83,7 @@ func (s *Server) setTerms(c echo.Context, v *visit) error {
 	view.around(view.form.effective(v.at))
 	view.draft = view.form.version(view.before.Document, v.at)
 	if view.before.EffectiveFrom.Equal(view.draft.EffectiveFrom) {
-		view.form.note("from", "other terms begin at that time", "give another one")
+		view.form.note("from", text.WrongTimeTaken(), text.FixAnother())
 	}
 	switch {
 	case len(view.form.problems) > 0:

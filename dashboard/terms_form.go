@@ -11,6 +11,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/money"
+	"tributary/internal/text"
 	"tributary/partners/program"
 )
 
@@ -55,11 +56,11 @@ func termsFormOf(v *program.Version, now time.Time) termsForm {
 }
 
 func spanFieldOf(d program.Duration) spanField {
-	text, err := d.MarshalText()
+	written, err := d.MarshalText()
 	if err != nil { // a part of a second, which no document holds
 		return spanField{}
 	}
-	return spanField{Count: string(text[:len(text)-1]), Unit: string(text[len(text)-1:])}
+	return spanField{Count: string(written[:len(written)-1]), Unit: string(written[len(written)-1:])}
 }
 
 // percentOf is the rate that terms name for a category itself.
@@ -101,7 +102,7 @@ func (f *termsForm) version(base program.Document, now time.Time) program.Versio
 	fields := map[string]string{"effective_from": "from", "attribution.touches.click.window": "window", "hold": "hold"}
 	var err error
 	if v.EffectiveFrom, err = time.Parse(formTime, f.From); err != nil {
-		f.note("from", fmt.Sprintf("%q is not a time", f.From), "give a day and a time, in UTC")
+		f.note("from", text.WrongTime(f.From), text.FixTime())
 	}
 	f.span("window", f.Window, &v.Document.Attribution.Touches.Click.Window)
 	f.span("hold", f.Hold, &v.Document.Hold)
@@ -127,10 +128,10 @@ func (f *termsForm) rules(fields map[string]string) []program.Rule {
 	for n, row := range f.Rates {
 		at := strconv.Itoa(n)
 		if n > 0 && row.Category == "" && row.Site+row.Member != "" {
-			f.note("category"+at, "the row names no category", "name one, or use the first row for all others")
+			f.note("category"+at, text.WrongNoCategory(), text.FixNoCategory())
 		}
 		if row.Category != "" && row.Site+row.Member == "" {
-			f.note("site"+at, "the row has no rate", "give a rate, 0 for none, or clear the category")
+			f.note("site"+at, text.WrongNoRate(), text.FixNoRate())
 		}
 		for _, cell := range []struct {
 			kind    program.Kind
@@ -142,7 +143,7 @@ func (f *termsForm) rules(fields map[string]string) []program.Rule {
 			name := string(cell.kind) + at
 			rate, err := money.ParseRate(cell.percent)
 			if err != nil {
-				f.note(name, fmt.Sprintf("%q is not a percentage", cell.percent), "give a number from 0 to 100, such as 8 or 12.5")
+				f.note(name, text.WrongPercentage(cell.percent), text.FixPercentage())
 			}
 			path := fmt.Sprintf("rules[%d].", len(rules))
 			fields[path+"pay.percent"], fields[path+"where"], fields[path+"where.category"] = name, "category"+at, "category"+at
@@ -154,12 +155,12 @@ func (f *termsForm) rules(fields map[string]string) []program.Rule {
 
 func (f *termsForm) span(name string, s spanField, to *program.Duration) {
 	if err := to.UnmarshalText([]byte(s.Count + s.Unit)); err != nil {
-		f.note(name, fmt.Sprintf("%q is not a whole number", s.Count), "give one, such as 30")
+		f.note(name, text.WrongWholeNumber(s.Count), text.FixWholeNumber())
 	}
 }
 
-func (f *termsForm) note(name, problem, fix string) {
-	f.problems = append(f.problems, fault.Field{Name: name, Problem: problem, Fix: fix})
+func (f *termsForm) note(name string, problem, fix text.Message) {
+	f.problems = append(f.problems, fault.Wrong(name, problem, fix))
 }
 
 // wrong is what is wrong with a field, or nil.

@@ -11,6 +11,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/money"
+	"tributary/internal/text"
 	"tributary/partners/program"
 )
 
@@ -102,17 +103,18 @@ VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 // check gives the program as it will be kept, or every field that is wrong.
 func (n NewProgram) check() (*Program, error) {
 	var bad []fault.Field
-	note := func(name, problem, fix string) {
-		bad = append(bad, fault.Field{Name: name, Problem: problem, Fix: fix})
+	note := func(name string, problem, fix text.Message) {
+		bad = append(bad, fault.Wrong(name, problem, fix))
 	}
 	p := &Program{Merchant: n.Merchant, Name: strings.TrimSpace(n.Name), ClickParam: n.ClickParam}
 	if p.Name == "" || len(p.Name) > 200 {
-		note("name", fmt.Sprintf("it has %d bytes", len(p.Name)), "give a name of 1 to 200 bytes")
+		note("name", text.WrongLabelSize(int64(len(p.Name))), text.FixName())
 	}
 	landing, host, err := normalTarget(n.LandingURL)
 	if err != nil {
 		for _, f := range fault.Of(err).Fields {
-			note("landing_url", f.Problem, f.Fix)
+			f.Name = "landing_url"
+			bad = append(bad, f)
 		}
 	}
 	domains := n.Domains
@@ -122,7 +124,7 @@ func (n NewProgram) check() (*Program, error) {
 	for i, raw := range domains {
 		domain, err := normalDomain(raw)
 		if err != nil {
-			note(fmt.Sprintf("domains[%d]", i), err.Error(), "give the host name of the shop, such as shop.example")
+			note(fmt.Sprintf("domains[%d]", i), text.WrongDomain(err.Error()), text.FixDomain())
 			continue
 		}
 		p.Domains = append(p.Domains, domain)
@@ -131,7 +133,8 @@ func (n NewProgram) check() (*Program, error) {
 	if err == nil && len(bad) == 0 {
 		if _, err := p.CheckTarget(landing); err != nil {
 			for _, f := range fault.Of(err).Fields {
-				note("landing_url", f.Problem, f.Fix)
+				f.Name = "landing_url"
+				bad = append(bad, f)
 			}
 		}
 	}
@@ -139,7 +142,7 @@ func (n NewProgram) check() (*Program, error) {
 		p.ClickParam = DefaultClickParam
 	}
 	if !validClickParam(p.ClickParam) {
-		note("click_param", fmt.Sprintf("%q is not a plain parameter name", p.ClickParam), "use 1 to 40 letters, digits and _ . ~ -")
+		note("click_param", text.WrongParameter(p.ClickParam), text.FixParameter())
 	}
 	for _, currency := range n.Currencies {
 		if !slices.Contains(p.Currencies, currency) {
@@ -147,15 +150,15 @@ func (n NewProgram) check() (*Program, error) {
 		}
 	}
 	if len(p.Currencies) == 0 {
-		note("currencies", "there is none", `give at least one, such as ["EUR"]`)
+		note("currencies", text.WrongNone(), text.FixOneCurrency())
 	}
 	for _, currency := range p.Currencies {
 		if !money.Known(currency) {
-			note("currencies", fmt.Sprintf("%q is not an ISO 4217 currency in force", currency), "use the three capital letters of one")
+			note("currencies", text.WrongNotInForce(currency), text.FixCapitalLetters())
 		}
 	}
 	if len(n.Terms) == 0 {
-		note("terms", "there are none", "give the first terms with the program")
+		note("terms", text.WrongNoTerms(), text.FixFirstTerms())
 	}
 	for i := range n.Terms {
 		bad = append(bad, n.Terms[i].Document.Check(fmt.Sprintf("terms[%d].", i))...)

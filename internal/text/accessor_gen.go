@@ -827,8 +827,26 @@ func FixAddressUser() Message { return Message{id: "fix.address_user"} }
 // FixAddressUtf8 is the message: percent-encode its bytes
 func FixAddressUtf8() Message { return Message{id: "fix.address_utf8"} }
 
+// FixAnother is the message: give another one
+func FixAnother() Message { return Message{id: "fix.another"} }
+
+// FixAnyCategory is the message: leave it out: a rule without a category is about every line
+func FixAnyCategory() Message { return Message{id: "fix.any_category"} }
+
 // FixBoth is the message: give both
 func FixBoth() Message { return Message{id: "fix.both"} }
+
+// FixCapitalLetters is the message: use the three capital letters of one
+func FixCapitalLetters() Message { return Message{id: "fix.capital_letters"} }
+
+// FixCategoryBlank is the message: remove it: orders have none
+func FixCategoryBlank() Message { return Message{id: "fix.category_blank"} }
+
+// FixCategoryNfc is the message: write accents and letters as one character, as orders are kept
+func FixCategoryNfc() Message { return Message{id: "fix.category_nfc"} }
+
+// FixCategorySize is the message: give at most {n}, as orders do
+func FixCategorySize(n int64) Message { return Message{id: "fix.category_size", counted: true, n: n} }
 
 // FixChoice is the message: give one of {choices}
 func FixChoice(choices string) Message { return Message{id: "fix.choice", values: []string{choices}} }
@@ -842,16 +860,37 @@ func FixDay() Message { return Message{id: "fix.day"} }
 // FixDaysOrder is the message: give the days in order
 func FixDaysOrder() Message { return Message{id: "fix.days_order"} }
 
+// FixDomain is the message: give the host name of the shop, such as shop.example
+func FixDomain() Message { return Message{id: "fix.domain"} }
+
+// FixDuration is the message: give a whole number of days, hours, minutes or seconds, such as "30d"
+func FixDuration() Message { return Message{id: "fix.duration"} }
+
 // FixEarlierDay is the message: give an earlier day
 func FixEarlierDay() Message { return Message{id: "fix.earlier_day"} }
 
 // FixFirstPage is the message: begin with the first page
 func FixFirstPage() Message { return Message{id: "fix.first_page"} }
 
+// FixFirstTerms is the message: give the first terms with the program
+func FixFirstTerms() Message { return Message{id: "fix.first_terms"} }
+
+// FixForm is the message: write 1, or use the version that wrote it
+func FixForm() Message { return Message{id: "fix.form"} }
+
 // FixGiveAtMost is the message: give at most {limit}
 func FixGiveAtMost(limit string) Message {
 	return Message{id: "fix.give_at_most", values: []string{limit}}
 }
+
+// FixHold is the message: give a duration such as "30d", or "0d"
+func FixHold() Message { return Message{id: "fix.hold"} }
+
+// FixJSON is the message: give one JSON object
+func FixJSON() Message { return Message{id: "fix.json"} }
+
+// FixLeaveOneOut is the message: leave one of them out
+func FixLeaveOneOut() Message { return Message{id: "fix.leave_one_out"} }
 
 // FixLeaveOut is the message: leave it out
 func FixLeaveOut() Message { return Message{id: "fix.leave_out"} }
@@ -862,20 +901,65 @@ func FixLinkCode() Message { return Message{id: "fix.link_code"} }
 // FixLinkLimit is the message: use links that there are, and tell places apart by the marks sub1 to sub5 behind the address
 func FixLinkLimit() Message { return Message{id: "fix.link_limit"} }
 
+// FixList is the message: write it in brackets
+func FixList() Message { return Message{id: "fix.list"} }
+
+// FixMissing is the message: add it; docs/reference/terms.schema.json says what it may be
+func FixMissing() Message { return Message{id: "fix.missing"} }
+
+// FixName is the message: give a name of 1 to 200 bytes
+func FixName() Message { return Message{id: "fix.name"} }
+
+// FixNoCategory is the message: name one, or use the first row for all others
+func FixNoCategory() Message { return Message{id: "fix.no_category"} }
+
+// FixNoField is the message: leave it out; docs/reference/terms.schema.json lists those that there are
+func FixNoField() Message { return Message{id: "fix.no_field"} }
+
+// FixNoRate is the message: give a rate, 0 for none, or clear the category
+func FixNoRate() Message { return Message{id: "fix.no_rate"} }
+
 // FixNotEnrolled is the message: enrol in the program first
 func FixNotEnrolled() Message { return Message{id: "fix.not_enrolled"} }
+
+// FixNull is the message: give a value, or leave it out where it may be
+func FixNull() Message { return Message{id: "fix.null"} }
+
+// FixNumber is the message: give digits alone, without quotes
+func FixNumber() Message { return Message{id: "fix.number"} }
+
+// FixObject is the message: write it in braces
+func FixObject() Message { return Message{id: "fix.object"} }
 
 // FixOnce is the message: name it once
 func FixOnce() Message { return Message{id: "fix.once"} }
 
+// FixOneCurrency is the message: give at least one, such as ["EUR"]
+func FixOneCurrency() Message { return Message{id: "fix.one_currency"} }
+
 // FixOneOrOther is the message: give one or the other
 func FixOneOrOther() Message { return Message{id: "fix.one_or_other"} }
+
+// FixParameter is the message: use 1 to 40 letters, digits and _ . ~ -
+func FixParameter() Message { return Message{id: "fix.parameter"} }
+
+// FixPartnerKind is the message: use "site" or "member"
+func FixPartnerKind() Message { return Message{id: "fix.partner_kind"} }
+
+// FixPercentage is the message: give a number from 0 to 100, such as 8 or 12.5
+func FixPercentage() Message { return Message{id: "fix.percentage"} }
+
+// FixRate is the message: give millionths from 0 to 1000000
+func FixRate() Message { return Message{id: "fix.rate"} }
 
 // FixRemoveOrCorrect is the message: remove it or correct it
 func FixRemoveOrCorrect() Message { return Message{id: "fix.remove_or_correct"} }
 
 // FixRow is the message: give a whole number from 1, or leave it out
 func FixRow() Message { return Message{id: "fix.row"} }
+
+// FixSchema is the message: write 1
+func FixSchema() Message { return Message{id: "fix.schema"} }
 
 // FixSize is the message: use at most {limit}
 func FixSize(limit string) Message { return Message{id: "fix.size", values: []string{limit}} }
@@ -897,6 +981,15 @@ func FixTargetPlain() Message { return Message{id: "fix.target_plain"} }
 // FixTargetPort is the message: remove the port, or use the landing page's on its host
 func FixTargetPort() Message { return Message{id: "fix.target_port"} }
 
+// FixText is the message: write it in quotes
+func FixText() Message { return Message{id: "fix.text"} }
+
+// FixTime is the message: give a day and a time, in UTC
+func FixTime() Message { return Message{id: "fix.time"} }
+
+// FixTooSoon is the message: give a later time: orders that were placed stay under the terms of then
+func FixTooSoon() Message { return Message{id: "fix.too_soon"} }
+
 // FixUnknownName is the message: leave it out, or use one of {names}
 func FixUnknownName(names string) Message {
 	return Message{id: "fix.unknown_name", values: []string{names}}
@@ -907,6 +1000,15 @@ func FixUtf8() Message { return Message{id: "fix.utf8"} }
 
 // FixWholeAddress is the message: give the whole address of a page, beginning with https://
 func FixWholeAddress() Message { return Message{id: "fix.whole_address"} }
+
+// FixWholeNumber is the message: give one, such as 30
+func FixWholeNumber() Message { return Message{id: "fix.whole_number"} }
+
+// FixWindow is the message: give a duration such as "30d"
+func FixWindow() Message { return Message{id: "fix.window"} }
+
+// FixWriteUtf8 is the message: write it in UTF-8
+func FixWriteUtf8() Message { return Message{id: "fix.write_utf8"} }
 
 // HealthBalanced says: balanced
 func (p *Printer) HealthBalanced() string { return p.say("health.balanced", 0) }
@@ -2689,6 +2791,19 @@ func WrongAddressUser() Message { return Message{id: "wrong.address_user"} }
 // WrongAddressUtf8 is the message: the address is not valid UTF-8
 func WrongAddressUtf8() Message { return Message{id: "wrong.address_utf8"} }
 
+// WrongAnyCategory is the message: "*" is not a category
+func WrongAnyCategory() Message { return Message{id: "wrong.any_category"} }
+
+// WrongCategoryBlank is the message: "{value}" has a blank at an end, or a character that cannot be seen
+func WrongCategoryBlank(value string) Message {
+	return Message{id: "wrong.category_blank", values: []string{value}}
+}
+
+// WrongCategoryNfc is the message: "{value}" is not in Unicode's form NFC
+func WrongCategoryNfc(value string) Message {
+	return Message{id: "wrong.category_nfc", values: []string{value}}
+}
+
 // WrongChoice is the message: {value} does not occur
 func WrongChoice(value string) Message { return Message{id: "wrong.choice", values: []string{value}} }
 
@@ -2706,8 +2821,33 @@ func WrongDaysOrder() Message { return Message{id: "wrong.days_order"} }
 // WrongDaysToo is the message: the first and the last day are given, too
 func WrongDaysToo() Message { return Message{id: "wrong.days_too"} }
 
+// WrongDomain is the message: {problem}
+func WrongDomain(problem string) Message {
+	return Message{id: "wrong.domain", values: []string{problem}}
+}
+
+// WrongDuration is the message: {value} is not a duration
+func WrongDuration(value string) Message {
+	return Message{id: "wrong.duration", values: []string{value}}
+}
+
+// WrongEmpty is the message: it is empty
+func WrongEmpty() Message { return Message{id: "wrong.empty"} }
+
 // WrongFarAhead is the message: it is more than a year ahead
 func WrongFarAhead() Message { return Message{id: "wrong.far_ahead"} }
+
+// WrongForm is the message: {value} is not a form that this version reads
+func WrongForm(value string) Message { return Message{id: "wrong.form", values: []string{value}} }
+
+// WrongHold is the message: {value} is not a number of seconds
+func WrongHold(value string) Message { return Message{id: "wrong.hold", values: []string{value}} }
+
+// WrongIs is the message: it is {value}
+func WrongIs(value string) Message { return Message{id: "wrong.is", values: []string{value}} }
+
+// WrongJSON is the message: it is not JSON: {problem}
+func WrongJSON(problem string) Message { return Message{id: "wrong.json", values: []string{problem}} }
 
 // WrongLabelSize is the message: it has {n} bytes
 func WrongLabelSize(n int64) Message { return Message{id: "wrong.label_size", counted: true, n: n} }
@@ -2720,8 +2860,20 @@ func WrongLinkCode(linkCode string) Message {
 // WrongLinkLimit is the message: this partner has {n} links, closed ones too
 func WrongLinkLimit(n int64) Message { return Message{id: "wrong.link_limit", counted: true, n: n} }
 
+// WrongList is the message: {value} is not a list
+func WrongList(value string) Message { return Message{id: "wrong.list", values: []string{value}} }
+
+// WrongMissing is the message: it is missing
+func WrongMissing() Message { return Message{id: "wrong.missing"} }
+
 // WrongNoAddress is the message: there is no address
 func WrongNoAddress() Message { return Message{id: "wrong.no_address"} }
+
+// WrongNoCategory is the message: the row names no category
+func WrongNoCategory() Message { return Message{id: "wrong.no_category"} }
+
+// WrongNoField is the message: there is no such field
+func WrongNoField() Message { return Message{id: "wrong.no_field"} }
 
 // WrongNoFirstDay is the message: the last day is given and the first is not
 func WrongNoFirstDay() Message { return Message{id: "wrong.no_first_day"} }
@@ -2732,20 +2884,69 @@ func WrongNoLastDay() Message { return Message{id: "wrong.no_last_day"} }
 // WrongNoPage is the message: it is no page of this list
 func WrongNoPage() Message { return Message{id: "wrong.no_page"} }
 
+// WrongNoRate is the message: the row has no rate
+func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
+
+// WrongNoTerms is the message: there are none
+func WrongNoTerms() Message { return Message{id: "wrong.no_terms"} }
+
+// WrongNone is the message: there is none
+func WrongNone() Message { return Message{id: "wrong.none"} }
+
 // WrongNotEnrolled is the message: the partner is not enrolled in it
 func WrongNotEnrolled() Message { return Message{id: "wrong.not_enrolled"} }
+
+// WrongNotInForce is the message: "{value}" is not an ISO 4217 currency in force
+func WrongNotInForce(value string) Message {
+	return Message{id: "wrong.not_in_force", values: []string{value}}
+}
 
 // WrongNotText is the message: it is not text
 func WrongNotText() Message { return Message{id: "wrong.not_text"} }
 
+// WrongNull is the message: it is null
+func WrongNull() Message { return Message{id: "wrong.null"} }
+
+// WrongNumber is the message: {value} is not a whole number
+func WrongNumber(value string) Message { return Message{id: "wrong.number", values: []string{value}} }
+
+// WrongObject is the message: {value} is not an object
+func WrongObject(value string) Message { return Message{id: "wrong.object", values: []string{value}} }
+
 // WrongOrigin is the message: {value} is no origin
 func WrongOrigin(value string) Message { return Message{id: "wrong.origin", values: []string{value}} }
+
+// WrongParameter is the message: "{value}" is not a plain parameter name
+func WrongParameter(value string) Message {
+	return Message{id: "wrong.parameter", values: []string{value}}
+}
+
+// WrongPartnerKind is the message: "{value}" is not a kind of partner
+func WrongPartnerKind(value string) Message {
+	return Message{id: "wrong.partner_kind", values: []string{value}}
+}
+
+// WrongPercentage is the message: "{value}" is not a percentage
+func WrongPercentage(value string) Message {
+	return Message{id: "wrong.percentage", values: []string{value}}
+}
 
 // WrongPeriodSize is the message: the period has {n} days
 func WrongPeriodSize(n int64) Message { return Message{id: "wrong.period_size", counted: true, n: n} }
 
+// WrongRate is the message: {value} is not between 0 % and 100 %
+func WrongRate(value string) Message { return Message{id: "wrong.rate", values: []string{value}} }
+
 // WrongRow is the message: {value} is no number of a row
 func WrongRow(value string) Message { return Message{id: "wrong.row", values: []string{value}} }
+
+// WrongRules is the message: there are {n}
+func WrongRules(n int64) Message { return Message{id: "wrong.rules", counted: true, n: n} }
+
+// WrongSameRule is the message: rules[{number}] is about the same
+func WrongSameRule(number string) Message {
+	return Message{id: "wrong.same_rule", values: []string{number}}
+}
 
 // WrongTaken is the message: "{link_code}" is taken
 func WrongTaken(linkCode string) Message {
@@ -2763,8 +2964,34 @@ func WrongTargetPlain() Message { return Message{id: "wrong.target_plain"} }
 // WrongTargetPort is the message: the address names another port than the program's landing page
 func WrongTargetPort() Message { return Message{id: "wrong.target_port"} }
 
+// WrongText is the message: {value} is not a text
+func WrongText(value string) Message { return Message{id: "wrong.text", values: []string{value}} }
+
+// WrongThereTwice is the message: it is there twice
+func WrongThereTwice() Message { return Message{id: "wrong.there_twice"} }
+
+// WrongTime is the message: "{value}" is not a time
+func WrongTime(value string) Message { return Message{id: "wrong.time", values: []string{value}} }
+
+// WrongTimeTaken is the message: other terms begin at that time
+func WrongTimeTaken() Message { return Message{id: "wrong.time_taken"} }
+
+// WrongTooSoon is the message: it is not a minute away
+func WrongTooSoon() Message { return Message{id: "wrong.too_soon"} }
+
 // WrongTwice is the message: it is named twice
 func WrongTwice() Message { return Message{id: "wrong.twice"} }
 
 // WrongUnknownName is the message: nothing here has this name
 func WrongUnknownName() Message { return Message{id: "wrong.unknown_name"} }
+
+// WrongUtf8 is the message: it is not valid UTF-8
+func WrongUtf8() Message { return Message{id: "wrong.utf8"} }
+
+// WrongWholeNumber is the message: "{value}" is not a whole number
+func WrongWholeNumber(value string) Message {
+	return Message{id: "wrong.whole_number", values: []string{value}}
+}
+
+// WrongWindow is the message: {value} is not a number of seconds above zero
+func WrongWindow(value string) Message { return Message{id: "wrong.window", values: []string{value}} }

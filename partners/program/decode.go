@@ -11,17 +11,18 @@ import (
 	"unicode/utf8"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 )
 
 // decode reads JSON into what into points to: structs, slices, texts and whole numbers. It gives each field that is
 // missing, not known, there twice or of another type, by its path.
-func decode(text []byte, into any) []fault.Field {
+func decode(data []byte, into any) []fault.Field {
 	var d decoder
 	var anything json.RawMessage
-	if err := json.Unmarshal(text, &anything); err != nil {
-		d.note("", "it is not JSON: "+err.Error(), "give one JSON object")
-	} else if !utf8.Valid(text) {
-		d.note("", "it is not valid UTF-8", "write it in UTF-8")
+	if err := json.Unmarshal(data, &anything); err != nil {
+		d.note("", text.WrongJSON(err.Error()), text.FixJSON())
+	} else if !utf8.Valid(data) {
+		d.note("", text.WrongUtf8(), text.FixWriteUtf8())
 	} else {
 		d.value("", anything, reflect.ValueOf(into).Elem())
 	}
@@ -31,44 +32,44 @@ func decode(text []byte, into any) []fault.Field {
 // decoder collects what is wrong with JSON that is valid as such.
 type decoder struct{ bad []fault.Field }
 
-func (d *decoder) note(path, problem, fix string) {
+func (d *decoder) note(path string, problem, fix text.Message) {
 	if path == "" {
 		path = "document"
 	}
-	d.bad = append(d.bad, fault.Field{Name: path, Problem: problem, Fix: fix})
+	d.bad = append(d.bad, fault.Wrong(path, problem, fix))
 }
 
 func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {
 	_, duration := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
 	switch {
 	case string(raw) == "null":
-		d.note(path, "it is null", "give a value, or leave it out where it may be")
+		d.note(path, text.WrongNull(), text.FixNull())
 	case v.Kind() == reflect.Struct:
 		d.object(path, raw, v)
 	case v.Kind() == reflect.Slice:
 		d.list(path, raw, v)
 	case duration:
-		d.plain(path, raw, v, "a duration", `give a whole number of days, hours, minutes or seconds, such as "30d"`)
+		d.plain(path, raw, v, text.WrongDuration, text.FixDuration())
 	case v.Kind() == reflect.String:
-		if d.plain(path, raw, v, "a text", "write it in quotes"); string(raw) == `""` {
-			d.note(path, "it is empty", "leave it out")
+		if d.plain(path, raw, v, text.WrongText, text.FixText()); string(raw) == `""` {
+			d.note(path, text.WrongEmpty(), text.FixLeaveOut())
 		}
 	default:
-		d.plain(path, raw, v, "a whole number", "give digits alone, without quotes")
+		d.plain(path, raw, v, text.WrongNumber, text.FixNumber())
 	}
 }
 
 // plain reads a text or number.
-func (d *decoder) plain(path string, raw json.RawMessage, v reflect.Value, what, fix string) {
+func (d *decoder) plain(path string, raw json.RawMessage, v reflect.Value, wrong func(value string) text.Message, fix text.Message) {
 	if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
-		d.note(path, fmt.Sprintf("%.40s is not %s", raw, what), fix)
+		d.note(path, wrong(fmt.Sprintf("%.40s", raw)), fix)
 	}
 }
 
 func (d *decoder) list(path string, raw json.RawMessage, v reflect.Value) {
 	var items []json.RawMessage
 	if err := json.Unmarshal(raw, &items); err != nil {
-		d.note(path, fmt.Sprintf("%.40s is not a list", raw), "write it in brackets")
+		d.note(path, text.WrongList(fmt.Sprintf("%.40s", raw)), text.FixList())
 		return
 	}
 	v.Set(reflect.MakeSlice(v.Type(), len(items), len(items)))
@@ -80,7 +81,7 @@ func (d *decoder) list(path string, raw json.RawMessage, v reflect.Value) {
 // object reads each member into the field of its name. A field that its tag does not let be omitted must be there.
 func (d *decoder) object(path string, raw json.RawMessage, v reflect.Value) {
 	if raw[0] != '{' {
-		d.note(path, fmt.Sprintf("%.40s is not an object", raw), "write it in braces")
+		d.note(path, text.WrongObject(fmt.Sprintf("%.40s", raw)), text.FixObject())
 		return
 	}
 	under := func(name string) string { return strings.TrimPrefix(path+"."+name, ".") }
@@ -89,9 +90,9 @@ func (d *decoder) object(path string, raw json.RawMessage, v reflect.Value) {
 		field, known := fieldOf(v, name)
 		switch {
 		case !known:
-			d.note(under(name), "there is no such field", "leave it out; docs/reference/terms.schema.json lists those that there are")
+			d.note(under(name), text.WrongNoField(), text.FixNoField())
 		case given[name]:
-			d.note(under(name), "it is there twice", "leave one of them out")
+			d.note(under(name), text.WrongThereTwice(), text.FixLeaveOneOut())
 		default:
 			d.value(under(name), member, field)
 		}
@@ -99,7 +100,7 @@ func (d *decoder) object(path string, raw json.RawMessage, v reflect.Value) {
 	}
 	for f := range v.Type().Fields() {
 		if name, options, _ := strings.Cut(f.Tag.Get("json"), ","); options == "" && !given[name] {
-			d.note(under(name), "it is missing", "add it; docs/reference/terms.schema.json says what it may be")
+			d.note(under(name), text.WrongMissing(), text.FixMissing())
 		}
 	}
 }
@@ -113,7 +114,7 @@ func members(object json.RawMessage) iter.Seq2[string, json.RawMessage] {
 			name, _ := in.Token()
 			var member json.RawMessage
 			_ = in.Decode(&member)
-			if text, ok := name.(string); !ok || !yield(text, member) {
+			if key, ok := name.(string); !ok || !yield(key, member) {
 				return
 			}
 		}

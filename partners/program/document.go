@@ -3,6 +3,7 @@ package program
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -11,6 +12,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/money"
+	"tributary/internal/text"
 )
 
 // Schema is the number of the form in which documents are written.
@@ -71,15 +73,13 @@ func NewDocument(window, hold time.Duration, networkFee money.Rate, rates Rates)
 
 // ParseDocument reads a document. What does not belong there, and what is missing, is a fault.Invalid that names each
 // field by its path; what the fields say is for Check.
-func ParseDocument(text []byte) (Document, error) {
+func ParseDocument(data []byte) (Document, error) {
 	var d Document
-	if bad := decode(text, &d); len(bad) > 0 {
+	if bad := decode(data, &d); len(bad) > 0 {
 		return Document{}, badDocument(bad)
 	}
 	if d.Schema != Schema {
-		return Document{}, badDocument([]fault.Field{{
-			Name: "schema", Problem: fmt.Sprintf("%d is not a form that this version reads", d.Schema), Fix: "write 1, or use the version that wrote it",
-		}})
+		return Document{}, badDocument([]fault.Field{fault.Wrong("schema", text.WrongForm(strconv.Itoa(d.Schema)), text.FixForm())})
 	}
 	return d, nil
 }
@@ -90,11 +90,11 @@ func badDocument(fields []fault.Field) error {
 
 // JSON is the document as it is kept.
 func (d *Document) JSON() []byte {
-	text, err := json.Marshal(d)
+	data, err := json.Marshal(d)
 	if err != nil {
 		panic("program: writing a document: " + err.Error()) // numbers and texts alone
 	}
-	return text
+	return data
 }
 
 // Bounds of a document.
@@ -106,39 +106,39 @@ const (
 // Check gives what is wrong with a document that is to be added, each field's path behind prefix.
 func (d *Document) Check(prefix string) []fault.Field {
 	var bad []fault.Field
-	note := func(name, problem, fix string) {
-		bad = append(bad, fault.Field{Name: prefix + name, Problem: problem, Fix: fix})
+	note := func(name string, problem, fix text.Message) {
+		bad = append(bad, fault.Wrong(prefix+name, problem, fix))
 	}
 	if d.Schema != Schema {
-		note("schema", fmt.Sprintf("it is %d", d.Schema), "write 1")
+		note("schema", text.WrongIs(strconv.Itoa(d.Schema)), text.FixSchema())
 	}
 	if window := d.Attribution.Touches.Click.Window; window <= 0 || window.fraction() {
-		note("attribution.touches.click.window", fmt.Sprintf("%s is not a number of seconds above zero", time.Duration(window)), `give a duration such as "30d"`)
+		note("attribution.touches.click.window", text.WrongWindow(time.Duration(window).String()), text.FixWindow())
 	}
 	if d.Hold < 0 || d.Hold.fraction() {
-		note("hold", fmt.Sprintf("%s is not a number of seconds", time.Duration(d.Hold)), `give a duration such as "30d", or "0d"`)
+		note("hold", text.WrongHold(time.Duration(d.Hold).String()), text.FixHold())
 	}
 	rate := func(name string, r money.Rate) {
 		if r < 0 || r > money.One {
-			note(name, fmt.Sprintf("%s is not between 0 %% and 100 %%", r), "give millionths from 0 to 1000000")
+			note(name, text.WrongRate(r.String()), text.FixRate())
 		}
 	}
 	rate("network_fee", d.NetworkFee)
 	if len(d.Rules) > maxRules {
-		note("rules", fmt.Sprintf("there are %d", len(d.Rules)), fmt.Sprintf("give at most %d", maxRules))
+		note("rules", text.WrongRules(int64(len(d.Rules))), text.FixGiveAtMost(strconv.Itoa(maxRules)))
 		return bad
 	}
 	earlier := map[Where]int{}
 	for i, r := range d.Rules {
 		at := fmt.Sprintf("rules[%d].", i)
 		if k := r.Where.PartnerKind; k != "" && k != Site && k != Member {
-			note(at+"where.partner_kind", fmt.Sprintf("%q is not a kind of partner", k), `use "site" or "member"`)
+			note(at+"where.partner_kind", text.WrongPartnerKind(string(k)), text.FixPartnerKind())
 		}
-		if problem, fix := checkCategory(r.Where.Category); problem != "" {
+		if problem, fix, ok := checkCategory(r.Where.Category); !ok {
 			note(at+"where.category", problem, fix)
 		}
 		if first, taken := earlier[r.Where]; taken {
-			note(at+"where", fmt.Sprintf("rules[%d] is about the same", first), "leave one of them out")
+			note(at+"where", text.WrongSameRule(strconv.Itoa(first)), text.FixLeaveOneOut())
 		} else {
 			earlier[r.Where] = i
 		}
@@ -148,18 +148,18 @@ func (d *Document) Check(prefix string) []fault.Field {
 }
 
 // checkCategory holds a category against what an order can name.
-func checkCategory(category string) (problem, fix string) {
+func checkCategory(category string) (problem, fix text.Message, ok bool) {
 	switch {
 	case category == AnyCategory:
-		return `"*" is not a category`, "leave it out: a rule without a category is about every line"
+		return text.WrongAnyCategory(), text.FixAnyCategory(), false
 	case len(category) > maxCategory:
-		return fmt.Sprintf("it has %d bytes", len(category)), fmt.Sprintf("give at most %d, as orders do", maxCategory)
+		return text.WrongLabelSize(int64(len(category))), text.FixCategorySize(maxCategory), false
 	case strings.TrimSpace(category) != category || strings.ContainsFunc(category, unseen):
-		return fmt.Sprintf("%q has a blank at an end, or a character that cannot be seen", category), "remove it: orders have none"
+		return text.WrongCategoryBlank(category), text.FixCategoryBlank(), false
 	case !norm.NFC.IsNormalString(category):
-		return fmt.Sprintf("%q is not in Unicode's form NFC", category), "write accents and letters as one character, as orders are kept"
+		return text.WrongCategoryNfc(category), text.FixCategoryNfc(), false
 	}
-	return "", ""
+	return problem, fix, true
 }
 
 // unseen tells of characters that show nothing. A blank is seen between others.

@@ -6,6 +6,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/money"
+	"tributary/internal/text"
 )
 
 // AnyCategory stands in Rates for every category without a rate of its own.
@@ -30,9 +31,7 @@ const Ahead = time.Minute
 func (v *Version) Check(now time.Time) []fault.Field {
 	bad := v.Document.Check("")
 	if v.EffectiveFrom.Sub(now) < Ahead {
-		bad = append(bad, fault.Field{
-			Name: "effective_from", Problem: "it is not a minute away", Fix: "give a later time: orders that were placed stay under the terms of then",
-		})
+		bad = append(bad, fault.Wrong("effective_from", text.WrongTooSoon(), text.FixTooSoon()))
 	}
 	return bad
 }
