@@ -77,6 +77,27 @@ test("an API key reports orders until it is revoked", async () => {
   assert.equal(refused.status, 401, JSON.stringify(refused.answer));
 });
 
+test("terms from a day on are set, without scripts as well, once it is said what they mean", async () => {
+  const plain = await browser.newContext({ javaScriptEnabled: false });
+  await plain.addCookies(await merchant.context.cookies());
+  const page = await plain.newPage();
+  await page.goto(`${demo.dashboard}/merchant/programs`);
+  await page.getByRole("link", { name: "Set new terms" }).first().click();
+  await page.getByLabel("In force from, UTC").fill(new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 16));
+  await page.getByLabel("Sites, row 1").fill("101");
+  await page.getByRole("button", { name: "Check" }).click();
+  assert.match(await page.locator(".wrong").innerText(), /"101" is not a percentage/u);
+  await page.getByLabel("Sites, row 1").fill("11.5");
+  await page.getByRole("button", { name: "Check" }).click();
+  assert.match(await page.locator("main").innerText(), /any other category from a site earns\s+GBP 11\.50 to the partner, GBP 2\.30 to the network/u);
+  await page.getByRole("button", { name: "Set these terms" }).click();
+  await page.waitForURL(`${demo.dashboard}/merchant/programs`);
+  assert.match(await page.locator("main").innerText(), /Version 3 is set/u);
+  await page.locator("summary").first().click();
+  assert.match(await page.locator("main").innerText(), /Version 3\s+To come/u);
+  await plain.close();
+});
+
 test("a merchant sees nothing of another's", async () => {
   const { context, page } = await signIn(browser, "merchant", { nth: 1 });
   const shop = await follow(browser, demo.link);
