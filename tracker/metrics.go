@@ -23,7 +23,7 @@ type metrics struct {
 // newMetrics makes the counters and registers them, if there is a registry.
 func newMetrics(registry prometheus.Registerer) *metrics {
 	clicks := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "tributary_clicks_total", Help: "Clicks that were answered, by what they were marked as: none counts.",
+		Name: "tributary_clicks_total", Help: "Clicks that were answered, by mark; those without a mark count.",
 	}, []string{"mark"})
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
@@ -37,7 +37,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		speculative: counter("tributary_clicks_prefetched_total", "Requests that a browser made ahead of a visit, and that were refused."),
 		redirects:   times("tributary_redirect_seconds", "Time to answer a click.", 50e-6),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tributary_reports_total", Help: "Reports of orders and refunds, by route and by what became of them: stored, or the code of the problem.",
+			Name: "tributary_reports_total", Help: "Reports of orders and refunds, by route and outcome: stored, or the code of the problem.",
 		}, []string{"route", "outcome"}),
 		reportTimes: times("tributary_report_seconds", "Time to answer a report.", 100e-6),
 	}

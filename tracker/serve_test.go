@@ -191,7 +191,7 @@ func TestTheCountersSayWhatHappened(t *testing.T) {
 	e.post(t, "/v1/conversions", e.mine.key, `{}`)
 	e.post(t, "/v1/refunds", "tk_live_x", `{}`)
 	want := `
-# HELP tributary_clicks_total Clicks that were answered, by what they were marked as: none counts.
+# HELP tributary_clicks_total Clicks that were answered, by mark; those without a mark count.
 # TYPE tributary_clicks_total counter
 tributary_clicks_total{mark="bot"} 1
 tributary_clicks_total{mark="duplicate"} 1
@@ -203,7 +203,7 @@ tributary_clicks_prefetched_total 1
 # HELP tributary_links_unknown_total Requests for a link that is not there or is closed.
 # TYPE tributary_links_unknown_total counter
 tributary_links_unknown_total 1
-# HELP tributary_reports_total Reports of orders and refunds, by route and by what became of them: stored, or the code of the problem.
+# HELP tributary_reports_total Reports of orders and refunds, by route and outcome: stored, or the code of the problem.
 # TYPE tributary_reports_total counter
 tributary_reports_total{outcome="stored",route="/v1/conversions"} 1
 tributary_reports_total{outcome="invalid_conversion",route="/v1/conversions"} 1

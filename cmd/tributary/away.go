@@ -135,7 +135,7 @@ func (r *river) catchUp(ctx context.Context, db *pgxpool.Pool) error {
 		case err == nil || errors.Is(err, errForeignKey):
 			return err
 		case !failing:
-			r.log.Error("the click keys cannot be written down; trying until they can", "error", err)
+			r.log.Error("the click keys cannot be recorded; retrying", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -38,13 +38,13 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 	}
 	w := &watch{
 		db: db, kafka: kafka, partitions: partitions, log: log,
-		behind:    vec("lag_records", "Records in Kafka that a consumer has not taken in, whoever holds the partitions.", "consumer", "topic"),
+		behind:    vec("lag_records", "Records in Kafka that a consumer has not processed, whoever holds the partitions.", "consumer", "topic"),
 		unheld:    vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
 		letters:   vec("dead_letters", "Records that were set aside and need operator action.", "consumer"),
 		unsent:    gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
 		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
 		parked:    gauge("parked_batches", "Batches of the loaders that need operator action."),
-		looked:    gauge("looked_timestamp_seconds", "When the figures of the river were last read, in seconds since 1970."),
+		looked:    gauge("looked_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
 	}
 	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked)
 	return w
@@ -58,7 +58,7 @@ func (w *watch) run(ctx context.Context) error {
 	for {
 		err := w.once(ctx)
 		if err != nil && !failing && ctx.Err() == nil {
-			w.log.Warn("the state of the river cannot be read; its figures are those of the last look", "error", err)
+			w.log.Warn("the state of the pipeline cannot be read; its metrics are those of the last check", "error", err)
 		}
 		failing = err != nil
 		select {

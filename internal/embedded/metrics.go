@@ -14,7 +14,7 @@ func (s *Supervisor) Register(registry prometheus.Registerer) {
 			}
 			return 0
 		}), prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Namespace: "tributary", Subsystem: "embedded", Name: "restarts_total", Help: "How often the embedded engine ended by itself, or no longer answered, and was started again.", ConstLabels: labels,
+			Namespace: "tributary", Subsystem: "embedded", Name: "restarts_total", Help: "Restarts of the embedded engine after it ended or no longer answered.", ConstLabels: labels,
 		}, func() float64 { return float64(max(r.status().Starts-1, 0)) }))
 	}
 }

@@ -82,7 +82,7 @@ func (r *runner) run(ctx context.Context) error {
 		if crashes >= failLimit && !r.everReady() {
 			return fmt.Errorf("keeping %s running: gave up after %d attempts: %w%s", r.engine, crashes, err, r.logTail())
 		}
-		r.log.Warn("engine ended, starting it again", "reason", err, "after", served, "wait", backoff)
+		r.log.Warn("engine ended; restarting it", "reason", err, "after", served, "wait", backoff)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -97,9 +97,9 @@ func (k *Keeper) Run(ctx context.Context, work func(ctx context.Context, h Held)
 		err := r.once(ctx)
 		switch {
 		case err != nil && !away && ctx.Err() == nil:
-			k.log.Warn("cannot look after leases; trying again", "error", err)
+			k.log.Warn("cannot renew leases; retrying", "error", err)
 		case err == nil && away:
-			k.log.Info("looking after leases again")
+			k.log.Info("renewing leases again")
 		}
 		away = err != nil
 		r.wait(ctx, tick.C)
@@ -367,7 +367,7 @@ func (r *round) finish(ctx context.Context, o outcome) {
 	r.pauses[o.partition] = p
 	if o.err != nil && !errors.Is(o.err, context.Canceled) {
 		r.count(func(s *Stats) { s.Failures++ })
-		r.log.Warn("partition released; trying again after a pause", "partition", o.partition, "pause", time.Until(p.until).Round(time.Millisecond), "error", o.err)
+		r.log.Warn("partition released; retrying after a pause", "partition", o.partition, "pause", time.Until(p.until).Round(time.Millisecond), "error", o.err)
 	}
 }
 
@@ -397,7 +397,7 @@ func (r *round) stop(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lease/2)
 	defer cancel()
 	if err := r.leave(ctx); err != nil {
-		r.log.Warn("leases are left to run out", "error", fmt.Errorf("releasing them: %w", err))
+		r.log.Warn("leases cannot be released; they expire", "error", fmt.Errorf("releasing them: %w", err))
 	}
 	r.count(func(s *Stats) { s.Held = 0 })
 }

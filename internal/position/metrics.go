@@ -19,7 +19,7 @@ func (k *Keeper) Register(registry prometheus.Registerer) {
 		{"takeovers_total", "Partitions that this process took over.", true, func(s Stats) float64 { return float64(s.Claims) }},
 		{"leases_lost_total", "Partitions that another process took while they were held here.", true, func(s Stats) float64 { return float64(s.Losses) }},
 		{"gaps_total", "Gaps at which this process halted a partition.", true, func(s Stats) float64 { return float64(s.Gaps) }},
-		{"partition_failures_total", "Partitions that were left, to be tried again, because of another error.", true, func(s Stats) float64 { return float64(s.Failures) }},
+		{"partition_failures_total", "Partitions that were released for a retry because of another error.", true, func(s Stats) float64 { return float64(s.Failures) }},
 	} {
 		value := func() float64 { return f.value(k.Stats()) }
 		if f.counter {

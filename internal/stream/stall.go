@@ -39,7 +39,7 @@ func (c *Client) notice(ctx context.Context, at place, err error) {
 	old := c.link.Load()
 	c.link.Store(c.newLink())
 	old.transport.CloseIdleConnections()
-	c.log.Warn("Kafka has not done what is asked for long; asking again who leads what", "topic", at.name, "partition", at.partition, "request", at.key.String(), "error", err)
+	c.log.Warn("Kafka requests have failed for long; refreshing the cluster's metadata", "topic", at.name, "partition", at.partition, "request", at.key.String(), "error", err)
 }
 
 // due tells whether a new link is called for.

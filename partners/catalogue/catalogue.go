@@ -106,7 +106,7 @@ func (c *Catalogue) Run(ctx context.Context) error {
 		case errors.Is(err, ErrOtherNetwork):
 			return err
 		case err != nil && !failing:
-			c.log.Error("the catalogue cannot be refreshed and stays as it is", "version", c.Version(), "error", err)
+			c.log.Error("refreshing the catalogue failed; it stays as it is", "version", c.Version(), "error", err)
 		case err == nil && failing:
 			c.log.Info("the catalogue is refreshed again", "version", c.Version())
 		}

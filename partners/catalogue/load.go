@@ -67,7 +67,7 @@ func (c *Catalogue) Refresh(ctx context.Context, q partners.Querier) error {
 			c.retain(ch)
 		}
 		if c.copied != nil {
-			c.log.Info("PostgreSQL is back: the catalogue is the live one again", "links", c.Links(), "away for", looked.Sub(c.LastLook()).Round(time.Second))
+			c.log.Info("PostgreSQL answers again: the catalogue is live", "links", c.Links(), "away for", looked.Sub(c.LastLook()).Round(time.Second))
 			c.copied = nil
 		}
 		c.mark = mark

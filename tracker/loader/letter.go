@@ -240,7 +240,7 @@ func (l *lane) closeLetter(ctx context.Context, d returning, state, problem stri
 		return fmt.Errorf("settling dead letter %d: %w", d.no, err)
 	}
 	if problem != "" {
-		l.log.Error("a dead letter that was put back failed again", "number", d.no, "problem", problem)
+		l.log.Error("the retry of a dead letter failed", "number", d.no, "problem", problem)
 	}
 	return nil
 }

@@ -25,11 +25,11 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 	}
 	m := &metrics{
 		rows:       counter("rows_total", "Rows stored in ClickHouse."),
-		batches:    counter("batches_total", "Batches dealt with, those without rows among them."),
+		batches:    counter("batches_total", "Batches processed, including those without rows."),
 		duplicates: counter("duplicates_total", "Records dropped because their sequence was seen before."),
 		letters:    counter("dead_letters_total", "Records that were set aside."),
 		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
-		retries:    counter("retries_total", "Attempts at an insert that did not succeed."),
+		retries:    counter("retries_total", "Inserts that failed and were retried."),
 		parked:     counter("parked_total", "Batches that were parked, which need operator action."),
 		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "batch_rows", Help: "Rows of a batch.",
@@ -44,13 +44,13 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 			Buckets: prometheus.ExponentialBuckets(0.05, 2, 14),
 		}, []string{"topic"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "loader", Name: "lag_records", Help: "Records in Kafka that are not planned yet, as of the last look.",
+			Namespace: "tributary", Subsystem: "loader", Name: "lag_records", Help: "Records in Kafka that are not planned yet, at the last check.",
 		}, []string{"topic", "partition"}),
 		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "loader", Name: "parked_batches", Help: "Batches that need operator action, as of the last look.",
+			Namespace: "tributary", Subsystem: "loader", Name: "parked_batches", Help: "Batches that need operator action, at the last check.",
 		}),
 		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "loader", Name: "oldest_open_seconds", Help: "Age of the oldest batch that is planned and not in ClickHouse yet, as of the last look; 0 when there is none.",
+			Namespace: "tributary", Subsystem: "loader", Name: "oldest_open_seconds", Help: "Age of the oldest batch that is planned and not in ClickHouse yet, at the last check; 0 when there is none.",
 		}),
 	}
 	if registry == nil {

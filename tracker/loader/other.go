@@ -88,7 +88,7 @@ func (l *lane) unplan(ctx context.Context, p plan, why string) error {
 	case taken == 0:
 		return nil // somebody has dealt with it
 	}
-	l.log.Warn("a plan is taken back: its records must be sent again from their spool", "first_offset", p.first, "reason", why)
+	l.log.Warn("a plan is withdrawn: its records must be sent again from their spool", "first_offset", p.first, "reason", why)
 	return fmt.Errorf("taking back the plan of offset %d: %w", p.first, errMoved)
 }
 

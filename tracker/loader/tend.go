@@ -44,7 +44,7 @@ func (l *Loader) tend(ctx context.Context) error {
 		err := l.tendOnce(round, keepDone)
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			l.log.Warn("the loader's state cannot be looked after", "error", err)
+			l.log.Warn("the loader's state cannot be read", "error", err)
 		}
 		select {
 		case <-tick.C:

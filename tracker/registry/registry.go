@@ -64,7 +64,7 @@ type Registry struct {
 // New makes a registry; Run starts it.
 func New(cfg Config) *Registry {
 	r := &Registry{cfg: cfg, silent: prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "tributary_spool_silent_records", Help: "Records on the disks of trackers that have said nothing for a minute, which consumers do not have. Each tracker says the same.",
+		Name: "tributary_spool_silent_records", Help: "Records on the disks of trackers that have been silent for a minute, which consumers do not have. Each tracker reports the same.",
 	})}
 	if cfg.Metrics != nil {
 		cfg.Metrics.MustRegister(r.silent)
@@ -85,7 +85,7 @@ SELECT EXISTS (SELECT FROM spool_progress p JOIN unnest($2::bigint[]) WITH ORDIN
                 WHERE p.spool = $1 AND p.last > o.last)`, id[:], signed(r.cfg.Spool.Sequences())).Scan(&behind)
 	switch {
 	case err != nil:
-		r.cfg.Log.Warn("whether the spool is older than it was cannot be asked at the start", "error", err)
+		r.cfg.Log.Warn("cannot check at the start whether the spool was restored from an older copy", "error", err)
 		return ctx.Err()
 	case behind:
 		return fmt.Errorf("spool %s: %w", id, ErrBehind)
@@ -106,7 +106,7 @@ func (r *Registry) Run(ctx context.Context) error {
 		case errors.Is(err, ErrBehind):
 			return err
 		case err != nil && !failing:
-			r.cfg.Log.Warn("how far the spool is cannot be written down: should its disk be lost now, nobody would know what was on it", "error", err)
+			r.cfg.Log.Warn("the progress of the spool cannot be recorded: if its disk is lost now, what was on it is unknown", "error", err)
 		}
 		failing = err != nil
 		select {

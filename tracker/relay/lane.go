@@ -317,9 +317,9 @@ func (l *lane) failed(err error, permanent bool) {
 	l.mu.Unlock()
 	switch {
 	case parks:
-		l.log.Error("lane parked: Kafka refuses its next request, which is tried again from time to time and never skipped", "error", err)
+		l.log.Error("lane parked: Kafka refuses its next request, which is retried and never skipped", "error", err)
 	case first:
-		l.log.Warn("Kafka does not take a request; sending it again until it does", "error", err)
+		l.log.Warn("Kafka does not accept a request; retrying until it does", "error", err)
 	}
 }
 
@@ -330,7 +330,7 @@ func (l *lane) recovered() {
 	l.failing, l.parked = time.Time{}, false
 	l.mu.Unlock()
 	if !since.IsZero() {
-		l.log.Info("Kafka takes requests again", "after", time.Since(since).Round(time.Millisecond))
+		l.log.Info("Kafka accepts requests again", "after", time.Since(since).Round(time.Millisecond))
 	}
 }
 
@@ -365,7 +365,7 @@ func (l *lane) detach() {
 	}
 	l.queue, l.last, l.detached = nil, l.taken, true
 	l.mu.Unlock()
-	l.log.Warn("lane reads the spool by itself: Kafka answers others, and the memory is full of what waits here", "bytes", dropped)
+	l.log.Warn("lane reads the spool by itself: it is behind the others, and the memory is full", "bytes", dropped)
 	l.relay.free(dropped)
 	l.rouse()
 }

@@ -34,15 +34,15 @@ func newMetrics(r *Relay, registry prometheus.Registerer) *metrics {
 		value      func(s Stats) float64
 	}{
 		{"unsent_records", "Records on disk that Kafka has not acknowledged.", false, func(s Stats) float64 { return float64(s.Unsent) }},
-		{"unsent_bytes", "Bytes of the spool behind the lane that is furthest back.", false, func(s Stats) float64 { return float64(s.Backlog) }},
+		{"unsent_bytes", "Bytes of the spool that the slowest lane has not sent.", false, func(s Stats) float64 { return float64(s.Backlog) }},
 		{"oldest_unsent_seconds", "Age of the oldest record that waits for Kafka, since its receipt; 0 when none waits.", false, func(s Stats) float64 { return since(s.Oldest) }},
 		{"queued_bytes", "Bytes of records that wait for Kafka in memory.", false, func(s Stats) float64 { return float64(s.Queued) }},
-		{"failing_lanes", "Lanes whose present request Kafka does not take.", false, func(s Stats) float64 { return float64(s.Failing) }},
-		{"parked_lanes", "Lanes whose present request Kafka refuses for good.", false, func(s Stats) float64 { return float64(s.Parked) }},
+		{"failing_lanes", "Lanes whose current request Kafka does not accept.", false, func(s Stats) float64 { return float64(s.Failing) }},
+		{"parked_lanes", "Lanes whose current request Kafka refuses permanently.", false, func(s Stats) float64 { return float64(s.Parked) }},
 		{"detached_lanes", "Lanes that read the spool by themselves.", false, func(s Stats) float64 { return float64(s.Detached) }},
 		{"spool_damaged", "1 while the spool cannot be read, else 0.", false, func(s Stats) float64 { return flag(s.Damaged) }},
 		{"sent_total", "Records that Kafka has acknowledged.", true, func(s Stats) float64 { return float64(s.Sent) }},
-		{"retries_total", "Requests to Kafka that had to be sent again.", true, func(s Stats) float64 { return float64(s.Retries) }},
+		{"retries_total", "Requests to Kafka that were retried.", true, func(s Stats) float64 { return float64(s.Retries) }},
 		{"missing_total", "Records that the spool should hold and does not: consumers halt there.", true, func(s Stats) float64 { return float64(s.Missing) }},
 	} {
 		value := func() float64 { return f.value(r.Stats()) }

@@ -143,7 +143,7 @@ func (r *Relay) restore() (spool.Cursor, error) {
 		return spool.Cursor{}, err
 	}
 	if saved == nil || saved.Spool != r.id {
-		r.cfg.Log.Info("no cursors of this spool; sending all that it keeps", "spool", r.id.String())
+		r.cfg.Log.Info("no cursors of this spool; sending everything that it keeps", "spool", r.id.String())
 		for _, l := range r.lanes {
 			l.restore(nil)
 		}
@@ -182,7 +182,7 @@ func (r *Relay) keepPlaces(ctx context.Context) {
 			err = r.cfg.Spool.Prune(r.lowest(), now)
 		}
 		if err != nil {
-			r.cfg.Log.Error("cannot keep the relay's places; trying again", "error", err)
+			r.cfg.Log.Error("cannot save the relay's cursors; retrying", "error", err)
 		}
 	}
 }
@@ -247,7 +247,7 @@ func (r *Relay) cannotRead(ctx context.Context, err error) (again bool) {
 		return false
 	}
 	if !r.damaged.Swap(true) {
-		r.cfg.Log.Error("the spool cannot be read: nothing behind this place is sent until it can be", "error", err)
+		r.cfg.Log.Error("the spool cannot be read: nothing after this point is sent", "error", err)
 	}
 	return sleep(ctx, readAgain)
 }

@@ -33,7 +33,7 @@ func newMetrics(s *Spool, registry prometheus.Registerer) *metrics {
 		{"records_total", "Records made durable.", true, func(s Stats) float64 { return float64(s.Records) }},
 		{"disk_errors_total", "Writes or syncs that the disk refused.", true, func(s Stats) float64 { return float64(s.Failures) }},
 		{"pending_records", "Records that wait for the next group commit.", false, func(s Stats) float64 { return float64(s.PendingRecords) }},
-		{"bytes", "Bytes in the spool's files, acknowledged ones that are still kept among them.", false, func(s Stats) float64 { return float64(s.Bytes) }},
+		{"bytes", "Bytes in the spool's files, including acknowledged ones that are still kept.", false, func(s Stats) float64 { return float64(s.Bytes) }},
 		{"segments", "Files of the spool.", false, func(s Stats) float64 { return float64(s.Segments) }},
 		{"volume_used_ratio", "Share of the spool's volume that is in use: from 0.85 on imports are refused, from 0.95 on everything.", false, func(s Stats) float64 { return s.DiskUse }},
 		{"volume_free_bytes", "Free bytes of the spool's volume.", false, func(s Stats) float64 { return float64(s.DiskFree) }},
