@@ -20,6 +20,7 @@ import (
 	"tributary/internal/embedded"
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
+	"tributary/migrations"
 	"tributary/partners"
 	"tributary/partners/catalogue"
 	"tributary/partners/program"
@@ -232,6 +233,10 @@ func (n *network) fill(ctx context.Context, folder string, clicks, orders, first
 	s, err := spool.Open(spool.Config{Dir: filepath.Join(n.folder(folder), "spool"), Lanes: 2 * partitions})
 	if err != nil {
 		return err
+	}
+	// A tracker names the format of the folder that it begins; here it finds a spool.
+	if err := os.WriteFile(filepath.Join(n.folder(folder), "format"), []byte(strconv.Itoa(migrations.Format)), 0o600); err != nil {
+		return errors.Join(fmt.Errorf("naming the format of a data folder: %w", err), s.Close())
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan error, 1)
