@@ -106,18 +106,19 @@ func (n *network) close() {
 
 // environment is what the processes of a network are told.
 func (n *network) environment(database, prefix string) ([]string, error) {
-	env, err := n.addresses.PostgresEnvironment(func(address string) (string, error) {
+	of := func(address string) (string, error) {
 		u, err := url.Parse(address)
 		if err != nil {
-			return "", fmt.Errorf("reading the address of PostgreSQL: %w", err)
+			return "", fmt.Errorf("reading the address of a database: %w", err)
 		}
 		u.Path = "/" + database
 		return u.String(), nil
-	})
+	}
+	env, err := n.addresses.PostgresEnvironment(of)
 	if err != nil {
 		return nil, err
 	}
-	reports, err := n.addresses.ClickHouseEnvironment(func(address string) (string, error) { return address, nil })
+	reports, err := n.addresses.ClickHouseEnvironment(of)
 	return append(
 		append(env, reports...),
 		"TRIBUTARY_KAFKA_BROKERS="+n.addresses.KafkaBrokers, "TRIBUTARY_KAFKA_PREFIX="+prefix,
@@ -356,6 +357,9 @@ func (n *network) pin(ctx context.Context, cores string) error {
 func (n *network) sibling(ctx context.Context, name string, sites int) (*network, error) {
 	if _, err := n.db.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return nil, fmt.Errorf("making the database %s: %w", name, err)
+	}
+	if err := n.clickhouse.Exec(ctx, "CREATE DATABASE "+name); err != nil {
+		return nil, fmt.Errorf("making the database %s of the reports: %w", name, err)
 	}
 	u, err := url.Parse(n.addresses.PostgresURL)
 	if err != nil {
