@@ -101,6 +101,9 @@ type Priced struct {
 	Net int64 `json:"net,omitempty"`
 }
 
+// Decider decides on an order as Decide does.
+type Decider func(order Order, candidates []Candidate) (Decision, error)
+
 // Decide says who earns what on an order, given a candidate for each of its clicks (Order.Clicks), in that order. It
 // depends on these values and nothing else: no clock, no catalogue, and no earlier decision. Terms under rules that this
 // version does not know are a *NewerError.

@@ -27,7 +27,7 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 	if len(d.Credits) > 0 {
 		dst = append(dst, `,"credits":[`...)
 		for i := range d.Credits {
-			dst = d.Credits[i].appendJSON(separate(dst, i), i > 0 && d.Credits[i].pricedAs(&d.Credits[i-1]))
+			dst = d.Credits[i].appendJSON(separate(dst, i), i > 0 && d.Credits[i].SamePrices(&d.Credits[i-1]))
 		}
 		dst = append(dst, ']')
 	}
@@ -157,8 +157,8 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// pricedAs tells whether the order is worth the same to both credits.
-func (c *Credit) pricedAs(o *Credit) bool {
+// SamePrices tells whether the order is worth the same to both credits, line by line.
+func (c *Credit) SamePrices(o *Credit) bool {
 	return slices.Equal(c.Rules, o.Rules) && slices.Equal(c.Priced, o.Priced)
 }
 

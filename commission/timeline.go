@@ -117,15 +117,15 @@ func (c *Credit) book(dst []Movement, cause Cause, at time.Time, debit, credit c
 	if m.ofPartner() {
 		m.Partner = c.Partner
 	}
-	return append(dst, m.upright())
+	m.setUpright()
+	return append(dst, m)
 }
 
-// upright turns a movement of an amount below zero round.
-func (m Movement) upright() Movement {
+// setUpright turns a movement of an amount below zero round.
+func (m *Movement) setUpright() {
 	if m.Amount < 0 {
 		m.Debit, m.Credit, m.Amount = m.Credit, m.Debit, -m.Amount
 	}
-	return m
 }
 
 // ofPartner tells whether one of the accounts belongs to a partner.
@@ -152,7 +152,7 @@ func Together(byCredit [][]Movement) []Movement {
 	}
 	kept = slices.DeleteFunc(kept, func(m Movement) bool { return m.Amount == 0 })
 	for i := range kept {
-		kept[i] = kept[i].upright()
+		kept[i].setUpright()
 	}
 	return kept
 }

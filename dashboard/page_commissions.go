@@ -59,12 +59,13 @@ func (s *Server) commissionsCSV(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	heading := []string{"order", "ordered_at", "program", "link", "label", "currency", "order_amount", "refunded", "commission_before_refunds", "commission", "state", "hold_until", "late"}
+	heading := []string{"order", "ordered_at", "program", "link", "label", "currency", "order_amount", "refunded", "commission_before_refunds", "commission", "state", "hold_until", "late", "role", "unit"}
 	return s.sendCSV(c, "commissions", heading, func(w *export.Writer) error {
 		for _, r := range view.list.Rows {
-			in := inCurrency(r.Currency)
+			in, earned := inCurrency(r.Currency), inCurrency(r.Unit)
 			err := w.Row(export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Text(r.Program), export.Text(r.Link), export.Text(r.Label),
-				export.Text(r.Currency), in(r.Revenue), in(r.Refunded), in(r.Gross), in(r.Net), export.Text(r.State), export.Number(text.Machine(r.HoldUntil)), export.Number(strconv.FormatBool(r.Late)))
+				export.Text(r.Currency), in(r.Revenue), in(r.Refunded), earned(r.Gross), earned(r.Net), export.Text(r.State), export.Number(text.Machine(r.HoldUntil)), export.Number(strconv.FormatBool(r.Late)),
+				export.Text(r.Role), export.Text(r.Unit))
 			if err != nil {
 				return err
 			}

@@ -41,7 +41,41 @@ func (s *Server) why(c echo.Context, v *visit) error {
 	return s.page(c, v, v.text.WhyTitle(view.OrderID), whyPage(view))
 }
 
-// credit is the decision's credit, or nil when nobody earns.
+// earning is the commission of a credit as it stands.
+func (view *whyView) earning(credit int) report.Earning {
+	if credit < len(view.Earnings) {
+		return view.Earnings[credit]
+	}
+	return report.Earning{}
+}
+
+// worth is what the whole order is worth to a credit.
+func worth(c *commission.Credit) int64 {
+	sum := int64(0)
+	for _, r := range c.Rules {
+		sum += r.Net
+	}
+	return sum
+}
+
+// charged is what the network's fee is on, fee all of it.
+func (view *whyView) charged() (sum int64) {
+	for _, c := range view.Decision.Credits {
+		if c.Role == commission.RolePartner {
+			sum += c.Net
+		}
+	}
+	return sum
+}
+
+func (view *whyView) fee() (sum int64) {
+	for _, c := range view.Decision.Credits {
+		sum += c.Fee
+	}
+	return sum
+}
+
+// credit is the decision's first credit, or nil when nobody earns.
 func (view *whyView) credit() *commission.Credit {
 	if len(view.Decision.Credits) == 0 {
 		return nil
@@ -107,8 +141,8 @@ func (view *whyView) history(t *text.Printer) []milestone {
 			text: t.WhyRefundReported(view.amount(view.takenBy(f.Ref)).text(), t.Second(f.ReceivedAt)),
 		})
 	}
-	if e := view.Earning; e != nil {
-		list = append(list, view.holdEnd(t, e))
+	for i := range view.Earnings {
+		list = append(list, view.holdEnd(t, &view.Earnings[i]))
 	}
 	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
 	return list

@@ -15,7 +15,8 @@ import (
 	"tributary/partners/program"
 )
 
-// A Commission is what a partner gets on one order. Money is in minor units of Currency.
+// A Commission is what a partner gets on one order in one role. Money is in minor units: Revenue and Refunded are the
+// order's in Currency, the rest is in Unit.
 type Commission struct {
 	OrderNo    int64
 	OrderID    string
@@ -33,6 +34,8 @@ type Commission struct {
 	Program    string
 	Partner    string
 	PartnerID  int64
+	Role       string
+	Unit       string
 	Link       string
 	Label      string
 	LinkID     int64
@@ -98,23 +101,28 @@ func (f CommissionFilter) Narrowed() bool {
 //go:embed query/commissions.sql
 var commissionsSQL string
 
-// following is how the list goes on behind a key, and its order.
+// following is how the list goes on behind a key, and its order. An order has several commissions, told apart by partner,
+// role and unit.
 func (f CommissionFilter) following() (condition, order string) {
+	const tie = `c.partner_id, c.role || '/' || c.unit`
 	switch f.Sort {
 	case SortOldest:
-		return ` AND (c.occurred_at, c.order_no) > (@at, @no::bigint)`, ` ORDER BY c.occurred_at, c.order_no`
+		return ` AND (c.occurred_at, c.order_no, ` + tie + `) > (@at, @no::bigint, @who::bigint, @tie::text)`, ` ORDER BY c.occurred_at, c.order_no, ` + tie
 	case SortLargest:
-		return ` AND (c.currency, -c.net, -c.order_no) > (@after_currency::text, @minor::bigint, @no::bigint)`, ` ORDER BY c.currency, c.net DESC, c.order_no DESC`
+		return ` AND (c.unit, -c.net, -c.order_no, ` + tie + `) > (@after_unit::text, @minor::bigint, @no::bigint, @who::bigint, @tie::text)`,
+			` ORDER BY c.unit, c.net DESC, c.order_no DESC, ` + tie
 	}
-	return ` AND (c.occurred_at, c.order_no) < (@at, @no::bigint)`, ` ORDER BY c.occurred_at DESC, c.order_no DESC`
+	return ` AND (c.occurred_at, c.order_no) <= (@at, @no::bigint) AND ((c.occurred_at, c.order_no) < (@at, @no::bigint) OR (` + tie + `) > (@who::bigint, @tie::text))`,
+		` ORDER BY c.occurred_at DESC, c.order_no DESC, ` + tie
 }
 
 // key is the place of a row in the list's order.
 func (f CommissionFilter) key(c Commission) key {
+	k := key{At: c.OccurredAt, ID: c.OrderNo, B: c.PartnerID, Tie: c.Role + "/" + c.Unit}
 	if f.Sort == SortLargest {
-		return key{Text: c.Currency, A: -c.Net, ID: -c.OrderNo}
+		k.At, k.Text, k.A, k.ID = time.Time{}, c.Unit, -c.Net, -c.OrderNo
 	}
-	return key{At: c.OccurredAt, ID: c.OrderNo}
+	return k
 }
 
 // first is the place before the first row.
@@ -130,8 +138,8 @@ func (f CommissionFilter) first() key {
 
 // commissionNames gives the names of what a page of commissions speaks of by number.
 const commissionNames = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until, o.late,
-	g.name AS program, p.name AS partner, c.partner_id, coalesce(l.code, '') AS link, coalesce(l.label, '') AS label, c.link_id
-	FROM page c JOIN orders o ON o.no = c.order_no JOIN program g ON g.id = c.program_id JOIN partner p ON p.id = c.partner_id LEFT JOIN link l ON l.id = c.link_id`
+	g.name AS program, coalesce(p.name, '') AS partner, c.partner_id, c.role, c.unit, coalesce(l.code, '') AS link, coalesce(l.label, '') AS label, c.link_id
+	FROM page c JOIN orders o ON o.no = c.order_no JOIN program g ON g.id = c.program_id LEFT JOIN partner p ON p.id = c.partner_id LEFT JOIN link l ON l.id = c.link_id`
 
 // Commissions reads at most limit commissions of the scope.
 func (s *Snapshot) Commissions(ctx context.Context, f CommissionFilter, limit int) (Page[Commission], error) {
@@ -148,7 +156,7 @@ func (s *Snapshot) Commissions(ctx context.Context, f CommissionFilter, limit in
 	rows, err := s.tx.Query(ctx, `WITH page AS (`+commissionsSQL+condition+order+` LIMIT @limit) `+commissionNames+order, pgx.NamedArgs{
 		"merchant": int64(s.scope.Merchant), "partner": int64(cmp.Or(s.scope.Partner, f.Partner)), "state": f.State, "program": f.Program,
 		"link": f.Link, "currency": f.Currency, "text": f.Text, "limit": limit + 1, "from": begin, "to": end,
-		"at": from.At, "no": from.ID, "after_currency": from.Text, "minor": from.A,
+		"at": from.At, "no": from.ID, "after_unit": from.Text, "minor": from.A, "who": from.B, "tie": from.Tie,
 	})
 	if err != nil {
 		return Page[Commission]{}, fmt.Errorf("listing commissions: %w", err)

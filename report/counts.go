@@ -82,7 +82,12 @@ func seconds(t time.Time) string { return strconv.FormatInt(t.Unix(), 10) }
 
 // A Measure is what is added up. Its texts, like those of a grouping, are constants of this file: nothing that a person
 // typed becomes part of a query.
-type Measure struct{ sum, table, condition string }
+type Measure struct {
+	sum, table, condition string
+	// ofOrders marks what is counted for each partner of an order, and so must leave out all but one of them where it is not
+	// counted by partner.
+	ofOrders bool
+}
 
 // someoneEarns keeps to orders on which a partner earns: the ledger's events count the others under partner 0.
 const someoneEarns = " AND partner_id != 0"
@@ -95,17 +100,17 @@ func MarkedClicks() Measure { return Measure{sum: "marked", table: "touch_15m"} 
 
 // CreditedOrders are orders on which a partner earns.
 func CreditedOrders() Measure {
-	return Measure{sum: "orders", table: "ledger_15m", condition: someoneEarns}
+	return Measure{sum: "orders", table: "ledger_15m", condition: someoneEarns, ofOrders: true}
 }
 
 // Earned is the partners' commission in the question's currency, in minor units.
 func Earned() Measure {
-	return Measure{sum: "net", table: "ledger_15m", condition: someoneEarns + " AND currency = {currency:String}"}
+	return Measure{sum: "net", table: "ledger_15m", condition: someoneEarns + " AND unit = {currency:String}"}
 }
 
 // Revenue is what credited orders brought after refunds in the question's currency, in minor units.
 func Revenue() Measure {
-	return Measure{sum: "revenue - refunded", table: "ledger_15m", condition: someoneEarns + " AND currency = {currency:String}"}
+	return Measure{sum: "revenue - refunded", table: "ledger_15m", condition: someoneEarns + " AND currency = {currency:String}", ofOrders: true}
 }
 
 // A Dimension is a column by which counts are grouped.
@@ -121,11 +126,15 @@ const (
 // byDay numbers the days of the question's zone as civil does.
 const byDay Dimension = "toInt64(toDate(quarter, {zone:String}))"
 
-// CountBy adds up a measure by the numbers of a dimension's rows.
+// CountBy adds up a measure by the numbers of a dimension's rows. Whoever asks for one partner, or by partner or link, gets
+// an order counted for each who earns on it; all others once.
 func (r *Reader) CountBy(ctx context.Context, q Question, m Measure, by Dimension) (map[int64]int64, error) {
 	ctx, where, err := within(ctx, q.Scope, q.parameters())
 	if err != nil {
 		return nil, err
+	}
+	if m.ofOrders && q.Scope.Partner == 0 && q.Partner == 0 && q.Link == 0 && by != ByPartner && by != ByLink {
+		where += " AND NOT further"
 	}
 	rows, err := r.counts.Query(ctx, `SELECT `+string(by)+` AS grouped, toInt64(sum(`+m.sum+`)) FROM `+m.table+` WHERE `+where+m.condition+`
 		AND quarter >= toDateTime({from:Int64}, 'UTC') AND quarter < toDateTime({to:Int64}, 'UTC')

@@ -28,6 +28,7 @@ type key struct {
 	A    int64     `json:"a,omitempty"`
 	B    int64     `json:"b,omitempty"`
 	ID   int64     `json:"i,omitempty"`
+	Tie  string    `json:"k,omitempty"`
 }
 
 // A list is what a cursor belongs to: the name of the list and its filter.

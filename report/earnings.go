@@ -37,7 +37,7 @@ const (
 		AND (@partner::bigint = 0 OR partner_id = @partner)`
 )
 
-// Money reads the scope's money by currency; a merchant's is that of one partner where one is given. A partner's has the
+// Money reads the scope's money by currency, each order counted once; a merchant's is that of one partner where one is given. A partner's has the
 // balances of the books.
 func (s *Snapshot) Money(ctx context.Context, p Period, partner program.PartnerID) ([]Money, error) {
 	of := commissionsOfMerchant
@@ -45,14 +45,14 @@ func (s *Snapshot) Money(ctx context.Context, p Period, partner program.PartnerI
 		of = commissionsOfPartner
 	}
 	// name: money by currency
-	rows, err := s.tx.Query(ctx, `SELECT currency, count(*) FILTER (WHERE now) AS orders,
-			coalesce(sum(revenue - refunded) FILTER (WHERE now), 0)::bigint AS revenue,
-			coalesce(sum(revenue - refunded) FILTER (WHERE NOT now), 0)::bigint AS revenue_before,
+	rows, err := s.tx.Query(ctx, `SELECT currency, count(*) FILTER (WHERE now AND counted) AS orders,
+			coalesce(sum(revenue - refunded) FILTER (WHERE now AND counted), 0)::bigint AS revenue,
+			coalesce(sum(revenue - refunded) FILTER (WHERE NOT now AND counted), 0)::bigint AS revenue_before,
 			coalesce(sum(net) FILTER (WHERE now), 0)::bigint AS commission, coalesce(sum(net) FILTER (WHERE NOT now), 0)::bigint AS commission_before,
 			coalesce(sum(fee) FILTER (WHERE now), 0)::bigint AS fee,
 			coalesce(sum(net + fee) FILTER (WHERE now), 0)::bigint AS cost, coalesce(sum(net + fee) FILTER (WHERE NOT now), 0)::bigint AS cost_before
-		FROM (SELECT currency, revenue, refunded, net, fee, occurred_at >= @from AS now FROM commission
-			WHERE `+of+` AND occurred_at >= @before AND occurred_at < @to) c
+		FROM (SELECT currency, revenue, refunded, net, fee, occurred_at >= @from AS now, CASE WHEN @partner::bigint = 0 THEN leads ELSE counts END AS counted
+			FROM commission WHERE `+of+` AND unit = currency AND occurred_at >= @before AND occurred_at < @to) c
 		GROUP BY currency`, pgx.NamedArgs{
 		"merchant": int64(s.scope.Merchant), "partner": int64(cmp.Or(s.scope.Partner, partner)),
 		"before": p.Before().From, "from": p.From, "to": p.To,

@@ -69,8 +69,8 @@ func (s *Snapshot) Merchants(ctx context.Context, f MerchantFilter, limit int) (
 		FROM merchant m LEFT JOIN (
 			SELECT merchant_id, array_agg(currency ORDER BY currency) AS currencies, array_agg(orders ORDER BY currency) AS counts,
 				array_agg(cost ORDER BY currency) AS sums
-			FROM (SELECT merchant_id, currency, count(*) AS orders, sum(net + fee)::bigint AS cost FROM commission
-				WHERE program_id IN (SELECT id FROM program) AND occurred_at >= @from AND occurred_at < @to GROUP BY merchant_id, currency) x GROUP BY merchant_id) c
+			FROM (SELECT merchant_id, currency, count(*) FILTER (WHERE leads) AS orders, sum(net + fee)::bigint AS cost FROM commission
+				WHERE program_id IN (SELECT id FROM program) AND unit = currency AND occurred_at >= @from AND occurred_at < @to GROUP BY merchant_id, currency) x GROUP BY merchant_id) c
 		ON c.merchant_id = m.id
 		WHERE (@text::text = '' OR position(lower(@text) IN lower(m.name)) > 0) AND (lower(m.name), m.id) > (@name::text, @id::bigint)
 		ORDER BY lower(m.name), m.id LIMIT @limit`, pgx.NamedArgs{

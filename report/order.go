@@ -1,10 +1,12 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -22,8 +24,11 @@ type Explanation struct {
 	Decision commission.Decision
 	Record   string // the decision as it is kept
 	Merchant string
-	// Earning is the one commission there can be; nil when nobody earns.
-	Earning *Earning
+	// Earnings are the commissions on it, those of the decision's credits in their order. A partner's scope has its own alone,
+	// in Decision and Record, too.
+	Earnings []Earning
+	// Whole is the sum of the weights of all credits, 0 where nobody shares.
+	Whole int64
 	// Names of what the decision speaks of by number. A link's is its code, with its label for its partner alone.
 	Programs map[program.ProgramID]string
 	Partners map[program.PartnerID]string
@@ -39,6 +44,8 @@ type Explanation struct {
 // An Earning is a commission as the list has it.
 type Earning struct {
 	PartnerID int64
+	Role      string
+	Unit      string
 	State     string
 	Pending   int64
 	Payable   int64
@@ -82,7 +89,7 @@ type Report struct {
 // Explain reads an order that the scope may see: of a partner those with a commission of theirs. Any other is not found.
 func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 	e := Explanation{No: no}
-	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarning, s.readNames, s.readPostings, s.readFacts} {
+	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts} {
 		if err := read(ctx, &e); err != nil {
 			return e, err
 		}
@@ -108,23 +115,34 @@ func (s *Snapshot) readOrder(ctx context.Context, e *Explanation) error {
 		return fmt.Errorf("reading an order: %w", err)
 	}
 	e.Decision, err = commission.UnmarshalRecord([]byte(e.Record))
-	return err
+	for _, c := range e.Decision.Credits {
+		e.Whole += c.Weight
+	}
+	if err != nil || s.scope.Partner == 0 {
+		return err
+	}
+	e.Decision.Credits = slices.DeleteFunc(e.Decision.Credits, func(c commission.Credit) bool { return c.Partner != s.scope.Partner })
+	e.Record = string(e.Decision.AppendJSON(nil))
+	return nil
 }
 
-func (s *Snapshot) readEarning(ctx context.Context, e *Explanation) error {
-	// name: commission explained
-	rows, err := s.tx.Query(ctx, `SELECT partner_id, state, pending, payable, hold_until FROM commission
-		WHERE order_no = $1 AND ($2::bigint = 0 OR partner_id = $2) ORDER BY partner_id`, e.No, int64(s.scope.Partner))
+func (s *Snapshot) readEarnings(ctx context.Context, e *Explanation) error {
+	// name: commissions explained
+	rows, err := s.tx.Query(ctx, `SELECT partner_id, role, unit, state, pending, payable, hold_until FROM commission
+		WHERE order_no = $1 AND ($2::bigint = 0 OR partner_id = $2) ORDER BY leads DESC, partner_id, role, unit`, e.No, int64(s.scope.Partner))
 	if err != nil {
-		return fmt.Errorf("reading the commission: %w", err)
+		return fmt.Errorf("reading the commissions: %w", err)
 	}
-	earnings, err := pgx.CollectRows(rows, pgx.RowToStructByName[Earning])
-	if err != nil {
-		return fmt.Errorf("reading the commission: %w", err)
+	if e.Earnings, err = pgx.CollectRows(rows, pgx.RowToStructByName[Earning]); err != nil {
+		return fmt.Errorf("reading the commissions: %w", err)
 	}
-	if len(earnings) > 0 {
-		e.Earning = &earnings[0]
+	place := func(of Earning) int {
+		i := slices.IndexFunc(e.Decision.Credits, func(c commission.Credit) bool {
+			return int64(c.Partner) == of.PartnerID && c.Role.String() == of.Role && c.Unit == of.Unit
+		})
+		return cmp.Or(i+1, len(e.Decision.Credits)+1) // those that no longer stand come last
 	}
+	slices.SortStableFunc(e.Earnings, func(a, b Earning) int { return cmp.Compare(place(a), place(b)) })
 	return nil
 }
 
@@ -133,6 +151,9 @@ func (s *Snapshot) readNames(ctx context.Context, e *Explanation) error {
 	var programs, people, links []int64
 	for _, t := range e.Decision.Touches {
 		programs, people, links = append(programs, int64(t.Program)), append(people, int64(t.Partner)), append(links, int64(t.Link))
+	}
+	for _, c := range e.Decision.Credits {
+		programs, people, links = append(programs, int64(c.Program)), append(people, int64(c.Partner)), append(links, int64(c.Link))
 	}
 	// name: names in an explanation
 	rows, err := s.tx.Query(ctx, `SELECT 'program', id, name FROM program WHERE id = ANY ($1)

@@ -26,6 +26,8 @@ type Check struct {
 	Partitions int
 	// Forms are those in which records are read, as the engine's are: commission.KnownForms by default.
 	Forms commission.Forms
+	// Decide decides on orders as the engine's does: commission.Decide by default.
+	Decide commission.Decider
 	// Reports is ClickHouse, to compare the reports with the ledger; nil leaves that out.
 	Reports clickhouse.Conn
 	// Heads of the hash chain that were logged at some time.
@@ -48,6 +50,9 @@ func (c *Check) fill(now time.Time) {
 	}
 	if c.Now.IsZero() {
 		c.Now = now
+	}
+	if c.Decide == nil {
+		c.Decide = commission.Decide
 	}
 	if len(c.Forms) == 0 {
 		c.Forms = commission.KnownForms()

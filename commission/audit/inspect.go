@@ -11,7 +11,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tributary/commission"
 	"tributary/commission/ledger"
 	"tributary/partners"
 )
@@ -30,10 +29,8 @@ type Inspector struct {
 
 // NewInspector makes an inspector; Reports, Heads and Limit of check are not used. registry may be nil.
 func NewInspector(check Check, log *slog.Logger, registry prometheus.Registerer) *Inspector {
+	check.fill(time.Time{})
 	check.Limit = inspectedFindings
-	if len(check.Forms) == 0 {
-		check.Forms = commission.KnownForms()
-	}
 	return &Inspector{check: check, programs: partners.NewPrograms(), log: log, metrics: newBooksMetrics(registry)}
 }
 

@@ -27,7 +27,7 @@ func (v *Verification) decide(at Finding, o *order) (*commission.Decision, error
 	}
 	v.withhold(at, o)
 	var err error
-	o.decided, err = commission.Decide(o.folded, o.candidates)
+	o.decided, err = v.Decide(o.folded, o.candidates)
 	return recorded, err
 }
 

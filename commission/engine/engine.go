@@ -42,6 +42,8 @@ type Config struct {
 	// Forms are those in which this engine reads records of decisions, the last that in which it writes them:
 	// commission.KnownForms by default.
 	Forms commission.Forms
+	// Decide decides on orders: commission.Decide by default. Tests have orders shared that no terms share yet.
+	Decide commission.Decider
 	// Clock says what time it is for the end of holds; time.Now by default. A replay of the past sets its own.
 	Clock func() time.Time
 	// SliceSize bounds the records of one transaction: 1,000 by default.
@@ -81,6 +83,9 @@ type Engine struct {
 func New(cfg Config) *Engine {
 	if cfg.Clock == nil {
 		cfg.Clock = time.Now
+	}
+	if cfg.Decide == nil {
+		cfg.Decide = commission.Decide
 	}
 	if len(cfg.Forms) == 0 {
 		cfg.Forms = commission.KnownForms()

@@ -98,8 +98,8 @@ func (o *order) read(forms commission.Forms) (err error) {
 
 // settle decides an order, read and with its candidates, as of now, and works out what has to be written. It is a pure
 // function of these.
-func (o *order) settle(now time.Time) (err error) {
-	o.decided, err = commission.Decide(o.folded, o.candidates)
+func (o *order) settle(now time.Time, decide commission.Decider) (err error) {
+	o.decided, err = decide(o.folded, o.candidates)
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}

@@ -34,7 +34,7 @@ func (w *world) verifies(refused commission.Reason) func(string) commission.Clic
 func (w *world) settle(o *order, now time.Time, verify func(string) commission.Click) {
 	w.t.Helper()
 	w.resolve(o, verify)
-	check(w.t, o.settle(now))
+	check(w.t, o.settle(now, commission.Decide))
 }
 
 // resolve reads an order and gives it its candidates.
@@ -150,7 +150,7 @@ func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {
 		o := w.decided()
 		o.earnings[0].State = state
 		w.resolve(o, verifyClick)
-		err := o.settle(noon().Add(40 * day))
+		err := o.settle(noon().Add(40*day), commission.Decide)
 		if want == "" {
 			if _, is := errors.AsType[*commission.TransitionError](err); !is {
 				t.Errorf("after %s: %v", state, err)

@@ -226,7 +226,7 @@ func (e *Engine) settle(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	now := e.cfg.Clock()
 	for i, o := range orders {
 		o.candidates = candidates[i]
-		if err := o.settle(now); err != nil {
+		if err := o.settle(now, e.cfg.Decide); err != nil {
 			return blamed(err)
 		}
 	}

@@ -422,6 +422,28 @@ func (p *Printer) CountsAsOfNone(time string) string { return p.say("counts.as_o
 // CountsMissing says: Counts of clicks and orders cannot be read at the moment; they will be back, none is lost. Amounts of money are from the books and up to date.
 func (p *Printer) CountsMissing() string { return p.say("counts.missing", 0) }
 
+// CreditRole says what is said of a code, and the code itself where that is nothing: see CreditRoleCodes.
+func (p *Printer) CreditRole(code string) string {
+	switch code {
+	case "customer":
+		return p.say("credit_role/customer", 0)
+	case "partner":
+		return p.say("credit_role/partner", 0)
+	case "recruiter":
+		return p.say("credit_role/recruiter", 0)
+	case "recruiter2":
+		return p.say("credit_role/recruiter2", 0)
+	case "staff":
+		return p.say("credit_role/staff", 0)
+	}
+	return code
+}
+
+// CreditRoleCodes are the codes of which CreditRole says something.
+func CreditRoleCodes() []string {
+	return []string{"customer", "partner", "recruiter", "recruiter2", "staff"}
+}
+
 // CSV says what is said of a code, and the code itself where that is nothing: see CSVCodes.
 func (p *Printer) CSV(code string) string {
 	switch code {
@@ -503,6 +525,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/refunded", 0)
 	case "revenue":
 		return p.say("csv/revenue", 0)
+	case "role":
+		return p.say("csv/role", 0)
 	case "second":
 		return p.say("csv/second", 0)
 	case "site":
@@ -511,6 +535,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/state", 0)
 	case "target":
 		return p.say("csv/target", 0)
+	case "unit":
+		return p.say("csv/unit", 0)
 	case "url":
 		return p.say("csv/url", 0)
 	}
@@ -519,7 +545,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "second", "site", "state", "target", "url"}
+	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "unit", "url"}
 }
 
 // DevelopersAllOrders says: All orders
@@ -2721,6 +2747,20 @@ func (p *Printer) WhyRowOthers() string { return p.say("why.row_others", 0) }
 
 // WhyRules says: For each rule of the terms: what is left of all its lines × rate, rounded once, half away from zero
 func (p *Printer) WhyRules() string { return p.say("why.rules", 0) }
+
+// WhyShare says: Part
+func (p *Printer) WhyShare() string { return p.say("why.share", 0) }
+
+// WhyShareOf says: {part} of {whole}
+func (p *Printer) WhyShareOf(part string, whole string) string {
+	return p.say("why.share_of", 0, part, whole)
+}
+
+// WhyShares says: Who earns
+func (p *Printer) WhyShares() string { return p.say("why.shares", 0) }
+
+// WhySharesAre says: The order’s commission by weight, rounded once; what is left over goes to the largest remainders
+func (p *Printer) WhySharesAre() string { return p.say("why.shares_are", 0) }
 
 // WhyTakenBack says: taken back after it was payable
 func (p *Printer) WhyTakenBack() string { return p.say("why.taken_back", 0) }

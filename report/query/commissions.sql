@@ -1,6 +1,6 @@
 -- One page of commissions of a partner, or of a merchant. The page is cut before anything is joined to it, so that a
 -- list costs the same however long it has become. The caller adds how it goes on and is sorted.
-SELECT c.order_no, c.partner_id, c.program_id, c.link_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until
+SELECT c.order_no, c.partner_id, c.role, c.unit, c.program_id, c.link_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until
   FROM commission c
  WHERE (@merchant::bigint = 0 OR c.merchant_id = @merchant)
    AND (@partner::bigint = 0 OR c.partner_id = @partner)

@@ -7,9 +7,9 @@ SELECT l.id, l.code, l.label, l.target_url AS target, l.created_at, l.closed_at 
   JOIN merchant m ON m.id = g.merchant_id
   LEFT JOIN LATERAL (
         SELECT array_agg(currency ORDER BY currency) AS currencies, array_agg(net ORDER BY currency) AS earned
-          FROM (SELECT currency, sum(net)::bigint AS net FROM commission c
+          FROM (SELECT unit AS currency, sum(net)::bigint AS net FROM commission c
                  WHERE c.partner_id = l.partner_id AND c.link_id = l.id AND c.occurred_at >= @from AND c.occurred_at < @to
-                 GROUP BY currency) per_currency) e ON true
+                 GROUP BY unit) per_currency) e ON true
  WHERE l.partner_id = @partner
    AND (@link::bigint = 0 OR l.id = @link)
    AND (@program::bigint = 0 OR l.program_id = @program)
