@@ -1,0 +1,41 @@
+// Package schemes gives tests ways to share an order that no terms have yet.
+package schemes
+
+import (
+	"time"
+
+	"tributary/commission"
+	"tributary/partners/program"
+)
+
+// Share is somebody's part of an order.
+type Share struct {
+	// Partner has it; 0 is whom the click credits.
+	Partner program.PartnerID
+	Role    commission.Role
+	// Weight is in parts of the sum of all weights.
+	Weight int64
+	// Longer is how much longer than the terms say it is held.
+	Longer time.Duration
+}
+
+// Split decides as the product does, and divides what one partner would earn: by the rates of that one.
+func Split(shares ...Share) commission.Decider {
+	return func(order commission.Order, candidates []commission.Candidate) (commission.Decision, error) {
+		d, err := commission.Decide(order, candidates)
+		if err != nil || len(d.Credits) == 0 {
+			return d, err
+		}
+		whole := d.Credits[0]
+		d.Credits = make([]commission.Credit, 0, len(shares))
+		for _, s := range shares {
+			c := whole
+			c.Role, c.Weight, c.HoldUntil = s.Role, s.Weight, c.HoldUntil.Add(s.Longer)
+			if s.Partner != 0 {
+				c.Partner, c.Link = s.Partner, 0
+			}
+			d.Credits = append(d.Credits, c)
+		}
+		return d, d.Share()
+	}
+}
