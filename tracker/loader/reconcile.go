@@ -446,7 +446,7 @@ func (a Reconciler) passOver(ctx context.Context, tx pgx.Tx, t *table, s *span, 
 	if err != nil {
 		return err
 	}
-	declared, err := position.Held{Consumer: Consumer, Topic: t.topic, Partition: s.Partition}.Declared(ctx, a.DB)
+	declared, err := position.Held{Consumer: Consumer, Topic: t.topic, Partition: s.Partition}.Declared(ctx, tx)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
@@ -49,10 +51,20 @@ func (r *river) keeps(conn *pgx.Conn) (putBack func()) {
 	}
 }
 
+// reconcile works with as few connections as the command has: one for the lock, and one beside it.
 func (r *river) reconcile(apply bool) []Reconciliation {
 	r.t.Helper()
-	a := Reconciler{DB: r.db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Date(2040, 1, 2, 3, 4, 5, 0, time.UTC)}
-	done, err := a.Reconcile(r.t.Context(), apply)
+	cfg := r.db.Config()
+	cfg.MaxConns = 2
+	db, err := pgxpool.NewWithConfig(r.t.Context(), cfg)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer db.Close()
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
+	defer cancel()
+	a := Reconciler{DB: db, ClickHouse: r.ch, Kafka: r.kafka, Partitions: r.lanes, Now: time.Date(2040, 1, 2, 3, 4, 5, 0, time.UTC)}
+	done, err := a.Reconcile(ctx, apply)
 	if err != nil {
 		r.t.Fatal(err)
 	}
