@@ -168,7 +168,8 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 		{"shop", "/merchant/keys", []url.Values{{}, {"label": {"server"}}, {"label": {"another"}, "may": {"all"}}, {"label": {"another"}}, {"label": {"signer"}, "use": {"sign"}}}},
 		{"shop", "/merchant/keys/:key/revoke", []url.Values{{}}},
 		{"shop", "/merchant/programs/:program/terms", []url.Values{
-			{}, {"from": {"2020-01-01T00:00"}, "window": {"x"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "category0": {""}, "site0": {"200"}, "member0": {"x"}, "category1": {"books"}, "site1": {""}, "member1": {""}},
+			{},
+			{"from": {"2020-01-01T00:00"}, "window": {"x"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "category0": {""}, "site0": {"200"}, "member0": {"x"}, "category1": {"books"}, "site1": {""}, "member1": {""}},
 			{"from": {"2200-01-01T00:00"}, "window": {"30"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "category0": {""}, "site0": {"8"}, "member0": {""}},
 		}},
 	} {

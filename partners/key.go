@@ -51,7 +51,7 @@ func RevokeKey(ctx context.Context, q Querier, merchant program.MerchantID, id p
 		return fmt.Errorf("revoking an API key: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return fault.New(fault.NotFound, "unknown_key", "There is no such API key.")
+		return fault.Coded(fault.NotFound, "unknown_key", nil)
 	}
 	return nil
 }

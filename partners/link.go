@@ -81,7 +81,7 @@ func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
 		return nil, fmt.Errorf("counting a partner's links: %w", err)
 	}
 	if links >= MaxLinks {
-		return nil, &fault.Error{Kind: fault.Conflict, Code: "too_many_links", Detail: "The link is one too many.", Fields: []fault.Field{
+		return nil, &fault.Error{Kind: fault.Conflict, Code: "too_many_links", Fields: []fault.Field{
 			fault.Wrong("code", text.WrongLinkLimit(MaxLinks), text.FixLinkLimit()),
 		}}
 	}
@@ -100,7 +100,7 @@ ON CONFLICT (code) DO NOTHING RETURNING id`, l.Code, l.Program, l.Partner, l.Tar
 	case err == nil:
 		return l, nil
 	case errors.Is(err, pgx.ErrNoRows):
-		return nil, &fault.Error{Kind: fault.Conflict, Code: "code_taken", Detail: "Another link has this code.", Fields: []fault.Field{
+		return nil, &fault.Error{Kind: fault.Conflict, Code: "code_taken", Fields: []fault.Field{
 			fault.Wrong("code", text.WrongTaken(l.Code), text.FixTaken()),
 		}}
 	case constraint(err) == "link_program_id_partner_id_fkey":
@@ -118,14 +118,14 @@ func CloseLink(ctx context.Context, q Querier, partner program.PartnerID, id pro
 		return fmt.Errorf("closing a link: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return fault.New(fault.NotFound, "unknown_link", "There is no such link, or it is not yours to see.")
+		return fault.Coded(fault.NotFound, "unknown_link", nil)
 	}
 	return nil
 }
 
 func badLink(field string, problem, fix text.Message) error {
 	return &fault.Error{
-		Kind: fault.Invalid, Code: "bad_link", Detail: "The link cannot be made as it stands.",
+		Kind: fault.Invalid, Code: "bad_link",
 		Fields: []fault.Field{fault.Wrong(field, problem, fix)},
 	}
 }
@@ -136,7 +136,7 @@ func readTargetRules(ctx context.Context, q Querier, id program.ProgramID) (*Pro
 	// name: program target rules
 	err := q.QueryRow(ctx, `SELECT merchant_id, landing_url, domains FROM program WHERE id = $1`, id).Scan(&p.Merchant, &p.LandingURL, &p.Domains)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, fault.New(fault.NotFound, "unknown_program", "There is no such program.")
+		return nil, fault.Coded(fault.NotFound, "unknown_program", nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading a program: %w", err)

@@ -164,7 +164,7 @@ func (n NewProgram) check() (*Program, error) {
 		bad = append(bad, n.Terms[i].Document.Check(fmt.Sprintf("terms[%d].", i))...)
 	}
 	if len(bad) > 0 {
-		return nil, &fault.Error{Kind: fault.Invalid, Code: "bad_program", Detail: "The program cannot be made as it stands.", Fields: bad}
+		return nil, &fault.Error{Kind: fault.Invalid, Code: "bad_program", Fields: bad}
 	}
 	return p, nil
 }

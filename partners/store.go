@@ -33,11 +33,11 @@ func asFault(err error) error {
 	}
 	switch pg.Code {
 	case "23505": // unique_violation
-		return &fault.Error{Kind: fault.Conflict, Code: "exists_already", Detail: "There is one like this already.", Cause: err}
+		return fault.Coded(fault.Conflict, "exists_already", err)
 	case "23503": // foreign_key_violation
-		return &fault.Error{Kind: fault.NotFound, Code: "unknown_reference", Detail: "Something that this refers to does not exist.", Cause: err}
+		return fault.Coded(fault.NotFound, "unknown_reference", err)
 	case "23514", "22001", "23502": // check_violation, string_data_right_truncation, not_null_violation
-		return &fault.Error{Kind: fault.Invalid, Code: "refused", Detail: "The database refuses this: " + pg.Message + ".", Cause: err}
+		return fault.Coded(fault.Invalid, "refused", err)
 	}
 	return err
 }

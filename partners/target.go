@@ -77,7 +77,7 @@ func isLocal(host string) bool { return host == "localhost" || host == "127.0.0.
 
 func badTarget(problem, fix text.Message) error {
 	return &fault.Error{
-		Kind: fault.Invalid, Code: "bad_target", Detail: "A link cannot lead there.",
+		Kind: fault.Invalid, Code: "bad_target",
 		Fields: []fault.Field{fault.Wrong("target", problem, fix)},
 	}
 }

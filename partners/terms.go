@@ -15,7 +15,7 @@ import (
 // commit fails when it comes after the time at which they take effect.
 func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Version) (number int, err error) {
 	if bad := v.Check(time.Now()); len(bad) > 0 {
-		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Detail: "The terms cannot be added as they stand.", Fields: bad}
+		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Fields: bad}
 	}
 	return insertTerms(ctx, tx, id, v)
 }

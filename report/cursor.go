@@ -56,7 +56,7 @@ func (l list) cursor(k key) (string, error) {
 	k.At = k.At.UTC()
 	data, err := json.Marshal(k)
 	if err != nil {
-		return "", fault.New(fault.Internal, "cursor", "The next page cannot be named.")
+		return "", fault.Coded(fault.Internal, "cursor", nil)
 	}
 	return base64.RawURLEncoding.EncodeToString(append(l.seal(data), data...)), nil
 }

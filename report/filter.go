@@ -22,7 +22,6 @@ const maxText = 128
 func refuse(fields ...fault.Field) error {
 	return &fault.Error{
 		Kind: fault.Invalid, Code: FilterCode, Fields: fields,
-		Detail: "The address asks for something that this list cannot show, so nothing is shown rather than everything.",
 	}
 }
 

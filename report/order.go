@@ -109,7 +109,7 @@ func (s *Snapshot) readOrder(ctx context.Context, e *Explanation) error {
 		  AND ($3::bigint = 0 OR EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = $3))`,
 		e.No, int64(s.scope.Merchant), int64(s.scope.Partner)).Scan(&e.OrderID, &e.Version, &e.Record, &e.Merchant, &e.Conflicts)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return notFound("order")
+		return notFound()
 	}
 	if err != nil {
 		return fmt.Errorf("reading an order: %w", err)

@@ -214,7 +214,7 @@ func (s *Snapshot) PartnerOfMerchant(ctx context.Context, id int64) (PartnerOfMe
 		FROM partner p JOIN enrolment e ON e.partner_id = p.id JOIN program g ON g.id = e.program_id AND g.merchant_id = $2
 		WHERE p.id = $1 GROUP BY p.id`, id, int64(s.scope.Merchant)).Scan(&p.ID, &p.Name, &p.Kind, &p.SiteURL, &p.Since, &p.Programs)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return p, notFound("partner")
+		return p, notFound()
 	}
 	if err != nil {
 		return p, fmt.Errorf("reading a partner: %w", err)
@@ -244,6 +244,6 @@ func (s *Snapshot) PartnerName(ctx context.Context, id int64) (name string, err 
 }
 
 // notFound is the answer for what does not exist and for what belongs to somebody else alike.
-func notFound(what string) error {
-	return fault.New(fault.NotFound, "not_found", "There is no such "+what+", or it is not yours to see.")
+func notFound() error {
+	return fault.Coded(fault.NotFound, "not_found", nil)
 }

@@ -58,7 +58,7 @@ type Error struct {
 	Kind Kind
 	// Code is a stable word for programs, such as "unknown_link".
 	Code string
-	// Detail is a sentence for whoever calls the API; pages say what internal/text has for the code.
+	// Detail is a sentence for whoever calls the API, where that says more than internal/text does for the code, as pages do.
 	Detail string
 	Fields []Field
 	// Cause is for the log only.
@@ -68,7 +68,7 @@ type Error struct {
 // Error gives the detail, the fields and the cause: for logs, not for pages.
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString(cmp.Or(e.Detail, e.Code))
+	b.WriteString(e.detail())
 	for _, f := range e.Fields {
 		b.WriteString("; " + f.Name + ": " + f.Problem)
 	}
@@ -77,6 +77,9 @@ func (e *Error) Error() string {
 	}
 	return b.String()
 }
+
+// detail is the sentence in English.
+func (e *Error) detail() string { return cmp.Or(e.Detail, text.English().Problem(e.Code)) }
 
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Cause }
@@ -96,7 +99,7 @@ func Of(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &Error{Kind: Internal, Code: "internal", Detail: "Something went wrong on our side. The event is in our log; please try again.", Cause: err}
+	return &Error{Kind: Internal, Code: "internal", Cause: err}
 }
 
 // Status is the HTTP status of the fault.
@@ -149,7 +152,7 @@ func (e *Error) Problem(instance string) Problem {
 		Title:    http.StatusText(e.Status()),
 		Status:   e.Status(),
 		Code:     e.Code,
-		Detail:   e.Detail,
+		Detail:   e.detail(),
 		Instance: instance,
 		Errors:   e.Fields,
 	}

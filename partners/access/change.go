@@ -21,7 +21,7 @@ func (db *DB) CreateLink(ctx context.Context, scope Scope, n partners.NewLink) (
 			return err
 		}
 		if !is {
-			return fault.New(fault.NotFound, "not_found", "There is no such program, or it is not yours to see.")
+			return fault.Coded(fault.NotFound, "not_found", nil)
 		}
 		made, err = partners.CreateLink(ctx, tx, n)
 		return err
@@ -47,7 +47,7 @@ func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v
 			before = next
 		}
 		if scope.Merchant == 0 || before == nil {
-			return fault.New(fault.NotFound, "not_found", "There is no such program, or it is not yours to change.")
+			return fault.Coded(fault.NotFound, "not_found", nil)
 		}
 		v.Document.NetworkFee = before.Document.NetworkFee
 		number, err = partners.AddTerms(ctx, tx, id, v)
@@ -93,9 +93,9 @@ func (db *DB) IssueKey(ctx context.Context, scope Scope, n NewKey) (issued Issue
 		case err != nil:
 			return err
 		case labelled > 0:
-			return fault.New(fault.Conflict, CodeKeyLabel, "There is a live key with this label. It was shown when it was issued; if it is lost, revoke it and issue another.")
+			return fault.Coded(fault.Conflict, CodeKeyLabel, nil)
 		case live >= MaxKeys:
-			return fault.New(fault.Conflict, CodeTooManyKeys, "There are 20 live keys already. Revoke one that is not used any more.")
+			return fault.Coded(fault.Conflict, CodeTooManyKeys, nil)
 		case n.Signs:
 			issued.Text, issued.ID, err = partners.IssueSigner(ctx, tx, scope.Merchant, n.Label, n.Scopes)
 		default:

@@ -64,7 +64,7 @@ func (db *DB) ChangePassword(ctx context.Context, email, hash, next string) erro
 		return fmt.Errorf("changing a password: %w", unavailable(err))
 	}
 	if !changed {
-		return &fault.Error{Kind: fault.Conflict, Code: "password_changed", Detail: "The password was changed elsewhere in this moment. Sign in with the new one."}
+		return fault.Coded(fault.Conflict, "password_changed", nil)
 	}
 	return nil
 }
@@ -145,8 +145,5 @@ func (db *DB) Sessions(ctx context.Context, token []byte) ([]Session, error) {
 
 // unavailable marks an error of the database as one that passes.
 func unavailable(err error) error {
-	return &fault.Error{
-		Kind: fault.Unavailable, Code: "unavailable", Cause: err,
-		Detail: "The books cannot be read at the moment. Nothing is lost; please try again shortly.",
-	}
+	return fault.Coded(fault.Unavailable, "unavailable", err)
 }

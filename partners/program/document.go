@@ -85,7 +85,7 @@ func ParseDocument(data []byte) (Document, error) {
 }
 
 func badDocument(fields []fault.Field) error {
-	return &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Detail: "The terms cannot be read as they stand.", Fields: fields}
+	return &fault.Error{Kind: fault.Invalid, Code: "bad_terms", Fields: fields}
 }
 
 // JSON is the document as it is kept.
