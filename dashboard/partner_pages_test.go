@@ -12,12 +12,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/internal/text"
 	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/report"
+	"tributary/test/schemes"
 )
 
 // records reads a CSV answer, heading first.
@@ -201,6 +203,35 @@ func TestCommissionsCanBeNarrowed(t *testing.T) {
 		}
 		if records := c.page("/partner/commissions.csv?" + query).records(t); len(records) != len(want)+1 {
 			t.Errorf("%q: the file has %d rows", query, len(records)-1)
+		}
+	}
+}
+
+// TestAnOrderThatSeveralEarnOn is counted once for the merchant, who sees every commission on it, and shows each partner
+// its own and nothing of the others.
+func TestAnOrderThatSeveralEarnOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{
+		id: "shared-1", link: w.link, at: w.now.Add(-2 * aDay), lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 10_000}},
+		decide: schemes.Split(schemes.Share{Weight: 50}, schemes.Share{Partner: w.member, Role: commission.RoleRecruiter, Weight: 30, Longer: 10 * aDay}),
+	})
+	merchant := w.as("shop@example.net")
+	merchant.page("/merchant/orders").holds(t, "shared-1", "Mira Okafor, The Slow Kitchen", "GBP 9.00")
+	merchant.page("/merchant").holds(t, "1 order")
+	merchant.page("/merchant/orders/"+number10(no)).holds(t, "Who earns", "The Slow Kitchen partner 50 of 80 GBP 5.63 1.13 pending", "Mira Okafor recruiter 30 of 80 GBP 3.37 0.00 pending")
+	for email, fact := range map[string]struct{ holds, lacks []string }{
+		"site@example.net":   {[]string{"The Slow Kitchen partner 50 of 80 GBP 5.63 1.13"}, []string{"Mira Okafor", "3.37"}},
+		"member@example.net": {[]string{"Mira Okafor recruiter 30 of 80 GBP 3.37 0.00"}, []string{"5.63", "1.13"}},
+	} {
+		partner := w.as(email)
+		partner.page("/partner/commissions").holds(t, "shared-1")
+		why := partner.page("/partner/commissions/" + number10(no))
+		why.holds(t, fact.holds...)
+		for _, secret := range fact.lacks {
+			if strings.Contains(why.text(), secret) {
+				t.Errorf("%s reads %q of somebody else's: %s", email, secret, why.text())
+			}
 		}
 	}
 }

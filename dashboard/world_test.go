@@ -210,6 +210,7 @@ type sale struct {
 	imported bool
 	key      program.KeyID // that reported it, from the network
 	network  string
+	decide   commission.Decider // commission.Decide when nil
 }
 
 // order writes what the engine and the loader would have made of an order, and returns its number.
@@ -239,7 +240,10 @@ func (w *world) order(o sale) int64 {
 			Offer: sold.Offer(l.ID, l.Partner, partner.Kind, folded.At),
 		})
 	}
-	d, err := commission.Decide(folded, candidates)
+	if o.decide == nil {
+		o.decide = commission.Decide
+	}
+	d, err := o.decide(folded, candidates)
 	w.must(err)
 	var no int64
 	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) error {
@@ -380,14 +384,14 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 		// The engine reports orders on which nobody earns under partner 0.
 		w.ledgerRows = append(w.ledgerRows, []any{
 			uuid.New(), o.At, o.At, o.At, no, int32(1), int64(o.Merchant), int64(0), int64(0), int64(0),
-			o.ID, customer, o.Currency, "sale", int32(1), o.Amount, o.Refunded, int64(0), int64(0), int64(0), int64(0),
+			o.ID, customer, o.Currency, "sale", int32(1), o.Amount, o.Refunded, int64(0), int64(0), int64(0), int64(0), false,
 		})
 	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		w.ledgerRows = append(w.ledgerRows, []any{
 			uuid.New(), c.OrderedAt, c.OrderedAt, c.OrderedAt, no, int32(1), int64(c.Merchant), int64(c.Program), int64(c.Partner), int64(c.Link),
-			d.Order.ID, customer, c.Unit, "sale", int32(1), c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.Net,
+			d.Order.ID, customer, c.Unit, "sale", int32(1), c.Revenue, c.Refunded, c.Gross, c.Net, c.Fee, c.Net, i > 0,
 		})
 	}
 	if !w.bulk {
@@ -398,7 +402,7 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 // flush sends what is kept for ClickHouse.
 func (w *world) flush() {
 	w.insert("order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id)", w.orderRows)
-	w.insert("ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee, pending)", w.ledgerRows)
+	w.insert("ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee, pending, further)", w.ledgerRows)
 	w.insert("touch (event_id, kind, received_at, occurred_at, merchant_id, program_id, partner_id, link_id, click_id, sub1, referrer)", w.clickRows)
 	w.orderRows, w.ledgerRows, w.clickRows = nil, nil, nil
 }
