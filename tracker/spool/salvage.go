@@ -12,9 +12,9 @@ import (
 
 // Report is what Salvage found and did.
 type Report struct {
-	Kept   uint64   // sound records that the folder holds now
-	Lost   []Loss   // records known to be missing
-	Bytes  int64    // bytes of damage, headers apart
+	Kept     uint64   // sound records that the folder holds now
+	Lost     []Loss   // records known to be missing
+	Bytes    int64    // bytes of damage, headers apart
 	Repaired []string // names of the files that were written anew or were missing
 }
 
@@ -47,15 +47,15 @@ func Salvage(dir string, out io.Writer) (Report, error) {
 const maxMissing = 10_000
 
 type salvage struct {
-	disk   osDisk
-	out    io.Writer
-	outErr error // the first one
-	id     ID
-	lanes  int
-	next   []uint64 // for each lane the sequence that should come next, 0 while it is not known
-	end    int64    // where the segment before ends
+	disk     osDisk
+	out      io.Writer
+	outErr   error // the first one
+	id       ID
+	lanes    int
+	next     []uint64 // for each lane the sequence that should come next, 0 while it is not known
+	end      int64    // where the segment before ends
 	repaired bool     // the segment before has voids or a new header
-	report Report
+	report   Report
 }
 
 func (v *salvage) sayf(format string, words ...any) {
