@@ -103,13 +103,14 @@ func (n *configured) hurriedTracker(t *testing.T) {
 		}
 		return found
 	}
-	first := segments()
+	var first []string
+	await(t, "a file of the spool", func() bool { first = segments(); return len(first) > 0 })
 	stop()
 	n.startHurried() // which begins a file of its own
 	n.click(t, n.hurried)
 	await(t, fmt.Sprintf("the end of %v", first), func() bool {
 		now := segments()
-		return len(first) > 0 && !slices.ContainsFunc(first, func(name string) bool { return slices.Contains(now, name) })
+		return !slices.ContainsFunc(first, func(name string) bool { return slices.Contains(now, name) })
 	})
 }
 
