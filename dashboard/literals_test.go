@@ -14,13 +14,13 @@ import (
 	"tributary/internal/text"
 )
 
-// TestNoSentenceStandsInCode finds texts for people in the code of the pages, where no page in the pseudo-locale would show
-// them: two words of which one has a capital letter in front, or ends with a full stop. Errors and logs begin with a small
-// letter, and are for operators.
+// TestNoSentenceStandsInCode finds texts for people in the code of the pages and of what they call, where no page in the
+// pseudo-locale would show them: two words of which one has a capital letter in front, or ends with a full stop. Errors and
+// logs begin with a small letter, and are for operators. A test of the tracker looks at its answers.
 func TestNoSentenceStandsInCode(t *testing.T) {
 	t.Parallel()
 	sentence := regexp.MustCompile(`^[A-Z][a-z]+,? [\p{L}%]|^\p{L}+ .*[a-z]\.$|%[sd] [a-z]+s\b`)
-	found := inspect(t, ".", func(n ast.Node, at token.Position) bool {
+	look := func(n ast.Node, at token.Position) bool {
 		switch n := n.(type) {
 		case *ast.KeyValueExpr:
 			if key, ok := n.Key.(*ast.Ident); ok && key.Name == "Help" {
@@ -36,7 +36,11 @@ func TestNoSentenceStandsInCode(t *testing.T) {
 			}
 		}
 		return true
-	})
+	}
+	found := 0
+	for _, folder := range []string{".", "../partners", "../report"} {
+		found += inspect(t, folder, look)
+	}
 	if found < 30 {
 		t.Errorf("only %d files read", found)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -154,7 +155,7 @@ func (n NewProgram) check() (*Program, error) {
 	}
 	for _, currency := range p.Currencies {
 		if !money.Known(currency) {
-			note("currencies", text.WrongNotInForce(currency), text.FixCapitalLetters())
+			note("currencies", text.WrongNotInForce(strconv.Quote(currency)), text.FixCapitalLetters())
 		}
 	}
 	if len(n.Terms) == 0 {

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 	"tributary/partners"
 )
 
@@ -36,20 +37,20 @@ func (m *memory) read(c echo.Context) error {
 	r := c.Request()
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || media != echo.MIMEApplicationJSON || len(r.Header["Content-Type"]) > 1 {
-		return fault.New(fault.Unsupported, "unsupported_type", "Send the body as JSON, with the header Content-Type: application/json.")
+		return fault.Detailed(fault.Unsupported, "unsupported_type", text.DetailUnsupportedType(), nil)
 	}
 	if charset, said := params["charset"]; said && !strings.EqualFold(charset, "utf-8") {
-		return fault.New(fault.Unsupported, "unsupported_charset", fmt.Sprintf("The header says that the body is %s. JSON is UTF-8: send it so, without charset.", cut(charset, 40)))
+		return fault.Detailed(fault.Unsupported, "unsupported_charset", text.DetailUnsupportedCharset(cut(charset, 40)), nil)
 	}
 	if encodings := r.Header["Content-Encoding"]; len(encodings) > 1 || len(encodings) == 1 && encodings[0] != "" && !strings.EqualFold(encodings[0], "identity") {
-		return fault.New(fault.Unsupported, "unsupported_encoding", "Send the body as it is, without Content-Encoding.")
+		return fault.Detailed(fault.Unsupported, "unsupported_encoding", text.DetailUnsupportedEncoding(), nil)
 	}
 	limited := http.MaxBytesReader(c.Response(), r.Body, maxBody)
 	if m.body, err = readAll(m.body[:0], limited); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return fault.New(fault.TooLarge, "body_too_large", fmt.Sprintf("The body has more than %d bytes.", maxBody))
+			return fault.Detailed(fault.TooLarge, "body_too_large", text.DetailBodyTooLarge(strconv.Itoa(maxBody)), nil)
 		}
-		return &fault.Error{Kind: fault.Malformed, Code: "unreadable_body", Detail: "The body did not arrive whole.", Cause: err}
+		return fault.Detailed(fault.Malformed, "unreadable_body", text.DetailUnreadableBody(), err)
 	}
 	return nil
 }
@@ -83,7 +84,7 @@ type caller struct {
 func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (caller, error) {
 	r := c.Request()
 	if r.URL.RawQuery != "" {
-		return caller{}, fault.New(fault.Malformed, "unexpected_query", "A report stands in the body alone: send nothing behind a question mark in the address.")
+		return caller{}, fault.Detailed(fault.Malformed, "unexpected_query", text.DetailUnexpectedQuery(), nil)
 	}
 	who, err := s.authenticate(r)
 	if err == nil && who.signed == nil {
@@ -106,12 +107,12 @@ func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (calle
 // admit holds a key to its scopes and its merchant to the rate.
 func (s *Server) admit(key partners.Key, scope partners.Scope) error {
 	if key.Scopes&scope == 0 {
-		return fault.New(fault.Forbidden, "missing_scope", fmt.Sprintf("This key reports %s, and no %s. Nothing was stored: use a key that has the scope.", key.Scopes, scope))
+		return fault.Detailed(fault.Forbidden, "missing_scope", text.DetailMissingScope(key.Scopes.String(), scope.String()), nil)
 	}
 	now := time.Now()
 	s.uses.note(key.ID, now)
 	if _, ok := s.rates.admit(key.Merchant, now); !ok {
-		return fault.New(fault.TooMany, "too_many_reports", fmt.Sprintf("This merchant sends more than %d reports a second. Nothing was stored: send it again after the time in Retry-After.", s.cfg.MerchantRate))
+		return fault.Detailed(fault.TooMany, "too_many_reports", text.DetailTooManyReports(strconv.Itoa(s.cfg.MerchantRate)), nil)
 	}
 	return nil
 }
@@ -121,28 +122,28 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 	values := r.Header["Authorization"]
 	if signed(r.Header) {
 		if values != nil {
-			return caller{}, unauthorized("Sign the request or send a key, not both.")
+			return caller{}, unauthorized(text.DetailKeyAndSignature())
 		}
 		return s.readSignature(r.Header)
 	}
 	if len(values) != 1 {
-		return caller{}, unauthorized("Send your API key once, as the header Authorization: Bearer tk_live_...")
+		return caller{}, unauthorized(text.DetailNoKey())
 	}
-	scheme, text, _ := strings.Cut(values[0], " ")
-	sum, formed := partners.KeyHash(strings.TrimSpace(text))
+	scheme, key, _ := strings.Cut(values[0], " ")
+	sum, formed := partners.KeyHash(strings.TrimSpace(key))
 	if !strings.EqualFold(scheme, "Bearer") || !formed {
-		return caller{}, unauthorized("The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.")
+		return caller{}, unauthorized(text.DetailMalformedKey())
 	}
 	// The look-up is by hash, so how long it takes tells nothing about any key.
-	key, found := s.cfg.Catalogue.Key(sum)
+	known, found := s.cfg.Catalogue.Key(sum)
 	if !found {
-		return caller{}, unauthorized("This API key is not known, or was revoked.")
+		return caller{}, unauthorized(text.DetailUnknownKey())
 	}
-	return caller{Key: key}, nil
+	return caller{Key: known}, nil
 }
 
-func unauthorized(detail string) error {
-	return fault.New(fault.Unauthorized, "unauthorized", detail)
+func unauthorized(detail text.Message) error {
+	return fault.Detailed(fault.Unauthorized, "unauthorized", detail, nil)
 }
 
 // requestKey holds the id of a request in its context.
@@ -226,11 +227,11 @@ func describe(err error) (f *fault.Error, status int) {
 	}
 	switch routing.Code {
 	case http.StatusNotFound:
-		f = fault.New(fault.NotFound, "unknown_route", "There is nothing at this address. The routes are POST /v1/conversions and POST /v1/refunds.")
+		f = fault.Detailed(fault.NotFound, "unknown_route", text.DetailUnknownRoute(), nil)
 	case http.StatusMethodNotAllowed:
-		f = fault.New(fault.Malformed, "wrong_method", "This address is not asked with this method: see the header Allow.")
+		f = fault.Detailed(fault.Malformed, "wrong_method", text.DetailWrongMethod(), nil)
 	default:
-		f = &fault.Error{Kind: fault.Internal, Code: "http_" + strconv.Itoa(routing.Code), Detail: http.StatusText(routing.Code), Cause: err}
+		f = fault.Detailed(fault.Internal, "http_"+strconv.Itoa(routing.Code), text.DetailStatus(http.StatusText(routing.Code)), err)
 	}
 	return f, routing.Code
 }

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 )
 
 // maxProblems bounds how many problems of one request are listed.
@@ -38,9 +39,9 @@ type review struct {
 }
 
 // note keeps the first problem of each field: what is said of it later follows from that.
-func (r *review) note(at place, problem, fix string) {
+func (r *review) note(at place, problem, fix text.Message) {
 	if len(r.problems) < maxProblems && !r.flagged(at) {
-		r.problems = append(r.problems, fault.Field{Name: at.String(), Problem: problem, Fix: fix})
+		r.problems = append(r.problems, fault.Wrong(at.String(), problem, fix))
 	}
 }
 
@@ -64,21 +65,23 @@ func (r *review) sound(name string) bool {
 // checkJSON tells whether a body is one JSON object at all, and gives it without the byte order mark that some programs
 // put in front (RFC 8259 section 8.1 allows to ignore it). What follows may then read it without further care.
 func checkJSON(body []byte) ([]byte, error) {
-	malformed := func(detail string) ([]byte, error) { return body, fault.New(fault.Malformed, "malformed_json", detail) }
+	malformed := func(detail text.Message) ([]byte, error) {
+		return body, fault.Detailed(fault.Malformed, "malformed_json", detail, nil)
+	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if !utf8.Valid(body) {
-		return malformed("The body is not valid UTF-8.")
+		return malformed(text.DetailJSONUtf8())
 	}
 	if !json.Valid(body) {
 		var value any
 		err := json.Unmarshal(body, &value)
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return malformed(fmt.Sprintf("The body is not JSON: at byte %d, %s.", syntax.Offset, syntax.Error()))
+			return malformed(text.DetailJSONSyntax(digits(syntax.Offset), syntax.Error()))
 		}
-		return malformed("The body is not JSON.")
+		return malformed(text.DetailJSON())
 	}
 	if trimmed := trimSpace(body); trimmed[0] != '{' {
-		return malformed("The body must be one JSON object.")
+		return malformed(text.DetailJSONObject())
 	}
 	return body, nil
 }
@@ -111,10 +114,10 @@ func (r *review) object(at place, raw []byte, names []string) (values [maxMember
 		switch i := slices.IndexFunc(names, func(name string) bool { return string(key) == name }); {
 		case i < 0:
 			at.name = string(key)
-			r.note(at, "there is no such field", suggest(at.name, names))
+			r.note(at, text.WrongNoField(), suggest(at.name, names))
 		case seen[i]:
 			at.name = names[i]
-			r.note(at, "it is given twice", "give it once")
+			r.note(at, text.WrongGivenTwice(), text.FixGiveOnce())
 		default:
 			seen[i], values[i] = true, value
 		}
@@ -194,7 +197,7 @@ func shown(raw []byte) string {
 }
 
 // suggest names the known field that an unknown one probably means.
-func suggest(name string, known []string) string {
+func suggest(name string, known []string) text.Message {
 	best, distance := "", len(name)/3+2
 	for _, candidate := range known {
 		if d := editDistance(squash(name), squash(candidate)); d < distance {
@@ -202,9 +205,9 @@ func suggest(name string, known []string) string {
 		}
 	}
 	if best == "" {
-		return "remove it; the fields are " + strings.Join(known, ", ")
+		return text.FixNoSuchField(strings.Join(known, ", "))
 	}
-	return fmt.Sprintf("did you mean %q? If not, remove it", best)
+	return text.FixFieldMeant(best)
 }
 
 // squash drops what differs between orderId, order-id and order_id.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"tributary/internal/text"
 	"tributary/partners"
 )
 
@@ -85,9 +86,9 @@ func readSale(body []byte, r *review) *SaleReport {
 	var present bool
 	amount := place{name: "amount"}
 	if report.Amount, present = r.amount(amount, v[1], report.Currency, orderAmount()); !present {
-		r.note(amount, "it is missing", "send the sum of the lines, an integer of minor units")
+		r.note(amount, text.WrongMissing(), text.FixOrderAmount())
 	}
-	if values := r.list(place{name: "lines"}, v[3], "list what was sold; an order without lines leaves the list out"); len(values) > 0 {
+	if values := r.list(place{name: "lines"}, v[3], text.FixOrderLines()); len(values) > 0 {
 		report.Lines = make([]Line, len(values))
 		for i, raw := range values {
 			report.Lines[i] = readLine(raw, r, i, report.Currency)
@@ -99,7 +100,7 @@ func readSale(body []byte, r *review) *SaleReport {
 func readLine(raw []byte, r *review, index int, currency string) Line {
 	at := place{list: "lines", index: index}
 	if raw[0] != '{' {
-		r.note(at, "it is not an object", `send {"sku": ..., "quantity": ..., "amount": ...}`)
+		r.note(at, text.WrongNotObject(), text.FixSendLike(`{"sku": ..., "quantity": ..., "amount": ...}`))
 		return Line{Quantity: 1}
 	}
 	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount", "category"})
@@ -115,7 +116,7 @@ func readLine(raw []byte, r *review, index int, currency string) Line {
 	at.name = "amount"
 	var present bool
 	if l.Amount, present = r.amount(at, v[3], currency, lineAmount()); !present {
-		r.note(at, "it is missing", "send the amount of all pieces together, an integer of minor units")
+		r.note(at, text.WrongMissing(), text.FixLineAmount())
 	}
 	at.name = "category"
 	l.Category = r.text(at, v[4])

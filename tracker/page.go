@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/labstack/echo/v4"
+
+	"tributary/internal/text"
 )
 
 //go:embed page.html
@@ -28,19 +30,11 @@ func newPages() pages {
 		policy: "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
 			"'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
 	}
+	say := text.English()
 	for status, words := range map[int][4]string{
-		http.StatusNotFound: {
-			"This link leads nowhere", "It may have been closed by whoever placed it, or a part of it was lost on the way here.",
-			"Go back and follow the link again, or search for the shop by its name.", "Nothing about this visit was recorded.",
-		},
-		http.StatusMethodNotAllowed: {
-			"This is not how a link is followed", "The address was asked in a way that it does not answer.",
-			"Open it in a browser.", "Nothing about this visit was recorded.",
-		},
-		http.StatusInternalServerError: {
-			"Something went wrong on our side", "The link may be fine; we could not follow it just now.",
-			"Try it again in a moment.", "The trouble is in our log.",
-		},
+		http.StatusNotFound:            {say.VisitorLostTitle(), say.VisitorLostWhat(), say.VisitorLostFix(), say.VisitorNotRecorded()},
+		http.StatusMethodNotAllowed:    {say.VisitorMethodTitle(), say.VisitorMethodWhat(), say.VisitorMethodFix(), say.VisitorNotRecorded()},
+		http.StatusInternalServerError: {say.VisitorTroubleTitle(), say.VisitorTroubleWhat(), say.VisitorTroubleFix(), say.VisitorTroubleNote()},
 	} {
 		p.byStatus[status] = []byte(strings.NewReplacer("{title}", words[0], "{what}", words[1], "{fix}", words[2], "{note}", words[3]).Replace(pageHTML))
 	}

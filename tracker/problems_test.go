@@ -2,16 +2,20 @@ package tracker
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 )
 
-// Every code that this package can answer has a text, so that the address in a problem's "type" leads somewhere.
+// TestEveryProblemIsExplainedAtItsAddress holds that every code of an answer has a text and no other has, so that the address
+// in a problem's "type" leads somewhere, and that all that answers say are messages of internal/text.
 func TestEveryProblemIsExplainedAtItsAddress(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)
@@ -19,26 +23,31 @@ func TestEveryProblemIsExplainedAtItsAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	code := regexp.MustCompile(`Code: "([a-z_]+)"[,}]|fault\.New\(fault\.\w+, "([a-z_]+)"|invalid\("([a-z_]+)"`)
-	found := 0
+	code := regexp.MustCompile(`fault\.Detailed\(fault\.\w+, "([a-z_]+)",|invalid\("([a-z_]+)",`)
+	sentence := regexp.MustCompile(`fault\.(New\(|Error\{|Field\{)`)
+	codes := map[string]bool{fault.Of(nil).Code: true}
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") {
 			continue
 		}
-		text, err := os.ReadFile(file)
+		source, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, match := range code.FindAllStringSubmatch(string(text), -1) {
-			found++
-			name := match[1] + match[2] + match[3]
-			if a := e.ask(t, "GET", "/problems/"+name, nil); a.status != 200 || !strings.HasPrefix(a.body, name) {
-				t.Errorf("%s: /problems/%s answers %d", file, name, a.status)
-			}
+		if found := sentence.Find(source); found != nil {
+			t.Errorf("%s: %s takes any sentence: make faults and fields by fault.Detailed and fault.Wrong", file, found)
+		}
+		for _, match := range code.FindAllStringSubmatch(string(source), -1) {
+			codes[match[1]+match[2]] = true
 		}
 	}
-	if found < 10 {
-		t.Errorf("only %d codes were found in the source", found)
+	if found := slices.Sorted(maps.Keys(codes)); !slices.Equal(found, text.APIProblemCodes()) {
+		t.Errorf("the source has the codes %v, and texts have %v", found, text.APIProblemCodes())
+	}
+	for name := range codes {
+		if a := e.ask(t, "GET", "/problems/"+name, nil); a.status != 200 || !strings.HasPrefix(a.body, name+"\n\n"+text.English().APIProblem(name)) {
+			t.Errorf("/problems/%s answers %d", name, a.status)
+		}
 	}
 	a := e.ask(t, "POST", "/v1/conversions", nil)
 	var problem fault.Problem

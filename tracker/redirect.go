@@ -6,6 +6,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/fault"
+	"tributary/internal/text"
 	"tributary/partners"
 	"tributary/partners/catalogue"
 )
@@ -71,7 +72,7 @@ func (s *Server) find(c echo.Context) (*partners.Link, *catalogue.Listing, error
 		}
 	}
 	s.metrics.unknown.Inc()
-	return nil, nil, fault.New(fault.NotFound, "unknown_link", "There is no such link.")
+	return nil, nil, fault.Detailed(fault.NotFound, "unknown_link", text.DetailUnknownLink(), nil)
 }
 
 // lost is what becomes of a request that no route is for: it may still be a click, with "/C/" or "//c/" in its address.

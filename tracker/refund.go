@@ -2,14 +2,13 @@ package tracker
 
 import (
 	"context"
-	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 
 	"tributary/internal/event"
 	"tributary/internal/money"
+	"tributary/internal/text"
 	"tributary/partners/program"
 )
 
@@ -56,7 +55,7 @@ func (in *Intake) refund(ctx context.Context, merchant program.MerchantID, repor
 	report.check(r, in.catalogue.CurrenciesOf(merchant))
 	r.checkTime(report.OccurredAt, now)
 	if len(r.problems) > 0 {
-		return nil, invalid("invalid_refund", "The refund", r)
+		return nil, invalid("invalid_refund", text.DetailInvalidRefund, r)
 	}
 	e, receipt := in.refundEvent(merchant, report, now)
 	return receipt, in.store(ctx, in.orderLane(merchant, report.OrderID), e)
@@ -66,7 +65,7 @@ func (in *Intake) refund(ctx context.Context, merchant program.MerchantID, repor
 func (b *Bulk) Refund(ctx context.Context, merchant program.MerchantID, report *RefundReport) (*Receipt, error) {
 	r := &review{}
 	if report.check(r, b.in.catalogue.CurrenciesOf(merchant)); len(r.problems) > 0 {
-		return nil, invalid("invalid_refund", "The refund", r)
+		return nil, invalid("invalid_refund", text.DetailInvalidRefund, r)
 	}
 	e, receipt := b.in.refundEvent(merchant, report, b.in.now())
 	e.Imported = true
@@ -78,13 +77,13 @@ func (f *RefundReport) check(r *review, currencies []string) {
 	if f.Currency != "" {
 		r.checkCurrency(f.Currency, currencies)
 	}
-	f.OrderID = r.need(place{name: "order_id"}, f.OrderID, "send the id under which the order was reported")
-	f.RefundID = r.need(place{name: "refund_id"}, f.RefundID, "send the refund's own id, 1 to 128 bytes, so that a repetition is recognised")
+	f.OrderID = r.need(place{name: "order_id"}, f.OrderID, text.FixOrderReported())
+	f.RefundID = r.need(place{name: "refund_id"}, f.RefundID, text.FixRefundID())
 	f.Reason = r.normalize(place{name: "reason"}, f.Reason, maxReason)
 	f.OccurredAt = f.OccurredAt.Truncate(time.Microsecond)
 	amount := place{name: "amount"}
 	if f.Amount < 0 || f.Amount > money.MaxAmount {
-		r.note(amount, fmt.Sprintf("%d is not within 0 and %d", f.Amount, int64(money.MaxAmount)), "send minor units")
+		r.note(amount, outside(f.Amount, 0, money.MaxAmount), text.FixSendMinorUnits())
 	}
 	r.choose(amount, place{}, choice{"items", len(f.Items) > 0}, choice{"amount", f.Amount != 0}, choice{"whole_order", f.WholeOrder})
 	for i := range f.Items {
@@ -96,21 +95,21 @@ func (f *RefundItem) check(r *review, index int) {
 	at := func(name string) place { return place{list: "items", index: index, name: name} }
 	f.SKU = r.normalize(at("sku"), f.SKU, maxID)
 	if (f.Line != 0) == (f.SKU != "") && !r.flagged(at("line")) && !r.flagged(at("sku")) && !r.flagged(at("")) {
-		problem := "it names neither a line nor a sku"
+		problem := text.WrongNoLine()
 		if f.Line != 0 {
-			problem = "it names a line and a sku"
+			problem = text.WrongLineAndSKU()
 		}
-		r.note(at(""), problem, "name the line's number or the sku of the lines")
+		r.note(at(""), problem, text.FixLineOrSKU())
 	}
 	r.choose(at(""), at(""), choice{"quantity", f.Quantity != 0}, choice{"amount", f.Amount != 0}, choice{"whole_line", f.WholeLine})
 	if f.Line < 0 {
-		r.note(at("line"), fmt.Sprintf("%d is below 1", f.Line), "send the line's number")
+		r.note(at("line"), text.WrongBelowOne(digits(f.Line)), text.FixSendLineNumber())
 	}
 	if f.Quantity < 0 || f.Quantity > maxQuantity {
-		r.note(at("quantity"), fmt.Sprintf("%d is not within 1 and %d", f.Quantity, maxQuantity), "send the number of pieces")
+		r.note(at("quantity"), outside(f.Quantity, 1, maxQuantity), text.FixSendPieces())
 	}
 	if f.Amount < 0 || f.Amount > money.MaxAmount {
-		r.note(at("amount"), fmt.Sprintf("%d is not within 1 and %d", f.Amount, int64(money.MaxAmount)), "send minor units")
+		r.note(at("amount"), outside(f.Amount, 1, money.MaxAmount), text.FixSendMinorUnits())
 	}
 }
 
@@ -123,7 +122,7 @@ type choice struct {
 // choose wants just one of the choices, which are fields within a place, and notes it at another. Where one of them is
 // known to be wrong, that is said already.
 func (r *review) choose(at, within place, items, amount, all choice) {
-	var made []string
+	made := make([]string, 0, 3)
 	for _, c := range [...]choice{items, amount, all} {
 		within.name = c.name
 		switch {
@@ -133,12 +132,13 @@ func (r *review) choose(at, within place, items, amount, all choice) {
 			return
 		}
 	}
-	one := fmt.Sprintf("say %s, %s or %q: true for all that is left", items.name, amount.name, all.name)
-	switch {
-	case len(made) == 0:
-		r.note(at, "it does not say what comes back", one)
-	case len(made) > 1:
-		r.note(at, strings.Join(made, " and ")+" are given", one+", just one of them; report another as a refund of its own")
+	switch len(made) {
+	case 0:
+		r.note(at, text.WrongNothingBack(), text.FixChoose(items.name, amount.name, all.name))
+	case 2:
+		r.note(at, text.WrongTwoGiven(made[0], made[1]), text.FixChooseOne(items.name, amount.name, all.name))
+	case 3:
+		r.note(at, text.WrongThreeGiven(made[0], made[1], made[2]), text.FixChooseOne(items.name, amount.name, all.name))
 	}
 }
 
@@ -170,12 +170,12 @@ func readRefund(body []byte, r *review, currency string) *RefundReport {
 	}
 	if stated := (place{name: "currency"}); v[7] != nil && !r.null(stated, v[7]) {
 		if f.Currency = r.text(stated, v[7]); f.Currency == "" {
-			r.note(stated, "it is empty", "send the order's currency, or leave it out")
+			r.note(stated, text.WrongEmpty(), text.FixOrderCurrency())
 		}
 		currency = f.Currency
 	}
 	f.Amount, _ = r.amount(place{name: "amount"}, v[3], currency, backAmount())
-	for i, raw := range r.list(place{name: "items"}, v[2], "name what comes back: "+nothingBack) {
+	for i, raw := range r.list(place{name: "items"}, v[2], text.FixNoItems()) {
 		f.Items = append(f.Items, readRefundItem(raw, r, i, currency))
 	}
 	return f
@@ -184,7 +184,7 @@ func readRefund(body []byte, r *review, currency string) *RefundReport {
 func readRefundItem(raw []byte, r *review, index int, currency string) RefundItem {
 	at := place{list: "items", index: index}
 	if raw[0] != '{' {
-		r.note(at, "it is not an object", `send {"sku": ..., "quantity": ...}`)
+		r.note(at, text.WrongNotObject(), text.FixSendLike(`{"sku": ..., "quantity": ...}`))
 		return RefundItem{}
 	}
 	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount", "whole_line"})

@@ -2,8 +2,8 @@ package tracker
 
 import (
 	"context"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +13,7 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/fault/inject"
 	"tributary/internal/money"
+	"tributary/internal/text"
 	"tributary/partners/program"
 	"tributary/tracker/spool"
 )
@@ -98,7 +99,7 @@ func (in *Intake) sale(ctx context.Context, merchant program.MerchantID, report 
 	report.check(r, in.catalogue.CurrenciesOf(merchant))
 	r.checkTime(report.OccurredAt, now)
 	if len(r.problems) > 0 {
-		return nil, invalid("invalid_conversion", "The conversion", r)
+		return nil, invalid("invalid_conversion", text.DetailInvalidConversion, r)
 	}
 	e, receipt := in.saleEvent(merchant, report, now)
 	return receipt, in.store(ctx, in.orderLane(merchant, report.OrderID), e)
@@ -109,7 +110,7 @@ func (b *Bulk) Sale(ctx context.Context, merchant program.MerchantID, report *Sa
 	r := &review{}
 	report.check(r, b.in.catalogue.CurrenciesOf(merchant))
 	if len(r.problems) > 0 {
-		return nil, invalid("invalid_conversion", "The conversion", r)
+		return nil, invalid("invalid_conversion", text.DetailInvalidConversion, r)
 	}
 	e, receipt := b.in.saleEvent(merchant, report, b.in.now())
 	e.Imported = true
@@ -117,25 +118,23 @@ func (b *Bulk) Sale(ctx context.Context, merchant program.MerchantID, report *Sa
 }
 
 // invalid says that a report has problems and was not stored.
-func invalid(code, what string, r *review) error {
+func invalid(code string, detail func(n int64) text.Message, r *review) error {
 	slices.SortStableFunc(r.problems, func(a, b fault.Field) int { return strings.Compare(a.Name, b.Name) })
-	detail := what + " was not stored: one field is wrong."
-	if n := len(r.problems); n > 1 {
-		detail = fmt.Sprintf("%s was not stored: %d things are wrong.", what, n)
-	}
-	return &fault.Error{Kind: fault.Invalid, Code: code, Detail: detail, Fields: r.problems}
+	f := fault.Detailed(fault.Invalid, code, detail(int64(len(r.problems))), nil)
+	f.Fields = r.problems
+	return f
 }
 
 // check notes everything that is wrong with a report of a merchant who may sell in the given currencies.
 func (s *SaleReport) check(r *review, currencies []string) {
-	s.OrderID = r.need(place{name: "order_id"}, s.OrderID, "send the order's own id, 1 to 128 bytes")
+	s.OrderID = r.need(place{name: "order_id"}, s.OrderID, text.FixOrderID())
 	s.Coupon = r.normalize(place{name: "coupon"}, s.Coupon, maxID)
 	s.CustomerID = r.normalize(place{name: "customer_id"}, s.CustomerID, maxID)
 	s.ClickID = plain(strings.TrimSpace(s.ClickID), maxID)
 	s.OccurredAt = s.OccurredAt.Truncate(time.Microsecond)
 	r.checkCurrency(s.Currency, currencies)
 	if s.Amount < 0 || s.Amount > money.MaxAmount {
-		r.note(place{name: "amount"}, fmt.Sprintf("%d is not within 0 and %d", s.Amount, int64(money.MaxAmount)), "send minor units")
+		r.note(place{name: "amount"}, outside(s.Amount, 0, money.MaxAmount), text.FixSendMinorUnits())
 	}
 	if len(s.Lines) == 0 {
 		s.Lines = []Line{{Number: 1, Quantity: 1, Amount: s.Amount}}
@@ -143,8 +142,7 @@ func (s *SaleReport) check(r *review, currencies []string) {
 	}
 	sum := s.checkLines(r)
 	if sum != s.Amount && r.sound("amount") && r.sound("lines") {
-		r.note(place{name: "amount"}, fmt.Sprintf("it is %d and the lines add up to %d", s.Amount, sum),
-			fmt.Sprintf("send %d, or correct the lines: delivery is a line like any other, and take a discount off the lines it is for", sum))
+		r.note(place{name: "amount"}, text.WrongSum(digits(s.Amount), digits(sum)), text.FixSum(digits(sum)))
 	}
 }
 
@@ -153,16 +151,16 @@ func (r *review) checkCurrency(currency string, currencies []string) {
 	if slices.Contains(currencies, currency) {
 		return
 	}
-	problem := "no program of yours takes " + currency
+	problem := text.WrongNoProgramTakes(currency)
 	switch {
 	case currency == "":
-		problem = "it is missing"
+		problem = text.WrongMissing()
 	case !money.Known(currency):
-		problem = fmt.Sprintf("%q is not an ISO 4217 currency in force", cut(currency, 40))
+		problem = text.WrongNotInForce(strconv.Quote(cut(currency, 40)))
 	}
-	fix := "send one that your programs take: " + strings.Join(currencies, ", ")
+	fix := text.FixProgramsTake(strings.Join(currencies, ", "))
 	if len(currencies) == 0 {
-		fix = "you have no program yet: ask the network to set one up"
+		fix = text.FixNoProgram()
 	}
 	r.note(place{name: "currency"}, problem, fix)
 }
@@ -177,17 +175,17 @@ func (s *SaleReport) checkLines(r *review) (sum int64) {
 		l.SKU = r.normalize(at("sku"), l.SKU, maxID)
 		l.Category = r.normalize(at("category"), l.Category, maxID)
 		if l.Quantity < 1 || l.Quantity > maxQuantity {
-			r.note(at("quantity"), fmt.Sprintf("%d is not within 1 and %d", l.Quantity, maxQuantity), "send the number of pieces")
+			r.note(at("quantity"), outside(l.Quantity, 1, maxQuantity), text.FixSendPieces())
 		}
 		if l.Amount < 0 || l.Amount > money.MaxAmount {
-			r.note(at("amount"), fmt.Sprintf("%d is not within 0 and %d", l.Amount, int64(money.MaxAmount)), "send minor units, for all pieces together")
+			r.note(at("amount"), outside(l.Amount, 0, money.MaxAmount), text.FixSendMinorUnitsOfAll())
 		}
 		sum += l.Amount
 		switch {
 		case l.Number < 0:
-			r.note(at("line"), fmt.Sprintf("%d is below 1", l.Number), "number the lines from 1, or leave the numbers out")
+			r.note(at("line"), text.WrongBelowOne(digits(l.Number)), text.FixNumberLines())
 		case l.Number > 0 && numbers[l.Number]:
-			r.note(at("line"), fmt.Sprintf("another line has the number %d", l.Number), "give each line a number of its own")
+			r.note(at("line"), text.WrongLineTaken(digits(l.Number)), text.FixLineTaken())
 		case l.Number > 0:
 			if numbered++; numbers == nil {
 				numbers = make(map[int64]bool, len(s.Lines))
@@ -195,12 +193,12 @@ func (s *SaleReport) checkLines(r *review) (sum int64) {
 			numbers[l.Number] = true
 		}
 		if sum > money.MaxAmount {
-			r.note(place{name: "lines"}, "they add up to more than an amount can be", "send minor units, such as cents, once")
+			r.note(place{name: "lines"}, text.WrongSumSize(), text.FixMinorUnitsOnce())
 			return sum
 		}
 	}
 	if numbered > 0 && numbered < len(s.Lines) && r.sound("lines") {
-		r.note(place{name: "lines"}, fmt.Sprintf("%d of %d have a number", numbered, len(s.Lines)), "number all of them or none")
+		r.note(place{name: "lines"}, text.WrongSomeNumbered(strconv.Itoa(numbered), strconv.Itoa(len(s.Lines))), text.FixSomeNumbered())
 	}
 	for i := range s.Lines {
 		if numbered == 0 {
@@ -216,9 +214,9 @@ func (r *review) checkTime(stated, now time.Time) {
 	switch {
 	case stated.IsZero():
 	case stated.After(now.Add(maxAhead)):
-		r.note(at, fmt.Sprintf("%s is in the future", stated.Format(time.RFC3339)), "check the clock of your server and the zone, or leave it out")
+		r.note(at, text.WrongFuture(stated.Format(time.RFC3339)), text.FixFuture())
 	case stated.Before(now.Add(-maxAge)):
-		r.note(at, fmt.Sprintf("%s is more than 90 days ago", stated.Format(time.RFC3339)), "report orders within 90 days: older ones are not taken")
+		r.note(at, text.WrongTooOld(stated.Format(time.RFC3339)), text.FixTooOld())
 	}
 }
 
@@ -276,10 +274,7 @@ func (in *Intake) store(ctx context.Context, lane int, e *event.Event) error {
 		err = s.wait(ticket, in.storeWait, ctx.Done())
 	}
 	if err != nil {
-		return &fault.Error{
-			Kind: fault.Unavailable, Code: "not_stored", Cause: err,
-			Detail: "It is not known whether this was stored. Send the same again in a moment: that is always safe.",
-		}
+		return fault.Detailed(fault.Unavailable, "not_stored", text.DetailNotStored(), err)
 	}
 	inject.Reach(inject.TrackerBeforeAnswer)
 	return nil
@@ -292,11 +287,11 @@ func encodeOrder(e *event.Event, buf []byte) ([]byte, error) {
 		return buf, err
 	}
 	if len(buf) > event.MaxBytes {
-		shorter := "Shorten SKUs and categories, or report several lines as one."
+		detail := text.DetailSaleTooLarge
 		if e.GetRefund() != nil {
-			shorter = "Name fewer items, and report the others as refunds of their own."
+			detail = text.DetailRefundTooLarge
 		}
-		return buf, fault.New(fault.TooLarge, "report_too_large", fmt.Sprintf("This was not stored: it takes %d bytes and %d fit. %s", len(buf), event.MaxBytes, shorter))
+		return buf, fault.Detailed(fault.TooLarge, "report_too_large", detail(strconv.Itoa(event.MaxBytes), strconv.Itoa(len(buf))), nil)
 	}
 	return buf, nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"tributary/internal/text"
 	"tributary/partners/program"
 )
 
@@ -64,20 +65,20 @@ func parseSignature(h http.Header, now time.Time) (program.KeyID, *signature, er
 	var values [4]string
 	for i, name := range []string{headerKey, headerMessage, headerTime, headerSignature} {
 		if len(h[name]) != 1 || h[name][0] == "" {
-			return 0, nil, unauthorized("A signed request has the headers Tributary-Key, Webhook-Id, Webhook-Timestamp and Webhook-Signature, each once.")
+			return 0, nil, unauthorized(text.DetailSignatureHeaders())
 		}
 		values[i] = h[name][0]
 	}
 	key, message, stamp, proofs := values[0], values[1], values[2], values[3]
 	if len(message) > maxMessageID || strings.Contains(message, ".") {
-		return 0, nil, unauthorized("Webhook-Id has at most 128 characters, and no full stop.")
+		return 0, nil, unauthorized(text.DetailSignatureID())
 	}
 	seconds, err := strconv.ParseInt(stamp, 10, 64)
 	if err != nil {
-		return 0, nil, unauthorized("Webhook-Timestamp is not a number of seconds since 1970.")
+		return 0, nil, unauthorized(text.DetailSignatureTime())
 	}
 	if apart := now.Unix() - seconds; apart > int64(signatureAge/time.Second) || apart < -int64(signatureAge/time.Second) {
-		return 0, nil, unauthorized("Webhook-Timestamp is more than 5 minutes from the time here: sign each attempt again, and check the clock of your server.")
+		return 0, nil, unauthorized(text.DetailSignatureAge())
 	}
 	id, err := strconv.ParseInt(key, 10, 64)
 	if err != nil {
@@ -88,7 +89,7 @@ func parseSignature(h http.Header, now time.Time) (program.KeyID, *signature, er
 
 // unsigned says the same of a key that is not there and of a signature that does not fit.
 func unsigned() error {
-	return unauthorized("The key of Tributary-Key is not known, was revoked, or has not signed this: the signature is over id, timestamp and the body's bytes, with a full stop between them.")
+	return unauthorized(text.DetailSignature())
 }
 
 // fits tells whether one of the proofs is of this body.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"tributary/internal/money"
+	"tributary/internal/text"
 )
 
 // null tells whether a value is null, and notes it: where leaving a field out means something, null may not mean the
@@ -21,7 +22,7 @@ func (r *review) null(at place, raw []byte) bool {
 	if string(raw) != "null" {
 		return false
 	}
-	r.note(at, "it is null", "send a value, or leave the field out if that is what you mean")
+	r.note(at, text.WrongNull(), text.FixSendValue())
 	return true
 }
 
@@ -31,41 +32,35 @@ func (r *review) text(at place, raw []byte) string {
 		return ""
 	}
 	if raw[0] != '"' {
-		r.note(at, fmt.Sprintf("%s is not a text", shown(raw)), "send it in quotes")
+		r.note(at, text.WrongText(shown(raw)), text.FixSendQuotes())
 		return ""
 	}
-	text, ok := unquote(raw)
+	said, ok := unquote(raw)
 	if !ok {
-		r.note(at, "it holds an escape that stands for no character", `write each character above U+FFFF as a pair of \u escapes, or plainly`)
+		r.note(at, text.WrongEscape(), text.FixEscape())
 		return ""
 	}
-	return text
+	return said
 }
 
 // bounds is which whole numbers a field may hold, and what to do about one that it may not.
 type bounds struct {
 	low, high      int64
-	zero, negative string
+	zero, negative text.Message
 	// fraction is for a number of pieces or of a line that is no whole one.
-	fraction string
+	fraction text.Message
 }
 
-const withoutMinus = "send it without the minus: it says how much comes back"
-
 func soldPieces() bounds {
-	return bounds{
-		1, maxQuantity, "leave the line out: nothing of it was sold", "send the pieces that were sold, and report those that came back as a refund",
-		"send a whole number of pieces, 1 if need be: the amount is for all of it",
-	}
+	return bounds{1, maxQuantity, text.FixNothingSold(), text.FixPiecesBack(), text.FixWholePieces()}
 }
 
 func backPieces() bounds {
-	return bounds{1, maxQuantity, "leave the item out: " + nothingBack, withoutMinus, "send whole pieces, or the amount that goes back in their place"}
+	return bounds{1, maxQuantity, text.FixNoItem(), text.FixNoMinus(), text.FixWholePiecesBack()}
 }
 
 func lineNumber() bounds {
-	const fix = "number the lines from 1, or leave the numbers out"
-	return bounds{1, math.MaxInt64, fix, fix, "send a whole number, without quotes"}
+	return bounds{1, math.MaxInt64, text.FixNumberLines(), text.FixNumberLines(), text.FixNumberPlain()}
 }
 
 // integer reads a JSON number without a fraction, within bounds; present tells whether there was one at all.
@@ -73,42 +68,40 @@ func (r *review) integer(at place, raw []byte, b bounds) (n int64, present bool)
 	if raw == nil || r.null(at, raw) {
 		return 0, raw != nil
 	}
-	text, fraction, _ := strings.Cut(string(raw), ".")
+	whole, fraction, _ := strings.Cut(string(raw), ".")
 	if strings.Trim(fraction, "0") != "" { // 2.0 is 2 to whoever writes all numbers with a point
-		text = string(raw)
+		whole = string(raw)
 	}
-	n, err := strconv.ParseInt(text, 10, 64)
+	n, err := strconv.ParseInt(whole, 10, 64)
 	switch {
 	case err == nil && n >= b.low && n <= b.high:
 		return n, true
 	case err != nil && !errors.Is(err, strconv.ErrRange):
-		r.note(at, shown(raw)+" is not a whole number", b.fraction)
+		r.note(at, text.WrongNumber(shown(raw)), b.fraction)
 	case n < 0:
-		r.note(at, shown(raw)+" is below zero", b.negative)
+		r.note(at, text.WrongBelowZero(shown(raw)), b.negative)
 	case n == 0:
-		r.note(at, "it is 0", b.zero)
+		r.note(at, text.WrongZero(), b.zero)
 	default:
-		r.note(at, fmt.Sprintf("%s is more than %d", shown(raw), b.high), "send at most that")
+		r.note(at, text.WrongMoreThan(digits(b.high), shown(raw)), text.FixSendAtMostThat())
 	}
 	return 0, true
 }
 
-const nothingBack = "a refund of nothing needs no report"
-
 func orderAmount() bounds {
-	return bounds{high: money.MaxAmount, negative: "report money that goes back to the customer as a refund of its order"}
+	return bounds{high: money.MaxAmount, negative: text.FixMoneyBack()}
 }
 
 func lineAmount() bounds {
-	return bounds{high: money.MaxAmount, negative: "leave this line out, and take a discount off the lines it is for"}
+	return bounds{high: money.MaxAmount, negative: text.FixLineBelowZero()}
 }
 
 func backAmount() bounds {
-	return bounds{low: 1, high: money.MaxAmount, zero: nothingBack, negative: withoutMinus}
+	return bounds{low: 1, high: money.MaxAmount, zero: text.FixNoRefund(), negative: text.FixNoMinus()}
 }
 
 func itemAmount() bounds {
-	return bounds{low: 1, high: money.MaxAmount, zero: "leave the item out: " + nothingBack, negative: withoutMinus}
+	return bounds{low: 1, high: money.MaxAmount, zero: text.FixNoItem(), negative: text.FixNoMinus()}
 }
 
 // amount reads money: a JSON integer of minor units. Whoever sends a decimal or a text is told the integer that it
@@ -123,63 +116,64 @@ func (r *review) amount(at place, raw []byte, currency string, b bounds) (n int6
 	case err == nil && n >= b.low && n <= b.high:
 		return n, true
 	case integer && n < 0, !integer && raw[0] == '-':
-		r.note(at, shown(raw)+" is below zero", b.negative)
+		r.note(at, text.WrongBelowZero(shown(raw)), b.negative)
 	case integer && n == 0:
-		r.note(at, "it is 0", b.zero)
+		r.note(at, text.WrongZero(), b.zero)
 	case integer:
-		r.note(at, fmt.Sprintf("%s is more than %d", shown(raw), b.high), "send minor units, such as cents, once")
+		r.note(at, text.WrongMoreThan(digits(b.high), shown(raw)), text.FixMinorUnitsOnce())
 	default:
-		r.note(at, shown(raw)+" is not an integer of minor units", fixAmount(raw, currency))
+		r.note(at, text.WrongMinorUnits(shown(raw)), fixAmount(raw, currency))
 	}
 	return 0, true
 }
 
 // fixAmount says which integers a decimal or a quoted number may mean. One without any but zeros behind its point is
 // ambiguous: there are programs that write every number with a point, and people who write whole pounds.
-func fixAmount(raw []byte, currency string) string {
-	text := strings.Trim(string(raw), `"`)
-	if integer, fraction, _ := strings.Cut(text, "."); strings.Trim(fraction, "0") == "" {
-		text = integer
+func fixAmount(raw []byte, currency string) text.Message {
+	said := strings.Trim(string(raw), `"`)
+	if integer, fraction, _ := strings.Cut(said, "."); strings.Trim(fraction, "0") == "" {
+		said = integer
 	}
-	units, err := money.Parse(text, currency)
-	if err != nil || units < 0 {
-		return "send an integer of minor units" + example(currency)
+	units, err := money.Parse(said, currency)
+	switch {
+	case (err != nil || units < 0) && money.Known(currency):
+		return text.FixMinorUnitsLike(money.Format(1050, currency))
+	case err != nil || units < 0:
+		return text.FixMinorUnits()
 	}
-	asMoney := fmt.Sprintf("send %d, which is %s in minor units", units, money.Format(units, currency))
-	if integer, err := strconv.ParseInt(text, 10, 64); err == nil && integer != units {
-		return fmt.Sprintf("%s; or %d without quotes and without a point if that is %s", asMoney, integer, money.Format(integer, currency))
+	if integer, err := strconv.ParseInt(said, 10, 64); err == nil && integer != units {
+		return text.FixMinorUnitsEither(money.Format(units, currency), digits(units), money.Format(integer, currency), digits(integer))
 	}
-	return asMoney
+	return text.FixMinorUnitsMeant(money.Format(units, currency), digits(units))
 }
 
-// example shows minor units in a currency; one that is not known is taken to be like most.
-func example(currency string) string {
-	if !money.Known(currency) {
-		return ", such as 1050 for 10.50 in a currency with two decimals"
-	}
-	return ", such as 1050 for " + money.Format(1050, currency)
+func digits(n int64) string { return strconv.FormatInt(n, 10) }
+
+// outside says that a number is not within bounds.
+func outside(n, low, high int64) text.Message {
+	return text.WrongRange(digits(high), digits(low), digits(n))
 }
 
 // truth reads true or false; absent it is false.
 func (r *review) truth(at place, raw []byte) bool {
 	if raw != nil && !r.null(at, raw) && string(raw) != "true" && string(raw) != "false" {
-		r.note(at, shown(raw)+" is neither true nor false", "send true or false, without quotes")
+		r.note(at, text.WrongTruth(shown(raw)), text.FixTruth())
 	}
 	return string(raw) == "true"
 }
 
 // list reads a JSON array; absent it is nil. What to do about an empty one depends on what absence means.
-func (r *review) list(at place, raw []byte, empty string) [][]byte {
+func (r *review) list(at place, raw []byte, empty text.Message) [][]byte {
 	if raw == nil || r.null(at, raw) {
 		return nil
 	}
 	if raw[0] != '[' {
-		r.note(at, "it is not a list", "send it in square brackets")
+		r.note(at, text.WrongNotList(), text.FixSendBrackets())
 		return nil
 	}
 	values := elements(raw)
 	if len(values) == 0 {
-		r.note(at, "the list is empty", empty)
+		r.note(at, text.WrongEmptyList(), empty)
 	}
 	return values
 }
@@ -189,13 +183,13 @@ func (r *review) instant(at place, raw []byte) time.Time {
 	if raw == nil || r.null(at, raw) {
 		return time.Time{}
 	}
-	text := string(raw) // without quotes, seconds since 1970 perhaps: quotes would not fix that
+	said := string(raw) // without quotes, seconds since 1970 perhaps: quotes would not fix that
 	if raw[0] == '"' {
-		text, _ = unquote(raw)
+		said, _ = unquote(raw)
 	}
-	t, err := parseTime(text)
+	t, err := parseTime(said)
 	if err != nil || t.Year() < 1970 {
-		r.note(at, fmt.Sprintf("%s is not a time in RFC 3339", shown(raw)), "send it with its zone, such as 2026-11-22T10:00:00Z or 2026-11-22T11:00:00+01:00")
+		r.note(at, text.WrongRfc3339(shown(raw)), text.FixRfc3339())
 		return time.Time{}
 	}
 	return t.UTC()
@@ -223,25 +217,25 @@ const (
 
 // normalize gives a text in the form in which it is compared and kept: NFC, without blanks around it. A character that shows
 // nothing or turns the writing round, or more than limit bytes, is a problem: nobody would find such an id again.
-func (r *review) normalize(at place, text string, limit int) string {
-	text = strings.TrimSpace(text)
-	if strings.ContainsFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) {
-		text = norm.NFC.String(text)
+func (r *review) normalize(at place, said string, limit int) string {
+	said = strings.TrimSpace(said)
+	if strings.ContainsFunc(said, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		said = norm.NFC.String(said)
 	}
 	switch {
-	case len(text) > limit:
-		r.note(at, fmt.Sprintf("it has %d bytes", len(text)), fmt.Sprintf("send at most %d", limit))
+	case len(said) > limit:
+		r.note(at, text.WrongBytes(strconv.Itoa(len(said))), text.FixSendAtMost(strconv.Itoa(limit)))
 		return ""
-	case !utf8.ValidString(text):
-		r.note(at, "it is not valid UTF-8", "send it in UTF-8")
-		return ""
-	}
-	if i := strings.IndexFunc(text, unseen); i >= 0 {
-		c, _ := utf8.DecodeRuneInString(text[i:])
-		r.note(at, fmt.Sprintf("it holds the character U+%04X, which cannot be seen", c), "remove it")
+	case !utf8.ValidString(said):
+		r.note(at, text.WrongUtf8(), text.FixSendUtf8())
 		return ""
 	}
-	return text
+	if i := strings.IndexFunc(said, unseen); i >= 0 {
+		c, _ := utf8.DecodeRuneInString(said[i:])
+		r.note(at, text.WrongUnseen(fmt.Sprintf("U+%04X", c)), text.FixRemove())
+		return ""
+	}
+	return said
 }
 
 // unseen tells of characters that show nothing or turn the writing round. A blank is seen between others.
@@ -250,10 +244,10 @@ func unseen(r rune) bool {
 }
 
 // need is normalize for a text that must be there.
-func (r *review) need(at place, text, fix string) string {
-	text = r.normalize(at, text, maxID)
-	if text == "" {
-		r.note(at, "it is missing", fix)
+func (r *review) need(at place, said string, fix text.Message) string {
+	said = r.normalize(at, said, maxID)
+	if said == "" {
+		r.note(at, text.WrongMissing(), fix)
 	}
-	return text
+	return said
 }

@@ -2,12 +2,13 @@ package tracker
 
 import (
 	"errors"
-	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/text"
 	"tributary/partners"
 	"tributary/partners/catalogue"
 	"tributary/partners/program"
@@ -52,8 +53,8 @@ const maxCategoryWarnings = 20
 // warnings collects what is odd in an order.
 type warnings []Warning
 
-func (w *warnings) add(code, field, problem, fix string) {
-	*w = append(*w, Warning{code, fault.Field{Name: field, Problem: problem, Fix: fix}})
+func (w *warnings) add(code, field string, problem, fix text.Message) {
+	*w = append(*w, Warning{code, fault.Wrong(field, problem, fix)})
 }
 
 // inspect tells about a report that was checked, by what the tracker knows without asking anybody.
@@ -65,8 +66,7 @@ func (in *Intake) inspect(merchant program.MerchantID, s *SaleReport, e *event.E
 	}
 	in.checkCategories(merchant, link, s, &w)
 	if late := event.Time(e.GetReceivedAt()).Sub(event.Time(e.GetOccurredAt())); late > event.LateAfter && !e.GetImported() {
-		w.add(lateReport, "occurred_at", fmt.Sprintf("it is %d hours ago, so the report is late", late/time.Hour),
-			"report orders as they are placed: a late one is marked, and its commission is held from the receipt on")
+		w.add(lateReport, "occurred_at", text.WrongLateReport(digits(int64(late/time.Hour))), text.FixLateReport())
 	}
 	return click, w
 }
@@ -76,27 +76,27 @@ func (in *Intake) checkClick(merchant program.MerchantID, s *SaleReport, w *warn
 	if s.ClickID == "" {
 		return nil, nil
 	}
-	warn := func(code, problem, fix string) { w.add(code, "click_id", problem+", so nobody earns by it", fix) }
+	warn := func(code string, problem, fix text.Message) { w.add(code, "click_id", problem, fix) }
 	id, err := in.ring.Verify(s.ClickID)
 	switch {
 	case errors.Is(err, clickid.ErrMalformed):
-		warn(malformedClickID, "it is not a click id", "send the whole value that arrived with the visitor, 54 characters, unchanged")
+		warn(malformedClickID, text.WrongMalformedClickID(), text.FixMalformedClickID())
 		return &ClickCheck{}, nil
 	case errors.Is(err, clickid.ErrUnknownKey):
-		warn(unknownClickKey, "it was not made by this network, or long ago", "send the value that arrived with the visitor, unchanged")
+		warn(unknownClickKey, text.WrongUnknownClickKey(), text.FixClickUnchanged())
 		return &ClickCheck{}, nil
 	case err != nil:
-		warn(forgedClickID, "it was not made by this network, or was changed", "send the value that arrived with the visitor, unchanged")
+		warn(forgedClickID, text.WrongForgedClickID(), text.FixClickUnchanged())
 		return &ClickCheck{}, nil
 	}
 	check := &ClickCheck{Valid: true, At: id.At}
 	link, found := in.catalogue.Link(program.LinkID(id.Link))
 	switch {
 	case !found:
-		warn(unknownLink, "its link is not known", "check that the order goes to the network that the click came from")
+		warn(unknownLink, text.WrongUnknownLink(), text.FixUnknownLink())
 		return check, nil
 	case link.Merchant != merchant:
-		warn(linkOfAnother, "its link is not one of your programs'", "send the click id that arrived at this shop")
+		warn(linkOfAnother, text.WrongLinkOfAnotherMerchant(), text.FixLinkOfAnotherMerchant())
 		return check, nil
 	}
 	return check, link
@@ -109,22 +109,20 @@ func (in *Intake) checkProgram(link *partners.Link, at time.Time, s *SaleReport,
 		return
 	}
 	if link.Closed {
-		w.add(closedLink, "click_id", "its link is closed, which earns by the clicks from before", "nothing need be done; visitors no longer come by this link")
+		w.add(closedLink, "click_id", text.WrongClosedLink(), text.FixClosedLink())
 	}
 	placed := event.Time(e.GetOccurredAt())
 	age, _ := event.ClickAge(at, placed, event.Time(e.GetReceivedAt()), e.GetImported())
 	switch {
 	case age < 0:
-		w.add(clickAfterOrder, "click_id", "the click came after the order, so nobody earns by it", "send the time of the order with its zone, and the click that came before it")
+		w.add(clickAfterOrder, "click_id", text.WrongClickAfterOrder(), text.FixClickAfterOrder())
 	case program.Window == 0 || placed.Before(program.Since):
-		w.add(noTermsInForce, "occurred_at", "the order is older than the first terms of the program, so nobody earns by it", "check the time of the order and its zone")
+		w.add(noTermsInForce, "occurred_at", text.WrongNoTermsInForce(), text.FixNoTermsInForce())
 	case age > program.Window.Milliseconds():
-		w.add(outsideWindow, "click_id", fmt.Sprintf("the click is %d hours older than the order, and the program's widest window is %d hours, so nobody earns by it",
-			age/time.Hour.Milliseconds(), program.Window/time.Hour), "keep a click id for as long as the window, and send the latest")
+		w.add(outsideWindow, "click_id", text.WrongOutsideWindow(digits(age/time.Hour.Milliseconds()), digits(int64(program.Window/time.Hour))), text.FixOutsideWindow())
 	}
 	if !program.Takes(s.Currency) {
-		w.add(currencyNotInProgram, "currency", fmt.Sprintf("the program of the click does not take %s, so nobody earns by it", s.Currency),
-			"ask the network to add the currency to the program")
+		w.add(currencyNotInProgram, "currency", text.WrongCurrencyNotInProgram(s.Currency), text.FixCurrencyNotInProgram())
 	}
 }
 
@@ -150,7 +148,6 @@ func (in *Intake) checkCategories(merchant program.MerchantID, link *partners.Li
 			return
 		}
 		w.add(categoryInNoTerms, place{list: "lines", index: i, name: "category"}.String(),
-			fmt.Sprintf("no terms of the program name the category %q: it earns the rate for all others, if there is one", category),
-			"send a category that the terms name, or have them name this one")
+			text.WrongCategoryInNoTerms(strconv.Quote(category)), text.FixCategoryInNoTerms())
 	}
 }

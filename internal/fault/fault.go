@@ -94,6 +94,11 @@ func Coded(kind Kind, code string, cause error) *Error {
 	return &Error{Kind: kind, Code: code, Cause: cause}
 }
 
+// Detailed makes a fault with a sentence for whoever calls the API; the cause, for the log, may be nil.
+func Detailed(kind Kind, code string, detail text.Message, cause error) *Error {
+	return &Error{Kind: kind, Code: code, Detail: text.English().Say(detail), Cause: cause}
+}
+
 // Of finds the fault in err's chain; any other error becomes an internal one that hides its text.
 func Of(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {

@@ -125,6 +125,57 @@ func (p *Printer) AmountRounds() string { return p.say("amount.rounds", 0) }
 // AmountWas says: was {amount}
 func (p *Printer) AmountWas(amount string) string { return p.say("amount.was", 0, amount) }
 
+// APIProblemForm says: RFC 9457 describes the form of these answers; the docs of this network's API are in docs/integrate.md.
+func (p *Printer) APIProblemForm() string { return p.say("api_problem.form", 0) }
+
+// APIProblem says what is said of a code, and the code itself where that is nothing: see APIProblemCodes.
+func (p *Printer) APIProblem(code string) string {
+	switch code {
+	case "body_too_large":
+		return p.say("api_problem/body_too_large", 0)
+	case "internal":
+		return p.say("api_problem/internal", 0)
+	case "invalid_conversion":
+		return p.say("api_problem/invalid_conversion", 0)
+	case "invalid_refund":
+		return p.say("api_problem/invalid_refund", 0)
+	case "malformed_json":
+		return p.say("api_problem/malformed_json", 0)
+	case "missing_scope":
+		return p.say("api_problem/missing_scope", 0)
+	case "not_stored":
+		return p.say("api_problem/not_stored", 0)
+	case "report_too_large":
+		return p.say("api_problem/report_too_large", 0)
+	case "too_many_reports":
+		return p.say("api_problem/too_many_reports", 0)
+	case "unauthorized":
+		return p.say("api_problem/unauthorized", 0)
+	case "unexpected_query":
+		return p.say("api_problem/unexpected_query", 0)
+	case "unknown_link":
+		return p.say("api_problem/unknown_link", 0)
+	case "unknown_route":
+		return p.say("api_problem/unknown_route", 0)
+	case "unreadable_body":
+		return p.say("api_problem/unreadable_body", 0)
+	case "unsupported_charset":
+		return p.say("api_problem/unsupported_charset", 0)
+	case "unsupported_encoding":
+		return p.say("api_problem/unsupported_encoding", 0)
+	case "unsupported_type":
+		return p.say("api_problem/unsupported_type", 0)
+	case "wrong_method":
+		return p.say("api_problem/wrong_method", 0)
+	}
+	return code
+}
+
+// APIProblemCodes are the codes of which APIProblem says something.
+func APIProblemCodes() []string {
+	return []string{"body_too_large", "internal", "invalid_conversion", "invalid_refund", "malformed_json", "missing_scope", "not_stored", "report_too_large", "too_many_reports", "unauthorized", "unexpected_query", "unknown_link", "unknown_route", "unreadable_body", "unsupported_charset", "unsupported_encoding", "unsupported_type", "wrong_method"}
+}
+
 // ChangeAbout says: about the same
 func (p *Printer) ChangeAbout() string { return p.say("change.about", 0) }
 
@@ -548,6 +599,116 @@ func CSVCodes() []string {
 	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "unit", "url"}
 }
 
+// DetailBodyTooLarge is the message: The body has more than {limit} bytes.
+func DetailBodyTooLarge(limit string) Message {
+	return Message{id: "detail.body_too_large", values: []string{limit}}
+}
+
+// DetailInvalidConversion is the message: The conversion was not stored: {n} things are wrong.
+func DetailInvalidConversion(n int64) Message {
+	return Message{id: "detail.invalid_conversion", counted: true, n: n}
+}
+
+// DetailInvalidRefund is the message: The refund was not stored: {n} things are wrong.
+func DetailInvalidRefund(n int64) Message {
+	return Message{id: "detail.invalid_refund", counted: true, n: n}
+}
+
+// DetailJSON is the message: The body is not JSON.
+func DetailJSON() Message { return Message{id: "detail.json"} }
+
+// DetailJSONObject is the message: The body must be one JSON object.
+func DetailJSONObject() Message { return Message{id: "detail.json_object"} }
+
+// DetailJSONSyntax is the message: The body is not JSON: at byte {offset}, {problem}.
+func DetailJSONSyntax(offset string, problem string) Message {
+	return Message{id: "detail.json_syntax", values: []string{offset, problem}}
+}
+
+// DetailJSONUtf8 is the message: The body is not valid UTF-8.
+func DetailJSONUtf8() Message { return Message{id: "detail.json_utf8"} }
+
+// DetailKeyAndSignature is the message: Sign the request or send a key, not both.
+func DetailKeyAndSignature() Message { return Message{id: "detail.key_and_signature"} }
+
+// DetailMalformedKey is the message: The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.
+func DetailMalformedKey() Message { return Message{id: "detail.malformed_key"} }
+
+// DetailMissingScope is the message: This key reports {scopes}, and no {wanted}. Nothing was stored: use a key that has the scope.
+func DetailMissingScope(scopes string, wanted string) Message {
+	return Message{id: "detail.missing_scope", values: []string{scopes, wanted}}
+}
+
+// DetailNoKey is the message: Send your API key once, as the header Authorization: Bearer tk_live_...
+func DetailNoKey() Message { return Message{id: "detail.no_key"} }
+
+// DetailNotStored is the message: It is not known whether this was stored. Send the same again in a moment: that is always safe.
+func DetailNotStored() Message { return Message{id: "detail.not_stored"} }
+
+// DetailRefundTooLarge is the message: This was not stored: it takes {size} bytes and {limit} fit. Name fewer items, and report the others as refunds of their own.
+func DetailRefundTooLarge(limit string, size string) Message {
+	return Message{id: "detail.refund_too_large", values: []string{limit, size}}
+}
+
+// DetailSaleTooLarge is the message: This was not stored: it takes {size} bytes and {limit} fit. Shorten SKUs and categories, or report several lines as one.
+func DetailSaleTooLarge(limit string, size string) Message {
+	return Message{id: "detail.sale_too_large", values: []string{limit, size}}
+}
+
+// DetailSignature is the message: The key of Tributary-Key is not known, was revoked, or has not signed this: the signature is over id, timestamp and the body's bytes, with a full stop between them.
+func DetailSignature() Message { return Message{id: "detail.signature"} }
+
+// DetailSignatureAge is the message: Webhook-Timestamp is more than 5 minutes from the time here: sign each attempt again, and check the clock of your server.
+func DetailSignatureAge() Message { return Message{id: "detail.signature_age"} }
+
+// DetailSignatureHeaders is the message: A signed request has the headers Tributary-Key, Webhook-Id, Webhook-Timestamp and Webhook-Signature, each once.
+func DetailSignatureHeaders() Message { return Message{id: "detail.signature_headers"} }
+
+// DetailSignatureID is the message: Webhook-Id has at most 128 characters, and no full stop.
+func DetailSignatureID() Message { return Message{id: "detail.signature_id"} }
+
+// DetailSignatureTime is the message: Webhook-Timestamp is not a number of seconds since 1970.
+func DetailSignatureTime() Message { return Message{id: "detail.signature_time"} }
+
+// DetailStatus is the message: {status}
+func DetailStatus(status string) Message {
+	return Message{id: "detail.status", values: []string{status}}
+}
+
+// DetailTooManyReports is the message: This merchant sends more than {limit} reports a second. Nothing was stored: send it again after the time in Retry-After.
+func DetailTooManyReports(limit string) Message {
+	return Message{id: "detail.too_many_reports", values: []string{limit}}
+}
+
+// DetailUnexpectedQuery is the message: A report stands in the body alone: send nothing behind a question mark in the address.
+func DetailUnexpectedQuery() Message { return Message{id: "detail.unexpected_query"} }
+
+// DetailUnknownKey is the message: This API key is not known, or was revoked.
+func DetailUnknownKey() Message { return Message{id: "detail.unknown_key"} }
+
+// DetailUnknownLink is the message: There is no such link.
+func DetailUnknownLink() Message { return Message{id: "detail.unknown_link"} }
+
+// DetailUnknownRoute is the message: There is nothing at this address. The routes are POST /v1/conversions and POST /v1/refunds.
+func DetailUnknownRoute() Message { return Message{id: "detail.unknown_route"} }
+
+// DetailUnreadableBody is the message: The body did not arrive whole.
+func DetailUnreadableBody() Message { return Message{id: "detail.unreadable_body"} }
+
+// DetailUnsupportedCharset is the message: The header says that the body is {charset}. JSON is UTF-8: send it so, without charset.
+func DetailUnsupportedCharset(charset string) Message {
+	return Message{id: "detail.unsupported_charset", values: []string{charset}}
+}
+
+// DetailUnsupportedEncoding is the message: Send the body as it is, without Content-Encoding.
+func DetailUnsupportedEncoding() Message { return Message{id: "detail.unsupported_encoding"} }
+
+// DetailUnsupportedType is the message: Send the body as JSON, with the header Content-Type: application/json.
+func DetailUnsupportedType() Message { return Message{id: "detail.unsupported_type"} }
+
+// DetailWrongMethod is the message: This address is not asked with this method: see the header Allow.
+func DetailWrongMethod() Message { return Message{id: "detail.wrong_method"} }
+
 // DevelopersAllOrders says: All orders
 func (p *Printer) DevelopersAllOrders() string { return p.say("developers.all_orders", 0) }
 
@@ -868,6 +1029,9 @@ func FixCapitalLetters() Message { return Message{id: "fix.capital_letters"} }
 // FixCategoryBlank is the message: remove it: orders have none
 func FixCategoryBlank() Message { return Message{id: "fix.category_blank"} }
 
+// FixCategoryInNoTerms is the message: send a category that the terms name, or have them name this one
+func FixCategoryInNoTerms() Message { return Message{id: "fix.category_in_no_terms"} }
+
 // FixCategoryNfc is the message: write accents and letters as one character, as orders are kept
 func FixCategoryNfc() Message { return Message{id: "fix.category_nfc"} }
 
@@ -877,8 +1041,30 @@ func FixCategorySize(n int64) Message { return Message{id: "fix.category_size", 
 // FixChoice is the message: give one of {choices}
 func FixChoice(choices string) Message { return Message{id: "fix.choice", values: []string{choices}} }
 
+// FixChoose is the message: say {first}, {second} or "{whole}": true for all that is left
+func FixChoose(first string, second string, whole string) Message {
+	return Message{id: "fix.choose", values: []string{first, second, whole}}
+}
+
+// FixChooseOne is the message: say {first}, {second} or "{whole}": true for all that is left, just one of them; report another as a refund of its own
+func FixChooseOne(first string, second string, whole string) Message {
+	return Message{id: "fix.choose_one", values: []string{first, second, whole}}
+}
+
+// FixClickAfterOrder is the message: send the time of the order with its zone, and the click that came before it
+func FixClickAfterOrder() Message { return Message{id: "fix.click_after_order"} }
+
+// FixClickUnchanged is the message: send the value that arrived with the visitor, unchanged
+func FixClickUnchanged() Message { return Message{id: "fix.click_unchanged"} }
+
+// FixClosedLink is the message: nothing need be done; visitors no longer come by this link
+func FixClosedLink() Message { return Message{id: "fix.closed_link"} }
+
 // FixCurrency is the message: give the three capital letters of ISO 4217
 func FixCurrency() Message { return Message{id: "fix.currency"} }
+
+// FixCurrencyNotInProgram is the message: ask the network to add the currency to the program
+func FixCurrencyNotInProgram() Message { return Message{id: "fix.currency_not_in_program"} }
 
 // FixDay is the message: give year, month and day, as in 2026-01-31
 func FixDay() Message { return Message{id: "fix.day"} }
@@ -895,6 +1081,14 @@ func FixDuration() Message { return Message{id: "fix.duration"} }
 // FixEarlierDay is the message: give an earlier day
 func FixEarlierDay() Message { return Message{id: "fix.earlier_day"} }
 
+// FixEscape is the message: write each character above U+FFFF as a pair of \u escapes, or plainly
+func FixEscape() Message { return Message{id: "fix.escape"} }
+
+// FixFieldMeant is the message: did you mean "{name}"? If not, remove it
+func FixFieldMeant(name string) Message {
+	return Message{id: "fix.field_meant", values: []string{name}}
+}
+
 // FixFirstPage is the message: begin with the first page
 func FixFirstPage() Message { return Message{id: "fix.first_page"} }
 
@@ -904,10 +1098,16 @@ func FixFirstTerms() Message { return Message{id: "fix.first_terms"} }
 // FixForm is the message: write 1, or use the version that wrote it
 func FixForm() Message { return Message{id: "fix.form"} }
 
+// FixFuture is the message: check the clock of your server and the zone, or leave it out
+func FixFuture() Message { return Message{id: "fix.future"} }
+
 // FixGiveAtMost is the message: give at most {limit}
 func FixGiveAtMost(limit string) Message {
 	return Message{id: "fix.give_at_most", values: []string{limit}}
 }
+
+// FixGiveOnce is the message: give it once
+func FixGiveOnce() Message { return Message{id: "fix.give_once"} }
 
 // FixHold is the message: give a duration such as "30d", or "0d"
 func FixHold() Message { return Message{id: "fix.hold"} }
@@ -915,11 +1115,26 @@ func FixHold() Message { return Message{id: "fix.hold"} }
 // FixJSON is the message: give one JSON object
 func FixJSON() Message { return Message{id: "fix.json"} }
 
+// FixLateReport is the message: report orders as they are placed: a late one is marked, and its commission is held from the receipt on
+func FixLateReport() Message { return Message{id: "fix.late_report"} }
+
 // FixLeaveOneOut is the message: leave one of them out
 func FixLeaveOneOut() Message { return Message{id: "fix.leave_one_out"} }
 
 // FixLeaveOut is the message: leave it out
 func FixLeaveOut() Message { return Message{id: "fix.leave_out"} }
+
+// FixLineAmount is the message: send the amount of all pieces together, an integer of minor units
+func FixLineAmount() Message { return Message{id: "fix.line_amount"} }
+
+// FixLineBelowZero is the message: leave this line out, and take a discount off the lines it is for
+func FixLineBelowZero() Message { return Message{id: "fix.line_below_zero"} }
+
+// FixLineOrSKU is the message: name the line's number or the sku of the lines
+func FixLineOrSKU() Message { return Message{id: "fix.line_or_sku"} }
+
+// FixLineTaken is the message: give each line a number of its own
+func FixLineTaken() Message { return Message{id: "fix.line_taken"} }
 
 // FixLinkCode is the message: use 3 to 64 lower-case letters, digits and hyphens, with no hyphen at either end
 func FixLinkCode() Message { return Message{id: "fix.link_code"} }
@@ -927,11 +1142,41 @@ func FixLinkCode() Message { return Message{id: "fix.link_code"} }
 // FixLinkLimit is the message: use links that there are, and tell places apart by the marks sub1 to sub5 behind the address
 func FixLinkLimit() Message { return Message{id: "fix.link_limit"} }
 
+// FixLinkOfAnotherMerchant is the message: send the click id that arrived at this shop
+func FixLinkOfAnotherMerchant() Message { return Message{id: "fix.link_of_another_merchant"} }
+
 // FixList is the message: write it in brackets
 func FixList() Message { return Message{id: "fix.list"} }
 
+// FixMalformedClickID is the message: send the whole value that arrived with the visitor, 54 characters, unchanged
+func FixMalformedClickID() Message { return Message{id: "fix.malformed_click_id"} }
+
+// FixMinorUnits is the message: send an integer of minor units, such as 1050 for 10.50 in a currency with two decimals
+func FixMinorUnits() Message { return Message{id: "fix.minor_units"} }
+
+// FixMinorUnitsEither is the message: send {units}, which is {amount} in minor units; or {whole_units} without quotes and without a point if that is {whole_amount}
+func FixMinorUnitsEither(amount string, units string, wholeAmount string, wholeUnits string) Message {
+	return Message{id: "fix.minor_units_either", values: []string{amount, units, wholeAmount, wholeUnits}}
+}
+
+// FixMinorUnitsLike is the message: send an integer of minor units, such as 1050 for {amount}
+func FixMinorUnitsLike(amount string) Message {
+	return Message{id: "fix.minor_units_like", values: []string{amount}}
+}
+
+// FixMinorUnitsMeant is the message: send {units}, which is {amount} in minor units
+func FixMinorUnitsMeant(amount string, units string) Message {
+	return Message{id: "fix.minor_units_meant", values: []string{amount, units}}
+}
+
+// FixMinorUnitsOnce is the message: send minor units, such as cents, once
+func FixMinorUnitsOnce() Message { return Message{id: "fix.minor_units_once"} }
+
 // FixMissing is the message: add it; docs/reference/terms.schema.json says what it may be
 func FixMissing() Message { return Message{id: "fix.missing"} }
+
+// FixMoneyBack is the message: report money that goes back to the customer as a refund of its order
+func FixMoneyBack() Message { return Message{id: "fix.money_back"} }
 
 // FixName is the message: give a name of 1 to 200 bytes
 func FixName() Message { return Message{id: "fix.name"} }
@@ -942,17 +1187,49 @@ func FixNoCategory() Message { return Message{id: "fix.no_category"} }
 // FixNoField is the message: leave it out; docs/reference/terms.schema.json lists those that there are
 func FixNoField() Message { return Message{id: "fix.no_field"} }
 
+// FixNoItem is the message: leave the item out: a refund of nothing needs no report
+func FixNoItem() Message { return Message{id: "fix.no_item"} }
+
+// FixNoItems is the message: name what comes back: a refund of nothing needs no report
+func FixNoItems() Message { return Message{id: "fix.no_items"} }
+
+// FixNoMinus is the message: send it without the minus: it says how much comes back
+func FixNoMinus() Message { return Message{id: "fix.no_minus"} }
+
+// FixNoProgram is the message: you have no program yet: ask the network to set one up
+func FixNoProgram() Message { return Message{id: "fix.no_program"} }
+
 // FixNoRate is the message: give a rate, 0 for none, or clear the category
 func FixNoRate() Message { return Message{id: "fix.no_rate"} }
 
+// FixNoRefund is the message: a refund of nothing needs no report
+func FixNoRefund() Message { return Message{id: "fix.no_refund"} }
+
+// FixNoSuchField is the message: remove it; the fields are {names}
+func FixNoSuchField(names string) Message {
+	return Message{id: "fix.no_such_field", values: []string{names}}
+}
+
+// FixNoTermsInForce is the message: check the time of the order and its zone
+func FixNoTermsInForce() Message { return Message{id: "fix.no_terms_in_force"} }
+
 // FixNotEnrolled is the message: enrol in the program first
 func FixNotEnrolled() Message { return Message{id: "fix.not_enrolled"} }
+
+// FixNothingSold is the message: leave the line out: nothing of it was sold
+func FixNothingSold() Message { return Message{id: "fix.nothing_sold"} }
 
 // FixNull is the message: give a value, or leave it out where it may be
 func FixNull() Message { return Message{id: "fix.null"} }
 
 // FixNumber is the message: give digits alone, without quotes
 func FixNumber() Message { return Message{id: "fix.number"} }
+
+// FixNumberLines is the message: number the lines from 1, or leave the numbers out
+func FixNumberLines() Message { return Message{id: "fix.number_lines"} }
+
+// FixNumberPlain is the message: send a whole number, without quotes
+func FixNumberPlain() Message { return Message{id: "fix.number_plain"} }
 
 // FixObject is the message: write it in braces
 func FixObject() Message { return Message{id: "fix.object"} }
@@ -966,6 +1243,24 @@ func FixOneCurrency() Message { return Message{id: "fix.one_currency"} }
 // FixOneOrOther is the message: give one or the other
 func FixOneOrOther() Message { return Message{id: "fix.one_or_other"} }
 
+// FixOrderAmount is the message: send the sum of the lines, an integer of minor units
+func FixOrderAmount() Message { return Message{id: "fix.order_amount"} }
+
+// FixOrderCurrency is the message: send the order's currency, or leave it out
+func FixOrderCurrency() Message { return Message{id: "fix.order_currency"} }
+
+// FixOrderID is the message: send the order's own id, 1 to 128 bytes
+func FixOrderID() Message { return Message{id: "fix.order_id"} }
+
+// FixOrderLines is the message: list what was sold; an order without lines leaves the list out
+func FixOrderLines() Message { return Message{id: "fix.order_lines"} }
+
+// FixOrderReported is the message: send the id under which the order was reported
+func FixOrderReported() Message { return Message{id: "fix.order_reported"} }
+
+// FixOutsideWindow is the message: keep a click id for as long as the window, and send the latest
+func FixOutsideWindow() Message { return Message{id: "fix.outside_window"} }
+
 // FixParameter is the message: use 1 to 40 letters, digits and _ . ~ -
 func FixParameter() Message { return Message{id: "fix.parameter"} }
 
@@ -975,11 +1270,28 @@ func FixPartnerKind() Message { return Message{id: "fix.partner_kind"} }
 // FixPercentage is the message: give a number from 0 to 100, such as 8 or 12.5
 func FixPercentage() Message { return Message{id: "fix.percentage"} }
 
+// FixPiecesBack is the message: send the pieces that were sold, and report those that came back as a refund
+func FixPiecesBack() Message { return Message{id: "fix.pieces_back"} }
+
+// FixProgramsTake is the message: send one that your programs take: {currencies}
+func FixProgramsTake(currencies string) Message {
+	return Message{id: "fix.programs_take", values: []string{currencies}}
+}
+
 // FixRate is the message: give millionths from 0 to 1000000
 func FixRate() Message { return Message{id: "fix.rate"} }
 
+// FixRefundID is the message: send the refund's own id, 1 to 128 bytes, so that a repetition is recognised
+func FixRefundID() Message { return Message{id: "fix.refund_id"} }
+
+// FixRemove is the message: remove it
+func FixRemove() Message { return Message{id: "fix.remove"} }
+
 // FixRemoveOrCorrect is the message: remove it or correct it
 func FixRemoveOrCorrect() Message { return Message{id: "fix.remove_or_correct"} }
+
+// FixRfc3339 is the message: send it with its zone, such as 2026-11-22T10:00:00Z or 2026-11-22T11:00:00+01:00
+func FixRfc3339() Message { return Message{id: "fix.rfc3339"} }
 
 // FixRow is the message: give a whole number from 1, or leave it out
 func FixRow() Message { return Message{id: "fix.row"} }
@@ -987,11 +1299,54 @@ func FixRow() Message { return Message{id: "fix.row"} }
 // FixSchema is the message: write 1
 func FixSchema() Message { return Message{id: "fix.schema"} }
 
+// FixSendAtMost is the message: send at most {limit}
+func FixSendAtMost(limit string) Message {
+	return Message{id: "fix.send_at_most", values: []string{limit}}
+}
+
+// FixSendAtMostThat is the message: send at most that
+func FixSendAtMostThat() Message { return Message{id: "fix.send_at_most_that"} }
+
+// FixSendBrackets is the message: send it in square brackets
+func FixSendBrackets() Message { return Message{id: "fix.send_brackets"} }
+
+// FixSendLike is the message: send {example}
+func FixSendLike(example string) Message {
+	return Message{id: "fix.send_like", values: []string{example}}
+}
+
+// FixSendLineNumber is the message: send the line's number
+func FixSendLineNumber() Message { return Message{id: "fix.send_line_number"} }
+
+// FixSendMinorUnits is the message: send minor units
+func FixSendMinorUnits() Message { return Message{id: "fix.send_minor_units"} }
+
+// FixSendMinorUnitsOfAll is the message: send minor units, for all pieces together
+func FixSendMinorUnitsOfAll() Message { return Message{id: "fix.send_minor_units_of_all"} }
+
+// FixSendPieces is the message: send the number of pieces
+func FixSendPieces() Message { return Message{id: "fix.send_pieces"} }
+
+// FixSendQuotes is the message: send it in quotes
+func FixSendQuotes() Message { return Message{id: "fix.send_quotes"} }
+
+// FixSendUtf8 is the message: send it in UTF-8
+func FixSendUtf8() Message { return Message{id: "fix.send_utf8"} }
+
+// FixSendValue is the message: send a value, or leave the field out if that is what you mean
+func FixSendValue() Message { return Message{id: "fix.send_value"} }
+
 // FixSize is the message: use at most {limit}
 func FixSize(limit string) Message { return Message{id: "fix.size", values: []string{limit}} }
 
+// FixSomeNumbered is the message: number all of them or none
+func FixSomeNumbered() Message { return Message{id: "fix.some_numbered"} }
+
 // FixSpelling is the message: check its spelling
 func FixSpelling() Message { return Message{id: "fix.spelling"} }
+
+// FixSum is the message: send {sum}, or correct the lines: delivery is a line like any other, and take a discount off the lines it is for
+func FixSum(sum string) Message { return Message{id: "fix.sum", values: []string{sum}} }
 
 // FixTaken is the message: choose another, or leave it out for a random one
 func FixTaken() Message { return Message{id: "fix.taken"} }
@@ -1013,8 +1368,17 @@ func FixText() Message { return Message{id: "fix.text"} }
 // FixTime is the message: give a day and a time, in UTC
 func FixTime() Message { return Message{id: "fix.time"} }
 
+// FixTooOld is the message: report orders within 90 days: older ones are not taken
+func FixTooOld() Message { return Message{id: "fix.too_old"} }
+
 // FixTooSoon is the message: give a later time: orders that were placed stay under the terms of then
 func FixTooSoon() Message { return Message{id: "fix.too_soon"} }
+
+// FixTruth is the message: send true or false, without quotes
+func FixTruth() Message { return Message{id: "fix.truth"} }
+
+// FixUnknownLink is the message: check that the order goes to the network that the click came from
+func FixUnknownLink() Message { return Message{id: "fix.unknown_link"} }
 
 // FixUnknownName is the message: leave it out, or use one of {names}
 func FixUnknownName(names string) Message {
@@ -1029,6 +1393,12 @@ func FixWholeAddress() Message { return Message{id: "fix.whole_address"} }
 
 // FixWholeNumber is the message: give one, such as 30
 func FixWholeNumber() Message { return Message{id: "fix.whole_number"} }
+
+// FixWholePieces is the message: send a whole number of pieces, 1 if need be: the amount is for all of it
+func FixWholePieces() Message { return Message{id: "fix.whole_pieces"} }
+
+// FixWholePiecesBack is the message: send whole pieces, or the amount that goes back in their place
+func FixWholePiecesBack() Message { return Message{id: "fix.whole_pieces_back"} }
 
 // FixWindow is the message: give a duration such as "30d"
 func FixWindow() Message { return Message{id: "fix.window"} }
@@ -2480,6 +2850,39 @@ func UnitCodes() []string {
 	return []string{"d", "h", "m", "s"}
 }
 
+// VisitorLostFix says: Go back and follow the link again, or search for the shop by its name.
+func (p *Printer) VisitorLostFix() string { return p.say("visitor.lost_fix", 0) }
+
+// VisitorLostTitle says: This link leads nowhere
+func (p *Printer) VisitorLostTitle() string { return p.say("visitor.lost_title", 0) }
+
+// VisitorLostWhat says: It may have been closed by whoever placed it, or a part of it was lost on the way here.
+func (p *Printer) VisitorLostWhat() string { return p.say("visitor.lost_what", 0) }
+
+// VisitorMethodFix says: Open it in a browser.
+func (p *Printer) VisitorMethodFix() string { return p.say("visitor.method_fix", 0) }
+
+// VisitorMethodTitle says: This is not how a link is followed
+func (p *Printer) VisitorMethodTitle() string { return p.say("visitor.method_title", 0) }
+
+// VisitorMethodWhat says: The address was asked in a way that it does not answer.
+func (p *Printer) VisitorMethodWhat() string { return p.say("visitor.method_what", 0) }
+
+// VisitorNotRecorded says: Nothing about this visit was recorded.
+func (p *Printer) VisitorNotRecorded() string { return p.say("visitor.not_recorded", 0) }
+
+// VisitorTroubleFix says: Try it again in a moment.
+func (p *Printer) VisitorTroubleFix() string { return p.say("visitor.trouble_fix", 0) }
+
+// VisitorTroubleNote says: The trouble is in our log.
+func (p *Printer) VisitorTroubleNote() string { return p.say("visitor.trouble_note", 0) }
+
+// VisitorTroubleTitle says: Something went wrong on our side
+func (p *Printer) VisitorTroubleTitle() string { return p.say("visitor.trouble_title", 0) }
+
+// VisitorTroubleWhat says: The link may be fine; we could not follow it just now.
+func (p *Printer) VisitorTroubleWhat() string { return p.say("visitor.trouble_what", 0) }
+
 // WhyAge says: {age}; the window is {window}. {clock}
 func (p *Printer) WhyAge(age string, clock string, window string) string {
 	return p.say("why.age", 0, age, clock, window)
@@ -2834,9 +3237,27 @@ func WrongAddressUtf8() Message { return Message{id: "wrong.address_utf8"} }
 // WrongAnyCategory is the message: "*" is not a category
 func WrongAnyCategory() Message { return Message{id: "wrong.any_category"} }
 
+// WrongBelowOne is the message: {value} is below 1
+func WrongBelowOne(value string) Message {
+	return Message{id: "wrong.below_one", values: []string{value}}
+}
+
+// WrongBelowZero is the message: {value} is below zero
+func WrongBelowZero(value string) Message {
+	return Message{id: "wrong.below_zero", values: []string{value}}
+}
+
+// WrongBytes is the message: it has {size} bytes
+func WrongBytes(size string) Message { return Message{id: "wrong.bytes", values: []string{size}} }
+
 // WrongCategoryBlank is the message: "{value}" has a blank at an end, or a character that cannot be seen
 func WrongCategoryBlank(value string) Message {
 	return Message{id: "wrong.category_blank", values: []string{value}}
+}
+
+// WrongCategoryInNoTerms is the message: no terms of the program name the category {category}: it earns the rate for all others, if there is one
+func WrongCategoryInNoTerms(category string) Message {
+	return Message{id: "wrong.category_in_no_terms", values: []string{category}}
 }
 
 // WrongCategoryNfc is the message: "{value}" is not in Unicode's form NFC
@@ -2847,9 +3268,20 @@ func WrongCategoryNfc(value string) Message {
 // WrongChoice is the message: {value} does not occur
 func WrongChoice(value string) Message { return Message{id: "wrong.choice", values: []string{value}} }
 
+// WrongClickAfterOrder is the message: the click came after the order, so nobody earns by it
+func WrongClickAfterOrder() Message { return Message{id: "wrong.click_after_order"} }
+
+// WrongClosedLink is the message: its link is closed, which earns by the clicks from before
+func WrongClosedLink() Message { return Message{id: "wrong.closed_link"} }
+
 // WrongCurrency is the message: {value} is no currency
 func WrongCurrency(value string) Message {
 	return Message{id: "wrong.currency", values: []string{value}}
+}
+
+// WrongCurrencyNotInProgram is the message: the program of the click does not take {currency}, so nobody earns by it
+func WrongCurrencyNotInProgram(currency string) Message {
+	return Message{id: "wrong.currency_not_in_program", values: []string{currency}}
 }
 
 // WrongDay is the message: {value} is no day of a calendar
@@ -2874,11 +3306,26 @@ func WrongDuration(value string) Message {
 // WrongEmpty is the message: it is empty
 func WrongEmpty() Message { return Message{id: "wrong.empty"} }
 
+// WrongEmptyList is the message: the list is empty
+func WrongEmptyList() Message { return Message{id: "wrong.empty_list"} }
+
+// WrongEscape is the message: it holds an escape that stands for no character
+func WrongEscape() Message { return Message{id: "wrong.escape"} }
+
 // WrongFarAhead is the message: it is more than a year ahead
 func WrongFarAhead() Message { return Message{id: "wrong.far_ahead"} }
 
+// WrongForgedClickID is the message: it was not made by this network, or was changed, so nobody earns by it
+func WrongForgedClickID() Message { return Message{id: "wrong.forged_click_id"} }
+
 // WrongForm is the message: {value} is not a form that this version reads
 func WrongForm(value string) Message { return Message{id: "wrong.form", values: []string{value}} }
+
+// WrongFuture is the message: {time} is in the future
+func WrongFuture(time string) Message { return Message{id: "wrong.future", values: []string{time}} }
+
+// WrongGivenTwice is the message: it is given twice
+func WrongGivenTwice() Message { return Message{id: "wrong.given_twice"} }
 
 // WrongHold is the message: {value} is not a number of seconds
 func WrongHold(value string) Message { return Message{id: "wrong.hold", values: []string{value}} }
@@ -2892,6 +3339,19 @@ func WrongJSON(problem string) Message { return Message{id: "wrong.json", values
 // WrongLabelSize is the message: it has {n} bytes
 func WrongLabelSize(n int64) Message { return Message{id: "wrong.label_size", counted: true, n: n} }
 
+// WrongLateReport is the message: it is {hours} hours ago, so the report is late
+func WrongLateReport(hours string) Message {
+	return Message{id: "wrong.late_report", values: []string{hours}}
+}
+
+// WrongLineAndSKU is the message: it names a line and a sku
+func WrongLineAndSKU() Message { return Message{id: "wrong.line_and_sku"} }
+
+// WrongLineTaken is the message: another line has the number {number}
+func WrongLineTaken(number string) Message {
+	return Message{id: "wrong.line_taken", values: []string{number}}
+}
+
 // WrongLinkCode is the message: "{link_code}" cannot be a code
 func WrongLinkCode(linkCode string) Message {
 	return Message{id: "wrong.link_code", values: []string{linkCode}}
@@ -2900,11 +3360,27 @@ func WrongLinkCode(linkCode string) Message {
 // WrongLinkLimit is the message: this partner has {n} links, closed ones too
 func WrongLinkLimit(n int64) Message { return Message{id: "wrong.link_limit", counted: true, n: n} }
 
+// WrongLinkOfAnotherMerchant is the message: its link is not one of your programs', so nobody earns by it
+func WrongLinkOfAnotherMerchant() Message { return Message{id: "wrong.link_of_another_merchant"} }
+
 // WrongList is the message: {value} is not a list
 func WrongList(value string) Message { return Message{id: "wrong.list", values: []string{value}} }
 
+// WrongMalformedClickID is the message: it is not a click id, so nobody earns by it
+func WrongMalformedClickID() Message { return Message{id: "wrong.malformed_click_id"} }
+
+// WrongMinorUnits is the message: {value} is not an integer of minor units
+func WrongMinorUnits(value string) Message {
+	return Message{id: "wrong.minor_units", values: []string{value}}
+}
+
 // WrongMissing is the message: it is missing
 func WrongMissing() Message { return Message{id: "wrong.missing"} }
+
+// WrongMoreThan is the message: {value} is more than {limit}
+func WrongMoreThan(limit string, value string) Message {
+	return Message{id: "wrong.more_than", values: []string{limit, value}}
+}
 
 // WrongNoAddress is the message: there is no address
 func WrongNoAddress() Message { return Message{id: "wrong.no_address"} }
@@ -2921,8 +3397,16 @@ func WrongNoFirstDay() Message { return Message{id: "wrong.no_first_day"} }
 // WrongNoLastDay is the message: the first day is given and the last is not
 func WrongNoLastDay() Message { return Message{id: "wrong.no_last_day"} }
 
+// WrongNoLine is the message: it names neither a line nor a sku
+func WrongNoLine() Message { return Message{id: "wrong.no_line"} }
+
 // WrongNoPage is the message: it is no page of this list
 func WrongNoPage() Message { return Message{id: "wrong.no_page"} }
+
+// WrongNoProgramTakes is the message: no program of yours takes {currency}
+func WrongNoProgramTakes(currency string) Message {
+	return Message{id: "wrong.no_program_takes", values: []string{currency}}
+}
 
 // WrongNoRate is the message: the row has no rate
 func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
@@ -2930,19 +3414,31 @@ func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
 // WrongNoTerms is the message: there are none
 func WrongNoTerms() Message { return Message{id: "wrong.no_terms"} }
 
+// WrongNoTermsInForce is the message: the order is older than the first terms of the program, so nobody earns by it
+func WrongNoTermsInForce() Message { return Message{id: "wrong.no_terms_in_force"} }
+
 // WrongNone is the message: there is none
 func WrongNone() Message { return Message{id: "wrong.none"} }
 
 // WrongNotEnrolled is the message: the partner is not enrolled in it
 func WrongNotEnrolled() Message { return Message{id: "wrong.not_enrolled"} }
 
-// WrongNotInForce is the message: "{value}" is not an ISO 4217 currency in force
+// WrongNotInForce is the message: {value} is not an ISO 4217 currency in force
 func WrongNotInForce(value string) Message {
 	return Message{id: "wrong.not_in_force", values: []string{value}}
 }
 
+// WrongNotList is the message: it is not a list
+func WrongNotList() Message { return Message{id: "wrong.not_list"} }
+
+// WrongNotObject is the message: it is not an object
+func WrongNotObject() Message { return Message{id: "wrong.not_object"} }
+
 // WrongNotText is the message: it is not text
 func WrongNotText() Message { return Message{id: "wrong.not_text"} }
+
+// WrongNothingBack is the message: it does not say what comes back
+func WrongNothingBack() Message { return Message{id: "wrong.nothing_back"} }
 
 // WrongNull is the message: it is null
 func WrongNull() Message { return Message{id: "wrong.null"} }
@@ -2955,6 +3451,11 @@ func WrongObject(value string) Message { return Message{id: "wrong.object", valu
 
 // WrongOrigin is the message: {value} is no origin
 func WrongOrigin(value string) Message { return Message{id: "wrong.origin", values: []string{value}} }
+
+// WrongOutsideWindow is the message: the click is {age} hours older than the order, and the program's widest window is {window} hours, so nobody earns by it
+func WrongOutsideWindow(age string, window string) Message {
+	return Message{id: "wrong.outside_window", values: []string{age, window}}
+}
 
 // WrongParameter is the message: "{value}" is not a plain parameter name
 func WrongParameter(value string) Message {
@@ -2974,8 +3475,16 @@ func WrongPercentage(value string) Message {
 // WrongPeriodSize is the message: the period has {n} days
 func WrongPeriodSize(n int64) Message { return Message{id: "wrong.period_size", counted: true, n: n} }
 
+// WrongRange is the message: {value} is not within {low} and {high}
+func WrongRange(high string, low string, value string) Message {
+	return Message{id: "wrong.range", values: []string{high, low, value}}
+}
+
 // WrongRate is the message: {value} is not between 0 % and 100 %
 func WrongRate(value string) Message { return Message{id: "wrong.rate", values: []string{value}} }
+
+// WrongRfc3339 is the message: {value} is not a time in RFC 3339
+func WrongRfc3339(value string) Message { return Message{id: "wrong.rfc3339", values: []string{value}} }
 
 // WrongRow is the message: {value} is no number of a row
 func WrongRow(value string) Message { return Message{id: "wrong.row", values: []string{value}} }
@@ -2987,6 +3496,19 @@ func WrongRules(n int64) Message { return Message{id: "wrong.rules", counted: tr
 func WrongSameRule(number string) Message {
 	return Message{id: "wrong.same_rule", values: []string{number}}
 }
+
+// WrongSomeNumbered is the message: {numbered} of {total} have a number
+func WrongSomeNumbered(numbered string, total string) Message {
+	return Message{id: "wrong.some_numbered", values: []string{numbered, total}}
+}
+
+// WrongSum is the message: it is {amount} and the lines add up to {sum}
+func WrongSum(amount string, sum string) Message {
+	return Message{id: "wrong.sum", values: []string{amount, sum}}
+}
+
+// WrongSumSize is the message: they add up to more than an amount can be
+func WrongSumSize() Message { return Message{id: "wrong.sum_size"} }
 
 // WrongTaken is the message: "{link_code}" is taken
 func WrongTaken(linkCode string) Message {
@@ -3010,20 +3532,47 @@ func WrongText(value string) Message { return Message{id: "wrong.text", values: 
 // WrongThereTwice is the message: it is there twice
 func WrongThereTwice() Message { return Message{id: "wrong.there_twice"} }
 
+// WrongThreeGiven is the message: {first} and {second} and {third} are given
+func WrongThreeGiven(first string, second string, third string) Message {
+	return Message{id: "wrong.three_given", values: []string{first, second, third}}
+}
+
 // WrongTime is the message: "{value}" is not a time
 func WrongTime(value string) Message { return Message{id: "wrong.time", values: []string{value}} }
 
 // WrongTimeTaken is the message: other terms begin at that time
 func WrongTimeTaken() Message { return Message{id: "wrong.time_taken"} }
 
+// WrongTooOld is the message: {time} is more than 90 days ago
+func WrongTooOld(time string) Message { return Message{id: "wrong.too_old", values: []string{time}} }
+
 // WrongTooSoon is the message: it is not a minute away
 func WrongTooSoon() Message { return Message{id: "wrong.too_soon"} }
+
+// WrongTruth is the message: {value} is neither true nor false
+func WrongTruth(value string) Message { return Message{id: "wrong.truth", values: []string{value}} }
 
 // WrongTwice is the message: it is named twice
 func WrongTwice() Message { return Message{id: "wrong.twice"} }
 
+// WrongTwoGiven is the message: {first} and {second} are given
+func WrongTwoGiven(first string, second string) Message {
+	return Message{id: "wrong.two_given", values: []string{first, second}}
+}
+
+// WrongUnknownClickKey is the message: it was not made by this network, or long ago, so nobody earns by it
+func WrongUnknownClickKey() Message { return Message{id: "wrong.unknown_click_key"} }
+
+// WrongUnknownLink is the message: its link is not known, so nobody earns by it
+func WrongUnknownLink() Message { return Message{id: "wrong.unknown_link"} }
+
 // WrongUnknownName is the message: nothing here has this name
 func WrongUnknownName() Message { return Message{id: "wrong.unknown_name"} }
+
+// WrongUnseen is the message: it holds the character {character}, which cannot be seen
+func WrongUnseen(character string) Message {
+	return Message{id: "wrong.unseen", values: []string{character}}
+}
 
 // WrongUtf8 is the message: it is not valid UTF-8
 func WrongUtf8() Message { return Message{id: "wrong.utf8"} }
@@ -3035,3 +3584,6 @@ func WrongWholeNumber(value string) Message {
 
 // WrongWindow is the message: {value} is not a number of seconds above zero
 func WrongWindow(value string) Message { return Message{id: "wrong.window", values: []string{value}} }
+
+// WrongZero is the message: it is 0
+func WrongZero() Message { return Message{id: "wrong.zero"} }

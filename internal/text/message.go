@@ -47,7 +47,7 @@ func printer(of language) *Printer {
 }
 
 // A Message is something to be said in a language that is known later: see Printer.Say. The functions that make one are
-// those of the areas "wrong" and "fix" of the catalogue.
+// those of the areas "wrong", "fix" and "detail" of the catalogue.
 type Message struct {
 	id      string
 	counted bool // n is the first value

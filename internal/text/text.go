@@ -1,7 +1,7 @@
-// Package text holds every sentence that a person reads on the pages, in mail and in files, by language, and how numbers and
-// times are written there. A message is a method of Printer, generated from catalogue/en.json by gen: a message or a
-// placeholder that is not there does not compile. What a program carries as a code (a reason, a state) is said by the method
-// of its area.
+// Package text holds every sentence that a person reads on the pages, in mail, in files and in answers of the API, by
+// language, and how numbers and times are written there. A message is a method of Printer, generated from catalogue/en.json
+// by gen: a message or a placeholder that is not there does not compile. What a program carries as a code (a reason, a state)
+// is said by the method of its area.
 //
 //go:generate go run ./gen
 package text

@@ -69,7 +69,7 @@ func accessor(b *bytes.Buffer, m catalogue.Message) {
 		}
 	}
 	name := method(m.ID)
-	if area, _, _ := strings.Cut(m.ID, "."); area == "wrong" || area == "fix" {
+	if area, _, _ := strings.Cut(m.ID, "."); area == "wrong" || area == "fix" || area == "detail" {
 		fmt.Fprintf(b, "// %s is the message: %s\nfunc %s(%s) Message { return Message{%s} }\n\n", name, textOf(m), name, strings.Join(parameters, ", "), fields(m, values))
 		return
 	}
