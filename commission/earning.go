@@ -24,7 +24,9 @@ type Earning struct {
 	Revenue, Refunded, Gross, Net, Fee, Pending, Payable, Held, Paid int64
 
 	HoldUntil time.Time
-	State     State
+	// Released says that the hold has been ended, whatever was left to become payable then.
+	Released bool
+	State    State
 }
 
 // Earning is the row of credit i once all holds that end at or before until are over.
@@ -33,9 +35,9 @@ func (d *Decision) Earning(i int, until time.Time) Earning {
 	e := Earning{
 		Earner: c.Earner(), Program: c.Program, Link: c.Link, OrderedAt: c.OrderedAt, Currency: d.Order.Currency,
 		Lines: c.Lines, Leads: i == 0, Counts: d.Counts(i), Revenue: c.Revenue, Refunded: c.Refunded,
-		Gross: c.Gross, Net: c.Net, Fee: c.Fee, HoldUntil: c.HoldUntil, State: c.State(until),
+		Gross: c.Gross, Net: c.Net, Fee: c.Fee, HoldUntil: c.HoldUntil, State: c.State(until), Released: c.Released(until),
 	}
-	if c.Released(until) {
+	if e.Released {
 		e.Payable = c.Net
 	} else {
 		e.Pending = c.Net
@@ -58,7 +60,7 @@ func (d *Decision) Counts(i int) bool {
 func (e *Earning) Gone() Earning {
 	left := Earning{
 		Earner: e.Earner, Program: e.Program, Link: e.Link, OrderedAt: e.OrderedAt, Currency: e.Currency,
-		HoldUntil: e.HoldUntil, State: Declined,
+		HoldUntil: e.HoldUntil, State: Declined, Released: true,
 	}
 	if e.State == Reversed {
 		left.State = e.State

@@ -88,7 +88,7 @@ func (v *Verification) earned(rows pgx.Rows, byNo map[int64]*order) error {
 	var role string
 	_, err := pgx.ForEachRow(rows, []any{
 		&no, &c.Partner, &role, &c.Unit, &c.Program, &c.Link, &c.OrderedAt, &c.Currency, &c.Lines, &c.Leads, &c.Counts, &c.Revenue, &c.Refunded,
-		&c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.Held, &c.Paid, &c.HoldUntil, &c.State,
+		&c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.Held, &c.Paid, &c.HoldUntil, &c.Released, &c.State,
 	}, func() (err error) {
 		if c.Role, err = commission.ParseRole(role); err != nil {
 			return fmt.Errorf("a commission on order %d: %w", no, err)
@@ -149,6 +149,7 @@ func (v *Verification) earning(at Finding, want, have *commission.Earning) {
 	v.Compare(at, "leads, counts", fmt.Sprintf("%t, %t", want.Leads, want.Counts), fmt.Sprintf("%t, %t", have.Leads, have.Counts))
 	v.Compare(at, "occurred_at", show(want.OrderedAt), show(have.OrderedAt))
 	v.Compare(at, "hold_until", show(want.HoldUntil), show(have.HoldUntil))
+	v.Compare(at, "released", strconv.FormatBool(want.Released), strconv.FormatBool(have.Released))
 	v.Compare(at, "state", string(want.State), string(have.State))
 }
 

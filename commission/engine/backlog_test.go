@@ -25,7 +25,7 @@ type Backlog struct {
 func (b Backlog) IsEmpty() bool { return b == Backlog{} }
 
 const readBacklog = `
-SELECT (SELECT count(*) FROM commission WHERE state = 'pending' AND hold_until <= $3),
+SELECT (SELECT count(*) FROM commission WHERE NOT released AND hold_until <= $3),
        (SELECT count(*) FROM dead_letter WHERE consumer = $1 AND topic = $2 AND state = 'returning'),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_unsent)::bigint`
 

@@ -373,6 +373,26 @@ func TestHoldsEndAsOfTheirTime(t *testing.T) {
 	w.clean()
 }
 
+// What refunds of after the hold take back was payable as of its end, also where they are heard of before.
+func TestAHoldEndsWhateverIsLeftInIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.start(w.config("one"))
+	w.setClock(noon().Add(30*day - time.Second))
+	whole := refund(1, "A1", "r1", 30*day+time.Minute, 0)
+	w.send(sale(1, "A1", w.click(), 10_000), whole)
+	w.settled()
+	if n := w.number(`SELECT count(*) FROM commission WHERE state = 'reversed'`); n != 1 {
+		t.Fatalf("%d commissions are reversed, want one", n)
+	}
+	w.setClock(noon().Add(30 * day))
+	w.eventually("the hold has ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE NOT released`) == 0 })
+	w.settled()
+	equal(t, "as of the end of the hold", w.books(noon().Add(30*day)), w.payable(1000, 200))
+	equal(t, "now", w.books(time.Time{}), books{})
+	w.clean()
+}
+
 func TestAnOrderHeardOfAfterItsHoldIsPayableAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

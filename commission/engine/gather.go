@@ -179,7 +179,7 @@ func scanEarnings(rows pgx.Rows, byNo map[int64]*order) error {
 	var role string
 	_, err := pgx.ForEachRow(rows, []any{
 		&no, &c.Partner, &role, &c.Unit, &c.Program, &c.Link, &c.OrderedAt, &c.Currency, &c.Lines, &c.Leads, &c.Counts, &c.Revenue, &c.Refunded,
-		&c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.Held, &c.Paid, &c.HoldUntil, &c.State,
+		&c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.Held, &c.Paid, &c.HoldUntil, &c.Released, &c.State,
 	}, func() (err error) {
 		if c.Role, err = commission.ParseRole(role); err != nil {
 			return &recordError{fmt.Errorf("a commission on order %d: %w", no, err)}

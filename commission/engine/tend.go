@@ -52,10 +52,10 @@ func (l *lane) try(ctx context.Context, what string, work func(context.Context) 
 	return false, nil
 }
 
-// dueOrders lists the orders of a lane whose hold has ended, but for those that were set aside. The partial index
-// commission_due holds what is pending.
+// dueOrders lists the orders of a lane with a hold that is over and has not been ended, but for those that were set aside.
+// Nothing may be left to become payable: as of the end of the hold there was, if a refund is of later.
 const dueOrders = `
-SELECT order_no FROM commission WHERE lane = $1 AND state = 'pending' AND hold_until <= $2 AND order_no <> ALL ($4::bigint[])
+SELECT order_no FROM commission WHERE lane = $1 AND NOT released AND hold_until <= $2 AND order_no <> ALL ($4::bigint[])
  ORDER BY hold_until LIMIT $3`
 
 // ending is what a lane remembers of ending holds.

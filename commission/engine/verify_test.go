@@ -84,7 +84,8 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 		{`UPDATE commission SET state = 'pending' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "state", "payable", "pending"},
 		{`UPDATE commission SET state = 'paid' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "state", "payable", "paid"},
 		{`UPDATE commission SET state = 'held' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "state", "payable", "held"},
-		{`UPDATE commission SET state = 'pending' WHERE order_no = $no`, "holds end", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "state", "payable since", "pending"},
+		{`UPDATE commission SET released = false WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "released", "true", "false"},
+		{`UPDATE commission SET state = 'pending', released = false WHERE order_no = $no`, "holds end", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "state", "payable since", "pending"},
 		{`UPDATE ledger_sent SET through_seq = 999999 WHERE lane = 1`, "outbox is dense", "1", "through_seq", "at most", "999999"},
 		{`UPDATE commission SET hold_until = hold_until + interval '1 day' WHERE order_no = $no`, "commission follows from events", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "hold_until", "", ""},
 		{`UPDATE commission SET merchant_id = 2 WHERE order_no = $no`, "every row belongs to an order", fmt.Sprintf("(%d, %d, partner, GBP)", no, partner), "merchant_id, lane", "", ""},
@@ -171,7 +172,7 @@ func TestVerifyComparesTheReportsWithTheLedger(t *testing.T) {
 	w.send(arrival(w, history, 2)...)
 	w.settled()
 	w.setClock(noon().Add(80 * day))
-	w.eventually("all holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'pending'`) == 0 })
+	w.eventually("all holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE NOT released`) == 0 })
 	w.settled()
 	stop()
 	url := engines.ClickHouseMigrated(t)
@@ -272,7 +273,7 @@ func TestLedgerEventsAddUpToTheBooksAtEveryTime(t *testing.T) {
 	w.send(events[len(events)/2:]...)
 	w.settled()
 	w.eventually("holds have ended", func() bool {
-		return w.number(`SELECT count(*) FROM commission WHERE state = 'pending' AND hold_until <= $1`, w.clock()) == 0
+		return w.number(`SELECT count(*) FROM commission WHERE NOT released AND hold_until <= $1`, w.clock()) == 0
 	})
 	w.settled()
 	records := w.ledgerEvents()

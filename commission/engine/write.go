@@ -30,7 +30,7 @@ const (
 		imported) FROM STDIN BINARY`
 
 	copyCommissions = `COPY commission (order_no, partner_id, role, unit, merchant_id, program_id, link_id, lane, leads, counts, occurred_at,
-		currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable) FROM STDIN BINARY`
+		currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable, released) FROM STDIN BINARY`
 )
 
 // rows are the buffers of one transaction, reused by the next.
@@ -45,7 +45,7 @@ type rows struct {
 func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order, buf *rows) error {
 	buf.orders.Reset(18)
 	buf.events.Reset(11)
-	buf.commissions.Reset(22)
+	buf.commissions.Reset(23)
 	buf.postings = buf.postings[:0]
 	var changed orderColumns
 	var earned commissionColumns
@@ -164,6 +164,7 @@ func copyCommission(r *pgcopy.Rows, o *order, lane int, c *commission.Earning) {
 	r.Text(string(c.State))
 	r.Int8(c.Pending)
 	r.Int8(c.Payable)
+	r.Bool(c.Released)
 }
 
 // orderColumns are the changed orders, column by column.
@@ -218,7 +219,7 @@ type commissionColumns struct {
 	lane                                                 []int16
 	occurredAt, holdUntil                                []time.Time
 	role, unit, currency, state                          []string
-	leads, counts                                        []bool
+	leads, counts, released                              []bool
 	lines                                                []int32
 	revenue, refunded, gross, net, fee, pending, payable []int64
 }
@@ -232,6 +233,7 @@ func (c *commissionColumns) add(o *order, lane int) {
 		c.unit = append(c.unit, e.Unit)
 		c.leads = append(c.leads, e.Leads)
 		c.counts = append(c.counts, e.Counts)
+		c.released = append(c.released, e.Released)
 		c.merchant = append(c.merchant, o.key.merchant)
 		c.program = append(c.program, int64(e.Program))
 		c.link = append(c.link, int64(e.Link))
@@ -257,5 +259,5 @@ func (c *commissionColumns) queue(batch *pgx.Batch) {
 	}
 	batch.Queue(upsertCommissions, c.order, c.partner, c.merchant, c.program, c.link, c.lane, c.occurredAt, c.currency, c.lines,
 		c.revenue, c.refunded, c.gross, c.net, c.fee, c.holdUntil, c.state, c.pending, c.payable,
-		c.role, c.unit, c.leads, c.counts)
+		c.role, c.unit, c.leads, c.counts, c.released)
 }

@@ -77,7 +77,7 @@ func (q *quiet) look(ctx context.Context, at embedded.Addresses) (left string, e
 		q.behind("engine", event.Orders), q.behind("loader", event.Orders), q.behind("loader", event.Touches),
 		q.arrived("clicks", `SELECT uniqExact(click_id) FROM touch WHERE has(?, click_id)`, q.last.clicks),
 		q.arrived("orders", `SELECT uniqExact(order_id) FROM order_event WHERE has(?, order_id)`, q.last.orders),
-		q.none("holds to end", `SELECT count(*) FROM commission WHERE state = 'pending' AND hold_until < now() + interval '1 hour'`),
+		q.none("holds to end", `SELECT count(*) FROM commission WHERE NOT released AND hold_until < now() + interval '1 hour'`),
 		q.none("ledger events to leave", `SELECT count(*) FROM ledger_unsent`),
 		q.behind("loader", event.Decisions),
 		q.none("batches to finish", `SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`),
