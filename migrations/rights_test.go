@@ -56,7 +56,7 @@ partner*           S     -     S     S     SIU   S     s
 position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
-record_form        -     -     SI    S     S     S     -
+record_form        -     -     SI    S     SI    S     -
 session*           -     -     -     -     -     -     SIUD
 setting            SI    SI    SI    S     S     S     -
 signin_secret      -     -     -     -     -     -     S

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"tributary/commission"
 	"tributary/commission/evidence"
@@ -86,7 +87,14 @@ func (v *Verification) rewrite(ctx context.Context, last *int64) (int64, error) 
 	if err != nil || len(numbers) == 0 {
 		return 0, err
 	}
-	tag, err := v.DB.Exec(ctx, rewriteRecords, numbers, versions, records)
+	var tag pgconn.CommandTag
+	err = pgx.BeginFunc(ctx, v.DB, func(tx pgx.Tx) (err error) {
+		if err = evidence.Enter(ctx, tx, v.Forms); err != nil {
+			return err
+		}
+		tag, err = tx.Exec(ctx, rewriteRecords, numbers, versions, records)
+		return err
+	})
 	return tag.RowsAffected(), err
 }
 

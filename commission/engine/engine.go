@@ -154,8 +154,8 @@ func (e *Engine) introduce(ctx context.Context) error {
 	if err := evidence.Knows(ctx, e.cfg.DB, e.cfg.Forms); err != nil {
 		return err
 	}
-	if _, err := e.cfg.DB.Exec(ctx, `INSERT INTO record_form (form) VALUES ($1) ON CONFLICT DO NOTHING`, e.cfg.Forms.Current()); err != nil {
-		return fmt.Errorf("entering the form of records: %w", err)
+	if err := evidence.Enter(ctx, e.cfg.DB, e.cfg.Forms); err != nil {
+		return err
 	}
 	var text string
 	if err := e.cfg.DB.QueryRow(ctx, `SELECT value FROM setting WHERE name = 'ledger_spool'`).Scan(&text); err != nil {

@@ -142,6 +142,10 @@ func TestRedecideWritesTheSameInThePresentForm(t *testing.T) {
 	check(t, err)
 	equal(t, "records rewritten the second time", again.Rewritten, 1)
 	equal(t, "records of the new form", w.written(next.Current()), total)
+	var newer *commission.NewerError
+	if err := New(w.config("old again")).Run(t.Context()); !errors.As(err, &newer) {
+		t.Errorf("an old engine starts where records were rewritten: %v", err)
+	}
 	equal(t, "books", w.books(time.Time{}), books)
 	found, err := w.judged(next)
 	check(t, err)

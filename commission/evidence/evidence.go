@@ -83,6 +83,14 @@ func Knows(ctx context.Context, q partners.Querier, forms commission.Forms) erro
 	return nil
 }
 
+// Enter enters the form in which records are about to be written among those that there are (see Knows).
+func Enter(ctx context.Context, q partners.Querier, forms commission.Forms) error {
+	if _, err := q.Exec(ctx, `INSERT INTO record_form (form) VALUES ($1) ON CONFLICT DO NOTHING`, forms.Current()); err != nil {
+		return fmt.Errorf("entering the form of records: %w", err)
+	}
+	return nil
+}
+
 // click verifies a click id. Keys are taken out of service one day: a click that was good when the order was first decided
 // stays good, as the record of that decision holds what the id said.
 func (n Network) click(id string, recorded *commission.Decision) commission.Click {
