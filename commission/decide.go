@@ -105,15 +105,19 @@ type Priced struct {
 type Decider func(order Order, candidates []Candidate) (Decision, error)
 
 // Decide says who earns what on an order, given a candidate for each of its clicks (Order.Clicks), in that order. It
-// depends on these values and nothing else: no clock, no catalogue, and no earlier decision. Terms under rules that this
-// version does not know are a *NewerError.
+// depends on these values and nothing else: no clock, no catalogue, and no earlier decision. Terms of the order's
+// merchant that a later version wrote are a *NewerError, and others that cannot be read a *TermsError.
 func Decide(order Order, candidates []Candidate) (Decision, error) {
 	if want := len(order.Clicks()); len(candidates) != want {
 		return Decision{}, fmt.Errorf("deciding order %q: there are %d candidates for %d clicks", order.ID, len(candidates), want)
 	}
 	for i := range candidates {
-		if terms := candidates[i].Offer.Terms; terms != nil && terms.Rules > Rules {
-			return Decision{}, &NewerError{What: "rules of the terms", Number: terms.Rules, Known: Rules}
+		offer := &candidates[i].Offer
+		if offer.Terms == nil || offer.Merchant != order.Merchant {
+			continue // no terms apply
+		}
+		if err := readable(offer.Program, offer.Terms); err != nil {
+			return Decision{}, err
 		}
 	}
 	d := Decision{Order: order, Outcome: AwaitingSale}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"tributary/partners/program"
 )
 
 // Rules is the number of the rules by which this version decides: what rounds, which touch wins, how ties break. Terms say
@@ -14,7 +16,7 @@ const Rules = 1
 
 // NewerError says that something was stored by a later version of the program than this one.
 type NewerError struct {
-	// What is "record of a decision" or "terms", Number its form or rules, Known the latest that this version knows.
+	// What is "record of a decision", "rules of the terms" or "schema of the terms", Number its number, Known the latest that this version knows.
 	What   string
 	Number int
 	Known  int
@@ -23,6 +25,35 @@ type NewerError struct {
 // Error says which number was met and what to do.
 func (e *NewerError) Error() string {
 	return fmt.Sprintf("the %s has number %d, and this version knows those up to %d: run the version that wrote it, or a later one", e.What, e.Number, e.Known)
+}
+
+// TermsError says that terms cannot be read although a later version did not write them. Every order under them is refused
+// until they are corrected.
+type TermsError struct {
+	Program program.ProgramID
+	Version int
+	Cause   error
+}
+
+// Error names the terms and what is wrong with them.
+func (e *TermsError) Error() string {
+	return fmt.Sprintf("version %d of the terms of program %d cannot be read: %v", e.Version, e.Program, e.Cause)
+}
+
+// Unwrap gives the cause.
+func (e *TermsError) Unwrap() error { return e.Cause }
+
+// readable says why no order can be decided by terms, nil where one can: a *NewerError or a *TermsError.
+func readable(of program.ProgramID, terms *program.Terms) error {
+	switch {
+	case terms.Rules > Rules:
+		return &NewerError{What: "rules of the terms", Number: terms.Rules, Known: Rules}
+	case terms.Schema > program.Schema:
+		return &NewerError{What: "schema of the terms", Number: terms.Schema, Known: program.Schema}
+	case terms.Unreadable != nil:
+		return &TermsError{Program: of, Version: terms.Version, Cause: terms.Unreadable}
+	}
+	return nil
 }
 
 // Form is one way to write the record of a decision. Records live for ever, so another way is another form, and every

@@ -173,6 +173,36 @@ func withNext() Forms {
 	})
 }
 
+func TestTermsThatCannotBeReadDecideNothing(t *testing.T) {
+	t.Parallel()
+	order, unknown := mustFold(t, sold(goods(1, "", "", 1, 1_000))), errors.New("it says more")
+	for _, row := range []struct {
+		name  string
+		terms program.Terms
+		newer int // the number that is not known; 0 where all are
+	}{
+		{"later rules", program.Terms{Rules: Rules + 1, Schema: program.Schema}, Rules + 1},
+		{"later rules that say more", program.Terms{Rules: Rules + 1, Schema: program.Schema, Unreadable: unknown}, Rules + 1},
+		{"a later schema", program.Terms{Rules: Rules, Schema: program.Schema + 1, Unreadable: unknown}, program.Schema + 1},
+		{"known numbers", program.Terms{Rules: Rules, Schema: program.Schema, Unreadable: unknown}, 0},
+	} {
+		offer := offering(noon(), row.terms)
+		_, err := Decide(order, []Candidate{{clicked(time.Hour), offer}})
+		newer, isNewer := errors.AsType[*NewerError](err)
+		broken, isBroken := errors.AsType[*TermsError](err)
+		switch {
+		case row.newer > 0 && (!isNewer || newer.Number != row.newer):
+			t.Errorf("%s: %v", row.name, err)
+		case row.newer == 0 && (!isBroken || broken.Program != 2 || broken.Version != 1 || !errors.Is(err, unknown)):
+			t.Errorf("%s: %v", row.name, err)
+		}
+		offer.Merchant = 9
+		if d, err := Decide(order, []Candidate{{clicked(time.Hour), offer}}); err != nil || d.Outcome != LinkOfAnotherMerchant {
+			t.Errorf("%s, of another merchant: %s, %v", row.name, d.Outcome, err)
+		}
+	}
+}
+
 func TestARecordIsReadByItsForm(t *testing.T) {
 	t.Parallel()
 	known, next := KnownForms(), withNext()

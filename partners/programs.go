@@ -74,8 +74,9 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 	return nil
 }
 
-// ReadPrograms reads each program that a transaction at or after since has written, or whose terms it has, with all its terms. A program and its terms are read
-// in one statement each but from the same ids, so terms that arrive in between belong to the next look.
+// ReadPrograms reads each program that a transaction at or after since has written, or whose terms it has, with all its
+// terms, those among them that cannot be read whole (Terms.Unreadable). A program and its terms are read in one statement
+// each but from the same ids, so terms that arrive in between belong to the next look.
 func ReadPrograms(ctx context.Context, q Querier, since uint64) ([]*Program, error) {
 	// name: programs changed
 	rows, err := q.Query(ctx, `SELECT id, merchant_id, name, landing_url, domains, click_param, currencies, created_at FROM program p
@@ -97,7 +98,7 @@ WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND
 	for i, p := range programs {
 		ids[i] = p.ID
 	}
-	terms, err := ReadTerms(ctx, q, ids...)
+	terms, err := readTerms(ctx, q, ids...)
 	if err != nil {
 		return nil, err
 	}

@@ -32,8 +32,26 @@ SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4 FROM terms WHERE program_id
 	return number, nil
 }
 
-// ReadTerms reads all versions of the terms of programs, those of each by EffectiveFrom.
+// ReadTerms reads all versions of the terms of programs, those of each by EffectiveFrom. One that cannot be read whole is an
+// error.
 func ReadTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[program.ProgramID][]program.Version, error) {
+	terms, err := readTerms(ctx, q, ids...)
+	if err != nil {
+		return nil, err
+	}
+	for id, versions := range terms {
+		for i := range versions {
+			if v := &versions[i]; v.Unreadable != nil {
+				return nil, fmt.Errorf("reading version %d of the terms of program %d: %w", v.Number, id, v.Unreadable)
+			}
+		}
+	}
+	return terms, nil
+}
+
+// readTerms reads terms as ReadTerms does. One that cannot be read whole, as when a later version wrote it, says so: it is
+// the business of its own program's orders only.
+func readTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[program.ProgramID][]program.Version, error) {
 	// name: terms of programs
 	rows, err := q.Query(ctx, `SELECT program_id, version, effective_from, rules, document FROM terms
 WHERE program_id = ANY ($1) ORDER BY program_id, effective_from`, ids)
@@ -44,10 +62,8 @@ WHERE program_id = ANY ($1) ORDER BY program_id, effective_from`, ids)
 	var id program.ProgramID
 	var v program.Version
 	var document []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &v.Number, &v.EffectiveFrom, &v.Rules, &document}, func() (err error) {
-		if v.Document, err = program.ParseDocument(document); err != nil {
-			return fmt.Errorf("version %d of program %d: %w", v.Number, id, err)
-		}
+	_, err = pgx.ForEachRow(rows, []any{&id, &v.Number, &v.EffectiveFrom, &v.Rules, &document}, func() error {
+		v.Document, v.Unreadable = program.ParseDocument(document)
 		v.EffectiveFrom = v.EffectiveFrom.UTC()
 		terms[id] = append(terms[id], v)
 		return nil

@@ -8,13 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"tributary/commission"
 	"tributary/commission/audit"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
-	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/test/engines"
 	"tributary/test/forms"
@@ -154,34 +151,76 @@ func TestRedecideWritesTheSameInThePresentForm(t *testing.T) {
 	}
 }
 
+// addTerms adds terms to a program: those it has with more in the document.
+func (w *world) addTerms(id program.ProgramID, from time.Time, rules int, more string) {
+	w.t.Helper()
+	w.exec(`INSERT INTO terms (program_id, version, effective_from, rules, document)
+		SELECT program_id, 2, $2, $3, document || $4 FROM terms WHERE program_id = $1`, id, from, rules, more)
+}
+
+// soldAt is an order of merchant 2 placed at a time, with a click on its first link.
+func (w *world) soldAt(order string, at time.Time) *event.Event {
+	e := sale(2, order, clickOn(w.links[len(w.partners)], at), 10_000)
+	e.OccurredAt, e.ReceivedAt = event.Micros(at.Add(time.Hour)), event.Micros(at.Add(time.Hour))
+	return e
+}
+
 func TestNewerRulesStopALaneBeforeItDecides(t *testing.T) {
 	t.Parallel()
-	w := newWorldOf(t, 1, 2)
-	stop := w.start(w.config("one"))
-	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
-	from := time.Now().Add(2 * time.Minute)
-	check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
-		_, err := partners.AddTerms(t.Context(), tx, w.programs[0], program.Version{EffectiveFrom: from, Rules: commission.Rules + 1, Document: program.NewDocument(30*day, 30*day, 0, program.Rates{program.Site: {"*": 100_000}})})
-		return err
-	}))
-	// Under the terms of before it goes on, and stops at the first order under those that it does not know.
-	w.send(sale(1, "A2", w.click(), 10_000))
-	w.settled()
-	after := sale(1, "A3", clickOn(w.links[0], from), 10_000)
-	after.OccurredAt, after.ReceivedAt = event.Micros(from.Add(time.Hour)), event.Micros(from.Add(time.Hour))
-	w.send(after)
-	w.eventually("the lane is given up", func() bool {
-		return w.number(`SELECT count(*) FROM position WHERE consumer = $1 AND owner = ''`, Consumer) == 1
-	})
-	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 2)
-	equal(t, "failures counted against the record", w.number(`SELECT attempts FROM position WHERE consumer = $1`, Consumer), 0)
-	equal(t, "dead letters", w.number(`SELECT count(*) FROM dead_letter`), 0)
-	stop()
-	var newer *commission.NewerError
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	if err := New(w.config("two")).Run(ctx); !errors.As(err, &newer) {
-		t.Errorf("an engine starts where rules are that it does not know: %v", err)
+	for name, more := range map[string]string{
+		"a document of today": `{}`, "a document of later": `{"minimum_order": 500, "rules": [{"pay": {"amount": 5}}]}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorldOf(t, 1, 2)
+			stop := w.start(w.config("one"))
+			w.send(sale(1, "A1", w.click(), 10_000))
+			w.settled()
+			from := time.Now().Add(2 * time.Minute)
+			w.addTerms(w.programs[1], from, commission.Rules+1, more)
+			// Everyone goes on under the terms of before, and the other merchant after them, also with a click that led elsewhere.
+			after := w.soldAt("A2", from)
+			after.GetSale().MerchantId = 1
+			w.send(sale(1, "A3", w.click(), 10_000), w.soldAt("B1", noon()), after)
+			w.settled()
+			equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 4)
+			// The lane stops at the first order under those that it does not know.
+			w.send(w.soldAt("B2", from))
+			w.eventually("the lane is given up", func() bool {
+				return w.number(`SELECT count(*) FROM position WHERE consumer = $1 AND owner = ''`, Consumer) == 1
+			})
+			equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 4)
+			equal(t, "failures counted against the record", w.number(`SELECT attempts FROM position WHERE consumer = $1`, Consumer), 0)
+			equal(t, "dead letters", w.number(`SELECT count(*) FROM dead_letter`), 0)
+			stop()
+			var newer *commission.NewerError
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := New(w.config("two")).Run(ctx); !errors.As(err, &newer) {
+				t.Errorf("an engine starts where rules are that it does not know: %v", err)
+			}
+		})
 	}
+}
+
+func TestUnreadableTermsStopTheirOwnOrdersOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 2)
+	from := time.Now().Add(2 * time.Minute)
+	w.addTerms(w.programs[1], from, commission.Rules, `{"minimum_order": 500}`)
+	w.start(w.config("one"))
+	w.send(w.soldAt("B1", from), sale(1, "A1", w.click(), 10_000), w.soldAt("B2", noon()), w.soldAt("B3", from), sale(1, "A2", w.click(), 10_000))
+	w.settled()
+	equal(t, "orders under other terms", w.number(`SELECT count(*) FROM orders WHERE order_id IN ('A1', 'A2', 'B2')`), 3)
+	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 3)
+	equal(t, "orders set aside with the reason", w.number(`SELECT count(*) FROM dead_letter
+		WHERE error LIKE '%version 2 of the terms of program 2 cannot be read%minimum_order%'`), 2)
+	// Once the terms are corrected they are taken in.
+	w.exec(`UPDATE terms SET document = document - 'minimum_order' WHERE version = 2`)
+	letters, err := Letters(t.Context(), w.db, false, 10)
+	check(t, err)
+	for _, l := range letters {
+		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "operator"))
+	}
+	w.eventually("the orders are taken in", func() bool { return w.number(`SELECT count(*) FROM orders`) == 5 })
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -9,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"tributary/commission"
 	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/position"
@@ -243,14 +245,20 @@ func (e *Engine) enter(ctx context.Context) error {
 func (e *Engine) exit() { <-e.slots }
 
 // blame counts a failure of records against them, in the database, before they are tried again: first as they were, then
-// one by one, and the one that fails even so is set aside.
+// one by one, and the one that fails even so is set aside. Terms that cannot be read stay so however often a record is
+// tried: those under them are set aside at once, lest they hold up everyone else's.
 func (l *lane) blame(ctx context.Context, part []fact, cause error) error {
 	l.books.Forget() // the accounts may be what was wrong
 	l.failures++
 	l.metrics.failures.Inc()
 	l.log.Error("orders failed", "offset", part[0].record.Offset, "records", len(part), "failures", l.failures, "error", cause)
-	if l.failures >= alone {
+	_, certain := errors.AsType[*commission.TermsError](cause)
+	if certain || l.failures >= alone {
 		l.careful = max(l.careful, part[len(part)-1].record.Offset+1)
+	}
+	if len(part) == 1 && certain {
+		part[0].unreadable = cause
+		return nil
 	}
 	if len(part) == 1 && l.failures >= hopeless {
 		part[0].unreadable = fmt.Errorf("it failed %d times: %w", l.failures, cause)

@@ -43,8 +43,9 @@ type Catalogue struct {
 	signs bool   // whether it reads the secrets of keys that sign
 	file  string // where Run keeps a copy; none if empty
 
-	refreshing sync.Mutex // held by the one that loads
-	mark       uint64     // oldest transaction that was running at the last look, under refreshing
+	refreshing sync.Mutex        // held by the one that loads
+	mark       uint64            // oldest transaction that was running at the last look, under refreshing
+	unreadable map[termsKey]bool // terms that cannot be read whole, of which the log tells once; under refreshing
 	version    atomic.Int64
 	looked     atomic.Int64 // time of the last look that succeeded, in nanoseconds
 	copied     *Copy        // what was loaded in place of PostgreSQL, until that answers; under refreshing
@@ -67,6 +68,7 @@ func New(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 		links:      newLinkTable(),
 		keys:       newTable[[32]byte, partners.Key](),
 		signers:    newTable[program.KeyID, partners.Signer](),
+		unreadable: map[termsKey]bool{},
 	}
 }
 

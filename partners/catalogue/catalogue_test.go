@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -273,6 +274,55 @@ func TestALinkIsNeverSeenBeforeWhatItNames(t *testing.T) {
 	reader.Wait()
 	close(done)
 	refresher.Wait()
+}
+
+func TestUnreadableTermsHideNothingElse(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	ctx := t.Context()
+	s := newShop(t, db)
+	key, keyID, err := partners.IssueKey(ctx, db, s.merchant, "", partners.AllScopes)
+	must(t, err)
+	sum, _ := partners.KeyHash(key)
+	var log bytes.Buffer
+	c := New(db, slog.New(slog.NewTextHandler(&log, nil)))
+	must(t, c.Load(ctx))
+	for version, change := range map[int]struct {
+		rules int
+		more  string
+	}{
+		2: {2, `{"minimum_order": 500, "attribution": {"touches": {"click": {"window": "60d"}, "coupon": {}}}, "rules": [{"where": {"category": "maps", "country": "DE"}, "pay": {"amount": 5}}]}`},
+		3: {1, `{"hold": "soon", "attribution": 5}`},
+	} {
+		_, err := db.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, rules, document)
+			SELECT program_id, $2::int, now() + $2::int * interval '1 hour', $3, document || $4 FROM terms WHERE program_id = $1 AND version = 1`, s.program, version, change.rules, change.more)
+		must(t, err)
+	}
+	must(t, partners.RevokeKey(ctx, db, s.merchant, keyID))
+	link, err := partners.CreateLink(ctx, db, partners.NewLink{Program: s.program, Partner: s.partner})
+	must(t, err)
+	refresh(t, c)
+	if _, ok := c.Key(sum); ok {
+		t.Error("a revoked key goes on working")
+	}
+	if _, ok := c.LinkByCode(link.Code); !ok {
+		t.Error("a link that was made afterwards is not found")
+	}
+	p, _ := c.Program(s.program)
+	if p.Window != 60*24*time.Hour || !p.Since.Equal(longAgo) || !p.Prices("maps") || !p.Prices("service") || p.Prices("books") {
+		t.Errorf("of what could be read there is %+v", p)
+	}
+	_, err = db.Exec(ctx, `UPDATE program SET landing_url = 'https://shop.example/new'`)
+	must(t, err)
+	refresh(t, c)
+	if p, _ := c.Program(s.program); p.LandingURL != "https://shop.example/new" {
+		t.Errorf("a later change to the program is not seen: %+v", p)
+	}
+	for version, field := range map[string]string{"version=2": "minimum_order", "version=3": "hold"} {
+		if n := strings.Count(log.String(), version); n != 1 || !strings.Contains(log.String(), field) {
+			t.Errorf("%s was logged %d times, with %s:\n%s", version, n, field, &log)
+		}
+	}
 }
 
 func TestACatalogueOutlivesItsDatabase(t *testing.T) {

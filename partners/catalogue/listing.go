@@ -29,7 +29,7 @@ type Listing struct {
 	AnyCategory bool
 }
 
-// listingOf keeps of a program what a tracker needs.
+// listingOf keeps of a program what a tracker needs, of terms that cannot be read whole what there is.
 func listingOf(p *partners.Program) *Listing {
 	l := &Listing{ID: p.ID, Merchant: p.Merchant, LandingURL: p.LandingURL, ClickParam: p.ClickParam, Currencies: p.Currencies}
 	if len(p.Terms) > 0 {

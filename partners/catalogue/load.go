@@ -96,6 +96,7 @@ func (c *Catalogue) read(ctx context.Context, q partners.Querier, since uint64) 
 	}
 	for _, p := range programs {
 		ch.programs = append(ch.programs, listingOf(p))
+		c.tell(p)
 	}
 	if ch.merchants, err = readMerchants(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading merchants: %w", err)
@@ -105,6 +106,29 @@ func (c *Catalogue) read(ctx context.Context, q partners.Querier, since uint64) 
 		c.partners.reserve(len(ch.partners))
 	}
 	return &ch, nil
+}
+
+// termsKey names a version of a program's terms.
+type termsKey struct {
+	program program.ProgramID
+	version int
+}
+
+// tell logs terms that cannot be read whole, as when a later version wrote them: what could be read of them is in the
+// listing, and the rest is for the engine.
+func (c *Catalogue) tell(p *partners.Program) {
+	for i := range p.Terms {
+		t := &p.Terms[i]
+		key := termsKey{p.ID, t.Version}
+		if t.Unreadable == nil {
+			delete(c.unreadable, key)
+			continue
+		}
+		if !c.unreadable[key] {
+			c.log.Warn("terms cannot be read whole; warnings about orders go by the rest", "program", p.ID, "version", t.Version, "error", t.Unreadable)
+		}
+		c.unreadable[key] = true
+	}
 }
 
 // readKeys reads the keys, and the secrets of those that sign where they are asked for. A key that signs is not there

@@ -72,14 +72,16 @@ func NewDocument(window, hold time.Duration, networkFee money.Rate, rates Rates)
 }
 
 // ParseDocument reads a document. What does not belong there, and what is missing, is a fault.Invalid that names each
-// field by its path; what the fields say is for Check.
+// field by its path, or the schema alone where that is a later one; what the fields say is for Check. Beside such an error
+// the document holds what could be read of it.
 func ParseDocument(data []byte) (Document, error) {
 	var d Document
-	if bad := decode(data, &d); len(bad) > 0 {
-		return Document{}, badDocument(bad)
+	bad := decode(data, &d)
+	if d.Schema > Schema || len(bad) == 0 && d.Schema != Schema {
+		bad = []fault.Field{fault.Wrong("schema", text.WrongForm(strconv.Itoa(d.Schema)), text.FixForm())}
 	}
-	if d.Schema != Schema {
-		return Document{}, badDocument([]fault.Field{fault.Wrong("schema", text.WrongForm(strconv.Itoa(d.Schema)), text.FixForm())})
+	if len(bad) > 0 {
+		return d, badDocument(bad)
 	}
 	return d, nil
 }

@@ -108,6 +108,17 @@ func TestEachMistakeIsToldByItsField(t *testing.T) {
 	}
 }
 
+func TestALaterSchemaIsAllThatIsTold(t *testing.T) {
+	t.Parallel()
+	d, err := ParseDocument([]byte(strings.Replace(plain, `"schema":1`, `"schema":2,"minimum_order":500`, 1)))
+	if bad := fault.Of(err).Fields; len(bad) != 1 || bad[0].Name != "schema" {
+		t.Errorf("%+v", bad)
+	}
+	if d.Schema != 2 || len(d.Rules) != 2 || d.Attribution.Touches.Click.Window != Duration(30*day) {
+		t.Errorf("what could be read of it is %+v", d)
+	}
+}
+
 func TestAllMistakesAreToldAtOnce(t *testing.T) {
 	t.Parallel()
 	_, err := ParseDocument([]byte(`{"schema":1,"hold":5,"fee":0,"rules":[{"pay":{}},{"when":{},"pay":{"percent":"8"}}]}`))
@@ -182,7 +193,7 @@ func TestRatesSurviveADocument(t *testing.T) {
 				rates[kind] = byCategory
 			}
 		}
-		want := Terms{Version: 3, EffectiveFrom: time.Unix(1, 0), Rules: 1, Window: seconds.Draw(t, "window"), Hold: seconds.Draw(t, "hold"), NetworkFee: rate.Draw(t, "fee"), Rates: rates}
+		want := Terms{Version: 3, EffectiveFrom: time.Unix(1, 0), Rules: 1, Schema: Schema, Window: seconds.Draw(t, "window"), Hold: seconds.Draw(t, "hold"), NetworkFee: rate.Draw(t, "fee"), Rates: rates}
 		written := NewDocument(want.Window, want.Hold, want.NetworkFee, rates)
 		if bad := written.Check(""); len(bad) > 0 {
 			t.Fatalf("%+v", bad)

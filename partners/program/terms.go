@@ -22,6 +22,8 @@ type Version struct {
 	// that are still to be added.
 	Rules    int
 	Document Document
+	// Unreadable is why the document cannot be read whole; nil where it can.
+	Unreadable error
 }
 
 // Ahead is how long before they take effect terms are added at the least.
@@ -57,8 +59,10 @@ type Terms struct {
 	// Version counts from 1 within the program.
 	Version       int
 	EffectiveFrom time.Time
-	// Rules numbers the rules by which orders under these terms are decided (commission.Rules).
-	Rules int
+	// Rules numbers the rules by which orders under these terms are decided (commission.Rules), Schema the form of the document.
+	Rules, Schema int
+	// Unreadable is why the document cannot be read whole, so that no order is decided by these terms; nil where it can.
+	Unreadable error
 	// Window is how old a click may be at the order's time; exactly this old still earns. Whole seconds.
 	Window time.Duration
 	// Hold is how long a commission stays pending from the order's time on. Whole seconds.
@@ -72,7 +76,7 @@ type Terms struct {
 func (v *Version) Terms() Terms {
 	d := &v.Document
 	return Terms{
-		Version: v.Number, EffectiveFrom: v.EffectiveFrom, Rules: v.Rules,
+		Version: v.Number, EffectiveFrom: v.EffectiveFrom, Rules: v.Rules, Schema: d.Schema, Unreadable: v.Unreadable,
 		Window: time.Duration(d.Attribution.Touches.Click.Window), Hold: time.Duration(d.Hold), NetworkFee: d.NetworkFee,
 		Rates: ratesOf(d.Rules),
 	}
