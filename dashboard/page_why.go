@@ -83,6 +83,16 @@ func (view *whyView) credit() *commission.Credit {
 	return &view.Decision.Credits[0]
 }
 
+// winner is the touch that earned, or nil when none did, or when it was somebody else's than the reader's.
+func (view *whyView) winner() *commission.Touch {
+	for i := range view.Decision.Touches {
+		if touch := &view.Decision.Touches[i]; touch.Won {
+			return touch
+		}
+	}
+	return nil
+}
+
 func (view *whyView) amount(minor int64) amount {
 	return amount{view.Decision.Order.Currency, minor}
 }
@@ -188,7 +198,7 @@ func received(t *text.Printer, o commission.Order) string {
 }
 
 // clockSentence says how a click's age was measured.
-func clockSentence(t *text.Printer, touch commission.Touch, o commission.Order) string {
+func clockSentence(t *text.Printer, touch *commission.Touch, o commission.Order) string {
 	clock, end := t.WhyClockStated(), o.At
 	switch {
 	case touch.Clock == event.ReceiptClock:
@@ -223,13 +233,17 @@ func (view *whyView) sentence(t *text.Printer) string {
 	if c == nil {
 		return t.Reason(string(view.Decision.Outcome))
 	}
-	won := slices.IndexFunc(view.Decision.Touches, func(touch commission.Touch) bool { return touch.Won })
-	touch := view.Decision.Touches[won]
-	age, window := t.Span(time.Duration(touch.AgeMillis)*time.Millisecond), t.Span(time.Duration(touch.WindowSeconds)*time.Second)
-	earned, link := view.amount(c.Net).text(), orDash(view.Links[c.Link])
-	said := t.WhyYouEarn(age, earned, link, window)
-	if view.forMerchant {
-		said = t.WhyPartnerEarns(age, earned, link, orDash(view.Partners[c.Partner]), window)
+	var said string
+	earned := view.amount(c.Net).text()
+	if touch := view.winner(); touch == nil {
+		said = t.WhyYouEarnPart(earned)
+	} else {
+		age, window := t.Span(time.Duration(touch.AgeMillis)*time.Millisecond), t.Span(time.Duration(touch.WindowSeconds)*time.Second)
+		link := orDash(view.Links[touch.Link])
+		said = t.WhyYouEarn(age, earned, link, window)
+		if view.forMerchant {
+			said = t.WhyPartnerEarns(age, earned, link, orDash(view.Partners[c.Partner]), window)
+		}
 	}
 	if c.Refunded > 0 {
 		return t.WhyWasBeforeRefunds(view.amount(c.Gross).text(), said)

@@ -57,6 +57,8 @@ position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
+scoped_order       -     -     -     S     -     S     -
+scoped_order_event -     -     -     S     -     S     -
 session*           -     -     -     -     -     -     SIUD
 setting            SI    SI    SI    S     S     S     -
 signin_secret      -     -     -     -     -     -     S

@@ -25,7 +25,7 @@ type Explanation struct {
 	Record   string // the decision as it is kept
 	Merchant string
 	// Earnings are the commissions on it, those of the decision's credits in their order. A partner's scope has its own alone,
-	// in Decision and Record, too.
+	// and so it is with credits and touches in Decision and Record, which then name neither coupon nor customer.
 	Earnings []Earning
 	// Whole is the sum of the weights of all credits, 0 where nobody shares.
 	Whole int64
@@ -102,12 +102,12 @@ func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 
 func (s *Snapshot) readOrder(ctx context.Context, e *Explanation) error {
 	// name: order explained
-	err := s.tx.QueryRow(ctx, `SELECT o.order_id, o.version, o.decision::text, m.name,
+	err := s.tx.QueryRow(ctx, `SELECT o.order_id, o.version, o.record, o.whole, m.name,
 			(SELECT count(*) FROM order_conflict x WHERE x.order_no = o.no)
-		FROM orders o JOIN merchant m ON m.id = o.merchant_id
+		FROM scoped_order o JOIN merchant m ON m.id = o.merchant_id
 		WHERE o.no = $1 AND ($2::bigint = 0 OR o.merchant_id = $2)
 		  AND ($3::bigint = 0 OR EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = $3))`,
-		e.No, int64(s.scope.Merchant), int64(s.scope.Partner)).Scan(&e.OrderID, &e.Version, &e.Record, &e.Merchant, &e.Conflicts)
+		e.No, int64(s.scope.Merchant), int64(s.scope.Partner)).Scan(&e.OrderID, &e.Version, &e.Record, &e.Whole, &e.Merchant, &e.Conflicts)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return notFound()
 	}
@@ -115,15 +115,7 @@ func (s *Snapshot) readOrder(ctx context.Context, e *Explanation) error {
 		return fmt.Errorf("reading an order: %w", err)
 	}
 	e.Decision, err = commission.UnmarshalRecord([]byte(e.Record))
-	for _, c := range e.Decision.Credits {
-		e.Whole += c.Weight
-	}
-	if err != nil || s.scope.Partner == 0 {
-		return err
-	}
-	e.Decision.Credits = slices.DeleteFunc(e.Decision.Credits, func(c commission.Credit) bool { return c.Partner != s.scope.Partner })
-	e.Record = string(e.Decision.AppendJSON(nil))
-	return nil
+	return err
 }
 
 func (s *Snapshot) readEarnings(ctx context.Context, e *Explanation) error {
@@ -200,7 +192,7 @@ func (s *Snapshot) readPostings(ctx context.Context, e *Explanation) error {
 
 func (s *Snapshot) readFacts(ctx context.Context, e *Explanation) error {
 	// name: facts of an order
-	rows, err := s.tx.Query(ctx, `SELECT kind, ref, occurred_at, received_at FROM order_event
+	rows, err := s.tx.Query(ctx, `SELECT kind, ref, occurred_at, received_at FROM scoped_order_event
 		WHERE order_no = $1 ORDER BY received_at, kind, ref LIMIT 1000`, e.No)
 	if err != nil {
 		return fmt.Errorf("reading an order's events: %w", err)

@@ -3053,6 +3053,9 @@ func (p *Printer) WhyNoPostings() string { return p.say("why.no_postings", 0) }
 // WhyNoRow says: no row for this category
 func (p *Printer) WhyNoRow() string { return p.say("why.no_row", 0) }
 
+// WhyNoTouchOfYours says: No touch on this order is yours.
+func (p *Printer) WhyNoTouchOfYours() string { return p.say("why.no_touch_of_yours", 0) }
+
 // WhyNotReported says: not reported yet
 func (p *Printer) WhyNotReported() string { return p.say("why.not_reported", 0) }
 
@@ -3197,6 +3200,9 @@ func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
 func (p *Printer) WhyYouEarn(age string, amount string, link string, window string) string {
 	return p.say("why.you_earn", 0, age, amount, link, window)
 }
+
+// WhyYouEarnPart says: You earn {amount} of the commission on this order. The click that led to it was not on a link of yours.
+func (p *Printer) WhyYouEarnPart(amount string) string { return p.say("why.you_earn_part", 0, amount) }
 
 // WrongAddressBackslash is the message: the address holds a backslash, which browsers read as a slash
 func WrongAddressBackslash() Message { return Message{id: "wrong.address_backslash"} }

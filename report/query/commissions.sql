@@ -9,4 +9,4 @@ SELECT c.order_no, c.partner_id, c.role, c.unit, c.program_id, c.link_id, c.occu
    AND (@link::bigint = 0 OR c.link_id = @link)
    AND (@currency::text = '' OR c.currency = @currency)
    AND c.occurred_at >= @from AND c.occurred_at < @to
-   AND (@text::text = '' OR EXISTS (SELECT FROM orders o WHERE o.no = c.order_no AND position(lower(@text) IN lower(o.order_id)) > 0))
+   AND (@text::text = '' OR EXISTS (SELECT FROM scoped_order o WHERE o.no = c.order_no AND position(lower(@text) IN lower(o.order_id)) > 0))

@@ -1,0 +1,131 @@
+package report
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/commission"
+	"tributary/internal/money"
+	"tributary/internal/postgres"
+	"tributary/partners/access"
+	"tributary/partners/program"
+	"tributary/test/engines"
+)
+
+// Of every record that is kept a partner gets its own credits with their prices and its own touches, and of coupon and customer
+// what became of them. A partner that it does not name gets neither.
+func TestARecordIsCutToOnePartner(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	paths, err := filepath.Glob("../commission/testdata/records/form-1/*.json")
+	if err != nil || len(paths) < 20 {
+		t.Fatalf("%d records: %v", len(paths), err)
+	}
+	for _, path := range paths {
+		record, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for partner := program.PartnerID(1); partner <= 10; partner++ {
+			want, err := commission.UnmarshalRecord(record)
+			if err != nil {
+				t.Fatal(err)
+			}
+			leaveOwn(&want, partner)
+			var text string
+			if err := db.QueryRow(t.Context(), `SELECT partner_record($1, $2)`, string(record), int64(partner)).Scan(&text); err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			got, err := commission.UnmarshalRecord([]byte(text))
+			if err != nil {
+				t.Fatalf("%s for partner %d: %v\n%s", path, partner, err, text)
+			}
+			if diff := cmp.Diff(string(want.AppendJSON(nil)), string(got.AppendJSON(nil))); diff != "" {
+				t.Errorf("%s for partner %d (-want +got):\n%s", path, partner, diff)
+			}
+		}
+	}
+	var text string
+	if err := db.QueryRow(t.Context(), `SELECT partner_record('{"form": 2, "order": {}, "new": 3}', 1)`).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	if form, err := commission.FormOf([]byte(text)); form != 2 || err != nil || strings.Contains(text, "new") {
+		t.Errorf("a record of form 2 is cut to one of form %d (%v): %s", form, err, text)
+	}
+}
+
+// leaveOwn leaves in a decision what one partner may read.
+func leaveOwn(d *commission.Decision, partner program.PartnerID) {
+	d.Credits = slices.DeleteFunc(d.Credits, func(c commission.Credit) bool { return c.Partner != partner })
+	for i := range d.Credits {
+		if c := &d.Credits[i]; c.Weight > 0 {
+			c.FeeExact = money.Product{}
+		}
+	}
+	d.Touches = slices.DeleteFunc(d.Touches, func(t commission.Touch) bool { return t.Kind == commission.TouchClick && t.Partner != partner })
+	for i := range d.Touches {
+		if t := &d.Touches[i]; t.Kind != commission.TouchClick {
+			*t = commission.Touch{Kind: t.Kind, Reason: t.Reason}
+		}
+	}
+}
+
+// The list of commissions and the explanation of one look their orders up by number, to whomever they are shown.
+func TestOrdersOfAListAreLookedUp(t *testing.T) {
+	t.Parallel()
+	url := engines.PostgresURL(t)
+	owner, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer owner.Close()
+	for _, sql := range []string{
+		`INSERT INTO orders (no, merchant_id, order_id, lane, version, outcome, decision) SELECT n, 1, n, 0, 1, 'credited', '{}' FROM generate_series(1, 20000) n`,
+		`INSERT INTO order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload)
+			SELECT n, 1, '', gen_random_uuid(), now() - interval '1 hour', now(), '', '' FROM generate_series(1, 20000) n`,
+		`INSERT INTO commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable, role, unit, leads, counts)
+			SELECT n, n % 100, 1, 1, 1, 0, now() - n * interval '1 minute', 'GBP', 1, 100, 0, 10, 10, 2, now(), 'pending', 10, 0, 'partner', 'GBP', true, true FROM generate_series(1, 20000) n WHERE n % 100 > 0`,
+		`ANALYZE orders, order_event, commission`,
+	} {
+		if _, err := owner.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool, err := postgres.Open(t.Context(), engines.As(url, postgres.Dashboard), postgres.Dashboard, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	condition, order := CommissionFilter{}.following()
+	list := strings.NewReplacer("@merchant", "0", "@partner", "7", "@state", "''", "@program", "0", "@link", "0", "@currency", "''", "@from", "'-infinity'", "@to", "'infinity'",
+		"@text", "''", "@at", "now()", "@no", "100000", "@who", "0", "@tie", "''", "@limit", "51").Replace(`WITH page AS (` + commissionsSQL + condition + order + ` LIMIT @limit) ` + commissionNames + order)
+	for name, sql := range map[string]string{
+		"the list":         list,
+		"an order":         `SELECT record, whole FROM scoped_order WHERE no = 107`,
+		"an order's facts": `SELECT kind FROM scoped_order_event WHERE order_no = 107`,
+	} {
+		for _, scope := range []access.Scope{{Partner: 7}, {Merchant: 1}, {Network: true}} {
+			err := access.New(pool).Read(t.Context(), scope, func(tx pgx.Tx) error {
+				rows, err := tx.Query(t.Context(), "EXPLAIN "+sql)
+				if err != nil {
+					return err
+				}
+				lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				if plan := strings.Join(lines, "\n"); strings.Contains(plan, "Seq Scan on order") || strings.Contains(plan, "Seq Scan on commission") {
+					t.Errorf("%s, for %+v, is read through:\n%s", name, scope, plan)
+				}
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
