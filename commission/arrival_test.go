@@ -25,7 +25,7 @@ type books struct {
 }
 
 // arrive takes events in and posts what they change.
-func (b *books) arrive(t rapid.TB, found program.Offer, click Click, released bool, events ...*event.Event) Decision {
+func (b *books) arrive(t rapid.TB, found program.LinkTerms, click Click, released bool, events ...*event.Event) Decision {
 	t.Helper()
 	b.events = append(b.events, events...)
 	d := decide(mustFold(t, b.events...), click, found)
@@ -49,8 +49,8 @@ func lifeOfAnOrder() []*event.Event {
 	}
 }
 
-func offerOfALife() program.Offer {
-	return offering(noon(), program.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
+func termsOfALife() program.LinkTerms {
+	return linkTerms(noon(), program.Terms{NetworkFee: 150_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 33_333})})
 }
 
 // checkBooks compares what was posted with what should stand, as of every time at which either changes.
@@ -69,7 +69,7 @@ func taken(events []*event.Event) string {
 }
 
 // lives gives the books that the life of an order ends with, by which of its sales is taken first.
-func lives(t *testing.T, events []*event.Event, found program.Offer) map[string][]Movement {
+func lives(t *testing.T, events []*event.Event, found program.LinkTerms) map[string][]Movement {
 	t.Helper()
 	other := slices.Clone(events)
 	other[0], other[1] = other[1], other[0]
@@ -83,7 +83,7 @@ func lives(t *testing.T, events []*event.Event, found program.Offer) map[string]
 
 func TestEveryOrderOfArrivalGivesTheSameBooksAsOfEveryTime(t *testing.T) {
 	t.Parallel()
-	events, found := lifeOfAnOrder(), offerOfALife()
+	events, found := lifeOfAnOrder(), termsOfALife()
 	want := lives(t, events, found)
 	permutations := 0
 	permute(events, func(order []*event.Event) {
@@ -108,7 +108,7 @@ func TestEveryOrderOfArrivalGivesTheSameBooksAsOfEveryTime(t *testing.T) {
 // TRIBUTARY_FULL=1 tries a million.
 func TestShuffledArrivalsWithCopiesGiveTheSameBooks(t *testing.T) {
 	t.Parallel()
-	events, found := lifeOfAnOrder(), offerOfALife()
+	events, found := lifeOfAnOrder(), termsOfALife()
 	want := lives(t, events, found)
 	shuffles := 10_000
 	if os.Getenv("TRIBUTARY_FULL") != "" {
@@ -189,11 +189,11 @@ func drawFacts(t *rapid.T) []*event.Event {
 	return events
 }
 
-func drawTerms(t *rapid.T) program.Offer {
+func drawTerms(t *rapid.T) program.LinkTerms {
 	rate := rapid.OneOf(rapid.SampledFrom([]money.Rate{0, 1, 100_000, 333_333, 500_000, money.One}), rapid.Custom(func(t *rapid.T) money.Rate {
 		return money.Rate(rapid.Int64Range(0, int64(money.One)).Draw(t, "ppm"))
 	}))
-	return offering(noon(), program.Terms{
+	return linkTerms(noon(), program.Terms{
 		Window: day, Hold: time.Duration(rapid.IntRange(0, 4).Draw(t, "hold")) * 10 * day, NetworkFee: rate.Draw(t, "fee"),
 		Rates: rates(map[string]money.Rate{"product": rate.Draw(t, "product"), "*": rate.Draw(t, "rest")}),
 	})

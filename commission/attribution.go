@@ -63,8 +63,8 @@ const (
 // its id, and what its link leads to.
 type Candidate struct {
 	Click Click
-	// Offer is not looked at where Click is refused.
-	Offer program.Offer
+	// Link is not looked at where Click is refused.
+	Link program.LinkTerms
 }
 
 // attribute lists the order's touches, the clicks first, and judges them: of the clicks that may earn the last one does,
@@ -101,34 +101,34 @@ func attribute(o *Order, candidates []Candidate) []Touch {
 
 // judge tells whether the candidate's click may earn, apart from the others: then its reason is Credited.
 func (c *Candidate) judge(o *Order) Touch {
-	click, offer := &c.Click, &c.Offer
+	click, found := &c.Click, &c.Link
 	t := Touch{Kind: TouchClick, ID: click.ID, Reason: click.Refused}
 	if click.Refused != "" {
 		return t
 	}
 	t.At, t.Link = click.At, click.Link
 	t.AgeMillis, t.Clock = event.ClickAge(click.At, o.At, o.Received, o.Imported)
-	if offer.Link == 0 {
+	if found.Link == 0 {
 		t.Reason = UnknownLink
 		return t
 	}
-	if offer.Merchant != o.Merchant {
+	if found.Merchant != o.Merchant {
 		// The other merchant's program and partner are none of this one's business.
 		t.Reason = LinkOfAnotherMerchant
 		return t
 	}
-	t.Program, t.Partner = offer.Program, offer.Partner
-	if offer.Terms != nil {
-		t.WindowSeconds = int64(offer.Terms.Window / time.Second)
+	t.Program, t.Partner = found.Program, found.Partner
+	if found.Terms != nil {
+		t.WindowSeconds = int64(found.Terms.Window / time.Second)
 	}
 	switch {
 	case t.AgeMillis < 0:
 		t.Reason = ClickAfterOrder
-	case offer.Terms == nil:
+	case found.Terms == nil:
 		t.Reason = NoTermsInForce
-	case t.AgeMillis > offer.Terms.Window.Milliseconds():
+	case t.AgeMillis > found.Terms.Window.Milliseconds():
 		t.Reason = OutsideWindow
-	case !slices.Contains(offer.Currencies, o.Currency):
+	case !slices.Contains(found.Currencies, o.Currency):
 		t.Reason = CurrencyNotInProgram
 	default:
 		t.Reason = Credited

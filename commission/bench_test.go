@@ -17,8 +17,8 @@ func threeLines() []*event.Event {
 	return []*event.Event{e}
 }
 
-func benchmarkTerms() program.Offer {
-	return offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 80_000, "*": 0})})
+func benchmarkTerms() program.LinkTerms {
+	return linkTerms(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 80_000, "*": 0})})
 }
 
 // BenchmarkOrder is all that the decisions of one order cost the engine.

@@ -112,11 +112,11 @@ func Decide(order Order, candidates []Candidate) (Decision, error) {
 		return Decision{}, fmt.Errorf("deciding order %q: there are %d candidates for %d clicks", order.ID, len(candidates), want)
 	}
 	for i := range candidates {
-		offer := &candidates[i].Offer
-		if offer.Terms == nil || offer.Merchant != order.Merchant {
+		found := &candidates[i].Link
+		if found.Terms == nil || found.Merchant != order.Merchant {
 			continue // no terms apply
 		}
-		if err := readable(offer.Program, offer.Terms); err != nil {
+		if err := readable(found.Program, found.Terms); err != nil {
 			return Decision{}, err
 		}
 	}
@@ -128,7 +128,7 @@ func Decide(order Order, candidates []Candidate) (Decision, error) {
 	d.Outcome = outcome(d.Touches)
 	for i := range candidates {
 		if d.Touches[i].Won {
-			d.Credits = append(d.Credits, price(&d.Order, &candidates[i].Offer))
+			d.Credits = append(d.Credits, price(&d.Order, &candidates[i].Link))
 		}
 	}
 	return d, d.Share()
@@ -150,13 +150,13 @@ func outcome(touches []Touch) Reason {
 }
 
 // price applies the terms, before anything is shared: the lines of each rule are summed first and rounded once.
-func price(o *Order, offer *program.Offer) Credit {
-	terms := offer.Terms
+func price(o *Order, found *program.LinkTerms) Credit {
+	terms := found.Terms
 	c := Credit{
-		Program: offer.Program, Partner: offer.Partner, Link: offer.Link,
+		Program: found.Program, Partner: found.Partner, Link: found.Link,
 		Terms: TermsApplied{
 			Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(terms.Hold / time.Second),
-			NetworkFee: terms.NetworkFee, Kind: offer.Kind,
+			NetworkFee: terms.NetworkFee, Kind: found.Kind,
 		},
 		HoldUntil: o.heldFrom().Add(terms.Hold),
 		Priced:    make([]Priced, len(o.Lines)),
@@ -164,7 +164,7 @@ func price(o *Order, offer *program.Offer) Credit {
 	c.takeOver(o)
 	for i := range o.Lines {
 		l, p := &o.Lines[i], &c.Priced[i]
-		rate, matched := terms.Rate(offer.Kind, l.Category)
+		rate, matched := terms.Rate(found.Kind, l.Category)
 		p.Line, p.Rule, p.Base = l.Number, c.rule(rate, matched), l.Amount-l.Refunded
 		c.Rules[p.Rule].Amount += l.Amount
 		c.Rules[p.Rule].Base += p.Base

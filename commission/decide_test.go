@@ -28,7 +28,7 @@ func TestWhoEarns(t *testing.T) {
 		name  string
 		event *event.Event
 		click Click
-		found program.Offer
+		found program.LinkTerms
 		want  Reason
 	}{
 		{"a click an hour before", plain, clicked(time.Hour), tenPercent(), Credited},
@@ -40,14 +40,14 @@ func TestWhoEarns(t *testing.T) {
 		{"a click a millisecond longer before", plain, clicked(30*day + time.Millisecond), tenPercent(), OutsideWindow},
 		{"a click a second longer before", plain, clicked(30*day + time.Second), tenPercent(), OutsideWindow},
 		{"a click forty days before", plain, clicked(40 * day), tenPercent(), OutsideWindow},
-		{"no click", with(func(s *event.Sale) { s.ClickId = "" }), Click{}, program.Offer{}, NoClick},
-		{"not a click id", plain, Click{Refused: MalformedClickID}, program.Offer{}, MalformedClickID},
-		{"an unknown key", plain, Click{Refused: UnknownClickKey}, program.Offer{}, UnknownClickKey},
-		{"a forged click id", plain, Click{Refused: ForgedClickID}, program.Offer{}, ForgedClickID},
-		{"an unknown link", plain, clicked(time.Hour), program.Offer{}, UnknownLink},
+		{"no click", with(func(s *event.Sale) { s.ClickId = "" }), Click{}, program.LinkTerms{}, NoClick},
+		{"not a click id", plain, Click{Refused: MalformedClickID}, program.LinkTerms{}, MalformedClickID},
+		{"an unknown key", plain, Click{Refused: UnknownClickKey}, program.LinkTerms{}, UnknownClickKey},
+		{"a forged click id", plain, Click{Refused: ForgedClickID}, program.LinkTerms{}, ForgedClickID},
+		{"an unknown link", plain, clicked(time.Hour), program.LinkTerms{}, UnknownLink},
 		{"a link of another merchant", plain, clicked(time.Hour), elsewhere, LinkOfAnotherMerchant},
-		{"an order before all terms", plain, clicked(time.Hour), offering(noon(), program.Terms{EffectiveFrom: noon().Add(time.Microsecond)}), NoTermsInForce},
-		{"an order as the terms begin", plain, clicked(time.Hour), offering(noon(), program.Terms{EffectiveFrom: noon()}), Credited},
+		{"an order before all terms", plain, clicked(time.Hour), linkTerms(noon(), program.Terms{EffectiveFrom: noon().Add(time.Microsecond)}), NoTermsInForce},
+		{"an order as the terms begin", plain, clicked(time.Hour), linkTerms(noon(), program.Terms{EffectiveFrom: noon()}), Credited},
 		{"a currency the program lacks", with(func(s *event.Sale) { s.Currency = "JPY" }), clicked(time.Hour), tenPercent(), CurrencyNotInProgram},
 		{"only a refund", refunded("R", day, 0), clicked(time.Hour), tenPercent(), AwaitingSale},
 	} {
@@ -76,8 +76,8 @@ func TestTheLastOfSeveralClicksTakesAll(t *testing.T) {
 	o := mustFold(t, sold(goods(1, "X", "product", 1, 1000)))
 	o.Coupon = "SPRING"
 	click := func(partner program.PartnerID, before time.Duration) Candidate {
-		c := Candidate{Click: clicked(before), Offer: tenPercent()}
-		c.Click.ID, c.Offer.Partner = fmt.Sprint("click ", partner), partner
+		c := Candidate{Click: clicked(before), Link: tenPercent()}
+		c.Click.ID, c.Link.Partner = fmt.Sprint("click ", partner), partner
 		return c
 	}
 	refused := Candidate{Click: Click{ID: "click 9", Refused: ForgedClickID}}
@@ -193,18 +193,18 @@ func TestTouchesThatEarnNothingAreListedWithTheirReason(t *testing.T) {
 
 func TestWhatALineEarns(t *testing.T) {
 	t.Parallel()
-	gold := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"prod_gold": 400_000, "*": 100_000})})
-	twenty := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": 200_000})})
-	goodsOnly := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"goods": 200_000})})
-	halves := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"ten": 100_000, "fifteen": 150_000})})
-	twoTens := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"a": 100_000, "b": 100_000})})
-	all := offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": 1_000_000})})
-	percent := func(ppm money.Rate) program.Offer {
-		return offering(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": ppm})})
+	gold := linkTerms(noon(), program.Terms{Rates: rates(map[string]money.Rate{"prod_gold": 400_000, "*": 100_000})})
+	twenty := linkTerms(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": 200_000})})
+	goodsOnly := linkTerms(noon(), program.Terms{Rates: rates(map[string]money.Rate{"goods": 200_000})})
+	halves := linkTerms(noon(), program.Terms{Rates: rates(map[string]money.Rate{"ten": 100_000, "fifteen": 150_000})})
+	twoTens := linkTerms(noon(), program.Terms{Rates: rates(map[string]money.Rate{"a": 100_000, "b": 100_000})})
+	all := linkTerms(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": 1_000_000})})
+	percent := func(ppm money.Rate) program.LinkTerms {
+		return linkTerms(noon(), program.Terms{Rates: rates(map[string]money.Rate{"*": ppm})})
 	}
 	for _, fact := range []struct {
 		name   string
-		found  program.Offer
+		found  program.LinkTerms
 		events []*event.Event
 		gross  int64
 		net    int64
@@ -230,7 +230,7 @@ func TestWhatALineEarns(t *testing.T) {
 			250, 150, 2,
 		},
 		{"no row for the category and none for the rest", goodsOnly, []*event.Event{sold(goods(1, "", "shipping", 1, 1_000))}, 0, 0, 0},
-		{"no row for this kind of partner", offering(noon(), program.Terms{}), []*event.Event{sold(goods(1, "", "", 1, 1_000))}, 0, 0, 0},
+		{"no row for this kind of partner", linkTerms(noon(), program.Terms{}), []*event.Event{sold(goods(1, "", "", 1, 1_000))}, 0, 0, 0},
 		{"no lines", twenty, []*event.Event{sold()}, 0, 0, 0},
 	} {
 		t.Run(fact.name, func(t *testing.T) {
@@ -249,7 +249,7 @@ func TestWhatALineEarns(t *testing.T) {
 
 func TestTheArithmeticIsWrittenDown(t *testing.T) {
 	t.Parallel()
-	found := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 10_000})})
+	found := linkTerms(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"product": 72_500, "*": 10_000})})
 	d := mustDecide(t, found, sold(goods(1, "A", "product", 3, 1_000), goods(2, "B", "service", 1, 555), goods(3, "C", "product", 1, 10)), refunded("R", day, 0, piecesOf(1, 1)))
 	c := d.Credits[0]
 	rules := []Rule{
@@ -293,7 +293,7 @@ func TestTermsInForceAtTheOrdersTimeApply(t *testing.T) {
 		{change.Add(-time.Microsecond), program.Member, 1, 50},
 		{change, program.Member, 2, 60},
 	} {
-		found := offering(fact.at, terms...)
+		found := linkTerms(fact.at, terms...)
 		found.Kind = fact.kind
 		e := sold(goods(1, "85123A", "product", 1, 1_000), goods(2, "POST", "service", 1, 1_000))
 		e.OccurredAt = event.Micros(fact.at)
@@ -311,7 +311,7 @@ func TestStatesOfACommission(t *testing.T) {
 	whole := mustDecide(t, tenPercent(), sale)
 	part := mustDecide(t, tenPercent(), sale, refunded("R", day, 500))
 	gone := mustDecide(t, tenPercent(), sale, refunded("R", day, 0))
-	free := mustDecide(t, offering(noon(), program.Terms{}), sale)
+	free := mustDecide(t, linkTerms(noon(), program.Terms{}), sale)
 	for _, fact := range []struct {
 		credit   Credit
 		released bool

@@ -17,22 +17,22 @@ func Difference(posted, desired []Movement) []Movement {
 	if len(posted) == 0 {
 		return desired
 	}
-	entries := make([]entry, 0, len(posted)+len(desired))
+	movements := make([]signedMovement, 0, len(posted)+len(desired))
 	for _, m := range desired {
-		entries = append(entries, entryOf(m, false))
+		movements = append(movements, signed(m, false))
 	}
 	for _, m := range posted {
-		entries = append(entries, entryOf(m, true))
+		movements = append(movements, signed(m, true))
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int { return a.place.compare(b.place) })
+	slices.SortStableFunc(movements, func(a, b signedMovement) int { return a.place.compare(b.place) })
 	var missing []Movement
-	for len(entries) > 0 {
+	for len(movements) > 0 {
 		n := 1
-		for n < len(entries) && entries[n].place == entries[0].place {
+		for n < len(movements) && movements[n].place == movements[0].place {
 			n++
 		}
-		missing = settle(missing, entries[:n])
-		entries = entries[n:]
+		missing = appendMissing(missing, movements[:n])
+		movements = movements[n:]
 	}
 	slices.SortStableFunc(missing, func(a, b Movement) int { return a.At.Compare(b.At) })
 	return missing
@@ -52,8 +52,8 @@ func (p place) compare(q place) int {
 		cmp.Compare(p.merchant, q.merchant), cmp.Compare(p.partner, q.partner), cmp.Compare(p.unit, q.unit))
 }
 
-// entry is a movement at its place. Its amount is above zero when the low account is debited, below when credited.
-type entry struct {
+// signedMovement is a movement at its place. Its amount is above zero when the low account is debited, below when credited.
+type signedMovement struct {
 	place  place
 	amount int64
 	posted bool
@@ -61,26 +61,26 @@ type entry struct {
 	at     time.Time
 }
 
-func entryOf(m Movement, posted bool) entry {
-	e := entry{
+func signed(m Movement, posted bool) signedMovement {
+	s := signedMovement{
 		place: place{
 			at: m.At.UnixMicro(), low: m.Debit, high: m.Credit,
 			merchant: m.Merchant, partner: m.Partner, unit: m.Unit,
 		},
 		amount: m.Amount, posted: posted, cause: m.Cause, at: m.At,
 	}
-	if e.place.low > e.place.high {
-		e.place.low, e.place.high = e.place.high, e.place.low
-		e.amount = -e.amount
+	if s.place.low > s.place.high {
+		s.place.low, s.place.high = s.place.high, s.place.low
+		s.amount = -s.amount
 	}
-	return e
+	return s
 }
 
-// movement is the entry of another amount and cause as a movement.
-func (e *entry) movement(amount int64, cause Cause) Movement {
+// movement is the same movement with another amount and cause.
+func (s *signedMovement) movement(amount int64, cause Cause) Movement {
 	m := Movement{
-		At: e.at, Cause: cause, Debit: e.place.low, Credit: e.place.high,
-		Merchant: e.place.merchant, Partner: e.place.partner, Unit: e.place.unit, Amount: amount,
+		At: s.at, Cause: cause, Debit: s.place.low, Credit: s.place.high,
+		Merchant: s.place.merchant, Partner: s.place.partner, Unit: s.place.unit, Amount: amount,
 	}
 	if amount < 0 {
 		m.Debit, m.Credit, m.Amount = m.Credit, m.Debit, -amount
@@ -88,28 +88,28 @@ func (e *entry) movement(amount int64, cause Cause) Movement {
 	return m
 }
 
-// settle appends what one place misses, given its entries, the desired ones first.
-func settle(missing []Movement, entries []entry) []Movement {
-	first := slices.IndexFunc(entries, func(e entry) bool { return e.posted })
+// appendMissing appends what one place misses, given its movements, the desired ones first.
+func appendMissing(missing []Movement, movements []signedMovement) []Movement {
+	first := slices.IndexFunc(movements, func(s signedMovement) bool { return s.posted })
 	if first < 0 {
-		first = len(entries)
+		first = len(movements)
 	}
-	desired, posted := entries[:first], entries[first:]
+	desired, posted := movements[:first], movements[first:]
 	net := int64(0)
-	for _, e := range desired {
-		net += e.amount
+	for _, s := range desired {
+		net += s.amount
 	}
-	for _, e := range posted {
-		net -= e.amount
+	for _, s := range posted {
+		net -= s.amount
 	}
 	if net == 0 {
 		return missing
 	}
-	wanted := make([]entry, 0, len(desired))
-	for _, e := range desired {
-		n := slices.IndexFunc(posted, func(p entry) bool { return p.amount == e.amount })
+	wanted := make([]signedMovement, 0, len(desired))
+	for _, s := range desired {
+		n := slices.IndexFunc(posted, func(p signedMovement) bool { return p.amount == s.amount })
 		if n < 0 {
-			wanted = append(wanted, e)
+			wanted = append(wanted, s)
 			continue
 		}
 		// Found on the books: what remains of them is in posted[1:], order not mattering.
@@ -117,10 +117,10 @@ func settle(missing []Movement, entries []entry) []Movement {
 		posted = posted[1:]
 	}
 	if len(posted) > 0 {
-		return append(missing, entries[0].movement(net, CauseCorrection))
+		return append(missing, movements[0].movement(net, CauseCorrection))
 	}
-	for _, e := range wanted {
-		missing = append(missing, e.movement(e.amount, e.cause))
+	for _, s := range wanted {
+		missing = append(missing, s.movement(s.amount, s.cause))
 	}
 	return missing
 }

@@ -75,9 +75,9 @@ func rates(byCategory map[string]money.Rate) program.Rates {
 	return program.Rates{program.Site: byCategory}
 }
 
-// offering is link 7 of partner 3, a site, in program 2 of merchant 1, under the given terms. Terms without a date are in
+// linkTerms is link 7 of partner 3, a site, in program 2 of merchant 1, under the given terms. Terms without a date are in
 // force since 2020, with a window and a hold of 30 days.
-func offering(at time.Time, terms ...program.Terms) program.Offer {
+func linkTerms(at time.Time, terms ...program.Terms) program.LinkTerms {
 	for i := range terms {
 		t := &terms[i]
 		if t.EffectiveFrom.IsZero() {
@@ -89,12 +89,12 @@ func offering(at time.Time, terms ...program.Terms) program.Offer {
 		}
 	}
 	sold := &partners.Program{ID: 2, Merchant: 1, Currencies: []string{"EUR", "GBP"}, Terms: terms}
-	return sold.Offer(7, 3, program.Site, at)
+	return sold.LinkTerms(7, 3, program.Site, at)
 }
 
 // tenPercent pays a site 10 % of everything, the network 20 % of that.
-func tenPercent() program.Offer {
-	return offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 100_000})})
+func tenPercent() program.LinkTerms {
+	return linkTerms(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 100_000})})
 }
 
 // clicked is a click on link 7 some time before noon.
@@ -112,10 +112,10 @@ func mustFold(t rapid.TB, events ...*event.Event) Order {
 }
 
 // decide decides on an order with one click.
-func decide(o Order, click Click, offer program.Offer) Decision {
+func decide(o Order, click Click, found program.LinkTerms) Decision {
 	var candidates []Candidate
 	if len(o.Clicks()) > 0 {
-		candidates = []Candidate{{Click: click, Offer: offer}}
+		candidates = []Candidate{{Click: click, Link: found}}
 	}
 	d, err := Decide(o, candidates)
 	if err != nil {
@@ -125,9 +125,9 @@ func decide(o Order, click Click, offer program.Offer) Decision {
 }
 
 // mustDecide is the decision on the events with a click an hour before noon.
-func mustDecide(t rapid.TB, offer program.Offer, events ...*event.Event) Decision {
+func mustDecide(t rapid.TB, found program.LinkTerms, events ...*event.Event) Decision {
 	t.Helper()
-	return decide(mustFold(t, events...), clicked(time.Hour), offer)
+	return decide(mustFold(t, events...), clicked(time.Hour), found)
 }
 
 // account names an account of the books of these tests.

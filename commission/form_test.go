@@ -20,7 +20,7 @@ import (
 // corpus names decisions of every shape that a record can have.
 func corpus(t *testing.T) map[string]Decision {
 	t.Helper()
-	two := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"books": 72_500, "*": 100_000, "gift cards": 0})})
+	two := linkTerms(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"books": 72_500, "*": 100_000, "gift cards": 0})})
 	three := []*event.Line{goods(1, "A", "books", 1, 1_999), goods(2, "B", "gift cards", 2, 5_000), goods(3, "", "", 3, 1_001)}
 	sale := func(change func(*event.Event, *event.Sale)) *event.Event {
 		e := sold(three...)
@@ -30,7 +30,7 @@ func corpus(t *testing.T) map[string]Decision {
 		return e
 	}
 	refused := func(reason Reason) Decision {
-		return decide(mustFold(t, sale(nil)), Click{ID: "click", Refused: reason}, program.Offer{})
+		return decide(mustFold(t, sale(nil)), Click{ID: "click", Refused: reason}, program.LinkTerms{})
 	}
 	foreign := two
 	foreign.Merchant = 9
@@ -44,12 +44,12 @@ func corpus(t *testing.T) map[string]Decision {
 		"malformed click id":  refused(MalformedClickID),
 		"unknown click key":   refused(UnknownClickKey),
 		"forged click id":     refused(ForgedClickID),
-		"unknown link":        decide(mustFold(t, sale(nil)), clicked(time.Hour), program.Offer{}),
+		"unknown link":        decide(mustFold(t, sale(nil)), clicked(time.Hour), program.LinkTerms{}),
 		"another merchant's":  decide(mustFold(t, sale(nil)), clicked(time.Hour), foreign),
 		"no terms":            decide(mustFold(t, sale(nil)), clicked(time.Hour), untermed),
 		"another currency":    decide(mustFold(t, sale(func(_ *event.Event, s *event.Sale) { s.Currency = "JPY" })), clicked(time.Hour), two),
-		"no click":            decide(mustFold(t, sale(func(_ *event.Event, s *event.Sale) { s.ClickId, s.Coupon, s.CustomerId = "", "SPRING", "17850" })), Click{}, program.Offer{}),
-		"awaiting sale":       decide(mustFold(t, refunded("R", day, 500)), Click{}, program.Offer{}),
+		"no click":            decide(mustFold(t, sale(func(_ *event.Event, s *event.Sale) { s.ClickId, s.Coupon, s.CustomerId = "", "SPRING", "17850" })), Click{}, program.LinkTerms{}),
+		"awaiting sale":       decide(mustFold(t, refunded("R", day, 500)), Click{}, program.LinkTerms{}),
 		"nothing sold":        decide(mustFold(t, sold(goods(1, "", "", 1, 0))), clicked(time.Hour), two),
 		"imported": decide(mustFold(t, sale(func(e *event.Event, _ *event.Sale) {
 			e.Imported, e.ReceivedAt = true, e.GetReceivedAt()+90*day.Microseconds()

@@ -115,7 +115,7 @@ func TestWhoseAccountsAMovementIsOf(t *testing.T) {
 
 func TestWithoutAHoldTheSaleIsPayableAtOnce(t *testing.T) {
 	t.Parallel()
-	found := offering(noon(), program.Terms{Window: day, Rates: rates(map[string]money.Rate{"*": 100_000})})
+	found := linkTerms(noon(), program.Terms{Window: day, Rates: rates(map[string]money.Rate{"*": 100_000})})
 	d := mustDecide(t, found, sold(goods(1, "X", "", 1, 1_000)), refunded("R", -day, 500))
 	want := []told{
 		{0, CauseSale, chart.MerchantReceivable, chart.PartnerPending, 100},

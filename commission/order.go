@@ -76,7 +76,7 @@ type Taken struct {
 	Amount int64 `json:"amount"`
 }
 
-// Excess is what a refund asked for in vain: nothing is posted for it, and the merchant is shown it.
+// Excess is what a refund asked for beyond what was left: nothing is posted for it, and the merchant is shown it.
 type Excess struct {
 	// Refund is the id of the refund.
 	Refund string `json:"refund"`

@@ -157,7 +157,7 @@ func FuzzDecide(f *testing.F) {
 func FuzzUnmarshalRecord(f *testing.F) {
 	events := lifeOfAnOrder()
 	for n := range events {
-		d := decide(mustFold(f, events[:n+1]...), clicked(time.Hour), offerOfALife())
+		d := decide(mustFold(f, events[:n+1]...), clicked(time.Hour), termsOfALife())
 		f.Add(d.AppendJSON(nil))
 	}
 	f.Add([]byte(`{"credits":[{"rules":[{"rate":-1}],"priced":[{"n":1}],"net":-5}],"order":{"lines":[{"n":1,"amount":-7}],"refunds":[{"taken":[{"n":1,"amount":9}]}]}}`))

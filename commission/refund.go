@@ -120,13 +120,13 @@ func (o *Order) refundSpread(r *Refund, amount int64) {
 // takeAll takes what is left of a line, with its pieces.
 func (o *Order) takeAll(r *Refund, l *Line) {
 	l.pieces = l.Quantity
-	o.settle(r, l)
+	o.recordTaken(r, l)
 }
 
 // takeAmount takes no more than is left of the line.
 func (o *Order) takeAmount(r *Refund, l *Line, amount int64) {
 	l.besides += amount
-	o.settle(r, l)
+	o.recordTaken(r, l)
 }
 
 // takePieces takes no more pieces than are left of the line. Where amounts taken before leave less than the pieces are
@@ -135,13 +135,13 @@ func (o *Order) takePieces(r *Refund, l *Line, pieces int64) {
 	before := l.worth(l.pieces)
 	l.pieces += pieces
 	asked := l.worth(l.pieces) - before
-	if taken := o.settle(r, l); taken < asked {
+	if taken := o.recordTaken(r, l); taken < asked {
 		o.exceed(Excess{Refund: r.ID, Line: l.Number, SKU: l.SKU, Amount: asked - taken, Reason: NothingLeft})
 	}
 }
 
-// settle brings the line's refunded amount up to date and writes down what the refund took of it.
-func (o *Order) settle(r *Refund, l *Line) int64 {
+// recordTaken brings the line's refunded amount up to date and writes down what the refund took of it.
+func (o *Order) recordTaken(r *Refund, l *Line) int64 {
 	taken := min(l.Amount, l.worth(l.pieces)+l.besides) - l.Refunded
 	if taken > 0 {
 		l.Refunded += taken
@@ -151,7 +151,7 @@ func (o *Order) settle(r *Refund, l *Line) int64 {
 	return taken
 }
 
-// exceed writes down what a refund asked for in vain.
+// exceed writes down what a refund asked for beyond what was left.
 func (o *Order) exceed(e Excess) {
 	o.Excess = append(o.Excess, e)
 	o.OverRefund = min(o.OverRefund+e.Amount, money.MaxAmount)

@@ -280,7 +280,7 @@ func (o *retailOrder) arrive(t *testing.T, asOf time.Time) (Decision, []Movement
 	sale := &event.Event{Id: idOf(o.sale.GetOrderId()), Imported: true, OccurredAt: event.Micros(o.at), Body: &event.Event_Sale{Sale: o.sale}}
 	events := append([]*event.Event{sale}, o.refunds...)
 	rand.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
-	found := retailOffer(o.at, o.clickedOn)
+	found := retailTerms(o.at, o.clickedOn)
 	var b books
 	var d Decision
 	for len(events) > 0 {
@@ -311,12 +311,12 @@ func clickThrough(customer string, orders []*retailOrder) {
 	}
 }
 
-// retailOffer is a partner's link under the terms of the rule.
-func retailOffer(at time.Time, partner int) program.Offer {
+// retailTerms is a partner's link under the terms of the rule.
+func retailTerms(at time.Time, partner int) program.LinkTerms {
 	pay := func(site, member money.Rate) program.Rates {
 		return program.Rates{program.Site: {"product": site}, program.Member: {"product": member}}
 	}
-	found := offering(at,
+	found := linkTerms(at,
 		program.Terms{EffectiveFrom: time.Unix(0, 0), NetworkFee: 200_000, Rates: pay(80_000, 50_000)},
 		program.Terms{EffectiveFrom: time.Date(2011, time.June, 1, 0, 0, 0, 0, time.UTC), NetworkFee: 200_000, Rates: pay(100_000, 60_000)})
 	if partner >= 40 {

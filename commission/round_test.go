@@ -23,10 +23,10 @@ func inLines(amount int64, lines int) *event.Event {
 
 func TestLinesOfOneRuleEarnWhatTheirSumDoes(t *testing.T) {
 	t.Parallel()
-	yen := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 55_000})})
+	yen := linkTerms(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": 55_000})})
 	for _, fact := range []struct {
 		name     string
-		found    program.Offer
+		found    program.LinkTerms
 		amount   int64
 		lines    int
 		net, fee int64

@@ -52,8 +52,8 @@ func among(t rapid.TB, o Order, all ...partner) Decision {
 	t.Helper()
 	d := Decision{Outcome: Credited, Order: o}
 	for i, p := range all {
-		offer := offering(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": p.rate})})
-		c := price(&o, &offer)
+		found := linkTerms(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": p.rate})})
+		c := price(&o, &found)
 		c.Partner, c.Weight = program.PartnerID(i+1), p.weight
 		d.Credits = append(d.Credits, c)
 	}

@@ -97,11 +97,11 @@ func TestAThousandRecordsAreWrittenAsEver(t *testing.T) {
 		}
 		events, click := anOrder(r)
 		order := mustFold(t, events...)
-		offer := offering(order.At, terms...)
+		found := linkTerms(order.At, terms...)
 		if r.IntN(3) == 0 {
-			offer.Kind = program.Member
+			found.Kind = program.Member
 		}
-		decided := decide(order, click, offer)
+		decided := decide(order, click, found)
 		if again := form.Append(nil, &decided); !bytes.Equal(again, lines.Bytes()) {
 			t.Errorf("order %d is recorded as\n%s\nnot as it was\n%s", n, again, lines.Bytes())
 		}

@@ -1201,7 +1201,7 @@ func newLinkPage(form newLinkForm) templ.Component {
 	})
 }
 
-// wrong says below a field what is wrong with it and how to mend it.
+// wrong says below a field what is wrong with it and how to fix it.
 func wrong(f *fault.Field) templ.Component {
 	return templruntime.GeneratedTemplate(func(templ_7745c5c3_Input templruntime.GeneratedComponentInput) (templ_7745c5c3_Err error) {
 		templ_7745c5c3_W, ctx := templ_7745c5c3_Input.Writer, templ_7745c5c3_Input.Context

@@ -44,11 +44,11 @@ func (p *Program) TermsAt(t time.Time) (*program.Terms, bool) {
 	return nil, false
 }
 
-// Offer is what a link of a partner in the program leads to at t.
-func (p *Program) Offer(link program.LinkID, partner program.PartnerID, kind program.Kind, t time.Time) program.Offer {
-	offer := program.Offer{Link: link, Merchant: p.Merchant, Program: p.ID, Partner: partner, Kind: kind, Currencies: p.Currencies}
-	offer.Terms, _ = p.TermsAt(t)
-	return offer
+// LinkTerms is what a link of a partner in the program leads to at t.
+func (p *Program) LinkTerms(link program.LinkID, partner program.PartnerID, kind program.Kind, t time.Time) program.LinkTerms {
+	found := program.LinkTerms{Link: link, Merchant: p.Merchant, Program: p.ID, Partner: partner, Kind: kind, Currencies: p.Currencies}
+	found.Terms, _ = p.TermsAt(t)
+	return found
 }
 
 // NewProgram is a program to be added, with its first terms. Those may reach into the past: no order is older than the

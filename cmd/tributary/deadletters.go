@@ -74,10 +74,10 @@ under "deadletters loader" do the same for records that the loader could not tur
 			if err != nil {
 				return err
 			}
-			return engine.MendLetter(ctx, db, partition, offset, value, a.cfg.Partitions)
+			return engine.EditLetter(ctx, db, partition, offset, value, a.cfg.Partitions)
 		}),
 		one("retry PARTITION OFFSET", "Give it to the engine again", 0, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, _ []string) error {
-			return engine.PutBack(ctx, db, partition, offset, author())
+			return engine.RetryLetter(ctx, db, partition, offset, author())
 		}),
 		one("discard PARTITION OFFSET NOTE", "Give it up, with a note why", 1, func(ctx context.Context, _ *cobra.Command, db *pgxpool.Pool, partition int, offset int64, args []string) error {
 			return engine.DiscardLetter(ctx, db, partition, offset, args[0])

@@ -27,7 +27,7 @@ import (
 	"tributary/tracker/registry"
 )
 
-var update = flag.Bool("update", false, "write the tables of docs/operate/reference.md anew")
+var update = flag.Bool("update", false, "write the tables of docs/operate/reference.md")
 
 // reference is docs/operate/reference.md, two of whose tables follow from the code.
 func reference() string { return filepath.Join("..", "..", "docs", "operate", "reference.md") }

@@ -15,7 +15,7 @@ type Severity string
 const (
 	// Broken is a promise that does not hold: rows that contradict one another.
 	Broken Severity = "broken"
-	// Attention is something that waits for a person, or for a stage behind: an open dead letter, a halted partition,
+	// Attention is something that waits for an operator, or for a later stage: an open dead letter, a halted partition,
 	// reports that have not caught up yet.
 	Attention Severity = "attention"
 )

@@ -66,7 +66,7 @@ func (i *Inspector) Run(ctx context.Context, every time.Duration) error {
 	}
 }
 
-// report says aloud what an inspection found.
+// report logs what an inspection found.
 func (i *Inspector) report(verdict *Verdict) {
 	for _, f := range verdict.Findings {
 		if f.Severity == Broken {

@@ -31,7 +31,7 @@ func chainFinding(broken *ledger.BreakError) Finding {
 }
 
 // positions verifies that the outbox goes on where the sequence of each lane stands, without a hole, and reports
-// partitions that stand still.
+// halted partitions.
 func (v *Verification) positions(ctx context.Context) error {
 	outbox := "ledger_outbox"
 	if v.recent > 0 {
@@ -72,7 +72,7 @@ SELECT 'commission', format('(%s, %s, %s, %s)', order_no, partner_id, role, unit
   FROM commission WHERE state = 'pending' AND NOT released AND hold_until < $1 ORDER BY hold_until LIMIT $2`, v.Now.Add(-overdue), v.Limit)
 }
 
-// letters reports dead letters that nobody has settled.
+// letters reports dead letters that are not closed.
 func (v *Verification) letters(ctx context.Context) error {
 	return v.Rows(ctx, "dead letters are settled", Attention, `
 SELECT 'dead_letter', format('(%s, %s, %s, %s)', consumer, topic, partition, "offset"), 'state', 'returned or discarded', state || ': ' || error

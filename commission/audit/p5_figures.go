@@ -12,9 +12,9 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// standing is whose figures the reports or the ledger give: what a partner earns in one role and unit, apart from the first
+// figuresKey is whose figures the reports or the ledger give: what a partner earns in one role and unit, apart from the first
 // credits of orders those that are further ones.
-type standing struct {
+type figuresKey struct {
 	merchant, partner    int64
 	role, unit, currency string
 	leads                bool
@@ -28,8 +28,8 @@ func (figures) names() [10]string {
 	return [10]string{"orders", "revenue", "refunded", "gross", "net", "fee", "pending", "payable", "fee_pending", "fee_earned"}
 }
 
-//go:embed query/standings.sql
-var standingsSQL string
+//go:embed query/figures.sql
+var figuresSQL string
 
 // reports verifies that ClickHouse's ledger has every event that this snapshot has sent, and that its sums are those of
 // the commissions, for each merchant, partner, role, unit and currency.
@@ -44,7 +44,7 @@ func (v *Verification) reports(ctx context.Context) error {
 	if complete, err := v.arrived(ctx, lanes); err != nil || !complete {
 		return err
 	}
-	ledgerHas, err := v.ledgerStandings(ctx)
+	ledgerHas, err := v.ledgerFigures(ctx)
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == "22003" { // numeric_value_out_of_range
 		v.Find(Finding{Check: "reports equal the ledger", Table: "commission", Want: "sums that fit 64 bits", Have: pg.Message})
 		return nil
@@ -52,7 +52,7 @@ func (v *Verification) reports(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	reportsHave, err := v.reportStandings(ctx, lanes)
+	reportsHave, err := v.reportFigures(ctx, lanes)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (v *Verification) reports(ctx context.Context) error {
 	return nil
 }
 
-func (v *Verification) figures(key standing, want, have figures) {
+func (v *Verification) figures(key figuresKey, want, have figures) {
 	at := Finding{
 		Check: "reports equal the ledger", Table: "clickhouse ledger",
 		Key: fmt.Sprintf("merchant %d, partner %d as %s, %s on orders in %s", key.merchant, key.partner, key.role, key.unit, key.currency),
@@ -79,16 +79,16 @@ func (v *Verification) figures(key standing, want, have figures) {
 	}
 }
 
-// ledgerStandings adds up the commissions, and under partner 0 the orders on which nobody earns.
-func (v *Verification) ledgerStandings(ctx context.Context) (map[standing]figures, error) {
-	rows, err := v.Tx.Query(ctx, standingsSQL)
+// ledgerFigures adds up the commissions, and under partner 0 the orders on which nobody earns.
+func (v *Verification) ledgerFigures(ctx context.Context) (map[figuresKey]figures, error) {
+	rows, err := v.Tx.Query(ctx, figuresSQL)
 	if err != nil {
 		return nil, fmt.Errorf("adding up commissions: %w", err)
 	}
 	defer rows.Close()
-	all := make(map[standing]figures)
+	all := make(map[figuresKey]figures)
 	for rows.Next() {
-		key, f, err := scanStanding(rows)
+		key, f, err := scanFigures(rows)
 		if err != nil {
 			return nil, err
 		}
@@ -97,8 +97,8 @@ func (v *Verification) ledgerStandings(ctx context.Context) (map[standing]figure
 	return all, rows.Err()
 }
 
-// reportStandings adds up what ClickHouse has.
-func (v *Verification) reportStandings(ctx context.Context, lanes []sentLane) (map[standing]figures, error) {
+// reportFigures adds up what ClickHouse has.
+func (v *Verification) reportFigures(ctx context.Context, lanes []sentLane) (map[figuresKey]figures, error) {
 	conditions := []string{"false"} // before an engine has run there are no lanes
 	for _, l := range lanes {
 		conditions = append(conditions, "("+l.selects()+")")
@@ -111,9 +111,9 @@ SELECT merchant_id, partner_id, role, unit, currency, NOT further AS leads, toIn
 		return nil, fmt.Errorf("adding up the reports: %w", err)
 	}
 	defer func() { _ = rows.Close() }()
-	all := make(map[standing]figures)
+	all := make(map[figuresKey]figures)
 	for rows.Next() {
-		key, f, err := scanStanding(rows)
+		key, f, err := scanFigures(rows)
 		if err != nil {
 			return nil, err
 		}
@@ -125,8 +125,8 @@ SELECT merchant_id, partner_id, role, unit, currency, NOT further AS leads, toIn
 // scanner is a row of either database.
 type scanner interface{ Scan(targets ...any) error }
 
-func scanStanding(row scanner) (standing, figures, error) {
-	var key standing
+func scanFigures(row scanner) (figuresKey, figures, error) {
+	var key figuresKey
 	var f figures
 	targets := []any{&key.merchant, &key.partner, &key.role, &key.unit, &key.currency, &key.leads}
 	for i := range f {

@@ -29,27 +29,27 @@ type LetterState string
 
 // The states of a dead letter.
 const (
-	// LetterOpen waits for a person.
+	// LetterOpen waits for an operator to edit, retry or discard it.
 	LetterOpen LetterState = "open"
 	// LetterReturning waits for the engine that holds the partition.
 	LetterReturning LetterState = "returning"
 	// LetterReturned was taken in.
 	LetterReturned LetterState = "returned"
-	// LetterDiscarded was given up by a person.
+	// LetterDiscarded was discarded by an operator.
 	LetterDiscarded LetterState = "discarded"
 )
 
 // Letter is a record of the topic orders that the engine could not process and set aside. Commands name it by partition
-// and offset; where a topic was made anew there may be several of that name, and the newest that is not settled is meant,
-// or of settled ones the newest.
+// and offset; where a topic was recreated there may be several of that name, and the newest that is not closed is meant,
+// or of closed ones the newest.
 type Letter struct {
 	Partition  int
 	Offset     int64
 	Key, Value []byte
-	// Error is why it was set aside, or failed when it was put back.
+	// Error is why it was set aside, or failed when it was retried.
 	Error string
 	State LetterState
-	// Note is what the person who settled it wrote.
+	// Note is what the operator who closed it wrote.
 	Note      string
 	At        time.Time
 	SettledAt *time.Time
@@ -63,7 +63,7 @@ func scanLetter(row pgx.CollectableRow) (Letter, error) {
 	return l, err
 }
 
-// Letters lists at most limit of the engine's dead letters that are not settled, or with all set of all of them, the
+// Letters lists at most limit of the engine's dead letters that are not closed, or with all set of all of them, the
 // oldest first.
 func Letters(ctx context.Context, q querier, all bool, limit int) ([]Letter, error) {
 	rows, err := q.Query(ctx, `SELECT `+letterColumns+` FROM dead_letter
@@ -100,9 +100,9 @@ func ShowLetter(ctx context.Context, q querier, partition int, offset int64) (Le
 	return l, nil
 }
 
-// MendLetter replaces what an open dead letter says, in a topic of so many partitions. What could not be processed
+// EditLetter replaces the bytes of an open dead letter, in a topic of so many partitions. What could not be processed
 // either is refused with the reason.
-func MendLetter(ctx context.Context, q querier, partition int, offset int64, value []byte, partitions int) error {
+func EditLetter(ctx context.Context, q querier, partition int, offset int64, value []byte, partitions int) error {
 	f := read(stream.Record{Partition: partition, Offset: offset, Value: value}, partitions)
 	if f.unreadable != nil {
 		return &fault.Error{
@@ -113,18 +113,18 @@ func MendLetter(ctx context.Context, q querier, partition int, offset int64, val
 		partition, offset, value, event.OrderKey(f.order.merchant, f.order.id))
 }
 
-// PutBack writes an open dead letter to the inbox, from which the engine that holds the partition takes it in within a second
+// RetryLetter writes an open dead letter to the inbox, from which the engine that holds the partition takes it in within a second
 // or two of being there; what was said before by another record is a duplicate then, without effect.
-func PutBack(ctx context.Context, db *pgxpool.Pool, partition int, offset int64, author string) error {
+func RetryLetter(ctx context.Context, db *pgxpool.Pool, partition int, offset int64, author string) error {
 	return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
 		row := inbox.Row{Lane: partition, Kind: inbox.Letter, Author: author}
 		err := tx.QueryRow(ctx, `UPDATE dead_letter SET state = 'returning' WHERE no = `+letterAt+` AND state = 'open' RETURNING no::text, key, value, note`,
 			Consumer, event.Orders, partition, offset).Scan(&row.Ref, &row.Key, &row.Content, &row.Note)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return unless(ctx, tx, partition, offset, LetterReturning) // putting back twice is once
+			return unless(ctx, tx, partition, offset, LetterReturning) // retrying twice is retrying once
 		}
 		if err != nil {
-			return fmt.Errorf("putting a dead letter back: %w", err)
+			return fmt.Errorf("retrying a dead letter: %w", err)
 		}
 		return inbox.Write(ctx, tx, row)
 	})
@@ -171,9 +171,9 @@ func (l *lane) bury(batch *pgx.Batch, f *fact) {
 		Consumer, l.held.Topic, l.held.Partition, f.record.Offset, f.record.Spool[:], int64(f.record.Seq), key, value, f.unreadable.Error())
 }
 
-// settleLetter says of the letter that a row of the inbox puts back what has become of it: returned, or open again for a
-// reason.
-func settleLetter(ctx context.Context, tx pgx.Tx, row inbox.Row, state LetterState, cause error) error {
+// setLetterState sets the state of the letter that a row of the inbox retries: returned, or open again with the reason it
+// failed for.
+func setLetterState(ctx context.Context, tx pgx.Tx, row inbox.Row, state LetterState, cause error) error {
 	if row.Kind != inbox.Letter {
 		return nil
 	}
@@ -184,7 +184,7 @@ func settleLetter(ctx context.Context, tx pgx.Tx, row inbox.Row, state LetterSta
 	_, err := tx.Exec(ctx, `UPDATE dead_letter SET state = $2, settled_at = CASE $2 WHEN 'returned' THEN now() END, error = coalesce(nullif($3, ''), error)
 		WHERE no = $1::bigint AND state = 'returning'`, row.Ref, state, problem)
 	if err != nil {
-		return fmt.Errorf("settling dead letter %s: %w", row.Ref, err)
+		return fmt.Errorf("changing the state of dead letter %s: %w", row.Ref, err)
 	}
 	return nil
 }

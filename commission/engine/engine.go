@@ -174,7 +174,7 @@ func (e *Engine) work(ctx context.Context, held position.Held) error {
 		Engine: e, held: held,
 		log:    e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
 		inbox:  inbox.NewLane(held.Partition, inbox.Letter),
-		hauls:  make(chan haul, 1),
+		fetched:  make(chan fetchResult, 1),
 		unsent: make(chan struct{}, 1),
 	}
 	return l.run(ctx)

@@ -260,14 +260,14 @@ func TestMerchantsThatAreCountedHaveABound(t *testing.T) {
 	m := newMetrics(registry)
 	want := map[string]float64{}
 	for n := range int64(namedMerchants + 100) {
-		m.slice(&tally{conflicts: map[int64]int{n: 2}}, 0)
+		m.slice(&txSummary{conflicts: map[int64]int{n: 2}}, 0)
 		want[strconv.FormatInt(n, 10)] = 2
 		if n >= namedMerchants {
 			delete(want, strconv.FormatInt(n, 10))
 			want["others"] += 2
 		}
 	}
-	m.slice(&tally{conflicts: map[int64]int{7: 1}}, 0)
+	m.slice(&txSummary{conflicts: map[int64]int{7: 1}}, 0)
 	want["7"] = 3
 	equal(t, "conflicts", counted(t, registry, "tributary_engine_conflicts_total"), want)
 }

@@ -68,28 +68,28 @@ func TestWhatCannotBeReadIsSetAsideMendedAndPutBack(t *testing.T) {
 		t.Fatalf("the errors do not say what is wrong: %+v", letters)
 	}
 	l := letters[strangeLetter]
-	err := MendLetter(t.Context(), w.db, l.Partition, l.Offset, []byte("still rubbish"), lanes)
+	err := EditLetter(t.Context(), w.db, l.Partition, l.Offset, []byte("still rubbish"), lanes)
 	if fault.Of(err).Kind != fault.Invalid {
-		t.Errorf("mending with rubbish gives %v", err)
+		t.Errorf("editing with rubbish gives %v", err)
 	}
 	strange.GetSale().Currency = "GBP"
-	mended := strange
+	edited := strange
 	if w.laneOf(1, "A2") != lane {
-		mended = sale(1, orderIn(w, lane), w.click(), 10_000)
+		edited = sale(1, orderIn(w, lane), w.click(), 10_000)
 	}
-	check(t, MendLetter(t.Context(), w.db, l.Partition, l.Offset, encode(t, mended), lanes))
+	check(t, EditLetter(t.Context(), w.db, l.Partition, l.Offset, encode(t, edited), lanes))
 	for range 3 {
-		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
+		check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	}
 	w.eventually("it is taken in", func() bool { return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 })
 	w.settled()
 	equal(t, "books", w.books(time.Time{}), w.pending(3000, 600))
-	if err := PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"); fault.Of(err).Kind != fault.Conflict {
+	if err := RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"); fault.Of(err).Kind != fault.Conflict {
 		t.Errorf("putting back what was returned gives %v", err)
 	}
 	// A letter put back as it was lies open again.
 	l = letters[wrong]
-	check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
+	check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	w.eventually("it is open again", func() bool { return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returning'`) == 0 })
 	equal(t, "rows without effect", w.number(`SELECT count(*) FROM inbox_taken WHERE problem LIKE '%belongs to partition%'`), 1)
 	for _, l := range w.letters() {
@@ -122,8 +122,8 @@ func TestPuttingBackWhatArrivedOtherwiseChangesNothing(t *testing.T) {
 	w.send(e)
 	w.settled()
 	l := w.letters()[0]
-	check(t, MendLetter(t.Context(), w.db, l.Partition, l.Offset, encode(t, e), lanes))
-	check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
+	check(t, EditLetter(t.Context(), w.db, l.Partition, l.Offset, encode(t, e), lanes))
+	check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	w.eventually("it is taken in", func() bool { return w.letters()[0].State == LetterReturned })
 	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
 	equal(t, "version", w.number(`SELECT version FROM orders`), 1)
@@ -159,7 +159,7 @@ func TestARecordThatFailsIsTriedAloneAndSetAside(t *testing.T) {
 	}
 	w.exec(`ALTER TABLE orders DROP CONSTRAINT poison`)
 	for _, l := range letters {
-		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "a test"))
+		check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	}
 	w.eventually("one is taken in, the other open again", func() bool {
 		return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 &&
@@ -225,7 +225,7 @@ func (w *world) laneHeld(e *Engine, partition int) *lane {
 	w.exec(`INSERT INTO position (consumer, topic, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, Consumer, event.Orders, partition)
 	held.Epoch = w.number(`UPDATE position SET epoch = epoch + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING epoch`, Consumer, event.Orders, partition)
 	check(w.t, e.introduce(w.t.Context()))
-	return &lane{Engine: e, held: held, log: quiet(), inbox: inbox.NewLane(partition, inbox.Letter), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
+	return &lane{Engine: e, held: held, log: quiet(), inbox: inbox.NewLane(partition, inbox.Letter), fetched: make(chan fetchResult, 1), unsent: make(chan struct{}, 1)}
 }
 
 // facts reads what was sent to a partition, as fetch does.
@@ -443,7 +443,7 @@ func TestManyEventsArePackedInBoundedRows(t *testing.T) {
 	check(t, err)
 	equal(t, "first sequence", records[0].Seq, 8)
 	equal(t, "key", string(records[0].Key), "1|"+strings.Repeat("x", 120))
-	if _, err := l.unpack(nil, parcel{first: 1, last: 2, events: []byte{3, 1}}); !errors.Is(err, errPacked) {
+	if _, err := l.unpack(nil, outboxRow{first: 1, last: 2, events: []byte{3, 1}}); !errors.Is(err, errPacked) {
 		t.Errorf("a damaged row gives %v", err)
 	}
 }

@@ -164,7 +164,7 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 		}
 		o := byNo[no]
 		o.events = append(o.events, e)
-		o.said = append(o.said, saying{key, hash})
+		o.accepted = append(o.accepted, factHash{key, hash})
 		if key.kind == event.KindRefund {
 			o.refunded += len(payload)
 		}

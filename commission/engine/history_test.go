@@ -8,17 +8,17 @@ import (
 	"tributary/internal/event"
 )
 
-// happening is a fact of a made-up history: which merchant's order, whose link, and what.
-type happening struct {
+// historyEvent is a fact of an invented history: which merchant's order, whose link, and what.
+type historyEvent struct {
 	partner int // -1 for no click
 	event   func(click string) *event.Event
 }
 
 // shoppingHistory makes up orders with up to five refunds each, over forty days around noon, the same every time, and the
 // times as of which to look at the books.
-func shoppingHistory(orders int) ([]happening, []time.Time) {
+func shoppingHistory(orders int) ([]historyEvent, []time.Time) {
 	random := rand.New(rand.NewPCG(7, 11))
-	var all []happening
+	var all []historyEvent
 	for i := range orders {
 		merchant, id := int64(1+i%2), fmt.Sprint("H", i)
 		placed := time.Duration(random.IntN(40*24*3600)-20*24*3600) * time.Second
@@ -27,7 +27,7 @@ func shoppingHistory(orders int) ([]happening, []time.Time) {
 			amounts[l] = random.Int64N(20_000)
 		}
 		partner := random.IntN(5) - 1
-		all = append(all, happening{partner, func(click string) *event.Event {
+		all = append(all, historyEvent{partner, func(click string) *event.Event {
 			e := sale(merchant, id, click, amounts...)
 			e.OccurredAt = event.Micros(noon().Add(placed))
 			if len(amounts) > 2 {
@@ -39,7 +39,7 @@ func shoppingHistory(orders int) ([]happening, []time.Time) {
 			// Some refunds are dated before their sale, some after the end of the hold, some at the very same time.
 			after := placed + time.Duration(random.IntN(35*24)-24)*time.Hour
 			amount := random.Int64N(8000)
-			all = append(all, happening{partner, func(string) *event.Event {
+			all = append(all, historyEvent{partner, func(string) *event.Event {
 				e := refund(merchant, id, fmt.Sprint("r", r), after, amount)
 				if amount%3 == 0 {
 					e.GetRefund().Amount, e.GetRefund().WholeOrder = 0, false
@@ -59,7 +59,7 @@ func shoppingHistory(orders int) ([]happening, []time.Time) {
 
 // arrival gives the history as events in this world: in its order for seed 0, else shuffled, with every third event
 // arriving twice.
-func arrival(w *world, history []happening, seed int64) []*event.Event {
+func arrival(w *world, history []historyEvent, seed int64) []*event.Event {
 	var events []*event.Event
 	for _, h := range history {
 		click := ""

@@ -20,8 +20,8 @@ func (w *world) putBack(records int) *lane {
 	_, err := l.apply(w.t.Context(), w.facts(0))
 	check(w.t, err)
 	for i, letter := range w.letters() {
-		check(w.t, MendLetter(w.t.Context(), w.db, 0, letter.Offset, encode(w.t, sale(1, fmt.Sprint("A", i), w.click(), 10_000)), 1))
-		check(w.t, PutBack(w.t.Context(), w.db, 0, letter.Offset, "a test"))
+		check(w.t, EditLetter(w.t.Context(), w.db, 0, letter.Offset, encode(w.t, sale(1, fmt.Sprint("A", i), w.click(), 10_000)), 1))
+		check(w.t, RetryLetter(w.t.Context(), w.db, 0, letter.Offset, "a test"))
 	}
 	equal(w.t, "rows in the inbox", w.number(`SELECT count(*) FROM inbox WHERE lane = 0 AND kind = 'dead_letter' AND author = 'a test' AND note = 'mended'`), int64(records))
 	return l
@@ -73,7 +73,7 @@ func TestManyHandsTakeEachRowOfTheInboxOnce(t *testing.T) {
 	for range hands {
 		e := New(w.config("one"))
 		check(t, e.introduce(t.Context()))
-		l := &lane{Engine: e, held: first.held, log: quiet(), inbox: inbox.NewLane(0, inbox.Letter), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
+		l := &lane{Engine: e, held: first.held, log: quiet(), inbox: inbox.NewLane(0, inbox.Letter), fetched: make(chan fetchResult, 1), unsent: make(chan struct{}, 1)}
 		group.Go(func() error {
 			for {
 				if more, err := l.takeFromInbox(t.Context()); err != nil || !more {

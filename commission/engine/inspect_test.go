@@ -66,7 +66,7 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	if blocks < 1 || orders != 2 {
 		t.Errorf("it went over %v blocks and %v orders, want at least one and 2", blocks, orders)
 	}
-	for _, row := range []struct{ harm, mend, check string }{
+	for _, row := range []struct{ harm, undo, check string }{
 		{
 			`UPDATE commission SET net = net - 7, pending = pending - 7`, `UPDATE commission SET net = net + 7, pending = pending + 7`,
 			"commission follows from events",
@@ -82,7 +82,7 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 		if len(found) == 0 || found[0].Check != row.check {
 			t.Errorf("%s is found as %v, want %q", row.harm, found, row.check)
 		}
-		change(row.mend)
+		change(row.undo)
 	}
 	if found := inspect(); len(found) == 0 || found[0].Check != "hash chain" {
 		t.Errorf("a block that was verified before has another hash, which is found as %v", found)

@@ -51,7 +51,7 @@ func TestAReportThatVanishedIsFoundInItsSpool(t *testing.T) {
 	last := letters[len(letters)-1]
 	equal(t, "dead letters", len(letters), 2)
 	equal(t, "why", last.Error, errTaken.Error())
-	check(t, PutBack(t.Context(), w.db, last.Partition, last.Offset, "a test"))
+	check(t, RetryLetter(t.Context(), w.db, last.Partition, last.Offset, "a test"))
 	w.eventually("the victim is in", func() bool {
 		return w.number(`SELECT count(*) FROM orders WHERE order_id = 'VICTIM' AND outcome = 'credited'`) == 1
 	})

@@ -34,7 +34,7 @@ type lane struct {
 	held position.Held
 	log  *slog.Logger
 
-	hauls  chan haul     // fetched and decoded, one ahead of the one that is being taken in
+	fetched  chan fetchResult     // fetched and decoded, one ahead of the one that is being taken in
 	unsent chan struct{} // ledger events were written
 
 	buf rows
@@ -55,8 +55,8 @@ type lane struct {
 	reconsidered int64
 }
 
-// haul is what fetch hands over: a slice of records, or why there are no further ones.
-type haul struct {
+// fetchResult is what fetch hands over: the facts of a slice, or why there are no further ones.
+type fetchResult struct {
 	facts []fact
 	end   error
 }
@@ -108,7 +108,7 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 // those is taken in first.
 func (l *lane) fetch(ctx context.Context, next int64) error {
 	wait := newBackoff()
-	doubt := false // the last fetch failed: the topic may have been made anew meanwhile
+	doubt := false // the last fetch failed: the topic may have been recreated meanwhile
 	for ctx.Err() == nil {
 		var records []stream.Record
 		var err error
@@ -121,7 +121,7 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 		doubt = err != nil
 		switch {
 		case position.IsGap(err):
-			return l.hand(ctx, haul{end: err})
+			return l.hand(ctx, fetchResult{end: err})
 		case err != nil:
 			wait.warn(l.log, "orders cannot be fetched", err)
 			wait.sleep(ctx)
@@ -135,7 +135,7 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 		}
 		for len(facts) > 0 {
 			n := min(len(facts), l.cfg.SliceSize)
-			if err := l.hand(ctx, haul{facts: facts[:n]}); err != nil {
+			if err := l.hand(ctx, fetchResult{facts: facts[:n]}); err != nil {
 				return err
 			}
 			next = facts[n-1].record.Offset + 1
@@ -145,9 +145,9 @@ func (l *lane) fetch(ctx context.Context, next int64) error {
 	return ctx.Err()
 }
 
-func (l *lane) hand(ctx context.Context, h haul) error {
+func (l *lane) hand(ctx context.Context, h fetchResult) error {
 	select {
-	case l.hauls <- h:
+	case l.fetched <- h:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -164,7 +164,7 @@ func (l *lane) consume(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case h := <-l.hauls:
+		case h := <-l.fetched:
 			if h.end != nil {
 				return h.end
 			}

@@ -25,35 +25,35 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "tributary", Subsystem: "engine", Name: name, Help: help})
 	}
 	m := &metrics{
-		facts:      counter("facts_total", "Sales and refunds that were taken in."),
-		duplicates: counter("duplicates_total", "Records that said what was known already."),
-		conflicts:  countByMerchant("conflicts_total", "Records that said something else about a sale or refund that was known, or one refund too many."),
+		facts:      counter("facts_total", "Sales and refunds processed."),
+		duplicates: counter("duplicates_total", "Duplicate records: their sale or refund was known already."),
+		conflicts:  countByMerchant("conflicts_total", "Records that contradict a known sale or refund, or exceed the limit of refunds."),
 		late:       countByMerchant("late_orders_total", "Orders that were reported more than 48 hours after they were placed; imports do not count."),
-		dead:       counter("dead_letters_total", "Records that were set aside."),
+		dead:       counter("dead_letters_total", "Records set aside as dead letters."),
 		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
-		failures:   counter("failures_total", "Transactions that failed through the fault of a record."),
+		failures:   counter("failures_total", "Transactions that failed because of a record."),
 		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),
-		released:   counter("released_orders_total", "Orders whose hold was ended."),
+		released:   counter("released_orders_total", "Orders whose hold ended."),
 		sliceSize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "tributary", Subsystem: "engine", Name: "slice_records", Help: "Records in a transaction.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 6),
 		}),
 		sliceSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "tributary", Subsystem: "engine", Name: "slice_seconds", Help: "Time of a transaction, from its begin to the end of its commit.",
+			Namespace: "tributary", Subsystem: "engine", Name: "slice_seconds", Help: "Duration of a transaction, including its commit.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 2, 12),
 		}),
 		freshness: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "tributary", Subsystem: "engine", Name: "freshness_seconds", Help: "Age of a transaction's oldest new record, since its receipt by a tracker, when it is in the books.",
+			Namespace: "tributary", Subsystem: "engine", Name: "freshness_seconds", Help: "Age, since a tracker received it, of the oldest new record of a transaction at its commit.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 16),
 		}),
 		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "engine", Name: "lag_seconds", Help: "Age, since it was sent to Kafka, of the record of a partition held here that is being taken in; 0 when there is none.",
+			Namespace: "tributary", Subsystem: "engine", Name: "lag_seconds", Help: "Age, since it was sent to Kafka, of the record being processed in a partition held here; 0 when there is none.",
 		}, []string{"partition"}),
 		lag: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "engine", Name: "lag_records", Help: "Records of a partition held here that are not taken in yet.",
+			Namespace: "tributary", Subsystem: "engine", Name: "lag_records", Help: "Records of a partition held here that are not processed yet.",
 		}, []string{"partition"}),
 		stuck: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "engine", Name: "stuck_orders", Help: "Orders of a partition held here that cannot be decided, so that their hold does not end.",
+			Namespace: "tributary", Subsystem: "engine", Name: "stuck_orders", Help: "Orders of a partition held here that cannot be decided, so their hold does not end.",
 		}, []string{"partition"}),
 	}
 	if registry != nil {
@@ -104,7 +104,7 @@ func (b *byMerchant) add(counts map[int64]int) int {
 	return sum
 }
 
-func (m *metrics) slice(t *tally, took time.Duration) {
+func (m *metrics) slice(t *txSummary, took time.Duration) {
 	m.facts.Add(float64(t.facts))
 	m.duplicates.Add(float64(t.duplicates))
 	conflicts := m.conflicts.add(t.conflicts)
@@ -135,7 +135,7 @@ func (m *metrics) forget(partition int) {
 	m.age.DeleteLabelValues(strconv.Itoa(partition))
 }
 
-func (m *metrics) release(t *tally, took time.Duration) {
+func (m *metrics) release(t *txSummary, took time.Duration) {
 	m.released.Add(float64(t.orders))
 	m.sliceSeconds.Observe(took.Seconds())
 }

@@ -36,9 +36,9 @@ type modelOrder struct {
 type model struct {
 	w      *world
 	orders []*modelOrder
-	// mended are the orders of dead letters that were put back. Nothing else is told of them: which of two reports an
+	// edited are the orders of dead letters that were retried. Nothing else is told of them: which of two reports an
 	// engine takes first, one from Kafka or one put back, is a matter of the moment.
-	mended []*modelOrder
+	edited []*modelOrder
 	// letters are the values of dead letters that are open.
 	letters int
 	serial  int
@@ -54,7 +54,7 @@ func halfAwayFromZero(amount, ppm int64) int64 {
 // books are what the accounts should hold as of a time, while the clock says now.
 func (m *model) books(asOf, now time.Time) books {
 	all := make(books)
-	for _, o := range slices.Concat(m.orders, m.mended) {
+	for _, o := range slices.Concat(m.orders, m.edited) {
 		sale := o.facts["sale"]
 		if sale == nil || o.link < 0 {
 			continue
@@ -217,7 +217,7 @@ func (m *machine) steps() map[string]func(*rapid.T) {
 			m.w.sendRaw(rapid.IntRange(0, lanes-1).Draw(t, "lane"), []byte("rubbish"))
 			m.letters++
 		},
-		"mend a letter": m.mendLetter,
+		"edit a letter": m.editLetter,
 		"time passes": func(t *rapid.T) {
 			m.w.setClock(m.w.clock().Add(time.Duration(rapid.IntRange(1, 20*24).Draw(t, "hours")) * time.Hour))
 		},
@@ -243,8 +243,8 @@ func (m *machine) steps() map[string]func(*rapid.T) {
 	}
 }
 
-// mendLetter makes a fact of the oldest open letter and puts it back.
-func (m *machine) mendLetter(t *rapid.T) {
+// editLetter edits the oldest open letter to a fact and retries it.
+func (m *machine) editLetter(t *rapid.T) {
 	letters, err := Letters(m.w.t.Context(), m.w.db, false, 10)
 	check(m.w.t, err)
 	for _, l := range letters {
@@ -259,9 +259,9 @@ func (m *machine) mendLetter(t *rapid.T) {
 		e := m.sale(t, o, noon())
 		e.Id = idOf("letter", l.Partition, l.Offset)
 		o.facts["sale"] = e
-		check(m.w.t, MendLetter(m.w.t.Context(), m.w.db, l.Partition, l.Offset, encode(m.w.t, e), lanes))
-		check(m.w.t, PutBack(m.w.t.Context(), m.w.db, l.Partition, l.Offset, "a test"))
-		m.mended = append(m.mended, o)
+		check(m.w.t, EditLetter(m.w.t.Context(), m.w.db, l.Partition, l.Offset, encode(m.w.t, e), lanes))
+		check(m.w.t, RetryLetter(m.w.t.Context(), m.w.db, l.Partition, l.Offset, "a test"))
+		m.edited = append(m.edited, o)
 		m.letters--
 		return
 	}

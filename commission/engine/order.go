@@ -27,7 +27,7 @@ type order struct {
 	earnings   []commission.Earning // the commissions as they stand
 	posted     []commission.Movement
 	events     []*event.Event
-	said       []saying
+	accepted       []factHash
 	refunded   int     // bytes of refunds among the events, as they are stored
 	fresh      []*fact // accepted in this transaction, to be written
 	disputed   []*fact // other content under a key that has one already
@@ -43,8 +43,8 @@ type order struct {
 	reported []step                // what the ledger events will say
 }
 
-// saying is a fact that counts and what the merchant said by it.
-type saying struct {
+// factHash is an accepted fact: its key and the hash of its content.
+type factHash struct {
 	key  factKey
 	hash []byte
 }
@@ -52,11 +52,11 @@ type saying struct {
 // take adds a fact to the order. The first one under a key stands: the same again is a duplicate, and other content is
 // kept as disputed, without effect; so is a refund beyond commission.MaxRefunds or MaxRefundBytes.
 func (o *order) take(f *fact) {
-	for i := range o.said {
-		if o.said[i].key != f.key {
+	for i := range o.accepted {
+		if o.accepted[i].key != f.key {
 			continue
 		}
-		if bytes.Equal(o.said[i].hash, f.hash) {
+		if bytes.Equal(o.accepted[i].hash, f.hash) {
 			o.duplicates++
 		} else {
 			o.disputed = append(o.disputed, f)
@@ -70,15 +70,15 @@ func (o *order) take(f *fact) {
 		}
 		o.refunded += len(f.record.Value)
 	}
-	o.said = append(o.said, saying{f.key, f.hash})
+	o.accepted = append(o.accepted, factHash{f.key, f.hash})
 	o.events = append(o.events, f.event)
 	o.fresh = append(o.fresh, f)
 }
 
 // refunds counts the refunds that stand.
 func (o *order) refunds() int {
-	n := len(o.said)
-	if slices.ContainsFunc(o.said, func(s saying) bool { return s.key.kind == event.KindSale }) {
+	n := len(o.accepted)
+	if slices.ContainsFunc(o.accepted, func(f factHash) bool { return f.key.kind == event.KindSale }) {
 		n--
 	}
 	return n
@@ -96,9 +96,9 @@ func (o *order) read(forms commission.Forms) (err error) {
 	return nil
 }
 
-// settle decides an order, read and with its candidates, as of now, and works out what has to be written. It is a pure
+// decide decides an order, read and with its candidates, as of now, and works out what has to be written. It is a pure
 // function of these.
-func (o *order) settle(now time.Time, decide commission.Decider) (err error) {
+func (o *order) decide(now time.Time, decide commission.Decider) (err error) {
 	o.decided, err = decide(o.folded, o.candidates)
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)

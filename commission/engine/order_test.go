@@ -34,7 +34,7 @@ func (w *world) verifies(refused commission.Reason) func(string) commission.Clic
 func (w *world) settle(o *order, now time.Time, verify func(string) commission.Click) {
 	w.t.Helper()
 	w.resolve(o, verify)
-	check(w.t, o.settle(now, commission.Decide))
+	check(w.t, o.decide(now, commission.Decide))
 }
 
 // resolve reads an order and gives it its candidates.
@@ -150,7 +150,7 @@ func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {
 		o := w.decided()
 		o.earnings[0].State = state
 		w.resolve(o, verifyClick)
-		err := o.settle(noon().Add(40*day), commission.Decide)
+		err := o.decide(noon().Add(40*day), commission.Decide)
 		if want == "" {
 			if _, is := errors.AsType[*commission.TransitionError](err); !is {
 				t.Errorf("after %s: %v", state, err)
@@ -289,7 +289,7 @@ func FuzzUnpack(f *testing.F) {
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, int64(3))
 	f.Fuzz(func(t *testing.T, data []byte, n int64) {
 		l := &lane{Engine: &Engine{}}
-		records, err := l.unpack(nil, parcel{first: 1, last: n % 100, events: data})
+		records, err := l.unpack(nil, outboxRow{first: 1, last: n % 100, events: data})
 		if err == nil && n%100 > 0 && len(records) != int(n%100) {
 			t.Errorf("%d records of %d", len(records), n%100)
 		}

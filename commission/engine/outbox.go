@@ -53,16 +53,16 @@ func (l *lane) pack(batch *pgx.Batch, p *position.Position, orders []*order, pos
 	return total, nil
 }
 
-// parcel is a row of the outbox.
-type parcel struct {
+// outboxRow is a row of the outbox.
+type outboxRow struct {
 	first, last int64
 	events      []byte
 }
 
 var errPacked = errors.New("a row of the outbox is damaged")
 
-// unpack appends the events of a parcel as records of a lane.
-func (l *lane) unpack(dst []stream.Record, p parcel) ([]stream.Record, error) {
+// unpack appends the events of a row of the outbox as records of a lane.
+func (l *lane) unpack(dst []stream.Record, p outboxRow) ([]stream.Record, error) {
 	rest := p.events
 	cut := func() ([]byte, error) {
 		size, n := binary.Uvarint(rest)
@@ -125,8 +125,8 @@ func (l *lane) send(ctx context.Context) error {
 	}
 }
 
-// nextParcels is what comes behind the mark that is read with it; one row without events where there is nothing.
-const nextParcels = `
+// nextOutboxRows is what comes behind the mark that is read with it; one row without events where there is nothing.
+const nextOutboxRows = `
 SELECT s.through_seq, coalesce(o.first_seq, 0), coalesce(o.last_seq, 0), o.events
   FROM (SELECT coalesce((SELECT through_seq FROM ledger_sent WHERE lane = $1), 0) AS through_seq) s
   LEFT JOIN LATERAL (SELECT first_seq, last_seq, events FROM ledger_outbox
@@ -135,25 +135,25 @@ SELECT s.through_seq, coalesce(o.first_seq, 0), coalesce(o.last_seq, 0), o.event
 
 // sendOnce sends what comes next, one request at most, and tells how many events that were.
 func (l *lane) sendOnce(ctx context.Context) (int, error) {
-	rows, err := l.cfg.DB.Query(ctx, nextParcels, l.held.Partition)
+	rows, err := l.cfg.DB.Query(ctx, nextOutboxRows, l.held.Partition)
 	if err != nil {
 		return 0, fmt.Errorf("reading the outbox: %w", err)
 	}
 	var sent int64
-	parcels, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (parcel, error) {
-		var p parcel
+	queued, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (outboxRow, error) {
+		var p outboxRow
 		err := row.Scan(&sent, &p.first, &p.last, &p.events)
 		return p, err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("reading the outbox: %w", err)
 	}
-	if len(parcels) == 0 || parcels[0].first == 0 {
+	if len(queued) == 0 || queued[0].first == 0 {
 		return 0, nil
 	}
 	var records []stream.Record
 	size, last := 0, sent
-	for _, p := range parcels {
+	for _, p := range queued {
 		if size += len(p.events) + int(p.last-p.first+1)*stream.Overhead; size > sendBytes && len(records) > 0 {
 			break
 		}
@@ -255,7 +255,7 @@ func (l *lane) remembered(ctx context.Context, sent int64) error {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		}
-		wait.warn(l.log, "what was sent cannot be looked at", err)
+		wait.warn(l.log, "the last ledger event sent cannot be read", err)
 		wait.sleep(ctx)
 	}
 }

@@ -23,7 +23,7 @@ const (
 	again ruling = iota
 	// failed: the record's own doing. It is tried a few times, alone, and then set aside.
 	failed
-	// leave: the partition is not this process's to work on any more, or stands still.
+	// leave: the partition is not this process's to work on any more, or is halted.
 	leave
 )
 
@@ -33,7 +33,7 @@ type recordError struct{ cause error }
 func (e *recordError) Error() string { return e.cause.Error() }
 func (e *recordError) Unwrap() error { return e.cause }
 
-// errBehind says that the database's position is before what was fetched: it was restored, or set back by a person.
+// errBehind says that the database's position is before what was fetched: it was restored, or set back by an operator.
 var errBehind = errors.New("the position is before what was fetched")
 
 // verdict judges an error of a transaction. Only what the data cause counts against a record: values out of range (22),
@@ -92,7 +92,7 @@ func (b *backoff) sleep(ctx context.Context) {
 	}
 }
 
-// warn logs the first error of a row of them. A single one that the next try mends is not worth a line.
+// warn logs the first error of a row of them. A single one that the next try overcomes is not worth a line.
 func (b *backoff) warn(log *slog.Logger, what string, err error) {
 	if b.quiet || b.next == firstPause {
 		return

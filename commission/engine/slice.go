@@ -17,8 +17,8 @@ import (
 	"tributary/internal/stream"
 )
 
-// tally is what one transaction has done.
-type tally struct {
+// txSummary is what one transaction has done.
+type txSummary struct {
 	facts, duplicates, dead, forged, orders, events int
 	// conflicts are reports without effect, late the orders that were reported late, by merchant.
 	conflicts, late map[int64]int
@@ -30,7 +30,7 @@ type tally struct {
 // already are passed over: after a commit whose answer was lost, running the same again is the way to find out.
 func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 	began := time.Now()
-	var t tally
+	var t txSummary
 	var next int64
 	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
 		return guard(func() error {
@@ -38,7 +38,7 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 			if err != nil {
 				return err
 			}
-			t = tally{}
+			t = txSummary{}
 			in, err := admit(p, facts, &t)
 			if err != nil {
 				return err
@@ -77,7 +77,7 @@ var errTaken = errors.New("its sequence was taken by another report: two process
 
 // setTakenAside makes dead letters of the records among duplicates that are none: their sequence was seen, and what they say is
 // nowhere in the books.
-func (l *lane) setTakenAside(ctx context.Context, tx pgx.Tx, again []stream.Record, t *tally) error {
+func (l *lane) setTakenAside(ctx context.Context, tx pgx.Tx, again []stream.Record, t *txSummary) error {
 	if len(again) == 0 {
 		return nil
 	}
@@ -96,8 +96,8 @@ func (l *lane) setTakenAside(ctx context.Context, tx pgx.Tx, again []stream.Reco
 	return nil
 }
 
-// announce wakes the sender, and says aloud what needs a person.
-func (l *lane) announce(t *tally) {
+// announce wakes the sender, and logs what requires an operator.
+func (l *lane) announce(t *txSummary) {
 	if t.dead > 0 {
 		l.log.Error("records were set aside as dead letters; see tributary deadletters", "records", t.dead)
 	}
@@ -126,7 +126,7 @@ type admitted struct {
 }
 
 // admit applies the sequence rule.
-func admit(p *position.Position, facts []fact, t *tally) (admitted, error) {
+func admit(p *position.Position, facts []fact, t *txSummary) (admitted, error) {
 	if first := facts[0].record.Offset; first > p.Next {
 		return admitted{}, fmt.Errorf("%w: offset %d, not %d", errBehind, p.Next, first)
 	}
@@ -162,7 +162,7 @@ func admit(p *position.Position, facts []fact, t *tally) (admitted, error) {
 
 // fold gathers the orders that the facts speak of, adds the facts to them, and decides those that have changed. It gives
 // all of them, the first mentioned first.
-func (l *lane) fold(ctx context.Context, tx pgx.Tx, facts []*fact, t *tally) ([]*order, error) {
+func (l *lane) fold(ctx context.Context, tx pgx.Tx, facts []*fact, t *txSummary) ([]*order, error) {
 	keys := make([]orderKey, 0, len(facts))
 	index := make(map[orderKey]int, len(facts))
 	for _, f := range facts {
@@ -187,7 +187,7 @@ func (l *lane) fold(ctx context.Context, tx pgx.Tx, facts []*fact, t *tally) ([]
 			changed = append(changed, o)
 		}
 	}
-	if err := l.settle(ctx, tx, changed); err != nil {
+	if err := l.decide(ctx, tx, changed); err != nil {
 		return nil, err
 	}
 	for _, o := range changed {
@@ -209,8 +209,8 @@ func count(by *map[int64]int, merchant int64, n int) {
 	(*by)[merchant] += n
 }
 
-// settle decides orders, whose clicks it looks up all at once.
-func (e *Engine) settle(ctx context.Context, tx pgx.Tx, orders []*order) error {
+// decide decides orders, whose clicks it looks up all at once.
+func (e *Engine) decide(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	asked := make([]evidence.Order, len(orders))
 	for i, o := range orders {
 		if err := o.read(e.cfg.Forms); err != nil {
@@ -226,7 +226,7 @@ func (e *Engine) settle(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	now := e.cfg.Clock()
 	for i, o := range orders {
 		o.candidates = candidates[i]
-		if err := o.settle(now, e.cfg.Decide); err != nil {
+		if err := o.decide(now, e.cfg.Decide); err != nil {
 			return blamed(err)
 		}
 	}
@@ -242,13 +242,13 @@ func blamed(err error) error {
 }
 
 // post writes everything that follows, apart from the position itself, whose count of outgoing events it moves on.
-func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders []*order, in admitted, t *tally) error {
-	settled := make([]*order, 0, len(orders))
+func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders []*order, in admitted, t *txSummary) error {
+	decided := make([]*order, 0, len(orders))
 	batch := &pgx.Batch{}
 	var disputes conflictColumns
 	for _, o := range orders {
 		if o.decided.Outcome != "" {
-			settled = append(settled, o)
+			decided = append(decided, o)
 		}
 		for _, f := range o.disputed {
 			disputes.add(o, f, otherContent)
@@ -257,12 +257,12 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 			disputes.add(o, f, tooManyRefunds)
 		}
 	}
-	t.orders, t.dead = len(settled), len(in.dead)
-	if len(settled) > 0 {
-		if err := l.write(ctx, tx, l.held.Partition, settled, &l.buf); err != nil {
+	t.orders, t.dead = len(decided), len(in.dead)
+	if len(decided) > 0 {
+		if err := l.write(ctx, tx, l.held.Partition, decided, &l.buf); err != nil {
 			return err
 		}
-		n, err := l.pack(batch, p, settled, time.Now())
+		n, err := l.pack(batch, p, decided, time.Now())
 		if err != nil {
 			return err
 		}

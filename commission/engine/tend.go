@@ -20,7 +20,7 @@ func (l *lane) tend(ctx context.Context) (more bool, err error) {
 		what string
 		work func(context.Context) (bool, error)
 	}{
-		{"ending holds", l.release}, {"taking in what people have written", l.takeFromInbox}, {"deciding orders of a new click key", l.reconsider},
+		{"ending holds", l.release}, {"taking in a row of the inbox", l.takeFromInbox}, {"deciding orders of a new click key", l.reconsider},
 	} {
 		again, err := l.try(ctx, job.what, job.work)
 		if err != nil {
@@ -130,14 +130,14 @@ func (l *lane) endHolds(ctx context.Context) (more bool, err error) {
 
 // decideAgain decides orders as of now, in one transaction that holds the partition when it chooses them, and posts what
 // that changes.
-func (l *lane) decideAgain(ctx context.Context, choose func(pgx.Tx) ([]int64, error)) (t tally, err error) {
+func (l *lane) decideAgain(ctx context.Context, choose func(pgx.Tx) ([]int64, error)) (t txSummary, err error) {
 	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
 		return guard(func() error {
 			p, err := l.held.Lock(ctx, tx)
 			if err != nil {
 				return err
 			}
-			t = tally{}
+			t = txSummary{}
 			numbers, err := choose(tx)
 			if err != nil {
 				return err
@@ -146,7 +146,7 @@ func (l *lane) decideAgain(ctx context.Context, choose func(pgx.Tx) ([]int64, er
 			if err != nil {
 				return err
 			}
-			if err := l.settle(ctx, tx, orders); err != nil {
+			if err := l.decide(ctx, tx, orders); err != nil {
 				return err
 			}
 			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {

@@ -10,7 +10,7 @@ import (
 
 // Waiting is what waits in PostgreSQL: for Kafka, or for an operator.
 type Waiting struct {
-	// Letters counts by consumer the records that were set aside and not settled yet.
+	// Letters counts by consumer the dead letters that are not closed yet.
 	Letters map[string]int64
 	// Unsent counts the ledger events that Kafka has not acknowledged, and Oldest is the age of the first of them.
 	Unsent int64

@@ -248,7 +248,7 @@ func (w *world) eventually(what string, holds func() bool) {
 			return
 		}
 		if time.Now().After(deadline) {
-			w.t.Fatalf("waited in vain until %s", what)
+			w.t.Fatalf("timed out waiting until %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

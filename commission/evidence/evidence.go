@@ -61,7 +61,7 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 	for i, o := range orders {
 		for j := range all[i] {
 			if c := &all[i][j]; c.Click.Refused == "" {
-				c.Offer = n.offer(c.Click.Link, links[c.Click.Link], o.Folded.At)
+				c.Link = n.linkTerms(c.Click.Link, links[c.Click.Link], o.Folded.At)
 			}
 		}
 	}
@@ -131,11 +131,11 @@ func (n Network) look(ctx context.Context, q partners.Querier, links map[program
 	return n.Programs.Refresh(ctx, q)
 }
 
-// offer is what a link leads to at a time; nothing where there is no such link.
-func (n Network) offer(link program.LinkID, to destination, at time.Time) program.Offer {
+// linkTerms is what a link leads to at a time; nothing where there is no such link.
+func (n Network) linkTerms(link program.LinkID, to destination, at time.Time) program.LinkTerms {
 	sold, ok := n.Programs.Program(to.program)
 	if !ok {
-		return program.Offer{}
+		return program.LinkTerms{}
 	}
-	return sold.Offer(link, to.partner, to.kind, at)
+	return sold.LinkTerms(link, to.partner, to.kind, at)
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// entry is a posting as the table has it.
-type entry struct {
+// postingRow is a posting as the table has it.
+type postingRow struct {
 	seq, no, version, n, source int64
 	debit, credit               AccountID
 	amount                      int64
@@ -30,15 +30,15 @@ type block struct {
 	through int64
 	rows    int
 	hash    [32]byte
-	entries []entry
+	postings []postingRow
 }
 
 const blockPostings = `
 SELECT seq, source, source_no, version, n, debit, credit, amount, unit, effective_at, posted_at
   FROM posting WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`
 
-func (e *entry) targets() []any {
-	return []any{&e.seq, &e.source, &e.no, &e.version, &e.n, &e.debit, &e.credit, &e.amount, &e.unit, &e.at, &e.postedAt}
+func (p *postingRow) targets() []any {
+	return []any{&p.seq, &p.source, &p.no, &p.version, &p.n, &p.debit, &p.credit, &p.amount, &p.unit, &p.at, &p.postedAt}
 }
 
 // readBlock reads and hashes what comes after the head, up to a boundary.
@@ -48,13 +48,13 @@ func readBlock(ctx context.Context, q Querier, head Head, boundary int64, limit 
 		return block{}, fmt.Errorf("reading postings after %d: %w", head.Through, err)
 	}
 	var b block
-	var e entry
+	var p postingRow
 	sum := newSum(head.Hash)
-	_, err = pgx.ForEachRow(rows, e.targets(), func() error {
-		b.entries = append(b.entries, e)
-		sum.add(&e)
+	_, err = pgx.ForEachRow(rows, p.targets(), func() error {
+		b.postings = append(b.postings, p)
+		sum.add(&p)
 		b.rows++
-		b.through = e.seq
+		b.through = p.seq
 		return nil
 	})
 	if err != nil {
@@ -78,14 +78,14 @@ func newSum(previous [32]byte) *chainSum {
 
 // add adds a row: its numbers as 8 bytes each, big endian, times in microseconds since 1970, and the unit last, behind
 // its length. These bytes are for good: a change would break every chain there is.
-func (s *chainSum) add(e *entry) {
+func (s *chainSum) add(p *postingRow) {
 	s.buf = s.buf[:0]
 	for _, n := range [...]int64{
-		e.seq, e.source, e.no, e.version, e.n, int64(e.debit), int64(e.credit), e.amount, e.at.UnixMicro(), e.postedAt.UnixMicro(), int64(len(e.unit)),
+		p.seq, p.source, p.no, p.version, p.n, int64(p.debit), int64(p.credit), p.amount, p.at.UnixMicro(), p.postedAt.UnixMicro(), int64(len(p.unit)),
 	} {
 		s.buf = binary.BigEndian.AppendUint64(s.buf, uint64(n))
 	}
-	s.hash.Write(append(s.buf, e.unit...))
+	s.hash.Write(append(s.buf, p.unit...))
 }
 
 func (s *chainSum) sum() (sum [32]byte) {
@@ -250,15 +250,15 @@ func verifyLinks(ctx context.Context, q Querier, head *Head, links []link) error
 		count = 0
 		sum = newSum([32]byte(l.hash))
 	}
-	var e entry
-	_, err = pgx.ForEachRow(rows, e.targets(), func() error {
-		for e.seq > links[at].through {
+	var p postingRow
+	_, err = pgx.ForEachRow(rows, p.targets(), func() error {
+		for p.seq > links[at].through {
 			finish()
 		}
 		if broken != nil {
 			return errChecked
 		}
-		sum.add(&e)
+		sum.add(&p)
 		count++
 		return nil
 	})

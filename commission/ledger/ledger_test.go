@@ -379,8 +379,8 @@ func TestSealingGivesUpOnATransactionThatDoesNotEnd(t *testing.T) {
 	check(t, err)
 	defer slow.Rollback(t.Context())
 	check(t, b.Post(t.Context(), slow, []Posting{earned(1, 1, 10, noon())}))
-	if _, err := NewSealer(db, quiet()).Seal(t.Context()); !errors.Is(err, errUnsettled) {
-		t.Errorf("got %v, want %v", err, errUnsettled)
+	if _, err := NewSealer(db, quiet()).Seal(t.Context()); !errors.Is(err, errInserting) {
+		t.Errorf("got %v, want %v", err, errInserting)
 	}
 }
 
@@ -427,7 +427,7 @@ func TestTheChainNamesTheFirstBlockThatWasChanged(t *testing.T) {
 		{"a count", `UPDATE chain SET rows = 9 WHERE block = 3`, 3},
 		{"a block less", `DELETE FROM chain WHERE block = 7`, 8},
 		{"all blocks after the fourth", `DELETE FROM chain WHERE block > 4`, 10},
-		{"a chain made anew", `UPDATE chain SET previous = sha256('x'), hash = sha256('y') WHERE block = 5`, 5},
+		{"a recomputed chain", `UPDATE chain SET previous = sha256('x'), hash = sha256('y') WHERE block = 5`, 5},
 	}
 	for _, f := range facts {
 		tx, err := owner.Begin(t.Context())

@@ -29,9 +29,9 @@ const (
 	checkpointEvery = 1_000
 	// rememberedAccounts bounds the accounts whose running sums are kept between blocks.
 	rememberedAccounts = 200_000
-	// settleLimit bounds the wait for transactions that were posting when a boundary was taken.
-	settleLimit = 2 * time.Second
-	settlePause = 5 * time.Millisecond
+	// insertingLimit bounds the wait for transactions that were posting when a boundary was taken.
+	insertingLimit = 2 * time.Second
+	insertingPause = 5 * time.Millisecond
 )
 
 // Head is the end of the hash chain. Written down elsewhere it proves later that nothing before it was changed.
@@ -147,7 +147,7 @@ SELECT DISTINCT virtualtransaction FROM pg_locks
    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND ($1::text[] IS NULL OR virtualtransaction = ANY ($1))`
 
-var errUnsettled = errors.New("a transaction that posts does not end")
+var errInserting = errors.New("a transaction that posts does not end")
 
 // boundary gives a number at or below which no posting can be added any more. It reads the highest number there is, and
 // waits until each transaction that was inserting then has ended: an insert that took a lower number had begun before,
@@ -159,7 +159,7 @@ func (s *Sealer) boundary(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("reading the highest posting: %w", err)
 	}
 	var inserting []string // nil asks for all
-	for deadline := time.Now().Add(settleLimit); ; {
+	for deadline := time.Now().Add(insertingLimit); ; {
 		rows, err := s.db.Query(ctx, postingNow, inserting)
 		if err != nil {
 			return 0, fmt.Errorf("looking who is posting: %w", err)
@@ -171,10 +171,10 @@ func (s *Sealer) boundary(ctx context.Context) (int64, error) {
 			return highest, nil
 		}
 		if time.Now().After(deadline) {
-			return 0, fmt.Errorf("%w: %d after %s", errUnsettled, len(inserting), settleLimit)
+			return 0, fmt.Errorf("%w: %d after %s", errInserting, len(inserting), insertingLimit)
 		}
 		select {
-		case <-time.After(settlePause):
+		case <-time.After(insertingPause):
 		case <-ctx.Done():
 			return 0, context.Cause(ctx)
 		}
@@ -204,10 +204,10 @@ func (s *Sealer) seal(ctx context.Context, boundary int64) (rows, checkpoints in
 		if err != nil || block.rows == 0 {
 			return err
 		}
-		if err := s.recall(ctx, tx, head.Through, block.entries); err != nil {
+		if err := s.recall(ctx, tx, head.Through, block.postings); err != nil {
 			return err
 		}
-		due, full := s.add(block.entries)
+		due, full := s.add(block.postings)
 		for _, id := range full {
 			s.log.Error("the sums of an account do not fit 64 bits: its balance cannot be read, and it gets no checkpoints", "account", id)
 		}
@@ -244,10 +244,10 @@ SELECT k.id, least(coalesce(c.debits, 0) + p.debits, 9223372036854775807)::bigin
          SELECT 0, amount, effective_at FROM posting WHERE credit = k.id AND seq > coalesce(c.through_seq, 0) AND seq <= $2) both_sides) p`
 
 // recall works out the sums, up to the block before, of the accounts that are not remembered from it.
-func (s *Sealer) recall(ctx context.Context, tx pgx.Tx, through int64, entries []entry) error {
+func (s *Sealer) recall(ctx context.Context, tx pgx.Tx, through int64, postings []postingRow) error {
 	var missing []int64
-	for i := range entries {
-		for _, id := range [2]AccountID{entries[i].debit, entries[i].credit} {
+	for i := range postings {
+		for _, id := range [2]AccountID{postings[i].debit, postings[i].credit} {
 			if s.accounts[id] == nil {
 				s.accounts[id] = &running{}
 				missing = append(missing, int64(id))
@@ -278,7 +278,7 @@ func (s *Sealer) recall(ctx context.Context, tx pgx.Tx, through int64, entries [
 // add adds a block's postings to the sums. It gives the accounts that are due for a checkpoint, and those whose sums fit 64
 // bits no longer: a sum that has wrapped around would be a wrong balance that nobody notices, so that they get no further
 // checkpoints, and their postings are sealed all the same.
-func (s *Sealer) add(entries []entry) (due, full []AccountID) {
+func (s *Sealer) add(postings []postingRow) (due, full []AccountID) {
 	count := func(id AccountID, debit, credit int64, at time.Time) {
 		r := s.accounts[id]
 		if r.full {
@@ -299,10 +299,10 @@ func (s *Sealer) add(entries []entry) (due, full []AccountID) {
 			due = append(due, id)
 		}
 	}
-	for i := range entries {
-		e := &entries[i]
-		count(e.debit, e.amount, 0, e.at)
-		count(e.credit, 0, e.amount, e.at)
+	for i := range postings {
+		p := &postings[i]
+		count(p.debit, p.amount, 0, p.at)
+		count(p.credit, 0, p.amount, p.at)
 	}
 	return slices.DeleteFunc(due, func(id AccountID) bool { return s.accounts[id].full }), full
 }

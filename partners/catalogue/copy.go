@@ -51,7 +51,7 @@ func (c *Catalogue) KeepAt(file string) *Catalogue {
 }
 
 // LoadCopy fills an empty catalogue from a file that KeepAt has made some other time. It answers ErrDamaged, or an
-// os.ErrNotExist. Version stays 0 until PostgreSQL answers Run: then everything is read anew, and what only the copy holds
+// os.ErrNotExist. Version stays 0 until PostgreSQL answers Run: then everything is read again, and what only the copy holds
 // is dropped.
 func (c *Catalogue) LoadCopy(file string) (*Copy, error) {
 	info, err := os.Stat(file)

@@ -162,7 +162,7 @@ func TestACatalogueGoesOverFromItsCopyToTheLiveOne(t *testing.T) {
 	}
 }
 
-// A database that was put back to an earlier time numbers transactions and versions anew from there.
+// A database that was put back to an earlier time numbers transactions and versions again from there.
 func TestACatalogueFollowsADatabaseThatWasPutBack(t *testing.T) {
 	t.Parallel()
 	for name, ahead := range map[string]int64{"to fewer changes": 5, "and has had more changes since": -1} {

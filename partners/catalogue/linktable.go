@@ -14,7 +14,7 @@ import (
 
 // linkTable holds links for many readers beside one writer. They lie packed one behind the other in large blocks, found
 // by tables of numbers, so that the garbage collector has nothing to look through: a million links as objects with texts
-// of their own took a fifth of a tracker's processor. A Link is put together anew each time one is asked for.
+// of their own took a fifth of a tracker's processor. A Link is built each time one is asked for.
 type linkTable struct {
 	hash    func(code string) uint64
 	ids     *table[program.LinkID, place]
@@ -286,7 +286,7 @@ func (t *linkTable) follow(code string, from, to place) {
 	}
 }
 
-// move packs all links anew and lets the present blocks go. A reader on its way to a row in one of them finds it gone and
+// move packs all links into new blocks and drops the present ones. A reader on its way to a row in one of them finds it gone and
 // looks again.
 func (t *linkTable) move() {
 	former := len(*t.blocks.Load())

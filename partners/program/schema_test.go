@@ -16,7 +16,7 @@ import (
 	"tributary/internal/money"
 )
 
-var update = flag.Bool("update", false, "write docs/reference/terms.schema.json anew")
+var update = flag.Bool("update", false, "write docs/reference/terms.schema.json")
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -147,7 +147,7 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 		} else if link, ok := network.Link(program.LinkID(c.Link)); ok {
 			sold, _ := programs.Program(link.Program)
 			partner, _ := network.Partner(link.Partner)
-			candidates[i].Offer = sold.Offer(link.ID, partner.ID, partner.Kind, folded.At)
+			candidates[i].Link = sold.LinkTerms(link.ID, partner.ID, partner.Kind, folded.At)
 		}
 	}
 	d, err := commission.Decide(folded, candidates)

@@ -1,8 +1,8 @@
 package program
 
-// Offer is what a link leads to as of a time: values that whoever decides an order has looked up for each of its clicks.
-// The zero Offer is that of a link which does not exist.
-type Offer struct {
+// LinkTerms is what a link leads to as of a time: values that whoever decides an order has looked up for each of its clicks.
+// The zero LinkTerms is that of a link which does not exist.
+type LinkTerms struct {
 	Link     LinkID
 	Merchant MerchantID
 	Program  ProgramID

@@ -204,8 +204,8 @@ func TestLettersOfATopicThatWasMadeAnewDoNotCollide(t *testing.T) {
 	w.exec(`UPDATE position SET next_offset = 0`)
 	_, err := l.apply(t.Context(), []fact{read(genuine(4, "again"), 1)})
 	check(t, err)
-	check(t, MendLetter(t.Context(), w.db, 0, 0, encode(t, sale(1, "A1", w.click(), 10_000)), 1))
-	check(t, PutBack(t.Context(), w.db, 0, 0, "a test"))
+	check(t, EditLetter(t.Context(), w.db, 0, 0, encode(t, sale(1, "A1", w.click(), 10_000)), 1))
+	check(t, RetryLetter(t.Context(), w.db, 0, 0, "a test"))
 	_, err = l.takeFromInbox(t.Context())
 	check(t, err)
 	equal(t, "returned", w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returned' AND spool = $1`, append([]byte{4}, make([]byte, 15)...)), 1)
@@ -220,7 +220,7 @@ func TestBusyPlansStayOnIndexes(t *testing.T) {
 	w.sendMany(2000)
 	w.settled()
 	for name, sql := range map[string]string{
-		"next parcels": `PREPARE next(int) AS ` + nextParcels + `; EXPLAIN EXECUTE next(1)`,
+		"next outbox rows": `PREPARE next(int) AS ` + nextOutboxRows + `; EXPLAIN EXECUTE next(1)`,
 		"trim":         `PREPARE trim(int, float8, int) AS ` + trimOutbox + `; EXPLAIN EXECUTE trim(1, 5, 5)`,
 		"unsent":       `EXPLAIN SELECT * FROM ledger_unsent`,
 	} {
@@ -260,7 +260,7 @@ func TestManyHandsOnOneLaneCreditAndReleaseOnce(t *testing.T) {
 		for range hands {
 			e := New(w.config("one"))
 			check(t, e.introduce(t.Context()))
-			l := &lane{Engine: e, held: first.held, log: quiet(), hauls: make(chan haul, 1), unsent: make(chan struct{}, 1)}
+			l := &lane{Engine: e, held: first.held, log: quiet(), fetched: make(chan fetchResult, 1), unsent: make(chan struct{}, 1)}
 			group.Go(func() error { return work(l) })
 		}
 		check(t, group.Wait())

@@ -23,14 +23,14 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 	if f.unreadable != nil {
 		return true, l.refuse(ctx, row, f.unreadable)
 	}
-	var t tally
+	var t txSummary
 	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
 		return guard(func() error {
 			p, err := l.held.Lock(ctx, tx)
 			if err != nil {
 				return err
 			}
-			t = tally{}
+			t = txSummary{}
 			first, err := inbox.Take(ctx, tx, row, "")
 			if err != nil || !first {
 				return err
@@ -42,7 +42,7 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
 				return err
 			}
-			if err := settleLetter(ctx, tx, row, LetterReturned, nil); err != nil {
+			if err := setLetterState(ctx, tx, row, LetterReturned, nil); err != nil {
 				return err
 			}
 			if err := l.held.Save(ctx, tx, p); err != nil {
@@ -63,7 +63,7 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// refuse takes a row that can have no effect, and leaves its letter to a person again.
+// refuse takes a row that can have no effect, and opens its letter again.
 func (l *lane) refuse(ctx context.Context, row inbox.Row, cause error) error {
 	err := postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
 		if _, err := l.held.Lock(ctx, tx); err != nil {
@@ -72,11 +72,11 @@ func (l *lane) refuse(ctx context.Context, row inbox.Row, cause error) error {
 		if first, err := inbox.Take(ctx, tx, row, cause.Error()); err != nil || !first {
 			return err
 		}
-		return settleLetter(ctx, tx, row, LetterOpen, cause)
+		return setLetterState(ctx, tx, row, LetterOpen, cause)
 	})
 	if err != nil {
 		return fmt.Errorf("refusing row %d of the inbox: %w", row.No, err)
 	}
-	l.log.Error("what somebody wrote cannot be taken in", "kind", row.Kind, "ref", row.Ref, "author", row.Author, "error", cause)
+	l.log.Error("a row of the inbox cannot be processed", "kind", row.Kind, "ref", row.Ref, "author", row.Author, "error", cause)
 	return nil
 }
