@@ -60,7 +60,7 @@ const (
 )
 
 // Candidate is a touch of an order that may earn, and all that is to be known for that: a click of Order.Clicks, named by
-// its id, and what its link leads to.
+// its id, and the terms in force for its link.
 type Candidate struct {
 	Click Click
 	// Link is not looked at where Click is refused.
@@ -99,7 +99,7 @@ func attribute(o *Order, candidates []Candidate) []Touch {
 	return touches
 }
 
-// judge tells whether the candidate's click may earn, apart from the others: then its reason is Credited.
+// judge reports whether the candidate's click may earn, apart from the others: then its reason is Credited.
 func (c *Candidate) judge(o *Order) Touch {
 	click, found := &c.Click, &c.Link
 	t := Touch{Kind: TouchClick, ID: click.ID, Reason: click.Refused}

@@ -25,7 +25,7 @@ const MaxRefundBytes = 256 << 10
 // endOfTime is 2200-01-01 in microseconds: no fact may be dated at or after it, nor before 1970.
 const endOfTime = 7_258_118_400_000_000
 
-// Check tells whether a sale or refund can be folded at all: amounts within money.MaxAmount, pieces within MaxPieces,
+// Check reports whether a sale or refund can be folded at all: amounts within money.MaxAmount, pieces within MaxPieces,
 // line numbers that differ, times between 1970 and 2200, texts that a database can hold. The edge checks more and
 // kindlier; what fails here can only be set aside.
 func Check(e *event.Event) error {

@@ -61,6 +61,7 @@ type signedMovement struct {
 	at     time.Time
 }
 
+// signed is a movement at its place, posted or desired.
 func signed(m Movement, posted bool) signedMovement {
 	s := signedMovement{
 		place: place{
@@ -88,7 +89,7 @@ func (s *signedMovement) movement(amount int64, cause Cause) Movement {
 	return m
 }
 
-// appendMissing appends what one place misses, given its movements, the desired ones first.
+// appendMissing appends the movements that one place lacks, given all of its movements, the desired ones first.
 func appendMissing(missing []Movement, movements []signedMovement) []Movement {
 	first := slices.IndexFunc(movements, func(s signedMovement) bool { return s.posted })
 	if first < 0 {

@@ -45,7 +45,7 @@ func (d *Decision) Earning(i int, until time.Time) Earning {
 	return e
 }
 
-// Counts tells whether no earlier credit is of the partner of credit i: where what partners brought is counted, an order
+// Counts reports whether no earlier credit is of the partner of credit i: where what partners brought is counted, an order
 // counts once for each of them.
 func (d *Decision) Counts(i int) bool {
 	for n := range i {

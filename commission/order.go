@@ -107,7 +107,7 @@ const (
 	OtherCurrency ExcessReason = "other_currency"
 )
 
-// Placed tells whether the sale itself is known, and not only refunds of it.
+// Placed reports whether the sale itself is known, and not only refunds of it.
 func (o *Order) Placed() bool { return !o.At.IsZero() }
 
 // Clicks are the ids of the clicks that the order names, of which Decide wants to know all: none while the sale is not

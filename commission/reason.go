@@ -59,7 +59,7 @@ func Reasons() []Reason {
 	}
 }
 
-// OfOrder tells whether the reason can be the outcome of an order, and not only of a touch beside another.
+// OfOrder reports whether the reason can be the outcome of an order, and not only of a touch beside another.
 func (r Reason) OfOrder() bool {
 	return r != EarlierTouch && r != CouponNotCredited && r != CustomerNotCredited
 }

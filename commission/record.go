@@ -157,7 +157,7 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// SamePrices tells whether the order is worth the same to both credits, line by line.
+// SamePrices reports whether the order is worth the same to both credits, line by line.
 func (c *Credit) SamePrices(o *Credit) bool {
 	return slices.Equal(c.Rules, o.Rules) && slices.Equal(c.Priced, o.Priced)
 }

@@ -311,7 +311,7 @@ func clickThrough(customer string, orders []*retailOrder) {
 	}
 }
 
-// retailTerms is a partner's link under the terms of the rule.
+// retailTerms are those of the rule, for a partner's link.
 func retailTerms(at time.Time, partner int) program.LinkTerms {
 	pay := func(site, member money.Rate) program.Rates {
 		return program.Rates{program.Site: {"product": site}, program.Member: {"product": member}}

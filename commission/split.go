@@ -209,5 +209,5 @@ func (d *Decision) spreadOver(belongs func(*Credit) bool, spread func(members []
 	}
 }
 
-// Released tells whether the credit's hold is over once all holds that end at or before until are.
+// Released reports whether the credit's hold is over once all holds that end at or before until are.
 func (c *Credit) Released(until time.Time) bool { return !until.Before(c.HoldUntil) }

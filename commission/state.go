@@ -44,7 +44,7 @@ func (s State) next() []State {
 	return nil
 }
 
-// MayBecome tells whether a commission may go from one state to another. Staying is always allowed; declined is final.
+// MayBecome reports whether a commission may go from one state to another. Staying is always allowed; declined is final.
 func (s State) MayBecome(to State) bool {
 	return s == to || slices.Contains(s.next(), to)
 }

@@ -128,7 +128,7 @@ func (m *Movement) setUpright() {
 	}
 }
 
-// ofPartner tells whether one of the accounts belongs to a partner.
+// ofPartner reports whether one of the accounts belongs to a partner.
 func (m *Movement) ofPartner() bool {
 	return m.Debit.Entry().Owner.HasPartner() || m.Credit.Entry().Owner.HasPartner()
 }

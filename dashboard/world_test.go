@@ -237,7 +237,7 @@ func (w *world) order(o sale) int64 {
 		partner, _ := w.network.Partner(l.Partner)
 		candidates = append(candidates, commission.Candidate{
 			Click: commission.Click{ID: folded.ClickID, Link: l.ID, At: orTime(o.clicked, o.at.Add(-time.Hour)).Truncate(time.Millisecond)},
-			Link: sold.LinkTerms(l.ID, l.Partner, partner.Kind, folded.At),
+			Link:  sold.LinkTerms(l.ID, l.Partner, partner.Kind, folded.At),
 		})
 	}
 	if o.decide == nil {

@@ -44,7 +44,7 @@ func (p *Program) TermsAt(t time.Time) (*program.Terms, bool) {
 	return nil, false
 }
 
-// LinkTerms is what a link of a partner in the program leads to at t.
+// LinkTerms gives the terms of the program that are in force at t for the link of a partner.
 func (p *Program) LinkTerms(link program.LinkID, partner program.PartnerID, kind program.Kind, t time.Time) program.LinkTerms {
 	found := program.LinkTerms{Link: link, Merchant: p.Merchant, Program: p.ID, Partner: partner, Kind: kind, Currencies: p.Currencies}
 	found.Terms, _ = p.TermsAt(t)

@@ -25,7 +25,7 @@ type Order struct {
 	CustomerID string
 	Outcome    string
 	OverRefund int64
-	// RefundOddities counts what refunds asked for in vain, also where OverRefund is 0.
+	// RefundOddities counts what refunds asked for beyond what was left, also where OverRefund is 0.
 	RefundOddities int
 	Conflict       bool
 	Late           bool

@@ -75,7 +75,7 @@ type Verdict struct {
 	Took time.Duration `json:"took_ns"`
 }
 
-// IsBroken tells whether a promise does not hold.
+// IsBroken reports whether a promise does not hold.
 func (v *Verdict) IsBroken() bool { return v.Broken > 0 }
 
 // engine is the name of the engines among those who read topics, as package engine has it.

@@ -42,7 +42,7 @@ func (v *Verification) sent(ctx context.Context) ([]sentLane, error) {
 	return lanes, nil
 }
 
-// arrived tells whether every ledger event that the snapshot has sent is in ClickHouse, once.
+// arrived reports whether every ledger event that the snapshot has sent is in ClickHouse, once.
 func (v *Verification) arrived(ctx context.Context, lanes []sentLane) (bool, error) {
 	complete := true
 	for _, l := range lanes {

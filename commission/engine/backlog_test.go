@@ -21,7 +21,7 @@ type Backlog struct {
 	Unsent int64
 }
 
-// IsEmpty tells whether nothing is left to do.
+// IsEmpty reports whether nothing is left to do.
 func (b Backlog) IsEmpty() bool { return b == Backlog{} }
 
 const readBacklog = `

@@ -50,16 +50,16 @@ type Letter struct {
 	Error string
 	State LetterState
 	// Note is what the operator who closed it wrote.
-	Note      string
-	At        time.Time
-	SettledAt *time.Time
+	Note     string
+	At       time.Time
+	ClosedAt *time.Time
 }
 
 const letterColumns = `partition, "offset", key, value, error, state, note, at, settled_at`
 
 func scanLetter(row pgx.CollectableRow) (Letter, error) {
 	var l Letter
-	err := row.Scan(&l.Partition, &l.Offset, &l.Key, &l.Value, &l.Error, &l.State, &l.Note, &l.At, &l.SettledAt)
+	err := row.Scan(&l.Partition, &l.Offset, &l.Key, &l.Value, &l.Error, &l.State, &l.Note, &l.At, &l.ClosedAt)
 	return l, err
 }
 
@@ -121,7 +121,7 @@ func RetryLetter(ctx context.Context, db *pgxpool.Pool, partition int, offset in
 		err := tx.QueryRow(ctx, `UPDATE dead_letter SET state = 'returning' WHERE no = `+letterAt+` AND state = 'open' RETURNING no::text, key, value, note`,
 			Consumer, event.Orders, partition, offset).Scan(&row.Ref, &row.Key, &row.Content, &row.Note)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return unless(ctx, tx, partition, offset, LetterReturning) // retrying twice is retrying once
+			return refuseUnless(ctx, tx, partition, offset, LetterReturning) // retrying twice is retrying once
 		}
 		if err != nil {
 			return fmt.Errorf("retrying a dead letter: %w", err)
@@ -144,11 +144,11 @@ func changeLetter(ctx context.Context, q querier, sql string, partition int, off
 	if tag.RowsAffected() == 1 {
 		return nil
 	}
-	return unless(ctx, q, partition, offset, "")
+	return refuseUnless(ctx, q, partition, offset, "")
 }
 
-// unless is the error that a dead letter cannot be changed any more, unless it is in a state.
-func unless(ctx context.Context, q querier, partition int, offset int64, state LetterState) error {
+// refuseUnless gives the error that a dead letter cannot be changed any more, unless it is in a state.
+func refuseUnless(ctx context.Context, q querier, partition int, offset int64, state LetterState) error {
 	l, err := ShowLetter(ctx, q, partition, offset)
 	if err != nil || l.State == state {
 		return err
@@ -157,8 +157,8 @@ func unless(ctx context.Context, q querier, partition int, offset int64, state L
 		fmt.Sprintf("The dead letter of partition %d at offset %d is %s, not open.", partition, offset, l.State))
 }
 
-// bury queues a record to be set aside. One that lies there already stays as it is.
-func (l *lane) bury(batch *pgx.Batch, f *fact) {
+// queueDeadLetter queues a record to be set aside. One that lies there already stays as it is.
+func (l *lane) queueDeadLetter(batch *pgx.Batch, f *fact) {
 	key, value := f.record.Key, f.record.Value
 	if key == nil {
 		key = []byte{}

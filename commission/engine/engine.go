@@ -172,10 +172,10 @@ func (e *Engine) introduce(ctx context.Context) error {
 func (e *Engine) work(ctx context.Context, held position.Held) error {
 	l := &lane{
 		Engine: e, held: held,
-		log:    e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
-		inbox:  inbox.NewLane(held.Partition, inbox.Letter),
-		fetched:  make(chan fetchResult, 1),
-		unsent: make(chan struct{}, 1),
+		log:     e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
+		inbox:   inbox.NewLane(held.Partition, inbox.Letter),
+		fetched: make(chan fetchResult, 1),
+		unsent:  make(chan struct{}, 1),
 	}
 	return l.run(ctx)
 }

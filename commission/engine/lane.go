@@ -21,10 +21,10 @@ import (
 )
 
 const (
-	// alone is how many failures make the records of a slice be taken one by one.
-	alone = 3
-	// hopeless is how many make a record a dead letter.
-	hopeless = 6
+	// singlyAfter is how many failures make the records of a slice be taken one by one.
+	singlyAfter = 3
+	// deadLetterAfter is how many make a record a dead letter.
+	deadLetterAfter = 6
 )
 
 // lane is one partition in the hands of this process.
@@ -34,8 +34,8 @@ type lane struct {
 	held position.Held
 	log  *slog.Logger
 
-	fetched  chan fetchResult     // fetched and decoded, one ahead of the one that is being taken in
-	unsent chan struct{} // ledger events were written
+	fetched chan fetchResult // fetched and decoded, one ahead of the one that is being taken in
+	unsent  chan struct{}    // ledger events were written
 
 	buf rows
 	// declared are records that an operator has declared forged.
@@ -97,7 +97,7 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 	if err == nil {
 		err = l.remembered(ctx, sent)
 	}
-	if l.failures >= alone {
+	if l.failures >= singlyAfter {
 		l.careful = next + int64(l.cfg.SliceSize)
 	}
 	l.next.Store(next)
@@ -108,17 +108,17 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 // those is taken in first.
 func (l *lane) fetch(ctx context.Context, next int64) error {
 	wait := newBackoff()
-	doubt := false // the last fetch failed: the topic may have been recreated meanwhile
+	recheck := false // the last fetch failed: the topic may have been recreated meanwhile
 	for ctx.Err() == nil {
 		var records []stream.Record
 		var err error
-		if doubt {
+		if recheck {
 			err = l.held.SameLog(ctx, l.cfg.DB, l.cfg.Kafka)
 		}
 		if err == nil {
 			records, err = l.cfg.Kafka.Fetch(ctx, event.Orders, l.held.Partition, next, fetchBytes, fetchWait)
 		}
-		doubt = err != nil
+		recheck = err != nil
 		switch {
 		case position.IsGap(err):
 			return l.hand(ctx, fetchResult{end: err})
@@ -253,14 +253,14 @@ func (l *lane) blame(ctx context.Context, part []fact, cause error) error {
 	l.metrics.failures.Inc()
 	l.log.Error("orders failed", "offset", part[0].record.Offset, "records", len(part), "failures", l.failures, "error", cause)
 	_, certain := errors.AsType[*commission.TermsError](cause)
-	if certain || l.failures >= alone {
+	if certain || l.failures >= singlyAfter {
 		l.careful = max(l.careful, part[len(part)-1].record.Offset+1)
 	}
 	if len(part) == 1 && certain {
 		part[0].unreadable = cause
 		return nil
 	}
-	if len(part) == 1 && l.failures >= hopeless {
+	if len(part) == 1 && l.failures >= deadLetterAfter {
 		part[0].unreadable = fmt.Errorf("it failed %d times: %w", l.failures, cause)
 		return nil
 	}

@@ -27,7 +27,7 @@ type order struct {
 	earnings   []commission.Earning // the commissions as they stand
 	posted     []commission.Movement
 	events     []*event.Event
-	accepted       []factHash
+	accepted   []factHash
 	refunded   int     // bytes of refunds among the events, as they are stored
 	fresh      []*fact // accepted in this transaction, to be written
 	disputed   []*fact // other content under a key that has one already

@@ -15,7 +15,7 @@ const keylessOrders = `SELECT no, decision FROM orders WHERE lane = $1 AND keyle
 
 // reconsider decides orders again of which a click was refused for a key that this engine holds by now: a partner does not
 // lose a sale because a key was missing for a while, and a replay with all keys gives the same books. Keys come with the
-// start of a process, so each lane is gone through once. It tells whether there is more.
+// start of a process, so each lane is gone through once. It reports whether there is more.
 func (l *lane) reconsider(ctx context.Context) (more bool, err error) {
 	rows, err := l.cfg.DB.Query(ctx, keylessOrders, l.held.Partition, l.reconsidered, l.cfg.SliceSize)
 	if err != nil {
@@ -45,7 +45,7 @@ func (l *lane) reconsider(ctx context.Context) (more bool, err error) {
 	return len(seen) == l.cfg.SliceSize, nil
 }
 
-// knows tells whether a click id's key is here.
+// knows reports whether a click id's key is here.
 func (l *lane) knows(click string) bool {
 	return l.cfg.VerifyClick(click).Refused != commission.UnknownClickKey
 }

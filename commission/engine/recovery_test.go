@@ -221,8 +221,8 @@ func TestBusyPlansStayOnIndexes(t *testing.T) {
 	w.settled()
 	for name, sql := range map[string]string{
 		"next outbox rows": `PREPARE next(int) AS ` + nextOutboxRows + `; EXPLAIN EXECUTE next(1)`,
-		"trim":         `PREPARE trim(int, float8, int) AS ` + trimOutbox + `; EXPLAIN EXECUTE trim(1, 5, 5)`,
-		"unsent":       `EXPLAIN SELECT * FROM ledger_unsent`,
+		"trim":             `PREPARE trim(int, float8, int) AS ` + trimOutbox + `; EXPLAIN EXECUTE trim(1, 5, 5)`,
+		"unsent":           `EXPLAIN SELECT * FROM ledger_unsent`,
 	} {
 		check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
 			_, err := tx.Exec(t.Context(), `SET LOCAL enable_seqscan = off`)

@@ -90,7 +90,7 @@ func (s *step) grown(kind chart.Kind) int64 {
 	return 0
 }
 
-// isEmpty tells whether nothing has changed after all.
+// isEmpty reports whether nothing has changed after all.
 func (s *step) isEmpty() bool {
 	return s.orders == 0 && s.revenue == 0 && s.refunded == 0 && s.gross == 0 &&
 		!slices.ContainsFunc(s.accounts, func(a accountChange) bool { return a.amount != 0 })

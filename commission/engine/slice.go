@@ -87,7 +87,7 @@ func (l *lane) setTakenAside(ctx context.Context, tx pgx.Tx, again []stream.Reco
 	}
 	batch := &pgx.Batch{}
 	for _, v := range vanished {
-		l.bury(batch, &fact{record: again[v.at], unreadable: errTaken})
+		l.queueDeadLetter(batch, &fact{record: again[v.at], unreadable: errTaken})
 	}
 	t.duplicates, t.dead = t.duplicates-len(vanished), t.dead+len(vanished)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -270,7 +270,7 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 	}
 	disputes.queue(batch)
 	for _, f := range in.dead {
-		l.bury(batch, f)
+		l.queueDeadLetter(batch, f)
 	}
 	l.held.QueueForged(batch, in.forged)
 	if batch.Len() == 0 {

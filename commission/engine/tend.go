@@ -14,7 +14,7 @@ import (
 )
 
 // tend does what there is to do in the partition besides taking in records, one transaction of each sort at most, and
-// tells whether there is more. An error is one that means leaving the partition.
+// reports whether there is more. An error is one that means leaving the partition.
 func (l *lane) tend(ctx context.Context) (more bool, err error) {
 	for _, job := range [...]struct {
 		what string
@@ -110,7 +110,7 @@ func (l *lane) release(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// endHolds ends holds that are over, in one transaction, and tells whether there may be more of them. What is pending
+// endHolds ends holds that are over, in one transaction, and reports whether there may be more of them. What is pending
 // becomes payable, effective when the hold ended.
 func (l *lane) endHolds(ctx context.Context) (more bool, err error) {
 	began := time.Now()

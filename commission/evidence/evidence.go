@@ -131,7 +131,7 @@ func (n Network) look(ctx context.Context, q partners.Querier, links map[program
 	return n.Programs.Refresh(ctx, q)
 }
 
-// linkTerms is what a link leads to at a time; nothing where there is no such link.
+// linkTerms gives the terms in force for a link at a time; the zero LinkTerms where there is no such link.
 func (n Network) linkTerms(link program.LinkID, to destination, at time.Time) program.LinkTerms {
 	sold, ok := n.Programs.Program(to.program)
 	if !ok {

@@ -96,7 +96,7 @@ func (l *Lane) Next(ctx context.Context, q Querier) (row Row, found bool, err er
 	return row, true, nil
 }
 
-// Take enters a row as taken, in the transaction of its effect; problem is why it could have none, or empty. It tells
+// Take enters a row as taken, in the transaction of its effect; problem is why it could have none, or empty. It reports
 // whether nobody had taken it before: else there is nothing left to do.
 func Take(ctx context.Context, tx pgx.Tx, row Row, problem string) (first bool, err error) {
 	// name: inbox taken

@@ -27,9 +27,9 @@ type postingRow struct {
 
 // block is a run of postings and its hash.
 type block struct {
-	through int64
-	rows    int
-	hash    [32]byte
+	through  int64
+	rows     int
+	hash     [32]byte
 	postings []postingRow
 }
 

@@ -1,7 +1,7 @@
 package program
 
-// LinkTerms is what a link leads to as of a time: values that whoever decides an order has looked up for each of its clicks.
-// The zero LinkTerms is that of a link which does not exist.
+// LinkTerms is whose a link is, and the terms in force for it as of a time: whoever decides an order has looked it up for
+// each of its clicks. The zero LinkTerms is that of a link which does not exist.
 type LinkTerms struct {
 	Link     LinkID
 	Merchant MerchantID
