@@ -186,8 +186,8 @@ func TestTermsThatCannotBeReadDecideNothing(t *testing.T) {
 		{"a later schema", program.Terms{Rules: Rules, Schema: program.Schema + 1, Unreadable: unknown}, program.Schema + 1},
 		{"known numbers", program.Terms{Rules: Rules, Schema: program.Schema, Unreadable: unknown}, 0},
 	} {
-		offer := offering(noon(), row.terms)
-		_, err := Decide(order, []Candidate{{clicked(time.Hour), offer}})
+		found := linkTerms(noon(), row.terms)
+		_, err := Decide(order, []Candidate{{clicked(time.Hour), found}})
 		newer, isNewer := errors.AsType[*NewerError](err)
 		broken, isBroken := errors.AsType[*TermsError](err)
 		switch {
@@ -196,8 +196,8 @@ func TestTermsThatCannotBeReadDecideNothing(t *testing.T) {
 		case row.newer == 0 && (!isBroken || broken.Program != 2 || broken.Version != 1 || !errors.Is(err, unknown)):
 			t.Errorf("%s: %v", row.name, err)
 		}
-		offer.Merchant = 9
-		if d, err := Decide(order, []Candidate{{clicked(time.Hour), offer}}); err != nil || d.Outcome != LinkOfAnotherMerchant {
+		found.Merchant = 9
+		if d, err := Decide(order, []Candidate{{clicked(time.Hour), found}}); err != nil || d.Outcome != LinkOfAnotherMerchant {
 			t.Errorf("%s, of another merchant: %s, %v", row.name, d.Outcome, err)
 		}
 	}

@@ -115,7 +115,7 @@ func TestASaleIsCreditedAndABookEntryExplainsIt(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "outcome", w.outcome(1, "A1"), "credited")
 	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
 	w.clean()
@@ -129,9 +129,9 @@ func TestTheSameOrderTwiceCountsOnce(t *testing.T) {
 	again := sale(1, "A1", w.click(), 10_000)
 	again.Id, again.ReceivedAt = idOf("sent again"), event.Micros(noon().Add(time.Hour))
 	w.send(first, first, again)
-	w.settled()
+	w.waitIdle()
 	w.send(again)
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
 	equal(t, "events", w.number(`SELECT count(*) FROM order_event`), 1)
 	equal(t, "conflicts", w.number(`SELECT count(*) FROM order_conflict`), 0)
@@ -144,9 +144,9 @@ func TestAnOrderWithOtherContentIsAConflictAndTheFirstStands(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000), sale(1, "A1", w.click(), 99_000))
-	w.settled()
+	w.waitIdle()
 	w.send(sale(1, "A1", w.click(), 99_000), refund(1, "A1", "r", day, 1000), refund(1, "A1", "r", day, 2000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(900, 180))
 	equal(t, "conflicts", w.number(`SELECT count(*) FROM order_conflict`), 2)
 	equal(t, "conflicting sales", w.number(`SELECT count(*) FROM order_conflict WHERE kind = 1 AND merchant_id = 1 AND ref = ''`), 1)
@@ -158,11 +158,11 @@ func TestARefundBeforeItsSaleGivesTheSameBooks(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(refund(1, "A1", "r1", day, 4000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "outcome", w.outcome(1, "A1"), "awaiting_sale")
 	equal(t, "books", w.books(time.Time{}), books{})
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books at the sale", w.books(noon()), w.pending(1000, 200))
 	equal(t, "books after the refund", w.books(noon().Add(day)), w.pending(600, 120))
 	w.clean()
@@ -173,7 +173,7 @@ func TestRefundsBeyondTheOrderAreRecordedAndTakeNoMore(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000), refund(1, "A1", "r1", day, 7000), refund(1, "A1", "r2", 2*day, 7000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), books{})
 	equal(t, "over-refund", w.number(`SELECT over_refund FROM orders`), 4000)
 	equal(t, "oddities", w.number(`SELECT refund_oddities FROM orders`), 1)
@@ -191,10 +191,10 @@ func TestRefundsOfWhatIsNotThereAreCounted(t *testing.T) {
 	euros := refund(1, "A1", "r2", day, 2500)
 	euros.GetRefund().Currency = "EUR"
 	w.send(named, euros)
-	w.settled()
+	w.waitIdle()
 	equal(t, "oddities without the order", w.number(`SELECT refund_oddities FROM orders`), 0)
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "oddities", w.number(`SELECT refund_oddities FROM orders`), 3)
 	equal(t, "over-refund", w.number(`SELECT over_refund FROM orders`), 0)
 	equal(t, "books", w.books(time.Time{}), w.pending(1000, 200))
@@ -215,7 +215,7 @@ func TestLateReportsAreHeldFromTheirReceiptAndMarked(t *testing.T) {
 		return e
 	}
 	w.send(dated(1, "60 days back", 60*day, false), dated(2, "48 hours back", 48*time.Hour, false), dated(1, "an import", 60*day, true))
-	w.settled()
+	w.waitIdle()
 	state := func(order, state string, hold time.Time, late bool) {
 		t.Helper()
 		equal(t, order, w.number(`SELECT count(*) FROM orders o JOIN commission c ON c.order_no = o.no
@@ -225,7 +225,7 @@ func TestLateReportsAreHeldFromTheirReceiptAndMarked(t *testing.T) {
 	state("48 hours back", "pending", noon().Add(30*day), false)
 	state("an import", "payable", noon().Add(-30*day), false)
 	w.send(refund(1, "60 days back", "r", 0, 100)) // decided again, and late once
-	w.settled()
+	w.waitIdle()
 	w.eventually("all facts are counted", func() bool {
 		return counted(t, registry, "tributary_engine_facts_total")[""] == 4
 	})
@@ -285,7 +285,7 @@ func TestEveryReportNamesWhoSentIt(t *testing.T) {
 	brought := sale(2, "B1", "", 500)
 	brought.Imported = true
 	w.send(first, other, brought)
-	w.settled()
+	w.waitIdle()
 	equal(t, "by key 17", w.number(`SELECT count(*) FROM order_event WHERE api_key_id = 17 AND ip_prefix = '203.0.113.0/24' AND NOT imported`), 1)
 	equal(t, "conflicts by key 18", w.number(`SELECT count(*) FROM order_conflict WHERE api_key_id = 18 AND ip_prefix = '2001:db8::/48' AND NOT imported`), 1)
 	equal(t, "imported", w.number(`SELECT count(*) FROM order_event WHERE api_key_id = 0 AND ip_prefix = '' AND imported`), 1)
@@ -323,7 +323,7 @@ func TestWhoEarnsNothingAndWhy(t *testing.T) {
 	for _, f := range facts {
 		w.send(f.event)
 	}
-	w.settled()
+	w.waitIdle()
 	for name, f := range facts {
 		equal(t, name, w.outcome(1, f.event.GetSale().GetOrderId()), string(f.outcome))
 	}
@@ -336,11 +336,11 @@ func TestALinkMadeAMomentAgoEarns(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(sale(1, "A0", w.click(), 10_000))
-	w.settled() // the engine has its programs
+	w.waitIdle() // the engine has its programs
 	for i := range 5 {
 		link := w.addLink(w.programs[0], w.partners[1])
 		w.send(sale(1, fmt.Sprint("B", i), clickOn(link, noon()), 10_000))
-		w.settled()
+		w.waitIdle()
 		equal(t, "outcome", w.outcome(1, fmt.Sprint("B", i)), "credited")
 	}
 	w.clean()
@@ -351,10 +351,10 @@ func TestHoldsEndAsOfTheirTime(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000), refund(1, "A1", "r1", day, 1000))
-	w.settled()
+	w.waitIdle()
 	w.setClock(noon().Add(30*day - time.Microsecond))
 	w.send(sale(1, "A2", "", 100)) // something to wait for
-	w.settled()
+	w.waitIdle()
 	equal(t, "a microsecond before", w.books(time.Time{}), w.pending(900, 180))
 	w.setClock(noon().Add(30 * day))
 	w.eventually("the hold has ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'payable'`) == 1 })
@@ -362,11 +362,11 @@ func TestHoldsEndAsOfTheirTime(t *testing.T) {
 	equal(t, "books as of the day before", w.books(noon().Add(29*day)), w.pending(900, 180))
 	equal(t, "books as of the end", w.books(noon().Add(30*day)), w.payable(900, 180))
 	w.send(refund(1, "A1", "r2", 31*day, 4500))
-	w.settled()
+	w.waitIdle()
 	equal(t, "after a late refund", w.books(time.Time{}), w.payable(450, 90))
 	// A refund of before the end of the hold that is heard of only now.
 	w.send(refund(1, "A1", "r3", 2*day, 1000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "as of the third day", w.books(noon().Add(3*day)), w.pending(800, 160))
 	equal(t, "as of the end of the hold", w.books(noon().Add(30*day)), w.payable(800, 160))
 	equal(t, "now", w.books(time.Time{}), w.payable(350, 70))
@@ -381,13 +381,13 @@ func TestAHoldEndsWhateverIsLeftInIt(t *testing.T) {
 	w.setClock(noon().Add(30*day - time.Second))
 	whole := refund(1, "A1", "r1", 30*day+time.Minute, 0)
 	w.send(sale(1, "A1", w.click(), 10_000), whole)
-	w.settled()
+	w.waitIdle()
 	if n := w.number(`SELECT count(*) FROM commission WHERE state = 'reversed'`); n != 1 {
 		t.Fatalf("%d commissions are reversed, want one", n)
 	}
 	w.setClock(noon().Add(30 * day))
 	w.eventually("the hold has ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE NOT released`) == 0 })
-	w.settled()
+	w.waitIdle()
 	equal(t, "as of the end of the hold", w.books(noon().Add(30*day)), w.payable(1000, 200))
 	equal(t, "now", w.books(time.Time{}), books{})
 	w.clean()
@@ -399,7 +399,7 @@ func TestAnOrderHeardOfAfterItsHoldIsPayableAtOnce(t *testing.T) {
 	w.setClock(noon().Add(40 * day))
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.payable(1000, 200))
 	equal(t, "books as of the first day", w.books(noon()), w.pending(1000, 200))
 	equal(t, "version", w.number(`SELECT version FROM orders`), 1)
@@ -421,7 +421,7 @@ func TestManyPartitionsOpenTheSameAccountsAtOnce(t *testing.T) {
 	cfg := w.config("one")
 	cfg.Workers, cfg.SliceSize = 6, 10
 	w.start(cfg)
-	w.settled()
+	w.waitIdle()
 	equal(t, "accounts", w.number(`SELECT count(*) FROM account`), int64(2*3+2+2))
 	equal(t, "pending", w.number(`SELECT sum(amount) FROM posting p JOIN account a ON a.id = p.credit WHERE a.kind = 'partner_pending'`), want)
 	w.clean()
@@ -438,7 +438,7 @@ func TestTheBooksAreTheSameWhateverTheOrderOfArrival(t *testing.T) {
 		cfg.SliceSize = 7 + int(seed)*31
 		w.start(cfg)
 		w.send(arrival(w, history, seed)...)
-		w.settled()
+		w.waitIdle()
 		w.clean()
 		var got []books
 		for _, at := range times {

@@ -53,7 +53,7 @@ func TestWhatCannotBeReadIsSetAsideMendedAndPutBack(t *testing.T) {
 	w.sendRaw((lane+1)%lanes, good) // the right order in the wrong partition
 	w.start(w.config("one"))
 	w.send(sale(1, "A3", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(2000, 400))
 	letters := w.letters()
 	if len(letters) != 5 {
@@ -82,7 +82,7 @@ func TestWhatCannotBeReadIsSetAsideMendedAndPutBack(t *testing.T) {
 		check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	}
 	w.eventually("it is taken in", func() bool { return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returned'`) == 1 })
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(3000, 600))
 	if err := RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"); fault.Of(err).Kind != fault.Conflict {
 		t.Errorf("putting back what was returned gives %v", err)
@@ -120,7 +120,7 @@ func TestPuttingBackWhatArrivedOtherwiseChangesNothing(t *testing.T) {
 	w.start(w.config("one"))
 	e := sale(1, "A1", w.click(), 10_000)
 	w.send(e)
-	w.settled()
+	w.waitIdle()
 	l := w.letters()[0]
 	check(t, EditLetter(t.Context(), w.db, l.Partition, l.Offset, encode(t, e), lanes))
 	check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
@@ -148,7 +148,7 @@ func TestARecordThatFailsIsTriedAloneAndSetAside(t *testing.T) {
 	events = slices.Insert(events, 20, sale(1, "poison1", w.click(), 10_000), sale(1, "bad click", "panic", 10_000))
 	w.send(events...)
 	w.start(cfg)
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(60_000, 12_000))
 	letters := w.letters()
 	equal(t, "dead letters", len(letters), 2)
@@ -189,7 +189,7 @@ func TestTheCountOfFailuresOutlivesTheProcess(t *testing.T) {
 	tries := atomic.Int64{}
 	cfg.VerifyClick = func(id string) commission.Click { tries.Add(1); return verifyClick(id) }
 	w.start(cfg)
-	w.settled()
+	w.waitIdle()
 	equal(t, "tries of the second process", tries.Load(), 2)
 	equal(t, "dead letters", len(w.letters()), 1)
 }
@@ -199,7 +199,7 @@ func TestAGapHaltsItsPartitionOnly(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	lane := w.laneOf(1, "A1")
 	other := orderIn(w, (lane+1)%lanes)
 	w.mu.Lock()
@@ -213,7 +213,7 @@ func TestAGapHaltsItsPartitionOnly(t *testing.T) {
 	w.eventually("the other one goes on", func() bool { return w.number(`SELECT count(*) FROM orders WHERE order_id = $1`, other) == 1 })
 	equal(t, "books", w.books(time.Time{}), w.pending(2000, 400))
 	check(t, position.Resume(t.Context(), w.db, Consumer, event.Orders, lane, position.AcceptLoss, 0))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(3000, 600))
 	w.clean()
 }
@@ -292,9 +292,9 @@ func TestAnEngineFrozenWithinItsTransactionIsOvertaken(t *testing.T) {
 		return w.number(`SELECT count(*) FROM orders`) == 1
 	})
 	thaw()
-	w.settled()
+	w.waitIdle()
 	w.send(sale(1, "A2", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(2000, 400))
 	w.clean()
 }
@@ -335,7 +335,7 @@ func TestBooksOutliveKills(t *testing.T) {
 	calm.setClock(noon().Add(35 * day))
 	calm.start(calm.config("calm"))
 	calm.send(arrival(calm, history, 0)...)
-	calm.settled()
+	calm.waitIdle()
 
 	w := newWorld(t)
 	w.setClock(noon().Add(35 * day))
@@ -370,7 +370,7 @@ func TestBooksOutliveKills(t *testing.T) {
 		events = events[n:]
 		time.Sleep(100 * time.Millisecond) // so that there is always something on its way
 	}
-	w.settled()
+	w.waitIdle()
 	cancel()
 	disturbing.Wait()
 	w.clean()
@@ -468,10 +468,10 @@ func TestAnOrderTakesABoundedAmountOfRefunds(t *testing.T) {
 		t.Fatalf("all %d refunds fit", sent)
 	}
 	w.send(refunds[:sent/2]...)
-	w.settled()
+	w.waitIdle()
 	w.send(append(refunds[sent/2:], refund(1, "long", "short", time.Hour, 1))...)
 	w.send(refunds...)
-	w.settled()
+	w.waitIdle()
 	equal(t, "refunds kept", w.number(`SELECT count(*) FROM order_event WHERE ref <> 'short'`), fit)
 	equal(t, "a short one behind them", w.number(`SELECT count(*) FROM order_event WHERE ref = 'short'`), 1)
 	equal(t, "refused", w.number(`SELECT count(*) FROM order_conflict WHERE reason = 'too_many_refunds'`), sent-fit)
@@ -487,11 +487,11 @@ func TestAnOrderTakesABoundedNumberOfRefunds(t *testing.T) {
 		refunds[i] = refund(1, "many", fmt.Sprintf("r-%05d", i), time.Duration(i+1)*time.Second, 1)
 	}
 	w.send(refunds...)
-	w.settled()
+	w.waitIdle()
 	click := clickOn(w.links[0], noon().Add(-time.Hour))
 	w.send(sale(1, "many", click, 1_000_000), sale(1, "next", click, 10_000))
 	w.send(refunds...)
-	w.settled()
+	w.waitIdle()
 	equal(t, "net", w.number(`SELECT net FROM commission c JOIN orders o ON o.no = c.order_no WHERE order_id = 'many'`), 99_900)
 	equal(t, "refused", w.number(`SELECT count(*) FROM order_conflict x JOIN orders o ON o.no = x.order_no
 		WHERE order_id = 'many' AND reason = 'too_many_refunds' AND kind = 2 AND ref >= 'r-01000'`), 3)
@@ -499,6 +499,6 @@ func TestAnOrderTakesABoundedNumberOfRefunds(t *testing.T) {
 	// The end of the hold takes each refund of after it from the other account: the most postings a version can have.
 	w.setClock(noon().Add(40 * day))
 	w.eventually("holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE NOT released`) == 0 })
-	w.settled()
+	w.waitIdle()
 	w.clean()
 }

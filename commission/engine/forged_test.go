@@ -26,7 +26,7 @@ func TestNobodyIsBelievedForBeingOnKafka(t *testing.T) {
 	genuine := encode(t, sale(1, "GENUINE", w.click(), 10_000))
 	lane := event.Lane(event.OrderKey(1, "GENUINE"), 2)
 	w.sendRaw(lane, genuine)
-	w.settled()
+	w.waitIdle()
 	stolen := w.cluster.Steal(t, event.Orders, int32(lane), 0)
 	bought := *stolen
 	bought.Value = encode(t, sale(1, "BOUGHT", w.click(), 100_000_000))
@@ -45,7 +45,7 @@ func TestNobodyIsBelievedForBeingOnKafka(t *testing.T) {
 		victim += "I"
 	}
 	w.sendRaw(lane, encode(t, sale(1, victim, w.click(), 10_000)))
-	w.settled()
+	w.waitIdle()
 	equal(t, "forged records", w.number(`SELECT count(*) FROM forged WHERE consumer = 'engine'`), 6)
 	equal(t, "of the other partition", w.number(`SELECT count(*) FROM forged WHERE partition = $1`, 1-lane), 1)
 	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 2)
@@ -62,7 +62,7 @@ func TestAForgedLedgerEventDoesNotStopAnEngine(t *testing.T) {
 	w := newWorldOf(t, 1, 1)
 	stop := w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	stop()
 	stolen := w.cluster.Steal(t, event.Decisions, 0, 0)
 	for n := range uint64(20) {
@@ -76,7 +76,7 @@ func TestAForgedLedgerEventDoesNotStopAnEngine(t *testing.T) {
 	w.exec(`UPDATE position SET owner = '', lease_until = '-infinity'`)
 	w.start(w.config("three"))
 	w.send(sale(1, "A2", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(2000, 400))
 }
 
@@ -92,7 +92,7 @@ func TestAnUnknownKeyHaltsUntilItIsHeldOrDeclared(t *testing.T) {
 		return w.number(`SELECT count(*) FROM position WHERE consumer = 'engine' AND halted_key = 9 AND halted <> ''`) == 1
 	}
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	stolen := w.cluster.Steal(t, event.Orders, 0, 0)
 	w.cluster.Plant(t, event.Orders, 0, stolen, map[string][]byte{event.HeaderSeal: append([]byte{9}, make([]byte, 16)...)})
 	w.send(sale(1, "A2", w.click(), 10_000))
@@ -104,7 +104,7 @@ func TestAnUnknownKeyHaltsUntilItIsHeldOrDeclared(t *testing.T) {
 	}
 	_, err = position.Declare(t.Context(), operator, Consumer, event.Orders, 0, "written by a thief")
 	check(t, err)
-	w.settled()
+	w.waitIdle()
 	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 2)
 	all, err := position.ListForged(t.Context(), operator, 10)
 	check(t, err)
@@ -122,7 +122,7 @@ func TestAnUnknownKeyHaltsUntilItIsHeldOrDeclared(t *testing.T) {
 	stop()
 	w.cluster.Keys = append(w.cluster.Keys, second.Keys...)
 	w.start(w.config("two"))
-	w.settled()
+	w.waitIdle()
 	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 3)
 	equal(t, "books", w.books(time.Time{}), w.pending(3000, 600))
 	equal(t, "halted", w.number(`SELECT count(*) FROM position WHERE halted <> '' OR halted_key IS NOT NULL`), 0)

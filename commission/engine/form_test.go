@@ -60,12 +60,12 @@ func TestEnginesOfTwoFormsTakeTurns(t *testing.T) {
 	}
 	stop := w.start(w.config("old"))
 	w.send(orders(1, 20)...)
-	w.settled()
+	w.waitIdle()
 	stop()
 	stop = w.start(later("new"))
 	w.send(orders(21, 30)...)
 	w.send(refund(1, "A1", "r1", day, 1000), refund(1, "A2", "r1", day, 0), refund(1, "A22", "r1", day, 500))
-	w.settled()
+	w.waitIdle()
 	stop()
 	equal(t, "records of the old form", w.written(known.Current()), 18)
 	equal(t, "records of the new form", w.written(next.Current()), 12)
@@ -87,7 +87,7 @@ func TestEnginesOfTwoFormsTakeTurns(t *testing.T) {
 	w.exec(`DELETE FROM record_form WHERE form > 1`)
 	stop = w.start(w.config("left running"))
 	w.send(sale(1, "A31", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	w.send(refund(1, "A3", "r1", day, 1000), refund(1, "A21", "r1", day, 1000), sale(1, "A32", w.click(), 10_000))
 	w.eventually("the old engine has given up the lane", func() bool {
 		return w.number(`SELECT count(*) FROM position WHERE consumer = $1 AND owner = ''`, Consumer) == 1
@@ -97,7 +97,7 @@ func TestEnginesOfTwoFormsTakeTurns(t *testing.T) {
 	equal(t, "dead letters", w.number(`SELECT count(*) FROM dead_letter`), 0)
 	stop()
 	w.start(later("new again"))
-	w.settled()
+	w.waitIdle()
 	found, err = w.judged(next)
 	check(t, err)
 	if len(found) > 0 {
@@ -114,7 +114,7 @@ func TestRedecideWritesTheSameInThePresentForm(t *testing.T) {
 	stop := w.start(w.config("old"))
 	w.send(arrival(w, history, 1)...)
 	w.send(sale(1, "WRONG", w.click(), 10_000, 500))
-	w.settled()
+	w.waitIdle()
 	stop()
 	books := w.books(time.Time{})
 	// A record that says what no version would decide is left as it is, and the order, line and rule are named.
@@ -175,14 +175,14 @@ func TestNewerRulesStopALaneBeforeItDecides(t *testing.T) {
 			w := newWorldOf(t, 1, 2)
 			stop := w.start(w.config("one"))
 			w.send(sale(1, "A1", w.click(), 10_000))
-			w.settled()
+			w.waitIdle()
 			from := time.Now().Add(2 * time.Minute)
 			w.addTerms(w.programs[1], from, commission.Rules+1, more)
 			// Everyone goes on under the terms of before, and the other merchant after them, also with a click that led elsewhere.
 			after := w.soldAt("A2", from)
 			after.GetSale().MerchantId = 1
 			w.send(sale(1, "A3", w.click(), 10_000), w.soldAt("B1", noon()), after)
-			w.settled()
+			w.waitIdle()
 			equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 4)
 			// The lane stops at the first order under those that it does not know.
 			w.send(w.soldAt("B2", from))
@@ -210,7 +210,7 @@ func TestUnreadableTermsStopTheirOwnOrdersOnly(t *testing.T) {
 	w.addTerms(w.programs[1], from, commission.Rules, `{"minimum_order": 500}`)
 	w.start(w.config("one"))
 	w.send(w.soldAt("B1", from), sale(1, "A1", w.click(), 10_000), w.soldAt("B2", noon()), w.soldAt("B3", from), sale(1, "A2", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	equal(t, "orders under other terms", w.number(`SELECT count(*) FROM orders WHERE order_id IN ('A1', 'A2', 'B2')`), 3)
 	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 3)
 	equal(t, "orders set aside with the reason", w.number(`SELECT count(*) FROM dead_letter

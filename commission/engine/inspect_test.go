@@ -30,7 +30,7 @@ func TestAnInspectionFindsWhatWasChangedSinceTheLast(t *testing.T) {
 	w := newWorld(t)
 	stop := w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000), sale(1, "A2", w.click(), 5_000), refund(1, "A1", "r1", day, 1000))
-	w.settled()
+	w.waitIdle()
 	stop()
 	w.sealAll(2)
 	registry := prometheus.NewRegistry()
@@ -94,7 +94,7 @@ func TestAnInspectionReadsTheOutboxEndAndVerifyAllOfIt(t *testing.T) {
 	w := newWorldOf(t, 1, 1)
 	stop := w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000))
-	w.settled()
+	w.waitIdle()
 	stop()
 	// Two days of ledger events, as far as their numbers go.
 	const last = 10 * audit.InspectedEvents

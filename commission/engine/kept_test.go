@@ -34,18 +34,18 @@ func TestAReportThatVanishedIsFoundInItsSpool(t *testing.T) {
 		check(t, err)
 		return found
 	}
-	w.settled()
+	w.waitIdle()
 	equal(t, "before the last was sent", len(compare()), 0)
 	// Somebody takes the victim's sequence, so that the genuine record passes for a duplicate.
 	w.sendRaw(0, encode(t, sale(1, "FORGED", w.click(), 1)))
-	w.settled()
+	w.waitIdle()
 	vanished := compare()
 	if len(vanished) != 1 || vanished[0].Seq != 6 || vanished[0].Order != "VICTIM" {
 		t.Errorf("vanished are %v", vanished)
 	}
 	// The genuine one comes late. It is no duplicate: it lies aside until an operator puts it back.
 	check(t, w.kafka.Produce(t.Context(), event.Orders, 0, []stream.Record{{Value: victim, Spool: w.spool, Seq: 6}, {Value: first, Spool: w.spool, Seq: 1}}))
-	w.settled()
+	w.waitIdle()
 	equal(t, "vanished", len(compare()), 0)
 	letters := w.letters()
 	last := letters[len(letters)-1]

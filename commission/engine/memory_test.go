@@ -34,7 +34,7 @@ func TestEngineMemoryDoesNotGrowWithLinks(t *testing.T) { //nolint:paralleltest 
 			events[i] = sale(1, fmt.Sprint(name, i), clickOn(link, noon().Add(-time.Hour)), 10_000)
 		}
 		w.send(events...)
-		w.settled()
+		w.waitIdle()
 		clear(events)
 		runtime.GC()
 		runtime.GC() // what pools kept goes with the second

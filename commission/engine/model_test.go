@@ -238,7 +238,7 @@ func (m *machine) steps() map[string]func(*rapid.T) {
 				check(m.w.t, Rewind(m.w.t.Context(), m.w.db, lane, rapid.Int64Range(1, newest).Draw(t, "sequence")))
 			}
 		},
-		"all is quiet": m.settle,
+		"all is quiet": m.compare,
 		"":             m.invariants,
 	}
 }
@@ -289,12 +289,12 @@ func (m *machine) invariants(t *rapid.T) {
 	}
 }
 
-// settle waits until nothing is left to do and compares the books with the model, as of several times.
-func (m *machine) settle(t *rapid.T) {
+// compare waits until nothing is left to do and compares the books with the model, as of several times.
+func (m *machine) compare(t *rapid.T) {
 	if len(m.engines) == 0 {
 		m.startEngine(1000)
 	}
-	m.w.settled()
+	m.w.waitIdle()
 	if open := int(m.w.number(`SELECT count(*) FROM dead_letter WHERE state = 'open'`)); open != m.letters {
 		t.Fatalf("%d letters are open, want %d", open, m.letters)
 	}
@@ -352,7 +352,7 @@ func TestTheBooksFollowTheModelThroughEverything(t *testing.T) {
 		look := steps[""]
 		steps[""] = func(r *rapid.T) { left--; look(r) }
 		r.Repeat(steps)
-		m.settle(r)
+		m.compare(r)
 	})
 }
 
@@ -390,14 +390,14 @@ func TestEveryArrivalGivesTheSameBooksInTheEngine(t *testing.T) {
 	for at := 0; at < len(arriving)/2; at += 50 {
 		w.send(arriving[at:min(at+50, len(arriving)/2)]...)
 	}
-	w.settled()
+	w.waitIdle()
 	stop()
 	w.setClock(noon().Add(35 * day))
 	w.start(w.config("with it"))
 	w.send(arriving[len(arriving)/2:]...)
-	w.settled()
+	w.waitIdle()
 	w.eventually("all are credited", func() bool { return w.number(`SELECT count(*) FROM orders WHERE outcome = 'credited'`) == orders })
-	w.settled()
+	w.waitIdle()
 	for _, at := range []time.Duration{0, day, 2 * day, 30 * day, 40 * day, 41 * day} {
 		distinct := w.number(`SELECT count(DISTINCT sums) FROM (
 			SELECT source_no, string_agg(format('%s %s', kind, amount), ', ' ORDER BY kind) AS sums FROM (

@@ -30,8 +30,8 @@ func (w *world) verifies(refused commission.Reason) func(string) commission.Clic
 	}
 }
 
-// settle decides an order as of a time, as an engine does.
-func (w *world) settle(o *order, now time.Time, verify func(string) commission.Click) {
+// decide decides an order as of a time, as an engine does.
+func (w *world) decide(o *order, now time.Time, verify func(string) commission.Click) {
 	w.t.Helper()
 	w.resolve(o, verify)
 	check(w.t, o.decide(now, commission.Decide))
@@ -51,7 +51,7 @@ func (w *world) resolve(o *order, verify func(string) commission.Click) {
 func (w *world) decided() *order {
 	w.t.Helper()
 	first := &order{no: 1, key: orderKey{1, "A1"}, events: []*event.Event{sale(1, "A1", w.click(), 10_000)}}
-	w.settle(first, noon(), verifyClick)
+	w.decide(first, noon(), verifyClick)
 	return &order{
 		no: 1, key: first.key, known: true, version: 1, record: first.decided.AppendJSON(nil), earnings: first.paying,
 		posted: first.due, events: first.events,
@@ -62,13 +62,13 @@ func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.decided()
-	w.settle(o, noon(), w.verifies(commission.UnknownClickKey))
+	w.decide(o, noon(), w.verifies(commission.UnknownClickKey))
 	equal(t, "outcome", o.decided.Outcome, commission.Credited)
 	equal(t, "to be posted", len(o.due), 0)
 	equal(t, "to be reported", len(o.reported), 0)
 	// A new order has no record to go by.
 	o = &order{key: orderKey{1, "A1"}, events: o.events}
-	w.settle(o, noon(), w.verifies(commission.UnknownClickKey))
+	w.decide(o, noon(), w.verifies(commission.UnknownClickKey))
 	equal(t, "outcome of a new one", o.decided.Outcome, commission.UnknownClickKey)
 }
 
@@ -119,7 +119,7 @@ func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.decided()
-	w.settle(o, noon(), w.verifies(commission.ForgedClickID))
+	w.decide(o, noon(), w.verifies(commission.ForgedClickID))
 	equal(t, "outcome", o.decided.Outcome, commission.ForgedClickID)
 	equal(t, "postings", len(o.due), 2)
 	for _, m := range o.due {
@@ -166,13 +166,13 @@ func TestEndedHoldsDoNotBeginAgainWhenTheClockGoesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	o := w.decided()
-	w.settle(o, noon().Add(40*day), verifyClick)
+	w.decide(o, noon().Add(40*day), verifyClick)
 	posted := slices.Concat(o.posted, o.due)
 	o = &order{
 		no: 1, key: o.key, known: true, version: 2, record: o.decided.AppendJSON(nil), earnings: o.paying, posted: posted, released: o.released,
 		events: append(o.events, refund(1, "A1", "r", day, 1000)),
 	}
-	w.settle(o, noon(), verifyClick)
+	w.decide(o, noon(), verifyClick)
 	equal(t, "payable", o.paying[0].Payable, 900)
 	equal(t, "pending", o.paying[0].Pending, 0)
 }
@@ -187,7 +187,7 @@ func TestPlansStayOnIndexes(t *testing.T) {
 	}
 	w.start(w.config("one"))
 	w.sendMany(3000)
-	w.settled()
+	w.waitIdle()
 	numbers := "(SELECT array_agg(no) FROM (SELECT no FROM orders LIMIT 1000) o)"
 	text := func(sql string) string {
 		sql = strings.ReplaceAll(sql, "$1::bigint[], $2::text[]", "(SELECT array_agg(merchant_id) FROM orders), (SELECT array_agg(order_id) FROM orders)")
@@ -232,7 +232,7 @@ func TestAnOrderIsInTheBooksWithinASecond(t *testing.T) {
 	cfg.Metrics = registry
 	w.start(cfg)
 	w.send(sale(1, "first", w.click(), 100))
-	w.settled()
+	w.waitIdle()
 	const orders = 20
 	slow := 0
 	for i := range orders {

@@ -68,7 +68,7 @@ func TestAPayoutIsASourceWithACheckOfItsOwn(t *testing.T) {
 	w.setClock(noon().Add(35 * day))
 	stop := w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000), sale(1, "A2", w.click(), 20_000))
-	w.settled()
+	w.waitIdle()
 	stop()
 	equal(t, "payable before", w.owed(), 3000)
 	w.payOut(1, 1000)

@@ -46,7 +46,7 @@ func TestAnOrderThatCannotBeDecidedDoesNotHoldUpTheOthers(t *testing.T) {
 	for i := range 60 {
 		w.send(sale(1, fmt.Sprint("A", i), w.click(), 10_000))
 	}
-	w.settled()
+	w.waitIdle()
 	// Two records of decisions that nothing can read.
 	w.exec(`UPDATE orders SET decision = '{"outcome": 5}' WHERE order_id IN ('A7', 'A41')`)
 	w.setClock(noon().Add(40 * day))
@@ -72,7 +72,7 @@ func TestAClickKeyAddedLaterCreditsWhatWasRefusedForIt(t *testing.T) {
 		w.send(sale(1, fmt.Sprint("A", i), w.click(), 10_000))
 	}
 	w.send(sale(1, "forged", "unknown_click_key", 10_000), refund(1, "A3", "r", day, 1000))
-	w.settled()
+	w.waitIdle()
 	stop()
 	equal(t, "refused", w.number(`SELECT count(*) FROM orders WHERE outcome = 'unknown_click_key'`), 21)
 	// Verify holds the key: what it finds waits for an engine that does.
@@ -87,7 +87,7 @@ func TestAClickKeyAddedLaterCreditsWhatWasRefusedForIt(t *testing.T) {
 	with.SliceSize = 3
 	w.start(with)
 	w.eventually("they are credited", func() bool { return w.number(`SELECT count(*) FROM orders WHERE outcome = 'credited'`) == 20 })
-	w.settled()
+	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(19_900, 3980))
 	equal(t, "still refused", w.outcome(1, "forged"), "unknown_click_key")
 	w.clean()
@@ -152,7 +152,7 @@ func TestARestartSendsOnWhereTheLastOneEnded(t *testing.T) {
 		for j := range 5 {
 			w.send(sale(1, fmt.Sprintf("A%d-%d", i, j), w.click(), 10_000))
 		}
-		w.settled()
+		w.waitIdle()
 		stop()
 	}
 	total := int64(0)
@@ -198,7 +198,7 @@ func TestLettersOfATopicThatWasMadeAnewDoNotCollide(t *testing.T) {
 	}
 	equal(t, "values", values, []string{"more rubbish", "rubbish", "rubbish"})
 	if err := DiscardLetter(t.Context(), w.db, 0, 0, "once more"); fault.Of(err).Kind != fault.Conflict {
-		t.Errorf("a settled letter is given up: %v", err)
+		t.Errorf("a closed letter is discarded: %v", err)
 	}
 	// A letter that is put back is the one that was shown, whatever else lies at its offset.
 	w.exec(`UPDATE position SET next_offset = 0`)
@@ -218,7 +218,7 @@ func TestBusyPlansStayOnIndexes(t *testing.T) {
 	w := newWorld(t)
 	w.start(w.config("one"))
 	w.sendMany(2000)
-	w.settled()
+	w.waitIdle()
 	for name, sql := range map[string]string{
 		"next outbox rows": `PREPARE next(int) AS ` + nextOutboxRows + `; EXPLAIN EXECUTE next(1)`,
 		"trim":             `PREPARE trim(int, float8, int) AS ` + trimOutbox + `; EXPLAIN EXECUTE trim(1, 5, 5)`,

@@ -12,7 +12,7 @@ func TestBooksThatForgotWhatTheySentAreNotWrittenTo(t *testing.T) {
 	w := newWorldOf(t, 1, 1)
 	stop := w.start(w.config("first"))
 	w.send(sale(1, "a", clickOn(w.links[0], noon()), 10_000), sale(1, "b", clickOn(w.links[0], noon()), 10_000))
-	w.settled()
+	w.waitIdle()
 	stop()
 	w.exec(`UPDATE position SET out_seq = out_seq - 1 WHERE consumer = 'engine'`)
 	stop = w.start(w.config("second"))
@@ -30,7 +30,7 @@ func TestBooksThatForgotWhatTheySentAreNotWrittenTo(t *testing.T) {
 	w.exec(`INSERT INTO position (consumer, topic, partition, since) VALUES ('loader', 'ledger', 0, $1)`, end)
 	w.exec(`UPDATE position SET halted = ''`)
 	w.start(w.config("third"))
-	w.settled()
+	w.waitIdle()
 	if n := w.number(`SELECT count(*) FROM orders`); n != 3 {
 		t.Errorf("%d orders are in the books, want 3", n)
 	}

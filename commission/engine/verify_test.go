@@ -53,7 +53,7 @@ func TestVerifyNamesEveryRowThatWasChanged(t *testing.T) {
 	stop := w.start(w.config("one"))
 	w.send(arrival(w, history, 1)...)
 	w.send(sale(1, "A1", w.click(), 10_000), refund(1, "A1", "r1", day, 1000))
-	w.settled()
+	w.waitIdle()
 	stop()
 	w.sealAll(50)
 	w.clean()
@@ -139,7 +139,7 @@ func TestVerifyCountsWhatItDoesNotKeep(t *testing.T) {
 	for i := range 5 {
 		w.send(sale(1, strconv.Itoa(i), w.click(), 10_000))
 	}
-	w.settled()
+	w.waitIdle()
 	stop()
 	w.exec(`UPDATE orders SET customer_id = 'somebody'`)
 	check := audit.Check{
@@ -170,10 +170,10 @@ func TestVerifyComparesTheReportsWithTheLedger(t *testing.T) {
 	stop := w.start(w.config("one"))
 	w.setClock(noon().Add(20 * day))
 	w.send(arrival(w, history, 2)...)
-	w.settled()
+	w.waitIdle()
 	w.setClock(noon().Add(80 * day))
 	w.eventually("all holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE NOT released`) == 0 })
-	w.settled()
+	w.waitIdle()
 	stop()
 	url := engines.ClickHouseMigrated(t)
 	reports, err := clickhouse.Open(url, 2)
@@ -268,14 +268,14 @@ func TestLedgerEventsAddUpToTheBooksAtEveryTime(t *testing.T) {
 	w.setClock(noon().Add(10 * day))
 	events := arrival(w, history, 3)
 	w.send(events[:len(events)/2]...)
-	w.settled()
+	w.waitIdle()
 	w.setClock(noon().Add(33 * day))
 	w.send(events[len(events)/2:]...)
-	w.settled()
+	w.waitIdle()
 	w.eventually("holds have ended", func() bool {
 		return w.number(`SELECT count(*) FROM commission WHERE NOT released AND hold_until <= $1`, w.clock()) == 0
 	})
-	w.settled()
+	w.waitIdle()
 	records := w.ledgerEvents()
 	for _, at := range times {
 		got := make(books)
@@ -345,6 +345,6 @@ func TestVerifyReadsOneSnapshotWhileTheEngineWorks(t *testing.T) {
 	}
 	cancel()
 	<-sent
-	w.settled()
+	w.waitIdle()
 	w.clean()
 }

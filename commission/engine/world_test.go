@@ -230,8 +230,8 @@ func (w *world) sendRaw(partition int, values ...[]byte) {
 	}
 }
 
-// settled waits until the engines have nothing left to do, and Kafka has what they had to say.
-func (w *world) settled() {
+// waitIdle waits until the engines have nothing left to do, and Kafka has what they had to say.
+func (w *world) waitIdle() {
 	w.t.Helper()
 	w.eventually("nothing is left to do", func() bool {
 		left, err := ReadBacklog(w.t.Context(), w.db, w.kafka, w.partitions, w.clock())
