@@ -220,7 +220,7 @@ func TestUnreadableTermsStopTheirOwnOrdersOnly(t *testing.T) {
 	letters, err := Letters(t.Context(), w.db, false, 10)
 	check(t, err)
 	for _, l := range letters {
-		check(t, PutBack(t.Context(), w.db, l.Partition, l.Offset, "operator"))
+		check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "operator"))
 	}
 	w.eventually("the orders are taken in", func() bool { return w.number(`SELECT count(*) FROM orders`) == 5 })
 }
