@@ -4,6 +4,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/net/html"
 
+	"tributary/internal/money"
+	"tributary/internal/postgres"
 	"tributary/partners"
 	"tributary/partners/access"
 	"tributary/partners/program"
@@ -158,7 +161,7 @@ func TestEachMistakeInTermsIsToldAtItsField(t *testing.T) {
 func TestOnlyItsMerchantSetsTerms(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	v := program.Version{EffectiveFrom: w.now.Add(aDay), Document: program.NewDocument(aDay, 0, 0, nil)}
+	v := program.Version{EffectiveFrom: w.now.Add(aDay), Document: program.NewDocument(aDay, 0, 200_000, nil)}
 	for name, row := range map[string]struct {
 		scope access.Scope
 		may   bool
@@ -182,9 +185,53 @@ func TestOnlyItsMerchantSetsTerms(t *testing.T) {
 		}
 		v.EffectiveFrom = v.EffectiveFrom.Add(aDay)
 	}
-	for _, set := range w.versions(w.program)[3:] { // the first was written without SetTerms
-		if set.Document.NetworkFee != 0 {
-			t.Errorf("the fee is %s", set.Document.NetworkFee)
+}
+
+// What the network takes, and by which rules orders are decided, is that of the terms in force then: SetTerms sees to it, and
+// the database refuses any other to the pages.
+func TestAMerchantKeepsTheNetworksFeeAndRules(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	later := program.Version{EffectiveFrom: w.now.Add(10 * aDay), Rules: 2, Document: program.NewDocument(aDay, 0, 250_000, nil)}
+	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) error {
+		_, err := partners.AddTerms(t.Context(), tx, w.program, later)
+		return err
+	}))
+	fresh := w.newProgramOf(partners.NewProgram{Merchant: w.shop, Name: "To come", LandingURL: "https://alder.example/", Currencies: []string{"GBP"}, Terms: []program.Version{later}})
+	for i, row := range []struct {
+		program program.ProgramID
+		from    time.Duration
+		fee     money.Rate
+		rules   int
+		may     bool
+	}{
+		{w.program, 5 * aDay, 200_000, 1, true},
+		{w.program, 5 * aDay, 0, 1, false},
+		{w.program, 5 * aDay, 250_000, 1, false},
+		{w.program, 5 * aDay, 200_000, 2, false},
+		{w.program, 15 * aDay, 250_000, 2, true},
+		{w.program, 15 * aDay, 250_000, 1, false},
+		{w.program, 15 * aDay, 200_000, 2, false},
+		{fresh, 5 * aDay, 250_000, 2, true},
+		{fresh, 5 * aDay, 200_000, 1, false},
+	} {
+		v := program.Version{
+			EffectiveFrom: w.now.Add(row.from + time.Duration(i)*time.Hour), Rules: row.rules, Document: program.NewDocument(aDay, 0, row.fee, nil),
+		}
+		err := w.access.Change(t.Context(), access.Scope{Merchant: w.shop}, func(tx pgx.Tx) error {
+			_, err := partners.AddTerms(t.Context(), tx, row.program, v)
+			return err
+		})
+		if (err == nil) != row.may {
+			t.Errorf("row %d: %v", i, err)
+		}
+		v.EffectiveFrom = v.EffectiveFrom.Add(time.Minute)
+		number, err := w.access.SetTerms(t.Context(), access.Scope{Merchant: w.shop}, row.program, v)
+		w.must(err)
+		set := w.versions(row.program)
+		n := slices.IndexFunc(set, func(v program.Version) bool { return v.Number == number })
+		if before := set[max(n-1, 0)]; n < 0 || set[n].Rules != before.Rules || set[n].Document.NetworkFee != before.Document.NetworkFee {
+			t.Errorf("row %d sets %+v", i, set)
 		}
 	}
 }

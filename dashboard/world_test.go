@@ -156,15 +156,18 @@ func (w *world) newProgram(id program.MerchantID, name, landing string, currenci
 			program.Member: {program.AnyCategory: 50_000 + more},
 		})}
 	}
-	var programID program.ProgramID
+	return w.newProgramOf(partners.NewProgram{
+		Merchant: id, Name: name, LandingURL: landing, Currencies: currencies,
+		Terms: []program.Version{terms(w.now.Add(-400*aDay), 0), terms(w.now.Truncate(aDay).Add(-14*aDay), 10_000)},
+	})
+}
+
+func (w *world) newProgramOf(n partners.NewProgram) (id program.ProgramID) {
 	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) (err error) {
-		programID, err = partners.CreateProgram(w.t.Context(), tx, partners.NewProgram{
-			Merchant: id, Name: name, LandingURL: landing, Currencies: currencies,
-			Terms: []program.Version{terms(w.now.Add(-400*aDay), 0), terms(w.now.Truncate(aDay).Add(-14*aDay), 10_000)},
-		})
+		id, err = partners.CreateProgram(w.t.Context(), tx, n)
 		return err
 	}))
-	return programID
+	return id
 }
 
 func (w *world) partner(kind program.Kind, name, site string, programs ...program.ProgramID) program.PartnerID {

@@ -26,8 +26,9 @@ func newAddTerms(a *app) *cobra.Command {
 		Use:   "add-terms",
 		Short: "Add terms to a program, in force from a time on",
 		Long: `Add terms to a program, in force from a time on that is a minute away at least. Orders placed before it stay under the terms of
-before. The document is JSON as docs/reference/terms.md describes it; each field that is wrong is named, with its fix. Prints the
-number of the version:
+before, and those that begin later take over from it, with the network fee that they have: a warning names each that has another.
+The document is JSON as docs/reference/terms.md describes it; each field that is wrong is named, with its fix. Prints the number
+of the version:
 
   tributary admin add-terms --program 1 --from 2026-12-01T00:00:00Z --document terms.json`,
 		Args: cobra.NoArgs,
@@ -42,10 +43,18 @@ number of the version:
 			}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				var number int
+				var versions map[program.ProgramID][]program.Version
 				err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
 					number, err = partners.AddTerms(ctx, tx, program.ProgramID(id), program.Version{EffectiveFrom: effective.UTC(), Document: document})
+					if err != nil {
+						return err
+					}
+					versions, err = partners.ReadTerms(ctx, tx, program.ProgramID(id))
 					return err
 				})
+				if err == nil {
+					warnOfFees(cmd.ErrOrStderr(), versions[program.ProgramID(id)], number)
+				}
 				return printID(cmd, int64(number), err)
 			})
 		},
@@ -57,6 +66,22 @@ number of the version:
 		_ = cmd.MarkFlagRequired(name)
 	}
 	return cmd
+}
+
+// warnOfFees names the versions after one that was added, ascending by when they begin, whose network fee is another: a
+// merchant's keeps the fee that was in force when it was set.
+func warnOfFees(to io.Writer, versions []program.Version, added int) {
+	var fee *program.Version
+	for i := range versions {
+		v := &versions[i]
+		switch {
+		case v.Number == added:
+			fee = v
+		case fee != nil && v.Document.NetworkFee != fee.Document.NetworkFee:
+			fmt.Fprintf(to, "Warning: version %d begins later, on %s, and has a network fee of %s, not %s. Add terms that begin after it where the fee is to stay.\n",
+				v.Number, v.EffectiveFrom.Format(time.RFC3339), v.Document.NetworkFee, fee.Document.NetworkFee)
+		}
+	}
 }
 
 // readDocument reads the document of terms from a file or, for "-", from standard input.

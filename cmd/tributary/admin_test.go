@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,6 +35,12 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 	if err := os.WriteFile(wrong, bytes.Replace(document.JSON(), []byte("percent"), []byte("percents"), 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	dearer, sooner := filepath.Join(t.TempDir(), "dearer.json"), time.Now().Add(time.Minute*30).Format(time.RFC3339)
+	more := program.NewDocument(720*time.Hour, 0, 250_000, nil)
+	if err := os.WriteFile(dearer, more.JSON(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var said strings.Builder
 	for _, row := range []struct {
 		command string
 		prints  string
@@ -50,6 +57,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"create-program|one|Partners|--landing|https://fernhill.example/|--currency|GBP|--rate|site=1", "", "MERCHANT"},
 		{"add-terms|--program|1|--from|" + soon + "|--document|-", "2\n", ""},
 		{"add-terms|--program|1|--from|" + soon + "|--document|-", "", "already"},
+		{"add-terms|--program|1|--from|" + sooner + "|--document|" + dearer, "3\n", ""},
 		{"add-terms|--program|1|--from|" + soon + "|--document|" + wrong, "", "rules[0].pay.percents: there is no such field"},
 		{"add-terms|--program|1|--from|" + soon + "|--document|/nowhere", "", "/nowhere"},
 		{"add-terms|--program|9|--from|" + soon + "|--document|-", "", "does not exist"},
@@ -73,7 +81,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 			root.SetIn(bytes.NewReader(document.JSON()))
 		}
 		root.SetOut(&out)
-		root.SetErr(testLog{t})
+		root.SetErr(io.MultiWriter(&said, testLog{t}))
 		root.SetArgs(append([]string{"admin"}, strings.Split(row.command, "|")...))
 		err := root.ExecuteContext(t.Context())
 		switch {
@@ -84,6 +92,9 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		case out.String() != row.prints:
 			t.Errorf("%s printed %q, want %q", row.command, out.String(), row.prints)
 		}
+	}
+	if warned := said.String(); strings.Count(warned, "Warning") != 1 || !strings.Contains(warned, "version 2 begins later") || !strings.Contains(warned, "a network fee of 20 %, not 25 %") {
+		t.Errorf("of the fee of later terms is said: %s", warned)
 	}
 }
 

@@ -34,8 +34,8 @@ func (db *DB) CloseLink(ctx context.Context, scope Scope, id program.LinkID) err
 	return db.Change(ctx, scope, func(tx pgx.Tx) error { return partners.CloseLink(ctx, tx, scope.Partner, id) })
 }
 
-// SetTerms adds terms to a program of the scope's merchant, and returns their number. The network's fee is none of the
-// merchant's: it stays that of the terms in force at the time from which they take effect.
+// SetTerms adds terms to a program of the scope's merchant, and returns their number. The network's fee and the rules by which
+// orders are decided are none of the merchant's: they stay those of the terms in force at the time from which they take effect.
 func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v program.Version) (number int, err error) {
 	err = db.Change(ctx, scope, func(tx pgx.Tx) error {
 		versions, err := partners.ReadTerms(ctx, tx, id)
@@ -49,7 +49,7 @@ func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v
 		if scope.Merchant == 0 || before == nil {
 			return fault.Coded(fault.NotFound, "not_found", nil)
 		}
-		v.Document.NetworkFee = before.Document.NetworkFee
+		v.Rules, v.Document.NetworkFee = before.Rules, before.Document.NetworkFee
 		number, err = partners.AddTerms(ctx, tx, id, v)
 		return err
 	})
