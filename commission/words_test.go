@@ -10,13 +10,17 @@ import (
 // TestEveryCodeIsSaid compares the codes that pages are given with those that internal/text has words for.
 func TestEveryCodeIsSaid(t *testing.T) {
 	t.Parallel()
-	reasons := codes(Reasons())
+	reasons, names := codes(Reasons()), roles()
 	for area, of := range map[string]struct{ codes, said []string }{
 		"reasons":  {reasons, text.ReasonCodes()},
 		"outcomes": {reasons, text.OutcomeCodes()},
 		"excesses": {codes([]ExcessReason{NothingLeft, NoSuchLine, FreePieces, OtherCurrency}), text.ExcessCodes()},
 		"states":   {codes([]State{Pending, Payable, Paid, Held, Declined, Reversed}), text.StateCodes()},
 		"touches":  {[]string{TouchClick, TouchCoupon, TouchCustomer}, text.TouchCodes()},
+
+		"roles":                    {slices.Clone(names[:]), text.CreditRoleCodes()},
+		"roles, to the merchant":   {slices.Clone(names[:]), text.PartnerEarnsAsCodes()},
+		"roles, to who has earned": {codesBut(names[:], RoleCustomer.String()), text.YouEarnAsCodes()},
 	} {
 		slices.Sort(of.codes)
 		if !slices.Equal(of.codes, slices.Sorted(slices.Values(of.said))) {
@@ -30,6 +34,10 @@ func TestEveryCodeIsSaid(t *testing.T) {
 	if len(sentences) != len(reasons) {
 		t.Errorf("%d reasons are said in %d sentences", len(reasons), len(sentences))
 	}
+}
+
+func codesBut(list []string, one string) []string {
+	return slices.DeleteFunc(slices.Clone(list), func(code string) bool { return code == one })
 }
 
 func codes[T ~string](list []T) []string {

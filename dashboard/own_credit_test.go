@@ -117,7 +117,7 @@ func TestAShareWithoutAClickIsExplained(t *testing.T) {
 	w := newWorld(t)
 	no := w.shared()
 	why := w.as("member@example.net").page("/partner/commissions/" + number10(no))
-	why.holds(t, "of the commission on this order. The click that led to it was not on a link of yours.", "Mira Okafor recruiter 30 of 100", "coupon known to the merchant")
+	why.holds(t, "on this order: you recruited a partner who earns on it.", "Mira Okafor recruiter 30 of 100", "coupon known to the merchant")
 	for _, secret := range []string{"slow-kitchen", "The Slow Kitchen", "Ridge Notes", "AUTUMN10", "c-7", "last click before the order"} {
 		if strings.Contains(why.body, secret) {
 			t.Errorf("the recruiter reads %q", secret)

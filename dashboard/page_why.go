@@ -58,7 +58,8 @@ func worth(c *commission.Credit) int64 {
 	return sum
 }
 
-// charged is what the network's fee is on, fee all of it.
+// charged is what the network's fee is on, fee all of it, and charge the credit that shows how it was reckoned: the first
+// that carries it, nil where none does.
 func (view *whyView) charged() (sum int64) {
 	for _, c := range view.Decision.Credits {
 		if c.Role == commission.RolePartner {
@@ -75,18 +76,55 @@ func (view *whyView) fee() (sum int64) {
 	return sum
 }
 
-// credit is the decision's first credit, or nil when nobody earns.
-func (view *whyView) credit() *commission.Credit {
-	if len(view.Decision.Credits) == 0 {
-		return nil
+func (view *whyView) charge() *commission.Credit {
+	for i := range view.Decision.Credits {
+		if c := &view.Decision.Credits[i]; c.Role == commission.RolePartner {
+			return c
+		}
 	}
-	return &view.Decision.Credits[0]
+	return nil
 }
 
-// winner is the touch that earned, or nil when none did, or when it was somebody else's than the reader's.
-func (view *whyView) winner() *commission.Touch {
+// A whyTotal is what all credits that the reader sees come to, and when the last of their holds ends.
+type whyTotal struct {
+	gross, net, pending, payable int64
+
+	lines     int
+	holdUntil time.Time
+}
+
+func (view *whyView) total() (sum whyTotal) {
+	for i := range view.Decision.Credits {
+		c, e := &view.Decision.Credits[i], view.earning(i)
+		sum.gross, sum.net, sum.lines = sum.gross+c.Gross, sum.net+c.Net, sum.lines+c.Lines
+		sum.pending, sum.payable = sum.pending+e.Pending, sum.payable+e.Payable
+		if c.HoldUntil.After(sum.holdUntil) {
+			sum.holdUntil = c.HoldUntil
+		}
+	}
+	return sum
+}
+
+// oneHold tells whether all holds end at the same time.
+func (view *whyView) oneHold() bool {
+	credits := view.Decision.Credits
+	return !slices.ContainsFunc(credits, func(c commission.Credit) bool { return !c.HoldUntil.Equal(credits[0].HoldUntil) })
+}
+
+// states are those of the commissions, each once; of an order on which nobody earns any more, of those that were.
+func (view *whyView) states() (list []string) {
+	for i := range view.Earnings {
+		if i < max(len(view.Decision.Credits), 1) && !slices.Contains(list, view.Earnings[i].State) {
+			list = append(list, view.Earnings[i].State)
+		}
+	}
+	return list
+}
+
+// winner is the touch by which a credit was won; nil for one that hangs on another's, as a recruiter's does.
+func (view *whyView) winner(c *commission.Credit) *commission.Touch {
 	for i := range view.Decision.Touches {
-		if touch := &view.Decision.Touches[i]; touch.Won {
+		if touch := &view.Decision.Touches[i]; touch.Won && touch.Partner == c.Partner && touch.Link == c.Link {
 			return touch
 		}
 	}
@@ -227,26 +265,44 @@ func orDash(name string) string {
 	return cmp.Or(name, text.Dash)
 }
 
-// sentence is the whole explanation in one.
-func (view *whyView) sentence(t *text.Printer) string {
-	c := view.credit()
-	if c == nil {
-		return t.Reason(string(view.Decision.Outcome))
+// sentences are the whole explanation in short: one for each credit of a partner's, and one of all for the merchant.
+func (view *whyView) sentences(t *text.Printer) (list []string) {
+	credits := view.Decision.Credits
+	if len(credits) == 0 {
+		return []string{t.Reason(string(view.Decision.Outcome))}
 	}
-	var said string
-	earned := view.amount(c.Net).text()
-	if touch := view.winner(); touch == nil {
-		said = t.WhyYouEarnPart(earned)
-	} else {
-		age, window := t.Span(time.Duration(touch.AgeMillis)*time.Millisecond), t.Span(time.Duration(touch.WindowSeconds)*time.Second)
-		link := orDash(view.Links[touch.Link])
-		said = t.WhyYouEarn(age, earned, link, window)
-		if view.forMerchant {
-			said = t.WhyPartnerEarns(age, earned, link, orDash(view.Partners[c.Partner]), window)
-		}
+	if view.forMerchant && len(credits) > 1 {
+		sum := view.total()
+		return append(list, view.beforeRefunds(t, t.WhySeveralEarn(int64(len(credits)), view.amount(sum.net).text()), sum.gross))
 	}
-	if c.Refunded > 0 {
-		return t.WhyWasBeforeRefunds(view.amount(c.Gross).text(), said)
+	for i := range credits {
+		list = append(list, view.beforeRefunds(t, view.sentence(t, &credits[i]), credits[i].Gross))
+	}
+	return list
+}
+
+// sentence says what a credit earns and why, as fits its role.
+func (view *whyView) sentence(t *text.Printer, c *commission.Credit) string {
+	earned, partner := view.amount(c.Net).text(), orDash(view.Partners[c.Partner])
+	touch := view.winner(c)
+	switch {
+	case touch == nil && view.forMerchant:
+		return t.PartnerEarnsAs(c.Role.String(), earned, partner)
+	case touch == nil:
+		return t.YouEarnAs(c.Role.String(), earned)
+	}
+	age, window := t.Span(time.Duration(touch.AgeMillis)*time.Millisecond), t.Span(time.Duration(touch.WindowSeconds)*time.Second)
+	link := orDash(view.Links[touch.Link])
+	if view.forMerchant {
+		return t.WhyPartnerEarns(age, earned, link, partner, window)
+	}
+	return t.WhyYouEarn(age, earned, link, window)
+}
+
+// beforeRefunds adds to a sentence what it was before the order's refunds, if it had any.
+func (view *whyView) beforeRefunds(t *text.Printer, said string, gross int64) string {
+	if view.Decision.Order.Refunded > 0 {
+		return t.WhyWasBeforeRefunds(view.amount(gross).text(), said)
 	}
 	return said
 }

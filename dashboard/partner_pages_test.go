@@ -212,27 +212,86 @@ func TestCommissionsCanBeNarrowed(t *testing.T) {
 func TestAnOrderThatSeveralEarnOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	second := w.partner(program.Site, "Trail Diary", "https://trail.example", w.program)
+	w.login("second@example.net", "partner", second, 0)
+	w.learn()
+	at := w.now.Add(-2 * aDay)
+	split := schemes.Split(
+		schemes.Share{Weight: 50},
+		schemes.Share{Partner: w.member, Role: commission.RoleRecruiter, Weight: 30, Longer: 10 * aDay},
+		schemes.Share{Partner: second, Weight: 20},
+	)
 	no := w.order(sale{
-		id: "shared-1", link: w.link, at: w.now.Add(-2 * aDay), lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 10_000}},
-		decide: schemes.Split(schemes.Share{Weight: 50}, schemes.Share{Partner: w.member, Role: commission.RoleRecruiter, Weight: 30, Longer: 10 * aDay}),
+		id: "shared-1", link: w.link, at: at, lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 10_000}}, coupon: "AUTUMN10", customer: "c-7",
+		decide: func(o commission.Order, candidates []commission.Candidate) (commission.Decision, error) {
+			d, err := split(o, candidates)
+			d.Touches = slices.Insert(d.Touches, 0, commission.Touch{ // of the recruiter, before the one that won
+				Kind: commission.TouchClick, ID: "v1.k1.mira-0001", Reason: commission.EarlierTouch, At: at.Add(-50 * time.Hour),
+				AgeMillis: (50 * time.Hour).Milliseconds(), WindowSeconds: int64(30 * aDay / time.Second), Link: w.memberLink.ID, Program: w.program, Partner: w.member,
+			})
+			return d, err
+		},
 	})
+	heldUntil := at.Add(time.Second + 30*aDay)
+	clicked := "Clicked " + text.English().Second(at.Add(-time.Hour)) + " Click to order 1 hour; the window is 30 days."
 	merchant := w.as("shop@example.net")
-	merchant.page("/merchant/orders").holds(t, "shared-1", "Mira Okafor, The Slow Kitchen", "GBP 9.00")
+	merchant.page("/merchant/orders").holds(t, "shared-1", "Mira Okafor, The Slow Kitchen, Trail Diary", "GBP 9.00")
 	merchant.page("/merchant").holds(t, "1 order")
-	merchant.page("/merchant/orders/"+number10(no)).holds(t, "Who earns", "The Slow Kitchen partner 50 of 80 GBP 5.63 1.13 pending", "Mira Okafor recruiter 30 of 80 GBP 3.37 0.00 pending")
+	merchant.page("/merchant/orders/"+number10(no)).holds(t,
+		"3 commissions on this order come to GBP 9.00. Each is listed below.",
+		"Commission GBP 9.00 nothing refunded", "Pending GBP 9.00 last hold ends "+text.English().Day(heldUntil.Add(10*aDay)),
+		"Who earns", "The Slow Kitchen partner 50 of 100 GBP 4.50 0.90 pending hold ends "+text.English().Day(heldUntil),
+		"Mira Okafor recruiter 30 of 100 GBP 2.70 0.00 pending hold ends "+text.English().Day(heldUntil.Add(10*aDay)), "Trail Diary partner 20 of 100 GBP 1.80 0.36 pending",
+		"v1.k1.mira-0001", "v1.k1.slow-kitchen", clicked, "Network fee: GBP 1.26", "rounded once: 6.30 × 20 % = 1.26 , so GBP 1.26.")
 	for email, fact := range map[string]struct{ holds, lacks []string }{
-		"site@example.net":   {[]string{"The Slow Kitchen partner 50 of 80 GBP 5.63 1.13"}, []string{"Mira Okafor", "3.37"}},
-		"member@example.net": {[]string{"Mira Okafor recruiter 30 of 80 GBP 3.37 0.00"}, []string{"5.63", "1.13"}},
+		"site@example.net": {
+			[]string{
+				"You earn GBP 4.50 on this order: the customer came through link “Sidebar” (slow-kitchen) 1 hour before ordering", "Commission GBP 4.50", clicked,
+				"The Slow Kitchen partner 50 of 100 GBP 4.50 0.90", "v1.k1.slow-kitchen", "coupon known to the merchant",
+			}, []string{"Mira Okafor", "Trail Diary", "mira", "2.70", "1.80", "6.30", "Each is listed below"},
+		},
+		"member@example.net": {
+			[]string{
+				"You earn GBP 2.70 on this order: you recruited a partner who earns on it.", "Commission GBP 2.70", "Mira Okafor recruiter 30 of 100 GBP 2.70 0.00",
+				"v1.k1.mira-0001",
+			}, []string{"The Slow Kitchen", "Trail Diary", "slow-kitchen", "4.50", "1.80", "0.90", "came through link", "Click to order", "Network fee 20 %"},
+		},
+		"second@example.net": {
+			[]string{
+				"You earn GBP 1.80 of the commission on this order. The click that led to it was not on a link of yours.", "Commission GBP 1.80",
+				"Trail Diary partner 20 of 100 GBP 1.80 0.36",
+			}, []string{"The Slow Kitchen", "Mira Okafor", "slow-kitchen", "mira", "4.50", "2.70", "came through link", "Click to order"},
+		},
 	} {
 		partner := w.as(email)
 		partner.page("/partner/commissions").holds(t, "shared-1")
 		why := partner.page("/partner/commissions/" + number10(no))
 		why.holds(t, fact.holds...)
-		for _, secret := range fact.lacks {
+		for _, secret := range append(fact.lacks, "AUTUMN10", "c-7") {
 			if strings.Contains(why.text(), secret) {
 				t.Errorf("%s reads %q of somebody else's: %s", email, secret, why.text())
 			}
 		}
+	}
+}
+
+// A partner may earn twice on one order, and a recruiter alone.
+func TestWhyHasASentenceForEachRole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	lines := []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 10_000}}
+	both := w.order(sale{id: "both", link: w.link, lines: lines, decide: schemes.Split(
+		schemes.Share{Weight: 60}, schemes.Share{Partner: w.site, Role: commission.RoleRecruiter, Weight: 40})})
+	w.as("site@example.net").page("/partner/commissions/"+number10(both)).holds(t, "You earn GBP 5.40 on this order: the customer came through link",
+		"You earn GBP 3.60 on this order: you recruited a partner who earns on it.", "Commission GBP 9.00")
+	for role, says := range map[commission.Role]struct{ merchant, partner string }{
+		commission.RoleRecruiter:  {"Mira Okafor earns GBP 9.00 on this order: it recruited a partner", "You earn GBP 9.00 on this order: you recruited a partner"},
+		commission.RoleRecruiter2: {"Mira Okafor earns GBP 9.00 on this order: it recruited the recruiter", "You earn GBP 9.00 on this order: you recruited the recruiter"},
+		commission.RoleStaff:      {"Mira Okafor earns GBP 9.00 on this order as staff", "You earn GBP 9.00 on this order as staff"},
+	} {
+		no := w.order(sale{id: role.String(), link: w.link, lines: lines, decide: schemes.Split(schemes.Share{Partner: w.member, Role: role, Weight: 1})})
+		w.as("shop@example.net").page("/merchant/orders/"+number10(no)).holds(t, says.merchant)
+		w.as("member@example.net").page("/partner/commissions/"+number10(no)).holds(t, says.partner)
 	}
 }
 

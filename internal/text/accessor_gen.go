@@ -2199,6 +2199,28 @@ func (p *Printer) PartnerSince(day string, programs string) string {
 // PartnerTitle says: Partner {name}
 func (p *Printer) PartnerTitle(name string) string { return p.say("partner.title", 0, name) }
 
+// PartnerEarnsAs says what is said of a code, and the code itself where that is nothing: see PartnerEarnsAsCodes.
+func (p *Printer) PartnerEarnsAs(code string, amount string, partner string) string {
+	switch code {
+	case "customer":
+		return p.say("partner_earns_as/customer", 0, amount)
+	case "partner":
+		return p.say("partner_earns_as/partner", 0, amount, partner)
+	case "recruiter":
+		return p.say("partner_earns_as/recruiter", 0, amount, partner)
+	case "recruiter2":
+		return p.say("partner_earns_as/recruiter2", 0, amount, partner)
+	case "staff":
+		return p.say("partner_earns_as/staff", 0, amount, partner)
+	}
+	return code
+}
+
+// PartnerEarnsAsCodes are the codes of which PartnerEarnsAs says something.
+func PartnerEarnsAsCodes() []string {
+	return []string{"customer", "partner", "recruiter", "recruiter2", "staff"}
+}
+
 // PartnersAllKinds says: All kinds
 func (p *Printer) PartnersAllKinds() string { return p.say("partners.all_kinds", 0) }
 
@@ -3032,6 +3054,9 @@ func (p *Printer) WhyInputs() string { return p.say("why.inputs", 0) }
 // WhyKnownToMerchant says: known to the merchant
 func (p *Printer) WhyKnownToMerchant() string { return p.say("why.known_to_merchant", 0) }
 
+// WhyLastHoldEnds says: last hold ends {day}
+func (p *Printer) WhyLastHoldEnds(day string) string { return p.say("why.last_hold_ends", 0, day) }
+
 // WhyLate says: This order was reported {span} after it was placed. Its hold runs from the report.
 func (p *Printer) WhyLate(span string) string { return p.say("why.late", 0, span) }
 
@@ -3154,6 +3179,11 @@ func (p *Printer) WhyRowOthers() string { return p.say("why.row_others", 0) }
 // WhyRules says: For each rule of the terms: what is left of all its lines × rate, rounded once, half away from zero
 func (p *Printer) WhyRules() string { return p.say("why.rules", 0) }
 
+// WhySeveralEarn says: {n} commissions on this order come to {amount}. Each is listed below.
+func (p *Printer) WhySeveralEarn(n int64, amount string) string {
+	return p.say("why.several_earn", n, p.Count(n), amount)
+}
+
 // WhyShare says: Part
 func (p *Printer) WhyShare() string { return p.say("why.share", 0) }
 
@@ -3200,9 +3230,6 @@ func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
 func (p *Printer) WhyYouEarn(age string, amount string, link string, window string) string {
 	return p.say("why.you_earn", 0, age, amount, link, window)
 }
-
-// WhyYouEarnPart says: You earn {amount} of the commission on this order. The click that led to it was not on a link of yours.
-func (p *Printer) WhyYouEarnPart(amount string) string { return p.say("why.you_earn_part", 0, amount) }
 
 // WrongAddressBackslash is the message: the address holds a backslash, which browsers read as a slash
 func WrongAddressBackslash() Message { return Message{id: "wrong.address_backslash"} }
@@ -3593,3 +3620,23 @@ func WrongWindow(value string) Message { return Message{id: "wrong.window", valu
 
 // WrongZero is the message: it is 0
 func WrongZero() Message { return Message{id: "wrong.zero"} }
+
+// YouEarnAs says what is said of a code, and the code itself where that is nothing: see YouEarnAsCodes.
+func (p *Printer) YouEarnAs(code string, amount string) string {
+	switch code {
+	case "partner":
+		return p.say("you_earn_as/partner", 0, amount)
+	case "recruiter":
+		return p.say("you_earn_as/recruiter", 0, amount)
+	case "recruiter2":
+		return p.say("you_earn_as/recruiter2", 0, amount)
+	case "staff":
+		return p.say("you_earn_as/staff", 0, amount)
+	}
+	return code
+}
+
+// YouEarnAsCodes are the codes of which YouEarnAs says something.
+func YouEarnAsCodes() []string {
+	return []string{"partner", "recruiter", "recruiter2", "staff"}
+}
