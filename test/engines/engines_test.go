@@ -235,6 +235,7 @@ func TestExternalServerIsUsedAndLeftClean(t *testing.T) {
 	server := EmptyPostgresURL(t)
 	cmd := helper(t, "TestHelperUsesExternalServer",
 		postgresVariable+"="+server, clickhouseVariable+"="+ClickHouse(t), kafkaVariable+"=kafka://user:word@192.0.2.1:9092")
+	PostgresURL(t) // whose template is made once, and is not the helper's
 	before := databases(t, server)
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "Kafka: user word [192.0.2.1:9092]") {
