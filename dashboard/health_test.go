@@ -57,7 +57,7 @@ func TestHealthSaysWhatToDo(t *testing.T) {
 		"Lane engine orders/0 is halted at a gap", "Records 401 to 404 are missing.", "tributary resume engine orders 0 --remedy refilled",
 		"Lane loader touches/1 is halted The topic was made anew. tributary resume loader touches 1",
 		"No process works on lane loader ledger/0", "Batch touches/1 7 to 19 is parked ClickHouse has 12 rows of 13. tributary loader retry touches 1 7",
-		"Batch orders/0 3 to 4 is not in ClickHouse yet", "3 records of orders set aside by the engine an order of no lines tributary deadletters list",
+		"Batch orders/0 3 to 4 is not in ClickHouse yet", "3 records of orders that the engine could not process an order of no lines tributary deadletters list",
 		"Tracker tracker-1 is silent 60 records", "tributary spool forget abababababababababababababababab")
 	for _, text := range []string{"SECRET", "settled long ago", "Nothing waits"} {
 		if strings.Contains(page.body, text) {

@@ -2809,7 +2809,7 @@ func (p *Printer) TodoLate(batch string) string { return p.say("todo.late", 0, b
 // TodoLateWhy says: It was planned {time}.
 func (p *Printer) TodoLateWhy(time string) string { return p.say("todo.late_why", 0, time) }
 
-// TodoLetters says: {n} records of {topic} set aside by the {consumer}
+// TodoLetters says: {n} records of {topic} that the {consumer} could not process
 func (p *Printer) TodoLetters(n int64, consumer string, topic string) string {
 	return p.say("todo.letters", n, p.Count(n), consumer, topic)
 }
