@@ -40,7 +40,7 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 		db: db, kafka: kafka, partitions: partitions, log: log,
 		behind:    vec("lag_records", "Records in Kafka that a consumer has not processed, whoever holds the partitions.", "consumer", "topic"),
 		unheld:    vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
-		letters:   vec("dead_letters", "Records that were set aside and need operator action.", "consumer"),
+		letters:   vec("dead_letters", "Dead letters that need operator action.", "consumer"),
 		unsent:    gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
 		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
 		parked:    gauge("parked_batches", "Batches of the loaders that need operator action."),

@@ -29,7 +29,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		duplicates: counter("duplicates_total", "Duplicate records: their sale or refund was known already."),
 		conflicts:  countByMerchant("conflicts_total", "Records that contradict a known sale or refund, or exceed the limit of refunds."),
 		late:       countByMerchant("late_orders_total", "Orders that were reported more than 48 hours after they were placed; imports do not count."),
-		dead:       counter("dead_letters_total", "Records set aside as dead letters."),
+		dead:       counter("dead_letters_total", "Records moved to the dead letters."),
 		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
 		failures:   counter("failures_total", "Transactions that failed because of a record."),
 		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),

@@ -99,7 +99,7 @@ func (l *lane) setTakenAside(ctx context.Context, tx pgx.Tx, again []stream.Reco
 // announce wakes the sender, and logs what requires an operator.
 func (l *lane) announce(t *txSummary) {
 	if t.dead > 0 {
-		l.log.Error("records were set aside as dead letters; see tributary deadletters", "records", t.dead)
+		l.log.Error("records were moved to the dead letters; see tributary deadletters", "records", t.dead)
 	}
 	if t.forged > 0 {
 		l.log.Error("records that are not this network's were found in Kafka; see tributary forged list", "records", t.forged)

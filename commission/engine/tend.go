@@ -103,7 +103,7 @@ func (l *lane) release(ctx context.Context) (more bool, err error) {
 		}
 		l.ending.stuck[numbers[0]] = time.Now().Add(stuckFor)
 		l.metrics.failures.Inc()
-		l.log.Error("an order cannot be decided, so its hold does not end; it is set aside for a while", "order", numbers[0], "error", err)
+		l.log.Error("an order cannot be decided, so its hold does not end; it is retried in some minutes", "order", numbers[0], "error", err)
 		more = true
 	}
 	l.metrics.setAside(l.held.Partition, len(l.ending.stuck))

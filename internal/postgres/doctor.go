@@ -40,7 +40,7 @@ func Examine(ctx context.Context, r *doctor.Report, conn *pgx.Conn, connections 
 		}
 	}
 	if encoding != "UTF8" {
-		r.Add(area, doctor.Wrong, "the database is in "+encoding, "make it anew with ENCODING 'UTF8'")
+		r.Add(area, doctor.Wrong, "the database is in "+encoding, "recreate it with ENCODING 'UTF8'")
 	}
 	if taken < connections {
 		r.Add(area, doctor.Warn, fmt.Sprintf("it takes %d connections, and one process in each role needs %d", taken, connections), "raise max_connections")

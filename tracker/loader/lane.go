@@ -176,7 +176,7 @@ func (l *lane) store(ctx context.Context, b *batch) error {
 	}
 	l.metrics.stored(l.table.topic, b, time.Since(began))
 	for _, d := range b.letters {
-		l.log.Error("a record was set aside", "offset", d.record.Offset, "error", d.cause)
+		l.log.Error("a record was moved to the dead letters", "offset", d.record.Offset, "error", d.cause)
 	}
 	if n := len(b.forged); n > 0 {
 		l.log.Error("records that are not this network's were found in Kafka; see tributary forged list", "records", n)

@@ -27,7 +27,7 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 		rows:       counter("rows_total", "Rows stored in ClickHouse."),
 		batches:    counter("batches_total", "Batches processed, including those without rows."),
 		duplicates: counter("duplicates_total", "Records dropped because their sequence was seen before."),
-		letters:    counter("dead_letters_total", "Records that were set aside."),
+		letters:    counter("dead_letters_total", "Records moved to the dead letters."),
 		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
 		retries:    counter("retries_total", "Inserts that failed and were retried."),
 		parked:     counter("parked_total", "Batches that were parked, which need operator action."),
