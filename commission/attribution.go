@@ -22,8 +22,7 @@ type Click struct {
 
 // Touch is something about an order that could earn: its click, its coupon, its customer.
 type Touch struct {
-	// Kind is "click", "coupon" or "customer".
-	Kind string `json:"kind"`
+	Kind TouchKind `json:"kind"`
 	// ID is the click id, the coupon or the customer id, as the order carries it.
 	ID     string `json:"id"`
 	Won    bool   `json:"won,omitempty"`
@@ -52,27 +51,38 @@ func (d *Decision) Keyless() []string {
 	return ids
 }
 
+// TouchKind is what sort of touch something is.
+type TouchKind string
+
 // The kinds of touch.
 const (
-	TouchClick    = "click"
-	TouchCoupon   = "coupon"
-	TouchCustomer = "customer"
+	TouchClick    TouchKind = "click"
+	TouchCoupon   TouchKind = "coupon"
+	TouchCustomer TouchKind = "customer"
 )
 
 // Candidate is a touch of an order that may earn, and all that is to be known for that: a click of Order.Clicks, named by
 // its id, and the terms in force for its link.
 type Candidate struct {
+	Kind  TouchKind
 	Click Click
 	// Link is not looked at where Click is refused.
 	Link program.LinkTerms
 }
 
+// winner is a candidate that earns.
+type winner struct {
+	candidate int // its index
+	// weight is its part of the sum of all weights; 0 where it takes the whole order.
+	weight int64
+}
+
 // attribute lists the order's touches, the clicks first, and judges them: of the clicks that may earn the last one does,
 // the first listed of those at once. A closed link still earns for the clicks it had. The first touches are those of the
-// candidates, in their order.
+// candidates, in their order. It appends who earns to winners.
 //
 // event.ClickAge says how old a click was.
-func attribute(o *Order, candidates []Candidate) []Touch {
+func attribute(o *Order, candidates []Candidate, winners []winner) ([]Touch, []winner) {
 	touches := make([]Touch, 0, len(candidates)+2)
 	won := -1
 	for i := range candidates {
@@ -89,6 +99,7 @@ func attribute(o *Order, candidates []Candidate) []Touch {
 	}
 	if won >= 0 {
 		touches[won].Won = true
+		winners = append(winners, winner{candidate: won})
 	}
 	if o.Coupon != "" {
 		touches = append(touches, Touch{Kind: TouchCoupon, ID: o.Coupon, Reason: CouponNotCredited})
@@ -96,13 +107,13 @@ func attribute(o *Order, candidates []Candidate) []Touch {
 	if o.Customer != "" {
 		touches = append(touches, Touch{Kind: TouchCustomer, ID: o.Customer, Reason: CustomerNotCredited})
 	}
-	return touches
+	return touches, winners
 }
 
 // judge reports whether the candidate's click may earn, apart from the others: then its reason is Credited.
 func (c *Candidate) judge(o *Order) Touch {
 	click, found := &c.Click, &c.Link
-	t := Touch{Kind: TouchClick, ID: click.ID, Reason: click.Refused}
+	t := Touch{Kind: c.Kind, ID: click.ID, Reason: click.Refused}
 	if click.Refused != "" {
 		return t
 	}

@@ -101,18 +101,24 @@ type Priced struct {
 	Net int64 `json:"net,omitempty"`
 }
 
-// Decider decides on an order as Decide does.
-type Decider func(order Order, candidates []Candidate) (Decision, error)
+// Evidence is all that a decision reads beside its order. Whoever decides has looked it up, as of the order's time.
+type Evidence struct {
+	// Candidates are what may earn: one for each of the order's clicks (Order.Clicks), in that order.
+	Candidates []Candidate
+}
 
-// Decide says who earns what on an order, given a candidate for each of its clicks (Order.Clicks), in that order. It
-// depends on these values and nothing else: no clock, no catalogue, and no earlier decision. Terms of the order's
-// merchant that a later version wrote are a *NewerError, and others that cannot be read a *TermsError.
-func Decide(order Order, candidates []Candidate) (Decision, error) {
-	if want := len(order.Clicks()); len(candidates) != want {
-		return Decision{}, fmt.Errorf("deciding order %q: there are %d candidates for %d clicks", order.ID, len(candidates), want)
+// Decider decides on an order as Decide does.
+type Decider func(order Order, evidence Evidence) (Decision, error)
+
+// Decide says who earns what on an order, given the evidence. It depends on these values and nothing else: no clock, no
+// catalogue, and no earlier decision. Terms of the order's merchant that a later version wrote are a *NewerError, and
+// others that cannot be read a *TermsError.
+func Decide(order Order, evidence Evidence) (Decision, error) {
+	if have, want := len(evidence.Candidates), len(order.Clicks()); have != want {
+		return Decision{}, fmt.Errorf("deciding order %q: there are %d candidates for %d clicks", order.ID, have, want)
 	}
-	for i := range candidates {
-		found := &candidates[i].Link
+	for i := range evidence.Candidates {
+		found := &evidence.Candidates[i].Link
 		if found.Terms == nil || found.Merchant != order.Merchant {
 			continue // no terms apply
 		}
@@ -124,12 +130,14 @@ func Decide(order Order, candidates []Candidate) (Decision, error) {
 	if !order.Placed() {
 		return d, nil
 	}
-	d.Touches = attribute(&d.Order, candidates)
+	var room [1]winner
+	var winners []winner
+	d.Touches, winners = attribute(&d.Order, evidence.Candidates, room[:0])
 	d.Outcome = outcome(d.Touches)
-	for i := range candidates {
-		if d.Touches[i].Won {
-			d.Credits = append(d.Credits, price(&d.Order, &candidates[i].Link))
-		}
+	for _, w := range winners {
+		c := price(&d.Order, &evidence.Candidates[w.candidate].Link)
+		c.Weight = w.weight
+		d.Credits = append(d.Credits, c)
 	}
 	return d, d.Share()
 }

@@ -76,11 +76,11 @@ func TestTheLastOfSeveralClicksTakesAll(t *testing.T) {
 	o := mustFold(t, sold(goods(1, "X", "product", 1, 1000)))
 	o.Coupon = "SPRING"
 	click := func(partner program.PartnerID, before time.Duration) Candidate {
-		c := Candidate{Click: clicked(before), Link: tenPercent()}
+		c := Candidate{Kind: TouchClick, Click: clicked(before), Link: tenPercent()}
 		c.Click.ID, c.Link.Partner = fmt.Sprint("click ", partner), partner
 		return c
 	}
-	refused := Candidate{Click: Click{ID: "click 9", Refused: ForgedClickID}}
+	refused := Candidate{Kind: TouchClick, Click: Click{ID: "click 9", Refused: ForgedClickID}}
 	for _, fact := range []struct {
 		name       string
 		candidates []Candidate
@@ -95,8 +95,8 @@ func TestTheLastOfSeveralClicksTakesAll(t *testing.T) {
 		{"so is a later one that cannot earn", []Candidate{click(3, -time.Hour), click(4, time.Hour)}, Credited, 1, []Reason{ClickAfterOrder, Credited}},
 		{"none: the first says why", []Candidate{click(3, 31*day), refused}, OutsideWindow, -1, []Reason{OutsideWindow, ForgedClickID}},
 	} {
-		d := Decision{Touches: attribute(&o, fact.candidates)}
-		d.Outcome = outcome(d.Touches)
+		touches, _ := attribute(&o, fact.candidates, nil)
+		d := Decision{Touches: touches, Outcome: outcome(touches)}
 		if d.Outcome != fact.outcome {
 			t.Errorf("%s: the outcome is %s, want %s", fact.name, d.Outcome, fact.outcome)
 		}
@@ -106,7 +106,7 @@ func TestTheLastOfSeveralClicksTakesAll(t *testing.T) {
 			}
 		}
 	}
-	if _, err := Decide(o, nil); err == nil {
+	if _, err := Decide(o, Evidence{}); err == nil {
 		t.Error("an order is decided without its click")
 	}
 }

@@ -113,11 +113,11 @@ func mustFold(t rapid.TB, events ...*event.Event) Order {
 
 // decide decides on an order with one click.
 func decide(o Order, click Click, found program.LinkTerms) Decision {
-	var candidates []Candidate
+	var e Evidence
 	if len(o.Clicks()) > 0 {
-		candidates = []Candidate{{Click: click, Link: found}}
+		e.Candidates = []Candidate{{Kind: TouchClick, Click: click, Link: found}}
 	}
-	d, err := Decide(o, candidates)
+	d, err := Decide(o, e)
 	if err != nil {
 		panic(err)
 	}

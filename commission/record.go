@@ -141,7 +141,7 @@ func (e *Excess) appendJSON(dst []byte) []byte {
 }
 
 func (t *Touch) appendJSON(dst []byte) []byte {
-	dst = appendText(dst, `{"kind":`, t.Kind)
+	dst = appendText(dst, `{"kind":`, string(t.Kind))
 	dst = appendText(dst, `,"id":`, t.ID)
 	if t.Won {
 		dst = append(dst, `,"won":true`...)

@@ -16,7 +16,7 @@ func TestEveryCodeIsSaid(t *testing.T) {
 		"outcomes": {reasons, text.OutcomeCodes()},
 		"excesses": {codes([]ExcessReason{NothingLeft, NoSuchLine, FreePieces, OtherCurrency}), text.ExcessCodes()},
 		"states":   {codes([]State{Pending, Payable, Paid, Held, Declined, Reversed}), text.StateCodes()},
-		"touches":  {[]string{TouchClick, TouchCoupon, TouchCustomer}, text.TouchCodes()},
+		"touches":  {codes([]TouchKind{TouchClick, TouchCoupon, TouchCustomer}), text.TouchCodes()},
 
 		"roles":                    {slices.Clone(names[:]), text.CreditRoleCodes()},
 		"roles, to the merchant":   {slices.Clone(names[:]), text.PartnerEarnsAsCodes()},

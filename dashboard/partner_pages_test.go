@@ -223,8 +223,8 @@ func TestAnOrderThatSeveralEarnOn(t *testing.T) {
 	)
 	no := w.order(sale{
 		id: "shared-1", link: w.link, at: at, lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 10_000}}, coupon: "AUTUMN10", customer: "c-7",
-		decide: func(o commission.Order, candidates []commission.Candidate) (commission.Decision, error) {
-			d, err := split(o, candidates)
+		decide: func(o commission.Order, evidence commission.Evidence) (commission.Decision, error) {
+			d, err := split(o, evidence)
 			d.Touches = slices.Insert(d.Touches, 0, commission.Touch{ // of the recruiter, before the one that won
 				Kind: commission.TouchClick, ID: "v1.k1.mira-0001", Reason: commission.EarlierTouch, At: at.Add(-50 * time.Hour),
 				AgeMillis: (50 * time.Hour).Milliseconds(), WindowSeconds: int64(30 * aDay / time.Second), Link: w.memberLink.ID, Program: w.program, Partner: w.member,

@@ -234,11 +234,12 @@ func (w *world) order(o sale) int64 {
 	events := w.events(o)
 	folded, err := commission.Fold(events)
 	w.must(err)
-	var candidates []commission.Candidate
+	var evidence commission.Evidence
 	if l := o.link; l != nil {
 		sold, _ := w.programs.Program(l.Program)
 		partner, _ := w.network.Partner(l.Partner)
-		candidates = append(candidates, commission.Candidate{
+		evidence.Candidates = append(evidence.Candidates, commission.Candidate{
+			Kind:  commission.TouchClick,
 			Click: commission.Click{ID: folded.ClickID, Link: l.ID, At: orTime(o.clicked, o.at.Add(-time.Hour)).Truncate(time.Millisecond)},
 			Link:  sold.LinkTerms(l.ID, l.Partner, partner.Kind, folded.At),
 		})
@@ -246,7 +247,7 @@ func (w *world) order(o sale) int64 {
 	if o.decide == nil {
 		o.decide = commission.Decide
 	}
-	d, err := o.decide(folded, candidates)
+	d, err := o.decide(folded, evidence)
 	w.must(err)
 	var no int64
 	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) error {

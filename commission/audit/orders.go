@@ -41,10 +41,10 @@ type order struct {
 	numbered                     []posted
 	facts                        int
 
-	folded     commission.Order
-	recorded   commission.Decision
-	candidates []commission.Candidate
-	decided    commission.Decision
+	folded   commission.Order
+	recorded commission.Decision
+	evidence commission.Evidence
+	decided  commission.Decision
 
 	// unreadable is why the record cannot be read, unfolded why the events cannot be folded.
 	unreadable, unfolded error
@@ -131,7 +131,7 @@ func (v *Verification) page(ctx context.Context, after int64) ([]*order, error) 
 	return page, v.resolve(ctx, page)
 }
 
-// resolve reads the records of orders, folds their events, and looks up their clicks.
+// resolve reads the records of orders, folds their events, and looks up their evidence.
 func (v *Verification) resolve(ctx context.Context, page []*order) error {
 	asked := make([]evidence.Order, len(page))
 	for i, o := range page {
@@ -140,9 +140,9 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 			o.folded, o.unfolded = commission.Fold(o.events)
 		}
 	}
-	candidates, err := evidence.Network{Programs: v.programs, VerifyClick: v.VerifyClick}.Resolve(ctx, v.Tx, asked)
-	for i := range candidates {
-		page[i].candidates = candidates[i]
+	resolved, err := evidence.Network{Programs: v.programs, VerifyClick: v.VerifyClick}.Resolve(ctx, v.Tx, asked)
+	for i := range resolved {
+		page[i].evidence = resolved[i]
 	}
 	return err
 }

@@ -27,21 +27,22 @@ func (v *Verification) decide(at Finding, o *order) (*commission.Decision, error
 	}
 	v.withhold(at, o)
 	var err error
-	o.decided, err = v.Decide(o.folded, o.candidates)
+	o.decided, err = v.Decide(o.folded, o.evidence)
 	return recorded, err
 }
 
 // withhold leaves the clicks of an order as they were when its record was written: the engine decides an order again with a
 // click key that was missing at its next start, or nobody who holds the key has asked it to yet.
 func (v *Verification) withhold(at Finding, o *order) {
-	for i := range o.candidates {
-		click := &o.candidates[i].Click
+	for i := range o.evidence.Candidates {
+		c := &o.evidence.Candidates[i]
+		click := c.Click
 		if click.Refused == commission.UnknownClickKey || !slices.Contains(o.recorded.Keyless(), click.ID) {
 			continue
 		}
 		at.Severity = Attention
 		v.Compare(at, "outcome", "decided with the click key that was missing: start the engines with it", o.outcome)
-		o.candidates[i] = commission.Candidate{Click: commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}}
+		*c = commission.Candidate{Kind: c.Kind, Click: commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}}
 	}
 }
 

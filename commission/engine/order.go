@@ -34,8 +34,8 @@ type order struct {
 	refused    []*fact // refunds beyond those that an order can have
 	duplicates int
 
-	folded     commission.Order // the events, as read has folded them
-	candidates []commission.Candidate
+	folded   commission.Order // the events, as read has folded them
+	evidence commission.Evidence
 
 	decided  commission.Decision
 	due      []commission.Movement // to be posted
@@ -96,10 +96,10 @@ func (o *order) read(forms commission.Forms) (err error) {
 	return nil
 }
 
-// decide decides an order, read and with its candidates, as of now, and works out what has to be written. It is a pure
+// decide decides an order, read and with its evidence, as of now, and works out what has to be written. It is a pure
 // function of these.
 func (o *order) decide(now time.Time, decide commission.Decider) (err error) {
-	o.decided, err = decide(o.folded, o.candidates)
+	o.decided, err = decide(o.folded, o.evidence)
 	if err != nil {
 		return fmt.Errorf("deciding order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}

@@ -37,14 +37,14 @@ func (w *world) decide(o *order, now time.Time, verify func(string) commission.C
 	check(w.t, o.decide(now, commission.Decide))
 }
 
-// resolve reads an order and gives it its candidates.
+// resolve reads an order and gives it its evidence.
 func (w *world) resolve(o *order, verify func(string) commission.Click) {
 	w.t.Helper()
 	check(w.t, o.read(commission.KnownForms()))
 	network := evidence.Network{Programs: partners.NewPrograms(), VerifyClick: verify}
-	candidates, err := network.Resolve(w.t.Context(), w.db, []evidence.Order{{Folded: &o.folded, Recorded: &o.recorded}})
+	resolved, err := network.Resolve(w.t.Context(), w.db, []evidence.Order{{Folded: &o.folded, Recorded: &o.recorded}})
 	check(w.t, err)
-	o.candidates = candidates[0]
+	o.evidence = resolved[0]
 }
 
 // decided is an order of 100.00 that stands in the database as credited and pending.

@@ -209,7 +209,7 @@ func count(by *map[int64]int, merchant int64, n int) {
 	(*by)[merchant] += n
 }
 
-// decide decides orders, whose clicks it looks up all at once.
+// decide decides orders, whose evidence it looks up all at once.
 func (e *Engine) decide(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	asked := make([]evidence.Order, len(orders))
 	for i, o := range orders {
@@ -219,13 +219,13 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, orders []*order) error {
 		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &o.recorded}
 	}
 	network := evidence.Network{Programs: e.programs, VerifyClick: e.cfg.VerifyClick}
-	candidates, err := network.Resolve(ctx, tx, asked)
+	resolved, err := network.Resolve(ctx, tx, asked)
 	if err != nil {
 		return err
 	}
 	now := e.cfg.Clock()
 	for i, o := range orders {
-		o.candidates = candidates[i]
+		o.evidence = resolved[i]
 		if err := o.decide(now, e.cfg.Decide); err != nil {
 			return blamed(err)
 		}

@@ -40,14 +40,15 @@ type destination struct {
 //go:embed query/links.sql
 var linksByID string
 
-// Resolve gives each order its candidates, one for each of its clicks, as of the order's time, with one query for all links.
-func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order) ([][]commission.Candidate, error) {
+// Resolve gives each order its evidence as of the order's time, with one query for all links.
+func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order) ([]commission.Evidence, error) {
 	links := make(map[program.LinkID]destination)
-	all := make([][]commission.Candidate, len(orders))
+	all := make([]commission.Evidence, len(orders))
 	for i, o := range orders {
 		for _, id := range o.Folded.Clicks() {
 			click := n.click(id, o.Recorded)
-			if all[i] = append(all[i], commission.Candidate{Click: click}); click.Refused == "" {
+			all[i].Candidates = append(all[i].Candidates, commission.Candidate{Kind: commission.TouchClick, Click: click})
+			if click.Refused == "" {
 				links[click.Link] = destination{}
 			}
 		}
@@ -59,8 +60,8 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 		return nil, fmt.Errorf("looking up %d links: %w", len(links), err)
 	}
 	for i, o := range orders {
-		for j := range all[i] {
-			if c := &all[i][j]; c.Click.Refused == "" {
+		for j := range all[i].Candidates {
+			if c := &all[i].Candidates[j]; c.Click.Refused == "" {
 				c.Link = n.linkTerms(c.Click.Link, links[c.Click.Link], o.Folded.At)
 			}
 		}

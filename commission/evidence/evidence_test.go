@@ -110,9 +110,9 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	} {
 		o, err := commission.Fold([]*event.Event{sale(int64(merchant), clickOn(fact.link, fact.at.Add(-fact.age)), fact.at)})
 		check(t, err)
-		candidates, err := known.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
+		resolved, err := known.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
 		check(t, err)
-		d, err := commission.Decide(o, candidates[0])
+		d, err := commission.Decide(o, resolved[0])
 		check(t, err)
 		if d.Outcome != fact.want {
 			t.Errorf("%s: %s, want %s", fact.name, d.Outcome, fact.want)

@@ -21,8 +21,8 @@ type Share struct {
 
 // Split decides as the product does, and divides what one partner would earn: by the rates of that one.
 func Split(shares ...Share) commission.Decider {
-	return func(order commission.Order, candidates []commission.Candidate) (commission.Decision, error) {
-		d, err := commission.Decide(order, candidates)
+	return func(order commission.Order, evidence commission.Evidence) (commission.Decision, error) {
+		d, err := commission.Decide(order, evidence)
 		if err != nil || len(d.Credits) == 0 {
 			return d, err
 		}

@@ -141,6 +141,7 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 	candidates := make([]commission.Candidate, len(folded.Clicks()))
 	for i := range candidates {
 		c := h.sale.Click
+		candidates[i].Kind = commission.TouchClick
 		candidates[i].Click = commission.Click{ID: "click", Link: program.LinkID(c.Link), At: c.At}
 		if c.Forged {
 			candidates[i].Click.Refused = commission.ForgedClickID
@@ -150,7 +151,7 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 			candidates[i].Link = sold.LinkTerms(link.ID, partner.ID, partner.Kind, folded.At)
 		}
 	}
-	d, err := commission.Decide(folded, candidates)
+	d, err := commission.Decide(folded, commission.Evidence{Candidates: candidates})
 	if err != nil {
 		t.Fatal(err)
 	}
