@@ -49,6 +49,7 @@ ledger_unsent      -     -     S     -     S     S     -
 link*              S     -     S     SIu   SIU   S     -
 login*             -     -     -     -     sIU   s     su
 merchant*          S     -     S     S     SIU   S     s
+nudge              -     -     SID   -     S     S     -
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
 orders*            -     -     SIU   S     Su    S     -

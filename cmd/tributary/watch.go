@@ -24,6 +24,7 @@ type watch struct {
 
 	behind, unheld, letters           *prometheus.GaugeVec
 	unsent, unsentAge, parked, looked prometheus.Gauge
+	nudged, nudgedAge                 prometheus.Gauge
 }
 
 // watchEvery is how often it looks.
@@ -44,9 +45,11 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 		unsent:    gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
 		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
 		parked:    gauge("parked_batches", "Batches of the loaders that need operator action."),
+		nudged:    gauge("nudged_orders", "Orders that are to be decided again."),
+		nudgedAge: gauge("nudged_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
 		looked:    gauge("looked_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
 	}
-	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked)
+	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.nudged, w.nudgedAge)
 	return w
 }
 
@@ -94,6 +97,8 @@ func (w *watch) once(ctx context.Context) error {
 	}
 	w.unsent.Set(float64(waiting.Unsent))
 	w.unsentAge.Set(waiting.Oldest.Seconds())
+	w.nudged.Set(float64(waiting.Nudged))
+	w.nudgedAge.Set(waiting.NudgedOldest.Seconds())
 	w.parked.Set(float64(batches.Parked))
 	w.looked.SetToCurrentTime()
 	return nil

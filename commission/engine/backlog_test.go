@@ -19,6 +19,8 @@ type Backlog struct {
 	Returning int64
 	// Unsent are ledger events that Kafka has not acknowledged.
 	Unsent int64
+	// Nudged are the orders to be decided again.
+	Nudged int64
 }
 
 // IsEmpty reports whether nothing is left to do.
@@ -27,7 +29,8 @@ func (b Backlog) IsEmpty() bool { return b == Backlog{} }
 const readBacklog = `
 SELECT (SELECT count(*) FROM commission WHERE NOT released AND hold_until <= $3),
        (SELECT count(*) FROM dead_letter WHERE consumer = $1 AND topic = $2 AND state = 'returning'),
-       (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_unsent)::bigint`
+       (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_unsent)::bigint,
+       (SELECT count(*) FROM nudge)`
 
 // ReadBacklog measures what is left to do as of now, the engines' clock, in a topic of so many partitions. It is for
 // whoever waits for the end of a replay; Records is a moment older than the rest, so that nothing can be in between.
@@ -46,7 +49,7 @@ func ReadBacklog(ctx context.Context, db querier, kafka *stream.Client, partitio
 		}
 		b.Records += max(0, end-next)
 	}
-	if err := db.QueryRow(ctx, readBacklog, Consumer, event.Orders, now).Scan(&b.Due, &b.Returning, &b.Unsent); err != nil {
+	if err := db.QueryRow(ctx, readBacklog, Consumer, event.Orders, now).Scan(&b.Due, &b.Returning, &b.Unsent, &b.Nudged); err != nil {
 		return b, fmt.Errorf("reading what is left to do: %w", err)
 	}
 	return b, nil

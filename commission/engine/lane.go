@@ -49,8 +49,8 @@ type lane struct {
 	// failures counts how often the records at the present position have failed.
 	failures int
 
-	ending ending
-	inbox  *inbox.Lane
+	ending, nudged agenda
+	inbox          *inbox.Lane
 	// reconsidered is the last order that was looked at for a click key that was added since.
 	reconsidered int64
 }

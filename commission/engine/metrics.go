@@ -12,7 +12,7 @@ import (
 
 // metrics are the engine's counters. They count without a registry too.
 type metrics struct {
-	facts, duplicates, dead, forged, failures, sent, released prometheus.Counter
+	facts, duplicates, dead, forged, failures, sent, released, nudged prometheus.Counter
 
 	conflicts, late *byMerchant
 
@@ -34,6 +34,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		failures:   counter("failures_total", "Transactions that failed because of a record."),
 		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),
 		released:   counter("released_orders_total", "Orders whose hold ended."),
+		nudged:     counter("orders_decided_again_total", "Orders decided again since something beside their own facts changed."),
 		sliceSize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "tributary", Subsystem: "engine", Name: "slice_records", Help: "Records in a transaction.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 6),
@@ -53,11 +54,11 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Namespace: "tributary", Subsystem: "engine", Name: "lag_records", Help: "Records of a partition held here that are not processed yet.",
 		}, []string{"partition"}),
 		stuck: prometheus.NewGaugeVec(prometheus.GaugeOpts{
-			Namespace: "tributary", Subsystem: "engine", Name: "stuck_orders", Help: "Orders of a partition held here that cannot be decided, so their hold does not end.",
+			Namespace: "tributary", Subsystem: "engine", Name: "stuck_orders", Help: "Orders of a partition held here that cannot be decided again, as at the end of their hold.",
 		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.forged, m.failures, m.sent, m.released, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.forged, m.failures, m.sent, m.released, m.nudged, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
 	}
 	return m
 }
@@ -137,5 +138,10 @@ func (m *metrics) forget(partition int) {
 
 func (m *metrics) release(t *txSummary, took time.Duration) {
 	m.released.Add(float64(t.orders))
+	m.sliceSeconds.Observe(took.Seconds())
+}
+
+func (m *metrics) decideAgain(t *txSummary, took time.Duration) {
+	m.nudged.Add(float64(t.orders))
 	m.sliceSeconds.Observe(took.Seconds())
 }

@@ -59,6 +59,9 @@ func TestAnyTouchWithoutItsKeyIsReconsidered(t *testing.T) {
 	more, err := l.reconsider(t.Context())
 	check(t, err)
 	equal(t, "more", more, false)
+	_, err = l.decideNudged(t.Context())
+	check(t, err)
+	equal(t, "nudges left", w.number(`SELECT count(*) FROM nudge`), 0)
 	equal(t, "decided again", w.number(`SELECT count(*) FROM orders WHERE version = 2 AND order_id = 'A1' AND NOT keyless`), 1)
 	equal(t, "still without a key", w.number(`SELECT count(*) FROM orders WHERE version = 1 AND keyless AND order_id IN ('A2', 'A3')`), 2)
 }

@@ -20,7 +20,10 @@ func (l *lane) tend(ctx context.Context) (more bool, err error) {
 		what string
 		work func(context.Context) (bool, error)
 	}{
-		{"ending holds", l.release}, {"taking in a row of the inbox", l.takeFromInbox}, {"deciding orders of a new click key", l.reconsider},
+		{"ending holds", l.release},
+		{"taking in a row of the inbox", l.takeFromInbox},
+		{"looking for orders of a new click key", l.reconsider},
+		{"deciding orders again", l.decideNudged},
 	} {
 		again, err := l.try(ctx, job.what, job.work)
 		if err != nil {
@@ -52,18 +55,23 @@ func (l *lane) try(ctx context.Context, what string, work func(context.Context) 
 	return false, nil
 }
 
-// dueOrders lists the orders of a lane with a hold that is over and has not been ended, but for those that were set aside.
-// Nothing may be left to become payable: as of the end of the hold there was, if a refund is of later.
-const dueOrders = `
-SELECT order_no FROM commission WHERE lane = $1 AND NOT released AND hold_until <= $2 AND order_no <> ALL ($4::bigint[])
- ORDER BY hold_until LIMIT $3`
+// chore is a sort of orders that are to be decided again.
+type chore struct {
+	name string
+	// list gives orders of the lane, at most limit and none of those that were set aside.
+	list func(ctx context.Context, q querier, limit int, aside []int64) ([]int64, error)
+	// done takes orders off the list before they are decided; nil where deciding does.
+	done func(ctx context.Context, tx pgx.Tx, numbers []int64) error
+	// count takes down a transaction.
+	count func(t *txSummary, took time.Duration)
+}
 
-// ending is what a lane remembers of ending holds.
-type ending struct {
-	// limit is how many holds are ended in one transaction: fewer after a failure, until the order that causes it is
+// agenda is what a lane remembers of a chore.
+type agenda struct {
+	// limit is how many orders are decided in one transaction: fewer after a failure, until the order that causes it is
 	// found out. 0 stands for as many as a slice has records.
 	limit int
-	// stuck are the orders whose holds cannot be ended, and when to try again.
+	// stuck are the orders that cannot be decided, and when to try again.
 	stuck map[int64]time.Time
 }
 
@@ -71,61 +79,97 @@ type ending struct {
 const stuckFor = 10 * time.Minute
 
 // aside lists the orders that are left alone for now, and forgets those that have been for long enough.
-func (e *ending) aside(now time.Time) []int64 {
-	maps.DeleteFunc(e.stuck, func(_ int64, until time.Time) bool { return now.After(until) })
-	return slices.AppendSeq(make([]int64, 0, len(e.stuck)), maps.Keys(e.stuck))
+func (a *agenda) aside(now time.Time) []int64 {
+	maps.DeleteFunc(a.stuck, func(_ int64, until time.Time) bool { return now.After(until) })
+	return slices.AppendSeq(make([]int64, 0, len(a.stuck)), maps.Keys(a.stuck))
 }
 
-// release ends the holds that are over. Where that fails it is tried with fewer and fewer orders, so that one that
-// cannot be decided does not hold up the others: it is set aside for some minutes and counted, and verify names it.
-func (l *lane) release(ctx context.Context) (more bool, err error) {
-	if l.ending.limit == 0 {
-		l.ending.limit = l.cfg.SliceSize
+// workOff decides orders of a chore again. Where that fails it is tried with fewer and fewer of them, so that one that cannot be
+// decided does not hold up the others: it is set aside for some minutes and counted, and verify names it.
+func (l *lane) workOff(ctx context.Context, a *agenda, c chore) (more bool, err error) {
+	if a.limit == 0 {
+		a.limit = l.cfg.SliceSize
 	}
-	numbers, err := l.dueOrders(ctx, l.cfg.DB, l.cfg.Clock())
+	numbers, err := c.list(ctx, l.cfg.DB, a.limit, a.aside(time.Now()))
 	if err != nil || len(numbers) == 0 {
-		l.ending.limit = l.cfg.SliceSize
-		l.metrics.setAside(l.held.Partition, len(l.ending.stuck))
+		a.limit = l.cfg.SliceSize
+		l.countStuck()
 		return false, err
 	}
-	more, err = l.endHolds(ctx)
+	more, err = l.decideListed(ctx, a, c)
 	switch {
 	case err == nil:
-		l.ending.limit = min(2*l.ending.limit, l.cfg.SliceSize)
+		a.limit = min(2*a.limit, l.cfg.SliceSize)
 	case verdict(err) != failed:
 		return false, err
-	case l.ending.limit > 1:
-		l.ending.limit = max(1, l.ending.limit/8)
+	case a.limit > 1:
+		a.limit = max(1, a.limit/8)
 		more = true
 	default:
-		if l.ending.stuck == nil {
-			l.ending.stuck = make(map[int64]time.Time)
+		if a.stuck == nil {
+			a.stuck = make(map[int64]time.Time)
 		}
-		l.ending.stuck[numbers[0]] = time.Now().Add(stuckFor)
+		a.stuck[numbers[0]] = time.Now().Add(stuckFor)
 		l.metrics.failures.Inc()
-		l.log.Error("an order cannot be decided, so its hold does not end; it is retried in some minutes", "order", numbers[0], "error", err)
+		l.log.Error("an order cannot be decided; it is retried in some minutes", "for", c.name, "order", numbers[0], "error", err)
 		more = true
 	}
-	l.metrics.setAside(l.held.Partition, len(l.ending.stuck))
+	l.countStuck()
 	return more, nil
 }
 
-// endHolds ends holds that are over, in one transaction, and reports whether there may be more of them. What is pending
-// becomes payable, effective when the hold ended.
-func (l *lane) endHolds(ctx context.Context) (more bool, err error) {
+// decideListed decides orders of a chore again, in one transaction, and reports whether there may be more of them.
+func (l *lane) decideListed(ctx context.Context, a *agenda, c chore) (more bool, err error) {
 	began := time.Now()
 	t, err := l.decideAgain(ctx, func(tx pgx.Tx) ([]int64, error) {
-		numbers, err := l.dueOrders(ctx, tx, l.cfg.Clock()) // again, now that nobody else can end them
-		more = len(numbers) >= l.ending.limit
+		numbers, err := c.list(ctx, tx, a.limit, a.aside(time.Now())) // again, now that nobody else can decide them
+		if err == nil && c.done != nil {
+			err = c.done(ctx, tx, numbers)
+		}
+		more = len(numbers) >= a.limit
 		slices.Sort(numbers)
 		return slices.Compact(numbers), err
 	})
 	if err != nil {
-		return false, fmt.Errorf("ending holds: %w", err)
+		return false, fmt.Errorf("%s: %w", c.name, err)
 	}
 	inject.Reach(inject.EngineAfterRelease)
-	l.metrics.release(&t, time.Since(began))
+	c.count(&t, time.Since(began))
 	return more, nil
+}
+
+func (l *lane) countStuck() {
+	l.metrics.setAside(l.held.Partition, len(l.ending.stuck)+len(l.nudged.stuck))
+}
+
+// dueOrders lists the orders of a lane with a hold that is over and has not been ended, but for those that were set aside.
+// Nothing may be left to become payable: as of the end of the hold there was, if a refund is of later.
+const dueOrders = `
+SELECT order_no FROM commission WHERE lane = $1 AND NOT released AND hold_until <= $2 AND order_no <> ALL ($4::bigint[])
+ ORDER BY hold_until LIMIT $3`
+
+// release ends holds that are over. What is pending becomes payable, effective when the hold ended.
+func (l *lane) release(ctx context.Context) (more bool, err error) {
+	return l.workOff(ctx, &l.ending, chore{
+		name: "ending holds",
+		list: func(ctx context.Context, q querier, limit int, aside []int64) ([]int64, error) {
+			return listOrders(ctx, q, dueOrders, l.held.Partition, l.cfg.Clock(), limit, aside)
+		},
+		count: l.metrics.release,
+	})
+}
+
+// listOrders runs a query that gives the numbers of orders.
+func listOrders(ctx context.Context, q querier, sql string, args ...any) ([]int64, error) {
+	rows, err := q.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, fmt.Errorf("listing orders to be decided: %w", err)
+	}
+	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+	if err != nil {
+		return nil, fmt.Errorf("listing orders to be decided: %w", err)
+	}
+	return numbers, nil
 }
 
 // decideAgain decides orders as of now, in one transaction that holds the partition when it chooses them, and posts what
@@ -163,16 +207,4 @@ func (l *lane) decideAgain(ctx context.Context, choose func(pgx.Tx) ([]int64, er
 		l.announce(&t)
 	}
 	return t, err
-}
-
-func (l *lane) dueOrders(ctx context.Context, q querier, now time.Time) ([]int64, error) {
-	rows, err := q.Query(ctx, dueOrders, l.held.Partition, now, l.ending.limit, l.ending.aside(time.Now()))
-	if err != nil {
-		return nil, fmt.Errorf("looking for ended holds: %w", err)
-	}
-	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int64])
-	if err != nil {
-		return nil, fmt.Errorf("looking for ended holds: %w", err)
-	}
-	return numbers, nil
 }

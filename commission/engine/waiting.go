@@ -15,22 +15,30 @@ type Waiting struct {
 	// Unsent counts the ledger events that Kafka has not acknowledged, and Oldest is the age of the first of them.
 	Unsent int64
 	Oldest time.Duration
+	// Nudged counts the orders that are to be decided again, and NudgedOldest is how long the first of them has waited.
+	Nudged       int64
+	NudgedOldest time.Duration
 }
 
 // ReadWaiting reads what waits at this moment.
 func ReadWaiting(ctx context.Context, q postgres.Rower) (Waiting, error) {
 	var engine, loader int64
-	var age float64
+	var age, nudged float64
 	w := Waiting{}
 	err := q.QueryRow(ctx, `
 SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM ledger_unsent),
-       (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM ledger_unsent)
-  FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(&engine, &loader, &w.Unsent, &age)
+       (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM ledger_unsent),
+       (SELECT count(*) FROM nudge), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM nudge)
+  FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(
+		&engine, &loader, &w.Unsent, &age, &w.Nudged, &nudged)
 	if err != nil {
 		return w, fmt.Errorf("reading what waits: %w", err)
 	}
 	w.Letters = map[string]int64{"engine": engine, "loader": loader}
-	w.Oldest = time.Duration(max(age, 0) * float64(time.Second))
+	w.Oldest, w.NudgedOldest = seconds(age), seconds(nudged)
 	return w, nil
 }
+
+// seconds is an age; clocks may disagree a little.
+func seconds(age float64) time.Duration { return time.Duration(max(age, 0) * float64(time.Second)) }
