@@ -27,7 +27,7 @@ const endOfTime = 7_258_118_400_000_000
 
 // Check reports whether a sale or refund can be folded at all: amounts within money.MaxAmount, pieces within MaxPieces,
 // line numbers that differ, times between 1970 and 2200, texts that a database can hold. The edge checks more and
-// kindlier; what fails here can only be set aside.
+// kindlier; what fails here can only become a dead letter.
 func Check(e *event.Event) error {
 	err := checkTimes(e)
 	if err == nil {

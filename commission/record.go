@@ -34,7 +34,7 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// complete puts back what a record does not repeat, and refuses one whose parts do not belong together.
+// complete fills in what a record does not repeat, and refuses one whose parts do not belong together.
 func (d *Decision) complete() error {
 	for i := range d.Credits {
 		c := &d.Credits[i]

@@ -42,7 +42,7 @@ func TestHealthSaysWhatToDo(t *testing.T) {
 	for _, statement := range []string{
 		`UPDATE position SET halted = 'Records 401 to 404 are missing.' WHERE consumer = 'engine' AND partition = 0`,
 		`UPDATE high_water SET gap = 405 WHERE consumer = 'engine' AND partition = 0`,
-		`UPDATE position SET halted = 'The topic was made anew.' WHERE consumer = 'loader' AND topic = 'touches' AND partition = 1`,
+		`UPDATE position SET halted = 'The topic was recreated.' WHERE consumer = 'loader' AND topic = 'touches' AND partition = 1`,
 		`UPDATE position SET lease_until = now() - interval '1 minute' WHERE consumer = 'loader' AND topic = 'ledger' AND partition = 0`,
 		`UPDATE spool_progress SET seen = now() - interval '1 hour'`,
 		`INSERT INTO clickhouse_batch (topic, partition, first_offset, last_offset, rows, before, state, problem) VALUES ('touches', 1, 7, 19, 13, '{}', 'parked', 'ClickHouse has 12 rows of 13.')`,
@@ -55,7 +55,7 @@ func TestHealthSaysWhatToDo(t *testing.T) {
 	page := w.as("operator@example.net").page("/network/health")
 	page.holds(t,
 		"Lane engine orders/0 is halted at a gap", "Records 401 to 404 are missing.", "tributary resume engine orders 0 --remedy refilled",
-		"Lane loader touches/1 is halted The topic was made anew. tributary resume loader touches 1",
+		"Lane loader touches/1 is halted The topic was recreated. tributary resume loader touches 1",
 		"No process works on lane loader ledger/0", "Batch touches/1 7 to 19 is parked ClickHouse has 12 rows of 13. tributary loader retry touches 1 7",
 		"Batch orders/0 3 to 4 is not in ClickHouse yet", "3 records of orders that the engine could not process an order of no lines tributary deadletters list",
 		"Tracker tracker-1 is silent 60 records", "tributary spool forget abababababababababababababababab")

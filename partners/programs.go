@@ -57,7 +57,7 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 		return nil
 	}
 	since := p.mark
-	if version < p.Version() || mark < since { // PostgreSQL was put back to an earlier time, where transactions had other numbers
+	if version < p.Version() || mark < since { // PostgreSQL was restored to an earlier time, where transactions had other numbers
 		since = 0
 	}
 	programs, err := ReadPrograms(ctx, q, since)

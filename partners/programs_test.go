@@ -10,7 +10,7 @@ import (
 	"tributary/test/engines"
 )
 
-func TestProgramsFollowTheDatabaseAlsoWhereItWasPutBack(t *testing.T) {
+func TestProgramsFollowARestoredDatabase(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)
 	ctx := t.Context()
@@ -44,6 +44,6 @@ func TestProgramsFollowTheDatabaseAlsoWhereItWasPutBack(t *testing.T) {
 	p.mark, second = p.mark+1_000_000, add()
 	_, err := db.Exec(ctx, `UPDATE catalogue SET version = 1`)
 	must(t, err)
-	has("after the database was put back", first.program, second)
+	has("after the restore", first.program, second)
 	has("and when one is made there", add())
 }

@@ -52,7 +52,7 @@ type Batch struct {
 	Problem                       string
 }
 
-// DeadLetters are the records of a consumer that were set aside: how many, and the newest of them.
+// DeadLetters are the records that a consumer could not process: how many, and the newest of them.
 type DeadLetters struct {
 	Consumer, Topic string
 	N               int64
@@ -111,7 +111,7 @@ func (s *Snapshot) readLanes(ctx context.Context, h *Health) error {
 	return nil
 }
 
-// readWaiting reads batches that are not in ClickHouse and records that were set aside.
+// readWaiting reads batches that are not in ClickHouse, and dead letters.
 func (s *Snapshot) readWaiting(ctx context.Context, h *Health) error {
 	// name: open batches
 	rows, err := s.tx.Query(ctx, `SELECT topic, partition, first_offset, last_offset, rows, state, planned_at, problem FROM health_batch

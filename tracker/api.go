@@ -80,7 +80,7 @@ type caller struct {
 }
 
 // receive reads a report into m: whose it is, and a body that is JSON. The key must have the scope. A merchant who sends too
-// many is put off.
+// many is refused for now.
 func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (caller, error) {
 	r := c.Request()
 	if r.URL.RawQuery != "" {

@@ -23,8 +23,8 @@ import (
 	"tributary/partners/program"
 )
 
-// TestAMerchantWhoSendsTooMuchIsPutOffAlone holds S27: 429 with Retry-After, no record, and no other merchant notices.
-func TestAMerchantWhoSendsTooMuchIsPutOffAlone(t *testing.T) {
+// TestAMerchantWhoSendsTooMuchIsRefusedAlone holds S27: 429 with Retry-After, no record, and no other merchant notices.
+func TestAMerchantWhoSendsTooMuchIsRefusedAlone(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, func(cfg *Config) { cfg.MerchantRate = 1 })
 	answers := map[int]int{}

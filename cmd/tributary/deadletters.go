@@ -25,7 +25,7 @@ func newDeadLetters(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "deadletters",
 		Short: "List, edit and retry records that the engine or the loader could not process",
-		Long: `A record that the engine cannot process is set aside with the reason, and the partition goes on. List these records, show
+		Long: `A record that the engine cannot process becomes a dead letter with the reason, and the partition continues. List these records, show
 one, edit its bytes if they are wrong, and retry it: it is processed like any other record, so a second retry is harmless. The commands
 under "deadletters loader" do the same for records that the loader could not turn into a row of the reports.`,
 	}

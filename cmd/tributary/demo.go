@@ -191,7 +191,7 @@ func (d *demoCommand) fill(ctx context.Context, s stores) error {
 }
 
 // makeNetwork makes the cast in a database that holds nobody. What is shown once is written down before the database
-// keeps it: a demo that was killed in between begins anew, and one without its file does not touch what it finds.
+// keeps it: a demo that was killed in between starts over, and one without its file does not touch what it finds.
 func (d *demoCommand) makeNetwork(ctx context.Context, db *pgxpool.Pool) error {
 	inhabited, err := demo.Inhabited(ctx, db)
 	switch {

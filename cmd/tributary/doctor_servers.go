@@ -84,7 +84,7 @@ func (d *doctorCommand) postgresNetwork(ctx context.Context, conn *pgx.Conn) err
 		what, fix string
 	}{
 		{halted, "partitions that are halted", "see PartitionHalted in docs/operate/runbook.md"},
-		{letters, "records that were set aside", "tributary deadletters list"},
+		{letters, "dead letters", "tributary deadletters list"},
 		{batches.Parked, "batches that are parked", "see BatchParked in docs/operate/runbook.md"},
 	} {
 		if waiting.count > 0 {

@@ -39,14 +39,14 @@ const (
 	LetterDiscarded LetterState = "discarded"
 )
 
-// Letter is a record of the topic orders that the engine could not process and set aside. Commands name it by partition
+// Letter is a record of the topic orders that the engine could not process, kept with the reason. Commands name it by partition
 // and offset; where a topic was recreated there may be several of that name, and the newest that is not closed is meant,
 // or of closed ones the newest.
 type Letter struct {
 	Partition  int
 	Offset     int64
 	Key, Value []byte
-	// Error is why it was set aside, or failed when it was retried.
+	// Error is why it could not be processed, or failed when it was retried.
 	Error string
 	State LetterState
 	// Note is what the operator who closed it wrote.
@@ -109,7 +109,7 @@ func EditLetter(ctx context.Context, q querier, partition int, offset int64, val
 			Kind: fault.Invalid, Code: "unreadable_event", Detail: "This could not be processed either: " + f.unreadable.Error() + ".", Cause: f.unreadable,
 		}
 	}
-	return changeLetter(ctx, q, `UPDATE dead_letter SET value = $5, key = $6, note = 'mended' WHERE no = `+letterAt+` AND state = 'open'`,
+	return changeLetter(ctx, q, `UPDATE dead_letter SET value = $5, key = $6, note = 'edited' WHERE no = `+letterAt+` AND state = 'open'`,
 		partition, offset, value, event.OrderKey(f.order.merchant, f.order.id))
 }
 
@@ -157,7 +157,7 @@ func refuseUnless(ctx context.Context, q querier, partition int, offset int64, s
 		fmt.Sprintf("The dead letter of partition %d at offset %d is %s, not open.", partition, offset, l.State))
 }
 
-// queueDeadLetter queues a record to be set aside. One that lies there already stays as it is.
+// queueDeadLetter queues a record as a dead letter. One that is there already stays as it is.
 func (l *lane) queueDeadLetter(batch *pgx.Batch, f *fact) {
 	key, value := f.record.Key, f.record.Value
 	if key == nil {

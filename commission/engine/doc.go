@@ -16,5 +16,5 @@
 //
 // A commit whose answer is lost is not looked into: the slice is run again, and the position says whether there is
 // anything left of it to do. PostgreSQL or Kafka being away makes the engine wait and never skip. A record that cannot
-// be read is set aside as a dead letter; one that fails is tried alone, and set aside when it fails six times.
+// be read becomes a dead letter; one that fails is retried alone, and becomes one when it fails six times.
 package engine

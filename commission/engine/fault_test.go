@@ -42,7 +42,7 @@ func encode(tb testing.TB, e *event.Event) []byte {
 	return data
 }
 
-func TestWhatCannotBeReadIsSetAsideMendedAndPutBack(t *testing.T) {
+func TestAnUnreadableRecordIsEditedAndRetried(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	good := encode(t, sale(1, "A1", w.click(), 10_000))
@@ -85,9 +85,9 @@ func TestWhatCannotBeReadIsSetAsideMendedAndPutBack(t *testing.T) {
 	w.waitIdle()
 	equal(t, "books", w.books(time.Time{}), w.pending(3000, 600))
 	if err := RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"); fault.Of(err).Kind != fault.Conflict {
-		t.Errorf("putting back what was returned gives %v", err)
+		t.Errorf("retrying what was returned gives %v", err)
 	}
-	// A letter put back as it was lies open again.
+	// A letter that is retried unchanged is open again.
 	l = letters[wrong]
 	check(t, RetryLetter(t.Context(), w.db, l.Partition, l.Offset, "a test"))
 	w.eventually("it is open again", func() bool { return w.number(`SELECT count(*) FROM dead_letter WHERE state = 'returning'`) == 0 })
@@ -130,7 +130,7 @@ func TestPuttingBackWhatArrivedOtherwiseChangesNothing(t *testing.T) {
 	w.clean()
 }
 
-func TestARecordThatFailsIsTriedAloneAndSetAside(t *testing.T) {
+func TestARecordThatFailsBecomesADeadLetter(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.exec(`ALTER TABLE orders ADD CONSTRAINT poison CHECK (order_id NOT LIKE 'poison%')`)
@@ -315,7 +315,7 @@ func TestTheSameSliceAgainAfterALostAnswerIsWithoutEffect(t *testing.T) {
 	w.clean()
 }
 
-func TestAPositionThatWasSetBackIsReadAnew(t *testing.T) {
+func TestAPositionThatWasSetBackIsReadAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 2)
 	w.send(sale(1, "A1", w.click(), 10_000), sale(1, "A2", w.click(), 10_000))

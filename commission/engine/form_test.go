@@ -213,7 +213,7 @@ func TestUnreadableTermsStopTheirOwnOrdersOnly(t *testing.T) {
 	w.waitIdle()
 	equal(t, "orders under other terms", w.number(`SELECT count(*) FROM orders WHERE order_id IN ('A1', 'A2', 'B2')`), 3)
 	equal(t, "orders", w.number(`SELECT count(*) FROM orders`), 3)
-	equal(t, "orders set aside with the reason", w.number(`SELECT count(*) FROM dead_letter
+	equal(t, "dead letters with the reason", w.number(`SELECT count(*) FROM dead_letter
 		WHERE error LIKE '%version 2 of the terms of program 2 cannot be read%minimum_order%'`), 2)
 	// Once the terms are corrected they are taken in.
 	w.exec(`UPDATE terms SET document = document - 'minimum_order' WHERE version = 2`)

@@ -10,8 +10,8 @@ import (
 	"tributary/commission/inbox"
 )
 
-// putBack sets so many records aside, makes each of them an order of 100.00, and puts them back. It gives the lane.
-func (w *world) putBack(records int) *lane {
+// retryLetters makes so many dead letters, edits each into an order of 100.00, and retries it. It gives the lane.
+func (w *world) retryLetters(records int) *lane {
 	w.t.Helper()
 	for range records {
 		w.sendRaw(0, []byte("rubbish"))
@@ -23,7 +23,7 @@ func (w *world) putBack(records int) *lane {
 		check(w.t, EditLetter(w.t.Context(), w.db, 0, letter.Offset, encode(w.t, sale(1, fmt.Sprint("A", i), w.click(), 10_000)), 1))
 		check(w.t, RetryLetter(w.t.Context(), w.db, 0, letter.Offset, "a test"))
 	}
-	equal(w.t, "rows in the inbox", w.number(`SELECT count(*) FROM inbox WHERE lane = 0 AND kind = 'dead_letter' AND author = 'a test' AND note = 'mended'`), int64(records))
+	equal(w.t, "rows in the inbox", w.number(`SELECT count(*) FROM inbox WHERE lane = 0 AND kind = 'dead_letter' AND author = 'a test' AND note = 'edited'`), int64(records))
 	return l
 }
 
@@ -33,7 +33,7 @@ func TestKillsLoseAndDoubleNothingOfTheInbox(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)
 	const rows = 5
-	l := w.putBack(rows)
+	l := w.retryLetters(rows)
 	w.exec(`
 CREATE SEQUENCE steps;
 GRANT USAGE ON steps TO tributary_engine;
@@ -68,7 +68,7 @@ func TestManyHandsTakeEachRowOfTheInboxOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)
 	const rows, hands = 12, 4
-	first := w.putBack(rows)
+	first := w.retryLetters(rows)
 	var group errgroup.Group
 	for range hands {
 		e := New(w.config("one"))

@@ -245,8 +245,8 @@ func (e *Engine) enter(ctx context.Context) error {
 func (e *Engine) exit() { <-e.slots }
 
 // blame counts a failure of records against them, in the database, before they are tried again: first as they were, then
-// one by one, and the one that fails even so is set aside. Terms that cannot be read stay so however often a record is
-// tried: those under them are set aside at once, lest they hold up everyone else's.
+// one by one, and the one that still fails becomes a dead letter. Terms that cannot be read stay so however often a record is
+// tried: the orders under them become dead letters at once, so that they do not hold up everyone else's.
 func (l *lane) blame(ctx context.Context, part []fact, cause error) error {
 	l.books.Forget() // the accounts may be what was wrong
 	l.failures++

@@ -125,7 +125,7 @@ func (m *metrics) behind(partition int, records int64, waited time.Duration) {
 	m.age.WithLabelValues(strconv.Itoa(partition)).Set(max(waited.Seconds(), 0))
 }
 
-func (m *metrics) setAside(partition, orders int) {
+func (m *metrics) setStuck(partition, orders int) {
 	m.stuck.WithLabelValues(strconv.Itoa(partition)).Set(float64(orders))
 }
 

@@ -37,7 +37,7 @@ type model struct {
 	w      *world
 	orders []*modelOrder
 	// edited are the orders of dead letters that were retried. Nothing else is told of them: which of two reports an
-	// engine takes first, one from Kafka or one put back, is a matter of the moment.
+	// engine takes first, one from Kafka or a retried letter, is a matter of the moment.
 	edited []*modelOrder
 	// letters are the values of dead letters that are open.
 	letters int

@@ -51,7 +51,7 @@ func TestAnOrderThatCannotBeDecidedDoesNotHoldUpTheOthers(t *testing.T) {
 	w.exec(`UPDATE orders SET decision = '{"outcome": 5}' WHERE order_id IN ('A7', 'A41')`)
 	w.setClock(noon().Add(40 * day))
 	w.eventually("the others' holds have ended", func() bool { return w.number(`SELECT count(*) FROM commission WHERE state = 'payable'`) == 58 })
-	w.eventually("two are set aside", func() bool { return gauge(t, registry, "tributary_engine_stuck_orders") == 2 })
+	w.eventually("two are stuck", func() bool { return gauge(t, registry, "tributary_engine_stuck_orders") == 2 })
 	overdue := 0
 	for _, f := range w.verify() {
 		if f.Check == "holds end" {
@@ -172,7 +172,7 @@ func genuine(spool byte, value string) stream.Record {
 	return stream.Record{Value: []byte(value), Spool: [16]byte{spool}, Seq: 1, Seal: stream.Genuine}
 }
 
-func TestLettersOfATopicThatWasMadeAnewDoNotCollide(t *testing.T) {
+func TestLettersOfARecreatedTopicDoNotCollide(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)
 	l := w.laneHeld(New(w.config("one")), 0)
@@ -200,7 +200,7 @@ func TestLettersOfATopicThatWasMadeAnewDoNotCollide(t *testing.T) {
 	if err := DiscardLetter(t.Context(), w.db, 0, 0, "once more"); fault.Of(err).Kind != fault.Conflict {
 		t.Errorf("a closed letter is discarded: %v", err)
 	}
-	// A letter that is put back is the one that was shown, whatever else lies at its offset.
+	// A letter that is retried is the one that was shown, whatever else lies at its offset.
 	w.exec(`UPDATE position SET next_offset = 0`)
 	_, err := l.apply(t.Context(), []fact{read(genuine(4, "again"), 1)})
 	check(t, err)

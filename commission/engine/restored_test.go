@@ -6,7 +6,7 @@ import (
 	"tributary/internal/event"
 )
 
-// Only what is committed is sent: ledger events in Kafka that the books have not numbered say that PostgreSQL was put back.
+// Only what is committed is sent: ledger events in Kafka that the books have not numbered say that PostgreSQL was restored.
 func TestBooksThatForgotWhatTheySentAreNotWrittenTo(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)
@@ -18,7 +18,7 @@ func TestBooksThatForgotWhatTheySentAreNotWrittenTo(t *testing.T) {
 	stop = w.start(w.config("second"))
 	w.send(sale(1, "c", clickOn(w.links[0], noon()), 10_000))
 	w.eventually("the partition halts", func() bool {
-		return w.number(`SELECT count(*) FROM position WHERE consumer = 'engine' AND halted LIKE 'PostgreSQL was put back%'`) == 1
+		return w.number(`SELECT count(*) FROM position WHERE consumer = 'engine' AND halted LIKE 'PostgreSQL was restored%'`) == 1
 	})
 	stop()
 	if n := w.number(`SELECT count(*) FROM orders`); n != 2 {

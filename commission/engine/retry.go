@@ -21,7 +21,7 @@ type ruling int
 const (
 	// again: it has nothing to do with the record. Run the same once more, however often.
 	again ruling = iota
-	// failed: the record's own doing. It is tried a few times, alone, and then set aside.
+	// failed: the record's own doing. It is retried a few times, alone, and then becomes a dead letter.
 	failed
 	// leave: the partition is not this process's to work on any more, or is halted.
 	leave

@@ -55,7 +55,7 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 			if err := l.held.Save(ctx, tx, p); err != nil {
 				return err
 			}
-			if err := l.setTakenAside(ctx, tx, in.again, &t); err != nil {
+			if err := l.queueTaken(ctx, tx, in.again, &t); err != nil {
 				return err
 			}
 			inject.Reach(inject.EngineBeforeCommit)
@@ -72,12 +72,12 @@ func (l *lane) apply(ctx context.Context, facts []fact) (done int, err error) {
 	return done, nil
 }
 
-// errTaken is why a report is set aside whose sequence another one had.
+// errTaken is why a report becomes a dead letter whose sequence another one had.
 var errTaken = errors.New("its sequence was taken by another report: two processes send the same spool, as after its data folder was copied")
 
-// setTakenAside makes dead letters of the records among duplicates that are none: their sequence was seen, and what they say is
+// queueTaken makes dead letters of the records among duplicates that are none: their sequence was seen, and what they say is
 // nowhere in the books.
-func (l *lane) setTakenAside(ctx context.Context, tx pgx.Tx, again []stream.Record, t *txSummary) error {
+func (l *lane) queueTaken(ctx context.Context, tx pgx.Tx, again []stream.Record, t *txSummary) error {
 	if len(again) == 0 {
 		return nil
 	}
@@ -115,7 +115,7 @@ func (l *lane) announce(t *txSummary) {
 
 // admitted is what the sequence rule leaves of a slice.
 type admitted struct {
-	// accepted are to be folded, dead to be set aside.
+	// accepted are to be folded, dead to become dead letters.
 	accepted, dead []*fact
 	// forged are to be stored as such.
 	forged []stream.Record

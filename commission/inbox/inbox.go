@@ -20,7 +20,7 @@ import (
 // version.
 type Kind string
 
-// Letter is a dead letter of the topic orders that is put back: its content is an event as Kafka would have it, its ref the
+// Letter is a dead letter of the topic orders that is retried: its content is an event as Kafka would have it, its ref the
 // number of the letter.
 const Letter Kind = "dead_letter"
 

@@ -48,7 +48,7 @@ func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %v in vain for: %s", patience, what)
+			t.Fatalf("waited %v for: %s", patience, what)
 		}
 	}
 }

@@ -22,7 +22,7 @@ const header = "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 // epoch is PostgreSQL's: 2000-01-01 UTC in microseconds since 1970.
 const epoch = 946_684_800_000_000
 
-// Rows collects rows of one table. Reset begins anew and keeps the memory.
+// Rows collects rows of one table. Reset begins again and keeps the memory.
 type Rows struct {
 	columns int
 	count   int

@@ -75,7 +75,7 @@ func CountLeases(ctx context.Context, q Querier, consumer string) (n int64, err 
 	return countRows(ctx, q, `SELECT count(*) FROM position WHERE consumer = $1 AND owner <> '' AND lease_until > now()`, consumer)
 }
 
-// CountForged is how many forged records were set aside.
+// CountForged is how many forged records there are.
 func CountForged(ctx context.Context, q Querier) (n int64, err error) {
 	return countRows(ctx, q, `SELECT count(*) FROM forged`)
 }

@@ -376,10 +376,10 @@ func (r *round) finish(ctx context.Context, o outcome) {
 func IsGap(err error) bool {
 	var sequence *GapError
 	var offset *stream.GapError
-	var anew *stream.AnewError
+	var recreated *stream.RecreatedError
 	var behind *BehindError
 	var key *KeyError
-	return errors.As(err, &key) || errors.As(err, &sequence) || errors.As(err, &offset) || errors.As(err, &anew) || errors.As(err, &behind)
+	return errors.As(err, &key) || errors.As(err, &sequence) || errors.As(err, &offset) || errors.As(err, &recreated) || errors.As(err, &behind)
 }
 
 // stop ends all work, waits for it, and releases the partitions so that others can go on at once.

@@ -17,7 +17,7 @@ UPDATE position SET log = $5 WHERE consumer = $1 AND topic = $2 AND partition = 
 const readLog = `SELECT log FROM position WHERE consumer = $1 AND topic = $2 AND partition = $3 AND epoch = $4`
 
 // SameLog makes sure that the topic is the one that the position is of, and writes down which one that is as long as
-// nothing was read. It gives a *stream.AnewError when it is not: offsets alone would not show it once the new log is as long as the old one,
+// nothing was read. It gives a *stream.RecreatedError when it is not: offsets alone would not show it once the new log is as long as the old one,
 // and the sequence rule not for spools that were never seen before.
 func (h Held) SameLog(ctx context.Context, db *pgxpool.Pool, kafka *stream.Client) error {
 	is, err := kafka.Log(ctx, h.Topic)
@@ -39,5 +39,5 @@ func (h Held) SameLog(ctx context.Context, db *pgxpool.Pool, kafka *stream.Clien
 	if err != nil {
 		return fmt.Errorf("reading the log of %s/%d: %w", h.Topic, h.Partition, err)
 	}
-	return &stream.AnewError{Topic: h.Topic, Partition: h.Partition, Was: was, Is: is}
+	return &stream.RecreatedError{Topic: h.Topic, Partition: h.Partition, Was: was, Is: is}
 }

@@ -65,12 +65,12 @@ func (e *KeyError) Error() string {
 // after its restore from a backup. Going on would do twice what was done before.
 type BehindError struct{ Found string }
 
-// Behind opens the text of every BehindError.
-const Behind = "PostgreSQL was put back to an earlier time"
+// Reconcile ends the text of every BehindError: what to do about it.
+const Reconcile = "with loaders and engines stopped, run: tributary restore reconcile"
 
 // Error says what was found and what to do.
 func (e *BehindError) Error() string {
-	return Behind + ": " + e.Found + "; with loaders and engines stopped, run: tributary restore reconcile"
+	return "PostgreSQL was restored to an earlier time: " + e.Found + "; " + Reconcile
 }
 
 // Position is how far a consumer is in one partition.

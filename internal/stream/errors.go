@@ -26,15 +26,15 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("%s/%d goes on at offset %d, but %d is the next to read", e.Topic, e.Partition, e.Next, e.Want)
 }
 
-// AnewError says that a topic was deleted and made again since it was last read: an offset names another record now.
-type AnewError struct {
+// RecreatedError says that a topic was deleted and created again since it was last read: an offset names another record now.
+type RecreatedError struct {
 	Topic     string
 	Partition int
 	Was, Is   string // as Log gives them
 }
 
 // Error names the topic and its ids.
-func (e *AnewError) Error() string {
+func (e *RecreatedError) Error() string {
 	return fmt.Sprintf("topic %s was recreated: its id was %s and is %s, so that the next offset to read of partition %d names another record now", e.Topic, e.Was, e.Is, e.Partition)
 }
 

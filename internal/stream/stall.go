@@ -10,7 +10,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 )
 
-// stalledAfter is for how long requests of one kind may fail on a partition before the client begins anew. kafka-go has
+// stalledAfter is for how long requests of one kind may fail on a partition before the client starts over. kafka-go has
 // stayed with what it knew of a cluster that had changed, for hours (its issues 387, 955 and 1150); a new transport costs
 // nothing.
 const stalledAfter = 30 * time.Second

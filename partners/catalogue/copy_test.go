@@ -162,26 +162,26 @@ func TestACatalogueGoesOverFromItsCopyToTheLiveOne(t *testing.T) {
 	}
 }
 
-// A database that was put back to an earlier time numbers transactions and versions again from there.
-func TestACatalogueFollowsADatabaseThatWasPutBack(t *testing.T) {
+// A database that was restored to an earlier time numbers transactions and versions again from there.
+func TestACatalogueFollowsARestoredDatabase(t *testing.T) {
 	t.Parallel()
 	for name, ahead := range map[string]int64{"to fewer changes": 5, "and has had more changes since": -1} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			followsPutBack(t, ahead)
+			followsRestored(t, ahead)
 		})
 	}
 }
 
-// followsPutBack follows a database whose version was higher by so many before, and whose transactions had higher numbers.
-func followsPutBack(t *testing.T, ahead int64) {
+// followsRestored follows a database whose version was higher by so many before, and whose transactions had higher numbers.
+func followsRestored(t *testing.T, ahead int64) {
 	t.Helper()
 	w := newWorld(t)
 	c := New(w.db, slog.New(slog.DiscardHandler)).WithSigners()
 	must(t, c.Load(t.Context()))
 	c.version.Add(ahead)
 	c.mark += 1000
-	c.keys.set([32]byte{1}, partners.Key{Merchant: w.mine.merchant}) // issued after the time to which it was put back
+	c.keys.set([32]byte{1}, partners.Key{Merchant: w.mine.merchant}) // issued after the time to which it was restored
 	_, reused, err := partners.IssueKey(t.Context(), w.db, w.mine.merchant, "server", partners.AllScopes)
 	must(t, err)
 	c.signers.set(reused, partners.Signer{Key: partners.Key{Merchant: w.mine.merchant}}) // as this one was, whose number was given again

@@ -150,7 +150,7 @@ func TestLinksAreFoundWhileTheyMove(t *testing.T) {
 	}
 }
 
-// A database that was put back from a backup may have given a code to another link. Until the former one is removed both
+// A database that was restored from a backup may have given a code to another link. Until the former one is removed both
 // are there, and wherever they move meanwhile, the code stays with the newer.
 func TestACodeStaysWithItsNewLink(t *testing.T) {
 	t.Parallel()

@@ -54,7 +54,7 @@ func (c *Catalogue) Refresh(ctx context.Context, q partners.Querier) error {
 			return err
 		}
 	}
-	if version < c.Version() || mark < c.mark { // PostgreSQL was put back to an earlier time, where transactions had other numbers
+	if version < c.Version() || mark < c.mark { // PostgreSQL was restored to an earlier time, where transactions had other numbers
 		c.mark = 0
 	}
 	if version != c.Version() {

@@ -200,7 +200,7 @@ func conversions(ctx context.Context, b *bench) error {
 }
 
 // links measures redirects with a million links in the snapshot beside the same with a thousand, each time to a link that
-// is drawn anew.
+// is drawn once more.
 func links(ctx context.Context, b *bench) error {
 	n, err := b.network(ctx, "links")
 	if err != nil {

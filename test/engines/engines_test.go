@@ -195,7 +195,7 @@ func await(t *testing.T, what string, condition func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); !condition(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited a minute in vain for: %s", what)
+			t.Fatalf("waited a minute for: %s", what)
 		}
 	}
 }

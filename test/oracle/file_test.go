@@ -26,7 +26,7 @@ const (
 	sampleShare = 26
 )
 
-// rewriting tells whether the committed sample and answers are to be written anew: TRIBUTARY_RETAIL_REWRITE=1.
+// rewriting tells whether the committed sample and answers are to be rewritten: TRIBUTARY_RETAIL_REWRITE=1.
 func rewriting() bool { return os.Getenv("TRIBUTARY_RETAIL_REWRITE") == "1" }
 
 // wholeFile returns the decompressed real file: the one TRIBUTARY_RETAIL_FILE names, or the first

@@ -191,7 +191,7 @@ func percentOf(percent, amount int64) int64 {
 
 // round rounds to a whole number, half away from zero.
 func round(x *big.Rat) *big.Int {
-	// |x| + 1/2, cut to a whole number, with the sign put back.
+	// |x| + 1/2, cut to a whole number, with the sign restored.
 	shifted := new(big.Rat).Abs(x)
 	shifted.Add(shifted, big.NewRat(1, 2))
 	whole := new(big.Int).Quo(shifted.Num(), shifted.Denom())

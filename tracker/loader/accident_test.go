@@ -27,7 +27,7 @@ func TestATopicThatMeetsWithAnAccidentHalts(t *testing.T) {
 	}{
 		{
 			name:     "recreated, and shorter",
-			accident: func(r *river) { r.makeAnew(); r.again(1, 41, 70) },
+			accident: func(r *river) { r.recreate(); r.again(1, 41, 70) },
 			halted:   []string{"was recreated", "holds offsets 0 to -1, but 40 is the next to read", "holds offsets 0 to 29, but 40"},
 			remedy:   func(r *river) { r.resume(position.FromFirst, 0) },
 		},
@@ -36,7 +36,7 @@ func TestATopicThatMeetsWithAnAccidentHalts(t *testing.T) {
 			// topic's id tells that the records of spool 2 have never been read.
 			name: "recreated, and longer",
 			accident: func(r *river) {
-				r.makeAnew()
+				r.recreate()
 				r.again(2, 1, 20)
 				r.again(1, 1, 50)
 			},
@@ -100,7 +100,7 @@ func TestAPlanWhoseRecordsAreGoneIsTakenBack(t *testing.T) {
 		remedy   func(r *river)
 	}{
 		"recreated, and shorter": {
-			accident: func(r *river) { r.makeAnew() },
+			accident: func(r *river) { r.recreate() },
 			remedy: func(r *river) {
 				r.halted()
 				r.resume(position.FromFirst, 0)
@@ -108,7 +108,7 @@ func TestAPlanWhoseRecordsAreGoneIsTakenBack(t *testing.T) {
 			},
 		},
 		"recreated, and longer": {
-			accident: func(r *river) { r.makeAnew(); r.again(1, 1, 70) },
+			accident: func(r *river) { r.recreate(); r.again(1, 1, 70) },
 			remedy:   func(r *river) { r.halted(); r.resume(position.FromFirst, 0) },
 		},
 		"retention has passed them": {
@@ -157,7 +157,7 @@ func TestAParkedBatchOfATopicThatIsNoMoreIsNotInTheWay(t *testing.T) {
 	if _, err := r.db.Exec(t.Context(), `UPDATE clickhouse_batch SET state = 'parked', problem = 'so it is' WHERE topic = 'touches'`); err != nil {
 		t.Fatal(err)
 	}
-	r.makeAnew()
+	r.recreate()
 	r.again(1, 41, 100)
 	r.run(r.loader(owner()))
 	r.halted()
@@ -204,8 +204,8 @@ func (r *river) ask(request kmsg.Request) kmsg.Response {
 	return response
 }
 
-// makeAnew deletes the topic of touches and makes it again: its offsets begin at 0.
-func (r *river) makeAnew() {
+// recreate deletes the topic of touches and creates it again: its offsets begin at 0.
+func (r *river) recreate() {
 	r.t.Helper()
 	name := r.cluster.Prefix + event.Touches
 	request := kmsg.NewPtrDeleteTopicsRequest()
@@ -217,7 +217,7 @@ func (r *river) makeAnew() {
 	if err := kerr.ErrorForCode(response.Topics[0].ErrorCode); err != nil {
 		r.t.Fatal(err)
 	}
-	r.eventually("its offsets begin anew", func() bool {
+	r.eventually("its offsets begin again", func() bool {
 		if err := r.kafka.CreateTopics(r.t.Context(), r.lanes, time.Hour); err != nil {
 			return false
 		}

@@ -105,7 +105,7 @@ func monthOf(micros int64) month {
 func (m month) holds(micros int64) bool { return m.from <= micros && micros < m.to }
 
 // token names the batch's insert to the server. Whoever sends the batch again, sends this again. The times are part of it
-// because offsets begin anew with a topic that is recreated, and the server remembers tokens for as long as it sees few.
+// because offsets begin again with a topic that is recreated, and the server remembers tokens for as long as it sees few.
 func (b *batch) token(topic string, partition int) string {
 	return fmt.Sprintf("v%d:%s-%d-%d-%d-%d-%d", b.generation, topic, partition, b.first(), b.last(), b.earliest, b.latest)
 }

@@ -254,7 +254,7 @@ func (c *checker) marks(ctx context.Context, t *table, l line) (*position.Positi
 
 // twice looks for records that a table has more than once, day by day, so that a server with little memory can do it. A
 // record is a place in a spool: an event that its source reported twice is two records, and stands there twice. Sequence 0 is of dead letters that had none
-// when they were set aside and were put back: their offsets tell them apart.
+// when they became dead letters and were retried: their offsets tell them apart.
 func (c *checker) twice(ctx context.Context, t *table) error {
 	days, err := c.days(ctx, t)
 	if err != nil {

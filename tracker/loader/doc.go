@@ -29,7 +29,7 @@
 //
 // Kafka may lose what was planned, too: retention passes it, or the topic is recreated. Such a plan is taken back, and the
 // marks of the sequence rule with it, so that the records are missed and sent again from their spool (other.go). A record
-// that cannot be a row is set aside, and when a person puts it back it becomes one, once, in the same manner (letter.go).
+// that cannot be a row becomes a dead letter, and when an operator retries it, becomes one, once, in the same manner (letter.go).
 //
 // A server remembers the last 10,000 tokens of a table (its non_replicated_deduplication_window). A batch that has been
 // open for longer, with its rows in place, is parked instead of sent.

@@ -19,14 +19,14 @@ import (
 	"tributary/internal/stream"
 )
 
-// Letter is a record that could not become a row of ClickHouse and was set aside. Its number names it.
+// Letter is a record that could not become a row of ClickHouse. Its number names it.
 type Letter struct {
 	No        int64
 	Topic     string
 	Partition int
 	Offset    int64
 	Value     []byte
-	// Error is why it was set aside, or failed when it was put back.
+	// Error is why it could not be a row, or failed when it was retried.
 	Error string
 	// State is open, returning, returned or discarded, as with the engine's letters.
 	State string
@@ -132,7 +132,7 @@ SELECT no, "offset", spool, seq, value, life, settled_at < now() - $4 * interval
          SELECT FROM clickhouse_batch b WHERE b.topic = d.topic AND b.planned_at > d.settled_at LIMIT $5) AS l)
   FROM dead_letter d WHERE consumer = $1 AND topic = $2 AND partition = $3 AND state = 'returning' ORDER BY no LIMIT 100`
 
-// takeBack makes rows of the partition's letters that a person has put back.
+// takeBack makes rows of the partition's letters that an operator retries.
 func (l *lane) takeBack(ctx context.Context) error {
 	var letters []returning
 	err := l.persist(ctx, func() error {
@@ -185,7 +185,7 @@ func (l *lane) putIn(ctx context.Context, d returning) error {
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("putting back dead letter %d: %w", d.no, err)
+		return fmt.Errorf("retrying dead letter %d: %w", d.no, err)
 	}
 	before, err := l.countLetter(ctx, d)
 	if err != nil {

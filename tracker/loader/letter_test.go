@@ -35,7 +35,7 @@ func (r *river) repaired(no int64) {
 	}
 }
 
-func TestADeadLetterThatIsPutBackIsARowOnce(t *testing.T) {
+func TestARetriedDeadLetterIsARowOnce(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	no := r.letter()
@@ -55,7 +55,7 @@ func TestADeadLetterThatIsPutBackIsARowOnce(t *testing.T) {
 	r.once(event.Touches, 3)
 }
 
-func TestAKillWhileADeadLetterIsPutBackLeavesOneRow(t *testing.T) {
+func TestAKillDuringARetryLeavesOneRow(t *testing.T) {
 	t.Parallel()
 	for name, prepare := range map[string]func(r *river, l *lane, d returning){
 		"nothing is sent": func(*river, *lane, returning) {},

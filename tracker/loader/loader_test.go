@@ -77,7 +77,7 @@ func TestAGapHaltsItsPartitionAndNoOther(t *testing.T) {
 	r.once(event.Touches, 14)
 }
 
-func TestRecordsThatCannotBeRowsAreSetAside(t *testing.T) {
+func TestRecordsThatCannotBeRowsBecomeDeadLetters(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	misdated := click(4)
@@ -398,7 +398,7 @@ func TestTheManifestIsTrimmed(t *testing.T) {
 	}
 }
 
-func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
+func TestARecreatedTopicIsLoadedFromItsFirstRecord(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	r.send(event.Touches, 0, 1, several(click, 1, 40)...)
@@ -406,7 +406,7 @@ func TestATopicThatWasMadeAnewIsLoadedFromItsFirstRecord(t *testing.T) {
 	r.loaded(event.Touches, 40)
 	stop()
 
-	// Kafka has lost everything, and the offsets begin anew.
+	// Kafka has lost everything, and the offsets begin again.
 	r.kafka = engines.Kafka(t).Open(t)
 	if err := r.kafka.CreateTopics(t.Context(), 1, time.Hour); err != nil {
 		t.Fatal(err)

@@ -29,7 +29,7 @@ const Consumer = "loader"
 const keepDone = 48 * time.Hour
 
 // errMoved says that a position or a batch is not as this process left it, though the lease is still its own: a person
-// has changed it. The work on the partition begins anew.
+// has changed it. The work on the partition starts over.
 var errMoved = errors.New("it was changed meanwhile")
 
 const insertPlan = `

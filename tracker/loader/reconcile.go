@@ -92,7 +92,7 @@ type Reconciliation struct {
 	Again int64
 	// Orphans is the number of ledger events in Kafka that the books know nothing of, and that are passed over.
 	Orphans int64
-	// Letters is the number of dead letters that were put back, and whose rows go again.
+	// Letters is the number of dead letters that were retried, and whose rows are sent again.
 	Letters int64
 }
 
@@ -101,7 +101,7 @@ func (a Reconciliation) String() string {
 	text := fmt.Sprintf("%s/%d: %d rows of ClickHouse are beyond what PostgreSQL knows, %d batches go again, %d ledger events are of a life that is over",
 		a.Topic, a.Partition, a.Removed, a.Again, a.Orphans)
 	if a.Letters > 0 {
-		text += fmt.Sprintf(", %d dead letters are put back again", a.Letters)
+		text += fmt.Sprintf(", %d dead letters are retried again", a.Letters)
 	}
 	return text
 }
@@ -116,7 +116,7 @@ type Reconciler struct {
 	Now time.Time
 }
 
-// Reconcile makes ClickHouse and the topic of ledger events agree with PostgreSQL, whichever of them was put back to an earlier
+// Reconcile makes ClickHouse and the topic of ledger events agree with PostgreSQL, whichever of them was restored to an earlier
 // time, as long as Kafka still holds the records since then. What ClickHouse has beyond the loader's positions is
 // removed and comes again from Kafka; batches that it has lost are sent again; ledger events that the books do not know are
 // passed over. Without apply it only tells. It may be run again after a failure. No loader or engine may run.
@@ -140,7 +140,7 @@ func (a Reconciler) Reconcile(ctx context.Context, apply bool) ([]Reconciliation
 	if !apply {
 		return all, nil
 	}
-	_, err = a.DB.Exec(ctx, `UPDATE position SET halted = '' WHERE starts_with(halted, $1)`, position.Behind)
+	_, err = a.DB.Exec(ctx, `UPDATE position SET halted = '' WHERE right(halted, length($1)) = $1`, position.Reconcile)
 	if err != nil {
 		return nil, fmt.Errorf("letting partitions go on: %w", err)
 	}
@@ -340,8 +340,8 @@ func (a Reconciler) missing(ctx context.Context, t *table, s *span) error {
 func (a Reconciler) lock(ctx context.Context, tx pgx.Tx, topic string, partition int) (position.Held, *position.Position, error) {
 	h := position.Held{Consumer: Consumer, Topic: topic, Partition: partition}
 	err := tx.QueryRow(ctx, `INSERT INTO position AS p (consumer, topic, partition) VALUES ($1, $2, $3)
-		ON CONFLICT (consumer, topic, partition) DO UPDATE SET halted = CASE WHEN starts_with(p.halted, $4) THEN '' ELSE p.halted END
-		RETURNING epoch`, h.Consumer, topic, partition, position.Behind).Scan(&h.Epoch)
+		ON CONFLICT (consumer, topic, partition) DO UPDATE SET halted = CASE WHEN right(p.halted, length($4)) = $4 THEN '' ELSE p.halted END
+		RETURNING epoch`, h.Consumer, topic, partition, position.Reconcile).Scan(&h.Epoch)
 	if err != nil {
 		return h, nil, fmt.Errorf("locking the position: %w", err)
 	}
@@ -422,7 +422,7 @@ func (a Reconciler) letters(ctx context.Context, t *table, s *span, apply bool) 
 	_, err = a.DB.Exec(ctx, `UPDATE dead_letter SET state = 'returning', settled_at = now(), life = $2 WHERE no = ANY ($1) AND state = 'returned'`,
 		lost, int(a.Now.Unix()))
 	if err != nil {
-		return fmt.Errorf("putting back: %w", err)
+		return fmt.Errorf("retrying dead letters: %w", err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ func (r *river) admin() *pgx.Conn {
 }
 
 // keeps gives a function that puts what PostgreSQL knows of the loading back to what it is now, as a restore does.
-func (r *river) keeps(conn *pgx.Conn) (putBack func()) {
+func (r *river) keeps(conn *pgx.Conn) (restore func()) {
 	r.t.Helper()
 	run := func(statements ...string) {
 		r.t.Helper()
@@ -96,13 +96,13 @@ func TestAPostgresThatForgotIsNoticedAndReconciled(t *testing.T) {
 	if _, err := admin.Exec(t.Context(), `INSERT INTO position (consumer, topic, partition, out_seq) VALUES ('engine', 'orders', 0, 320)`); err != nil {
 		t.Fatal(err)
 	}
-	putBack := r.keeps(admin)
+	restore := r.keeps(admin)
 	wave(301, 600)
-	putBack()
+	restore()
 
 	stop := r.run(r.loader(owner()))
 	r.eventually("all three partitions halt", func() bool {
-		return r.books(`SELECT count(*) FROM position WHERE consumer = 'loader' AND halted LIKE 'PostgreSQL was put back%'`) == 3
+		return r.books(`SELECT count(*) FROM position WHERE consumer = 'loader' AND halted LIKE 'PostgreSQL was restored%'`) == 3
 	})
 	stop()
 	for _, table := range []string{"touch", "order_event", "ledger"} {
@@ -119,7 +119,7 @@ func TestAPostgresThatForgotIsNoticedAndReconciled(t *testing.T) {
 	}
 	r.equal("rows of touch when reconciled", r.number("SELECT count() FROM touch"), 300)
 
-	// The books number anew what the life before had numbered otherwise.
+	// The books renumber what the life before had numbered otherwise.
 	r.sent[fmt.Sprint(event.Decisions, 0, byte(1))] = 320
 	r.send(event.Decisions, 0, 1, several(ledgerEvent, 10_321, 10_400)...)
 	r.run(r.loader(owner()))
@@ -195,7 +195,7 @@ func TestReconcilingIsExclusiveAndFencesFrozenLoaders(t *testing.T) {
 	}
 }
 
-func TestADeadLetterWhoseRowClickHouseForgotIsPutBackAgain(t *testing.T) {
+func TestADeadLetterWithoutItsRowIsRetriedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRiver(t, 1)
 	r.repaired(r.letter())

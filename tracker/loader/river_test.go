@@ -228,7 +228,7 @@ func (r *river) eventually(what string, holds func() bool) {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			r.t.Fatalf("waited %v in vain: %s", patience, what)
+			r.t.Fatalf("waited %v: %s", patience, what)
 		}
 	}
 }

@@ -2,7 +2,7 @@
 // was acknowledged and then lost with its disk never reaches Kafka, so no gap there tells of it; the registry does, as soon
 // as the tracker has been silent for a while. Up to Every before the loss it is blind.
 //
-// It sees one more thing: a spool that was put back from an older copy of its disk would number new records like old ones,
+// It sees one more thing: a spool that was restored from an older copy of its disk would number new records like old ones,
 // and consumers would drop them. Run ends with ErrBehind before that goes on.
 package registry
 
@@ -34,7 +34,7 @@ const (
 )
 
 // ErrBehind says that the spool on this disk is older than what was in it once.
-var ErrBehind = errors.New("the spool is older than it was once: it was put back from a copy, or has lost its end; move its folder and relay.cursor away, so that a new spool begins, and send what the old one holds by `tributary spool drain`")
+var ErrBehind = errors.New("the spool is older than it was once: it was restored from a copy, or has lost its end; move its folder and relay.cursor away, so that a new spool begins, and send what the old one holds by `tributary spool drain`")
 
 // Querier runs single statements: a pool or a transaction.
 type Querier interface {
@@ -72,7 +72,7 @@ func New(cfg Config) *Registry {
 	return r
 }
 
-// Check gives ErrBehind before the first record is taken: once a spool that was put back has grown past its former end, Run
+// Check gives ErrBehind before the first record is taken: once a spool that was restored has grown past its former end, Run
 // cannot tell. A PostgreSQL that does not answer soon is left to Run.
 func (r *Registry) Check(ctx context.Context) error {
 	limited, cancel := context.WithTimeout(ctx, Every)

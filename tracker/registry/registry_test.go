@@ -136,7 +136,7 @@ func TestASpoolThatIsOlderThanItWasEndsTheTracker(t *testing.T) {
 	tr.append(t, 0, 2)
 	must(t, tr.runOnce(t.Context()))
 	must(t, tr.Check(t.Context()))
-	// The same spool once held more: it is what a disk put back to an hour ago looks like.
+	// The same spool once held more: it is what a disk restored from an hour ago looks like.
 	id := tr.spool.ID()
 	_, err := db.Exec(t.Context(), `UPDATE spool_progress SET last = 3 WHERE spool = $1 AND lane = 0`, id[:])
 	must(t, err)

@@ -61,11 +61,11 @@ type limits struct {
 	// stuckAfter is for how long a lane must have failed before it has to read for itself.
 	stuckAfter time.Duration
 	// parkedPause is how long a request that Kafka refused for good is kept back before it is tried once more: whoever
-	// mends the cause need not restart anything.
+	// removes the cause need not restart anything.
 	parkedPause time.Duration
 }
 
-// ErrShortened says that the spool holds less than was sent from it: it has lost its end, or was put back from an older
+// ErrShortened says that the spool holds less than was sent from it: it has lost its end, or was restored from an older
 // copy. It would number new records like old ones, which consumers drop. Move the folder away, so that a new spool
 // begins, and the cursor file with it.
 var ErrShortened = errors.New("the spool is shorter than what was sent from it")

@@ -185,7 +185,7 @@ func TestDamageBeforeTheTailIsRefusedAndSalvaged(t *testing.T) {
 			t.Fatalf("byte %d: %q is missing, report %+v\n%s", at, missing, report, &out)
 		}
 		if kept, err := os.ReadFile(filepath.Join(dir, segmentName(1)+damagedSuffix)); err != nil || !bytes.Equal(kept, damagedFile) {
-			t.Fatalf("byte %d: the damaged file was not set aside: %v", at, err)
+			t.Fatalf("byte %d: the damaged file was not moved aside: %v", at, err)
 		}
 	}
 }

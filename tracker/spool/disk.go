@@ -136,7 +136,7 @@ const (
 	lockName      = "lock"
 	identityName  = "spool.id"
 	segmentSuffix = ".seg"
-	damagedSuffix = ".damaged" // of a segment set aside by Salvage
+	damagedSuffix = ".damaged" // of a segment moved aside by Salvage
 	draftSuffix   = ".draft"   // of a segment that Salvage is still writing
 )
 

@@ -14,7 +14,7 @@ import (
 var (
 	// ErrPruned means that the segment of the cursor has been deleted.
 	ErrPruned = errors.New("spool no longer has the records at the cursor")
-	// ErrBeyondEnd means that the spool is shorter than it was when the cursor was taken: files were deleted or put back
+	// ErrBeyondEnd means that the spool is shorter than it was when the cursor was taken: files were deleted or restored
 	// from an older copy. Going on would number new records like lost ones.
 	ErrBeyondEnd = errors.New("cursor is beyond the end of the spool")
 )

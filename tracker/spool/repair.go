@@ -193,7 +193,7 @@ func (v *salvage) keep(p *patient, f frame) bool {
 // reads Kafka, and a sequence used twice would be dropped as a repetition.
 const lostTrack = 1 << 40
 
-// repair writes the segment anew, with voids in its holes.
+// repair rewrites the segment, with voids in its holes.
 func (v *salvage) repair(p *patient, previousEnd int64) error {
 	if !p.sound {
 		p.header = header{id: v.id, number: p.number, previousEnd: previousEnd, created: time.Now(), first: p.first}

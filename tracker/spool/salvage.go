@@ -15,7 +15,7 @@ type Report struct {
 	Kept     uint64   // sound records that the folder holds now
 	Lost     []Loss   // records known to be missing
 	Bytes    int64    // bytes of damage, headers apart
-	Repaired []string // names of the files that were written anew or were missing
+	Repaired []string // names of the files that were rewritten or were missing
 }
 
 // Loss is a run of records of one lane that are gone, the first and the last of them included.
@@ -26,7 +26,7 @@ type Loss struct {
 
 // Salvage repairs the spool in a folder that no process has open, so that Open accepts it. Every record whose checksum
 // holds stays, at the place and with the sequence it had, so cursors stay valid; damaged bytes become a void. A damaged
-// segment is set aside with the suffix .damaged, not deleted. What was done and what is lost is written to out, a line
+// segment is moved aside with the suffix .damaged, not deleted. What was done and what is lost is written to out, a line
 // each. Records that were lost before they reached Kafka show there as a gap, which is for a person to accept. It holds
 // one segment in memory at a time. It answers ErrLocked or an error of the disk; run again it goes on where it ended.
 func Salvage(dir string, out io.Writer) (Report, error) {

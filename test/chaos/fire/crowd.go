@@ -54,7 +54,7 @@ type gathering struct {
 type crowdCounts struct {
 	Stored, Unstored int
 	Other            map[string]int // by status
-	Hasty            int            // put off without a word on when to come again
+	Hasty            int            // refused without a Retry-After
 }
 
 // crowdScript is what wrk does: it follows the links in turns, and notes the click id of each click that is stored.
@@ -263,7 +263,7 @@ func (r *Run) judgeCrowd(rows map[string]int) ([]Finding, error) {
 		}
 	}
 	if all.Hasty > 0 {
-		j.findf(RefusedWrongly, "%d visits of the crowd were put off without a word on when to come again", all.Hasty)
+		j.findf(RefusedWrongly, "%d visits of the crowd were refused without a Retry-After", all.Hasty)
 	}
 	return j.findings, err
 }

@@ -43,15 +43,15 @@ func TestTheCrowdIsHeldToWhatItWasAnswered(t *testing.T) {
 		more string // answers
 		want []string
 	}{
-		"all is well":               {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "", nil},
-		"an unstored one is there":  {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1}, "", nil},
-		"one was turned away":       {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1, ids[4]: 1}, "", []string{ClickInvented}},
-		"one is missing":            {map[string]int{ids[0]: 1, ids[2]: 1}, "", []string{ClickMissing}},
-		"one is there twice":        {map[string]int{ids[0]: 1, ids[1]: 2, ids[2]: 1}, "", []string{ClickDoubled}},
-		"one is not the network's":  {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[2][1:] + "A": 1}, "", []string{ClickInvented}},
-		"a visit is an error":       {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "404\n", []string{RefusedWrongly}},
-		"a visit is put off rudely": {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "503\n", []string{RefusedWrongly}},
-		"a visit is put off kindly": {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "429 later\n", nil},
+		"all is well":                            {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "", nil},
+		"an unstored one is there":               {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1}, "", nil},
+		"one was turned away":                    {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[3]: 1, ids[4]: 1}, "", []string{ClickInvented}},
+		"one is missing":                         {map[string]int{ids[0]: 1, ids[2]: 1}, "", []string{ClickMissing}},
+		"one is there twice":                     {map[string]int{ids[0]: 1, ids[1]: 2, ids[2]: 1}, "", []string{ClickDoubled}},
+		"one is not the network's":               {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1, ids[2][1:] + "A": 1}, "", []string{ClickInvented}},
+		"a visit is an error":                    {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "404\n", []string{RefusedWrongly}},
+		"a visit is refused without Retry-After": {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "503\n", []string{RefusedWrongly}},
+		"a visit is refused with Retry-After":    {map[string]int{ids[0]: 1, ids[1]: 1, ids[2]: 1}, "429 later\n", nil},
 	} {
 		if err := os.WriteFile(r.crowd.outcomes, []byte(strings.Replace(content, "torn", c.more, 1)), 0o600); err != nil {
 			t.Fatal(err)

@@ -22,7 +22,7 @@ type volume struct {
 	aside     string // where the folder was before
 }
 
-// disk fills the volumes of the spool and of each server, one after the other, waits, and makes room again. Nobody mends
+// disk fills the volumes of the spool and of each server, one after the other, waits, and makes room again. Nobody repairs
 // anything in between. For is divided among the five.
 func disk(ctx context.Context, r *Run) (err error) {
 	if os.Getuid() != 0 {
@@ -99,13 +99,13 @@ func (r *Run) judgeDisk(v *volume, during, after Phase) {
 		r.Findf(check, "%d clicks were not sent on, or reports not answered as they should be", n)
 	}
 	if v.name == "spool" && during.refused() == 0 {
-		r.Findf(check, "no report was put off, so the volume was not full")
+		r.Findf(check, "no report was refused, so the volume was not full")
 	}
 	if v.name == "spool" && len(during.Reports) > 0 {
 		r.Findf(check, "%d reports were stored on a full volume", len(during.Reports))
 	}
 	if v.name != "spool" && during.refused() > 0 {
-		r.Findf(check, "%d reports were put off", during.refused())
+		r.Findf(check, "%d reports were refused", during.refused())
 	}
 	if after.refused()+after.unanswered() > 0 {
 		r.Findf(check, "%d requests were turned away when there was room again", after.refused()+after.unanswered())

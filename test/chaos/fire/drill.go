@@ -18,8 +18,8 @@ import (
 )
 
 // drill restores from backups, as an operator would: base backup and WAL archive of PostgreSQL, BACKUP of ClickHouse. First
-// PostgreSQL is lost and put back to an earlier time, while Kafka and ClickHouse are ahead of it; then ClickHouse is lost
-// and put back to an older copy. Between the two the load goes on, and in the end all books must be as if nothing had
+// PostgreSQL is lost and restored to an earlier time, while Kafka and ClickHouse are ahead of it; then ClickHouse is lost
+// and restored from an older copy. Between the two the load goes on, and in the end all books must be as if nothing had
 // happened. For is divided in four: before the backup, behind it, behind the time that is restored, and between the two.
 func drill(ctx context.Context, r *Run) error {
 	d := &driller{Run: r, dir: r.Net.cfg.Data, part: r.Config.For / 4}
@@ -225,7 +225,7 @@ func (d *driller) lookReconciled(ctx context.Context) error {
 	}
 	out, err := d.run(ctx, "restore", "reconcile")
 	if err == nil && !strings.Contains(out, "beyond what PostgreSQL knows") {
-		d.Findf("drill", "reconcile did not see that PostgreSQL was put back: %s", out)
+		d.Findf("drill", "reconcile did not see that PostgreSQL was restored: %s", out)
 	}
 	return err
 }

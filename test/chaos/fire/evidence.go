@@ -26,7 +26,7 @@ type Fact struct {
 type Evidence struct {
 	// At is when it was gathered.
 	At time.Time
-	// Bounded says that merchants were to report more than they may, so that some of it was put off.
+	// Bounded says that merchants were to report more than they may, so that some of it was refused.
 	Bounded bool
 	// Clicks are the click ids in ClickHouse, by the attempt that brought them.
 	Clicks map[int64][]string

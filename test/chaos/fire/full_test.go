@@ -68,7 +68,7 @@ func TestAFullDiskCostsClickHouseNoRows(t *testing.T) {
 		t.Helper()
 		for deadline := time.Now().Add(time.Minute); !holds(); insert() {
 			if time.Now().After(deadline) {
-				t.Fatalf("waited in vain until %s", what)
+				t.Fatalf("timed out waiting until %s", what)
 			}
 		}
 	}

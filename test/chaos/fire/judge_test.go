@@ -13,7 +13,7 @@ import (
 )
 
 // scene is a small run that went well: four visits and two orders, one of them told twice, contradicted and taken back
-// in part, and what stands of them. Each call makes it anew.
+// in part, and what stands of them. Each call makes a new one.
 func scene() (*model.World, []*fire.Attempt, *fire.Evidence) {
 	at := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	world := &model.World{
@@ -136,11 +136,11 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 			j[4].Outcome = fire.Outcome{Status: 401}
 			return j
 		}, []string{fire.RefusedWrongly, fire.ReportInvented}},
-		"a report that was put off is stored": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
+		"a report that was refused is stored": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
 			j[4].Outcome, e.Bounded = fire.Outcome{Status: 429}, true
 			return j
 		}, []string{fire.ReportInvented}},
-		"a report was put off though nobody sent too many": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
+		"a report was refused though nobody sent too many": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
 			j[4].Outcome = fire.Outcome{Status: 429}
 			delete(e.Reports, "e5")
 			return j

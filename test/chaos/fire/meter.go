@@ -135,7 +135,7 @@ func (p *Phase) columns() []string {
 }
 
 func phaseTitles() []string {
-	return []string{"clicks/s", "p50 ms", "p99 ms", "reports/s", "p50 ms", "p99 ms", "put off", "no answer", "crowd/s", "unstored", "refused"}
+	return []string{"clicks/s", "p50 ms", "p99 ms", "reports/s", "p50 ms", "p99 ms", "refused", "no answer", "crowd/s", "unstored", "other answers"}
 }
 
 // Table prints rows in columns, the first row being their titles.

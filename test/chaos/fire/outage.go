@@ -23,7 +23,7 @@ const (
 )
 
 // outage takes Kafka away, then ClickHouse, then PostgreSQL, each for a fifth of the time that is left when the phases
-// before and between are taken off, and looks at what callers notice: nothing. The tracker is started anew while PostgreSQL
+// before and between are taken off, and looks at what callers notice: nothing. The tracker is restarted while PostgreSQL
 // is away.
 func outage(ctx context.Context, r *Run) error {
 	away := r.Config.For / 5
@@ -68,7 +68,7 @@ func (r *Run) trackerMemory() (bytes int64, pid int) {
 }
 
 // sit waits for the end of an outage and gives the most memory that the tracker took. When PostgreSQL is down the tracker is
-// started anew halfway: it must answer without.
+// restarted halfway: it must answer without.
 func (r *Run) sit(ctx context.Context, server embedded.Engine, away time.Duration) (most int64, err error) {
 	end := time.Now().Add(away)
 	restart := server == embedded.Postgres
@@ -187,7 +187,7 @@ const overloadSteps = 10
 func overload(ctx context.Context, r *Run) error {
 	step := r.Config.For / (overloadSteps + 1)
 	rows := [][]string{slices.Concat([]string{"wanted/s"}, phaseTitles(), []string{"done/s", "tracker MB"})}
-	best, last, most, putOff := 0.0, 0.0, int64(0), 0
+	best, last, most, refused := 0.0, 0.0, int64(0), 0
 	start, pid := r.trackerMemory()
 	for n := 1; n <= overloadSteps && ctx.Err() == nil; n++ {
 		if err := r.SetRate(n * r.Config.Rate); err != nil {
@@ -204,7 +204,7 @@ func overload(ctx context.Context, r *Run) error {
 		most = max(most, bytes)
 		last = rate(p.done(), p.Took)
 		best = max(best, last)
-		putOff += p.Status["report 429"]
+		refused += p.Status["report 429"]
 		rows = append(rows, slices.Concat([]string{strconv.Itoa(n * r.Config.Rate)}, p.columns(), []string{fmt.Sprintf("%.0f", last), megabytes(bytes)}))
 		if hasty := p.Hasty + p.Crowd.Hasty; hasty > 0 {
 			r.Findf("overload", "%d refusals did not say when to come again", hasty)
@@ -214,8 +214,8 @@ func overload(ctx context.Context, r *Run) error {
 		}
 	}
 	r.Table(rows)
-	if putOff == 0 {
-		r.Findf("overload", "no report was put off, though the merchants sent more than they may")
+	if refused == 0 {
+		r.Findf("overload", "no report was refused, though the merchants sent more than they may")
 	}
 	if last < 0.8*best {
 		r.Findf("overload", "at %d times the load %.0f requests a second were done, and %.0f at best", overloadSteps, last, best)

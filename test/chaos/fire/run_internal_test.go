@@ -96,7 +96,7 @@ func (r *Run) falsify(ctx context.Context, t *testing.T, path string) {
 	}
 }
 
-// checks judges anew and names the checks that found something.
+// checks judges again and names the checks that found something.
 func (r *Run) checks(ctx context.Context, t *testing.T, path string) []string {
 	t.Helper()
 	var s Summary
