@@ -76,7 +76,7 @@ style: ## print the style figures, where GOSTYLE names a tool that measures them
 	$(GOSTYLE) .
 
 .PHONY: fault
-fault: ## keep the whole river under fire for FOR (10m), SEED and PLAN (mixed) as you like, and prove that nothing is lost
+fault: ## keep the whole pipeline under fire for FOR (10m), SEED and PLAN (mixed) as you like, and prove that nothing is lost
 	go run ./test/chaos run --for $(or $(FOR),10m) --plan $(or $(PLAN),mixed) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(SUMMARIES),--summaries $(SUMMARIES))
 
 .PHONY: fault-long

@@ -193,7 +193,7 @@ func TestTheDashboardShowsFiguresThatExist(t *testing.T) {
 			} `json:"targets"`
 		} `json:"panels"`
 	}
-	if err := json.Unmarshal([]byte(read(t, "deploy", "grafana", "river.json")), &board); err != nil {
+	if err := json.Unmarshal([]byte(read(t, "deploy", "grafana", "pipeline.json")), &board); err != nil {
 		t.Fatal(err)
 	}
 	known := names(t)

@@ -18,7 +18,7 @@ import (
 
 func newReplay(a *app) *cobra.Command {
 	var o replayOptions
-	replay := &cobra.Command{Use: "replay", Short: "Send recorded history through the whole river"}
+	replay := &cobra.Command{Use: "replay", Short: "Send recorded history through the whole pipeline"}
 	file := &cobra.Command{
 		Use:   "retail FILE",
 		Short: "Replay the orders of a real web shop and print what everyone earned",

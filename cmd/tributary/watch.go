@@ -14,7 +14,7 @@ import (
 	"tributary/tracker/loader"
 )
 
-// watch measures what belongs to no single process: how far every hop of the river is, and what waits in PostgreSQL for
+// watch measures what belongs to no single process: how far each stage of the pipeline is, and what waits in PostgreSQL for
 // the next stage or for a person. Each engine process has one; all of them say the same.
 type watch struct {
 	db         *pgxpool.Pool // as the engine
@@ -32,10 +32,10 @@ const watchEvery = 15 * time.Second
 
 func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.Logger, registry prometheus.Registerer) *watch {
 	vec := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "tributary", Subsystem: "river", Name: name, Help: help}, labels)
+		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "tributary", Subsystem: "pipeline", Name: name, Help: help}, labels)
 	}
 	gauge := func(name, help string) prometheus.Gauge {
-		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tributary", Subsystem: "river", Name: name, Help: help})
+		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "tributary", Subsystem: "pipeline", Name: name, Help: help})
 	}
 	w := &watch{
 		db: db, kafka: kafka, partitions: partitions, log: log,
@@ -43,11 +43,11 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 		unheld:    vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
 		letters:   vec("dead_letters", "Dead letters that need operator action.", "consumer"),
 		unsent:    gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
-		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
+		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest ledger event that Kafka has not acknowledged, 0 when there is none."),
 		parked:    gauge("parked_batches", "Batches of the loaders that need operator action."),
 		nudged:    gauge("nudged_orders", "Orders that are to be decided again."),
-		nudgedAge: gauge("nudged_oldest_seconds", "Age of the oldest of those, 0 when there is none."),
-		looked:    gauge("looked_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
+		nudgedAge: gauge("nudged_oldest_seconds", "Age of the oldest ledger event that Kafka has not acknowledged, 0 when there is none."),
+		looked:    gauge("last_read_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
 	}
 	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.nudged, w.nudgedAge)
 	return w

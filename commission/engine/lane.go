@@ -175,7 +175,7 @@ func (l *lane) consume(ctx context.Context) error {
 		case <-tick.C:
 		case <-more:
 		}
-		left, err := l.tend(ctx)
+		left, err := l.maintain(ctx)
 		if err != nil {
 			return err
 		}

@@ -112,7 +112,7 @@ func (l *Loader) Run(ctx context.Context) error {
 			})
 		})
 	}
-	group.Go(func() error { return l.tend(ctx) })
+	group.Go(func() error { return l.maintain(ctx) })
 	return group.Wait()
 }
 

@@ -172,7 +172,7 @@ func TestTheLoaderCountsWhatItDoes(t *testing.T) {
 	r.eventually("the partition halts", func() bool { return r.books(`SELECT count(*) FROM position WHERE halted <> ''`) == 1 })
 	r.loaded(event.Touches, 32)
 	r.eventually("the halt is counted", func() bool { return l.keepers[0].Stats().Halted == 1 })
-	if err := l.tendOnce(t.Context(), keepDone); err != nil {
+	if err := l.maintainOnce(t.Context(), keepDone); err != nil {
 		t.Fatal(err)
 	}
 	families, err := registry.Gather()
@@ -384,7 +384,7 @@ func TestTheManifestIsTrimmed(t *testing.T) {
 	if _, err := r.db.Exec(t.Context(), `UPDATE clickhouse_batch SET state = 'parked', problem = 'for the test' WHERE first_offset = 0`); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.tendOnce(t.Context(), keepDone); err != nil {
+	if err := l.maintainOnce(t.Context(), keepDone); err != nil {
 		t.Fatal(err)
 	}
 	r.equal("batches left of those that were old", r.books(`SELECT count(*) FROM clickhouse_batch WHERE first_offset < 400`), 1)

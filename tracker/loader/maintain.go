@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	// tendEvery is how often the loader looks how far behind it is, and tidies up.
-	tendEvery = 15 * time.Second
-	// tendLimit bounds one round of it.
-	tendLimit = 30 * time.Second
+	// maintainEvery is how often the loader looks how far behind it is, and tidies up.
+	maintainEvery = 15 * time.Second
+	// maintainLimit bounds one round of it.
+	maintainLimit = 30 * time.Second
 )
 
 // Lag is how far the loading of a partition is behind Kafka.
@@ -35,13 +35,13 @@ type Stats struct {
 	Oldest time.Duration
 }
 
-// tend looks after the manifest and the metrics until ctx ends.
-func (l *Loader) tend(ctx context.Context) error {
-	tick := time.NewTicker(tendEvery)
+// maintain looks after the manifest and the metrics until ctx ends.
+func (l *Loader) maintain(ctx context.Context) error {
+	tick := time.NewTicker(maintainEvery)
 	defer tick.Stop()
 	for {
-		round, cancel := context.WithTimeout(ctx, tendLimit)
-		err := l.tendOnce(round, keepDone)
+		round, cancel := context.WithTimeout(ctx, maintainLimit)
+		err := l.maintainOnce(round, keepDone)
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			l.log.Warn("the loader's state cannot be read", "error", err)
@@ -54,8 +54,8 @@ func (l *Loader) tend(ctx context.Context) error {
 	}
 }
 
-// tendOnce removes lines of the manifest that have been done for keep, and brings the metrics up to date.
-func (l *Loader) tendOnce(ctx context.Context, keep time.Duration) error {
+// maintainOnce removes lines of the manifest that have been done for keep, and brings the metrics up to date.
+func (l *Loader) maintainOnce(ctx context.Context, keep time.Duration) error {
 	for _, t := range l.tables {
 		for partition := range l.Partitions {
 			if err := l.tidy(ctx, t.topic, partition, keep); err != nil {

@@ -13,9 +13,9 @@ import (
 	"tributary/internal/postgres"
 )
 
-// tend does what there is to do in the partition besides taking in records, one transaction of each sort at most, and
+// maintain does what there is to do in the partition besides taking in records, one transaction of each sort at most, and
 // reports whether there is more. An error is one that means leaving the partition.
-func (l *lane) tend(ctx context.Context) (more bool, err error) {
+func (l *lane) maintain(ctx context.Context) (more bool, err error) {
 	for _, job := range [...]struct {
 		what string
 		work func(context.Context) (bool, error)
@@ -34,7 +34,7 @@ func (l *lane) tend(ctx context.Context) (more bool, err error) {
 	return more, nil
 }
 
-// try runs one transaction of tending. What fails is tried again at the next look.
+// try runs one transaction of maintenance. What fails is tried again at the next look.
 func (l *lane) try(ctx context.Context, what string, work func(context.Context) (bool, error)) (bool, error) {
 	if err := l.enter(ctx); err != nil {
 		return false, err
