@@ -123,9 +123,9 @@ func (n NewProgram) check() (*Program, error) {
 		domains = []string{host}
 	}
 	for i, raw := range domains {
-		domain, err := normalDomain(raw)
-		if err != nil {
-			note(fmt.Sprintf("domains[%d]", i), text.WrongDomain(err.Error()), text.FixDomain())
+		domain, problem, ok := normalDomain(raw)
+		if !ok {
+			note(fmt.Sprintf("domains[%d]", i), problem, text.FixDomain())
 			continue
 		}
 		p.Domains = append(p.Domains, domain)

@@ -223,18 +223,18 @@ func encodeRest(path string) string {
 	return b.String()
 }
 
-// normalDomain checks a domain that a program's links may lead to. A public suffix is refused, since everyone has hosts
-// below it.
-func normalDomain(raw string) (string, error) {
-	host, ok := normalHost(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(raw)), "*."))
+// normalDomain checks a domain that a program's links may lead to, and says what is wrong with it. A public suffix is
+// refused, since everyone has hosts below it.
+func normalDomain(raw string) (host string, problem text.Message, ok bool) {
+	host, ok = normalHost(strings.TrimPrefix(strings.ToLower(strings.TrimSpace(raw)), "*."))
 	if !ok {
-		return "", fmt.Errorf("%q is not a host name", raw)
+		return "", text.WrongDomain(raw), false
 	}
 	if isLocal(host) || net.ParseIP(host) != nil {
-		return host, nil
+		return host, problem, true
 	}
 	if suffix, _ := publicsuffix.PublicSuffix(host); suffix == host {
-		return "", fmt.Errorf("%q belongs to everyone: anybody can have a host below it", host)
+		return "", text.WrongDomainShared(host), false
 	}
-	return host, nil
+	return host, problem, true
 }

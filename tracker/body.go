@@ -3,7 +3,6 @@ package tracker
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -73,12 +72,10 @@ func checkJSON(body []byte) ([]byte, error) {
 		return malformed(text.DetailJSONUtf8())
 	}
 	if !json.Valid(body) {
-		var value any
-		err := json.Unmarshal(body, &value)
-		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			return malformed(text.DetailJSONSyntax(digits(syntax.Offset), syntax.Error()))
-		}
-		return malformed(text.DetailJSON())
+		problem, fix := fault.JSON(body)
+		f := fault.Detailed(fault.Malformed, "malformed_json", text.DetailJSON(), nil)
+		f.Fields = []fault.Field{fault.Wrong("body", problem, fix)}
+		return body, f
 	}
 	if trimmed := trimSpace(body); trimmed[0] != '{' {
 		return malformed(text.DetailJSONObject())

@@ -129,7 +129,7 @@ func newOutbox(a *app) *cobra.Command {
 	root.AddCommand(&cobra.Command{
 		Use:   "rewind LANE SEQUENCE",
 		Short: "Send a lane's ledger events again from a sequence on, to refill a Kafka that lost records",
-		Long: `The engine keeps what it has sent for two days. When the loader finds ledger events missing, set the lane (its partition of the
+		Long: `The engine keeps what it has sent for two days. When the loader finds ledger events missing, set the lane (the number of its partition of the
 topic ledger) back to the first that is missing: the engine sends them again within seconds, and consumers drop what they have.
 Then let the loader go on by "tributary resume loader ledger LANE --remedy refilled".`,
 		Args: cobra.ExactArgs(2),

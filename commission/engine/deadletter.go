@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,7 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/internal/text"
 )
 
 // querier runs single statements: a pool, or a transaction.
@@ -91,8 +93,8 @@ func ShowLetter(ctx context.Context, q querier, partition int, offset int64) (Le
 	}
 	l, err := pgx.CollectExactlyOneRow(rows, scanLetter)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return Letter{}, fault.New(fault.NotFound, "unknown_dead_letter",
-			fmt.Sprintf("There is no dead letter of partition %d at offset %d.", partition, offset))
+		return Letter{}, fault.Detailed(fault.NotFound, "unknown_dead_letter",
+			text.DetailDeadLetterUnknown(strconv.FormatInt(offset, 10), strconv.Itoa(partition)), nil)
 	}
 	if err != nil {
 		return Letter{}, fmt.Errorf("reading a dead letter: %w", err)
@@ -105,9 +107,7 @@ func ShowLetter(ctx context.Context, q querier, partition int, offset int64) (Le
 func EditLetter(ctx context.Context, q querier, partition int, offset int64, value []byte, partitions int) error {
 	f := read(stream.Record{Partition: partition, Offset: offset, Value: value}, partitions)
 	if f.unreadable != nil {
-		return &fault.Error{
-			Kind: fault.Invalid, Code: "unreadable_event", Detail: "This could not be processed either: " + f.unreadable.Error() + ".", Cause: f.unreadable,
-		}
+		return fault.Detailed(fault.Invalid, "unreadable_event", text.DetailDeadLetterUnreadable(f.unreadable.Error()), f.unreadable)
 	}
 	return changeLetter(ctx, q, `UPDATE dead_letter SET value = $5, key = $6, note = 'edited' WHERE no = `+letterAt+` AND state = 'open'`,
 		partition, offset, value, event.OrderKey(f.order.merchant, f.order.id))
@@ -153,8 +153,8 @@ func refuseUnless(ctx context.Context, q querier, partition int, offset int64, s
 	if err != nil || l.State == state {
 		return err
 	}
-	return fault.New(fault.Conflict, "dead_letter_settled",
-		fmt.Sprintf("The dead letter of partition %d at offset %d is %s, not open.", partition, offset, l.State))
+	return fault.Detailed(fault.Conflict, "dead_letter_closed",
+		text.DetailDeadLetterClosed(strconv.FormatInt(offset, 10), strconv.Itoa(partition), string(l.State)), nil)
 }
 
 // queueDeadLetter queues a record as a dead letter. One that is there already stays as it is.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,6 +16,7 @@ import (
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/internal/text"
 )
 
 const (
@@ -226,11 +228,12 @@ func Rewind(ctx context.Context, q querier, lane int, seq int64) error {
 		return fmt.Errorf("reading the outbox: %w", err)
 	}
 	if seq < max(oldest, 1) || seq > newest {
-		kept := "nothing"
+		of, wanted := strconv.Itoa(lane), strconv.FormatInt(seq, 10)
+		detail := text.DetailOutboxEmpty(of, wanted)
 		if oldest > 0 {
-			kept = fmt.Sprintf("sequences %d to %d", oldest, newest)
+			detail = text.DetailOutboxRange(of, strconv.FormatInt(newest, 10), strconv.FormatInt(oldest, 10), wanted)
 		}
-		return fault.New(fault.NotFound, "not_kept", fmt.Sprintf("Sequence %d of lane %d is not kept: the outbox holds %s.", seq, lane, kept))
+		return fault.Detailed(fault.NotFound, "not_kept", detail, nil)
 	}
 	// A mark stands at the end of a row, so that the row with the sequence is sent as a whole.
 	_, err = q.Exec(ctx, `UPDATE ledger_sent SET through_seq = least(through_seq,

@@ -1,6 +1,10 @@
-// Package event is the wire contract between the stages of the river: the protobuf messages of event.proto, the
-// topics they travel on, their keys and headers, and which lane of a topic a key belongs to. The tracker (steps 1
+// Package event is the wire contract between the stages of the pipeline: the protobuf messages of event.proto, the
+// topics they travel on, their keys and headers, and which partition of a topic a key belongs to. The tracker (steps 1
 // and 4 in the life of a click) writes these bytes once; relay, loader and engine only carry and read them.
+//
+// A partition is a part of a topic in Kafka: it has offsets. A lane is the work of one stage on one partition: it has a
+// sequence, a lease and a position, and bears the partition's number. Only a spool counts otherwise, since it holds the
+// lanes of two topics: lanes 0 to P-1 are those of touches, P to 2P-1 those of orders.
 package event
 
 import (
@@ -44,7 +48,7 @@ const (
 const (
 	// HeaderSpool holds the 16 bytes of the spool id.
 	HeaderSpool = "spool"
-	// HeaderSequence holds the lane's dense sequence number, 8 bytes, big endian.
+	// HeaderSequence holds the dense sequence number of the sender's lane, 8 bytes, big endian.
 	HeaderSequence = "seq"
 	// HeaderFormat holds the version of this contract.
 	HeaderFormat = "fmt"

@@ -84,11 +84,6 @@ func (e *Error) detail() string { return cmp.Or(e.Detail, text.English().Problem
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Cause }
 
-// New makes a fault without fields.
-func New(kind Kind, code, detail string) *Error {
-	return &Error{Kind: kind, Code: code, Detail: detail}
-}
-
 // Coded makes a fault whose sentence is that of its code in internal/text; the cause, for the log, may be nil.
 func Coded(kind Kind, code string, cause error) *Error {
 	return &Error{Kind: kind, Code: code, Cause: cause}

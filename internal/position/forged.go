@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +13,7 @@ import (
 
 	"tributary/internal/fault"
 	"tributary/internal/stream"
+	"tributary/internal/text"
 )
 
 const (
@@ -99,8 +101,8 @@ func Declare(ctx context.Context, db *pgxpool.Pool, consumer, topic string, part
 		err := tx.QueryRow(ctx, `SELECT halted_record FROM position
 			WHERE consumer = $1 AND topic = $2 AND partition = $3 AND halted_record IS NOT NULL`, consumer, topic, partition).Scan(&hash)
 		if errors.Is(err, pgx.ErrNoRows) {
-			return fault.New(fault.NotFound, "not_halted_by_a_key",
-				fmt.Sprintf("The %s is not halted on %s, partition %d, for want of a record key.", consumer, topic, partition))
+			return fault.Detailed(fault.NotFound, "not_halted_by_a_key",
+				text.DetailNotHaltedByAKey(consumer, strconv.Itoa(partition), topic), nil)
 		}
 		if err != nil {
 			return err

@@ -230,7 +230,7 @@ func (c *Client) Close() {
 
 // CreateTopics makes the topics touches, orders and ledger where they are missing, each of the given number of
 // partitions, kept for retention, with the broker's own number of replicas. Time stamps stay the producer's. It is an
-// error when a topic exists with another number of partitions, because keys would then live in other lanes.
+// error when a topic exists with another number of partitions, because keys would then belong to other partitions.
 func (c *Client) CreateTopics(ctx context.Context, partitions int, retention time.Duration) error {
 	request := &kafka.CreateTopicsRequest{}
 	for _, t := range Topics() {

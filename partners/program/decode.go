@@ -20,7 +20,8 @@ func decode(data []byte, into any) []fault.Field {
 	var d decoder
 	var anything json.RawMessage
 	if err := json.Unmarshal(data, &anything); err != nil {
-		d.note("", text.WrongJSON(err.Error()), text.FixJSON())
+		problem, fix := fault.JSON(data)
+		d.note("", problem, fix)
 	} else if !utf8.Valid(data) {
 		d.note("", text.WrongUtf8(), text.FixWriteUtf8())
 	} else {

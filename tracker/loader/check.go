@@ -261,7 +261,7 @@ func (c *checker) twice(ctx context.Context, t *table) error {
 		return err
 	}
 	for _, day := range days {
-		query := fmt.Sprintf("SELECT concat('spool ', toString(_spool), ', lane ', toString(_partition), ', sequence ', toString(_seq)), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY _spool, _partition, _seq, if(_seq = 0, _offset, 0) HAVING n > 1 ORDER BY _spool, _partition, _seq LIMIT %d",
+		query := fmt.Sprintf("SELECT concat('spool ', toString(_spool), ', partition ', toString(_partition), ', sequence ', toString(_seq)), count() AS n FROM %s WHERE received_at >= ? AND received_at < ? GROUP BY _spool, _partition, _seq, if(_seq = 0, _offset, 0) HAVING n > 1 ORDER BY _spool, _partition, _seq LIMIT %d",
 			t.name, mostFindings)
 		rows, err := c.conn.Query(ctx, query, day, day.AddDate(0, 0, 1))
 		if err != nil {

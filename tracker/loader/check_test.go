@@ -28,7 +28,7 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			clickhouse: "INSERT INTO order_event SELECT * FROM order_event WHERE _offset = 107",
 			found: []string{
 				"topic orders, partition 0, offsets 100 to 149: the table order_event has 51 rows, and was sent 50",
-				"topic orders, spool 01000000-0000-0000-0000-000000000000, lane 0, sequence 108: the table order_event has it 2 times",
+				"topic orders, spool 01000000-0000-0000-0000-000000000000, partition 0, sequence 108: the table order_event has it 2 times",
 			},
 		},
 		{

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,6 +18,7 @@ import (
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/internal/text"
 )
 
 // Letter is a record that could not become a row of ClickHouse. Its number names it.
@@ -63,7 +65,7 @@ func EditLetter(ctx context.Context, db *pgxpool.Pool, no int64, value []byte) e
 			continue
 		}
 		if _, err := t.row(stream.Record{Value: value}); err != nil {
-			return &fault.Error{Kind: fault.Invalid, Code: "unreadable_event", Detail: "This could not be a row either: " + err.Error() + ".", Cause: err}
+			return fault.Detailed(fault.Invalid, "unreadable_event", text.DetailLoaderLetterUnreadable(err.Error()), err)
 		}
 	}
 	return changeLetter(ctx, db, `UPDATE dead_letter SET value = $3, note = 'edited' WHERE consumer = $1 AND no = $2 AND state = 'open'`, no, value)
@@ -98,11 +100,11 @@ func changeLetter(ctx context.Context, db *pgxpool.Pool, statement string, no in
 	if err != nil {
 		return fmt.Errorf("reading dead letter %d: %w", no, err)
 	}
-	return fault.New(fault.Conflict, "dead_letter_settled", fmt.Sprintf("Dead letter %d is %s, not open.", no, state))
+	return fault.Detailed(fault.Conflict, "dead_letter_closed", text.DetailLoaderLetterClosed(strconv.FormatInt(no, 10), state), nil)
 }
 
 func unknownLetter(no int64) error {
-	return fault.New(fault.NotFound, "unknown_dead_letter", fmt.Sprintf("The loader has no dead letter of number %d.", no))
+	return fault.Detailed(fault.NotFound, "unknown_dead_letter", text.DetailLoaderLetterUnknown(strconv.FormatInt(no, 10)), nil)
 }
 
 // row makes the one row of a record.

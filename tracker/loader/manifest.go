@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"tributary/internal/fault/inject"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
+	"tributary/internal/text"
 )
 
 // Consumer is the loader's name in the tables position, high_water and dead_letter.
@@ -236,7 +238,7 @@ func Retry(ctx context.Context, db *pgxpool.Pool, topic string, partition int, f
 		return fmt.Errorf("reloading %s/%d from offset %d on: %w", topic, partition, first, err)
 	}
 	if tag.RowsAffected() == 0 {
-		return fault.New(fault.NotFound, "unknown_batch", fmt.Sprintf("The manifest of %s, partition %d, has no batch with rows that begins at offset %d.", topic, partition, first))
+		return fault.Detailed(fault.NotFound, "unknown_batch", text.DetailUnknownBatch(strconv.FormatInt(first, 10), strconv.Itoa(partition), topic), nil)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ import (
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/internal/text"
 )
 
 // readLife reads the generation of the partition's new batches.
@@ -98,12 +99,12 @@ type Reconciliation struct {
 
 // String is the reconciliation in one line.
 func (a Reconciliation) String() string {
-	text := fmt.Sprintf("%s/%d: %d rows of ClickHouse are beyond what PostgreSQL knows, %d batches go again, %d ledger events are of a life that is over",
+	line := fmt.Sprintf("%s/%d: %d rows of ClickHouse are beyond what PostgreSQL knows, %d batches go again, %d ledger events are of a life that is over",
 		a.Topic, a.Partition, a.Removed, a.Again, a.Orphans)
 	if a.Letters > 0 {
-		text += fmt.Sprintf(", %d dead letters are retried again", a.Letters)
+		line += fmt.Sprintf(", %d dead letters are retried again", a.Letters)
 	}
-	return text
+	return line
 }
 
 // Reconciler brings the servers in line after one of them was restored from a backup.
@@ -163,7 +164,7 @@ func (a Reconciler) alone(ctx context.Context) (unlock func(), err error) {
 		if err != nil {
 			return nil, fmt.Errorf("looking for other reconciliations: %w", err)
 		}
-		return nil, fault.New(fault.Conflict, "not_alone", "Another reconciliation of this network is running; wait until it ends.")
+		return nil, fault.Detailed(fault.Conflict, "not_alone", text.DetailReconcileRunning(), nil)
 	}
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -186,7 +187,7 @@ func (a Reconciler) idle(ctx context.Context) error {
 	case err != nil:
 		return fmt.Errorf("looking for those who run: %w", err)
 	}
-	return fault.New(fault.Conflict, "not_idle", "Stop all loaders and engines first, and wait 10 s: "+owner+" was seen a moment ago.")
+	return fault.Detailed(fault.Conflict, "not_idle", text.DetailNotIdle(owner), nil)
 }
 
 // span is what there is to do in one partition.

@@ -21,6 +21,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/text"
 	"tributary/tracker/spool"
 )
 
@@ -207,7 +208,7 @@ SELECT encode(p.spool, 'hex'), t.topic, p.lane % $1, p.last, p.sent, have.seq, p
 func Forget(ctx context.Context, q Querier, name string) error {
 	id, err := hex.DecodeString(name)
 	if err != nil || len(id) != len(spool.ID{}) {
-		return fault.New(fault.Invalid, "bad_spool", "A spool is named by 32 digits in hex, as `tributary verify` prints it.")
+		return fault.Detailed(fault.Invalid, "bad_spool", text.DetailBadSpool(), nil)
 	}
 	// name: spool forget
 	tag, err := q.Exec(ctx, `DELETE FROM spool_progress WHERE spool = $1
@@ -216,7 +217,7 @@ func Forget(ctx context.Context, q Querier, name string) error {
 		return fmt.Errorf("forgetting a spool: %w", err)
 	}
 	if tag.RowsAffected() == 0 {
-		return fault.New(fault.NotFound, "unknown_spool", "There is no such spool, or its tracker was heard of within the last minute: stop that first.")
+		return fault.Detailed(fault.NotFound, "unknown_spool", text.DetailUnknownSpool(), nil)
 	}
 	return nil
 }
