@@ -14,7 +14,7 @@ import (
 func (s *Server) fail(err error, c echo.Context) {
 	if c.Response().Committed {
 		s.cfg.Log.Error("request broke off", "path", c.Path(), "request", c.Get(requestID), "error", err)
-		return
+		panic(http.ErrAbortHandler) // or what was sent would look whole
 	}
 	f := faultOf(err)
 	v, ok := c.Get(visitKey).(*visit)

@@ -2,7 +2,11 @@ package dashboard
 
 import (
 	"cmp"
+	"errors"
+	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,8 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/labstack/echo/v4"
 	"golang.org/x/net/html"
 
+	"tributary/dashboard/export"
 	"tributary/internal/event"
 	"tributary/internal/text"
 	"tributary/partners"
@@ -93,7 +99,7 @@ func listWorld(t *testing.T) *world {
 	w.learn()
 	w.bulk = true
 	for i := range int64(64) {
-		at := w.now.Add(-time.Duration(i) * 11 * time.Hour)
+		at := w.now.Add(-time.Duration(i) * 14 * time.Hour)
 		o := sale{
 			id: "o-" + number10(i), link: []*partners.Link{w.link, w.memberLink, second, nil}[i%4], at: at, currency: []string{"GBP", "EUR"}[i%5/3],
 			lines: []*event.Line{{Number: 1, Quantity: 1, Amount: 1000 + 137*i, Category: []string{"books", "home", "gift cards"}[i%3]}},
@@ -234,5 +240,121 @@ func TestAFigureLeadsToAsManyEntries(t *testing.T) {
 		if figure := number10(int64(listed)); figure != found[1] || listed != filed || listed == 0 {
 			t.Errorf("%s says %s; %s lists %d and its file %d", tc.page, found[1], link, listed, filed)
 		}
+	}
+}
+
+// An amount leads to the entries that it is the sum of, on the page as in the file.
+func TestAnAmountLeadsToItsSum(t *testing.T) {
+	t.Parallel()
+	w := listWorld(t)
+	type column struct {
+		name string
+		sign int64
+	}
+	earned, revenue, cost := []column{{"commission", 1}}, []column{{"amount", 1}, {"refunded", -1}}, []column{{"commission", 1}, {"fee", 1}}
+	english := text.English()
+	for _, tc := range []struct {
+		who, page string
+		figures   map[string][]column // by their label: what to add up of the list
+	}{
+		{"site", "/partner?days=90", map[string][]column{"Earned": earned, "Pending": earned, "Payable": earned}},
+		{"site", "/partner?days=7", map[string][]column{"Earned": earned}},
+		{"site", "/partner/links?days=30", map[string][]column{"Earned": earned}},
+		{"site", "/partner/links/" + number10(int64(w.link.ID)) + "?days=30", map[string][]column{"Earned": earned}},
+		{"shop", "/merchant?days=90", map[string][]column{
+			english.MerchantRevenue(): revenue, english.ColumnCosts(): cost, "Revenue": revenue, "Commission": earned, english.ColumnCost(): cost,
+		}},
+		{"shop", "/merchant/partners?days=7", map[string][]column{"Revenue": revenue, "Commission": earned, english.ColumnCost(): cost}},
+		{"shop", "/merchant/partners/" + number10(int64(w.site)) + "?days=30", map[string][]column{"Revenue": revenue, english.ColumnCosts(): cost}},
+	} {
+		c := w.as(tc.who + "@example.net")
+		page := c.page(tc.page)
+		seen := map[string]bool{}
+		orders := map[*html.Node]int{}
+		for _, link := range page.find(t, func(n *html.Node) bool { return n.Data == "a" && hasClass(n, "sum") }) {
+			label := labelOf(link)
+			columns, ok := tc.figures[label]
+			if !ok {
+				continue
+			}
+			seen[label] = true
+			to, _ := attr(link, "href")
+			shown := sums{}
+			currency, figures, _ := strings.Cut(words(link), " ")
+			shown.add(t, currency, figures)
+			list, query, _ := strings.Cut(to, "?")
+			listed, _ := c.listed(t, to, "tr", "")
+			summed, filed := sums{}, 0
+			for _, column := range columns {
+				n, sum := c.filed(t, list+".csv?"+query, []string{"order"}, column.name)
+				filed = n
+				summed[currency] += column.sign * sum[currency]
+				delete(sum, currency)
+				if len(sum) > 0 {
+					t.Errorf("%s has entries of %v", to, sum)
+				}
+			}
+			if !maps.Equal(shown, summed) || listed != filed || listed == 0 {
+				t.Errorf("%s says %s %v; %s lists %d and its file %d with the sum %v", tc.page, label, shown, to, listed, filed, summed)
+			}
+			if label == "Revenue" {
+				orders[holder(link, func(p *html.Node) bool { return p.Data == "tr" })] += listed
+			}
+		}
+		for label := range tc.figures {
+			if !seen[label] {
+				t.Errorf("%s has no amount %q that leads anywhere: %s", tc.page, label, page.text())
+			}
+		}
+		for row, listed := range orders {
+			if row == nil {
+				continue
+			}
+			for cell := range row.ChildNodes() {
+				if of, _ := attr(cell, "data-label"); of == "Orders" && words(cell) != number10(int64(listed)) {
+					t.Errorf("%s says %s orders of a partner, whose revenue is of %d", tc.page, words(cell), listed)
+				}
+			}
+		}
+	}
+}
+
+// labelOf is what a figure is called: in its table, or above it.
+func labelOf(figure *html.Node) string {
+	if cell := holder(figure, func(p *html.Node) bool { return p.Data == "td" }); cell != nil {
+		label, _ := attr(cell, "data-label")
+		return label
+	}
+	stat := holder(figure, func(p *html.Node) bool { return hasClass(p, "stat") })
+	for n := range stat.ChildNodes() {
+		if n.Data == "dt" {
+			return words(n)
+		}
+	}
+	return ""
+}
+
+// A file that breaks off does not look whole to whoever asked for it.
+func TestAFileThatBreaksOffIsNotTakenForWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := w.server.router()
+	e.GET("/broken.csv", func(c echo.Context) error {
+		return w.server.sendCSV(c, "broken", []string{"order"}, func(f *export.Writer) error {
+			if err := f.Row(export.Text("o-1")); err != nil {
+				return err
+			}
+			return errors.New("PostgreSQL has gone away")
+		})
+	})
+	listener := httptest.NewServer(e)
+	defer listener.Close()
+	answer, err := http.Get(listener.URL + "/broken.csv")
+	if err != nil {
+		return // broken off before its first byte
+	}
+	defer answer.Body.Close()
+	if data, err := io.ReadAll(answer.Body); err == nil {
+		t.Errorf("it ends as a file does: %q", data)
 	}
 }

@@ -21,7 +21,7 @@ const (
 	paceBurst = 240                    // requests at once
 	paceEvery = 100 * time.Millisecond // in which one comes back
 	paceKept  = 20_000                 // people and addresses remembered
-	// filesAtOnce bounds the lists that are being made into files for everyone: each holds up to export.MaxRows rows.
+	// filesAtOnce bounds the lists that are being made into files for everyone: each takes a connection to PostgreSQL.
 	filesAtOnce = 4
 )
 

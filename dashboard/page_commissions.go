@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -31,7 +32,7 @@ type commissionsView struct {
 }
 
 func (s *Server) commissions(c echo.Context, v *visit) error {
-	view, err := s.loadCommissions(c, v, report.PageSize)
+	view, err := s.loadCommissions(c, v)
 	if err != nil {
 		return err
 	}
@@ -39,13 +40,13 @@ func (s *Server) commissions(c echo.Context, v *visit) error {
 	return s.page(c, v, v.text.CommissionsTitle(), commissionsPage(view))
 }
 
-func (s *Server) loadCommissions(c echo.Context, v *visit, limit int) (view commissionsView, err error) {
+func (s *Server) loadCommissions(c echo.Context, v *visit) (view commissionsView, err error) {
 	if view.filter, err = report.ParseCommissions(c.QueryParams(), v.at); err != nil {
 		return view, err
 	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.Commissions(ctx, view.filter, limit); err != nil {
+		if view.list, err = r.Commissions(ctx, view.filter, report.PageSize); err != nil {
 			return err
 		}
 		view.programs, err = r.EnrolledPrograms(ctx)
@@ -55,23 +56,24 @@ func (s *Server) loadCommissions(c echo.Context, v *visit, limit int) (view comm
 }
 
 func (s *Server) commissionsCSV(c echo.Context, v *visit) error {
-	view, err := s.loadCommissions(c, v, export.MaxRows)
+	f, err := report.ParseCommissions(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	heading := []string{"order", "ordered_at", "program", "link", "label", "currency", "order_amount", "refunded", "commission_before_refunds", "commission", "state", "hold_until", "late", "role", "unit"}
-	return s.sendCSV(c, "commissions", heading, func(w *export.Writer) error {
-		for _, r := range view.list.Rows {
+	return listFile[report.Commission]{
+		name:    "commissions",
+		heading: []string{"order", "ordered_at", "program", "link", "label", "currency", "order_amount", "refunded", "commission_before_refunds", "commission", "state", "hold_until", "late", "role", "unit"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Commission], error) {
+			f.After = after
+			return r.Commissions(ctx, f, rowsAtOnce)
+		},
+		row: func(w *export.Writer, r *report.Commission) error {
 			in, earned := inCurrency(r.Currency), inCurrency(r.Unit)
-			err := w.Row(export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Text(r.Program), export.Text(r.Link), export.Text(r.Label),
+			return w.Row(export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Text(r.Program), export.Text(r.Link), export.Text(r.Label),
 				export.Text(r.Currency), in(r.Revenue), in(r.Refunded), earned(r.Gross), earned(r.Net), export.Text(r.State), export.Number(text.Machine(r.HoldUntil)), export.Number(strconv.FormatBool(r.Late)),
 				export.Text(r.Role), export.Text(r.Unit))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		},
+	}.send(s, c, v)
 }
 
 // inCurrency writes amounts of a currency into a file.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -42,7 +43,7 @@ type conflictsView struct {
 const conflictsPageSize = 20
 
 func (s *Server) conflicts(c echo.Context, v *visit) error {
-	view, err := s.loadConflicts(c, v, conflictsPageSize)
+	view, err := s.loadConflicts(c, v)
 	if err != nil {
 		return err
 	}
@@ -50,13 +51,13 @@ func (s *Server) conflicts(c echo.Context, v *visit) error {
 	return s.page(c, v, v.text.ConflictsTitle(), conflictsPage(view))
 }
 
-func (s *Server) loadConflicts(c echo.Context, v *visit, limit int) (view conflictsView, err error) {
+func (s *Server) loadConflicts(c echo.Context, v *visit) (view conflictsView, err error) {
 	if view.filter, err = report.ParseConflicts(c.QueryParams(), v.at); err != nil {
 		return view, err
 	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
-		list, err := r.Conflicts(ctx, view.filter, limit)
+		list, err := r.Conflicts(ctx, view.filter, conflictsPageSize)
 		if err != nil {
 			return err
 		}
@@ -71,14 +72,19 @@ func (s *Server) loadConflicts(c echo.Context, v *visit, limit int) (view confli
 }
 
 func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
-	view, err := s.loadConflicts(c, v, export.MaxRows/10)
+	f, err := report.ParseConflicts(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	heading := []string{"order", "refund", "first_received_at", "received_at", "field", "first", "second"}
-	return s.sendCSV(c, "conflicts", heading, func(w *export.Writer) error {
-		for _, x := range view.list {
-			for _, d := range x.fields {
+	return listFile[report.Conflict]{
+		name:    "conflicts",
+		heading: []string{"order", "refund", "first_received_at", "received_at", "field", "first", "second"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Conflict], error) {
+			f.After = after
+			return r.Conflicts(ctx, f, conflictsPageSize)
+		},
+		row: func(w *export.Writer, x *report.Conflict) error {
+			for _, d := range contrastsOf(v.text, x) {
 				if !d.differs() {
 					continue
 				}
@@ -88,9 +94,9 @@ func (s *Server) conflictsCSV(c echo.Context, v *visit) error {
 					return err
 				}
 			}
-		}
-		return nil
-	})
+			return nil
+		},
+	}.send(s, c, v)
 }
 
 func contrastsOf(t *text.Printer, r *report.Conflict) []contrast {

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/labstack/echo/v4"
@@ -19,7 +20,7 @@ type lateView struct {
 }
 
 func (s *Server) late(c echo.Context, v *visit) error {
-	view, err := s.loadLate(c, v, report.PageSize)
+	view, err := s.loadLate(c, v)
 	if err != nil {
 		return err
 	}
@@ -27,13 +28,13 @@ func (s *Server) late(c echo.Context, v *visit) error {
 	return s.page(c, v, v.text.LateTitle(), latePage(view))
 }
 
-func (s *Server) loadLate(c echo.Context, v *visit, limit int) (view lateView, err error) {
+func (s *Server) loadLate(c echo.Context, v *visit) (view lateView, err error) {
 	if view.filter, err = report.ParseLate(c.QueryParams(), v.at); err != nil {
 		return view, err
 	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.LateOrders(ctx, view.filter, limit); err != nil {
+		if view.list, err = r.LateOrders(ctx, view.filter, report.PageSize); err != nil {
 			return err
 		}
 		view.merchants, err = r.MerchantsWithLate(ctx)
@@ -43,21 +44,22 @@ func (s *Server) loadLate(c echo.Context, v *visit, limit int) (view lateView, e
 }
 
 func (s *Server) lateCSV(c echo.Context, v *visit) error {
-	view, err := s.loadLate(c, v, export.MaxRows)
+	f, err := report.ParseLate(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	heading := []string{"merchant", "order", "ordered_at", "received_at", "currency", "amount", "outcome", "partner", "commission", "state", "key", "network"}
-	return s.sendCSV(c, "late", heading, func(w *export.Writer) error {
-		for _, r := range view.list.Rows {
+	return listFile[report.LateOrder]{
+		name:    "late",
+		heading: []string{"merchant", "order", "ordered_at", "received_at", "currency", "amount", "outcome", "partner", "commission", "state", "key", "network"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.LateOrder], error) {
+			f.After = after
+			return r.LateOrders(ctx, f, rowsAtOnce)
+		},
+		row: func(w *export.Writer, r *report.LateOrder) error {
 			in := inCurrency(r.Currency)
-			err := w.Row(export.Text(r.Merchant), export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Number(text.Machine(r.ReceivedAt)),
+			return w.Row(export.Text(r.Merchant), export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt)), export.Number(text.Machine(r.ReceivedAt)),
 				export.Text(r.Currency), in(r.Amount), export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), export.Text(r.State),
 				export.Number(strconv.FormatInt(r.KeyID, 10)), export.Text(r.Network))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		},
+	}.send(s, c, v)
 }

@@ -380,7 +380,7 @@ func linkPageView(view linkView) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = showAmount(amount(a)).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = linkedAmount(amount(a), "/partner/commissions", report.CommissionFilter{Link: l.ID, Days: view.period.Span()}.In(a.Currency).Query()).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -25,7 +26,7 @@ type linksView struct {
 }
 
 func (s *Server) links(c echo.Context, v *visit) error {
-	view, err := s.loadLinks(c, v, report.PageSize)
+	view, err := s.loadLinks(c, v)
 	if err != nil {
 		return err
 	}
@@ -33,14 +34,14 @@ func (s *Server) links(c echo.Context, v *visit) error {
 	return s.page(c, v, v.text.LinksTitle(), linksPage(view))
 }
 
-func (s *Server) loadLinks(c echo.Context, v *visit, limit int) (linksView, error) {
+func (s *Server) loadLinks(c echo.Context, v *visit) (linksView, error) {
 	f, err := report.ParseLinks(c.QueryParams(), v.at)
 	if err != nil {
 		return linksView{}, err
 	}
 	view, ctx := linksView{filter: f, at: v.at, url: s.trackingURL}, c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.Links(ctx, f, limit); err != nil {
+		if view.list, err = r.Links(ctx, f, report.PageSize); err != nil {
 			return err
 		}
 		view.programs, err = r.EnrolledPrograms(ctx)
@@ -55,24 +56,34 @@ func (s *Server) loadLinks(c echo.Context, v *visit, limit int) (linksView, erro
 }
 
 func (s *Server) linksCSV(c echo.Context, v *visit) error {
-	view, err := s.loadLinks(c, v, export.MaxRows)
+	f, err := report.ParseLinks(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	heading := []string{"link", "url", "label", "program", "target", "created_at", "closed", "clicks", "orders", "currency", "earned"}
-	return s.sendCSV(c, "links", heading, func(w *export.Writer) error {
-		for _, r := range view.list.Rows {
+	missing := false
+	return listFile[report.Link]{
+		name:    "links",
+		heading: []string{"link", "url", "label", "program", "target", "created_at", "closed", "clicks", "orders", "currency", "earned"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Link], error) {
+			f.After = after
+			list, err := r.Links(ctx, f, rowsAtOnce)
+			if err == nil {
+				missing = s.isMissing(v, s.reports.CountLinks(ctx, report.Question{Scope: v.scope(), Period: f.Period}, list.Rows))
+			}
+			return list, err
+		},
+		row: func(w *export.Writer, r *report.Link) error {
 			for _, a := range orOne(r.Amounts) {
-				err := w.Row(export.Text(r.Code), export.Text(view.url(r.Code)), export.Text(r.Label), export.Text(r.Program), export.Text(r.Target),
-					export.Number(text.Machine(r.CreatedAt)), export.Number(strconv.FormatBool(r.Closed)), countCell(r.Clicks, view.missing),
-					countCell(r.Orders, view.missing), export.Text(a.Currency), inCurrency(a.Currency)(a.Minor))
+				err := w.Row(export.Text(r.Code), export.Text(s.trackingURL(r.Code)), export.Text(r.Label), export.Text(r.Program), export.Text(r.Target),
+					export.Number(text.Machine(r.CreatedAt)), export.Number(strconv.FormatBool(r.Closed)), countCell(r.Clicks, missing),
+					countCell(r.Orders, missing), export.Text(a.Currency), inCurrency(a.Currency)(a.Minor))
 				if err != nil {
 					return err
 				}
 			}
-		}
-		return nil
-	})
+			return nil
+		},
+	}.send(s, c, v)
 }
 
 // orOne gives a row even to what has nothing in any currency.

@@ -40,9 +40,12 @@ func (s *Server) loadMerchantPartners(c echo.Context, v *visit, limit int) (merc
 }
 
 func (s *Server) merchantPartnersCSV(c echo.Context, v *visit) error {
-	view, err := s.loadMerchantPartners(c, v, export.MaxRows)
+	view, err := s.loadMerchantPartners(c, v, report.MaxPartners)
 	if err != nil {
 		return err
+	}
+	if view.list.More {
+		c.Response().Header().Set(truncatedHeader, strconv.Itoa(report.MaxPartners))
 	}
 	heading := []string{"partner", "kind", "site", "clicks", "currency", "orders", "revenue", "commission", "fee", "cost"}
 	return s.sendCSV(c, "partners", heading, func(w *export.Writer) error {
@@ -59,6 +62,9 @@ func (s *Server) merchantPartnersCSV(c echo.Context, v *visit) error {
 		return nil
 	})
 }
+
+// truncatedHeader says after how many entries a file ends though its list has more.
+const truncatedHeader = "X-Truncated-After"
 
 // partnerSums lists a partner's money by currency.
 func partnerSums(p report.Partner, of func(report.PartnerMoney) int64) []report.Amount {

@@ -28,7 +28,7 @@ type networkView struct {
 const merchantsPageSize = 1000
 
 func (s *Server) network(c echo.Context, v *visit) error {
-	view, err := s.loadNetwork(c, v, merchantsPageSize)
+	view, err := s.loadNetwork(c, v)
 	if err != nil {
 		return err
 	}
@@ -36,14 +36,14 @@ func (s *Server) network(c echo.Context, v *visit) error {
 	return s.page(c, v, v.text.NetworkTitle(), networkPage(view))
 }
 
-func (s *Server) loadNetwork(c echo.Context, v *visit, limit int) (*networkView, error) {
+func (s *Server) loadNetwork(c echo.Context, v *visit) (*networkView, error) {
 	f, err := report.ParseMerchants(c.QueryParams(), v.at)
 	if err != nil {
 		return nil, err
 	}
 	view, ctx := &networkView{filter: f, at: v.at}, c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.merchants, err = r.Merchants(ctx, f, limit); err != nil {
+		if view.merchants, err = r.Merchants(ctx, f, merchantsPageSize); err != nil {
 			return err
 		}
 		if view.books, err = r.Books(ctx); err != nil {
@@ -77,22 +77,32 @@ func (s *Server) countNetwork(ctx context.Context, q report.Question, view *netw
 }
 
 func (s *Server) networkCSV(c echo.Context, v *visit) error {
-	view, err := s.loadNetwork(c, v, export.MaxRows)
+	f, err := report.ParseMerchants(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	heading := []string{"merchant", "programs", "partners", "clicks", "orders", "late", "currency", "cost"}
-	return s.sendCSV(c, "merchants", heading, func(w *export.Writer) error {
-		for _, r := range view.merchants.Rows {
+	missing := false
+	return listFile[report.Merchant]{
+		name:    "merchants",
+		heading: []string{"merchant", "programs", "partners", "clicks", "orders", "late", "currency", "cost"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Merchant], error) {
+			f.After = after
+			list, err := r.Merchants(ctx, f, merchantsPageSize)
+			if err == nil {
+				missing = s.isMissing(v, s.reports.CountMerchants(ctx, report.Question{Scope: v.scope(), Period: f.Period}, list.Rows))
+			}
+			return list, err
+		},
+		row: func(w *export.Writer, r *report.Merchant) error {
 			for _, a := range orOne(r.Costs) {
 				err := w.Row(export.Text(r.Name), export.Number(strconv.FormatInt(r.Programs, 10)), export.Number(strconv.FormatInt(r.Partners, 10)),
-					countCell(r.Clicks, view.missing), export.Number(strconv.FormatInt(r.Orders, 10)), export.Number(strconv.FormatInt(r.Late, 10)),
+					countCell(r.Clicks, missing), countCell(r.Orders, missing), export.Number(strconv.FormatInt(r.Late, 10)),
 					export.Text(a.Currency), inCurrency(a.Currency)(a.Minor))
 				if err != nil {
 					return err
 				}
 			}
-		}
-		return nil
-	})
+			return nil
+		},
+	}.send(s, c, v)
 }

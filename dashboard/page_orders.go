@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -22,7 +23,7 @@ type ordersView struct {
 }
 
 func (s *Server) orders(c echo.Context, v *visit) error {
-	view, err := s.loadOrders(c, v, report.PageSize)
+	view, err := s.loadOrders(c, v)
 	if err != nil {
 		return err
 	}
@@ -30,13 +31,13 @@ func (s *Server) orders(c echo.Context, v *visit) error {
 	return s.page(c, v, v.text.OrdersTitle(), ordersPage(view))
 }
 
-func (s *Server) loadOrders(c echo.Context, v *visit, limit int) (view ordersView, err error) {
+func (s *Server) loadOrders(c echo.Context, v *visit) (view ordersView, err error) {
 	if view.filter, err = report.ParseOrders(c.QueryParams(), v.at); err != nil {
 		return view, err
 	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.Orders(ctx, view.filter, limit); err != nil {
+		if view.list, err = r.Orders(ctx, view.filter, report.PageSize); err != nil {
 			return err
 		}
 		if view.waiting, err = r.AwaitingSale(ctx); err != nil {
@@ -52,23 +53,24 @@ func (s *Server) loadOrders(c echo.Context, v *visit, limit int) (view ordersVie
 }
 
 func (s *Server) ordersCSV(c echo.Context, v *visit) error {
-	view, err := s.loadOrders(c, v, export.MaxRows)
+	f, err := report.ParseOrders(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	heading := []string{"order", "ordered_at", "received_at", "late", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict"}
-	return s.sendCSV(c, "orders", heading, func(w *export.Writer) error {
-		for _, r := range view.list.Rows {
+	return listFile[report.Order]{
+		name:    "orders",
+		heading: []string{"order", "ordered_at", "received_at", "late", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Order], error) {
+			f.After = after
+			return r.Orders(ctx, f, rowsAtOnce)
+		},
+		row: func(w *export.Writer, r *report.Order) error {
 			in := inCurrency(r.Currency)
-			err := w.Row(export.Text(r.OrderID), timeCell(r.OccurredAt), timeCell(r.ReceivedAt), export.Number(strconv.FormatBool(r.Late)), export.Text(r.CustomerID), export.Text(r.Currency), in(r.Amount), in(r.Refunded), in(r.OverRefund),
+			return w.Row(export.Text(r.OrderID), timeCell(r.OccurredAt), timeCell(r.ReceivedAt), export.Number(strconv.FormatBool(r.Late)), export.Text(r.CustomerID), export.Text(r.Currency), in(r.Amount), in(r.Refunded), in(r.OverRefund),
 				export.Number(strconv.Itoa(r.RefundOddities)),
 				export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), in(r.Fee), export.Text(r.State), export.Number(strconv.FormatBool(r.Conflict)))
-			if err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+		},
+	}.send(s, c, v)
 }
 
 // timeCell is a time of a file, or nothing.

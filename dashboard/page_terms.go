@@ -50,12 +50,16 @@ func (s *Server) findTerms(c echo.Context, v *visit) (*termsView, error) {
 	return view, err
 }
 
-// around finds what is in force at a time and what follows.
-func (view *termsView) around(at time.Time) {
+// around finds what is in force at a time and what follows. New terms go by those in force, so these must be readable.
+func (view *termsView) around(at time.Time) error {
 	view.before, view.next = program.InForce(view.program.Versions, at)
 	if view.before == nil { // from before the first
 		view.before = view.next
 	}
+	if cause := view.before.Unreadable; cause != nil {
+		return fault.Coded(fault.Conflict, "later_terms", cause)
+	}
+	return nil
 }
 
 // newTermsPage shows the form, filled with what is in force.
@@ -64,7 +68,9 @@ func (s *Server) newTermsPage(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	view.around(v.at)
+	if err := view.around(v.at); err != nil {
+		return err
+	}
 	view.form = termsFormOf(view.before, v.at)
 	return s.showTerms(c, http.StatusOK, view)
 }
@@ -80,7 +86,9 @@ func (s *Server) setTerms(c echo.Context, v *visit) error {
 		return fault.Coded(fault.Malformed, "unreadable", err)
 	}
 	view.form = readTermsForm(sent)
-	view.around(view.form.effective(v.at))
+	if err := view.around(view.form.effective(v.at)); err != nil {
+		return err
+	}
 	view.draft = view.form.version(view.before.Document, v.at)
 	if view.before.EffectiveFrom.Equal(view.draft.EffectiveFrom) {
 		view.form.note("from", text.WrongTimeTaken(), text.FixAnother())

@@ -13,6 +13,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/internal/text"
+	"tributary/partners/program"
 	"tributary/report"
 )
 
@@ -111,6 +112,16 @@ func (view *whyView) oneHold() bool {
 	return !slices.ContainsFunc(credits, func(c commission.Credit) bool { return !c.HoldUntil.Equal(credits[0].HoldUntil) })
 }
 
+// alike are the credits that are reckoned as one is: it, and those behind it with the same prices.
+func (view *whyView) alike(first int) []commission.Credit {
+	credits := view.Decision.Credits[first:]
+	end := 1
+	for end < len(credits) && credits[end].SamePrices(&credits[end-1]) {
+		end++
+	}
+	return credits[:end]
+}
+
 // states are those of the commissions, each once; of an order on which nobody earns any more, of those that were.
 func (view *whyView) states() (list []string) {
 	for i := range view.Earnings {
@@ -162,6 +173,7 @@ func accountName(t *text.Printer, kind string) string {
 type milestone struct {
 	at    time.Time
 	title string
+	of    string // whose it is, where it is not the whole order's
 	text  string
 	// mood is done, bad or empty for what is still to come.
 	mood string
@@ -190,7 +202,11 @@ func (view *whyView) history(t *text.Printer) []milestone {
 		})
 	}
 	for i := range view.Earnings {
-		list = append(list, view.holdEnd(t, &view.Earnings[i]))
+		end := view.holdEnd(t, &view.Earnings[i])
+		if len(view.Earnings) > 1 {
+			end.of = view.Partners[program.PartnerID(view.Earnings[i].PartnerID)]
+		}
+		list = append(list, end)
 	}
 	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
 	return list

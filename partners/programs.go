@@ -98,7 +98,7 @@ WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND
 	for i, p := range programs {
 		ids[i] = p.ID
 	}
-	terms, err := readTerms(ctx, q, ids...)
+	terms, err := ReadKnownTerms(ctx, q, ids...)
 	if err != nil {
 		return nil, err
 	}

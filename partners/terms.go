@@ -32,26 +32,26 @@ SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4 FROM terms WHERE program_id
 	return number, nil
 }
 
-// ReadTerms reads all versions of the terms of programs, those of each by EffectiveFrom. One that cannot be read whole is an
-// error.
+// ReadTerms reads all versions of the terms of programs, those of each by EffectiveFrom. One that cannot be read whole is a
+// fault "later_terms".
 func ReadTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[program.ProgramID][]program.Version, error) {
-	terms, err := readTerms(ctx, q, ids...)
+	terms, err := ReadKnownTerms(ctx, q, ids...)
 	if err != nil {
 		return nil, err
 	}
 	for id, versions := range terms {
 		for i := range versions {
 			if v := &versions[i]; v.Unreadable != nil {
-				return nil, fmt.Errorf("reading version %d of the terms of program %d: %w", v.Number, id, v.Unreadable)
+				return nil, fault.Coded(fault.Conflict, "later_terms", fmt.Errorf("reading version %d of the terms of program %d: %w", v.Number, id, v.Unreadable))
 			}
 		}
 	}
 	return terms, nil
 }
 
-// readTerms reads terms as ReadTerms does. One that cannot be read whole, as when a later version wrote it, says so: it is
-// the business of its own program's orders only.
-func readTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[program.ProgramID][]program.Version, error) {
+// ReadKnownTerms reads terms as ReadTerms does. One that cannot be read whole, as when a later version wrote it, says so in
+// Unreadable: it is the business of its own program's orders only.
+func ReadKnownTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[program.ProgramID][]program.Version, error) {
 	// name: terms of programs
 	rows, err := q.Query(ctx, `SELECT program_id, version, effective_from, rules, document FROM terms
 WHERE program_id = ANY ($1) ORDER BY program_id, effective_from`, ids)

@@ -54,8 +54,8 @@ type CommissionFilter struct {
 	State    string
 	Program  int64
 	Link     int64
-	Currency string
-	Days     Days // of the order
+	Currency string // of the commission
+	Days     Days   // of the order
 	Text     string
 	Sort     string // SortNewest when empty
 	After    string
@@ -90,6 +90,12 @@ func (f CommissionFilter) Query() url.Values {
 	f.Days.set(q)
 	set(q, "after", f.After)
 	return q
+}
+
+// In is the filter narrowed to a currency.
+func (f CommissionFilter) In(currency string) CommissionFilter {
+	f.Currency = currency
+	return f
 }
 
 // Narrowed tells whether the filter leaves anything out.

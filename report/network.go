@@ -4,27 +4,26 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/clickhouse"
 )
 
 // A Merchant is a merchant of the network with a period's figures.
 type Merchant struct {
-	ID         int64
-	Name       string
-	SortName   string // by which the list is in order
-	Programs   int64
-	Partners   int64
-	Currencies []string
-	Counts     []int64 // orders by currency
-	Sums       []int64 // cost by currency
-	Late       int64   // orders of the period that were reported late
-	Orders     int64   `db:"-"`
-	// Costs are commissions and fees by currency.
-	Costs []Amount `db:"-"`
-	// Clicks come from ClickHouse.
-	Clicks int64 `db:"-"`
+	ID       int64
+	Name     string
+	SortName string // by which the list is in order
+	Programs int64
+	Partners int64
+	Late     int64 // orders of the period that were reported late
+	// Clicks, Orders on which partners earn, and Costs, which are commissions and fees, are what CountMerchants adds.
+	Clicks, Orders int64    `db:"-"`
+	Costs          []Amount `db:"-"`
+	order          currencies
 }
 
 // A MerchantFilter is what the list of merchants is narrowed to. Period is that of their figures.
@@ -54,7 +53,7 @@ func (f MerchantFilter) Late(m Merchant) LateFilter {
 	return LateFilter{Merchant: m.ID, Days: f.Period.Span()}
 }
 
-// Merchants reads at most limit merchants of the network, by name, without their clicks.
+// Merchants reads at most limit merchants of the network, by name, without what CountMerchants adds.
 func (s *Snapshot) Merchants(ctx context.Context, f MerchantFilter, limit int) (Page[Merchant], error) {
 	of := list{"merchants", f.Query()}
 	from, _, err := of.after(f.After)
@@ -64,14 +63,8 @@ func (s *Snapshot) Merchants(ctx context.Context, f MerchantFilter, limit int) (
 	// name: merchants of the network
 	rows, err := s.tx.Query(ctx, `SELECT m.id, m.name, lower(m.name) AS sort_name, (SELECT count(*) FROM program g WHERE g.merchant_id = m.id) AS programs,
 			(SELECT count(DISTINCT e.partner_id) FROM enrolment e JOIN program g ON g.id = e.program_id WHERE g.merchant_id = m.id) AS partners,
-			coalesce(c.currencies, '{}') AS currencies, coalesce(c.counts, '{}') AS counts, coalesce(c.sums, '{}') AS sums,
 			(SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.late AND o.occurred_at >= @from AND o.occurred_at < @to) AS late
-		FROM merchant m LEFT JOIN (
-			SELECT merchant_id, array_agg(currency ORDER BY currency) AS currencies, array_agg(orders ORDER BY currency) AS counts,
-				array_agg(cost ORDER BY currency) AS sums
-			FROM (SELECT merchant_id, currency, count(*) FILTER (WHERE leads) AS orders, sum(net + fee)::bigint AS cost FROM commission
-				WHERE program_id IN (SELECT id FROM program) AND unit = currency AND occurred_at >= @from AND occurred_at < @to GROUP BY merchant_id, currency) x GROUP BY merchant_id) c
-		ON c.merchant_id = m.id
+		FROM merchant m
 		WHERE (@text::text = '' OR position(lower(@text) IN lower(m.name)) > 0) AND (lower(m.name), m.id) > (@name::text, @id::bigint)
 		ORDER BY lower(m.name), m.id LIMIT @limit`, pgx.NamedArgs{
 		"text": f.Text, "from": f.Period.From, "to": f.Period.To, "name": from.Text, "id": from.ID, "limit": limit + 1,
@@ -88,19 +81,54 @@ func (s *Snapshot) Merchants(ctx context.Context, f MerchantFilter, limit int) (
 		return Page[Merchant]{}, err
 	}
 	for i := range found {
-		m := &found[i]
-		m.Orders, m.Costs = sum(m.Counts), order.amounts(m.Currencies, m.Sums)
+		found[i].order = order
 	}
 	return cut(of, found, limit, func(m Merchant) key { return key{Text: m.SortName, ID: m.ID} })
 }
 
-// CountMerchants adds the clicks of the question's period to merchants.
+// CountMerchants adds clicks, orders and costs of the question's period to merchants. All of it is ClickHouse's: PostgreSQL
+// would go through every commission of the period for each look at the list.
 func (r *Reader) CountMerchants(ctx context.Context, q Question, merchants []Merchant) error {
 	clicks, err := r.CountBy(ctx, q, Clicks(), ByMerchant)
-	for i := range merchants {
-		merchants[i].Clicks = clicks[merchants[i].ID]
+	if err != nil {
+		return err
 	}
-	return err
+	orders, err := r.CountBy(ctx, q, CreditedOrders(), ByMerchant)
+	if err != nil {
+		return err
+	}
+	costs, err := r.costs(ctx, q)
+	if err != nil {
+		return err
+	}
+	for i := range merchants {
+		m := &merchants[i]
+		m.Clicks, m.Orders, m.Costs = clicks[m.ID], orders[m.ID], costs[m.ID]
+		slices.SortFunc(m.Costs, func(a, b Amount) int { return m.order.compare(a.Currency, b.Currency) })
+	}
+	return nil
+}
+
+// costs adds up commissions and fees by merchant and currency.
+func (r *Reader) costs(ctx context.Context, q Question) (map[int64][]Amount, error) {
+	ctx, where, err := within(ctx, q.Scope, q.parameters())
+	if err != nil {
+		return nil, err
+	}
+	rows, err := r.counts.Query(ctx, `SELECT merchant_id, toString(currency) AS code, toInt64(sum(net + fee)) FROM ledger_15m
+		WHERE `+where+` AND unit = currency AND quarter >= toDateTime({from:Int64}, 'UTC') AND quarter < toDateTime({to:Int64}, 'UTC')
+		GROUP BY merchant_id, code HAVING sum(orders) > 0 OR sum(net + fee) != 0`)
+	if err != nil {
+		return nil, fmt.Errorf("asking ClickHouse for costs: %w", err)
+	}
+	costs := map[int64][]Amount{}
+	var merchant int64
+	var a Amount
+	err = clickhouse.ForEachRow(rows, []any{&merchant, &a.Currency, &a.Minor}, func() { costs[merchant] = append(costs[merchant], a) })
+	if err != nil {
+		return nil, fmt.Errorf("reading costs: %w", err)
+	}
+	return costs, nil
 }
 
 // Network counts what there is, and what may need a person.

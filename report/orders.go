@@ -57,11 +57,13 @@ const (
 type OrderFilter struct {
 	Outcome string // a commission.Reason or OutcomeNobody
 	Oddity  string
-	Partner int64
-	Key     int64 // an API key that reported something of the order, with or without effect
-	Days    Days  // leave out orders of which only a refund is known, since those have no time
-	Text    string
-	After   string
+	Partner int64 // narrows the commissions, too
+	// Currency is that of the order.
+	Currency string
+	Key      int64 // an API key that reported something of the order, with or without effect
+	Days     Days  // leave out orders of which only a refund is known, since those have no time
+	Text     string
+	After    string
 }
 
 // Outcomes are the reasons that an order can end with.
@@ -84,7 +86,7 @@ func ParseOrders(values url.Values, now time.Time) (OrderFilter, error) {
 	q := newQuery(values, now)
 	f := OrderFilter{
 		Outcome: q.oneOf("outcome", outcomes...), Oddity: q.oneOf("oddity", OddityConflict, OddityOverRefund, OddityLate),
-		Partner: q.id("partner"), Key: q.id("key"), Days: q.days(), Text: q.text("q"), After: q.get("after"),
+		Partner: q.id("partner"), Currency: q.currency("currency"), Key: q.id("key"), Days: q.days(), Text: q.text("q"), After: q.get("after"),
 	}
 	return f, q.err()
 }
@@ -95,11 +97,18 @@ func (f OrderFilter) Query() url.Values {
 	set(q, "outcome", f.Outcome)
 	set(q, "oddity", f.Oddity)
 	setID(q, "partner", f.Partner)
+	set(q, "currency", f.Currency)
 	setID(q, "key", f.Key)
 	set(q, "q", f.Text)
 	f.Days.set(q)
 	set(q, "after", f.After)
 	return q
+}
+
+// In is the filter narrowed to a currency.
+func (f OrderFilter) In(currency string) OrderFilter {
+	f.Currency = currency
+	return f
 }
 
 // Narrowed tells whether the filter leaves anything out.
@@ -152,7 +161,7 @@ func (s *Snapshot) Orders(ctx context.Context, f OrderFilter, limit int) (Page[O
 func (s *Snapshot) orders(ctx context.Context, f OrderFilter, from key, limit int, following string) ([]Order, error) {
 	begin, end := f.Days.bounds()
 	rows, err := s.tx.Query(ctx, ordersSQL+following, pgx.NamedArgs{
-		"merchant": int64(s.scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "partner": f.Partner, "key": f.Key, "text": f.Text,
+		"merchant": int64(s.scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "partner": f.Partner, "currency": f.Currency, "key": f.Key, "text": f.Text,
 		"from": begin, "to": end, "limit": limit, "at": from.At, "no": from.ID,
 	})
 	if err != nil {

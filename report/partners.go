@@ -44,7 +44,7 @@ const (
 	SortName   = "name"
 )
 
-// MaxPartners bounds the list: it is sorted by figures from both databases, so it is made whole.
+// MaxPartners bounds the list: it is sorted by figures from both databases, so it is made whole. Partners.More tells of others.
 const MaxPartners = 5000
 
 // A PartnerFilter is what a list of partners is narrowed to. Period is that of their figures.
@@ -105,6 +105,8 @@ type Partners struct {
 
 	First, Total int
 	Missing      error
+	// More tells that the merchant has partners beyond MaxPartners, by name, which are not among them.
+	More bool
 }
 
 // Partners reads at most limit partners of the scope's merchant.
@@ -122,6 +124,8 @@ func (r *Reader) Partners(ctx context.Context, q Question, f PartnerFilter, limi
 	if err != nil {
 		return Partners{}, err
 	}
+	more := len(all) > MaxPartners
+	all = all[:min(len(all), MaxPartners)]
 	clicks, missing := r.CountBy(ctx, q, Clicks(), ByPartner)
 	for i := range all {
 		all[i].Clicks = clicks[all[i].ID]
@@ -132,16 +136,16 @@ func (r *Reader) Partners(ctx context.Context, q Question, f PartnerFilter, limi
 		all = slices.DeleteFunc(all, func(p Partner) bool { return f.key(p).compare(from) <= 0 })
 	}
 	page, err := cut(of, all, limit, f.key)
-	return Partners{Page: page, First: total - len(all), Total: total, Missing: missing}, err
+	return Partners{Page: page, First: total - len(all), Total: total, Missing: missing, More: more}, err
 }
 
-// partners reads the partners of a merchant's programs with their money.
+// partners reads the partners of a merchant's programs with their money, one more than MaxPartners at most.
 func (s *Snapshot) partners(ctx context.Context, f PartnerFilter) ([]Partner, error) {
 	// name: partners of a merchant
 	rows, err := s.tx.Query(ctx, `SELECT p.id, p.name, p.kind, p.site_url FROM partner p
 		WHERE EXISTS (SELECT FROM enrolment e JOIN program g ON g.id = e.program_id WHERE e.partner_id = p.id AND g.merchant_id = $1)
 		  AND ($2 = '' OR p.kind = $2) AND ($3 = '' OR position(lower($3) IN lower(p.name || ' ' || p.site_url)) > 0)
-		ORDER BY lower(p.name), p.id LIMIT $4`, int64(s.scope.Merchant), f.Kind, f.Text, MaxPartners)
+		ORDER BY lower(p.name), p.id LIMIT $4`, int64(s.scope.Merchant), f.Kind, f.Text, MaxPartners+1)
 	if err != nil {
 		return nil, fmt.Errorf("listing partners: %w", err)
 	}

@@ -21,7 +21,8 @@ type Program struct {
 
 	MerchantName string
 	PartnerCount int64
-	// Versions are the terms as they were agreed, where Terms are what follows from them.
+	// Versions are the terms as they were agreed, where Terms are what follows from them. Either says of those that a later
+	// version of this program wrote that they are Unreadable.
 	Versions []program.Version
 }
 
@@ -50,7 +51,7 @@ func (s *Snapshot) Programs(ctx context.Context) ([]Program, error) {
 	for i := range programs {
 		ids[i] = programs[i].ID
 	}
-	terms, err := partners.ReadTerms(ctx, s.tx, ids...)
+	terms, err := partners.ReadKnownTerms(ctx, s.tx, ids...)
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it says what it read
 	}

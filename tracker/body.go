@@ -74,7 +74,7 @@ func checkJSON(body []byte) ([]byte, error) {
 	if !json.Valid(body) {
 		problem, fix := fault.JSON(body)
 		f := fault.Detailed(fault.Malformed, "malformed_json", text.DetailJSON(), nil)
-		f.Fields = []fault.Field{fault.Wrong("body", problem, fix)}
+		f.Fields = append(f.Fields, fault.Wrong("body", problem, fix))
 		return body, f
 	}
 	if trimmed := trimSpace(body); trimmed[0] != '{' {

@@ -190,7 +190,7 @@ func newRebuildRollups(a *app) *cobra.Command {
 		Use:   "rebuild-rollups",
 		Short: "Make the sums of ClickHouse by quarter hour agree with its rows; no loader may run",
 		Long: `When "verify" says that a rollup differs from the rows it sums up, as a power cut at the wrong moment can leave it: stop every
-loader, run this, start them again. It is refused while a loader holds a partition.`,
+loader, run this, start them again. It is refused while a loader holds a partition; one that starts meanwhile waits until it has ended.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStores(cmd.Context(), need{postgres: true, clickhouse: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
@@ -199,13 +199,6 @@ loader, run this, start them again. It is refused while a loader holds a partiti
 					return err
 				}
 				defer db.Close()
-				held, err := position.CountLeases(ctx, db, loader.Consumer)
-				if err != nil {
-					return err
-				}
-				if held > 0 {
-					return fmt.Errorf("loaders hold %d partitions: stop them first (a killed one counts for 8 s more)", held)
-				}
 				if err := checkReports(ctx, a.log, s); err != nil {
 					return err
 				}
@@ -214,7 +207,8 @@ loader, run this, start them again. It is refused while a loader holds a partiti
 					return err
 				}
 				defer conn.Close()
-				if err := loader.RebuildRollups(ctx, conn); err != nil {
+				err = position.Alone(ctx, db, loader.Consumer, func(ctx context.Context) error { return loader.RebuildRollups(ctx, conn) })
+				if err != nil {
 					return err
 				}
 				fmt.Fprintln(cmd.OutOrStdout(), "The rollups agree with the rows.")

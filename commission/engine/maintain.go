@@ -58,7 +58,7 @@ func (l *lane) try(ctx context.Context, what string, work func(context.Context) 
 // chore is a sort of orders that are to be decided again.
 type chore struct {
 	name string
-	// list gives orders of the lane, at most limit and none of those that were set aside.
+	// list gives orders of the lane, at most limit and none of those that are stuck.
 	list func(ctx context.Context, q querier, limit int, aside []int64) ([]int64, error)
 	// done takes orders off the list before they are decided; nil where deciding does.
 	done func(ctx context.Context, tx pgx.Tx, numbers []int64) error
@@ -85,7 +85,7 @@ func (a *agenda) aside(now time.Time) []int64 {
 }
 
 // workOff decides orders of a chore again. Where that fails it is tried with fewer and fewer of them, so that one that cannot be
-// decided does not hold up the others: it is set aside for some minutes and counted, and verify names it.
+// decided does not hold up the others: it is left alone for some minutes and counted, and verify names it.
 func (l *lane) workOff(ctx context.Context, a *agenda, c chore) (more bool, err error) {
 	if a.limit == 0 {
 		a.limit = l.cfg.SliceSize
@@ -139,10 +139,10 @@ func (l *lane) decideListed(ctx context.Context, a *agenda, c chore) (more bool,
 }
 
 func (l *lane) countStuck() {
-	l.metrics.setAside(l.held.Partition, len(l.ending.stuck)+len(l.nudged.stuck))
+	l.metrics.setStuck(l.held.Partition, len(l.ending.stuck)+len(l.nudged.stuck))
 }
 
-// dueOrders lists the orders of a lane with a hold that is over and has not been ended, but for those that were set aside.
+// dueOrders lists the orders of a lane with a hold that is over and has not been ended, but for those that are stuck.
 // Nothing may be left to become payable: as of the end of the hold there was, if a refund is of later.
 const dueOrders = `
 SELECT order_no FROM commission WHERE lane = $1 AND NOT released AND hold_until <= $2 AND order_no <> ALL ($4::bigint[])

@@ -23,7 +23,7 @@ func TestNudgedOrdersAreDecidedAgain(t *testing.T) {
 	w.exec(`UPDATE orders SET decision = '{"outcome": 5}' WHERE order_id = 'A7'`)
 	w.exec(`INSERT INTO nudge (lane, order_no) SELECT 0, no FROM orders, generate_series(1, 2)`)
 	w.eventually("all others were decided", func() bool { return w.number(`SELECT count(DISTINCT order_no) FROM nudge`) == 1 })
-	w.eventually("one is set aside", func() bool { return gauge(t, registry, "tributary_engine_stuck_orders") == 1 })
+	w.eventually("one is stuck", func() bool { return gauge(t, registry, "tributary_engine_stuck_orders") == 1 })
 	equal(t, "decided again", w.number(`SELECT count(*) FROM orders WHERE version > 1 AND order_id <> 'A7'`), 39)
 	equal(t, "books", w.books(time.Time{}), w.pending(40_000, 8000))
 }

@@ -16,7 +16,7 @@ func TestEachKindHasItsStatus(t *testing.T) {
 		Internal: 500, Invalid: 422, Malformed: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, Conflict: 409,
 		TooLarge: 413, Unsupported: 415, TooMany: 429, Unavailable: 503, Kind(99): 500,
 	} {
-		if got := New(kind, "code", "Detail.").Status(); got != status {
+		if got := Coded(kind, "code", nil).Status(); got != status {
 			t.Errorf("kind %d becomes %d, want %d", kind, got, status)
 		}
 	}

@@ -8,7 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/event"
+	"tributary/internal/fault"
 	"tributary/internal/stream"
+	"tributary/internal/text"
 )
 
 // Hop is a way out of Kafka: who reads which topic.
@@ -70,9 +72,25 @@ func CountHalted(ctx context.Context, q Querier) (n int64, err error) {
 	return countRows(ctx, q, `SELECT count(*) FROM position WHERE halted <> ''`)
 }
 
-// CountLeases is how many partitions the processes of a consumer hold.
-func CountLeases(ctx context.Context, q Querier, consumer string) (n int64, err error) {
-	return countRows(ctx, q, `SELECT count(*) FROM position WHERE consumer = $1 AND owner <> '' AND lease_until > now()`, consumer)
+// Alone does work while no process holds a partition of a consumer, and keeps all of them from taking one before it ends:
+// those that start meanwhile wait. While a process holds one, it is refused with the fault "not_idle".
+func Alone(ctx context.Context, db *pgxpool.Pool, consumer string, work func(ctx context.Context) error) error {
+	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		// Whoever claims a partition passes over locked rows.
+		held, err := countRows(ctx, tx, `SELECT count(*) FILTER (WHERE held) FROM (
+			SELECT owner <> '' AND lease_until > now() AS held FROM position WHERE consumer = $1 ORDER BY topic, partition FOR NO KEY UPDATE) p`, consumer)
+		switch {
+		case err != nil:
+			return err
+		case held > 0:
+			return fault.Detailed(fault.Conflict, "not_idle", text.DetailLeasesHeld(held, consumer), nil)
+		}
+		return work(ctx)
+	})
+	if err != nil {
+		return fmt.Errorf("working alone on the partitions of the %s: %w", consumer, err)
+	}
+	return nil
 }
 
 // CountForged is how many forged records there are.

@@ -599,9 +599,27 @@ func CSVCodes() []string {
 	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "unit", "url"}
 }
 
+// DetailBadSpool is the message: A spool is named by 32 hexadecimal digits, as "tributary verify" prints it.
+func DetailBadSpool() Message { return Message{id: "detail.bad_spool"} }
+
 // DetailBodyTooLarge is the message: The body has more than {limit} bytes.
 func DetailBodyTooLarge(limit string) Message {
 	return Message{id: "detail.body_too_large", values: []string{limit}}
+}
+
+// DetailDeadLetterClosed is the message: The dead letter of partition {partition} at offset {offset} is {state}, not open.
+func DetailDeadLetterClosed(offset string, partition string, state string) Message {
+	return Message{id: "detail.dead_letter_closed", values: []string{offset, partition, state}}
+}
+
+// DetailDeadLetterUnknown is the message: There is no dead letter of partition {partition} at offset {offset}.
+func DetailDeadLetterUnknown(offset string, partition string) Message {
+	return Message{id: "detail.dead_letter_unknown", values: []string{offset, partition}}
+}
+
+// DetailDeadLetterUnreadable is the message: This could not be processed either: {problem}.
+func DetailDeadLetterUnreadable(problem string) Message {
+	return Message{id: "detail.dead_letter_unreadable", values: []string{problem}}
 }
 
 // DetailInvalidConversion is the message: The conversion was not stored: {n} things are wrong.
@@ -620,16 +638,31 @@ func DetailJSON() Message { return Message{id: "detail.json"} }
 // DetailJSONObject is the message: The body must be one JSON object.
 func DetailJSONObject() Message { return Message{id: "detail.json_object"} }
 
-// DetailJSONSyntax is the message: The body is not JSON: at byte {offset}, {problem}.
-func DetailJSONSyntax(offset string, problem string) Message {
-	return Message{id: "detail.json_syntax", values: []string{offset, problem}}
-}
-
 // DetailJSONUtf8 is the message: The body is not valid UTF-8.
 func DetailJSONUtf8() Message { return Message{id: "detail.json_utf8"} }
 
 // DetailKeyAndSignature is the message: Sign the request or send a key, not both.
 func DetailKeyAndSignature() Message { return Message{id: "detail.key_and_signature"} }
+
+// DetailLeasesHeld is the message: Processes of the {consumer} hold {n} partitions: stop them first. One that was killed counts for 8 more seconds.
+func DetailLeasesHeld(n int64, consumer string) Message {
+	return Message{id: "detail.leases_held", counted: true, n: n, values: []string{consumer}}
+}
+
+// DetailLoaderLetterClosed is the message: The loader's dead letter {number} is {state}, not open.
+func DetailLoaderLetterClosed(number string, state string) Message {
+	return Message{id: "detail.loader_letter_closed", values: []string{number, state}}
+}
+
+// DetailLoaderLetterUnknown is the message: The loader has no dead letter {number}.
+func DetailLoaderLetterUnknown(number string) Message {
+	return Message{id: "detail.loader_letter_unknown", values: []string{number}}
+}
+
+// DetailLoaderLetterUnreadable is the message: This could not be a row either: {problem}.
+func DetailLoaderLetterUnreadable(problem string) Message {
+	return Message{id: "detail.loader_letter_unreadable", values: []string{problem}}
+}
 
 // DetailMalformedKey is the message: The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.
 func DetailMalformedKey() Message { return Message{id: "detail.malformed_key"} }
@@ -642,8 +675,31 @@ func DetailMissingScope(scopes string, wanted string) Message {
 // DetailNoKey is the message: Send your API key once, as the header Authorization: Bearer tk_live_...
 func DetailNoKey() Message { return Message{id: "detail.no_key"} }
 
+// DetailNotHaltedByAKey is the message: The {consumer} is not halted on {topic}, partition {partition}, for want of a record key.
+func DetailNotHaltedByAKey(consumer string, partition string, topic string) Message {
+	return Message{id: "detail.not_halted_by_a_key", values: []string{consumer, partition, topic}}
+}
+
+// DetailNotIdle is the message: {owner} was active a moment ago: stop all loaders and engines, wait 10 seconds and try again.
+func DetailNotIdle(owner string) Message {
+	return Message{id: "detail.not_idle", values: []string{owner}}
+}
+
 // DetailNotStored is the message: It is not known whether this was stored. Send the same again in a moment: that is always safe.
 func DetailNotStored() Message { return Message{id: "detail.not_stored"} }
+
+// DetailOutboxEmpty is the message: The outbox of lane {lane} keeps no ledger events, so sequence {sequence} cannot be sent again.
+func DetailOutboxEmpty(lane string, sequence string) Message {
+	return Message{id: "detail.outbox_empty", values: []string{lane, sequence}}
+}
+
+// DetailOutboxRange is the message: The outbox of lane {lane} keeps sequences {oldest} to {newest}: {sequence} is not among them.
+func DetailOutboxRange(lane string, newest string, oldest string, sequence string) Message {
+	return Message{id: "detail.outbox_range", values: []string{lane, newest, oldest, sequence}}
+}
+
+// DetailReconcileRunning is the message: Another reconciliation of this network is running; wait until it ends.
+func DetailReconcileRunning() Message { return Message{id: "detail.reconcile_running"} }
 
 // DetailRefundTooLarge is the message: This was not stored: it takes {size} bytes and {limit} fit. Name fewer items, and report the others as refunds of their own.
 func DetailRefundTooLarge(limit string, size string) Message {
@@ -683,6 +739,11 @@ func DetailTooManyReports(limit string) Message {
 // DetailUnexpectedQuery is the message: A report stands in the body alone: send nothing behind a question mark in the address.
 func DetailUnexpectedQuery() Message { return Message{id: "detail.unexpected_query"} }
 
+// DetailUnknownBatch is the message: The manifest has no batch of {topic}, partition {partition}, with rows that begins at offset {offset}.
+func DetailUnknownBatch(offset string, partition string, topic string) Message {
+	return Message{id: "detail.unknown_batch", values: []string{offset, partition, topic}}
+}
+
 // DetailUnknownKey is the message: This API key is not known, or was revoked.
 func DetailUnknownKey() Message { return Message{id: "detail.unknown_key"} }
 
@@ -691,6 +752,9 @@ func DetailUnknownLink() Message { return Message{id: "detail.unknown_link"} }
 
 // DetailUnknownRoute is the message: There is nothing at this address. The routes are POST /v1/conversions and POST /v1/refunds.
 func DetailUnknownRoute() Message { return Message{id: "detail.unknown_route"} }
+
+// DetailUnknownSpool is the message: There is no such spool, or its tracker was active within the last minute: stop that first.
+func DetailUnknownSpool() Message { return Message{id: "detail.unknown_spool"} }
 
 // DetailUnreadableBody is the message: The body did not arrive whole.
 func DetailUnreadableBody() Message { return Message{id: "detail.unreadable_body"} }
@@ -1112,8 +1176,11 @@ func FixGiveOnce() Message { return Message{id: "fix.give_once"} }
 // FixHold is the message: give a duration such as "30d", or "0d"
 func FixHold() Message { return Message{id: "fix.hold"} }
 
-// FixJSON is the message: give one JSON object
-func FixJSON() Message { return Message{id: "fix.json"} }
+// FixJSONEnd is the message: send the whole document, and close what was opened
+func FixJSONEnd() Message { return Message{id: "fix.json_end"} }
+
+// FixJSONSyntax is the message: look for a comma too many or too few, a missing quotation mark, or text behind the end
+func FixJSONSyntax() Message { return Message{id: "fix.json_syntax"} }
 
 // FixLateReport is the message: report orders as they are placed: a late one is marked, and its commission is held from the receipt on
 func FixLateReport() Message { return Message{id: "fix.late_report"} }
@@ -1986,6 +2053,9 @@ func (p *Printer) OrdersCustomer(customer string) string {
 	return p.say("orders.customer", 0, customer)
 }
 
+// OrdersFee says: and {fee} to the network
+func (p *Printer) OrdersFee(fee string) string { return p.say("orders.fee", 0, fee) }
+
 // OrdersKey says: {label}, key {number}
 func (p *Printer) OrdersKey(label string, number string) string {
 	return p.say("orders.key", 0, label, number)
@@ -2236,6 +2306,9 @@ func (p *Printer) PartnersLead(period string) string { return p.say("partners.le
 // PartnersMembers says: Members
 func (p *Printer) PartnersMembers() string { return p.say("partners.members", 0) }
 
+// PartnersMore says: Only the first {count} partners by name are listed here and in the file. Search for a name to see others.
+func (p *Printer) PartnersMore(count string) string { return p.say("partners.more", 0, count) }
+
 // PartnersMostClicks says: Most clicks
 func (p *Printer) PartnersMostClicks() string { return p.say("partners.most_clicks", 0) }
 
@@ -2317,6 +2390,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/internal", 0)
 	case "key_label_in_use":
 		return p.say("problem/key_label_in_use", 0)
+	case "later_terms":
+		return p.say("problem/later_terms", 0)
 	case "no_page":
 		return p.say("problem/no_page", 0)
 	case "not_a_form":
@@ -2361,7 +2436,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -2722,6 +2797,9 @@ func (p *Printer) TermsHoldIs(span string) string { return p.say("terms.hold_is"
 
 // TermsInForce says: In force
 func (p *Printer) TermsInForce() string { return p.say("terms.in_force", 0) }
+
+// TermsLater says: A later version of Tributary wrote these terms, so this page cannot show them. Orders under them are decided once that version runs.
+func (p *Printer) TermsLater() string { return p.say("terms.later", 0) }
 
 // TermsNew says: New terms
 func (p *Printer) TermsNew() string { return p.say("terms.new", 0) }
@@ -3326,9 +3404,12 @@ func WrongDaysOrder() Message { return Message{id: "wrong.days_order"} }
 // WrongDaysToo is the message: the first and the last day are given, too
 func WrongDaysToo() Message { return Message{id: "wrong.days_too"} }
 
-// WrongDomain is the message: {problem}
-func WrongDomain(problem string) Message {
-	return Message{id: "wrong.domain", values: []string{problem}}
+// WrongDomain is the message: "{host}" is not a host name
+func WrongDomain(host string) Message { return Message{id: "wrong.domain", values: []string{host}} }
+
+// WrongDomainShared is the message: everyone can have a host below "{host}"
+func WrongDomainShared(host string) Message {
+	return Message{id: "wrong.domain_shared", values: []string{host}}
 }
 
 // WrongDuration is the message: {value} is not a duration
@@ -3366,8 +3447,13 @@ func WrongHold(value string) Message { return Message{id: "wrong.hold", values: 
 // WrongIs is the message: it is {value}
 func WrongIs(value string) Message { return Message{id: "wrong.is", values: []string{value}} }
 
-// WrongJSON is the message: it is not JSON: {problem}
-func WrongJSON(problem string) Message { return Message{id: "wrong.json", values: []string{problem}} }
+// WrongJSON is the message: it is not JSON: {found} cannot stand at line {line}, column {column}
+func WrongJSON(column string, found string, line string) Message {
+	return Message{id: "wrong.json", values: []string{column, found, line}}
+}
+
+// WrongJSONEnd is the message: the JSON ends too early: a bracket, a brace or a quotation mark is not closed
+func WrongJSONEnd() Message { return Message{id: "wrong.json_end"} }
 
 // WrongLabelSize is the message: it has {n} bytes
 func WrongLabelSize(n int64) Message { return Message{id: "wrong.label_size", counted: true, n: n} }

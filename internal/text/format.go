@@ -3,7 +3,6 @@ package text
 import (
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,10 +22,25 @@ func (p *Printer) own(s string) string {
 
 // Count writes a whole number with separators: 1,234.
 func (p *Printer) Count(n int64) string {
+	var written [len("-9,223,372,036,854,775,808")]byte
+	at, rest := len(written), uint64(n)
 	if n < 0 {
-		return "-" + Thousands(strconv.FormatUint(uint64(-n), 10))
+		rest = -rest
 	}
-	return Thousands(strconv.FormatInt(n, 10))
+	for digits := 0; rest > 0 || digits == 0; digits++ {
+		if digits > 0 && digits%3 == 0 {
+			at--
+			written[at] = ','
+		}
+		at--
+		written[at] = byte('0' + rest%10)
+		rest /= 10
+	}
+	if n < 0 {
+		at--
+		written[at] = '-'
+	}
+	return string(written[at:])
 }
 
 // Thousands sets commas between the digits of a whole number.

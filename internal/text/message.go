@@ -11,8 +11,13 @@ import (
 	"tributary/internal/text/catalogue"
 )
 
-// A message is what is said under an id: the forms by plural form.
-type message map[string][]piece
+// A message is what is said under an id, in its plural forms.
+type message []form
+
+type form struct {
+	plural string
+	pieces []piece
+}
 
 // A piece is a part of a form; at is the place of a value among the arguments.
 type piece struct {
@@ -30,17 +35,16 @@ func printer(of language) *Printer {
 	}
 	p := &Printer{language: of, messages: make(map[string]message, len(list))}
 	for _, m := range list {
-		p.messages[m.ID] = message{}
 		values := m.Values()
-		for name, form := range m.Forms {
+		for plural, said := range m.Forms {
 			if of.pseudo {
-				form = accented(form)
+				said = accented(said)
 			}
-			pieces := make([]piece, len(form))
-			for j, part := range form {
+			pieces := make([]piece, len(said))
+			for j, part := range said {
 				pieces[j] = piece{kind: part.Kind, text: part.Text, at: slices.Index(values, part.Text)}
 			}
-			p.messages[m.ID][name] = pieces
+			p.messages[m.ID] = append(p.messages[m.ID], form{plural, pieces})
 		}
 	}
 	return p
@@ -69,12 +73,20 @@ func (p *Printer) Say(m Message) string {
 // form chooses the pieces of a message for a count.
 func (p *Printer) form(id string, n int64) []piece {
 	m := p.messages[id]
+	plural := catalogue.Other
 	if len(m) > 1 {
-		if form, ok := m[p.language.plural(n)]; ok {
-			return form
+		plural = p.language.plural(n)
+	}
+	var other []piece
+	for i := range m {
+		switch m[i].plural {
+		case plural:
+			return m[i].pieces
+		case catalogue.Other:
+			other = m[i].pieces
 		}
 	}
-	return m[catalogue.Other]
+	return other
 }
 
 // say puts a message together; n chooses the form, and arguments stand in the order of catalogue.Message.Values.

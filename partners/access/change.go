@@ -38,7 +38,7 @@ func (db *DB) CloseLink(ctx context.Context, scope Scope, id program.LinkID) err
 // orders are decided are none of the merchant's: they stay those of the terms in force at the time from which they take effect.
 func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v program.Version) (number int, err error) {
 	err = db.Change(ctx, scope, func(tx pgx.Tx) error {
-		versions, err := partners.ReadTerms(ctx, tx, id)
+		versions, err := partners.ReadKnownTerms(ctx, tx, id)
 		if err != nil {
 			return err
 		}
@@ -48,6 +48,9 @@ func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v
 		}
 		if scope.Merchant == 0 || before == nil {
 			return fault.Coded(fault.NotFound, "not_found", nil)
+		}
+		if before.Unreadable != nil {
+			return fault.Coded(fault.Conflict, "later_terms", before.Unreadable)
 		}
 		v.Rules, v.Document.NetworkFee = before.Rules, before.Document.NetworkFee
 		number, err = partners.AddTerms(ctx, tx, id, v)

@@ -7,6 +7,6 @@ SELECT c.order_no, c.partner_id, c.role, c.unit, c.program_id, c.link_id, c.occu
    AND (@state::text = '' OR c.state = @state)
    AND (@program::bigint = 0 OR c.program_id = @program)
    AND (@link::bigint = 0 OR c.link_id = @link)
-   AND (@currency::text = '' OR c.currency = @currency)
+   AND (@currency::text = '' OR c.unit = @currency)
    AND c.occurred_at >= @from AND c.occurred_at < @to
    AND (@text::text = '' OR EXISTS (SELECT FROM scoped_order o WHERE o.no = c.order_no AND position(lower(@text) IN lower(o.order_id)) > 0))

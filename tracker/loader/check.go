@@ -344,7 +344,7 @@ func (r *rollup) differences(raw string) string {
 }
 
 // RebuildRollups writes what the rollups lack of the raw tables, and takes away what they have too much. No loader may run
-// meanwhile: what it had just written to a raw table and not to the rollup would be counted twice.
+// meanwhile (position.Alone): what it had just written to a raw table and not to the rollup would be counted twice.
 func RebuildRollups(ctx context.Context, conn clickhouse.Conn) error {
 	for _, t := range tables() {
 		r := t.rollup

@@ -145,7 +145,7 @@ func (a Reconciler) Reconcile(ctx context.Context, apply bool) ([]Reconciliation
 	if err != nil {
 		return nil, fmt.Errorf("letting partitions go on: %w", err)
 	}
-	return all, RebuildRollups(ctx, a.ClickHouse)
+	return all, position.Alone(ctx, a.DB, Consumer, func(ctx context.Context) error { return RebuildRollups(ctx, a.ClickHouse) })
 }
 
 // reconcileLock is the advisory lock of whoever reconciles.
