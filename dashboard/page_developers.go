@@ -133,13 +133,12 @@ func exampleCategory(p *report.Program) string {
 	if len(p.Terms) == 0 {
 		return ""
 	}
-	for _, category := range categoriesOf(&p.Terms[len(p.Terms)-1]) {
-		if category != program.AnyCategory {
-			return `,
-       "category": "` + category + `"`
-		}
+	named, _ := p.Terms[len(p.Terms)-1].Document.Categories()
+	if len(named) == 0 {
+		return ""
 	}
-	return ""
+	return `,
+       "category": "` + named[0] + `"`
 }
 
 // clickParam is the query parameter in which the shop receives click ids.

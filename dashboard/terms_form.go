@@ -37,10 +37,9 @@ const (
 // termsFormOf is the form that holds terms, from the next midnight on.
 func termsFormOf(v *program.Version, now time.Time) termsForm {
 	terms := v.Terms()
-	d := &v.Document
 	f := termsForm{
 		From:   now.Add(program.Ahead).Truncate(24 * time.Hour).Add(24 * time.Hour).Format(formTime),
-		Window: spanFieldOf(d.Attribution.Touches.Click.Window), Hold: spanFieldOf(d.Hold),
+		Window: spanFieldOf(program.Duration(terms.Window)), Hold: spanFieldOf(v.Document.Hold),
 		Rates: []rateField{{}},
 	}
 	for _, category := range categoriesOf(&terms) {
@@ -104,7 +103,11 @@ func (f *termsForm) version(base program.Document, now time.Time) program.Versio
 	if v.EffectiveFrom, err = time.Parse(formTime, f.From); err != nil {
 		f.note("from", text.WrongTime(f.From), text.FixTime())
 	}
-	f.span("window", f.Window, &v.Document.Attribution.Touches.Click.Window)
+	click := &program.Touching{}
+	v.Document.Attribution.Touches.Click = click
+	if f.span("window", f.Window, &click.Window); len(f.problems) == 0 && click.Window == 0 {
+		f.note("window", text.WrongWindow(f.Window.Count+f.Window.Unit), text.FixWindow())
+	}
 	f.span("hold", f.Hold, &v.Document.Hold)
 	v.Document.Rules = f.rules(fields)
 	noted := map[string]bool{}
@@ -147,7 +150,7 @@ func (f *termsForm) rules(fields map[string]string) []program.Rule {
 			}
 			path := fmt.Sprintf("rules[%d].", len(rules))
 			fields[path+"pay.percent"], fields[path+"where"], fields[path+"where.category"] = name, "category"+at, "category"+at
-			rules = append(rules, program.Rule{Where: program.Where{PartnerKind: cell.kind, Category: row.Category}, Pay: program.Pay{Percent: rate}})
+			rules = append(rules, program.PercentRule(cell.kind, row.Category, rate))
 		}
 	}
 	return rules

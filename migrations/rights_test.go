@@ -28,6 +28,7 @@ commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -
 dead_letter        -     SIU   SIU   -     SIU   S     -
 enrolment*         S     -     S     S     SIU   S     -
+enrolment_fact*    -     -     S     SI    SI    S     -
 forged             -     SI    SI    -     S     S     -
 forged_declaration -     S     S     -     SI    S     -
 goose_db_version   S     S     S     S     S     S     -

@@ -31,6 +31,8 @@ type Program struct {
 	// Terms ascend by EffectiveFrom.
 	Terms     []program.Terms
 	CreatedAt time.Time
+	// needsAcceptance says that some of the terms do.
+	needsAcceptance bool
 }
 
 // TermsAt gives the terms in force at t: those with the latest EffectiveFrom at or before it. There are none before the

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,11 +14,13 @@ import (
 )
 
 // Programs are the programs of the network with their terms, in memory, as they stand in PostgreSQL: what orders are decided
-// by. There are thousands of them at most; links and partners, of which there may be millions, are none of it. It is safe
+// by. There are thousands of them at most; links and partners, of which there may be millions, are none of it, but for those
+// partners of whom something is known that makes them differ from the others (program.Fact). It is safe
 // for many readers beside Refresh. What it hands out is shared and must not be changed by the reader.
 type Programs struct {
-	mu       sync.RWMutex // guards programs
+	mu       sync.RWMutex // guards programs and facts
 	programs map[program.ProgramID]*Program
+	facts    map[enrolled][]program.Fact // by From and No; a list is replaced, never changed
 
 	refreshing sync.Mutex // held by the one that reads
 	mark       uint64     // oldest transaction that was running at the last look, under refreshing
@@ -26,7 +29,7 @@ type Programs struct {
 
 // NewPrograms knows no program until it is refreshed.
 func NewPrograms() *Programs {
-	return &Programs{programs: map[program.ProgramID]*Program{}}
+	return &Programs{programs: map[program.ProgramID]*Program{}, facts: map[enrolled][]program.Fact{}}
 }
 
 // Program finds a program.
@@ -35,6 +38,47 @@ func (p *Programs) Program(id program.ProgramID) (*Program, bool) {
 	defer p.mu.RUnlock()
 	found, ok := p.programs[id]
 	return found, ok
+}
+
+// LinkTerms gives whose a link is, and the terms in force at t for its partner; the zero LinkTerms where there is no such program.
+func (p *Programs) LinkTerms(id program.ProgramID, link program.LinkID, partner program.PartnerID, kind program.Kind, t time.Time) program.LinkTerms {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	sold, ok := p.programs[id]
+	if !ok {
+		return program.LinkTerms{}
+	}
+	found := sold.LinkTerms(link, partner, kind, t)
+	facts := p.facts[enrolled{id, partner}]
+	if found.Terms == nil || len(facts) == 0 && !sold.needsAcceptance {
+		return found
+	}
+	var err error
+	found.Enrolment, err = program.EnrolmentAt(facts, t)
+	if recruiter := found.Enrolment.Recruiter; recruiter != 0 {
+		found.Enrolment.Recruiter2 = p.recruiterOf(id, recruiter, partner, t)
+	}
+	terms, accepted := program.InForceFor(sold.Terms, &found.Enrolment, t)
+	found.Terms, found.NotAccepted = terms, !accepted
+	if found.Enrolment.Own != nil {
+		found.Terms = terms.Whole()
+	}
+	if err != nil {
+		unreadable := *terms
+		unreadable.Unreadable = err
+		found.Terms = &unreadable
+	}
+	return found
+}
+
+// recruiterOf is who recruited the recruiter of a partner; nobody where that is the partner, who earns nothing on their own
+// orders that way. mu is held.
+func (p *Programs) recruiterOf(id program.ProgramID, recruiter, partner program.PartnerID, t time.Time) program.PartnerID {
+	e, _ := program.EnrolmentAt(p.facts[enrolled{id, recruiter}], t) // the recruiter's own rules do not matter here
+	if e.Recruiter == partner {
+		return 0
+	}
+	return e.Recruiter
 }
 
 // Version is the catalogue.version up to which every program is here; 0 before the first Refresh.
@@ -64,10 +108,18 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 	if err != nil {
 		return fmt.Errorf("reading programs: %w", err)
 	}
+	facts, err := readFacts(ctx, q, since)
+	if err != nil {
+		return err
+	}
 	p.mu.Lock()
 	for _, program := range programs {
 		p.programs[program.ID] = program
 	}
+	if since == 0 {
+		clear(p.facts)
+	}
+	takeIn(p.facts, facts)
 	p.mu.Unlock()
 	p.mark = mark
 	p.version.Store(version)
@@ -105,6 +157,7 @@ WHERE changed >= $1 OR EXISTS (SELECT FROM terms t WHERE t.program_id = p.id AND
 	for _, p := range programs {
 		for _, v := range terms[p.ID] {
 			p.Terms = append(p.Terms, v.Terms())
+			p.needsAcceptance = p.needsAcceptance || v.NeedsAcceptance
 		}
 	}
 	return programs, nil

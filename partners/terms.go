@@ -23,9 +23,9 @@ func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Ve
 // insertTerms writes the next version. Of two at the same moment one is a conflict.
 func insertTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Version) (number int, err error) {
 	// name: terms insert
-	err = tx.QueryRow(ctx, `INSERT INTO terms (program_id, version, effective_from, rules, document)
-SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4 FROM terms WHERE program_id = $1 RETURNING version`,
-		id, v.EffectiveFrom, max(v.Rules, 1), v.Document.JSON()).Scan(&number)
+	err = tx.QueryRow(ctx, `INSERT INTO terms (program_id, version, effective_from, rules, document, notice_days, needs_acceptance)
+SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 FROM terms WHERE program_id = $1 RETURNING version`,
+		id, v.EffectiveFrom, max(v.Rules, 1), v.Document.JSON(), v.NoticeDays, v.NeedsAcceptance).Scan(&number)
 	if err != nil {
 		return 0, fmt.Errorf("adding terms: %w", asFault(err))
 	}
@@ -53,7 +53,7 @@ func ReadTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[pr
 // Unreadable: it is the business of its own program's orders only.
 func ReadKnownTerms(ctx context.Context, q Querier, ids ...program.ProgramID) (map[program.ProgramID][]program.Version, error) {
 	// name: terms of programs
-	rows, err := q.Query(ctx, `SELECT program_id, version, effective_from, rules, document FROM terms
+	rows, err := q.Query(ctx, `SELECT program_id, version, effective_from, rules, document, notice_days, needs_acceptance FROM terms
 WHERE program_id = ANY ($1) ORDER BY program_id, effective_from`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("reading terms: %w", err)
@@ -62,7 +62,7 @@ WHERE program_id = ANY ($1) ORDER BY program_id, effective_from`, ids)
 	var id program.ProgramID
 	var v program.Version
 	var document []byte
-	_, err = pgx.ForEachRow(rows, []any{&id, &v.Number, &v.EffectiveFrom, &v.Rules, &document}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&id, &v.Number, &v.EffectiveFrom, &v.Rules, &document, &v.NoticeDays, &v.NeedsAcceptance}, func() error {
 		v.Document, v.Unreadable = program.ParseDocument(document)
 		v.EffectiveFrom = v.EffectiveFrom.UTC()
 		terms[id] = append(terms[id], v)

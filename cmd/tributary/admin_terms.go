@@ -16,12 +16,10 @@ import (
 	"tributary/partners/program"
 )
 
-// maxDocument bounds the document of terms that is read, in bytes.
-const maxDocument = 1 << 20
-
 func newAddTerms(a *app) *cobra.Command {
 	var id int64
 	var from, file string
+	var v program.Version
 	cmd := &cobra.Command{
 		Use:   "add-terms",
 		Short: "Add terms to a program, in force from a time on",
@@ -37,15 +35,15 @@ of the version:
 			if err != nil {
 				return usageError(cmd, fmt.Sprintf("--from %q is not a time such as 2026-12-01T00:00:00Z", from))
 			}
-			document, err := readDocument(cmd, file)
-			if err != nil {
+			v.EffectiveFrom = effective.UTC()
+			if v.Document, err = readDocument(cmd, file); err != nil {
 				return err
 			}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				var number int
 				var versions map[program.ProgramID][]program.Version
 				err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
-					number, err = partners.AddTerms(ctx, tx, program.ProgramID(id), program.Version{EffectiveFrom: effective.UTC(), Document: document})
+					number, err = partners.AddTerms(ctx, tx, program.ProgramID(id), v)
 					if err != nil {
 						return err
 					}
@@ -62,6 +60,8 @@ of the version:
 	cmd.Flags().Int64Var(&id, "program", 0, "number of the program, as create-program printed it")
 	cmd.Flags().StringVar(&from, "from", "", "when they take effect, RFC 3339 with a zone")
 	cmd.Flags().StringVar(&file, "document", "", "file with the document, or - for standard input")
+	cmd.Flags().IntVar(&v.NoticeDays, "notice-days", 0, "days of notice: from now until they take effect, and then for partners to accept them")
+	cmd.Flags().BoolVar(&v.NeedsAcceptance, "needs-acceptance", false, "the terms bind the partners who accept them; others stay under those before while the notice lasts")
 	for _, name := range []string{"program", "from", "document"} {
 		_ = cmd.MarkFlagRequired(name)
 	}
@@ -95,12 +95,12 @@ func readDocument(cmd *cobra.Command, file string) (program.Document, error) {
 		defer opened.Close()
 		in = opened
 	}
-	text, err := io.ReadAll(io.LimitReader(in, maxDocument+1))
+	text, err := io.ReadAll(io.LimitReader(in, program.MaxDocument+1))
 	switch {
 	case err != nil:
 		return program.Document{}, fmt.Errorf("reading the document: %w", err)
-	case len(text) > maxDocument:
-		return program.Document{}, fmt.Errorf("the document has more than %d bytes", maxDocument)
+	case len(text) > program.MaxDocument:
+		return program.Document{}, fmt.Errorf("the document has more than %d bytes", program.MaxDocument)
 	}
 	return program.ParseDocument(text)
 }

@@ -67,6 +67,12 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"create-partner|Trail Notes|--kind|friend", "", "--kind"},
 		{"enrol|1|1", "", ""},
 		{"enrol|1|2", "", "does not exist"},
+		{"add-fact|--program|1|--partner|1|--kind|group|--value|vip|--from|2020-01-01T00:00:00Z", "1\n", ""}, // before the first order
+		{"add-fact|--program|1|--partner|1|--kind|group|--value|vip|--ends|--note|asked for it", "2\n", ""},
+		{"add-fact|--program|1|--partner|1|--kind|recruiter|--value|1", "", "value: nobody recruits themselves"},
+		{"add-fact|--program|1|--partner|1|--kind|friend|--value|1", "", "kind: \"friend\" does not occur"},
+		{"add-fact|--program|1|--partner|2|--kind|group|--value|vip", "", "does not exist"},
+		{"add-fact|--program|1|--partner|1|--kind|group|--value|vip|--from|soon", "", "--from"},
 		{"create-login|anna", "", "e-mail"},
 		{"create-login|anna@trailnotes.example|--role|king", "", "--role"},
 		{"create-login|anna@trailnotes.example|--role|partner", "", "--partner"},

@@ -6,7 +6,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -62,7 +61,8 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 	for i, o := range orders {
 		for j := range all[i].Candidates {
 			if c := &all[i].Candidates[j]; c.Click.Refused == "" {
-				c.Link = n.linkTerms(c.Click.Link, links[c.Click.Link], o.Folded.At)
+				to := links[c.Click.Link]
+				c.Link = n.Programs.LinkTerms(to.program, c.Click.Link, to.partner, to.kind, o.Folded.At)
 			}
 		}
 	}
@@ -130,13 +130,4 @@ func (n Network) look(ctx context.Context, q partners.Querier, links map[program
 		return err
 	}
 	return n.Programs.Refresh(ctx, q)
-}
-
-// linkTerms gives the terms in force for a link at a time; the zero LinkTerms where there is no such link.
-func (n Network) linkTerms(link program.LinkID, to destination, at time.Time) program.LinkTerms {
-	sold, ok := n.Programs.Program(to.program)
-	if !ok {
-		return program.LinkTerms{}
-	}
-	return sold.LinkTerms(link, to.partner, to.kind, at)
 }

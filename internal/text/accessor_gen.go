@@ -1084,6 +1084,9 @@ func FixAnother() Message { return Message{id: "fix.another"} }
 // FixAnyCategory is the message: leave it out: a rule without a category is about every line
 func FixAnyCategory() Message { return Message{id: "fix.any_category"} }
 
+// FixBind is the message: give months or life
+func FixBind() Message { return Message{id: "fix.bind"} }
+
 // FixBoth is the message: give both
 func FixBoth() Message { return Message{id: "fix.both"} }
 
@@ -1124,6 +1127,9 @@ func FixClickUnchanged() Message { return Message{id: "fix.click_unchanged"} }
 // FixClosedLink is the message: nothing need be done; visitors no longer come by this link
 func FixClosedLink() Message { return Message{id: "fix.closed_link"} }
 
+// FixCountry is the message: give the two capital letters of ISO 3166, such as DE
+func FixCountry() Message { return Message{id: "fix.country"} }
+
 // FixCurrency is the message: give the three capital letters of ISO 4217
 func FixCurrency() Message { return Message{id: "fix.currency"} }
 
@@ -1135,6 +1141,9 @@ func FixDay() Message { return Message{id: "fix.day"} }
 
 // FixDaysOrder is the message: give the days in order
 func FixDaysOrder() Message { return Message{id: "fix.days_order"} }
+
+// FixDepth is the message: put at most {limit} within one another
+func FixDepth(limit string) Message { return Message{id: "fix.depth", values: []string{limit}} }
 
 // FixDomain is the message: give the host name of the shop, such as shop.example
 func FixDomain() Message { return Message{id: "fix.domain"} }
@@ -1172,6 +1181,9 @@ func FixGiveAtMost(limit string) Message {
 
 // FixGiveOnce is the message: give it once
 func FixGiveOnce() Message { return Message{id: "fix.give_once"} }
+
+// FixHalfLife is the message: give one such as "7d" with the model decay, or leave it out
+func FixHalfLife() Message { return Message{id: "fix.half_life"} }
 
 // FixHold is the message: give a duration such as "30d", or "0d"
 func FixHold() Message { return Message{id: "fix.hold"} }
@@ -1218,6 +1230,9 @@ func FixList() Message { return Message{id: "fix.list"} }
 // FixMalformedClickID is the message: send the whole value that arrived with the visitor, 54 characters, unchanged
 func FixMalformedClickID() Message { return Message{id: "fix.malformed_click_id"} }
 
+// FixMinAge is the message: give at most the window
+func FixMinAge() Message { return Message{id: "fix.min_age"} }
+
 // FixMinorUnits is the message: send an integer of minor units, such as 1050 for 10.50 in a currency with two decimals
 func FixMinorUnits() Message { return Message{id: "fix.minor_units"} }
 
@@ -1248,6 +1263,9 @@ func FixMoneyBack() Message { return Message{id: "fix.money_back"} }
 // FixName is the message: give a name of 1 to 200 bytes
 func FixName() Message { return Message{id: "fix.name"} }
 
+// FixNameCharacters is the message: use 1 to 40 letters, digits and _ . -
+func FixNameCharacters() Message { return Message{id: "fix.name_characters"} }
+
 // FixNoCategory is the message: name one, or use the first row for all others
 func FixNoCategory() Message { return Message{id: "fix.no_category"} }
 
@@ -1272,6 +1290,9 @@ func FixNoRate() Message { return Message{id: "fix.no_rate"} }
 // FixNoRefund is the message: a refund of nothing needs no report
 func FixNoRefund() Message { return Message{id: "fix.no_refund"} }
 
+// FixNoRuleNamed is the message: name rules of the same list, or of the program's, by their id
+func FixNoRuleNamed() Message { return Message{id: "fix.no_rule_named"} }
+
 // FixNoSuchField is the message: remove it; the fields are {names}
 func FixNoSuchField(names string) Message {
 	return Message{id: "fix.no_such_field", values: []string{names}}
@@ -1280,11 +1301,17 @@ func FixNoSuchField(names string) Message {
 // FixNoTermsInForce is the message: check the time of the order and its zone
 func FixNoTermsInForce() Message { return Message{id: "fix.no_terms_in_force"} }
 
+// FixNoWindow is the message: leave window, min_age and cart out, and give the coupon its dates
+func FixNoWindow() Message { return Message{id: "fix.no_window"} }
+
 // FixNotEnrolled is the message: enrol in the program first
 func FixNotEnrolled() Message { return Message{id: "fix.not_enrolled"} }
 
 // FixNothingSold is the message: leave the line out: nothing of it was sold
 func FixNothingSold() Message { return Message{id: "fix.nothing_sold"} }
+
+// FixNotice is the message: give a later time, or fewer days of notice
+func FixNotice() Message { return Message{id: "fix.notice"} }
 
 // FixNull is the message: give a value, or leave it out where it may be
 func FixNull() Message { return Message{id: "fix.null"} }
@@ -1301,6 +1328,9 @@ func FixNumberPlain() Message { return Message{id: "fix.number_plain"} }
 // FixObject is the message: write it in braces
 func FixObject() Message { return Message{id: "fix.object"} }
 
+// FixOfOwn is the message: leave it out, or pay recruiter, recruiter2 or customer
+func FixOfOwn() Message { return Message{id: "fix.of_own"} }
+
 // FixOnce is the message: name it once
 func FixOnce() Message { return Message{id: "fix.once"} }
 
@@ -1309,6 +1339,9 @@ func FixOneCurrency() Message { return Message{id: "fix.one_currency"} }
 
 // FixOneOrOther is the message: give one or the other
 func FixOneOrOther() Message { return Message{id: "fix.one_or_other"} }
+
+// FixOnePartner is the message: give the number of a partner
+func FixOnePartner() Message { return Message{id: "fix.one_partner"} }
 
 // FixOrderAmount is the message: send the sum of the lines, an integer of minor units
 func FixOrderAmount() Message { return Message{id: "fix.order_amount"} }
@@ -1328,6 +1361,9 @@ func FixOrderReported() Message { return Message{id: "fix.order_reported"} }
 // FixOutsideWindow is the message: keep a click id for as long as the window, and send the latest
 func FixOutsideWindow() Message { return Message{id: "fix.outside_window"} }
 
+// FixOverridesNothing is the message: give rules, a hold or periods, or leave the override out
+func FixOverridesNothing() Message { return Message{id: "fix.overrides_nothing"} }
+
 // FixParameter is the message: use 1 to 40 letters, digits and _ . ~ -
 func FixParameter() Message { return Message{id: "fix.parameter"} }
 
@@ -1340,6 +1376,9 @@ func FixPercentage() Message { return Message{id: "fix.percentage"} }
 // FixPiecesBack is the message: send the pieces that were sold, and report those that came back as a refund
 func FixPiecesBack() Message { return Message{id: "fix.pieces_back"} }
 
+// FixPoints is the message: give fixed alone, and to: customer
+func FixPoints() Message { return Message{id: "fix.points"} }
+
 // FixProgramsTake is the message: send one that your programs take: {currencies}
 func FixProgramsTake(currencies string) Message {
 	return Message{id: "fix.programs_take", values: []string{currencies}}
@@ -1347,6 +1386,9 @@ func FixProgramsTake(currencies string) Message {
 
 // FixRate is the message: give millionths from 0 to 1000000
 func FixRate() Message { return Message{id: "fix.rate"} }
+
+// FixRecruiter2 is the message: add a rule to recruiter, or leave this one out
+func FixRecruiter2() Message { return Message{id: "fix.recruiter2"} }
 
 // FixRefundID is the message: send the refund's own id, 1 to 128 bytes, so that a repetition is recognised
 func FixRefundID() Message { return Message{id: "fix.refund_id"} }
@@ -1432,6 +1474,12 @@ func FixTargetPort() Message { return Message{id: "fix.target_port"} }
 // FixText is the message: write it in quotes
 func FixText() Message { return Message{id: "fix.text"} }
 
+// FixTierFrom is the message: begin above 0 and ascend
+func FixTierFrom() Message { return Message{id: "fix.tier_from"} }
+
+// FixTierKinds is the message: give one of percent, of_commission, each and once
+func FixTierKinds() Message { return Message{id: "fix.tier_kinds"} }
+
 // FixTime is the message: give a day and a time, in UTC
 func FixTime() Message { return Message{id: "fix.time"} }
 
@@ -1472,6 +1520,9 @@ func FixWindow() Message { return Message{id: "fix.window"} }
 
 // FixWriteUtf8 is the message: write it in UTF-8
 func FixWriteUtf8() Message { return Message{id: "fix.write_utf8"} }
+
+// FixZone is the message: use a name such as Europe/Berlin, or leave it out for UTC
+func FixZone() Message { return Message{id: "fix.zone"} }
 
 // HealthBalanced says: balanced
 func (p *Printer) HealthBalanced() string { return p.say("health.balanced", 0) }
@@ -2366,6 +2417,8 @@ func (p *Printer) PeriodLastWithin(n int64) string { return p.say("period.last_w
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {
 	switch code {
+	case "bad_fact":
+		return p.say("problem/bad_fact", 0)
 	case "bad_filter":
 		return p.say("problem/bad_filter", 0)
 	case "bad_link":
@@ -2436,7 +2489,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -3358,6 +3411,14 @@ func WrongBelowZero(value string) Message {
 	return Message{id: "wrong.below_zero", values: []string{value}}
 }
 
+// WrongBind is the message: a customer is bound for months or for life, one of them
+func WrongBind() Message { return Message{id: "wrong.bind"} }
+
+// WrongBuiltInGoal is the message: {value} is a goal of every program
+func WrongBuiltInGoal(value string) Message {
+	return Message{id: "wrong.built_in_goal", values: []string{value}}
+}
+
 // WrongBytes is the message: it has {size} bytes
 func WrongBytes(size string) Message { return Message{id: "wrong.bytes", values: []string{size}} }
 
@@ -3384,6 +3445,9 @@ func WrongClickAfterOrder() Message { return Message{id: "wrong.click_after_orde
 
 // WrongClosedLink is the message: its link is closed, which earns by the clicks from before
 func WrongClosedLink() Message { return Message{id: "wrong.closed_link"} }
+
+// WrongCountry is the message: "{value}" is not a country
+func WrongCountry(value string) Message { return Message{id: "wrong.country", values: []string{value}} }
 
 // WrongCurrency is the message: {value} is no currency
 func WrongCurrency(value string) Message {
@@ -3423,6 +3487,9 @@ func WrongEmpty() Message { return Message{id: "wrong.empty"} }
 // WrongEmptyList is the message: the list is empty
 func WrongEmptyList() Message { return Message{id: "wrong.empty_list"} }
 
+// WrongEndsWith is the message: it ends nothing
+func WrongEndsWith() Message { return Message{id: "wrong.ends_with"} }
+
 // WrongEscape is the message: it holds an escape that stands for no character
 func WrongEscape() Message { return Message{id: "wrong.escape"} }
 
@@ -3440,6 +3507,9 @@ func WrongFuture(time string) Message { return Message{id: "wrong.future", value
 
 // WrongGivenTwice is the message: it is given twice
 func WrongGivenTwice() Message { return Message{id: "wrong.given_twice"} }
+
+// WrongHalfLife is the message: the model decay needs a half-life, and no other model has one
+func WrongHalfLife() Message { return Message{id: "wrong.half_life"} }
 
 // WrongHold is the message: {value} is not a number of seconds
 func WrongHold(value string) Message { return Message{id: "wrong.hold", values: []string{value}} }
@@ -3488,6 +3558,9 @@ func WrongList(value string) Message { return Message{id: "wrong.list", values: 
 // WrongMalformedClickID is the message: it is not a click id, so nobody earns by it
 func WrongMalformedClickID() Message { return Message{id: "wrong.malformed_click_id"} }
 
+// WrongMinAge is the message: it is above the window, so nothing could earn
+func WrongMinAge() Message { return Message{id: "wrong.min_age"} }
+
 // WrongMinorUnits is the message: {value} is not an integer of minor units
 func WrongMinorUnits(value string) Message {
 	return Message{id: "wrong.minor_units", values: []string{value}}
@@ -3501,11 +3574,20 @@ func WrongMoreThan(limit string, value string) Message {
 	return Message{id: "wrong.more_than", values: []string{limit, value}}
 }
 
+// WrongName is the message: "{value}" is not a plain name
+func WrongName(value string) Message { return Message{id: "wrong.name", values: []string{value}} }
+
 // WrongNoAddress is the message: there is no address
 func WrongNoAddress() Message { return Message{id: "wrong.no_address"} }
 
+// WrongNoCart is the message: only a click can be measured to the cart
+func WrongNoCart() Message { return Message{id: "wrong.no_cart"} }
+
 // WrongNoCategory is the message: the row names no category
 func WrongNoCategory() Message { return Message{id: "wrong.no_category"} }
+
+// WrongNoCurrency is the message: it is missing, and the document names amounts
+func WrongNoCurrency() Message { return Message{id: "wrong.no_currency"} }
 
 // WrongNoField is the message: there is no such field
 func WrongNoField() Message { return Message{id: "wrong.no_field"} }
@@ -3530,14 +3612,25 @@ func WrongNoProgramTakes(currency string) Message {
 // WrongNoRate is the message: the row has no rate
 func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
 
+// WrongNoRuleNamed is the message: no rule has the id "{value}"
+func WrongNoRuleNamed(value string) Message {
+	return Message{id: "wrong.no_rule_named", values: []string{value}}
+}
+
 // WrongNoTerms is the message: there are none
 func WrongNoTerms() Message { return Message{id: "wrong.no_terms"} }
 
 // WrongNoTermsInForce is the message: the order is older than the first terms of the program, so nobody earns by it
 func WrongNoTermsInForce() Message { return Message{id: "wrong.no_terms_in_force"} }
 
+// WrongNoWindow is the message: a coupon or code earns from when to when it is in force
+func WrongNoWindow() Message { return Message{id: "wrong.no_window"} }
+
 // WrongNone is the message: there is none
 func WrongNone() Message { return Message{id: "wrong.none"} }
+
+// WrongNotBuilt is the message: this version does not act on it yet
+func WrongNotBuilt() Message { return Message{id: "wrong.not_built"} }
 
 // WrongNotEnrolled is the message: the partner is not enrolled in it
 func WrongNotEnrolled() Message { return Message{id: "wrong.not_enrolled"} }
@@ -3559,6 +3652,9 @@ func WrongNotText() Message { return Message{id: "wrong.not_text"} }
 // WrongNothingBack is the message: it does not say what comes back
 func WrongNothingBack() Message { return Message{id: "wrong.nothing_back"} }
 
+// WrongNotice is the message: it is less than {n} days of notice away
+func WrongNotice(n int64) Message { return Message{id: "wrong.notice", counted: true, n: n} }
+
 // WrongNull is the message: it is null
 func WrongNull() Message { return Message{id: "wrong.null"} }
 
@@ -3568,6 +3664,14 @@ func WrongNumber(value string) Message { return Message{id: "wrong.number", valu
 // WrongObject is the message: {value} is not an object
 func WrongObject(value string) Message { return Message{id: "wrong.object", values: []string{value}} }
 
+// WrongOfNothing is the message: there is no {value} that it says something of
+func WrongOfNothing(value string) Message {
+	return Message{id: "wrong.of_nothing", values: []string{value}}
+}
+
+// WrongOfOwn is the message: a partner's commission cannot be a percentage of {value}, which follows from it
+func WrongOfOwn(value string) Message { return Message{id: "wrong.of_own", values: []string{value}} }
+
 // WrongOrigin is the message: {value} is no origin
 func WrongOrigin(value string) Message { return Message{id: "wrong.origin", values: []string{value}} }
 
@@ -3575,6 +3679,15 @@ func WrongOrigin(value string) Message { return Message{id: "wrong.origin", valu
 func WrongOutsideWindow(age string, window string) Message {
 	return Message{id: "wrong.outside_window", values: []string{age, window}}
 }
+
+// WrongOverridesNothing is the message: it changes nothing
+func WrongOverridesNothing() Message { return Message{id: "wrong.overrides_nothing"} }
+
+// WrongOwnRecruiter is the message: nobody recruits themselves
+func WrongOwnRecruiter() Message { return Message{id: "wrong.own_recruiter"} }
+
+// WrongOwnSelector is the message: own rules are of the one partner they are given to
+func WrongOwnSelector() Message { return Message{id: "wrong.own_selector"} }
 
 // WrongParameter is the message: "{value}" is not a plain parameter name
 func WrongParameter(value string) Message {
@@ -3594,6 +3707,9 @@ func WrongPercentage(value string) Message {
 // WrongPeriodSize is the message: the period has {n} days
 func WrongPeriodSize(n int64) Message { return Message{id: "wrong.period_size", counted: true, n: n} }
 
+// WrongPoints is the message: points are a fixed number for the customer
+func WrongPoints() Message { return Message{id: "wrong.points"} }
+
 // WrongRange is the message: {value} is not within {low} and {high}
 func WrongRange(high string, low string, value string) Message {
 	return Message{id: "wrong.range", values: []string{high, low, value}}
@@ -3602,19 +3718,27 @@ func WrongRange(high string, low string, value string) Message {
 // WrongRate is the message: {value} is not between 0 % and 100 %
 func WrongRate(value string) Message { return Message{id: "wrong.rate", values: []string{value}} }
 
+// WrongRecruiter2 is the message: nobody pays the recruiter, so there is no second one
+func WrongRecruiter2() Message { return Message{id: "wrong.recruiter2"} }
+
 // WrongRfc3339 is the message: {value} is not a time in RFC 3339
 func WrongRfc3339(value string) Message { return Message{id: "wrong.rfc3339", values: []string{value}} }
 
 // WrongRow is the message: {value} is no number of a row
 func WrongRow(value string) Message { return Message{id: "wrong.row", values: []string{value}} }
 
-// WrongRules is the message: there are {n}
-func WrongRules(n int64) Message { return Message{id: "wrong.rules", counted: true, n: n} }
+// WrongSameOverride is the message: overrides[{number}] is of the same
+func WrongSameOverride(number string) Message {
+	return Message{id: "wrong.same_override", values: []string{number}}
+}
 
 // WrongSameRule is the message: rules[{number}] is about the same
 func WrongSameRule(number string) Message {
 	return Message{id: "wrong.same_rule", values: []string{number}}
 }
+
+// WrongSelector is the message: an override is of a group or of a partner, one of them
+func WrongSelector() Message { return Message{id: "wrong.selector"} }
 
 // WrongSomeNumbered is the message: {numbered} of {total} have a number
 func WrongSomeNumbered(numbered string, total string) Message {
@@ -3656,11 +3780,25 @@ func WrongThreeGiven(first string, second string, third string) Message {
 	return Message{id: "wrong.three_given", values: []string{first, second, third}}
 }
 
+// WrongTierFrom is the message: {value} is not above {before}
+func WrongTierFrom(before string, value string) Message {
+	return Message{id: "wrong.tier_from", values: []string{before, value}}
+}
+
+// WrongTierKinds is the message: a tier pays in one way
+func WrongTierKinds() Message { return Message{id: "wrong.tier_kinds"} }
+
+// WrongTiersOrCap is the message: a period has tiers or a cap, one of them
+func WrongTiersOrCap() Message { return Message{id: "wrong.tiers_or_cap"} }
+
 // WrongTime is the message: "{value}" is not a time
 func WrongTime(value string) Message { return Message{id: "wrong.time", values: []string{value}} }
 
 // WrongTimeTaken is the message: other terms begin at that time
 func WrongTimeTaken() Message { return Message{id: "wrong.time_taken"} }
+
+// WrongTooDeep is the message: its conditions are within too many others
+func WrongTooDeep() Message { return Message{id: "wrong.too_deep"} }
 
 // WrongTooOld is the message: {time} is more than 90 days ago
 func WrongTooOld(time string) Message { return Message{id: "wrong.too_old", values: []string{time}} }
@@ -3706,6 +3844,9 @@ func WrongWindow(value string) Message { return Message{id: "wrong.window", valu
 
 // WrongZero is the message: it is 0
 func WrongZero() Message { return Message{id: "wrong.zero"} }
+
+// WrongZone is the message: "{value}" is not a time zone
+func WrongZone(value string) Message { return Message{id: "wrong.zone", values: []string{value}} }
 
 // YouEarnAs says what is said of a code, and the code itself where that is nothing: see YouEarnAsCodes.
 func (p *Printer) YouEarnAs(code string, amount string) string {

@@ -37,14 +37,9 @@ func listingOf(p *partners.Program) *Listing {
 	}
 	for i := range p.Terms {
 		l.Window = max(l.Window, p.Terms[i].Window)
-		for _, rates := range p.Terms[i].Rates {
-			for category := range rates {
-				if category == program.AnyCategory {
-					l.AnyCategory = true
-				} else {
-					l.Categories = append(l.Categories, category)
-				}
-			}
+		if d := p.Terms[i].Document; d != nil {
+			named, others := d.Categories()
+			l.Categories, l.AnyCategory = append(l.Categories, named...), l.AnyCategory || others
 		}
 	}
 	slices.Sort(l.Categories)

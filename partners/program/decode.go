@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"tributary/internal/fault"
+	"tributary/internal/money"
 	"tributary/internal/text"
 )
 
@@ -45,6 +47,11 @@ func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {
 	switch {
 	case string(raw) == "null":
 		d.note(path, text.WrongNull(), text.FixNull())
+	case v.Type() == reflect.TypeFor[Cond]():
+		v.Set(reflect.ValueOf(d.cond(path, raw, 1)))
+	case v.Kind() == reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		d.value(path, raw, v.Elem())
 	case v.Kind() == reflect.Struct:
 		d.object(path, raw, v)
 	case v.Kind() == reflect.Slice:
@@ -55,6 +62,8 @@ func (d *decoder) value(path string, raw json.RawMessage, v reflect.Value) {
 		if d.plain(path, raw, v, text.WrongText, text.FixText()); string(raw) == `""` {
 			d.note(path, text.WrongEmpty(), text.FixLeaveOut())
 		}
+	case v.Kind() == reflect.Bool:
+		d.plain(path, raw, v, text.WrongTruth, text.FixTruth())
 	default:
 		d.plain(path, raw, v, text.WrongNumber, text.FixNumber())
 	}
@@ -85,10 +94,10 @@ func (d *decoder) object(path string, raw json.RawMessage, v reflect.Value) {
 		d.note(path, text.WrongObject(fmt.Sprintf("%.40s", raw)), text.FixObject())
 		return
 	}
-	under := func(name string) string { return strings.TrimPrefix(path+"."+name, ".") }
+	under := func(name string) string { return joined(path, name) }
 	given := map[string]bool{}
 	for name, member := range members(raw) {
-		field, known := fieldOf(v, name)
+		field, options, known := fieldOf(v, name)
 		switch {
 		case !known:
 			d.note(under(name), text.WrongNoField(), text.FixNoField())
@@ -96,6 +105,7 @@ func (d *decoder) object(path string, raw json.RawMessage, v reflect.Value) {
 			d.note(under(name), text.WrongThereTwice(), text.FixLeaveOneOut())
 		default:
 			d.value(under(name), member, field)
+			d.tidy(under(name), options, field)
 		}
 		given[name] = true
 	}
@@ -104,6 +114,16 @@ func (d *decoder) object(path string, raw json.RawMessage, v reflect.Value) {
 			d.note(under(name), text.WrongMissing(), text.FixMissing())
 		}
 	}
+	if choice, ok := reflect.TypeAssert[chooser](v.Addr()); ok {
+		if name := choice.missing(given); name != "" {
+			d.note(under(name), text.WrongMissing(), text.FixMissing())
+		}
+	}
+}
+
+// chooser is an object one of whose fields must be given; missing names one where none is.
+type chooser interface {
+	missing(given map[string]bool) string
 }
 
 // members gives the members of a valid object, in its order.
@@ -122,12 +142,23 @@ func members(object json.RawMessage) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
-// fieldOf finds a field by its name in JSON.
-func fieldOf(v reflect.Value, name string) (field reflect.Value, known bool) {
+// fieldOf finds a field by its name in JSON, and what else its tag says.
+func fieldOf(v reflect.Value, name string) (field reflect.Value, options string, known bool) {
 	for f, value := range v.Fields() {
-		if tag, _, _ := strings.Cut(f.Tag.Get("json"), ","); tag == name {
-			return value, true
+		if tag, options, _ := strings.Cut(f.Tag.Get("json"), ","); tag == name {
+			return value, options, true
 		}
 	}
-	return reflect.Value{}, false
+	return reflect.Value{}, "", false
+}
+
+// tidy holds that a field that may be left out is written in one way: no list is an empty one, and a 0 that would read as
+// nothing is refused. A rate of 0 is one.
+func (d *decoder) tidy(path, options string, v reflect.Value) {
+	switch {
+	case options == "omitempty" && v.Kind() == reflect.Slice && v.Len() == 0:
+		v.SetZero()
+	case options != "" && v.CanInt() && v.IsZero() && v.Type() != reflect.TypeFor[money.Rate]() && !slices.ContainsFunc(d.bad, func(f fault.Field) bool { return f.Name == path }):
+		d.note(path, text.WrongZero(), text.FixLeaveOut())
+	}
 }

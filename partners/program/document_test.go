@@ -1,6 +1,7 @@
 package program
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,10 +25,13 @@ type document struct {
 	name, text, wrong string
 	// beyondSchema is what a schema cannot say.
 	beyondSchema bool
+	// whole documents have fields on which nothing acts yet.
+	whole bool
 }
 
 // documents have each mistake that can be made.
 func documents() []document {
+	list := full()
 	edit := func(name, from, to, wrong string) document {
 		return document{name: name, text: strings.Replace(plain, from, to, 1), wrong: wrong}
 	}
@@ -35,7 +39,7 @@ func documents() []document {
 		d.beyondSchema = true
 		return d
 	}
-	return []document{
+	return append(list, []document{
 		{name: "as it should be", text: plain},
 		edit("no hold at all", `"36h"`, `"0d"`, ""),
 		{name: "no rule", text: strings.SplitAfter(plain, `"rules":[`)[0] + `]}`},
@@ -49,10 +53,10 @@ func documents() []document {
 		edit("no form", `"schema":1,`, ``, "schema"),
 		edit("an unknown field", `"schema"`, `"bonus":5,"schema"`, "bonus"),
 		edit("an unknown field deep in it", `"window"`, `"Window":"1d","window"`, "attribution.touches.click.Window"),
-		edit("an unknown field of a rule", `{"pay":{`, `{"pay":{"fixed":1,`, "rules[1].pay.fixed"),
+		edit("an unknown field of a rule", `{"pay":{`, `{"pay":{"flat":1,`, "rules[1].pay.flat"),
 		beyond(edit("a field twice", `"hold"`, `"hold":"1d","hold"`, "hold")),
-		edit("no window", `"window":"30d"`, ``, "attribution.touches.click.window"),
-		beyond(edit("a window of nothing", `"30d"`, `"0s"`, "attribution.touches.click.window")),
+		edit("the window of every program", `"window":"30d"`, ``, ""),
+		edit("a window of nothing", `"30d"`, `"0s"`, "attribution.touches.click.window"),
 		edit("a window in a unit that there is not", `"30d"`, `"1y"`, "attribution.touches.click.window"),
 		edit("a window of a fraction", `"30d"`, `"1.5d"`, "attribution.touches.click.window"),
 		edit("a window with a leading zero", `"30d"`, `"030d"`, "attribution.touches.click.window"),
@@ -75,26 +79,21 @@ func documents() []document {
 		edit("a category that is empty", `"books"`, `""`, "rules[0].where.category"),
 		edit("a category that is a number", `"books"`, `7`, "rules[0].where.category"),
 		beyond(edit("the category of all others", `"books"`, `"*"`, "rules[0].where.category")),
-		edit("a category that is too long", `books`, strings.Repeat("b", maxCategory+1), "rules[0].where.category"),
+		edit("a category that is too long", `books`, strings.Repeat("b", maxText+1), "rules[0].where.category"),
 		beyond(edit("a category with a blank at its end", `"books"`, `"books "`, "rules[0].where.category")),
 		beyond(edit("a category with what cannot be seen", `"books"`, `"bo\u0000oks"`, "rules[0].where.category")),
 		beyond(edit("a category in another form of Unicode", `"books"`, `"cafe\u0301"`, "rules[0].where.category")),
 		beyond(edit("two rules about the same", `{"pay"`, `{"pay":{"percent":1}},{"where":{},"pay"`, "rules[2].where")),
 		edit("rules without end", `{"pay":{"percent":80000}}`, strings.Repeat(`{"pay":{"percent":80000}},`, maxRules)+`{"pay":{"percent":1}}`, "rules"),
-	}
+	}...)
 }
 
 func TestEachMistakeIsToldByItsField(t *testing.T) {
 	t.Parallel()
 	for _, row := range documents() {
-		d, err := ParseDocument([]byte(row.text))
-		var bad []fault.Field
-		if err != nil {
-			if bad = fault.Of(err).Fields; fault.Of(err).Kind != fault.Invalid {
-				t.Errorf("%s: %v", row.name, err)
-			}
-		} else {
-			bad = d.Check("")
+		d, bad := readDocument([]byte(row.text))
+		if len(bad) == 0 {
+			bad = d.check("")
 		}
 		var got []string
 		for _, f := range bad {
@@ -108,13 +107,57 @@ func TestEachMistakeIsToldByItsField(t *testing.T) {
 	}
 }
 
+func TestWhatNothingActsOnIsRefused(t *testing.T) {
+	t.Parallel()
+	left := notBuilt()
+	for _, row := range documents() {
+		d, err := ParseDocument([]byte(row.text))
+		if row.wrong == "" && (err == nil) == (row.whole && len(left) > 0) {
+			t.Errorf("%s: %v", row.name, err)
+		}
+		if row.wrong != "" && err == nil && len(d.Check("")) == 0 {
+			t.Errorf("%s is taken", row.name)
+		}
+	}
+	texts := []string{example, strings.Replace(plain, `"touches"`, `"model":"decay","half_life":"7d","touches"`, 1)}
+	for _, test := range []string{
+		`"partner_kind":["site","member"]`, `"category":["a","b"]`, `"goal":"lead"`, `"sku":"A"`, `"part":"p"`, `"customer":"new"`, `"months_bound":{"max":1}`, `"country":"DE"`,
+		`"device":"tv"`, `"coupon":"X"`, `"link":1`, `"order_amount":{"min":1}`, `"partner":1`, `"partner_group":"g"`, `"property":"p"`, `"meta.k":"v"`, `"any":[{}]`, `"not":{}`,
+	} {
+		texts = append(texts, strings.Replace(plain, `{"pay"`, `{"where":{`+test+`},"pay"`, 1))
+	}
+	refused := map[string]bool{"needs_acceptance": true} // no field of a document
+	for _, text := range texts {
+		_, err := ParseDocument([]byte(text))
+		for _, f := range fault.Of(err).Fields {
+			name := regexp.MustCompile(`\[\d+\]`).ReplaceAllString(f.Name, "[]")
+			if _, key, within := strings.Cut(name, "where."); within {
+				if name = "where." + key; strings.HasPrefix(key, metaPrefix) {
+					name = "where.meta"
+				}
+				if !left[name] {
+					name += "[]"
+				}
+			}
+			if refused[name] = true; !left[name] {
+				t.Errorf("%s is refused as %s, which is built", f.Name, name)
+			}
+		}
+	}
+	for name := range left {
+		if !refused[name] {
+			t.Errorf("%s is not refused", name)
+		}
+	}
+}
+
 func TestALaterSchemaIsAllThatIsTold(t *testing.T) {
 	t.Parallel()
 	d, err := ParseDocument([]byte(strings.Replace(plain, `"schema":1`, `"schema":2,"minimum_order":500`, 1)))
 	if bad := fault.Of(err).Fields; len(bad) != 1 || bad[0].Name != "schema" {
 		t.Errorf("%+v", bad)
 	}
-	if d.Schema != 2 || len(d.Rules) != 2 || d.Attribution.Touches.Click.Window != Duration(30*day) {
+	if d.Schema != 2 || len(d.Rules) != 2 || *d.Attribution.Touches.Click != (Touching{Window: Duration(30 * day)}) {
 		t.Errorf("what could be read of it is %+v", d)
 	}
 }
@@ -143,9 +186,7 @@ func TestADocumentIsWrittenAsItWasRead(t *testing.T) {
 
 func TestTheCloserRulePays(t *testing.T) {
 	t.Parallel()
-	rule := func(kind Kind, category string, percent money.Rate) Rule {
-		return Rule{Where: Where{PartnerKind: kind, Category: category}, Pay: Pay{Percent: percent}}
-	}
+	rule := PercentRule
 	rules := []Rule{
 		rule("", "", 1), rule(Site, "", 2), rule("", "books", 3), rule(Member, "books", 4), rule(Site, "gold", 5),
 	}
@@ -168,7 +209,8 @@ func TestTheCloserRulePays(t *testing.T) {
 		{nil, Site, "books", 0, ""},
 	} {
 		for _, reversed := range []bool{false, true} {
-			v := Version{Document: Document{Rules: slices.Clone(row.rules)}}
+			v := Version{Document: NewDocument(day, day, 0, nil)}
+			v.Document.Rules = slices.Clone(row.rules)
 			if reversed {
 				slices.Reverse(v.Document.Rules)
 			}
@@ -202,6 +244,7 @@ func TestRatesSurviveADocument(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		want.Document = &read
 		v := Version{Number: 3, EffectiveFrom: want.EffectiveFrom, Rules: 1, Document: read}
 		if diff := cmp.Diff(want, v.Terms()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

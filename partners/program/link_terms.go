@@ -11,6 +11,10 @@ type LinkTerms struct {
 	Kind Kind
 	// Currencies are those that the program takes.
 	Currencies []string
-	// Terms are in force at that time; nil before the program's first.
+	// Terms are in force for the partner at that time; nil before the program's first.
 	Terms *Terms
+	// Enrolment is what is known of the partner in the program as of that time.
+	Enrolment Enrolment
+	// NotAccepted says that the partner should have accepted later terms by then, and earns nothing.
+	NotAccepted bool
 }

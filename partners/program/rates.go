@@ -11,27 +11,29 @@ import (
 // Rates gives for each kind of partner the rate by category of goods, AnyCategory among them.
 type Rates map[Kind]map[string]money.Rate
 
-// ratesOf compiles rules. Of two about one category, the one that names the kind of partner comes first.
+// ratesOf compiles the rules of a plain document. Of two about one category, the one that names the kind of partner comes
+// first.
 func ratesOf(rules []Rule) Rates {
 	rates := Rates{}
-	set := func(kind Kind, r Rule) {
-		if rates[kind] == nil {
-			rates[kind] = map[string]money.Rate{}
-		}
-		rates[kind][cmp.Or(r.Where.Category, AnyCategory)] = r.Pay.Percent
-	}
-	for _, r := range rules {
-		if r.Where.PartnerKind == "" {
-			for _, kind := range Kinds() {
-				set(kind, r)
+	set := func(named bool) {
+		for i := range rules {
+			kind, category, _ := plainRule(&rules[i])
+			if (kind != "") != named {
+				continue
+			}
+			for _, k := range Kinds() {
+				if named && k != kind {
+					continue
+				}
+				if rates[k] == nil {
+					rates[k] = map[string]money.Rate{}
+				}
+				rates[k][cmp.Or(category, AnyCategory)] = rules[i].Pay.Percent
 			}
 		}
 	}
-	for _, r := range rules {
-		if r.Where.PartnerKind != "" {
-			set(r.Where.PartnerKind, r)
-		}
-	}
+	set(false)
+	set(true)
 	return rates
 }
 
@@ -44,12 +46,16 @@ func (rates Rates) rules() []Rule {
 			categories = append(slices.Delete(categories, i, i+1), AnyCategory)
 		}
 		for _, category := range categories {
-			where := Where{PartnerKind: kind, Category: category}
-			if category == AnyCategory {
-				where.Category = ""
-			}
-			rules = append(rules, Rule{Where: where, Pay: Pay{Percent: rates[kind][category]}})
+			rules = append(rules, PercentRule(kind, named(category), rates[kind][category]))
 		}
 	}
 	return rules
+}
+
+// named is the category that a rule for a row of Rates names, "" for AnyCategory.
+func named(category string) string {
+	if category == AnyCategory {
+		return ""
+	}
+	return category
 }

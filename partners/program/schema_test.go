@@ -28,21 +28,104 @@ func must(t *testing.T, err error) {
 // schema is what is published of Document.
 func schema(t *testing.T) []byte {
 	t.Helper()
+	oneOf := func(values ...any) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Enum: values} }
 	s, err := jsonschema.For[Document](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[Duration]():   {Type: "string", Pattern: durationPattern},
 		reflect.TypeFor[money.Rate](): {Type: "integer", Minimum: new(0.0), Maximum: new(float64(money.One))},
-		reflect.TypeFor[Kind]():       {Type: "string", Enum: []any{Site, Member}},
+		reflect.TypeFor[PartnerID]():  {Type: "integer", Minimum: new(1.0)},
+		reflect.TypeFor[Model]():      oneOf(ModelLast, ModelFirst, ModelLinear, ModelPosition, ModelDecay),
+		reflect.TypeFor[Payee]():      oneOf(ToPartner, ToRecruiter, ToRecruiter2, ToCustomer),
+		reflect.TypeFor[Of]():         oneOf(OfSale, OfCommission, OfFee),
+		reflect.TypeFor[Per]():        oneOf(PerOrder, PerLine, PerPiece, PerClick, PerMille),
+		reflect.TypeFor[Measure]():    oneOf(MeasureCount, MeasureRevenue, MeasureCommission),
+		reflect.TypeFor[Length]():     oneOf(Day, Week, Month, Quarter, Year, Ever),
+		reflect.TypeFor[Mode]():       oneOf(Marginal, Retroactive),
+		reflect.TypeFor[Cond]():       {Ref: "#/$defs/condition"},
 	}})
 	must(t, err)
 	s.Schema, s.Title = "https://json-schema.org/draft/2020-12/schema", "Terms of a Tributary program"
 	s.Properties["schema"].Const = new(any(Schema))
+	s.Defs = map[string]*jsonschema.Schema{"condition": conditionSchema()}
 	rules := s.Properties["rules"]
 	rules.Types, rules.Type, rules.MaxItems = nil, "array", new(maxRules)
-	category := rules.Items.Properties["where"].Properties["category"]
-	category.MinLength, category.MaxLength = new(1), new(maxCategory)
+	tidySchema(s)
 	text, err := json.MarshalIndent(s, "", "  ")
 	must(t, err)
 	return append(text, '\n')
+}
+
+// conditionSchema is that of a Cond, by its keys.
+func conditionSchema() *jsonschema.Schema {
+	self := &jsonschema.Schema{Ref: "#/$defs/condition"}
+	one := func(s *jsonschema.Schema) *jsonschema.Schema {
+		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{s, {Type: "array", Items: s, MinItems: new(1)}}}
+	}
+	number := &jsonschema.Schema{Type: "integer", Minimum: new(0.0)}
+	shapes := map[shape]func() *jsonschema.Schema{
+		texts: func() *jsonschema.Schema {
+			return one(&jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(maxText)})
+		},
+		numbers: func() *jsonschema.Schema { return one(&jsonschema.Schema{Type: "integer", Minimum: new(1.0)}) },
+		ranged: func() *jsonschema.Schema {
+			return &jsonschema.Schema{
+				Type: "object", Properties: map[string]*jsonschema.Schema{"min": number, "max": number}, MinProperties: new(1),
+				AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}},
+			}
+		},
+		conds: func() *jsonschema.Schema { return &jsonschema.Schema{Type: "array", Items: self, MinItems: new(1)} },
+		cond:  func() *jsonschema.Schema { return &jsonschema.Schema{AllOf: []*jsonschema.Schema{self}} },
+	}
+	c := &jsonschema.Schema{
+		Type: "object", Description: "All that it says must hold.", Properties: map[string]*jsonschema.Schema{},
+		PatternProperties: map[string]*jsonschema.Schema{}, AdditionalProperties: &jsonschema.Schema{Not: &jsonschema.Schema{}},
+	}
+	for key, row := range keyRows() {
+		value := shapes[row.shape]()
+		value.Description = row.meaning
+		switch Key(key) {
+		case KeyMeta:
+			c.PatternProperties[`^meta\..`] = value
+			continue
+		case KeyPartnerKind:
+			value = one(&jsonschema.Schema{Type: "string", Enum: []any{Site, Member}})
+		case KeyCustomer:
+			value = one(&jsonschema.Schema{Type: "string", Enum: []any{CustomerNew, CustomerReturning, CustomerLapsed}})
+		}
+		value.Description = row.meaning
+		c.Properties[row.name] = value
+	}
+	return c
+}
+
+// tidySchema says of optional fields what the reader says: a list is a list, a text not empty, and a number not 0.
+func tidySchema(s *jsonschema.Schema) {
+	if len(s.Types) == 2 && s.Types[0] == "null" {
+		s.Type, s.Types = s.Types[1], nil
+	}
+	for name, p := range s.Properties {
+		switch tidySchema(p); {
+		case name == "unit":
+			p.Enum = []any{UnitPoint}
+		case name == "only":
+			p.Enum = []any{OnlyNew}
+		case p.Pattern == durationPattern && name != "hold":
+			p.Pattern = `^[1-9][0-9]{0,9}[dhms]$`
+		case p.Type == "string" && p.Pattern == "" && p.Enum == nil:
+			p.MinLength = new(1)
+		case p.Type == "integer" && p.Minimum == nil && name != "schema":
+			p.Minimum = new(1.0)
+		}
+	}
+	if s.Items != nil {
+		tidySchema(s.Items)
+	}
+	if pay := s.Properties; pay["percent"] != nil && pay["fixed"] != nil {
+		s.AnyOf = []*jsonschema.Schema{{Required: []string{"percent"}}, {Required: []string{"fixed"}}}
+	} else if pay["percent"] != nil {
+		for _, kind := range []string{"percent", "of_commission", "each", "once"} {
+			s.AnyOf = append(s.AnyOf, &jsonschema.Schema{Required: []string{kind}})
+		}
+	}
 }
 
 func TestThePublishedSchemaIsThatOfTheType(t *testing.T) { //nolint:paralleltest // it may write the file

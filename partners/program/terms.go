@@ -2,6 +2,7 @@ package program
 
 import (
 	"slices"
+	"strconv"
 	"time"
 
 	"tributary/internal/fault"
@@ -22,9 +23,16 @@ type Version struct {
 	// that are still to be added.
 	Rules    int
 	Document Document
+	// NoticeDays is for how many days before EffectiveFrom the terms are known, and for how many after it partners who have not
+	// accepted them earn by those before.
+	NoticeDays int
+	// NeedsAcceptance says that the terms bind a partner who has accepted them.
+	NeedsAcceptance bool
 	// Unreadable is why the document cannot be read whole; nil where it can.
 	Unreadable error
 }
+
+const maxNotice = 366 // days
 
 // Ahead is how long before they take effect terms are added at the least.
 const Ahead = time.Minute
@@ -34,6 +42,14 @@ func (v *Version) Check(now time.Time) []fault.Field {
 	bad := v.Document.Check("")
 	if v.EffectiveFrom.Sub(now) < Ahead {
 		bad = append(bad, fault.Wrong("effective_from", text.WrongTooSoon(), text.FixTooSoon()))
+	} else if v.EffectiveFrom.Sub(now) < time.Duration(v.NoticeDays)*24*time.Hour {
+		bad = append(bad, fault.Wrong("effective_from", text.WrongNotice(int64(v.NoticeDays)), text.FixNotice()))
+	}
+	if v.NoticeDays < 0 || v.NoticeDays > maxNotice {
+		bad = append(bad, fault.Wrong("notice_days", text.WrongRange(strconv.Itoa(v.NoticeDays), "0", strconv.Itoa(maxNotice)), text.FixGiveAtMost(strconv.Itoa(maxNotice))))
+	}
+	if v.NeedsAcceptance && notBuilt()["needs_acceptance"] {
+		bad = append(bad, fault.Wrong("needs_acceptance", text.WrongNotBuilt(), text.FixLeaveOut()))
 	}
 	return bad
 }
@@ -69,17 +85,42 @@ type Terms struct {
 	Hold time.Duration
 	// NetworkFee is the network's share: a rate of the commission, owed by the merchant on top of it.
 	NetworkFee money.Rate
-	Rates      Rates
+	// NoticeDays and NeedsAcceptance are as Version has them: see InForceFor.
+	NoticeDays      int
+	NeedsAcceptance bool
+	// Document is what was compiled.
+	Document *Document
+	// Rates are all that a plain document pays; none of another.
+	Rates Rates
+	// Scheme is the document as orders are decided by it; nil where it is plain, so that Rates and Window say it all.
+	Scheme *Scheme
 }
 
 // Terms compiles the document.
 func (v *Version) Terms() Terms {
-	d := &v.Document
-	return Terms{
+	d := v.Document
+	click, _ := d.Attribution.Touches.Of(TouchClick)
+	t := Terms{
 		Version: v.Number, EffectiveFrom: v.EffectiveFrom, Rules: v.Rules, Schema: d.Schema, Unreadable: v.Unreadable,
-		Window: time.Duration(d.Attribution.Touches.Click.Window), Hold: time.Duration(d.Hold), NetworkFee: d.NetworkFee,
-		Rates: ratesOf(d.Rules),
+		Window: time.Duration(click.Window), Hold: time.Duration(d.Hold), NetworkFee: d.NetworkFee, Document: &d,
+		NoticeDays: v.NoticeDays, NeedsAcceptance: v.NeedsAcceptance,
 	}
+	if d.Plain() {
+		t.Rates = ratesOf(d.Rules)
+	} else {
+		t.Scheme = schemeOf(&d)
+	}
+	return t
+}
+
+// Whole gives the terms with a Scheme whatever their document says, for a partner with rules of their own.
+func (t *Terms) Whole() *Terms {
+	if t.Scheme != nil {
+		return t
+	}
+	whole := *t
+	whole.Rates, whole.Scheme = nil, schemeOf(t.Document)
+	return &whole
 }
 
 // Rate is what a partner of a kind earns on goods of a category, and the category of the row that says so: the

@@ -1,0 +1,120 @@
+package partners
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"tributary/internal/fault"
+	"tributary/internal/text"
+	"tributary/partners/program"
+)
+
+// NewFact is something to be known of a partner in a program from a time on.
+type NewFact struct {
+	Program program.ProgramID
+	Partner program.PartnerID
+	program.Fact
+
+	// Author is who says so: the operator, or a log-in.
+	Author, Note string
+}
+
+// AddFact adds a fact that begins a minute from now or later, in the caller's transaction, and returns its number. The zero
+// From is the earliest there is. The commit fails when it comes after that time.
+func AddFact(ctx context.Context, tx pgx.Tx, n NewFact) (no int64, err error) {
+	if n.From.IsZero() {
+		n.From = time.Now().Add(program.Ahead + factSlack)
+	}
+	versions, err := ReadTerms(ctx, tx, n.Program)
+	if err != nil {
+		return 0, err
+	}
+	is, next := program.InForce(versions[n.Program], n.From)
+	if is = cmp.Or(is, next); is == nil {
+		return 0, fault.Coded(fault.NotFound, "not_found", nil)
+	}
+	bad := n.Check(n.Partner, &is.Document)
+	if len(n.Note) > maxNote {
+		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(n.Note))), text.FixGiveAtMost("1000")))
+	}
+	if len(bad) > 0 {
+		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_fact", Fields: bad}
+	}
+	// name: enrolment fact insert
+	err = tx.QueryRow(ctx, `INSERT INTO enrolment_fact (program_id, partner_id, kind, value, ends, effective_from, author, note)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING no`, n.Program, n.Partner, n.Kind, n.Value, n.Ends, n.From, n.Author, n.Note).Scan(&no)
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.ConstraintName == "begins_ahead" {
+		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_fact", Fields: []fault.Field{fault.Wrong("from", text.WrongTooSoon(), text.FixTooSoon())}}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("adding a fact of an enrolment: %w", asFault(err))
+	}
+	return no, nil
+}
+
+const (
+	maxNote = 1000
+	// factSlack is what the clocks of this machine and the database may differ by, and a transaction may take.
+	factSlack = 5 * time.Second
+)
+
+// enrolled names an enrolment.
+type enrolled struct {
+	program program.ProgramID
+	partner program.PartnerID
+}
+
+// readFacts reads the facts that a transaction at or after since has written, in the order in which they begin.
+func readFacts(ctx context.Context, q Querier, since uint64) (map[enrolled][]program.Fact, error) {
+	// name: enrolment facts changed
+	rows, err := q.Query(ctx, `SELECT program_id, partner_id, no, kind, value, ends, effective_from FROM enrolment_fact WHERE written >= $1
+ORDER BY effective_from, no`, since)
+	if err != nil {
+		return nil, fmt.Errorf("reading facts of enrolments: %w", err)
+	}
+	return collectFacts(rows)
+}
+
+func collectFacts(rows pgx.Rows) (map[enrolled][]program.Fact, error) {
+	facts := map[enrolled][]program.Fact{}
+	var of enrolled
+	var f program.Fact
+	_, err := pgx.ForEachRow(rows, []any{&of.program, &of.partner, &f.No, &f.Kind, &f.Value, &f.Ends, &f.From}, func() error {
+		f.From, f.Own, f.Unreadable = f.From.UTC(), nil, nil
+		f.Read()
+		facts[of] = append(facts[of], f)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading facts of enrolments: %w", err)
+	}
+	return facts, nil
+}
+
+// ReadFacts reads the facts of a partner in a program, in the order in which they begin.
+func ReadFacts(ctx context.Context, q Querier, id program.ProgramID, partner program.PartnerID) ([]program.Fact, error) {
+	// name: enrolment facts
+	rows, err := q.Query(ctx, `SELECT program_id, partner_id, no, kind, value, ends, effective_from FROM enrolment_fact
+WHERE program_id = $1 AND partner_id = $2 ORDER BY effective_from, no`, id, partner)
+	if err != nil {
+		return nil, fmt.Errorf("reading facts of enrolments: %w", err)
+	}
+	facts, err := collectFacts(rows)
+	return facts[enrolled{id, partner}], err
+}
+
+// takeIn adds facts to those that are known, of which some may be the same. Lists that readers hold are not changed.
+func takeIn(known, more map[enrolled][]program.Fact) {
+	for of, list := range more {
+		all := slices.Concat(known[of], list)
+		slices.SortFunc(all, func(a, b program.Fact) int { return cmp.Or(a.From.Compare(b.From), cmp.Compare(a.No, b.No)) })
+		known[of] = slices.CompactFunc(all, func(a, b program.Fact) bool { return a.No == b.No })
+	}
+}

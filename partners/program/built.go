@@ -1,0 +1,93 @@
+package program
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"tributary/internal/fault"
+	"tributary/internal/text"
+)
+
+// notBuilt are the fields of a document on which no part of the engine acts yet: they are refused. "where." stands before the
+// keys of all conditions, "[]" for an index; needs_acceptance is no field of the document but of its version. A field leaves the list in the change that acts on it.
+func notBuilt() map[string]bool {
+	fields := map[string]bool{}
+	for name := range strings.FieldsSeq(`
+		currency zone extension refund_window goals signs base zero overrides periods
+		attribution.model attribution.half_life attribution.bind attribution.path attribution.exclusive_codes
+		attribution.touches.click.min_age attribution.touches.click.cart
+		attribution.touches.coupon attribution.touches.code attribution.touches.soft attribution.touches.impression
+		rules[].id rules[].to rules[].adds
+		rules[].pay.of rules[].pay.fixed rules[].pay.per rules[].pay.max rules[].pay.unit
+		where.partner_kind[] where.category[] where.goal where.sku where.part where.customer where.months_bound where.country
+		where.device where.coupon where.link where.order_amount where.partner where.partner_group where.property where.meta
+		where.any where.not
+		needs_acceptance`) {
+		fields[name] = true
+	}
+	return fields
+}
+
+// unbuilt gives the fields of a document on which nothing acts yet, each one's path behind prefix.
+func (d *Document) unbuilt(prefix string) []fault.Field {
+	w := unbuiltWalk{fields: notBuilt()}
+	w.value(prefix, "", d.JSON())
+	if d.Attribution.Touches.Click == nil && w.fields["attribution.touches.coupon"] {
+		w.bad = append(w.bad, fault.Wrong(prefix+"attribution.touches.click", text.WrongMissing(), text.FixMissing()))
+	}
+	return w.bad
+}
+
+// unbuiltWalk goes over the JSON of a document.
+type unbuiltWalk struct {
+	fields map[string]bool
+	bad    []fault.Field
+}
+
+// value looks at what is at path, whose name among the fields is given.
+func (w *unbuiltWalk) value(path, name string, raw json.RawMessage) {
+	if w.fields[name] {
+		w.bad = append(w.bad, fault.Wrong(path, text.WrongNotBuilt(), text.FixLeaveOut()))
+		return
+	}
+	switch raw[0] {
+	case '{':
+		for key, member := range members(raw) {
+			w.value(joined(path, key), fieldName(name, key), member)
+		}
+	case '[':
+		var items []json.RawMessage
+		_ = json.Unmarshal(raw, &items)
+		if strings.HasPrefix(name, "where.") && w.fields[name+"[]"] {
+			w.value(path, name+"[]", raw)
+			return
+		}
+		for i, item := range items {
+			w.value(fmt.Sprintf("%s[%d]", path, i), name+"[]", item)
+		}
+	}
+}
+
+// fieldName is the name of a member among the fields.
+func fieldName(of, key string) string {
+	switch of {
+	case "where", "where.any[]", "where.not":
+		if strings.HasPrefix(key, metaPrefix) {
+			return "where.meta"
+		}
+		return "where." + key
+	}
+	if key == "where" || key == "rules" && of == "overrides[]" {
+		return key
+	}
+	return joined(of, key)
+}
+
+// joined is the path of a member.
+func joined(path, name string) string {
+	if path == "" || strings.HasSuffix(path, ".") {
+		return path + name
+	}
+	return path + "." + name
+}

@@ -1,0 +1,114 @@
+package program
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// whole reads a document of all fields that there are.
+func whole(t *testing.T, text string) Document {
+	t.Helper()
+	d, bad := readDocument([]byte(text))
+	if bad = append(bad, d.check("")...); len(bad) > 0 {
+		t.Fatalf("%+v", bad)
+	}
+	return d
+}
+
+func TestWhoIsPaidByWhatRules(t *testing.T) {
+	t.Parallel()
+	v := Version{Document: whole(t, `{"schema":1,"currency":"EUR","attribution":{"touches":{"click":{}}},"hold":"30d","network_fee":0,
+		"rules":[{"id":"all","pay":{"percent":1}}],
+		"overrides":[{"group":"vip","rules":[{"id":"vip","pay":{"percent":2}}],"hold":"14d"},{"partner":17,"rules":[{"id":"17","pay":{"percent":3}}]},
+			{"group":"top","rules":[{"id":"top","pay":{"percent":4}}],"hold":"0d","periods":[]}],
+		"periods":[{"id":"cap","measure":"commission","period":"month","cap":100}]}`)}
+	terms := v.Terms()
+	seven := 7 * aDay
+	own := &Override{Rules: []Rule{{ID: "own", Pay: Pay{Percent: 5}}}, Hold: &seven}
+	for _, row := range []struct {
+		name      string
+		partner   PartnerID
+		enrolment Enrolment
+		rules     [][]string
+		hold      time.Duration
+		periods   int
+	}{
+		{"as all are", 1, Enrolment{}, [][]string{{"all"}}, 30 * day, 1},
+		{"in a group that has nothing", 1, Enrolment{Groups: []string{"new"}}, [][]string{{"all"}}, 30 * day, 1},
+		{"in a group", 1, Enrolment{Groups: []string{"vip"}}, [][]string{{"vip"}, {"all"}}, 14 * day, 1},
+		{"in two groups", 1, Enrolment{Groups: []string{"top", "vip"}}, [][]string{{"vip", "top"}, {"all"}}, 14 * day, 0},
+		{"by the document", 17, Enrolment{}, [][]string{{"17"}, {"all"}}, 30 * day, 1},
+		{"by the document, in a group", 17, Enrolment{Groups: []string{"top"}}, [][]string{{"17"}, {"top"}, {"all"}}, 0, 0},
+		{"as was agreed with them", 17, Enrolment{Own: own}, [][]string{{"own"}, {"all"}}, 7 * day, 1},
+		{"as was agreed, in a group", 1, Enrolment{Own: own, Groups: []string{"vip"}}, [][]string{{"own"}, {"vip"}, {"all"}}, 7 * day, 1},
+	} {
+		var rules [][]string
+		for _, scope := range terms.Scheme.Scopes(row.partner, &row.enrolment) {
+			var ids []string
+			for _, r := range scope {
+				ids = append(ids, r.ID)
+			}
+			rules = append(rules, ids)
+		}
+		if diff := cmp.Diff(row.rules, rules); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.name, diff)
+		}
+		if hold := terms.Scheme.Hold(row.partner, &row.enrolment); hold != row.hold {
+			t.Errorf("%s the hold is %s", row.name, hold)
+		}
+		if periods := terms.Scheme.Periods(row.partner, &row.enrolment); len(periods) != row.periods {
+			t.Errorf("%s there are %d periods", row.name, len(periods))
+		}
+	}
+}
+
+func TestPlainDocumentsNeedNoScheme(t *testing.T) {
+	t.Parallel()
+	base, bad := readDocument([]byte(plain))
+	if len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	for name, change := range map[string]func(*Document){
+		"currency":      func(d *Document) { d.Currency = "EUR" },
+		"zone":          func(d *Document) { d.Zone = "UTC" },
+		"extension":     func(d *Document) { d.Extension = aDay },
+		"refund window": func(d *Document) { d.RefundWindow = aDay },
+		"model":         func(d *Document) { d.Attribution.Model = ModelFirst },
+		"path":          func(d *Document) { d.Attribution.Path = true },
+		"coupons":       func(d *Document) { d.Attribution.Touches.Coupon = &Touching{} },
+		"no clicks":     func(d *Document) { d.Attribution.Touches.Click = nil },
+		"age":           func(d *Document) { d.Attribution.Touches.Click = &Touching{Window: aDay, MinAge: 1} },
+		"base":          func(d *Document) { d.Base.Tax = true },
+		"zero":          func(d *Document) { d.Zero = []Zero{{Code: "x"}} },
+		"override":      func(d *Document) { d.Overrides = []Override{{Group: "x"}} },
+		"period":        func(d *Document) { d.Periods = []Period{{ID: "x"}} },
+		"signs":         func(d *Document) { d.Signs = []string{"x"} },
+		"goals":         func(d *Document) { d.Goals = []string{"x"} },
+		"id":            func(d *Document) { d.Rules = []Rule{{ID: "x"}} },
+		"payee":         func(d *Document) { d.Rules = []Rule{{To: ToRecruiter}} },
+		"adds":          func(d *Document) { d.Rules = []Rule{{Adds: true}} },
+		"fixed":         func(d *Document) { d.Rules = []Rule{{Pay: Pay{Fixed: 1}}} },
+		"two":           func(d *Document) { d.Rules = []Rule{{Where: Cond{{Key: KeyCategory, Texts: []string{"a", "b"}}}}} },
+		"sku":           func(d *Document) { d.Rules = []Rule{{Where: Cond{{Key: KeySKU, Texts: []string{"a"}}}}} },
+	} {
+		v := Version{Document: base}
+		change(&v.Document)
+		if terms := v.Terms(); terms.Scheme == nil || terms.Rates != nil {
+			t.Errorf("with %s it counts as plain", name)
+		}
+	}
+	v := Version{Document: base}
+	terms := v.Terms()
+	if terms.Scheme != nil || terms.Window != 30*day || len(terms.Rates) != 2 {
+		t.Errorf("the plain document is %+v", terms)
+	}
+	if whole := terms.Whole(); whole.Scheme == nil || whole.Scheme.Document != terms.Document || terms.Scheme != nil {
+		t.Errorf("for own rules it is %+v", whole)
+	}
+	named, others := base.Categories()
+	if diff := cmp.Diff([]string{"books"}, named); diff != "" || !others {
+		t.Errorf("others %t: %s", others, diff)
+	}
+}
