@@ -26,6 +26,8 @@ checkpoint*        -     -     SI    S     S     S     -
 clickhouse_batch   -     SIUD  S     -     SIUD  S     -
 commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -
+coupon*            -     -     S     SI    SI    S     -
+coupon_end*        -     -     S     SI    SI    S     -
 dead_letter        -     SIU   SIU   -     SIU   S     -
 enrolment*         S     -     S     S     SIU   S     -
 enrolment_fact*    -     -     S     SI    SI    S     -

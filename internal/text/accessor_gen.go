@@ -1127,8 +1127,17 @@ func FixClickUnchanged() Message { return Message{id: "fix.click_unchanged"} }
 // FixClosedLink is the message: nothing need be done; visitors no longer come by this link
 func FixClosedLink() Message { return Message{id: "fix.closed_link"} }
 
+// FixCodeInvisible is the message: write it with letters, digits and signs alone
+func FixCodeInvisible() Message { return Message{id: "fix.code_invisible"} }
+
+// FixCodeTaken is the message: end that one first, or choose another time or code
+func FixCodeTaken() Message { return Message{id: "fix.code_taken"} }
+
 // FixCountry is the message: give the two capital letters of ISO 3166, such as DE
 func FixCountry() Message { return Message{id: "fix.country"} }
+
+// FixCouponKind is the message: give coupon, or code for a referral code
+func FixCouponKind() Message { return Message{id: "fix.coupon_kind"} }
 
 // FixCurrency is the message: give the three capital letters of ISO 4217
 func FixCurrency() Message { return Message{id: "fix.currency"} }
@@ -1156,6 +1165,9 @@ func FixEarlierDay() Message { return Message{id: "fix.earlier_day"} }
 
 // FixEscape is the message: write each character above U+FFFF as a pair of \u escapes, or plainly
 func FixEscape() Message { return Message{id: "fix.escape"} }
+
+// FixExclusiveOfNobody is the message: name the partner, or leave it shared
+func FixExclusiveOfNobody() Message { return Message{id: "fix.exclusive_of_nobody"} }
 
 // FixFieldMeant is the message: did you mean "{name}"? If not, remove it
 func FixFieldMeant(name string) Message {
@@ -1196,6 +1208,9 @@ func FixJSONSyntax() Message { return Message{id: "fix.json_syntax"} }
 
 // FixLateReport is the message: report orders as they are placed: a late one is marked, and its commission is held from the receipt on
 func FixLateReport() Message { return Message{id: "fix.late_report"} }
+
+// FixLeakAhead is the message: give a time that is past
+func FixLeakAhead() Message { return Message{id: "fix.leak_ahead"} }
 
 // FixLeaveOneOut is the message: leave one of them out
 func FixLeaveOneOut() Message { return Message{id: "fix.leave_one_out"} }
@@ -1266,8 +1281,14 @@ func FixName() Message { return Message{id: "fix.name"} }
 // FixNameCharacters is the message: use 1 to 40 letters, digits and _ . -
 func FixNameCharacters() Message { return Message{id: "fix.name_characters"} }
 
+// FixNamePartner is the message: name a partner
+func FixNamePartner() Message { return Message{id: "fix.name_partner"} }
+
 // FixNoCategory is the message: name one, or use the first row for all others
 func FixNoCategory() Message { return Message{id: "fix.no_category"} }
+
+// FixNoCode is the message: give the code as customers type it
+func FixNoCode() Message { return Message{id: "fix.no_code"} }
 
 // FixNoField is the message: leave it out; docs/reference/terms.schema.json lists those that there are
 func FixNoField() Message { return Message{id: "fix.no_field"} }
@@ -1499,6 +1520,9 @@ func FixUnknownLink() Message { return Message{id: "fix.unknown_link"} }
 func FixUnknownName(names string) Message {
 	return Message{id: "fix.unknown_name", values: []string{names}}
 }
+
+// FixUntil is the message: give a later time, or none
+func FixUntil() Message { return Message{id: "fix.until"} }
 
 // FixUtf8 is the message: give characters in UTF-8
 func FixUtf8() Message { return Message{id: "fix.utf8"} }
@@ -2417,6 +2441,10 @@ func (p *Printer) PeriodLastWithin(n int64) string { return p.say("period.last_w
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {
 	switch code {
+	case "bad_coupon":
+		return p.say("problem/bad_coupon", 0)
+	case "bad_coupon_end":
+		return p.say("problem/bad_coupon_end", 0)
 	case "bad_fact":
 		return p.say("problem/bad_fact", 0)
 	case "bad_filter":
@@ -2433,6 +2461,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/code_taken", 0)
 	case "counts_unavailable":
 		return p.say("problem/counts_unavailable", 0)
+	case "coupon_ended":
+		return p.say("problem/coupon_ended", 0)
 	case "cross_origin":
 		return p.say("problem/cross_origin", 0)
 	case "cursor":
@@ -2473,6 +2503,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/too_many_links", 0)
 	case "unavailable":
 		return p.say("problem/unavailable", 0)
+	case "unknown_coupon":
+		return p.say("problem/unknown_coupon", 0)
 	case "unknown_key":
 		return p.say("problem/unknown_key", 0)
 	case "unknown_link":
@@ -2489,7 +2521,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -3446,8 +3478,27 @@ func WrongClickAfterOrder() Message { return Message{id: "wrong.click_after_orde
 // WrongClosedLink is the message: its link is closed, which earns by the clicks from before
 func WrongClosedLink() Message { return Message{id: "wrong.closed_link"} }
 
+// WrongCodeInvisible is the message: it holds characters that nobody can see or type
+func WrongCodeInvisible() Message { return Message{id: "wrong.code_invisible"} }
+
+// WrongCodeOfNobody is the message: a referral code is a partner's
+func WrongCodeOfNobody() Message { return Message{id: "wrong.code_of_nobody"} }
+
+// WrongCodeSize is the message: it has {n} characters
+func WrongCodeSize(n int64) Message { return Message{id: "wrong.code_size", counted: true, n: n} }
+
+// WrongCodeTaken is the message: the code "{code}" has another coupon at that time
+func WrongCodeTaken(code string) Message {
+	return Message{id: "wrong.code_taken", values: []string{code}}
+}
+
 // WrongCountry is the message: "{value}" is not a country
 func WrongCountry(value string) Message { return Message{id: "wrong.country", values: []string{value}} }
+
+// WrongCouponKind is the message: there is no kind "{kind}"
+func WrongCouponKind(kind string) Message {
+	return Message{id: "wrong.coupon_kind", values: []string{kind}}
+}
 
 // WrongCurrency is the message: {value} is no currency
 func WrongCurrency(value string) Message {
@@ -3493,6 +3544,9 @@ func WrongEndsWith() Message { return Message{id: "wrong.ends_with"} }
 // WrongEscape is the message: it holds an escape that stands for no character
 func WrongEscape() Message { return Message{id: "wrong.escape"} }
 
+// WrongExclusiveOfNobody is the message: a coupon of no partner cannot be exclusive
+func WrongExclusiveOfNobody() Message { return Message{id: "wrong.exclusive_of_nobody"} }
+
 // WrongFarAhead is the message: it is more than a year ahead
 func WrongFarAhead() Message { return Message{id: "wrong.far_ahead"} }
 
@@ -3532,6 +3586,9 @@ func WrongLabelSize(n int64) Message { return Message{id: "wrong.label_size", co
 func WrongLateReport(hours string) Message {
 	return Message{id: "wrong.late_report", values: []string{hours}}
 }
+
+// WrongLeakAhead is the message: it has not come yet
+func WrongLeakAhead() Message { return Message{id: "wrong.leak_ahead"} }
 
 // WrongLineAndSKU is the message: it names a line and a sku
 func WrongLineAndSKU() Message { return Message{id: "wrong.line_and_sku"} }
@@ -3585,6 +3642,9 @@ func WrongNoCart() Message { return Message{id: "wrong.no_cart"} }
 
 // WrongNoCategory is the message: the row names no category
 func WrongNoCategory() Message { return Message{id: "wrong.no_category"} }
+
+// WrongNoCode is the message: it names no code
+func WrongNoCode() Message { return Message{id: "wrong.no_code"} }
 
 // WrongNoCurrency is the message: it is missing, and the document names amounts
 func WrongNoCurrency() Message { return Message{id: "wrong.no_currency"} }
@@ -3830,6 +3890,9 @@ func WrongUnknownName() Message { return Message{id: "wrong.unknown_name"} }
 func WrongUnseen(character string) Message {
 	return Message{id: "wrong.unseen", values: []string{character}}
 }
+
+// WrongUntil is the message: it is not later than the time from which it is in force
+func WrongUntil() Message { return Message{id: "wrong.until"} }
 
 // WrongUtf8 is the message: it is not valid UTF-8
 func WrongUtf8() Message { return Message{id: "wrong.utf8"} }

@@ -10,6 +10,8 @@ type (
 	PartnerID int64
 	// LinkID names a tracking link; it is what a click id carries.
 	LinkID int64
+	// CouponID names a coupon or referral code, of which a code may have several, one after the other.
+	CouponID int64
 	// KeyID names an API key.
 	KeyID int64
 	// LoginID names a person who signs in.
