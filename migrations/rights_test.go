@@ -28,6 +28,7 @@ commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -
 coupon*            -     -     S     SI    SI    S     -
 coupon_end*        -     -     S     SI    SI    S     -
+customer*          -     -     SI    S     S     S     -
 dead_letter        -     SIU   SIU   -     SIU   S     -
 enrolment*         S     -     S     S     SIU   S     -
 enrolment_fact*    -     -     S     SI    SI    S     -

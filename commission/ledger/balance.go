@@ -40,20 +40,25 @@ func PartnerBalances(ctx context.Context, q Querier, partner program.PartnerID, 
 	return balances(ctx, q, balancesSQL+` WHERE a.partner_id = $2 ORDER BY a.id`, asOf, int64(partner))
 }
 
-// MerchantBalances gives the balances of all accounts at a merchant: its own, the network's fees, and those of its
-// partners. asOf is as for PartnerBalances.
+// MerchantBalances gives the balances of the accounts at a merchant: its own, the network's fees, and those of its partners,
+// but not those of its customers, who are many. asOf is as for PartnerBalances.
 func MerchantBalances(ctx context.Context, q Querier, merchant program.MerchantID, asOf time.Time) ([]Balance, error) {
-	return balances(ctx, q, balancesSQL+` WHERE a.merchant_id = $2 ORDER BY a.id`, asOf, int64(merchant))
+	return balances(ctx, q, balancesSQL+` WHERE a.merchant_id = $2 AND a.customer_no IS NULL ORDER BY a.id`, asOf, int64(merchant))
 }
 
-func balances(ctx context.Context, q Querier, sql string, asOf time.Time, which any) ([]Balance, error) {
-	rows, err := q.Query(ctx, sql, moment(asOf), which)
+// CustomerBalances gives the balances of the accounts of one of a merchant's customers. asOf is as for PartnerBalances.
+func CustomerBalances(ctx context.Context, q Querier, merchant program.MerchantID, customer string, asOf time.Time) ([]Balance, error) {
+	return balances(ctx, q, balancesSQL+` WHERE k.merchant_id = $2 AND k.customer_id = $3 ORDER BY a.id`, asOf, int64(merchant), customer)
+}
+
+func balances(ctx context.Context, q Querier, sql string, asOf time.Time, which ...any) ([]Balance, error) {
+	rows, err := q.Query(ctx, sql, append([]any{moment(asOf)}, which...)...)
 	if err != nil {
 		return nil, fmt.Errorf("reading balances: %w", err)
 	}
 	var all []Balance
 	var b Balance
-	_, err = pgx.ForEachRow(rows, []any{&b.ID, &b.Kind, &b.Merchant, &b.Partner, &b.Unit, &b.Debits, &b.Credits}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&b.ID, &b.Kind, &b.Merchant, &b.Partner, &b.Customer, &b.Unit, &b.Debits, &b.Credits}, func() error {
 		all = append(all, b)
 		return nil
 	})

@@ -30,15 +30,15 @@ type Posting struct {
 const copyPostings = `COPY posting (source, source_no, version, n, debit, credit, amount, unit, effective_at) FROM STDIN BINARY`
 
 // Post writes postings within tx, in one bulk, creating the accounts that do not exist yet. Several transactions may
-// post at the same time, to the same accounts too. A posting that does not fit its accounts is an error before anything
-// is sent; one that was posted already is a unique violation of the database. Call it once in a transaction.
+// post at the same time, to the same accounts too. A posting that does not fit its accounts is a *PostingError before
+// anything is sent; one that was posted already is a unique violation of the database. Call it once in a transaction.
 func (b *Books) Post(ctx context.Context, tx pgx.Tx, postings []Posting) error {
 	if len(postings) == 0 {
 		return nil
 	}
 	for i := range postings {
 		if err := postings[i].check(); err != nil {
-			return fmt.Errorf("posting %s %d, version %d: %w", postings[i].Source, postings[i].No, postings[i].Version, err)
+			return &PostingError{postings[i].Source, postings[i].No, postings[i].Version, err}
 		}
 	}
 	found, err := b.resolve(ctx, tx, postings)
@@ -87,3 +87,19 @@ func (p *Posting) check() error {
 	}
 	return errors.Join(p.Debit.check(), p.Credit.check())
 }
+
+// PostingError says that a posting cannot be written, whatever stands in the books.
+type PostingError struct {
+	Source  chart.Source
+	No      int64
+	Version int32
+	Cause   error
+}
+
+// Error names the transaction and what is wrong with a posting of it.
+func (e *PostingError) Error() string {
+	return fmt.Sprintf("posting %s %d, version %d: %v", e.Source, e.No, e.Version, e.Cause)
+}
+
+// Unwrap gives the cause.
+func (e *PostingError) Unwrap() error { return e.Cause }

@@ -38,17 +38,22 @@ const (
 // Owner says whose accounts of a kind are: which of its owners an account names.
 type Owner string
 
-// The owners. Accounts of the network itself name nobody.
+// The owners. Accounts of the network itself name nobody. A member is a customer of a merchant, so its accounts name both.
 const (
 	Network            Owner = "network"
 	Merchant           Owner = "merchant"
 	Partner            Owner = "partner"
 	MerchantAndPartner Owner = "merchant and partner"
+	MerchantAndMember  Owner = "merchant and member"
 )
 
-// OwnerOf is the owner that an account has by what it names.
-func OwnerOf(merchant, partner bool) Owner {
+// OwnerOf is the owner that an account has by what it names; empty where nobody is owner together in that way.
+func OwnerOf(merchant, partner, member bool) Owner {
 	switch {
+	case member && (partner || !merchant):
+		return ""
+	case member:
+		return MerchantAndMember
 	case merchant && partner:
 		return MerchantAndPartner
 	case merchant:
@@ -60,10 +65,15 @@ func OwnerOf(merchant, partner bool) Owner {
 }
 
 // HasMerchant tells whether such accounts name a merchant.
-func (o Owner) HasMerchant() bool { return o == Merchant || o == MerchantAndPartner }
+func (o Owner) HasMerchant() bool {
+	return o == Merchant || o == MerchantAndPartner || o == MerchantAndMember
+}
 
 // HasPartner tells whether such accounts name a partner.
 func (o Owner) HasPartner() bool { return o == Partner || o == MerchantAndPartner }
+
+// HasMember tells whether such accounts name a member.
+func (o Owner) HasMember() bool { return o == MerchantAndMember }
 
 // Entry is the line of a kind in the chart.
 type Entry struct {
