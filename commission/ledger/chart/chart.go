@@ -24,6 +24,15 @@ const (
 	Bank Kind = "bank"
 	// PayoutClearing is what payouts have taken from partners and the bank has not yet sent.
 	PayoutClearing Kind = "payout_clearing"
+	// PartnerHeld is what a partner has earned and a review keeps back, whatever its hold.
+	PartnerHeld Kind = "partner_held"
+	// PromotionsIssued is what a merchant has given to customers: in money, or in points.
+	PromotionsIssued Kind = "promotions_issued"
+	// WalletPending is what a customer was given and the hold still keeps back, Wallet what it may spend.
+	WalletPending Kind = "wallet_pending"
+	Wallet        Kind = "wallet"
+	// Promotion is what the network itself pays partners.
+	Promotion Kind = "promotion"
 )
 
 // Side is one side of an account.
@@ -95,6 +104,11 @@ var kinds = [...]Entry{
 	{FeeEarned, 5, Credit, Merchant},
 	{Bank, 6, Debit, Network},
 	{PayoutClearing, 7, Credit, Network},
+	{PartnerHeld, 8, Credit, MerchantAndPartner},
+	{PromotionsIssued, 9, Debit, Merchant},
+	{WalletPending, 10, Credit, MerchantAndMember},
+	{Wallet, 11, Credit, MerchantAndMember},
+	{Promotion, 12, Debit, Network},
 }
 
 // Kinds is the whole chart, in the order of the numbers.
