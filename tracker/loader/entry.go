@@ -9,7 +9,7 @@ import (
 )
 
 const ledgerColumns = "ordered_at, order_no, version, step, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, further, role, unit, cause, " +
-	"orders, revenue, refunded, gross, net, fee, pending, payable, fee_pending, fee_earned"
+	"orders, revenue, refunded, gross, net, fee, pending, payable, fee_pending, fee_earned, `account.kind`, `account.amount`"
 
 // entries are rows of the table ledger.
 type entries struct {
@@ -24,6 +24,8 @@ type entries struct {
 	roles, units                            []string
 	revenue, refunded, gross, net, fee      []int64
 	pending, payable, feePending, feeEarned []int64
+	accountKinds                            [][]int32
+	accountAmounts                          [][]int64
 }
 
 func (t *entries) add(e *event.Event, r *stream.Record) error {
@@ -61,6 +63,11 @@ func (t *entries) add(e *event.Event, r *stream.Record) error {
 	t.payable = append(t.payable, l.GetPayable())
 	t.feePending = append(t.feePending, l.GetFeePending())
 	t.feeEarned = append(t.feeEarned, l.GetFeeEarned())
+	kinds, amounts := make([]int32, len(l.GetAccounts())), make([]int64, len(l.GetAccounts()))
+	for i, a := range l.GetAccounts() {
+		kinds[i], amounts[i] = a.GetKind(), a.GetAmount()
+	}
+	t.accountKinds, t.accountAmounts = append(t.accountKinds, kinds), append(t.accountAmounts, amounts)
 	return nil
 }
 
@@ -69,7 +76,7 @@ func (t *entries) columns(dst []any, a, z int) []any {
 		t.merchants[a:z], t.programs[a:z], t.partners[a:z], t.links[a:z], t.orders[a:z], t.customers[a:z], t.currencies[a:z],
 		t.further[a:z], t.roles[a:z], t.units[a:z], t.causes[a:z],
 		t.counts[a:z], t.revenue[a:z], t.refunded[a:z], t.gross[a:z], t.net[a:z], t.fee[a:z],
-		t.pending[a:z], t.payable[a:z], t.feePending[a:z], t.feeEarned[a:z])
+		t.pending[a:z], t.payable[a:z], t.feePending[a:z], t.feeEarned[a:z], t.accountKinds[a:z], t.accountAmounts[a:z])
 }
 
 func (t *entries) reset() {
@@ -81,4 +88,5 @@ func (t *entries) reset() {
 	t.further = t.further[:0]
 	t.revenue, t.refunded, t.gross, t.net, t.fee = t.revenue[:0], t.refunded[:0], t.gross[:0], t.net[:0], t.fee[:0]
 	t.pending, t.payable, t.feePending, t.feeEarned = t.pending[:0], t.payable[:0], t.feePending[:0], t.feeEarned[:0]
+	t.accountKinds, t.accountAmounts = t.accountKinds[:0], t.accountAmounts[:0]
 }
