@@ -1,6 +1,7 @@
 package commission
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -30,15 +31,17 @@ type Credit struct {
 	// Partner is 0 for a customer's credit.
 	Partner program.PartnerID `json:"partner"`
 	Role    Role              `json:"role,omitzero"`
-	// Weight is the credit's part of the order, of the sum of all weights. One without a weight has all that its own rules
-	// give, beside those that share.
+	// Weight is the credit's part of the order, of the sum of the weights of all credits in its unit. One without a weight has
+	// all that its own rules give, beside those that share.
 	Weight int64 `json:"weight,omitempty"`
 	// Link is what brought it in, 0 where no link did.
 	Link program.LinkID `json:"link,omitempty"`
-	// Unit is what is earned: the order's currency.
-	Unit string `json:"-"`
-	// OrderedAt is when the order was placed.
+	// Unit is what is earned: the order's currency, which the record leaves out, or another unit that
+	// money.Exponent knows.
+	Unit string `json:"unit,omitempty"`
+	// OrderedAt is when the order was placed, Customer who placed it by the merchant's own id, if that is known.
 	OrderedAt time.Time `json:"-"`
+	Customer  string    `json:"-"`
 	// Terms are those in force at OrderedAt.
 	Terms TermsApplied `json:"terms"`
 	// HoldUntil is when what is pending becomes payable: the hold runs from when the order was placed or its report was
@@ -227,6 +230,6 @@ func (c *Credit) spread(rule int) {
 
 // takeOver takes over what a credit has in common with its order.
 func (c *Credit) takeOver(o *Order) {
-	c.Merchant, c.Unit, c.OrderedAt = o.Merchant, o.Currency, o.At
-	c.Revenue, c.Refunded = o.Amount, o.Refunded
+	c.Merchant, c.Unit, c.OrderedAt = o.Merchant, cmp.Or(c.Unit, o.Currency), o.At
+	c.Customer, c.Revenue, c.Refunded = o.Customer, o.Amount, o.Refunded
 }

@@ -339,6 +339,7 @@ func TestStepsBetweenStates(t *testing.T) {
 		{Payable, Paid}: true, {Payable, Held}: true, {Payable, Declined}: true, {Payable, Reversed}: true,
 		{Held, Pending}: true, {Held, Payable}: true, {Held, Declined}: true, {Held, Reversed}: true,
 		{Paid, Declined}: true, {Paid, Reversed}: true,
+		{Declined, Pending}: true, {Declined, Payable}: true, {Declined, Held}: true, {Declined, Reversed}: true,
 		{Reversed, Pending}: true, {Reversed, Payable}: true,
 	}
 	for _, from := range states {

@@ -44,12 +44,13 @@ type place struct {
 	low, high chart.Kind
 	merchant  program.MerchantID
 	partner   program.PartnerID
+	customer  string
 	unit      string
 }
 
 func (p place) compare(q place) int {
 	return cmp.Or(cmp.Compare(p.at, q.at), cmp.Compare(p.low, q.low), cmp.Compare(p.high, q.high),
-		cmp.Compare(p.merchant, q.merchant), cmp.Compare(p.partner, q.partner), cmp.Compare(p.unit, q.unit))
+		cmp.Compare(p.merchant, q.merchant), cmp.Compare(p.partner, q.partner), cmp.Compare(p.customer, q.customer), cmp.Compare(p.unit, q.unit))
 }
 
 // signedMovement is a movement at its place. Its amount is above zero when the low account is debited, below when credited.
@@ -66,7 +67,7 @@ func signed(m Movement, posted bool) signedMovement {
 	s := signedMovement{
 		place: place{
 			at: m.At.UnixMicro(), low: m.Debit, high: m.Credit,
-			merchant: m.Merchant, partner: m.Partner, unit: m.Unit,
+			merchant: m.Merchant, partner: m.Partner, customer: m.Customer, unit: m.Unit,
 		},
 		amount: m.Amount, posted: posted, cause: m.Cause, at: m.At,
 	}
@@ -81,7 +82,7 @@ func signed(m Movement, posted bool) signedMovement {
 func (s *signedMovement) movement(amount int64, cause Cause) Movement {
 	m := Movement{
 		At: s.at, Cause: cause, Debit: s.place.low, Credit: s.place.high,
-		Merchant: s.place.merchant, Partner: s.place.partner, Unit: s.place.unit, Amount: amount,
+		Merchant: s.place.merchant, Partner: s.place.partner, Customer: s.place.customer, Unit: s.place.unit, Amount: amount,
 	}
 	if amount < 0 {
 		m.Debit, m.Credit, m.Amount = m.Credit, m.Debit, -amount

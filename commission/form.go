@@ -141,7 +141,7 @@ func Contradictions(recorded, decided *Decision) []Contradiction {
 		return c
 	}
 	for i := range decided.Credits {
-		c.credit(&recorded.Credits[i], &decided.Credits[i])
+		c.credit(&recorded.Credits[i], &decided.Credits[i], decided.Order.Currency)
 	}
 	for _, until := range decided.holds() {
 		if len(c) > 0 {
@@ -149,7 +149,7 @@ func Contradictions(recorded, decided *Decision) []Contradiction {
 		}
 		for _, m := range Difference(recorded.Movements(until), decided.Movements(until)) {
 			c = append(c, Contradiction{
-				What:     fmt.Sprintf("movement from %s to %s of partner %d at %s", m.Credit, m.Debit, m.Partner, m.At.Format("2006-01-02T15:04:05.999999999Z07:00")),
+				What:     fmt.Sprintf("movement in %s from %s to %s of %s at %s", m.Unit, m.Credit, m.Debit, m.Whose(), m.At.Format("2006-01-02T15:04:05.999999999Z07:00")),
 				Recorded: "0", Decided: strconv.FormatInt(m.Amount, 10),
 			})
 		}
@@ -181,10 +181,14 @@ func (c *comparison) number(what string, recorded, decided int64) {
 	}
 }
 
-func (c *comparison) credit(recorded, decided *Credit) {
+// credit compares two credits on an order in a currency.
+func (c *comparison) credit(recorded, decided *Credit, currency string) {
 	of := fmt.Sprintf(" of partner %d", decided.Partner)
 	if decided.Role != RolePartner {
 		of = fmt.Sprintf(" of %s %d", decided.Role, decided.Partner)
+	}
+	if decided.Unit != currency {
+		of += " in " + decided.Unit
 	}
 	c.number("partner", int64(recorded.Partner), int64(decided.Partner))
 	c.number("program"+of, int64(recorded.Program), int64(decided.Program))

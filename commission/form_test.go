@@ -248,7 +248,8 @@ func TestWhatContradictsARecord(t *testing.T) {
 		{"a line's rule", func(d *Decision) { d.Credits[0].Priced[0].Rule = 2 }, `rule of line 1, rule "books", of partner 3`},
 		{"the fee", func(d *Decision) { d.Credits[0].Fee++ }, "fee of partner 3"},
 		{"the hold", func(d *Decision) { d.Credits[0].HoldUntil = d.Credits[0].HoldUntil.Add(time.Second) }, "end of the hold of partner 3"},
-		{"when a refund counts", func(d *Decision) { d.Order.Refunds[0].Effective = d.Order.Refunds[0].Effective.Add(time.Second) }, "movement from partner_pending"},
+		{"the unit", func(d *Decision) { d.Credits[0].Unit = "EUR" }, "unit of partner 3"},
+		{"when a refund counts", func(d *Decision) { d.Order.Refunds[0].Effective = d.Order.Refunds[0].Effective.Add(time.Second) }, "movement in GBP from partner_pending"},
 	} {
 		recorded, err := KnownForms().Read(KnownForms().Append(nil, &decided))
 		if err != nil {

@@ -1,6 +1,7 @@
 package commission
 
 import (
+	"fmt"
 	"time"
 
 	"tributary/commission/ledger/chart"
@@ -25,10 +26,12 @@ type Movement struct {
 	At            time.Time
 	Cause         Cause
 	Debit, Credit chart.Kind
-	// Merchant owns both accounts, with Partner where the kind is a partner's; 0 where neither is.
+	// Merchant owns both accounts, with Partner or Customer where the kind is a partner's or a member's; 0 and empty where
+	// neither is.
 	Merchant program.MerchantID
 	Partner  program.PartnerID
-	// Unit is the currency.
+	Customer string
+	// Unit is what is moved: the order's currency, or that of a credit in another unit.
 	Unit   string
 	Amount int64
 }
@@ -36,3 +39,11 @@ type Movement struct {
 // Movements is the whole history of what should stand on the books for the order, in the order of time, once all holds
 // that end at or before until are over; the zero time ends none. ByCredit gives those of each credit.
 func (d *Decision) Movements(until time.Time) []Movement { return Together(d.ByCredit(until)) }
+
+// Whose says for people whose movement it is.
+func (m *Movement) Whose() string {
+	if m.Customer != "" {
+		return fmt.Sprintf("customer %q", m.Customer)
+	}
+	return fmt.Sprintf("partner %d", m.Partner)
+}

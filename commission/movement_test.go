@@ -103,13 +103,50 @@ func TestWhoseAccountsAMovementIsOf(t *testing.T) {
 	t.Parallel()
 	d := mustDecide(t, tenPercent(), sold(goods(1, "X", "product", 2, 10_000)))
 	want := []Movement{
-		{noon(), CauseSale, chart.MerchantReceivable, chart.PartnerPending, 1, 3, "GBP", 1000},
-		{noon(), CauseSale, chart.MerchantReceivable, chart.FeePending, 1, 0, "GBP", 200},
-		{noon().Add(30 * day), CauseRelease, chart.PartnerPending, chart.PartnerPayable, 1, 3, "GBP", 1000},
-		{noon().Add(30 * day), CauseRelease, chart.FeePending, chart.FeeEarned, 1, 0, "GBP", 200},
+		{noon(), CauseSale, chart.MerchantReceivable, chart.PartnerPending, 1, 3, "", "GBP", 1000},
+		{noon(), CauseSale, chart.MerchantReceivable, chart.FeePending, 1, 0, "", "GBP", 200},
+		{noon().Add(30 * day), CauseRelease, chart.PartnerPending, chart.PartnerPayable, 1, 3, "", "GBP", 1000},
+		{noon().Add(30 * day), CauseRelease, chart.FeePending, chart.FeeEarned, 1, 0, "", "GBP", 200},
 	}
 	if diff := cmp.Diff(want, d.Movements(ended())); diff != "" {
 		t.Errorf("movements (-want +got):\n%s", diff)
+	}
+}
+
+// What a customer is given comes from what its merchant issues, in money or in points, and goes back there.
+func TestACustomersCreditIsInItsWallet(t *testing.T) {
+	t.Parallel()
+	e := sold(goods(1, "X", "product", 2, 10_000))
+	e.GetSale().CustomerId = "c-1"
+	d := mustDecide(t, tenPercent(), e, refunded("R", day, 5_000), refunded("S", 40*day, 1_000))
+	gift := d.Credits[0]
+	gift.Partner, gift.Role, gift.Link, gift.Unit = 0, RoleCustomer, 0, money.Points
+	d.Credits = append(d.Credits, gift)
+	if err := d.Share(); err != nil {
+		t.Fatal(err)
+	}
+	read, err := UnmarshalRecord(d.AppendJSON(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hold := noon().Add(30 * day)
+	want := []Movement{
+		{noon(), CauseSale, chart.PromotionsIssued, chart.WalletPending, 1, 0, "c-1", "POINT", 1000},
+		{noon().Add(day), CauseRefund, chart.WalletPending, chart.PromotionsIssued, 1, 0, "c-1", "POINT", 500},
+		{hold, CauseRelease, chart.WalletPending, chart.Wallet, 1, 0, "c-1", "POINT", 500},
+		{noon().Add(40 * day), CauseRefund, chart.Wallet, chart.PromotionsIssued, 1, 0, "c-1", "POINT", 100},
+	}
+	for what, d := range map[string]Decision{"decided": d, "recorded": read} {
+		if diff := cmp.Diff(want, d.ByCredit(ended())[1]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+		if missing := Difference(d.Movements(time.Time{}), d.Movements(ended())); len(missing) != 9 {
+			t.Errorf("%s: two holds that end, before a refund that had come from what was pending, are %d movements: %v", what, len(missing), missing)
+		}
+	}
+	d.Credits[1].Customer = ""
+	if err := d.Share(); err == nil {
+		t.Error("a customer that the order does not name has a credit")
 	}
 }
 

@@ -27,7 +27,7 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 	if len(d.Credits) > 0 {
 		dst = append(dst, `,"credits":[`...)
 		for i := range d.Credits {
-			dst = d.Credits[i].appendJSON(separate(dst, i), i > 0 && d.Credits[i].SamePrices(&d.Credits[i-1]))
+			dst = d.Credits[i].appendJSON(separate(dst, i), d.Order.Currency, i > 0 && d.Credits[i].SamePrices(&d.Credits[i-1]))
 		}
 		dst = append(dst, ']')
 	}
@@ -36,6 +36,11 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 
 // complete fills in what a record does not repeat, and refuses one whose parts do not belong together.
 func (d *Decision) complete() error {
+	for _, t := range d.Touches {
+		if t.Kind == TouchCustomer {
+			d.Order.Customer = t.ID
+		}
+	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.takeOver(&d.Order)
@@ -162,8 +167,8 @@ func (c *Credit) SamePrices(o *Credit) bool {
 	return slices.Equal(c.Rules, o.Rules) && slices.Equal(c.Priced, o.Priced)
 }
 
-// appendJSON appends a credit, without its prices when the one before it has the same.
-func (c *Credit) appendJSON(dst []byte, priced bool) []byte {
+// appendJSON appends a credit on an order in a currency, without its prices when the one before it has the same.
+func (c *Credit) appendJSON(dst []byte, currency string, priced bool) []byte {
 	dst = appendNumber(dst, `{"program":`, int64(c.Program))
 	dst = appendNumber(dst, `,"partner":`, int64(c.Partner))
 	if c.Role != RolePartner {
@@ -171,6 +176,9 @@ func (c *Credit) appendJSON(dst []byte, priced bool) []byte {
 	}
 	dst = optNumber(dst, `,"weight":`, c.Weight)
 	dst = optNumber(dst, `,"link":`, int64(c.Link))
+	if c.Unit != currency {
+		dst = appendText(dst, `,"unit":`, c.Unit)
+	}
 	dst = appendNumber(dst, `,"terms":{"version":`, int64(c.Terms.Version))
 	dst = appendTime(dst, `,"effective_from":`, c.Terms.EffectiveFrom)
 	dst = appendNumber(dst, `,"hold_s":`, c.Terms.HoldSeconds)

@@ -15,7 +15,7 @@ type Role uint8
 
 // The roles. A customer's credit is of partner 0; all others are a partner's.
 const (
-	// RolePartner brought the customer. Only these credits carry the network's fee.
+	// RolePartner brought the customer. Only these credits carry the network's fee, those of them in the order's currency.
 	RolePartner Role = iota
 	// RoleRecruiter brought the partner into the network, RoleRecruiter2 that one.
 	RoleRecruiter
@@ -70,9 +70,9 @@ func (c *Credit) Earner() Earner { return Earner{c.Partner, c.Role, c.Unit} }
 const MaxCredits = 16
 
 // Share divides the order among its credits, whose rules are priced: it sets Gross, Net, Fee and FeeExact of each. Credits
-// with a weight share the order by weight, each at its own price (money.Blend); one without has all that its rules give.
-// The fee is rounded once, on what credits of RolePartner have together, and split over those by their weights. It refuses
-// credits that cannot be told apart or shared out.
+// of one unit with a weight share the order by weight, each at its own price (money.Blend); one without has all that its
+// rules give. The fee is rounded once, on what credits of RolePartner in the order's currency have together, and split over
+// those by their weights. It refuses credits that cannot be told apart or shared out.
 func (d *Decision) Share() error {
 	if err := d.checkCredits(); err != nil {
 		return err
@@ -80,7 +80,14 @@ func (d *Decision) Share() error {
 	var room scratch
 	full := room.full[:0]
 	for i := range d.Credits {
-		full = append(full, d.Credits[i].full((*Rule).sold))
+		c := &d.Credits[i]
+		if _, known := money.Exponent(c.Unit); !known {
+			return fmt.Errorf("sharing an order: a credit is in %q, which is neither a currency nor %s", c.Unit, money.Points)
+		}
+		if c.Role == RoleCustomer && c.Customer == "" {
+			return errors.New("sharing an order: its customer has a credit, and it names no customer")
+		}
+		full = append(full, c.full((*Rule).sold))
 	}
 	parts := d.parts(room.parts[:0], full)
 	for i := range d.Credits {
@@ -92,7 +99,7 @@ func (d *Decision) Share() error {
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.Net, c.Fee, c.FeeExact = parts[i].net, parts[i].fee, money.Product{}
-		if c.Role == RolePartner {
+		if d.Charges(c) {
 			if feeOn += c.Net; first < 0 {
 				first = i
 			}
@@ -102,6 +109,11 @@ func (d *Decision) Share() error {
 		d.Credits[first].FeeExact = d.Credits[first].Terms.NetworkFee.Exact(feeOn)
 	}
 	return nil
+}
+
+// Charges reports whether the network's fee is on a credit of the order, with all others that it is on.
+func (d *Decision) Charges(c *Credit) bool {
+	return c.Role == RolePartner && c.Unit == d.Order.Currency
 }
 
 // checkCredits refuses credits that cannot be told apart, shared out or charged the network's fee.
@@ -119,7 +131,7 @@ func (d *Decision) checkCredits() error {
 			return fmt.Errorf("sharing an order: a credit in the role of %s is of partner %d", c.Role, c.Partner)
 		case slices.ContainsFunc(d.Credits[:i], func(o Credit) bool { return o.Earner() == c.Earner() }):
 			return fmt.Errorf("sharing an order: partner %d has two credits in the role of %s", c.Partner, c.Role)
-		case c.Role != RolePartner:
+		case !d.Charges(c):
 		case lead == nil:
 			lead = c
 		case lead.Weight == 0 || c.Weight == 0 || lead.Terms.NetworkFee != c.Terms.NetworkFee:
@@ -162,7 +174,7 @@ type scratch struct {
 func (d *Decision) parts(dst []part, full []int64) []part {
 	if len(d.Credits) == 1 {
 		p := part{net: full[0]}
-		if c := &d.Credits[0]; c.Role == RolePartner {
+		if c := &d.Credits[0]; d.Charges(c) {
 			p.fee = c.Terms.NetworkFee.Of(p.net)
 		}
 		return append(dst, p)
@@ -173,16 +185,22 @@ func (d *Decision) parts(dst []part, full []int64) []part {
 	for i := range parts {
 		parts[i].net = full[i]
 	}
-	d.spreadOver(func(c *Credit) bool { return c.Weight > 0 }, func(members []int, weights []int64) {
-		amounts := make([]int64, len(members))
-		for n, i := range members {
-			amounts[n] = full[i]
+	for i := range d.Credits {
+		unit := d.Credits[i].Unit
+		if slices.ContainsFunc(d.Credits[:i], func(c Credit) bool { return c.Unit == unit }) {
+			continue
 		}
-		for n, share := range money.Blend(amounts, weights) {
-			parts[members[n]].net = share
-		}
-	})
-	d.spreadOver(func(c *Credit) bool { return c.Role == RolePartner }, func(members []int, weights []int64) {
+		d.spreadOver(func(c *Credit) bool { return c.Weight > 0 && c.Unit == unit }, func(members []int, weights []int64) {
+			amounts := make([]int64, len(members))
+			for n, i := range members {
+				amounts[n] = full[i]
+			}
+			for n, share := range money.Blend(amounts, weights) {
+				parts[members[n]].net = share
+			}
+		})
+	}
+	d.spreadOver(d.Charges, func(members []int, weights []int64) {
 		feeOn := int64(0)
 		for _, i := range members {
 			feeOn += parts[i].net

@@ -133,6 +133,51 @@ func TestOnlyPartnersCarryTheFee(t *testing.T) {
 	}
 }
 
+// Two partners share the order in its currency, two others in points, and a fifth has euros beside them.
+func TestEachUnitIsSharedByItself(t *testing.T) {
+	t.Parallel()
+	d := mustDecide(t, tenPercent(), sold(goods(1, "A", "", 1, 10_010)), refunded("R", day, 2_000))
+	first := d.Credits[0]
+	d.Credits = nil
+	for i, share := range []struct {
+		weight int64
+		unit   string
+	}{{1, "GBP"}, {1, "GBP"}, {2, money.Points}, {1, money.Points}, {0, "EUR"}} {
+		c := first
+		c.Partner, c.Weight, c.Unit = program.PartnerID(i+1), share.weight, share.unit
+		d.Credits = append(d.Credits, c)
+	}
+	if err := d.Share(); err != nil {
+		t.Fatal(err)
+	}
+	type has struct {
+		unit             string
+		gross, net, fee  int64
+		pending, payable int64
+	}
+	var got []has
+	for i := range d.Credits {
+		c, now, then := &d.Credits[i], d.Earning(i, time.Time{}), d.Earning(i, ended())
+		got = append(got, has{c.Unit, c.Gross, c.Net, c.Fee, now.Pending, then.Payable})
+	}
+	want := []has{{"GBP", 501, 401, 80, 401, 401}, {"GBP", 500, 400, 80, 400, 400}, {money.Points, 667, 534, 0, 534, 534}, {money.Points, 334, 267, 0, 267, 267}, {"EUR", 1_001, 801, 0, 801, 801}}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(has{})); diff != "" {
+		t.Errorf("shares (-want +got):\n%s", diff)
+	}
+	if exact := d.Credits[0].FeeExact.String(); exact != "160.2" {
+		t.Errorf("the fee is exactly %s, want 20 %% of 801", exact)
+	}
+	sums := make(map[string]int64)
+	for _, m := range d.Movements(ended()) {
+		if m.Debit == chart.MerchantReceivable {
+			sums[m.Unit] += m.Amount
+		}
+	}
+	if diff := cmp.Diff(map[string]int64{"GBP": 1_001 + 200, money.Points: 1_001, "EUR": 1_001}, sums); diff != "" {
+		t.Errorf("what the merchant owes in each unit (-want +got):\n%s", diff)
+	}
+}
+
 func TestCreditsThatCannotBeShared(t *testing.T) {
 	t.Parallel()
 	good := shared(t, mustDecide(t, tenPercent(), sold(goods(1, "A", "", 1, 1_000))), 1, 1, 1)
@@ -159,6 +204,15 @@ func TestCreditsThatCannotBeShared(t *testing.T) {
 	d := Decision{Order: good.Order, Credits: slices.Repeat(good.Credits, MaxCredits)}
 	if err := d.Share(); err == nil {
 		t.Error("too many credits were shared")
+	}
+	// A record may name a currency that is in force no more; no new credit may.
+	d = Decision{Outcome: Credited, Order: good.Order, Credits: slices.Clone(good.Credits[:1])}
+	d.Credits[0].Unit = "BGN"
+	if err := d.Share(); err == nil {
+		t.Error("a currency of the past was shared")
+	}
+	if _, err := UnmarshalRecord(d.AppendJSON(nil)); err != nil {
+		t.Errorf("the record of a currency of the past: %v", err)
 	}
 }
 
@@ -203,11 +257,11 @@ func TestTheRecordOfSharedOrders(t *testing.T) {
 	if n := strings.Count(string(other.AppendJSON(nil)), `"priced"`); n != 2 {
 		t.Errorf("of two prices %d are written", n)
 	}
-	library, err := json.Marshal(other.Credits[1])
+	library, err := json.Marshal(asWritten(other).Credits[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := string(other.Credits[1].appendJSON(nil, false)); got != string(library) {
+	if got := string(other.Credits[1].appendJSON(nil, "GBP", false)); got != string(library) {
 		t.Errorf("a credit is written as\n%s, by the library as\n%s", got, library)
 	}
 }
@@ -264,7 +318,7 @@ func TestSharesOfWhatRemainsAreTheOrder(t *testing.T) {
 			if i > 0 && m.At.Before(d.Movements(until)[i-1].At) {
 				t.Fatal("movements are out of order")
 			}
-			if !m.ofPartner() {
+			if !!m.ofFee() {
 				name := fmt.Sprint(m.At, m.Cause, m.Debit, m.Credit)
 				if fees[name] {
 					t.Fatalf("the fee moves twice: %s", name)

@@ -39,12 +39,15 @@ func (s State) next() []State {
 	case Reversed:
 		return []State{Pending, Payable} // a share of nothing may become one again: shares are rounded by largest remainder
 	case Declined:
-		return nil
+		// What was declined comes back when a later fact makes the decision credit it again: a review is withdrawn, a claim
+		// granted, a missing click key added. Nothing else can, since states follow from decisions; and what was paid comes
+		// back as a debt or a credit of the next payout, never as paid.
+		return []State{Pending, Payable, Held, Reversed}
 	}
 	return nil
 }
 
-// MayBecome reports whether a commission may go from one state to another. Staying is always allowed; declined is final.
+// MayBecome reports whether a commission may go from one state to another. Staying is always allowed.
 func (s State) MayBecome(to State) bool {
 	return s == to || slices.Contains(s.next(), to)
 }

@@ -78,47 +78,69 @@ func (d *Decision) ByCredit(until time.Time) [][]Movement {
 	return all
 }
 
+// places are the accounts that a credit comes from and where it is, pending and later payable.
+type places struct{ from, pending, payable chart.Kind }
+
+// places are those of the credit's role: a customer is given what its merchant issues.
+func (c *Credit) places() places {
+	if c.Role == RoleCustomer {
+		return places{chart.PromotionsIssued, chart.WalletPending, chart.Wallet}
+	}
+	return places{chart.MerchantReceivable, chart.PartnerPending, chart.PartnerPayable}
+}
+
 // movements are those of credit i of n.
 func (c *Credit) movements(t *timeline, i, n int, released bool) []Movement {
-	was := t.of(0, i, n)
+	was, of := t.of(0, i, n), c.places()
 	dst := make([]Movement, 0, 4)
-	dst = c.book(dst, CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.PartnerPending, was.net)
-	dst = c.book(dst, CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.FeePending, was.fee)
-	partner, fee := chart.PartnerPending, chart.FeePending
+	dst = c.earn(dst, CauseSale, c.OrderedAt, of.from, of.pending, was.net)
+	dst = c.charge(dst, CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.FeePending, was.fee)
+	held, fee := of.pending, chart.FeePending
 	for step := 1; step < len(t.at); step++ {
 		now, at := t.of(step, i, n), t.at[step]
-		if released && partner == chart.PartnerPending && !at.Before(c.HoldUntil) {
-			dst = c.release(dst, was)
-			partner, fee = chart.PartnerPayable, chart.FeeEarned
+		if released && held == of.pending && !at.Before(c.HoldUntil) {
+			dst = c.release(dst, of, was)
+			held, fee = of.payable, chart.FeeEarned
 		}
-		dst = c.book(dst, CauseRefund, at, partner, chart.MerchantReceivable, was.net-now.net)
-		dst = c.book(dst, CauseRefund, at, fee, chart.MerchantReceivable, was.fee-now.fee)
+		dst = c.earn(dst, CauseRefund, at, held, of.from, was.net-now.net)
+		dst = c.charge(dst, CauseRefund, at, fee, chart.MerchantReceivable, was.fee-now.fee)
 		was = now
 	}
-	if released && partner == chart.PartnerPending {
-		dst = c.release(dst, was)
+	if released && held == of.pending {
+		dst = c.release(dst, of, was)
 	}
 	return dst
 }
 
 // release moves what is pending when the hold ends.
-func (c *Credit) release(dst []Movement, held part) []Movement {
-	dst = c.book(dst, CauseRelease, c.HoldUntil, chart.PartnerPending, chart.PartnerPayable, held.net)
-	return c.book(dst, CauseRelease, c.HoldUntil, chart.FeePending, chart.FeeEarned, held.fee)
+func (c *Credit) release(dst []Movement, of places, left part) []Movement {
+	dst = c.earn(dst, CauseRelease, c.HoldUntil, of.pending, of.payable, left.net)
+	return c.charge(dst, CauseRelease, c.HoldUntil, chart.FeePending, chart.FeeEarned, left.fee)
+}
+
+// earn appends a movement of what the credit earns.
+func (c *Credit) earn(dst []Movement, cause Cause, at time.Time, debit, credit chart.Kind, amount int64) []Movement {
+	m := Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Partner: c.Partner, Amount: amount}
+	if c.Role == RoleCustomer {
+		m.Customer = c.Customer
+	}
+	return c.book(dst, &m)
+}
+
+// charge appends a movement of the network's fee on it.
+func (c *Credit) charge(dst []Movement, cause Cause, at time.Time, debit, credit chart.Kind, amount int64) []Movement {
+	return c.book(dst, &Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Amount: amount})
 }
 
 // book appends a movement, unless it moves nothing. An amount below zero goes the other way: by largest remainder a refund
 // may take one more from one share and give it to another.
-func (c *Credit) book(dst []Movement, cause Cause, at time.Time, debit, credit chart.Kind, amount int64) []Movement {
-	if amount == 0 {
+func (c *Credit) book(dst []Movement, m *Movement) []Movement {
+	if m.Amount == 0 {
 		return dst
 	}
-	m := Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Merchant: c.Merchant, Unit: c.Unit, Amount: amount}
-	if m.ofPartner() {
-		m.Partner = c.Partner
-	}
+	m.Merchant, m.Unit = c.Merchant, c.Unit
 	m.setUpright()
-	return append(dst, m)
+	return append(dst, *m)
 }
 
 // setUpright turns a movement of an amount below zero round.
@@ -128,10 +150,8 @@ func (m *Movement) setUpright() {
 	}
 }
 
-// ofPartner reports whether one of the accounts belongs to a partner.
-func (m *Movement) ofPartner() bool {
-	return m.Debit.Entry().Owner.HasPartner() || m.Credit.Entry().Owner.HasPartner()
-}
+// ofFee reports whether it moves the network's fee, which is nobody's in particular.
+func (m *Movement) ofFee() bool { return m.Partner == 0 && m.Customer == "" }
 
 // Together are the movements of all credits of an order in the order of time, with one of the network's fee at each time and
 // pair of accounts.
@@ -146,7 +166,7 @@ func Together(byCredit [][]Movement) []Movement {
 	slices.SortStableFunc(all, func(a, b Movement) int { return a.At.Compare(b.At) })
 	kept := all[:0]
 	for _, m := range all {
-		if m.ofPartner() || !absorb(kept, &m) {
+		if !m.ofFee() || !absorb(kept, &m) {
 			kept = append(kept, m)
 		}
 	}
@@ -157,11 +177,11 @@ func Together(byCredit [][]Movement) []Movement {
 	return kept
 }
 
-// absorb adds a movement of the fee to the last one of its time, cause and accounts, whichever way round.
+// absorb adds a movement of the fee to the last one of its time, cause, unit and accounts, whichever way round.
 func absorb(kept []Movement, m *Movement) bool {
 	for i := len(kept) - 1; i >= 0 && kept[i].At.Equal(m.At); i-- {
 		switch k := &kept[i]; {
-		case k.Cause != m.Cause:
+		case k.Cause != m.Cause || k.Unit != m.Unit:
 		case k.Debit == m.Debit && k.Credit == m.Credit:
 			k.Amount += m.Amount
 			return true

@@ -18,9 +18,9 @@ func (a amount) figures() string {
 	return strings.TrimPrefix(money.Format(a.Minor, a.Currency), a.Currency+" ")
 }
 
-// plain is the amount's number for a file, as in "-1234.50"; nothing without a currency that says how many decimals it has.
+// plain is the amount's number for a file, as in "-1234.50"; nothing without a unit that says how many decimals it has.
 func (a amount) plain() string {
-	if !money.Known(a.Currency) {
+	if _, known := money.Exponent(a.Currency); !known {
 		return ""
 	}
 	return strings.ReplaceAll(a.figures(), ",", "")

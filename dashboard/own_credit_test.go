@@ -50,7 +50,7 @@ func TestAPartnersRowsHoldItsOwnCreditOnly(t *testing.T) {
 					t.Errorf("partner %d reads %s: %q", partner, hidden, found)
 				}
 			}
-			found := w.texts(tx, `SELECT record FROM scoped_order o JOIN scoped_order_event e ON e.order_no = o.no WHERE o.whole = 100`)
+			found := w.texts(tx, `SELECT record FROM scoped_order o JOIN scoped_order_event e ON e.order_no = o.no WHERE o.whole = '{"GBP": 100}'`)
 			if len(found) != 1 {
 				t.Fatalf("partner %d reads %q, want one record", partner, found)
 			}

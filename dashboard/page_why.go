@@ -62,8 +62,8 @@ func worth(c *commission.Credit) int64 {
 // charged is what the network's fee is on, fee all of it, and charge the credit that shows how it was reckoned: the first
 // that carries it, nil where none does.
 func (view *whyView) charged() (sum int64) {
-	for _, c := range view.Decision.Credits {
-		if c.Role == commission.RolePartner {
+	for i := range view.Decision.Credits {
+		if c := &view.Decision.Credits[i]; view.Decision.Charges(c) {
 			sum += c.Net
 		}
 	}
@@ -79,31 +79,38 @@ func (view *whyView) fee() (sum int64) {
 
 func (view *whyView) charge() *commission.Credit {
 	for i := range view.Decision.Credits {
-		if c := &view.Decision.Credits[i]; c.Role == commission.RolePartner {
+		if c := &view.Decision.Credits[i]; view.Decision.Charges(c) {
 			return c
 		}
 	}
 	return nil
 }
 
-// A whyTotal is what all credits that the reader sees come to, and when the last of their holds ends.
+// A whyTotal is what the credits in one unit that the reader sees come to, and when the last of their holds ends.
 type whyTotal struct {
+	unit                         string
 	gross, net, pending, payable int64
 
-	lines     int
-	holdUntil time.Time
+	credits, lines int
+	holdUntil      time.Time
 }
 
-func (view *whyView) total() (sum whyTotal) {
+// totals are those of each unit, in the order of its first credit.
+func (view *whyView) totals() (all []whyTotal) {
 	for i := range view.Decision.Credits {
 		c, e := &view.Decision.Credits[i], view.earning(i)
-		sum.gross, sum.net, sum.lines = sum.gross+c.Gross, sum.net+c.Net, sum.lines+c.Lines
+		at := slices.IndexFunc(all, func(sum whyTotal) bool { return sum.unit == c.Unit })
+		if at < 0 {
+			at, all = len(all), append(all, whyTotal{unit: c.Unit})
+		}
+		sum := &all[at]
+		sum.gross, sum.net, sum.credits, sum.lines = sum.gross+c.Gross, sum.net+c.Net, sum.credits+1, sum.lines+c.Lines
 		sum.pending, sum.payable = sum.pending+e.Pending, sum.payable+e.Payable
 		if c.HoldUntil.After(sum.holdUntil) {
 			sum.holdUntil = c.HoldUntil
 		}
 	}
-	return sum
+	return all
 }
 
 // oneHold tells whether all holds end at the same time.
@@ -281,25 +288,28 @@ func orDash(name string) string {
 	return cmp.Or(name, text.Dash)
 }
 
-// sentences are the whole explanation in short: one for each credit of a partner's, and one of all for the merchant.
+// sentences are the whole explanation in short: one for each credit of a partner's, and one of all in a unit for the merchant.
 func (view *whyView) sentences(t *text.Printer) (list []string) {
 	credits := view.Decision.Credits
 	if len(credits) == 0 {
 		return []string{t.Reason(string(view.Decision.Outcome))}
 	}
 	if view.forMerchant && len(credits) > 1 {
-		sum := view.total()
-		return append(list, view.beforeRefunds(t, t.WhySeveralEarn(int64(len(credits)), view.amount(sum.net).text()), sum.gross))
+		for _, sum := range view.totals() {
+			list = append(list, view.beforeRefunds(t, t.WhySeveralEarn(int64(sum.credits), amount{sum.unit, sum.net}.text()), amount{sum.unit, sum.gross}))
+		}
+		return list
 	}
 	for i := range credits {
-		list = append(list, view.beforeRefunds(t, view.sentence(t, &credits[i]), credits[i].Gross))
+		c := &credits[i]
+		list = append(list, view.beforeRefunds(t, view.sentence(t, c), amount{c.Unit, c.Gross}))
 	}
 	return list
 }
 
 // sentence says what a credit earns and why, as fits its role.
 func (view *whyView) sentence(t *text.Printer, c *commission.Credit) string {
-	earned, partner := view.amount(c.Net).text(), orDash(view.Partners[c.Partner])
+	earned, partner := amount{c.Unit, c.Net}.text(), orDash(view.Partners[c.Partner])
 	touch := view.winner(c)
 	switch {
 	case touch == nil && view.forMerchant:
@@ -316,9 +326,9 @@ func (view *whyView) sentence(t *text.Printer, c *commission.Credit) string {
 }
 
 // beforeRefunds adds to a sentence what it was before the order's refunds, if it had any.
-func (view *whyView) beforeRefunds(t *text.Printer, said string, gross int64) string {
+func (view *whyView) beforeRefunds(t *text.Printer, said string, gross amount) string {
 	if view.Decision.Order.Refunded > 0 {
-		return t.WhyWasBeforeRefunds(view.amount(gross).text(), said)
+		return t.WhyWasBeforeRefunds(gross.text(), said)
 	}
 	return said
 }

@@ -27,8 +27,8 @@ type Explanation struct {
 	// Earnings are the commissions on it, those of the decision's credits in their order. A partner's scope has its own alone,
 	// and so it is with credits and touches in Decision and Record, which then name neither coupon nor customer.
 	Earnings []Earning
-	// Whole is the sum of the weights of all credits, 0 where nobody shares.
-	Whole int64
+	// Whole is the sum of the weights of all credits in a unit; it has no unit in which nobody shares.
+	Whole map[string]int64
 	// Names of what the decision speaks of by number. A link's is its code, with its label for its partner alone.
 	Programs map[program.ProgramID]string
 	Partners map[program.PartnerID]string

@@ -108,7 +108,7 @@ func TestOrdersOfAListAreLookedUp(t *testing.T) {
 		"@text", "''", "@at", "now()", "@no", "100000", "@who", "0", "@tie", "''", "@limit", "51").Replace(`WITH page AS (` + commissionsSQL + condition + order + ` LIMIT @limit) ` + commissionNames + order)
 	for name, sql := range map[string]string{
 		"the list":         list,
-		"an order":         `SELECT record, whole FROM scoped_order WHERE no = 107`,
+		"an order":         `SELECT record, whole::text FROM scoped_order WHERE no = 107`,
 		"an order's facts": `SELECT kind FROM scoped_order_event WHERE order_no = 107`,
 	} {
 		for _, scope := range []access.Scope{{Partner: 7}, {Merchant: 1}, {Network: true}} {

@@ -62,11 +62,11 @@ func newBooks(t *testing.T) *books {
 		schemes.Share{Role: commission.RoleCustomer, Unit: "POINT"})
 	b.check = audit.Check{
 		DB: db, VerifyClick: b.click, Partitions: lanes, Limit: 100, Now: noon().Add(35 * day),
-		Decide: func(order commission.Order, candidates []commission.Candidate) (commission.Decision, error) {
+		Decide: func(order commission.Order, evidence commission.Evidence) (commission.Decision, error) {
 			if order.ID == "D1" {
-				return three(order, candidates)
+				return three(order, evidence)
 			}
-			return commission.Decide(order, candidates)
+			return commission.Decide(order, evidence)
 		},
 	}
 	var events []*event.Event

@@ -10,7 +10,7 @@ import (
 	"tributary/commission/ledger"
 )
 
-// accounts verifies that postings hold the unit of both their accounts, that those belong to one merchant and partner,
+// accounts verifies that postings hold the unit of both their accounts, that those belong to one merchant, partner and member,
 // and that nothing was posted to an account that does not exist.
 func (v *Verification) accounts(ctx context.Context) error {
 	return v.Rows(ctx, "postings fit their accounts", Broken, `
@@ -20,7 +20,7 @@ SELECT 'posting', format('(%s, %s, %s, %s)', p.source, p.source_no, p.version, p
               p.credit, CASE WHEN c.id IS NULL THEN 'none' ELSE format('%s of merchant %s, partner %s, %s', c.kind, c.merchant_id, c.partner_id, c.unit) END, p.amount, p.unit)
   FROM posting p LEFT JOIN account d ON d.id = p.debit LEFT JOIN account c ON c.id = p.credit
  WHERE d.unit IS DISTINCT FROM p.unit OR c.unit IS DISTINCT FROM p.unit OR p.amount <= 0
-    OR d.merchant_id <> c.merchant_id OR d.partner_id <> c.partner_id LIMIT $1`, v.Limit)
+    OR d.merchant_id <> c.merchant_id OR d.partner_id <> c.partner_id OR d.customer_no <> c.customer_no LIMIT $1`, v.Limit)
 }
 
 // sums verifies that what was posted to each account fits 64 bits: beyond that its balance cannot be read.

@@ -19,7 +19,7 @@ func (v *Verification) posted(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
 	var p posted
 	var m commission.Movement
-	_, err := pgx.ForEachRow(rows, []any{&no, &p.version, &p.n, &m.Debit, &m.Credit, &m.Merchant, &m.Partner, &m.Unit, &m.Amount, &m.At}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&no, &p.version, &p.n, &m.Debit, &m.Credit, &m.Merchant, &m.Partner, &m.Customer, &m.Unit, &m.Amount, &m.At}, func() error {
 		v.verdict.Postings++
 		m.At = m.At.UTC()
 		byNo[no].posted = append(byNo[no].posted, m)
@@ -59,7 +59,7 @@ func (v *Verification) misposted(o *order, missing commission.Movement, desired 
 		sum := int64(0)
 		for _, m := range all {
 			switch {
-			case !m.At.Equal(missing.At) || m.Partner != missing.Partner || m.Merchant != missing.Merchant || m.Unit != missing.Unit:
+			case !m.At.Equal(missing.At) || m.Partner != missing.Partner || m.Customer != missing.Customer || m.Merchant != missing.Merchant || m.Unit != missing.Unit:
 			case m.Debit == missing.Debit && m.Credit == missing.Credit:
 				sum += m.Amount
 			case m.Debit == missing.Credit && m.Credit == missing.Debit:
@@ -75,7 +75,7 @@ func (v *Verification) misposted(o *order, missing commission.Movement, desired 
 	}
 	v.Find(Finding{
 		Check: "postings follow from events", Table: "posting",
-		Key: fmt.Sprintf("of order %d from %s to %s, partner %d, merchant %d, %s, effective %s", o.no, missing.Credit, missing.Debit, missing.Partner,
+		Key: fmt.Sprintf("of order %d from %s to %s, %s, merchant %d, %s, effective %s", o.no, missing.Credit, missing.Debit, missing.Whose(),
 			missing.Merchant, missing.Unit, show(missing.At)),
 		Column: "amount", Want: strconv.FormatInt(want, 10), Have: strconv.FormatInt(have, 10),
 	})

@@ -168,7 +168,7 @@ func (l *lane) queueDeadLetter(batch *pgx.Batch, f *fact) {
 	}
 	batch.Queue(`INSERT INTO dead_letter (consumer, topic, partition, "offset", spool, seq, key, value, error)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		Consumer, l.held.Topic, l.held.Partition, f.record.Offset, f.record.Spool[:], int64(f.record.Seq), key, value, f.unreadable.Error())
+		Consumer, l.held.Topic, l.held.Partition, f.record.Offset, f.record.Spool[:], int64(f.record.Seq), key, value, inWords(f.unreadable))
 }
 
 // setLetterState sets the state of the letter that a row of the inbox retries: returned, or open again with the reason it
@@ -179,7 +179,7 @@ func setLetterState(ctx context.Context, tx pgx.Tx, row inbox.Row, state LetterS
 	}
 	problem := ""
 	if cause != nil {
-		problem = cause.Error()
+		problem = inWords(cause)
 	}
 	_, err := tx.Exec(ctx, `UPDATE dead_letter SET state = $2, settled_at = CASE $2 WHEN 'returned' THEN now() END, error = coalesce(nullif($3, ''), error)
 		WHERE no = $1::bigint AND state = 'returning'`, row.Ref, state, problem)

@@ -163,7 +163,7 @@ func (e *Engine) introduce(ctx context.Context) error {
 	}
 	var err error
 	if e.spool, err = uuid.Parse(text); err != nil {
-		return &recordError{fmt.Errorf("reading the setting ledger_spool: %w", err)}
+		return &recordError{cause: fmt.Errorf("reading the setting ledger_spool: %w", err)}
 	}
 	return nil
 }

@@ -160,7 +160,7 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 	_, err := pgx.ForEachRow(rows, []any{&no, &key.kind, &key.ref, &hash, &payload}, func() error {
 		e, err := event.Decode(payload)
 		if err != nil {
-			return &recordError{fmt.Errorf("order %d: its event of kind %d, %q: %w", no, key.kind, key.ref, err)}
+			return &recordError{cause: fmt.Errorf("order %d: its event of kind %d, %q: %w", no, key.kind, key.ref, err)}
 		}
 		o := byNo[no]
 		o.events = append(o.events, e)
@@ -182,7 +182,7 @@ func scanEarnings(rows pgx.Rows, byNo map[int64]*order) error {
 		&c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.Held, &c.Paid, &c.HoldUntil, &c.Released, &c.State,
 	}, func() (err error) {
 		if c.Role, err = commission.ParseRole(role); err != nil {
-			return &recordError{fmt.Errorf("a commission on order %d: %w", no, err)}
+			return &recordError{cause: fmt.Errorf("a commission on order %d: %w", no, err)}
 		}
 		c.OrderedAt, c.HoldUntil = c.OrderedAt.UTC(), c.HoldUntil.UTC()
 		byNo[no].earnings = append(byNo[no].earnings, c)
@@ -203,7 +203,7 @@ func scanPosted(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
 	var m commission.Movement
 	_, err := pgx.ForEachRow(rows, []any{
-		&no, &m.Debit, &m.Credit, &m.Merchant, &m.Partner, &m.Unit, &m.Amount, &m.At,
+		&no, &m.Debit, &m.Credit, &m.Merchant, &m.Partner, &m.Customer, &m.Unit, &m.Amount, &m.At,
 	}, func() error {
 		m.At = m.At.UTC()
 		byNo[no].posted = append(byNo[no].posted, m)

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"tributary/commission"
 	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/position"
@@ -245,14 +244,14 @@ func (e *Engine) enter(ctx context.Context) error {
 func (e *Engine) exit() { <-e.slots }
 
 // blame counts a failure of records against them, in the database, before they are tried again: first as they were, then
-// one by one, and the one that still fails becomes a dead letter. Terms that cannot be read stay so however often a record is
-// tried: the orders under them become dead letters at once, so that they do not hold up everyone else's.
+// one by one, and the one that still fails becomes a dead letter. What cannot be decided or booked stays so however often it
+// is tried: it becomes a dead letter at once, so that it does not hold up everyone else's.
 func (l *lane) blame(ctx context.Context, part []fact, cause error) error {
 	l.books.Forget() // the accounts may be what was wrong
 	l.failures++
 	l.metrics.failures.Inc()
-	l.log.Error("orders failed", "offset", part[0].record.Offset, "records", len(part), "failures", l.failures, "error", cause)
-	_, certain := errors.AsType[*commission.TermsError](cause)
+	l.logFailure(part, cause)
+	certain := isCertain(cause)
 	if certain || l.failures >= singlyAfter {
 		l.careful = max(l.careful, part[len(part)-1].record.Offset+1)
 	}
@@ -276,6 +275,14 @@ func (l *lane) blame(ctx context.Context, part []fact, cause error) error {
 		return err
 	}
 	return nil // a count that could not be written is made again
+}
+
+func (l *lane) logFailure(part []fact, cause error) {
+	log := l.log.With("offset", part[0].record.Offset, "records", len(part), "failures", l.failures, "error", cause)
+	if own, is := errors.AsType[*recordError](cause); is && own.stack != nil {
+		log = log.With("stack", string(own.stack))
+	}
+	log.Error("orders failed")
 }
 
 // watch measures how far behind the partition is, until ctx ends.

@@ -170,5 +170,8 @@ func accountOf(m *commission.Movement, kind chart.Kind) ledger.Account {
 	if owner.HasPartner() {
 		a.Partner = m.Partner
 	}
+	if owner.HasMember() {
+		a.Customer = m.Customer
+	}
 	return a
 }

@@ -144,7 +144,7 @@ func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {
 		commission.Payable:  commission.Payable,
 		commission.Held:     commission.Payable,
 		commission.Reversed: commission.Payable,
-		commission.Declined: "",
+		commission.Declined: commission.Payable,
 		commission.Paid:     "",
 	} {
 		o := w.decided()

@@ -207,10 +207,11 @@ func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
 	if s.owner.Role != commission.RolePartner {
 		role = s.owner.Role.String()
 	}
-	if s.owner.Partner != 0 && s.owner.Unit != o.decided.Order.Currency {
+	if s.owner.Unit != "" && s.owner.Unit != o.decided.Order.Currency {
 		unit = s.owner.Unit
 	}
-	pending, payable := s.grown(chart.PartnerPending), s.grown(chart.PartnerPayable)
+	pending := s.grown(chart.PartnerPending) + s.grown(chart.WalletPending)
+	payable := s.grown(chart.PartnerPayable) + s.grown(chart.Wallet)
 	feePending, feeEarned := s.grown(chart.FeePending), s.grown(chart.FeeEarned)
 	e.Body = &event.Event_Ledger{Ledger: &event.Ledger{
 		OrderNo: o.no, Version: o.version, Step: int32(n),

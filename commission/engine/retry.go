@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"tributary/commission"
+	"tributary/commission/ledger"
 	"tributary/internal/position"
 )
 
@@ -28,10 +29,35 @@ const (
 )
 
 // recordError is a failure that the record itself causes, found by the engine and not by the database.
-type recordError struct{ cause error }
+type recordError struct {
+	cause error
+	// certain says that it was found by what depends on facts and terms alone, so that no further try can end otherwise.
+	certain bool
+	// stack is where a panic happened.
+	stack []byte
+}
 
 func (e *recordError) Error() string { return e.cause.Error() }
 func (e *recordError) Unwrap() error { return e.cause }
+
+// isCertain reports whether a record would fail in the same way however often it is tried.
+func isCertain(err error) bool {
+	own, is := errors.AsType[*recordError](err)
+	_, unbookable := errors.AsType[*ledger.PostingError](err)
+	return unbookable || is && own.certain
+}
+
+// inWords says what is wrong with a record that is set aside, and how to fix it.
+func inWords(cause error) string {
+	fix := "Correct its bytes with tributary deadletters edit and retry it, or discard it with a note."
+	switch {
+	case isCertain(cause):
+		fix = "Correct the terms that it falls under, or run a version that can decide and book it; then run tributary deadletters retry."
+	case verdict(cause) == failed:
+		fix = "Correct what the message names, or run a version with the fix; then run tributary deadletters retry."
+	}
+	return cause.Error() + ". " + fix
+}
 
 // errBehind says that the database's position is before what was fetched: it was restored, or set back by an operator.
 var errBehind = errors.New("the position is before what was fetched")
@@ -41,12 +67,13 @@ var errBehind = errors.New("the position is before what was fetched")
 // a full disk is nobody's order's fault.
 func verdict(err error) ruling {
 	var own *recordError
+	var unbookable *ledger.PostingError
 	var newer *commission.NewerError // another engine may know it; this one may not even count it against the record
 	var pg *pgconn.PgError
 	switch {
 	case errors.Is(err, position.ErrLost), errors.Is(err, position.ErrHalted), errors.Is(err, context.Canceled), position.IsGap(err), errors.Is(err, errBehind), errors.As(err, &newer):
 		return leave
-	case errors.As(err, &own):
+	case errors.As(err, &own), errors.As(err, &unbookable):
 		return failed
 	case errors.As(err, &pg) && len(pg.Code) == 5:
 		switch pg.Code[:2] {
@@ -61,7 +88,7 @@ func verdict(err error) ruling {
 func guard(work func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &recordError{fmt.Errorf("panic: %v\n%s", r, debug.Stack())}
+			err = &recordError{cause: fmt.Errorf("panic: %v", r), stack: debug.Stack()}
 		}
 	}()
 	return work()

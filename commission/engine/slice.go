@@ -233,12 +233,13 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	return nil
 }
 
-// blamed is an error that the records cause, unless a later version could go on where this one cannot.
+// blamed is an error that the records cause, in what depends on them and their terms alone, unless a later version could go on
+// where this one cannot.
 func blamed(err error) error {
 	if newer := (*commission.NewerError)(nil); errors.As(err, &newer) {
 		return err
 	}
-	return &recordError{err}
+	return &recordError{cause: err, certain: true}
 }
 
 // post writes everything that follows, apart from the position itself, whose count of outgoing events it moves on.

@@ -4,16 +4,19 @@ package money
 // neither a metal, a fund's unit of account nor a code for tests.
 func Known(currency string) bool {
 	_, known := Exponent(currency)
-	return known
+	return known && currency != Points
 }
 
-// Exponent is the number of decimal digits of a currency's minor unit: 2 for GBP, 0 for JPY, 3 for KWD. It knows what
-// Known knows. The table is ISO 4217 as of 2026-01, when the Bulgarian lev was withdrawn, from the data set
+// Points is the unit that merchants' own points are in: whole ones, and no currency.
+const Points = "POINT"
+
+// Exponent is the number of decimal digits of the smallest part of a unit: 2 for GBP, 0 for JPY, 3 for KWD. It knows what
+// Known knows, and Points. The table is ISO 4217 as of 2026-01, when the Bulgarian lev was withdrawn, from the data set
 // github.com/datasets/currency-codes (public domain), commit ab9b0ae8.
 func Exponent(currency string) (digits int, known bool) {
 	switch currency {
 	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF",
-		"XOF", "XPF":
+		"XOF", "XPF", Points:
 		return 0, true
 	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
 		return 3, true

@@ -65,19 +65,29 @@ func (p *Printer) AccountKind(code string) string {
 		return p.say("account_kind/fee_pending", 0)
 	case "merchant_receivable":
 		return p.say("account_kind/merchant_receivable", 0)
+	case "partner_held":
+		return p.say("account_kind/partner_held", 0)
 	case "partner_payable":
 		return p.say("account_kind/partner_payable", 0)
 	case "partner_pending":
 		return p.say("account_kind/partner_pending", 0)
 	case "payout_clearing":
 		return p.say("account_kind/payout_clearing", 0)
+	case "promotion":
+		return p.say("account_kind/promotion", 0)
+	case "promotions_issued":
+		return p.say("account_kind/promotions_issued", 0)
+	case "wallet":
+		return p.say("account_kind/wallet", 0)
+	case "wallet_pending":
+		return p.say("account_kind/wallet_pending", 0)
 	}
 	return code
 }
 
 // AccountKindCodes are the codes of which AccountKind says something.
 func AccountKindCodes() []string {
-	return []string{"bank", "fee_earned", "fee_pending", "merchant_receivable", "partner_payable", "partner_pending", "payout_clearing"}
+	return []string{"bank", "fee_earned", "fee_pending", "merchant_receivable", "partner_held", "partner_payable", "partner_pending", "payout_clearing", "promotion", "promotions_issued", "wallet", "wallet_pending"}
 }
 
 // ActionApply says: Apply

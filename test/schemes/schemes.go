@@ -2,6 +2,7 @@
 package schemes
 
 import (
+	"cmp"
 	"time"
 
 	"tributary/commission"
@@ -10,9 +11,11 @@ import (
 
 // Share is somebody's part of an order.
 type Share struct {
-	// Partner has it; 0 is whom the click credits.
+	// Partner has it; 0 is whom the click credits, and of RoleCustomer the customer.
 	Partner program.PartnerID
 	Role    commission.Role
+	// Unit is what it is in, as many as there would be in the order's currency; empty for that.
+	Unit string
 	// Weight is in parts of the sum of all weights.
 	Weight int64
 	// Longer is how much longer than the terms say it is held.
@@ -31,9 +34,10 @@ func Split(shares ...Share) commission.Decider {
 		for _, s := range shares {
 			c := whole
 			c.Role, c.Weight, c.HoldUntil = s.Role, s.Weight, c.HoldUntil.Add(s.Longer)
-			if s.Partner != 0 {
+			if s.Partner != 0 || s.Role == commission.RoleCustomer {
 				c.Partner, c.Link = s.Partner, 0
 			}
+			c.Unit = cmp.Or(s.Unit, c.Unit)
 			d.Credits = append(d.Credits, c)
 		}
 		return d, d.Share()

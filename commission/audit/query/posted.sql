@@ -1,7 +1,9 @@
 -- What the books hold for the orders numbered $1, in the order of its numbering.
-SELECT k.no, p.version, p.n, d.kind, c.kind, coalesce(d.merchant_id, c.merchant_id, 0), coalesce(d.partner_id, c.partner_id, 0), p.unit, p.amount, p.effective_at
+SELECT k.no, p.version, p.n, d.kind, c.kind, coalesce(d.merchant_id, c.merchant_id, 0), coalesce(d.partner_id, c.partner_id, 0),
+       CASE WHEN coalesce(d.customer_no, c.customer_no) IS NULL THEN '' ELSE (SELECT customer_id FROM customer WHERE no = coalesce(d.customer_no, c.customer_no)) END,
+       p.unit, p.amount, p.effective_at
   FROM unnest($1::bigint[]) k (no)
  CROSS JOIN LATERAL (SELECT * FROM posting WHERE source = 1 AND source_no = k.no OFFSET 0) p
- CROSS JOIN LATERAL (SELECT kind, merchant_id, partner_id FROM account WHERE id = p.debit OFFSET 0) d
- CROSS JOIN LATERAL (SELECT kind, merchant_id, partner_id FROM account WHERE id = p.credit OFFSET 0) c
+ CROSS JOIN LATERAL (SELECT kind, merchant_id, partner_id, customer_no FROM account WHERE id = p.debit OFFSET 0) d
+ CROSS JOIN LATERAL (SELECT kind, merchant_id, partner_id, customer_no FROM account WHERE id = p.credit OFFSET 0) c
  ORDER BY k.no, p.version, p.n
