@@ -50,7 +50,7 @@ func TestAReportThatVanishedIsFoundInItsSpool(t *testing.T) {
 	letters := w.letters()
 	last := letters[len(letters)-1]
 	equal(t, "dead letters", len(letters), 2)
-	equal(t, "why", last.Error, errTaken.Error())
+	equal(t, "why", last.Error, errTaken.Error()+". Stop one of the two; then run tributary deadletters retry.")
 	check(t, RetryLetter(t.Context(), w.db, last.Partition, last.Offset, "a test"))
 	w.eventually("the victim is in", func() bool {
 		return w.number(`SELECT count(*) FROM orders WHERE order_id = 'VICTIM' AND outcome = 'credited'`) == 1

@@ -51,6 +51,8 @@ func isCertain(err error) bool {
 func inWords(cause error) string {
 	fix := "Correct its bytes with tributary deadletters edit and retry it, or discard it with a note."
 	switch {
+	case errors.Is(cause, errTaken):
+		fix = "Stop one of the two; then run tributary deadletters retry."
 	case isCertain(cause):
 		fix = "Correct the terms that it falls under, or run a version that can decide and book it; then run tributary deadletters retry."
 	case verdict(cause) == failed:
