@@ -13,6 +13,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -67,13 +68,36 @@ func Lane(key []byte, partitions int) int {
 	return int(h.Sum64() % uint64(partitions))
 }
 
-// OrderKey is the Kafka key of everything about one order.
-func OrderKey(merchant int64, orderID string) []byte {
+// KeyKind tells orders apart that have one id: those of a kind have a namespace of their own. The tables orders of both
+// databases store its numbers.
+type KeyKind int16
+
+// The kinds of key. That of counted clicks is taken: 2.
+const (
+	// Live is an order as a merchant reports it.
+	Live KeyKind = 0
+	// Trial is a test order: it is folded and shown, and never posted.
+	Trial KeyKind = 1
+)
+
+// Key is the Kafka key of everything about one order of the kind. What stands behind the merchant's number differs by kind, so
+// that no order's id, whatever is in it, makes it the key of another kind.
+func (k KeyKind) Key(merchant int64, orderID string) []byte {
 	key := make([]byte, 0, len(orderID)+21)
 	key = strconv.AppendInt(key, merchant, 10)
-	key = append(key, '|')
+	if k == Trial {
+		key = append(key, '!')
+	} else {
+		key = append(key, '|')
+	}
 	return append(key, orderID...)
 }
+
+// OrderKey is the Kafka key of everything about one order.
+func OrderKey(merchant int64, orderID string) []byte { return Live.Key(merchant, orderID) }
+
+// TestKey is the Kafka key of everything about one test order.
+func TestKey(merchant int64, orderID string) []byte { return Trial.Key(merchant, orderID) }
 
 // Micros turns a time into the wire's microseconds.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
@@ -106,21 +130,86 @@ func Decode(data []byte) (*Event, error) {
 }
 
 // SaleHash identifies what a merchant said in a sale, apart from when and how often it was said: the first 16
-// bytes of SHA-256 over the fields in a fixed order. Equal reports of one order are duplicates, others conflict.
+// bytes of SHA-256 over the fields in a fixed order. Equal reports of one order are duplicates, others additions or conflicts.
 // occurredAt is 0 when the merchant stated no time, so that its retry is a duplicate although the clock moved on.
 func SaleHash(s *Sale, occurredAt int64) []byte {
 	h := hasher{}
 	h.number(s.GetMerchantId())
 	h.text(s.GetOrderId(), s.GetCurrency(), s.GetClickId(), s.GetCoupon(), s.GetCustomerId())
 	h.number(occurredAt)
+	h.lines(s)
+	h.came(s)
+	h.sold(s)
+	return h.sum()
+}
+
+// SoldHash identifies what a merchant said in a sale apart from how its customer came (the fields that an addition may add)
+// and when it was.
+func SoldHash(s *Sale) []byte {
+	h := hasher{}
+	h.number(s.GetMerchantId())
+	h.text(s.GetOrderId(), s.GetCurrency())
+	h.lines(s)
+	h.sold(s)
+	return h.sum()
+}
+
+// lines adds the lines of a sale, in the order of their numbers. What came after form 1 is added only where it is set, behind
+// its number.
+func (h *hasher) lines(s *Sale) {
 	lines := slices.Clone(s.GetLines())
 	slices.SortFunc(lines, func(a, b *Line) int { return cmp.Compare(a.GetNumber(), b.GetNumber()) })
 	for _, l := range lines {
 		h.number(l.GetNumber(), l.GetQuantity(), l.GetAmount())
 		h.text(l.GetSku(), l.GetCategory())
+		h.optNumber(lineField(6), l.GetTax())
+		h.optNumber(lineField(7), l.GetDiscount())
+		h.optText(lineField(8), l.GetPart())
+		h.optText(lineField(9), l.GetCountry())
+		h.optText(lineField(10), l.GetDevice())
 	}
-	return h.sum()
 }
+
+// came adds what a sale says since form 1 of how its customer came, as lines does.
+func (h *hasher) came(s *Sale) {
+	h.optText(saleField(10), s.GetReferralCode())
+	if coupons := s.GetCoupons(); len(coupons) > 0 {
+		h.number(saleField(11), int64(len(coupons)))
+		h.text(coupons...)
+	}
+	if path := s.GetPath(); len(path) > 0 {
+		h.number(saleField(12), int64(len(path)))
+		for _, t := range path {
+			h.text(t.GetClickId())
+			h.number(int64(t.GetKind()), t.GetAt(), t.GetLinkId(), int64(t.GetMarks()))
+		}
+	}
+}
+
+// sold adds the rest of what a sale says since form 1, as lines does.
+func (h *hasher) sold(s *Sale) {
+	h.optText(saleField(9), s.GetGoal())
+	h.optText(saleField(13), s.GetCustomerStatus())
+	h.optNumber(saleField(14), s.GetShipping())
+	h.optNumber(saleField(15), s.GetShippingTax())
+	h.optText(saleField(16), s.GetCountry())
+	h.optText(saleField(17), s.GetDevice())
+	if marks := s.GetMetadata(); len(marks) > 0 {
+		h.number(saleField(18), int64(len(marks)))
+		for _, key := range slices.Sorted(maps.Keys(marks)) {
+			h.text(key, marks[key])
+		}
+	}
+	h.optNumber(saleField(19), s.GetCartedAt())
+	if s.GetTest() {
+		h.number(saleField(20))
+	}
+}
+
+// lineField and saleField are numbers of fields as they enter a hash: below zero, as no number of a line is, and those of
+// sales apart from those of lines.
+func lineField(n int64) int64 { return -n }
+func saleField(n int64) int64 { return -100 - n }
 
 // RefundHash identifies what a merchant said in a refund, as SaleHash does for a sale.
 func RefundHash(r *Refund, occurredAt int64) []byte {
@@ -135,6 +224,10 @@ func RefundHash(r *Refund, occurredAt int64) []byte {
 	}
 	h.flag(r.GetWholeOrder())
 	h.text(r.GetCurrency())
+	h.optNumber(saleField(8), r.GetShipping())
+	if r.GetTest() {
+		h.number(saleField(11))
+	}
 	return h.sum()
 }
 
@@ -151,6 +244,21 @@ func (h *hasher) text(values ...string) {
 	for _, v := range values {
 		h.buf = binary.BigEndian.AppendUint32(h.buf, uint32(len(v)))
 		h.buf = append(h.buf, v...)
+	}
+}
+
+// optNumber adds a field that is set.
+func (h *hasher) optNumber(field, value int64) {
+	if value != 0 {
+		h.number(field, value)
+	}
+}
+
+// optText adds a field that is set.
+func (h *hasher) optText(field int64, value string) {
+	if value != "" {
+		h.number(field)
+		h.text(value)
 	}
 }
 

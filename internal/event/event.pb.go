@@ -393,7 +393,29 @@ type Sale struct {
 	Coupon     string  `protobuf:"bytes,6,opt,name=coupon,proto3" json:"coupon,omitempty"`
 	CustomerId string  `protobuf:"bytes,7,opt,name=customer_id,json=customerId,proto3" json:"customer_id,omitempty"`
 	// event.ContentHash of what the merchant said: equal bytes mean the same report.
-	ContentHash   []byte `protobuf:"bytes,8,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	ContentHash []byte `protobuf:"bytes,8,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
+	// What the visitor did: empty for a sale; lead, or another name that the merchant gives it.
+	Goal string `protobuf:"bytes,9,opt,name=goal,proto3" json:"goal,omitempty"`
+	// A partner's code that the customer typed or came with.
+	ReferralCode string `protobuf:"bytes,10,opt,name=referral_code,json=referralCode,proto3" json:"referral_code,omitempty"`
+	// Coupons besides the first.
+	Coupons []string `protobuf:"bytes,11,rep,name=coupons,proto3" json:"coupons,omitempty"`
+	// What a tag on the merchant's own pages knows of how the visitor came, in the order of time.
+	Path []*Touch `protobuf:"bytes,12,rep,name=path,proto3" json:"path,omitempty"`
+	// new, returning or lapsed, by the merchant's own books; empty where the merchant does not say.
+	CustomerStatus string `protobuf:"bytes,13,opt,name=customer_status,json=customerStatus,proto3" json:"customer_status,omitempty"`
+	// Delivery and its tax, in minor units, where they are no lines of the order.
+	Shipping    int64 `protobuf:"varint,14,opt,name=shipping,proto3" json:"shipping,omitempty"`
+	ShippingTax int64 `protobuf:"varint,15,opt,name=shipping_tax,json=shippingTax,proto3" json:"shipping_tax,omitempty"`
+	// Two letters of ISO 3166-1, and desktop, mobile or tablet: of the buyer, where the merchant says.
+	Country string `protobuf:"bytes,16,opt,name=country,proto3" json:"country,omitempty"`
+	Device  string `protobuf:"bytes,17,opt,name=device,proto3" json:"device,omitempty"`
+	// The merchant's own marks.
+	Metadata map[string]string `protobuf:"bytes,18,rep,name=metadata,proto3" json:"metadata,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// When the first item went into the cart; 0 where the merchant does not say.
+	CartedAt int64 `protobuf:"varint,19,opt,name=carted_at,json=cartedAt,proto3" json:"carted_at,omitempty"`
+	// A trial: kept apart under a key of its own, and never posted.
+	Test          bool `protobuf:"varint,20,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -484,6 +506,170 @@ func (x *Sale) GetContentHash() []byte {
 	return nil
 }
 
+func (x *Sale) GetGoal() string {
+	if x != nil {
+		return x.Goal
+	}
+	return ""
+}
+
+func (x *Sale) GetReferralCode() string {
+	if x != nil {
+		return x.ReferralCode
+	}
+	return ""
+}
+
+func (x *Sale) GetCoupons() []string {
+	if x != nil {
+		return x.Coupons
+	}
+	return nil
+}
+
+func (x *Sale) GetPath() []*Touch {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Sale) GetCustomerStatus() string {
+	if x != nil {
+		return x.CustomerStatus
+	}
+	return ""
+}
+
+func (x *Sale) GetShipping() int64 {
+	if x != nil {
+		return x.Shipping
+	}
+	return 0
+}
+
+func (x *Sale) GetShippingTax() int64 {
+	if x != nil {
+		return x.ShippingTax
+	}
+	return 0
+}
+
+func (x *Sale) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *Sale) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+func (x *Sale) GetMetadata() map[string]string {
+	if x != nil {
+		return x.Metadata
+	}
+	return nil
+}
+
+func (x *Sale) GetCartedAt() int64 {
+	if x != nil {
+		return x.CartedAt
+	}
+	return 0
+}
+
+func (x *Sale) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
+// Touch is a visit that may have led to an order.
+type Touch struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	ClickId string                 `protobuf:"bytes,1,opt,name=click_id,json=clickId,proto3" json:"click_id,omitempty"`
+	// A number of event.TouchKind.
+	Kind uint32 `protobuf:"varint,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// When it happened; 0 where its click id says.
+	At     int64 `protobuf:"varint,3,opt,name=at,proto3" json:"at,omitempty"`
+	LinkId int64 `protobuf:"varint,4,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// As of a click.
+	Marks         uint32 `protobuf:"varint,5,opt,name=marks,proto3" json:"marks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Touch) Reset() {
+	*x = Touch{}
+	mi := &file_event_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Touch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Touch) ProtoMessage() {}
+
+func (x *Touch) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Touch.ProtoReflect.Descriptor instead.
+func (*Touch) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Touch) GetClickId() string {
+	if x != nil {
+		return x.ClickId
+	}
+	return ""
+}
+
+func (x *Touch) GetKind() uint32 {
+	if x != nil {
+		return x.Kind
+	}
+	return 0
+}
+
+func (x *Touch) GetAt() int64 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Touch) GetLinkId() int64 {
+	if x != nil {
+		return x.LinkId
+	}
+	return 0
+}
+
+func (x *Touch) GetMarks() uint32 {
+	if x != nil {
+		return x.Marks
+	}
+	return 0
+}
+
 // Line is one position of an order.
 type Line struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -493,15 +679,24 @@ type Line struct {
 	// Pieces, 1 or more.
 	Quantity int64 `protobuf:"varint,3,opt,name=quantity,proto3" json:"quantity,omitempty"`
 	// All pieces together, in minor units of the order's currency, 0 or more.
-	Amount        int64  `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
-	Category      string `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	Amount   int64  `protobuf:"varint,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	Category string `protobuf:"bytes,5,opt,name=category,proto3" json:"category,omitempty"`
+	// The tax on the amount, which the amount leaves out, in minor units.
+	Tax int64 `protobuf:"varint,6,opt,name=tax,proto3" json:"tax,omitempty"`
+	// What was taken off before the amount, in minor units.
+	Discount int64 `protobuf:"varint,7,opt,name=discount,proto3" json:"discount,omitempty"`
+	// The commission group of the line.
+	Part string `protobuf:"bytes,8,opt,name=part,proto3" json:"part,omitempty"`
+	// As of the sale, whose values apply where these are empty.
+	Country       string `protobuf:"bytes,9,opt,name=country,proto3" json:"country,omitempty"`
+	Device        string `protobuf:"bytes,10,opt,name=device,proto3" json:"device,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_event_proto_msgTypes[3]
+	mi := &file_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -513,7 +708,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[3]
+	mi := &file_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -526,7 +721,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{3}
+	return file_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Line) GetNumber() int64 {
@@ -564,7 +759,42 @@ func (x *Line) GetCategory() string {
 	return ""
 }
 
-// Refund takes back items, an amount, or the whole of what is left of an order: just one of the three.
+func (x *Line) GetTax() int64 {
+	if x != nil {
+		return x.Tax
+	}
+	return 0
+}
+
+func (x *Line) GetDiscount() int64 {
+	if x != nil {
+		return x.Discount
+	}
+	return 0
+}
+
+func (x *Line) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *Line) GetCountry() string {
+	if x != nil {
+		return x.Country
+	}
+	return ""
+}
+
+func (x *Line) GetDevice() string {
+	if x != nil {
+		return x.Device
+	}
+	return ""
+}
+
+// Refund takes back items, an amount, or the whole of what is left of an order: just one of the three, or delivery alone.
 type Refund struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	MerchantId int64                  `protobuf:"varint,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
@@ -576,17 +806,21 @@ type Refund struct {
 	Amount      int64  `protobuf:"varint,5,opt,name=amount,proto3" json:"amount,omitempty"`
 	Reason      string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
 	ContentHash []byte `protobuf:"bytes,7,opt,name=content_hash,json=contentHash,proto3" json:"content_hash,omitempty"`
-	// Takes back all that is left of the order.
+	// An amount of the delivery in minor units; beside the three, or alone.
+	Shipping int64 `protobuf:"varint,8,opt,name=shipping,proto3" json:"shipping,omitempty"`
+	// Takes back all that is left of the order, the delivery included.
 	WholeOrder bool `protobuf:"varint,9,opt,name=whole_order,json=wholeOrder,proto3" json:"whole_order,omitempty"`
 	// ISO 4217, where the merchant stated one: it must be the order's.
-	Currency      string `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
+	Currency string `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
+	// Of a test order.
+	Test          bool `protobuf:"varint,11,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Refund) Reset() {
 	*x = Refund{}
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -598,7 +832,7 @@ func (x *Refund) String() string {
 func (*Refund) ProtoMessage() {}
 
 func (x *Refund) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -611,7 +845,7 @@ func (x *Refund) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refund.ProtoReflect.Descriptor instead.
 func (*Refund) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{4}
+	return file_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Refund) GetMerchantId() int64 {
@@ -663,6 +897,13 @@ func (x *Refund) GetContentHash() []byte {
 	return nil
 }
 
+func (x *Refund) GetShipping() int64 {
+	if x != nil {
+		return x.Shipping
+	}
+	return 0
+}
+
 func (x *Refund) GetWholeOrder() bool {
 	if x != nil {
 		return x.WholeOrder
@@ -675,6 +916,13 @@ func (x *Refund) GetCurrency() string {
 		return x.Currency
 	}
 	return ""
+}
+
+func (x *Refund) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
 }
 
 // RefundItem takes back pieces, an amount or the whole of one line or of the lines of one SKU: just one of the three.
@@ -692,7 +940,7 @@ type RefundItem struct {
 
 func (x *RefundItem) Reset() {
 	*x = RefundItem{}
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -704,7 +952,7 @@ func (x *RefundItem) String() string {
 func (*RefundItem) ProtoMessage() {}
 
 func (x *RefundItem) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -717,7 +965,7 @@ func (x *RefundItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundItem.ProtoReflect.Descriptor instead.
 func (*RefundItem) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{5}
+	return file_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RefundItem) GetLine() int64 {
@@ -804,7 +1052,7 @@ type Ledger struct {
 
 func (x *Ledger) Reset() {
 	*x = Ledger{}
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +1064,7 @@ func (x *Ledger) String() string {
 func (*Ledger) ProtoMessage() {}
 
 func (x *Ledger) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +1077,7 @@ func (x *Ledger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ledger.ProtoReflect.Descriptor instead.
 func (*Ledger) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{6}
+	return file_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Ledger) GetOrderNo() int64 {
@@ -1028,7 +1276,7 @@ type AccountChange struct {
 
 func (x *AccountChange) Reset() {
 	*x = AccountChange{}
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1288,7 @@ func (x *AccountChange) String() string {
 func (*AccountChange) ProtoMessage() {}
 
 func (x *AccountChange) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1301,7 @@ func (x *AccountChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountChange.ProtoReflect.Descriptor instead.
 func (*AccountChange) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{7}
+	return file_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AccountChange) GetKind() int32 {
@@ -1115,7 +1363,7 @@ const file_event_proto_rawDesc = "" +
 	"\abrowser\x18\x0f \x01(\tR\abrowser\x12\x0e\n" +
 	"\x02os\x18\x10 \x01(\tR\x02os\x12\x16\n" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12\x10\n" +
-	"\x03bot\x18\x12 \x01(\tR\x03bot\"\x82\x02\n" +
+	"\x03bot\x18\x12 \x01(\tR\x03bot\"\xca\x05\n" +
 	"\x04Sale\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1126,13 +1374,41 @@ const file_event_proto_rawDesc = "" +
 	"\x06coupon\x18\x06 \x01(\tR\x06coupon\x12\x1f\n" +
 	"\vcustomer_id\x18\a \x01(\tR\n" +
 	"customerId\x12!\n" +
-	"\fcontent_hash\x18\b \x01(\fR\vcontentHash\"\x80\x01\n" +
+	"\fcontent_hash\x18\b \x01(\fR\vcontentHash\x12\x12\n" +
+	"\x04goal\x18\t \x01(\tR\x04goal\x12#\n" +
+	"\rreferral_code\x18\n" +
+	" \x01(\tR\freferralCode\x12\x18\n" +
+	"\acoupons\x18\v \x03(\tR\acoupons\x12*\n" +
+	"\x04path\x18\f \x03(\v2\x16.tributary.event.TouchR\x04path\x12'\n" +
+	"\x0fcustomer_status\x18\r \x01(\tR\x0ecustomerStatus\x12\x1a\n" +
+	"\bshipping\x18\x0e \x01(\x03R\bshipping\x12!\n" +
+	"\fshipping_tax\x18\x0f \x01(\x03R\vshippingTax\x12\x18\n" +
+	"\acountry\x18\x10 \x01(\tR\acountry\x12\x16\n" +
+	"\x06device\x18\x11 \x01(\tR\x06device\x12?\n" +
+	"\bmetadata\x18\x12 \x03(\v2#.tributary.event.Sale.MetadataEntryR\bmetadata\x12\x1b\n" +
+	"\tcarted_at\x18\x13 \x01(\x03R\bcartedAt\x12\x12\n" +
+	"\x04test\x18\x14 \x01(\bR\x04test\x1a;\n" +
+	"\rMetadataEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"u\n" +
+	"\x05Touch\x12\x19\n" +
+	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x0e\n" +
+	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x17\n" +
+	"\alink_id\x18\x04 \x01(\x03R\x06linkId\x12\x14\n" +
+	"\x05marks\x18\x05 \x01(\rR\x05marks\"\xf4\x01\n" +
 	"\x04Line\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\x03R\x06amount\x12\x1a\n" +
-	"\bcategory\x18\x05 \x01(\tR\bcategory\"\xa4\x02\n" +
+	"\bcategory\x18\x05 \x01(\tR\bcategory\x12\x10\n" +
+	"\x03tax\x18\x06 \x01(\x03R\x03tax\x12\x1a\n" +
+	"\bdiscount\x18\a \x01(\x03R\bdiscount\x12\x12\n" +
+	"\x04part\x18\b \x01(\tR\x04part\x12\x18\n" +
+	"\acountry\x18\t \x01(\tR\acountry\x12\x16\n" +
+	"\x06device\x18\n" +
+	" \x01(\tR\x06device\"\xd4\x02\n" +
 	"\x06Refund\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1141,11 +1417,13 @@ const file_event_proto_rawDesc = "" +
 	"\x05items\x18\x04 \x03(\v2\x1b.tributary.event.RefundItemR\x05items\x12\x16\n" +
 	"\x06amount\x18\x05 \x01(\x03R\x06amount\x12\x16\n" +
 	"\x06reason\x18\x06 \x01(\tR\x06reason\x12!\n" +
-	"\fcontent_hash\x18\a \x01(\fR\vcontentHash\x12\x1f\n" +
+	"\fcontent_hash\x18\a \x01(\fR\vcontentHash\x12\x1a\n" +
+	"\bshipping\x18\b \x01(\x03R\bshipping\x12\x1f\n" +
 	"\vwhole_order\x18\t \x01(\bR\n" +
 	"wholeOrder\x12\x1a\n" +
 	"\bcurrency\x18\n" +
-	" \x01(\tR\bcurrency\"\x85\x01\n" +
+	" \x01(\tR\bcurrency\x12\x12\n" +
+	"\x04test\x18\v \x01(\bR\x04test\"\x85\x01\n" +
 	"\n" +
 	"RefundItem\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\x03R\x04line\x12\x10\n" +
@@ -1205,30 +1483,34 @@ func file_event_proto_rawDescGZIP() []byte {
 	return file_event_proto_rawDescData
 }
 
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_event_proto_goTypes = []any{
 	(*Event)(nil),         // 0: tributary.event.Event
 	(*Click)(nil),         // 1: tributary.event.Click
 	(*Sale)(nil),          // 2: tributary.event.Sale
-	(*Line)(nil),          // 3: tributary.event.Line
-	(*Refund)(nil),        // 4: tributary.event.Refund
-	(*RefundItem)(nil),    // 5: tributary.event.RefundItem
-	(*Ledger)(nil),        // 6: tributary.event.Ledger
-	(*AccountChange)(nil), // 7: tributary.event.AccountChange
+	(*Touch)(nil),         // 3: tributary.event.Touch
+	(*Line)(nil),          // 4: tributary.event.Line
+	(*Refund)(nil),        // 5: tributary.event.Refund
+	(*RefundItem)(nil),    // 6: tributary.event.RefundItem
+	(*Ledger)(nil),        // 7: tributary.event.Ledger
+	(*AccountChange)(nil), // 8: tributary.event.AccountChange
+	nil,                   // 9: tributary.event.Sale.MetadataEntry
 }
 var file_event_proto_depIdxs = []int32{
 	1, // 0: tributary.event.Event.click:type_name -> tributary.event.Click
 	2, // 1: tributary.event.Event.sale:type_name -> tributary.event.Sale
-	4, // 2: tributary.event.Event.refund:type_name -> tributary.event.Refund
-	6, // 3: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
-	3, // 4: tributary.event.Sale.lines:type_name -> tributary.event.Line
-	5, // 5: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
-	7, // 6: tributary.event.Ledger.accounts:type_name -> tributary.event.AccountChange
-	7, // [7:7] is the sub-list for method output_type
-	7, // [7:7] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5, // 2: tributary.event.Event.refund:type_name -> tributary.event.Refund
+	7, // 3: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
+	4, // 4: tributary.event.Sale.lines:type_name -> tributary.event.Line
+	3, // 5: tributary.event.Sale.path:type_name -> tributary.event.Touch
+	9, // 6: tributary.event.Sale.metadata:type_name -> tributary.event.Sale.MetadataEntry
+	6, // 7: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
+	8, // 8: tributary.event.Ledger.accounts:type_name -> tributary.event.AccountChange
+	9, // [9:9] is the sub-list for method output_type
+	9, // [9:9] is the sub-list for method input_type
+	9, // [9:9] is the sub-list for extension type_name
+	9, // [9:9] is the sub-list for extension extendee
+	0, // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1248,7 +1530,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/hex"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -33,6 +34,10 @@ func samples() map[string]*Event {
 				{Number: 14_632_938_340_631, Sku: "SOCK-3", Quantity: 2, Amount: 4398, Category: "clothing"},
 			},
 		}}},
+		"conversion": {Id: id, ReceivedAt: received, OccurredAt: occurred, ApiKeyId: 17, IpPrefix: "203.0.113.0/24", Body: &Event_Sale{Sale: conversion()}},
+		"delivery": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Refund{Refund: &Refund{
+			MerchantId: 1, OrderId: "A-1001", RefundId: "R-56", Shipping: 495, ContentHash: hash, Test: true,
+		}}},
 		"refund": {Id: id, ReceivedAt: received, OccurredAt: occurred, ApiKeyId: 1 << 40, IpPrefix: "2001:db8:1::/48", Imported: true, Body: &Event_Refund{Refund: &Refund{
 			MerchantId: 1, OrderId: "A-1001", RefundId: "R-55", Amount: 100, Reason: "returned", ContentHash: hash, WholeOrder: true, Currency: "GBP",
 			Items: []*RefundItem{{Line: 14_632_938_340_631, Quantity: 1}, {Sku: "BOOT-41", Amount: 250}, {Line: math.MaxInt64, WholeLine: true}},
@@ -51,6 +56,21 @@ func samples() map[string]*Event {
 			Cause: "sale", Orders: 1, Revenue: 100, Gross: 10, Net: 10, Fee: 2, Pending: 10, FeePending: 2,
 			Accounts: []*AccountChange{{Kind: 1, Amount: 12}, {Kind: 2, Amount: -10}, {Kind: 4, Amount: -2}},
 		}}},
+	}
+}
+
+// conversion sets every field that came after form 1.
+func conversion() *Sale {
+	return &Sale{
+		MerchantId: 1, OrderId: "L-7", Currency: "EUR", ContentHash: []byte("0123456789abcdef"),
+		Goal: "trial", ReferralCode: "MAYA20", Coupons: []string{"SPRING", "VIP"},
+		Path: []*Touch{
+			{ClickId: "AQEA", Kind: uint32(PathClick)},
+			{ClickId: "AQEB", Kind: uint32(PathImpression), At: 1_794_990_000_000_000, LinkId: 42, Marks: MarkDuplicate},
+		},
+		CustomerStatus: "returning", Shipping: 495, ShippingTax: 94, Country: "DE", Device: "mobile",
+		Metadata: map[string]string{"plan": "yearly"}, CartedAt: 1_794_990_000_000_001, Test: true,
+		Lines: []*Line{{Number: 1, Quantity: 1, Amount: 9900, Tax: 1881, Discount: 1000, Part: "gold", Country: "AT", Device: "desktop"}},
 	}
 }
 
@@ -111,7 +131,7 @@ func TestTheSamplesSetEveryField(t *testing.T) {
 				for i := range v.List().Len() {
 					note(v.List().Get(i).Message())
 				}
-			case f.Message() != nil:
+			case f.Message() != nil && !f.IsMap():
 				note(v.Message())
 			}
 			return true
@@ -172,6 +192,27 @@ func TestKeysAndLanesStayWhereTheyAre(t *testing.T) {
 			t.Errorf("Lane(%q, %d) = %d, want %d", key, row.partitions, lane, row.lane)
 		}
 	}
+	if got, want := string(TestKey(1, "A-1001")), "1!A-1001"; got != want {
+		t.Errorf("the key of a test order is %q, want %q", got, want)
+	}
+}
+
+// No id, whatever is in it, makes the key of an order of one kind that of another, or of another merchant's.
+func TestNoIDSpellsTheKeyOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	ids := []string{"A", "!A", "|A", "1!A", "1|A", "", "!", "|", "2|A", "\x00A"}
+	seen := map[string]string{}
+	for _, merchant := range []int64{1, 11, 2} {
+		for _, kind := range []KeyKind{Live, Trial} {
+			for _, id := range ids {
+				key, what := string(kind.Key(merchant, id)), fmt.Sprintf("%q of merchant %d, kind %d", id, merchant, kind)
+				if other, taken := seen[key]; taken {
+					t.Errorf("%s and %s share the key %q", what, other, key)
+				}
+				seen[key] = what
+			}
+		}
+	}
 }
 
 func TestTheContentHashIsOfWhatTheMerchantSaid(t *testing.T) {
@@ -203,6 +244,33 @@ func TestTheContentHashIsOfWhatTheMerchantSaid(t *testing.T) {
 			t.Errorf("%s: same content is %v, want %v", name, got, row.same)
 		}
 	}
+	differing(t, conversion(), map[string]func(s *Sale){
+		"the goal":                 func(s *Sale) { s.Goal = "lead" },
+		"the code":                 func(s *Sale) { s.ReferralCode = "" },
+		"the code as a goal":       func(s *Sale) { s.Goal, s.ReferralCode = s.GetReferralCode(), s.GetGoal() },
+		"a coupon":                 func(s *Sale) { s.Coupons = s.GetCoupons()[:1] },
+		"coupons in another order": func(s *Sale) { slices.Reverse(s.GetCoupons()) },
+		"a touch less":             func(s *Sale) { s.Path = s.GetPath()[:1] },
+		"a touch's kind":           func(s *Sale) { s.Path[0].Kind++ },
+		"a touch's time":           func(s *Sale) { s.Path[0].At++ },
+		"a touch's link":           func(s *Sale) { s.Path[0].LinkId++ },
+		"a touch's marks":          func(s *Sale) { s.Path[0].Marks++ },
+		"the customer's status":    func(s *Sale) { s.CustomerStatus = "new" },
+		"delivery":                 func(s *Sale) { s.Shipping++ },
+		"the tax on delivery":      func(s *Sale) { s.ShippingTax++ },
+		"the country":              func(s *Sale) { s.Country = "AT" },
+		"the device":               func(s *Sale) { s.Device = "" },
+		"a mark":                   func(s *Sale) { s.Metadata["plan"] = "monthly" },
+		"a mark more":              func(s *Sale) { s.Metadata["seats"] = "5" },
+		"the cart":                 func(s *Sale) { s.CartedAt++ },
+		"no test":                  func(s *Sale) { s.Test = false },
+		"tax":                      func(s *Sale) { s.Lines[0].Tax++ },
+		"a discount":               func(s *Sale) { s.Lines[0].Discount++ },
+		"tax for a discount":       func(s *Sale) { s.Lines[0].Tax, s.Lines[0].Discount = s.GetLines()[0].GetDiscount(), s.GetLines()[0].GetTax() },
+		"a group":                  func(s *Sale) { s.Lines[0].Part = "" },
+		"a line's country":         func(s *Sale) { s.Lines[0].Country = "" },
+		"a line's device":          func(s *Sale) { s.Lines[0].Device = "mobile" },
+	})
 	refund := samples()["refund"].GetRefund()
 	seen := map[string]string{string(RefundHash(refund, 0)): "the sample", string(RefundHash(refund, 5)): "a stated time"}
 	for name, change := range map[string]func(r *Refund){
@@ -212,12 +280,29 @@ func TestTheContentHashIsOfWhatTheMerchantSaid(t *testing.T) {
 		"no whole order": func(r *Refund) { r.WholeOrder = false },
 		"a currency":     func(r *Refund) { r.Currency = "" },
 		"a reason":       func(r *Refund) { r.Reason = "" },
+		"delivery":       func(r *Refund) { r.Shipping = 1 },
+		"a test":         func(r *Refund) { r.Test = true },
 	} {
 		other := proto.CloneOf(refund)
 		change(other)
 		hash := string(RefundHash(other, 0))
 		if same, found := seen[hash]; found {
 			t.Errorf("%s has the hash of %s", name, same)
+		}
+		seen[hash] = name
+	}
+}
+
+// differing says that a sale changed in each of these ways has a hash of its own.
+func differing(t *testing.T, sale *Sale, changes map[string]func(s *Sale)) {
+	t.Helper()
+	seen := map[string]string{string(SaleHash(sale, 0)): "the sample"}
+	for name, change := range changes {
+		other := proto.CloneOf(sale)
+		change(other)
+		hash := string(SaleHash(other, 0))
+		if same, found := seen[hash]; found {
+			t.Errorf("%s: the hash is that of %s", name, same)
 		}
 		seen[hash] = name
 	}

@@ -1,13 +1,18 @@
 package event
 
+import "encoding/hex"
+
 // Kind numbers the kinds of fact that an order is folded from, as the tables order_event of both databases store them. The
-// numbers 3 (path), 4 (addition) and 7 (a sale that a tag reports) are taken.
+// numbers 3 (path) and 7 (a sale that a tag reports) are taken.
 type Kind int16
 
 // The kinds that there are.
 const (
 	KindSale   Kind = 1
 	KindRefund Kind = 2
+	// KindAddition is a later report of a sale that contradicts nothing and adds to it how its customer came. Its Ref is the
+	// hash of its content in hexadecimal digits.
+	KindAddition Kind = 4
 )
 
 // IsSale tells whether the fact is the sale itself.
@@ -17,6 +22,8 @@ func (k Kind) IsSale() bool { return k == KindSale }
 // comes after it is a duplicate when its content is the same, and otherwise a conflict, without effect.
 type Fact struct {
 	Merchant int64
+	// Keys is the kind of the order's key.
+	Keys KeyKind
 	// Order is the merchant's id of the order.
 	Order string
 	Kind  Kind
@@ -28,15 +35,39 @@ type Fact struct {
 func (e *Event) Fact() Fact {
 	switch body := e.GetBody().(type) {
 	case *Event_Sale:
-		return Fact{Merchant: body.Sale.GetMerchantId(), Order: body.Sale.GetOrderId(), Kind: KindSale}
+		return Fact{Merchant: body.Sale.GetMerchantId(), Keys: keysOf(body.Sale.GetTest()), Order: body.Sale.GetOrderId(), Kind: KindSale}
 	case *Event_Refund:
-		return Fact{Merchant: body.Refund.GetMerchantId(), Order: body.Refund.GetOrderId(), Kind: KindRefund, Ref: body.Refund.GetRefundId()}
+		return Fact{
+			Merchant: body.Refund.GetMerchantId(), Keys: keysOf(body.Refund.GetTest()), Order: body.Refund.GetOrderId(),
+			Kind: KindRefund, Ref: body.Refund.GetRefundId(),
+		}
 	}
 	return Fact{}
 }
 
+func keysOf(test bool) KeyKind {
+	if test {
+		return Trial
+	}
+	return Live
+}
+
 // Key is the Kafka key of everything about the fact's order.
-func (f Fact) Key() []byte { return OrderKey(f.Merchant, f.Order) }
+func (f Fact) Key() []byte { return f.Keys.Key(f.Merchant, f.Order) }
+
+// AdditionRef is the Ref of an addition with the content.
+func AdditionRef(content []byte) string { return hex.EncodeToString(content) }
+
+// TouchKind numbers what a touch of an order's path was.
+type TouchKind uint32
+
+// The kinds of touch in a path.
+const (
+	PathClick TouchKind = 1
+	// PathSoft is a click that a tag, an extension or a page without a redirect reported.
+	PathSoft       TouchKind = 2
+	PathImpression TouchKind = 3
+)
 
 // Content identifies what the event reports of an order, as SaleHash and RefundHash do: by the hash that it carries or, of
 // one that carries none, as if its merchant had stated no time. It is nil for any other event.

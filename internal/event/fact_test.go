@@ -10,14 +10,18 @@ func TestFactsAreNamedByTheirEvents(t *testing.T) {
 	sale := &Sale{MerchantId: 7, OrderId: "A-1", Currency: "GBP", Lines: []*Line{{Number: 1, Quantity: 1, Amount: 100}}}
 	refund := &Refund{MerchantId: 7, OrderId: "A-1", RefundId: "R-1", WholeOrder: true}
 	stated := SaleHash(sale, 5)
+	trial := &Sale{MerchantId: 7, OrderId: "A-1", Currency: "GBP", Test: true}
+	back := &Refund{MerchantId: 7, OrderId: "A-1", RefundId: "R-1", WholeOrder: true, Test: true}
 	for name, row := range map[string]struct {
 		event   *Event
 		fact    Fact
 		content []byte
 	}{
-		"a sale":                   {&Event{Body: &Event_Sale{Sale: sale}}, Fact{7, "A-1", KindSale, ""}, SaleHash(sale, 0)},
-		"a sale with its own hash": {&Event{Body: &Event_Sale{Sale: &Sale{MerchantId: 7, OrderId: "A-1", ContentHash: stated}}}, Fact{7, "A-1", KindSale, ""}, stated},
-		"a refund":                 {&Event{Body: &Event_Refund{Refund: refund}}, Fact{7, "A-1", KindRefund, "R-1"}, RefundHash(refund, 0)},
+		"a sale":                   {&Event{Body: &Event_Sale{Sale: sale}}, Fact{7, Live, "A-1", KindSale, ""}, SaleHash(sale, 0)},
+		"a sale with its own hash": {&Event{Body: &Event_Sale{Sale: &Sale{MerchantId: 7, OrderId: "A-1", ContentHash: stated}}}, Fact{7, Live, "A-1", KindSale, ""}, stated},
+		"a refund":                 {&Event{Body: &Event_Refund{Refund: refund}}, Fact{7, Live, "A-1", KindRefund, "R-1"}, RefundHash(refund, 0)},
+		"a sale on trial":          {&Event{Body: &Event_Sale{Sale: trial}}, Fact{7, Trial, "A-1", KindSale, ""}, SaleHash(trial, 0)},
+		"a refund on trial":        {&Event{Body: &Event_Refund{Refund: back}}, Fact{7, Trial, "A-1", KindRefund, "R-1"}, RefundHash(back, 0)},
 		"a click":                  {&Event{Body: &Event_Click{Click: &Click{ClickId: "c"}}}, Fact{}, nil},
 		"nothing":                  {&Event{}, Fact{}, nil},
 	} {
@@ -28,7 +32,9 @@ func TestFactsAreNamedByTheirEvents(t *testing.T) {
 			t.Errorf("%s has the content %x, want %x", name, got, row.content)
 		}
 	}
-	if got, want := (Fact{7, "A-1", KindRefund, "R-1"}).Key(), OrderKey(7, "A-1"); !bytes.Equal(got, want) {
-		t.Errorf("the key is %q, want %q", got, want)
+	for kind, want := range map[KeyKind][]byte{Live: OrderKey(7, "A-1"), Trial: TestKey(7, "A-1")} {
+		if got := (Fact{7, kind, "A-1", KindRefund, "R-1"}).Key(); !bytes.Equal(got, want) {
+			t.Errorf("the key is %q, want %q", got, want)
+		}
 	}
 }
