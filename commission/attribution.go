@@ -101,8 +101,8 @@ func attribute(o *Order, candidates []Candidate, winners []winner) ([]Touch, []w
 		touches[won].Won = true
 		winners = append(winners, winner{candidate: won})
 	}
-	if o.Coupon != "" {
-		touches = append(touches, Touch{Kind: TouchCoupon, ID: o.Coupon, Reason: CouponNotCredited})
+	for _, coupon := range o.Coupons {
+		touches = append(touches, Touch{Kind: TouchCoupon, ID: coupon, Reason: CouponNotCredited})
 	}
 	if o.Customer != "" {
 		touches = append(touches, Touch{Kind: TouchCustomer, ID: o.Customer, Reason: CustomerNotCredited})
@@ -141,6 +141,8 @@ func (c *Candidate) judge(o *Order) Touch {
 		t.Reason = OutsideWindow
 	case !slices.Contains(found.Currencies, o.Currency):
 		t.Reason = CurrencyNotInProgram
+	case o.Goal != "": // the terms pay a part of what was sold
+		t.Reason = NoRule
 	default:
 		t.Reason = Credited
 	}

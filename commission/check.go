@@ -67,6 +67,9 @@ func checkSale(s *event.Sale) error {
 	if err := checkTexts(s.GetClickId(), s.GetCoupon(), s.GetCustomerId()); err != nil {
 		return err
 	}
+	if err := checkFurther(s); err != nil {
+		return err
+	}
 	total := int64(0)
 	last, ascending := int64(0), true
 	for _, l := range s.GetLines() {
@@ -79,7 +82,7 @@ func checkSale(s *event.Sale) error {
 		if l.GetAmount() < 0 || l.GetAmount() > money.MaxAmount-total {
 			return fmt.Errorf("the amounts up to line %d, which is %d, are not between 0 and %d", l.GetNumber(), l.GetAmount(), int64(money.MaxAmount))
 		}
-		if err := checkTexts(l.GetSku(), l.GetCategory()); err != nil {
+		if err := checkLineTexts(l); err != nil {
 			return fmt.Errorf("line %d: %w", l.GetNumber(), err)
 		}
 		total += l.GetAmount()
@@ -120,8 +123,14 @@ func checkRefund(r *event.Refund) error {
 	if r.GetAmount() < 0 || r.GetAmount() > money.MaxAmount {
 		return fmt.Errorf("the refund's amount of %d is not between 0 and %d", r.GetAmount(), int64(money.MaxAmount))
 	}
-	if chosen(len(r.GetItems()) > 0, r.GetAmount() > 0, r.GetWholeOrder()) != 1 {
-		return errors.New("the refund takes back not just one of items, an amount and the whole order")
+	if r.GetShipping() < 0 || r.GetShipping() > money.MaxAmount-r.GetAmount() {
+		return fmt.Errorf("the refund's shipping of %d is not between 0 and %d", r.GetShipping(), int64(money.MaxAmount))
+	}
+	back := chosen(len(r.GetItems()) > 0, r.GetAmount() > 0, r.GetWholeOrder())
+	switch {
+	case back == 1 && (!r.GetWholeOrder() || r.GetShipping() == 0), back == 0 && r.GetShipping() > 0:
+	default:
+		return errors.New("the refund takes back not just one of items, an amount and the whole order, or shipping")
 	}
 	for i, item := range r.GetItems() {
 		if err := checkItem(item); err != nil {

@@ -20,6 +20,8 @@ type Decision struct {
 	// Credits are who earns what: of partners in the order of their touches, at most MaxCredits. The last click takes all, so
 	// there is one today.
 	Credits []Credit `json:"credits,omitempty"`
+	// Would are the credits that a test order has no more of than to be shown.
+	Would []Credit `json:"would,omitempty"`
 }
 
 // Credit is what somebody earns on an order in one role, as things stand. Amounts are minor units of Unit. What it shares
@@ -142,7 +144,11 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 		c.Weight = w.weight
 		d.Credits = append(d.Credits, c)
 	}
-	return d, d.Share()
+	if err := d.Share(); err != nil {
+		return d, err
+	}
+	d.setAside()
+	return d, nil
 }
 
 // outcome is what became of an order with these touches: Credited where one of them won, else why its first click earns

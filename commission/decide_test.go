@@ -49,6 +49,9 @@ func TestWhoEarns(t *testing.T) {
 		{"an order before all terms", plain, clicked(time.Hour), linkTerms(noon(), program.Terms{EffectiveFrom: noon().Add(time.Microsecond)}), NoTermsInForce},
 		{"an order as the terms begin", plain, clicked(time.Hour), linkTerms(noon(), program.Terms{EffectiveFrom: noon()}), Credited},
 		{"a currency the program lacks", with(func(s *event.Sale) { s.Currency = "JPY" }), clicked(time.Hour), tenPercent(), CurrencyNotInProgram},
+		{"a lead, under terms that pay for sales", with(func(s *event.Sale) { s.Goal = "lead" }), clicked(time.Hour), tenPercent(), NoRule},
+		{"a test order that would earn", with(func(s *event.Sale) { s.Test = true }), clicked(time.Hour), tenPercent(), Test},
+		{"a test order that would not", with(func(s *event.Sale) { s.Test = true }), clicked(40 * day), tenPercent(), OutsideWindow},
 		{"only a refund", refunded("R", day, 0), clicked(time.Hour), tenPercent(), AwaitingSale},
 	} {
 		t.Run(fact.name, func(t *testing.T) {
@@ -74,7 +77,7 @@ func TestWhoEarns(t *testing.T) {
 func TestTheLastOfSeveralClicksTakesAll(t *testing.T) {
 	t.Parallel()
 	o := mustFold(t, sold(goods(1, "X", "product", 1, 1000)))
-	o.Coupon = "SPRING"
+	o.Coupons = []string{"SPRING"}
 	click := func(partner program.PartnerID, before time.Duration) Candidate {
 		c := Candidate{Kind: TouchClick, Click: clicked(before), Link: tenPercent()}
 		c.Click.ID, c.Link.Partner = fmt.Sprint("click ", partner), partner

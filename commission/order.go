@@ -26,10 +26,13 @@ type Order struct {
 	// Late says that the sale was reported more than event.LateAfter after it was placed.
 	Late     bool   `json:"late,omitempty"`
 	Currency string `json:"currency,omitempty"`
-	// ClickID, Coupon and Customer are what the sale named, or empty. A decision lists them among its touches.
-	ClickID  string `json:"-"`
-	Coupon   string `json:"-"`
-	Customer string `json:"-"`
+	// ClickID, Coupons, ReferralCode, Path and Customer are how the sale's customer came, as far as it said so or an addition
+	// did. A decision lists them among its touches. Coupons are each named once, and Path is in the order of time.
+	ClickID      string      `json:"-"`
+	Coupons      []string    `json:"-"`
+	ReferralCode string      `json:"-"`
+	Path         []PathTouch `json:"-"`
+	Customer     string      `json:"-"`
 	// Lines are in the order of their numbers.
 	Lines []Line `json:"lines,omitempty"`
 	// Amount and Refunded are the sums of the lines.
@@ -41,6 +44,46 @@ type Order struct {
 	Refunds []Refund `json:"refunds,omitempty"`
 	// Excess lists what refunds asked for that the order did not have.
 	Excess []Excess `json:"excess,omitempty"`
+	// Goal is what the customer did; empty for a sale.
+	Goal string `json:"goal,omitempty"`
+	// CustomerStatus is new, returning or lapsed as the merchant says, or empty.
+	CustomerStatus string `json:"customer_status,omitempty"`
+	// Shipping and its tax are beside Amount; ShippingRefunded is what was taken back of Shipping.
+	Shipping         int64 `json:"shipping,omitempty"`
+	ShippingTax      int64 `json:"shipping_tax,omitempty"`
+	ShippingRefunded int64 `json:"shipping_refunded,omitempty"`
+	// Country and Device are of the buyer, two letters of ISO 3166-1 and desktop, mobile or tablet. A line's own apply to it
+	// before these.
+	Country string `json:"country,omitempty"`
+	Device  string `json:"device,omitempty"`
+	// Metadata are the merchant's own marks.
+	Metadata map[string]string `json:"metadata,omitempty"`
+	// CartedAt is when the first item went into the cart.
+	CartedAt time.Time `json:"carted_at,omitzero"`
+	// Test marks a trial: nobody earns on it, and nothing is posted.
+	Test bool `json:"test,omitempty"`
+	// Added lists what additions brought, in the order in which they were received. It is a warning sign.
+	Added []Added `json:"added,omitempty"`
+}
+
+// PathTouch is a visit on the way to an order.
+type PathTouch struct {
+	ClickID string
+	Kind    event.TouchKind
+	// At and Link are zero where the click id says them.
+	At   time.Time
+	Link program.LinkID
+	// Marks are those of event.Click.
+	Marks uint32
+}
+
+// Added is something that an addition brought.
+type Added struct {
+	// Field is its name in a report, as click_id.
+	Field string `json:"field"`
+	Value string `json:"value"`
+	// At is when the addition was received.
+	At time.Time `json:"at"`
 }
 
 // Line is one position of an order.
@@ -54,6 +97,13 @@ type Line struct {
 	// Amount is for all pieces together, and Refunded what has been taken back of it.
 	Amount   int64 `json:"amount"`
 	Refunded int64 `json:"refunded,omitempty"`
+	// Tax is not in Amount, and Discount was taken off before it.
+	Tax      int64 `json:"tax,omitempty"`
+	Discount int64 `json:"discount,omitempty"`
+	// Part is the commission group.
+	Part    string `json:"part,omitempty"`
+	Country string `json:"country,omitempty"`
+	Device  string `json:"device,omitempty"`
 
 	// What the fold remembers to get Refunded: pieces taken back, and amounts taken back besides.
 	pieces, besides int64
@@ -68,6 +118,8 @@ type Refund struct {
 	Effective time.Time `json:"effective,omitzero"`
 	// Taken is in the order of taking; it leaves out what took nothing.
 	Taken []Taken `json:"taken,omitempty"`
+	// Shipping is what it took of the order's shipping.
+	Shipping int64 `json:"shipping,omitempty"`
 }
 
 // Taken is an amount that a refund took from a line.
@@ -90,6 +142,8 @@ type Excess struct {
 	// Currency is set where it is not the order's.
 	Currency string       `json:"currency,omitempty"`
 	Reason   ExcessReason `json:"reason"`
+	// Shipping says that the amount was asked of the shipping.
+	Shipping bool `json:"shipping,omitempty"`
 }
 
 // ExcessReason is the stable code of why a refund, or part of one, took nothing.
@@ -125,9 +179,9 @@ func (o *Order) line(number int64) (index int, found bool) {
 }
 
 // Fold folds the events of one order, sales and refunds, in the order in which its lane has taken them, with any number of
-// copies. Of several events of one fact (there is one sale; a refund has an id) the first stands. Refunds are taken by their
-// time, those of one time by their id, so the order of different facts changes nothing. It fails on what Check refuses, on
-// events of different orders and on none at all.
+// copies. Of several sales the first stands, and those that Adds says so add to it; of several refunds with one id the first
+// stands. Refunds are taken by their time, those of one time by their id, and additions by their receipt, so the order of
+// different facts changes nothing. It fails on what Check refuses, on events of different orders and on none at all.
 func Fold(events []*event.Event) (Order, error) {
 	if len(events) == 0 {
 		return Order{}, errors.New("folding an order: there are no events")
@@ -139,27 +193,33 @@ func Fold(events []*event.Event) (Order, error) {
 	}
 	first := events[0].Fact()
 	for _, e := range events[1:] {
-		if f := e.Fact(); f.Merchant != first.Merchant || f.Order != first.Order {
+		if f := e.Fact(); f.Merchant != first.Merchant || f.Order != first.Order || f.Keys != first.Keys {
 			return Order{}, fmt.Errorf("folding an order: events of order %q of merchant %d and of order %q of merchant %d",
 				first.Order, first.Merchant, f.Order, f.Merchant)
 		}
 	}
+	var additions []*event.Event
 	if len(events) > 1 {
-		events = firsts(events)
+		events, additions = firsts(events)
 	}
-	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order}
+	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order, Test: first.Keys == event.Trial}
 	if sale := events[0].GetSale(); sale != nil {
 		o.place(sale, events[0])
 		events = events[1:]
+	}
+	for _, e := range additions {
+		o.add(e)
 	}
 	o.refund(events)
 	return o, nil
 }
 
-// firsts gives the event that stands of each fact: the sale first, then the refunds as they are taken.
-func firsts(events []*event.Event) []*event.Event {
-	facts := slices.Clone(events)
+// firsts gives the event that stands of each fact: the sale first, then the refunds as they are taken. Of other sales it
+// gives the additions.
+func firsts(events []*event.Event) (facts, additions []*event.Event) {
+	facts = slices.Clone(events)
 	slices.SortStableFunc(facts, compareFacts)
+	additions = additionsOf(facts)
 	facts = slices.CompactFunc(facts, func(a, b *event.Event) bool { return compareFacts(a, b) == 0 })
 	slices.SortStableFunc(facts, func(a, b *event.Event) int {
 		if a.Fact().Kind == event.KindRefund && b.Fact().Kind == event.KindRefund {
@@ -167,7 +227,7 @@ func firsts(events []*event.Event) []*event.Event {
 		}
 		return compareFacts(a, b)
 	})
-	return facts
+	return facts, additions
 }
 
 // compareFacts sorts the events of one order by the facts that they report: the sale before the refunds, and these by id.
@@ -181,14 +241,59 @@ func (o *Order) place(s *event.Sale, e *event.Event) {
 	o.At, o.Received, o.Imported = event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), e.GetImported()
 	o.Late = !o.Imported && o.Received.Sub(o.At) > event.LateAfter
 	o.Currency = s.GetCurrency()
-	o.ClickID, o.Coupon, o.Customer = s.GetClickId(), s.GetCoupon(), s.GetCustomerId()
+	o.came(s)
+	o.Goal, o.CustomerStatus = s.GetGoal(), s.GetCustomerStatus()
+	o.Shipping, o.ShippingTax = s.GetShipping(), s.GetShippingTax()
+	o.Country, o.Device, o.Metadata = s.GetCountry(), s.GetDevice(), s.GetMetadata()
+	if at := s.GetCartedAt(); at != 0 {
+		o.CartedAt = event.Time(at)
+	}
 	o.Lines = make([]Line, len(s.GetLines()))
 	for i, l := range s.GetLines() {
 		o.Lines[i] = Line{
 			Number: l.GetNumber(), SKU: l.GetSku(), Category: l.GetCategory(),
-			Quantity: l.GetQuantity(), Amount: l.GetAmount(),
+			Quantity: l.GetQuantity(), Amount: l.GetAmount(), Tax: l.GetTax(), Discount: l.GetDiscount(),
+			Part: l.GetPart(), Country: l.GetCountry(), Device: l.GetDevice(),
 		}
 		o.Amount += l.GetAmount()
 	}
 	slices.SortFunc(o.Lines, func(a, b Line) int { return cmp.Compare(a.Number, b.Number) })
+}
+
+// came enters how the customer came, as a sale says.
+func (o *Order) came(s *event.Sale) {
+	o.ClickID, o.ReferralCode, o.Customer = s.GetClickId(), s.GetReferralCode(), s.GetCustomerId()
+	o.Coupons, o.Path = couponsOf(s), pathOf(s)
+}
+
+// couponsOf are the coupons of a sale, each once.
+func couponsOf(s *event.Sale) []string {
+	if s.GetCoupon() == "" && len(s.GetCoupons()) == 0 {
+		return nil
+	}
+	coupons := make([]string, 0, 1+len(s.GetCoupons()))
+	if c := s.GetCoupon(); c != "" {
+		coupons = append(coupons, c)
+	}
+	for _, c := range s.GetCoupons() {
+		if c != "" && !slices.Contains(coupons, c) {
+			coupons = append(coupons, c)
+		}
+	}
+	return coupons
+}
+
+// pathOf is the path of a sale.
+func pathOf(s *event.Sale) []PathTouch {
+	if len(s.GetPath()) == 0 {
+		return nil
+	}
+	path := make([]PathTouch, len(s.GetPath()))
+	for i, t := range s.GetPath() {
+		path[i] = PathTouch{ClickID: t.GetClickId(), Kind: event.TouchKind(t.GetKind()), Link: program.LinkID(t.GetLinkId()), Marks: t.GetMarks()}
+		if at := t.GetAt(); at != 0 {
+			path[i].At = event.Time(at)
+		}
+	}
+	return path
 }

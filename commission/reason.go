@@ -10,6 +10,8 @@ const (
 	Credited Reason = "credited"
 	// AwaitingSale is an order of which only refunds are known yet.
 	AwaitingSale Reason = "awaiting_sale"
+	// Test is a test order on which somebody would earn.
+	Test Reason = "test"
 	// NoClick is an order that came without a click id.
 	NoClick Reason = "no_click"
 	// MalformedClickID is a text that is not a click id at all.
@@ -30,6 +32,8 @@ const (
 	OutsideWindow Reason = "outside_window"
 	// CurrencyNotInProgram is an order in a currency that the program does not take.
 	CurrencyNotInProgram Reason = "currency_not_in_program"
+	// NoRule is an order that no rule of the terms pays for, as a lead under terms that pay for sales.
+	NoRule Reason = "no_rule"
 	// EarlierTouch is a click that would have earned, had there been none after it.
 	EarlierTouch Reason = "earlier_touch"
 	// CouponNotCredited is a coupon, which the terms do not credit by itself.
@@ -43,6 +47,7 @@ func Reasons() []Reason {
 	return []Reason{
 		Credited,
 		AwaitingSale,
+		Test,
 		NoClick,
 		MalformedClickID,
 		UnknownClickKey,
@@ -53,6 +58,7 @@ func Reasons() []Reason {
 		NoTermsInForce,
 		OutsideWindow,
 		CurrencyNotInProgram,
+		NoRule,
 		EarlierTouch,
 		CouponNotCredited,
 		CustomerNotCredited,

@@ -1,7 +1,9 @@
 package commission
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -24,14 +26,21 @@ func (d *Decision) AppendJSON(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
-	if len(d.Credits) > 0 {
-		dst = append(dst, `,"credits":[`...)
-		for i := range d.Credits {
-			dst = d.Credits[i].appendJSON(separate(dst, i), d.Order.Currency, i > 0 && d.Credits[i].SamePrices(&d.Credits[i-1]))
-		}
-		dst = append(dst, ']')
-	}
+	dst = appendCredits(dst, `,"credits":[`, d.Order.Currency, d.Credits)
+	dst = appendCredits(dst, `,"would":[`, d.Order.Currency, d.Would)
 	return append(dst, '}')
+}
+
+// appendCredits appends nothing where there are none.
+func appendCredits(dst []byte, name, currency string, credits []Credit) []byte {
+	if len(credits) == 0 {
+		return dst
+	}
+	dst = append(dst, name...)
+	for i := range credits {
+		dst = credits[i].appendJSON(separate(dst, i), currency, i > 0 && credits[i].SamePrices(&credits[i-1]))
+	}
+	return append(dst, ']')
 }
 
 // complete fills in what a record does not repeat, and refuses one whose parts do not belong together.
@@ -40,6 +49,13 @@ func (d *Decision) complete() error {
 		if t.Kind == TouchCustomer {
 			d.Order.Customer = t.ID
 		}
+	}
+	if len(d.Would) > 0 && !d.Order.Test || len(d.Credits) > 0 && d.Order.Test {
+		return errors.New("reading the record of a decision: the credits are not where those of such an order are")
+	}
+	if d.Order.Test {
+		d.Credits, d.Would = d.Would, nil
+		defer func() { d.Credits, d.Would = nil, d.Credits }()
 	}
 	for i := range d.Credits {
 		c := &d.Credits[i]
@@ -105,7 +121,40 @@ func (o *Order) appendJSON(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
-	return append(dst, '}')
+	return append(o.appendFurther(dst), '}')
+}
+
+// appendFurther appends the fields of an order that came after form 1, each only where it is set.
+func (o *Order) appendFurther(dst []byte) []byte {
+	dst = optText(dst, `,"goal":`, o.Goal)
+	dst = optText(dst, `,"customer_status":`, o.CustomerStatus)
+	dst = optNumber(dst, `,"shipping":`, o.Shipping)
+	dst = optNumber(dst, `,"shipping_tax":`, o.ShippingTax)
+	dst = optNumber(dst, `,"shipping_refunded":`, o.ShippingRefunded)
+	dst = optText(dst, `,"country":`, o.Country)
+	dst = optText(dst, `,"device":`, o.Device)
+	if len(o.Metadata) > 0 {
+		dst = append(dst, `,"metadata":{`...)
+		for i, key := range slices.Sorted(maps.Keys(o.Metadata)) {
+			dst = appendText(separate(dst, i), "", key)
+			dst = appendText(dst, ":", o.Metadata[key])
+		}
+		dst = append(dst, '}')
+	}
+	dst = optTime(dst, `,"carted_at":`, o.CartedAt)
+	if o.Test {
+		dst = append(dst, `,"test":true`...)
+	}
+	if len(o.Added) > 0 {
+		dst = append(dst, `,"added":[`...)
+		for i, a := range o.Added {
+			dst = appendText(separate(dst, i), `{"field":`, a.Field)
+			dst = appendText(dst, `,"value":`, a.Value)
+			dst = append(appendTime(dst, `,"at":`, a.At), '}')
+		}
+		dst = append(dst, ']')
+	}
+	return dst
 }
 
 func (l *Line) appendJSON(dst []byte) []byte {
@@ -115,6 +164,11 @@ func (l *Line) appendJSON(dst []byte) []byte {
 	dst = appendNumber(dst, `,"quantity":`, l.Quantity)
 	dst = appendNumber(dst, `,"amount":`, l.Amount)
 	dst = optNumber(dst, `,"refunded":`, l.Refunded)
+	dst = optNumber(dst, `,"tax":`, l.Tax)
+	dst = optNumber(dst, `,"discount":`, l.Discount)
+	dst = optText(dst, `,"part":`, l.Part)
+	dst = optText(dst, `,"country":`, l.Country)
+	dst = optText(dst, `,"device":`, l.Device)
 	return append(dst, '}')
 }
 
@@ -131,6 +185,7 @@ func (r *Refund) appendJSON(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
+	dst = optNumber(dst, `,"shipping":`, r.Shipping)
 	return append(dst, '}')
 }
 
@@ -142,6 +197,9 @@ func (e *Excess) appendJSON(dst []byte) []byte {
 	dst = optNumber(dst, `,"amount":`, e.Amount)
 	dst = optText(dst, `,"currency":`, e.Currency)
 	dst = appendText(dst, `,"reason":`, string(e.Reason))
+	if e.Shipping {
+		dst = append(dst, `,"shipping":true`...)
+	}
 	return append(dst, '}')
 }
 

@@ -23,7 +23,7 @@ func (o *Order) refund(events []*event.Event) {
 		}
 		r.Effective = later(r.At, o.At)
 		if c := said.GetCurrency(); c != "" && c != o.Currency {
-			o.Excess = append(o.Excess, Excess{Refund: r.ID, Amount: said.GetAmount(), Currency: c, Reason: OtherCurrency})
+			o.Excess = append(o.Excess, Excess{Refund: r.ID, Amount: said.GetAmount() + said.GetShipping(), Currency: c, Reason: OtherCurrency})
 			continue
 		}
 		for _, item := range said.GetItems() {
@@ -37,6 +37,20 @@ func (o *Order) refund(events []*event.Event) {
 				o.takeAll(r, &o.Lines[n])
 			}
 		}
+		o.refundShipping(r, said.GetShipping(), said.GetWholeOrder())
+	}
+}
+
+// refundShipping takes back an amount of the shipping, or all that is left of it with the whole order.
+func (o *Order) refundShipping(r *Refund, amount int64, whole bool) {
+	left := o.Shipping - o.ShippingRefunded
+	r.Shipping = min(amount, left)
+	if whole {
+		r.Shipping = left
+	}
+	o.ShippingRefunded += r.Shipping
+	if amount > r.Shipping {
+		o.exceed(Excess{Refund: r.ID, Amount: amount - r.Shipping, Reason: NothingLeft, Shipping: true})
 	}
 }
 

@@ -439,3 +439,35 @@ func TestTheOperatorSeesTheWholeNetworkAndItsBooks(t *testing.T) {
 	empty.login("operator@example.net", "operator", 0, 0)
 	empty.as("operator@example.net").page("/network").holds(t, "No merchants yet", "Nothing is posted yet")
 }
+
+func TestOrdersThatAreNoPlainSales(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{id: "plain", link: w.link})
+	tried := w.order(sale{id: "plain", link: w.link, change: func(s *event.Sale) { s.Test = true }})
+	w.order(sale{id: "lead-1", link: w.link, change: func(s *event.Sale) { s.Goal = "lead" }})
+	w.order(sale{id: "trial-1", change: func(s *event.Sale) { s.Goal = "trial" }})
+	more := w.order(sale{id: "told-more", key: 7, change: saysAll, adds: func(s *event.Sale) { s.CustomerId = "c-3" }})
+	c := w.as("shop@example.net")
+	for query, want := range map[string][]string{
+		"goal=sale":    {"plain", "plain"},
+		"goal=lead":    {"lead-1", "told-more"},
+		"goal=trial":   {"trial-1"},
+		"goal=none":    nil,
+		"oddity=test":  {"plain"},
+		"oddity=added": {"told-more"},
+	} {
+		got := c.page("/merchant/orders?" + query).rows()
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%q lists %q, want %q", query, got, want)
+		}
+	}
+	c.page("/merchant/orders").holds(t, "plain test", "lead-1 lead", "told-more lead added to", "All goals", "trial")
+	c.page(string(whyURL(true, tried))).holds(t, "This is a test order", "What it would earn", "Nothing is posted for this order")
+	c.page(string(whyURL(true, more))).holds(t, "Added after the first report", "Customer c-3", "Goal lead", "Customer status returning", "Delivery GBP 4.95", "plan=yearly", "Addition to the order")
+	records := c.page("/merchant/orders.csv?oddity=test").records(t)
+	if last := records[len(records)-1]; len(records) != 2 || last[len(last)-1] != "true" || last[len(last)-2] != "sale" {
+		t.Errorf("the file of test orders is %q", records)
+	}
+}

@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -164,6 +165,7 @@ func fieldsOf(t *text.Printer, payload []byte) []field {
 		add(t.FieldClickID(), sale.GetClickId())
 		add(t.FieldCoupon(), sale.GetCoupon())
 		add(t.FieldCustomer(), sale.GetCustomerId())
+		addFurther(t, sale, add)
 		for _, l := range sale.GetLines() {
 			add(t.FieldLine(strconv.Itoa(int(l.GetNumber()))), lineWords(t, l, sale.GetCurrency()))
 		}
@@ -176,6 +178,9 @@ func fieldsOf(t *text.Printer, payload []byte) []field {
 	if refund.GetWholeOrder() {
 		add(t.FieldAmount(), t.FieldWholeOrder())
 	}
+	if refund.GetShipping() > 0 {
+		add(t.FieldShipping(), t.FieldMinorUnits(refund.GetShipping()))
+	}
 	add(t.FieldCurrency(), refund.GetCurrency())
 	add(t.FieldReason(), refund.GetReason())
 	for i, item := range refund.GetItems() {
@@ -186,12 +191,54 @@ func fieldsOf(t *text.Printer, payload []byte) []field {
 
 func lineWords(t *text.Printer, l *event.Line, currency string) string {
 	parts := []string{amount{currency, l.GetAmount()}.text(), t.FieldPieces(l.GetQuantity())}
-	for _, name := range []string{l.GetSku(), l.GetCategory()} {
+	for _, name := range []string{l.GetSku(), l.GetCategory(), l.GetPart(), l.GetCountry(), l.GetDevice()} {
 		if name != "" {
 			parts = append(parts, name)
 		}
 	}
+	if l.GetTax() > 0 {
+		parts = append(parts, t.FieldTax(amount{currency, l.GetTax()}.text()))
+	}
+	if l.GetDiscount() > 0 {
+		parts = append(parts, t.FieldDiscount(amount{currency, l.GetDiscount()}.text()))
+	}
 	return strings.Join(parts, " · ")
+}
+
+// addFurther adds the fields of a sale from its goal on.
+func addFurther(t *text.Printer, sale *event.Sale, add func(name, value string)) {
+	money := func(minor int64) string {
+		if minor == 0 {
+			return ""
+		}
+		return amount{sale.GetCurrency(), minor}.text()
+	}
+	add(t.FieldGoal(), sale.GetGoal())
+	add(t.FieldReferralCode(), sale.GetReferralCode())
+	add(t.FieldCoupons(), strings.Join(sale.GetCoupons(), ", "))
+	var path []string
+	for _, touch := range sale.GetPath() {
+		path = append(path, touch.GetClickId())
+	}
+	add(t.FieldPath(), strings.Join(path, ", "))
+	add(t.FieldCustomerStatus(), sale.GetCustomerStatus())
+	add(t.FieldShipping(), money(sale.GetShipping()))
+	add(t.FieldShippingTax(), money(sale.GetShippingTax()))
+	add(t.FieldCountry(), sale.GetCountry())
+	add(t.FieldDevice(), sale.GetDevice())
+	add(t.FieldMetadata(), marksText(sale.GetMetadata()))
+	if at := sale.GetCartedAt(); at != 0 {
+		add(t.FieldCartedAt(), t.Second(event.Time(at)))
+	}
+}
+
+// marksText writes a merchant's marks on an order by their names.
+func marksText(marks map[string]string) string {
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(marks)) {
+		list = append(list, name+"="+marks[name])
+	}
+	return strings.Join(list, ", ")
 }
 
 func itemWords(t *text.Printer, i *event.RefundItem) string {

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 	"time"
@@ -18,6 +19,7 @@ type ordersView struct {
 	list    report.Page[report.Order]
 	partner string
 	keys    []report.ReportingKey
+	goals   []string // besides sales
 	// waiting counts orders of which only a refund is known, up to 1000.
 	waiting int64
 }
@@ -46,6 +48,9 @@ func (s *Server) loadOrders(c echo.Context, v *visit) (view ordersView, err erro
 		if view.partner, err = r.PartnerName(ctx, view.filter.Partner); err != nil {
 			return err
 		}
+		if view.goals, err = r.Goals(ctx); err != nil {
+			return err
+		}
 		view.keys, err = r.ReportingKeys(ctx)
 		return err
 	})
@@ -59,7 +64,7 @@ func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 	}
 	return listFile[report.Order]{
 		name:    "orders",
-		heading: []string{"order", "ordered_at", "received_at", "late", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict"},
+		heading: []string{"order", "ordered_at", "received_at", "late", "customer", "currency", "amount", "refunded", "over_refund", "refund_oddities", "outcome", "partner", "commission", "fee", "state", "conflict", "goal", "test"},
 		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Order], error) {
 			f.After = after
 			return r.Orders(ctx, f, rowsAtOnce)
@@ -68,7 +73,8 @@ func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 			in := inCurrency(r.Currency)
 			return w.Row(export.Text(r.OrderID), timeCell(r.OccurredAt), timeCell(r.ReceivedAt), export.Number(strconv.FormatBool(r.Late)), export.Text(r.CustomerID), export.Text(r.Currency), in(r.Amount), in(r.Refunded), in(r.OverRefund),
 				export.Number(strconv.Itoa(r.RefundOddities)),
-				export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), in(r.Fee), export.Text(r.State), export.Number(strconv.FormatBool(r.Conflict)))
+				export.Text(r.Outcome), export.Text(r.Partner), in(r.Net), in(r.Fee), export.Text(r.State), export.Number(strconv.FormatBool(r.Conflict)),
+				export.Text(cmp.Or(r.Goal, report.GoalSale)), export.Number(strconv.FormatBool(r.Test)))
 		},
 	}.send(s, c, v)
 }

@@ -203,6 +203,10 @@ func (view *whyView) history(t *text.Printer) []milestone {
 			})
 			continue
 		}
+		if f.Kind == event.KindAddition {
+			list = append(list, milestone{at: f.ReceivedAt, title: t.WhyAddition(), text: t.WhyAdditionReported(t.Second(f.ReceivedAt)), mood: "done"})
+			continue
+		}
 		list = append(list, milestone{
 			at: f.OccurredAt, title: t.WhyRefundOf(f.Ref), mood: "bad",
 			text: t.WhyRefundReported(view.amount(view.takenBy(f.Ref)).text(), t.Second(f.ReceivedAt)),

@@ -102,6 +102,13 @@ func (r reply) say(t *testing.T, where string) {
 	}
 }
 
+// saysAll sets the fields that a page shows of an order beside its lines.
+func saysAll(s *event.Sale) {
+	s.Goal, s.ReferralCode, s.Coupons, s.CustomerStatus, s.Country, s.Device = "lead", "MAYA20", []string{"VIP"}, "returning", "DE", "mobile"
+	s.Shipping, s.ShippingTax, s.CartedAt, s.Metadata = 495, 94, 1_795_000_000_000_000, map[string]string{"plan": "yearly"}
+	s.Path = []*event.Touch{{ClickId: "AQEA", Kind: uint32(event.PathClick)}}
+}
+
 // everything happens in a world that shows each kind of row and notice.
 func (w *world) everything() targets {
 	named := w.targets()
@@ -116,6 +123,8 @@ func (w *world) everything() targets {
 	w.order(sale{id: "waiting", noSale: true, refunds: whole})
 	w.order(sale{id: "coupon", coupon: "AUTUMN", customer: "c-2"})
 	w.order(sale{id: "card", link: w.link, lines: []*event.Line{{Number: 1, Sku: "G", Quantity: 1, Amount: 5000, Category: "gift cards"}}})
+	w.order(sale{id: "tried", link: w.link, change: func(s *event.Sale) { s.Test = true }})
+	w.order(sale{id: "told more", key: 7, change: saysAll, adds: func(s *event.Sale) { s.CustomerId = "c-3" }})
 	odd := w.order(sale{id: "odd", link: w.link, refunds: []*event.Refund{{Items: []*event.RefundItem{{Line: 9, Quantity: 1}}}}})
 	w.conflict(odd, sale{id: "odd", coupon: "OTHER", lines: []*event.Line{{Number: 1, Sku: "A-1", Quantity: 1, Amount: 1}}})
 	return named

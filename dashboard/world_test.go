@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"google.golang.org/protobuf/proto"
 
 	"tributary/commission"
 	"tributary/commission/ledger"
@@ -214,6 +215,8 @@ type sale struct {
 	key      program.KeyID // that reported it, from the network
 	network  string
 	decide   commission.Decider // commission.Decide when nil
+	change   func(*event.Sale)  // what else the report says
+	adds     func(*event.Sale)  // what another report says an hour later
 }
 
 // order writes what the engine and the loader would have made of an order, and returns its number.
@@ -278,11 +281,21 @@ func (w *world) events(o sale) []*event.Event {
 			w.serial++
 			s.ClickId = fmt.Sprintf("v1.k1.%s-%04d", o.link.Code, w.serial)
 		}
+		if o.change != nil {
+			o.change(s)
+		}
 		s.ContentHash = event.SaleHash(s, 0)
 		e := add(o.at)
 		e.Body = &event.Event_Sale{Sale: s}
 		if o.late > 0 {
 			e.ReceivedAt = event.Micros(o.at.Add(o.late))
+		}
+		if o.adds != nil {
+			more := proto.CloneOf(s)
+			o.adds(more)
+			more.ContentHash = event.SaleHash(more, 0)
+			e := add(o.at)
+			e.Body, e.ReceivedAt = &event.Event_Sale{Sale: more}, event.Micros(o.at.Add(time.Hour))
 		}
 	}
 	for i, r := range o.refunds {
@@ -309,14 +322,18 @@ func (w *world) write(tx pgx.Tx, no int64, d commission.Decision, events []*even
 			customer = t.ID
 		}
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id, outcome, over_refund, decision, received_at, late, refund_oddities)
-		VALUES ($1, $2, $3, 0, 1, $4, nullif($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`, no, int64(o.Merchant), o.ID, at, o.Currency, len(o.Lines), o.Amount,
-		o.Refunded, customer, string(d.Outcome), o.OverRefund, d.AppendJSON(nil), received, o.Late, len(o.Excess))
+	_, err := tx.Exec(ctx, `INSERT INTO orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id, outcome, over_refund, decision, received_at, late, refund_oddities, keys, goal)
+		VALUES ($1, $2, $3, 0, 1, $4, nullif($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`, no, int64(o.Merchant), o.ID, at, o.Currency, len(o.Lines), o.Amount,
+		o.Refunded, customer, string(d.Outcome), o.OverRefund, d.AppendJSON(nil), received, o.Late, len(o.Excess), events[0].Fact().Keys, o.Goal)
 	if err != nil {
 		return err
 	}
-	for _, e := range events {
-		if err := w.writeEvent(tx, `INSERT INTO order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload, api_key_id, ip_prefix, imported) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, no, e); err != nil {
+	for i, e := range events {
+		fact := e.Fact()
+		if i > 0 && fact.Kind.IsSale() {
+			fact.Kind, fact.Ref = event.KindAddition, event.AdditionRef(e.Content())
+		}
+		if err := w.writeEvent(tx, `INSERT INTO order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload, api_key_id, ip_prefix, imported) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`, no, e, fact); err != nil {
 			return err
 		}
 	}
@@ -337,16 +354,12 @@ func (w *world) write(tx pgx.Tx, no int64, d commission.Decision, events []*even
 	return w.post(tx, no, d.Movements(w.now))
 }
 
-func (w *world) writeEvent(tx pgx.Tx, sql string, no int64, e *event.Event) error {
-	kind, ref, hash := 1, "", e.GetSale().GetContentHash()
-	if r := e.GetRefund(); r != nil {
-		kind, ref, hash = 2, r.GetRefundId(), r.GetContentHash()
-	}
+func (w *world) writeEvent(tx pgx.Tx, sql string, no int64, e *event.Event, fact event.Fact) error {
 	payload, err := e.MarshalVT()
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(w.t.Context(), sql, no, kind, ref, uuid.UUID(e.GetId()), event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), hash, payload, e.GetApiKeyId(), e.GetIpPrefix(), e.GetImported())
+	_, err = tx.Exec(w.t.Context(), sql, no, fact.Kind, fact.Ref, uuid.UUID(e.GetId()), event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), e.Content(), payload, e.GetApiKeyId(), e.GetIpPrefix(), e.GetImported())
 	return err
 }
 
@@ -380,11 +393,11 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 		if s := e.GetSale(); s != nil {
 			w.orderRows = append(w.orderRows, []any{
 				uuid.UUID(e.GetId()), "sale", event.Time(e.GetReceivedAt()), event.Time(e.GetOccurredAt()),
-				s.GetMerchantId(), s.GetOrderId(), s.GetCurrency(), d.Order.Amount, s.GetCustomerId(),
+				s.GetMerchantId(), s.GetOrderId(), s.GetCurrency(), d.Order.Amount, s.GetCustomerId(), s.GetTest(),
 			})
 		}
 	}
-	if o := &d.Order; o.Placed() && len(d.Credits) == 0 {
+	if o := &d.Order; o.Placed() && len(d.Credits) == 0 && !o.Test {
 		// The engine reports orders on which nobody earns under partner 0.
 		w.ledgerRows = append(w.ledgerRows, []any{
 			uuid.New(), o.At, o.At, o.At, no, int32(1), int64(o.Merchant), int64(0), int64(0), int64(0),
@@ -405,7 +418,7 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 
 // flush sends what is kept for ClickHouse.
 func (w *world) flush() {
-	w.insert("order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id)", w.orderRows)
+	w.insert("order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id, test)", w.orderRows)
 	w.insert("ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee, pending, further)", w.ledgerRows)
 	w.insert("touch (event_id, kind, received_at, occurred_at, merchant_id, program_id, partner_id, link_id, click_id, sub1, referrer)", w.clickRows)
 	w.orderRows, w.ledgerRows, w.clickRows = nil, nil, nil

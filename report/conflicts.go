@@ -91,7 +91,7 @@ func (s *Snapshot) Conflicts(ctx context.Context, f ConflictFilter, limit int) (
 // OddRefunds counts the orders of the scope's merchant with refunds of what they do not have.
 func (s *Snapshot) OddRefunds(ctx context.Context) (n int64, err error) {
 	// name: odd refunds
-	err = s.tx.QueryRow(ctx, `SELECT count(*) FROM orders WHERE merchant_id = $1 AND refund_oddities > 0`, int64(s.scope.Merchant)).Scan(&n)
+	err = s.tx.QueryRow(ctx, `SELECT count(*) FROM orders WHERE merchant_id = $1 AND refund_oddities > 0 AND keys = 0`, int64(s.scope.Merchant)).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("counting odd refunds: %w", err)
 	}

@@ -214,7 +214,7 @@ func (r *Reader) AllOrders(ctx context.Context, q Question) (now, before int64, 
 	}
 	err = r.counts.QueryRow(ctx, `SELECT toInt64(uniqExactIf(order_id, occurred_at >= toDateTime({from:Int64}, 'UTC'))),
 			toInt64(uniqExactIf(order_id, occurred_at < toDateTime({from:Int64}, 'UTC')))
-		FROM order_event WHERE `+where+` AND kind = 'sale'
+		FROM order_event WHERE `+where+` AND kind = 'sale' AND NOT test
 		  AND occurred_at >= toDateTime({before:Int64}, 'UTC') AND occurred_at < toDateTime({to:Int64}, 'UTC')`).Scan(&now, &before)
 	if err != nil {
 		return 0, 0, fmt.Errorf("asking ClickHouse for all orders: %w", err)
@@ -235,7 +235,7 @@ func (r *Reader) FirstAndRepeat(ctx context.Context, q Question) (first, repeat 
 			   AND ordered_at >= toDateTime({from:Int64}, 'UTC') AND ordered_at < toDateTime({to:Int64}, 'UTC')
 			 GROUP BY merchant_id, order_no, customer_id HAVING sum(orders) > 0) AS c
 		JOIN (SELECT customer_id, min(occurred_at) AS first FROM order_event
-			   WHERE `+where+` AND kind = 'sale' AND customer_id != '' GROUP BY customer_id) AS f
+			   WHERE `+where+` AND kind = 'sale' AND NOT test AND customer_id != '' GROUP BY customer_id) AS f
 		ON c.customer_id = f.customer_id`).Scan(&first, &repeat)
 	if err != nil {
 		return 0, 0, fmt.Errorf("asking ClickHouse for first orders: %w", err)

@@ -63,7 +63,7 @@ func (s *Snapshot) Merchants(ctx context.Context, f MerchantFilter, limit int) (
 	// name: merchants of the network
 	rows, err := s.tx.Query(ctx, `SELECT m.id, m.name, lower(m.name) AS sort_name, (SELECT count(*) FROM program g WHERE g.merchant_id = m.id) AS programs,
 			(SELECT count(DISTINCT e.partner_id) FROM enrolment e JOIN program g ON g.id = e.program_id WHERE g.merchant_id = m.id) AS partners,
-			(SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.late AND o.occurred_at >= @from AND o.occurred_at < @to) AS late
+			(SELECT count(*) FROM orders o WHERE o.merchant_id = m.id AND o.late AND o.keys = 0 AND o.occurred_at >= @from AND o.occurred_at < @to) AS late
 		FROM merchant m
 		WHERE (@text::text = '' OR position(lower(@text) IN lower(m.name)) > 0) AND (lower(m.name), m.id) > (@name::text, @id::bigint)
 		ORDER BY lower(m.name), m.id LIMIT @limit`, pgx.NamedArgs{
@@ -143,9 +143,9 @@ type Network struct {
 func (s *Snapshot) Network(ctx context.Context) (n Network, err error) {
 	// name: network counted
 	err = s.tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM merchant), (SELECT count(*) FROM program), (SELECT count(*) FROM partner), (SELECT count(*) FROM link),
-		(SELECT count(*) FROM (SELECT FROM order_conflict LIMIT 1000) x),
-		(SELECT count(*) FROM (SELECT FROM orders WHERE refund_oddities > 0 AND occurred_at > now() - interval '30 days' LIMIT 1000) x),
-		(SELECT count(*) FROM (SELECT FROM orders WHERE occurred_at IS NULL LIMIT 1000) x),
+		(SELECT count(*) FROM (SELECT FROM order_conflict c WHERE NOT EXISTS (SELECT FROM orders o WHERE o.no = c.order_no AND o.keys = 1) LIMIT 1000) x),
+		(SELECT count(*) FROM (SELECT FROM orders WHERE refund_oddities > 0 AND keys = 0 AND occurred_at > now() - interval '30 days' LIMIT 1000) x),
+		(SELECT count(*) FROM (SELECT FROM orders WHERE occurred_at IS NULL AND keys = 0 LIMIT 1000) x),
 		(SELECT max(posted_at) FROM (SELECT posted_at FROM posting ORDER BY seq DESC LIMIT 1) x)`).
 		Scan(&n.Merchants, &n.Programs, &n.Partners, &n.Links, &n.Conflicts, &n.OverRefunds, &n.Waiting, &n.LastPosted)
 	if err != nil {
@@ -166,7 +166,7 @@ func (s *Snapshot) Setup(ctx context.Context, p Period) (n Setup, err error) {
 	// name: merchant set-up
 	err = s.tx.QueryRow(ctx, `SELECT (SELECT count(DISTINCT e.partner_id) FROM enrolment e JOIN program g ON g.id = e.program_id WHERE g.merchant_id = $1),
 		(SELECT count(*) FROM api_key WHERE merchant_id = $1 AND revoked_at IS NULL),
-		(SELECT count(*) FROM orders WHERE merchant_id = $1 AND late AND occurred_at >= $2 AND occurred_at < $3)`,
+		(SELECT count(*) FROM orders WHERE merchant_id = $1 AND late AND keys = 0 AND occurred_at >= $2 AND occurred_at < $3)`,
 		int64(s.scope.Merchant), p.From, p.To).Scan(&n.Partners, &n.Keys, &n.Late)
 	if err != nil {
 		return n, fmt.Errorf("counting partners, keys and late orders: %w", err)

@@ -144,7 +144,7 @@ func (s *Snapshot) readNames(ctx context.Context, e *Explanation) error {
 	for _, t := range e.Decision.Touches {
 		programs, people, links = append(programs, int64(t.Program)), append(people, int64(t.Partner)), append(links, int64(t.Link))
 	}
-	for _, c := range e.Decision.Credits {
+	for _, c := range slices.Concat(e.Decision.Credits, e.Decision.Would) {
 		programs, people, links = append(programs, int64(c.Program)), append(people, int64(c.Partner)), append(links, int64(c.Link))
 	}
 	// name: names in an explanation

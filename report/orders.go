@@ -19,6 +19,9 @@ type Order struct {
 	OrderID    string
 	OccurredAt *time.Time // nil until the sale itself is known
 	Currency   string
+	Goal       string // empty for a sale
+	Test       bool
+	Added      bool // a later report added to it
 	Lines      int
 	Amount     int64
 	Refunded   int64
@@ -51,13 +54,19 @@ const (
 	OddityConflict   = "conflict"
 	OddityOverRefund = "over_refund"
 	OddityLate       = "late"
+	OddityTest       = "test"
+	OddityAdded      = "added"
 )
+
+// GoalSale is what a list is narrowed to that has only sales; every other goal is named by itself.
+const GoalSale = "sale"
 
 // An OrderFilter is what a list of orders is narrowed to.
 type OrderFilter struct {
 	Outcome string // a commission.Reason or OutcomeNobody
 	Oddity  string
-	Partner int64 // narrows the commissions, too
+	Goal    string // GoalSale or another
+	Partner int64  // narrows the commissions, too
 	// Currency is that of the order.
 	Currency string
 	Key      int64 // an API key that reported something of the order, with or without effect
@@ -85,8 +94,8 @@ func ParseOrders(values url.Values, now time.Time) (OrderFilter, error) {
 	}
 	q := newQuery(values, now)
 	f := OrderFilter{
-		Outcome: q.oneOf("outcome", outcomes...), Oddity: q.oneOf("oddity", OddityConflict, OddityOverRefund, OddityLate),
-		Partner: q.id("partner"), Currency: q.currency("currency"), Key: q.id("key"), Days: q.days(), Text: q.text("q"), After: q.get("after"),
+		Outcome: q.oneOf("outcome", outcomes...), Oddity: q.oneOf("oddity", OddityConflict, OddityOverRefund, OddityLate, OddityTest, OddityAdded),
+		Goal: q.text("goal"), Partner: q.id("partner"), Currency: q.currency("currency"), Key: q.id("key"), Days: q.days(), Text: q.text("q"), After: q.get("after"),
 	}
 	return f, q.err()
 }
@@ -96,6 +105,7 @@ func (f OrderFilter) Query() url.Values {
 	q := url.Values{}
 	set(q, "outcome", f.Outcome)
 	set(q, "oddity", f.Oddity)
+	set(q, "goal", f.Goal)
 	setID(q, "partner", f.Partner)
 	set(q, "currency", f.Currency)
 	setID(q, "key", f.Key)
@@ -161,7 +171,7 @@ func (s *Snapshot) Orders(ctx context.Context, f OrderFilter, limit int) (Page[O
 func (s *Snapshot) orders(ctx context.Context, f OrderFilter, from key, limit int, following string) ([]Order, error) {
 	begin, end := f.Days.bounds()
 	rows, err := s.tx.Query(ctx, ordersSQL+following, pgx.NamedArgs{
-		"merchant": int64(s.scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "partner": f.Partner, "currency": f.Currency, "key": f.Key, "text": f.Text,
+		"merchant": int64(s.scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "goal": f.Goal, "partner": f.Partner, "currency": f.Currency, "key": f.Key, "text": f.Text,
 		"from": begin, "to": end, "limit": limit, "at": from.At, "no": from.ID,
 	})
 	if err != nil {
@@ -177,12 +187,29 @@ func (s *Snapshot) orders(ctx context.Context, f OrderFilter, from key, limit in
 // AwaitingSale counts the orders of the scope's merchant of which only a refund is known, up to 1000.
 func (s *Snapshot) AwaitingSale(ctx context.Context) (n int64, err error) {
 	// name: orders without a sale
-	err = s.tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM orders WHERE merchant_id = $1 AND occurred_at IS NULL LIMIT 1000) waiting`,
+	err = s.tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM orders WHERE merchant_id = $1 AND occurred_at IS NULL AND keys = 0 LIMIT 1000) waiting`,
 		int64(s.scope.Merchant)).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("counting orders without a sale: %w", err)
 	}
 	return n, nil
+}
+
+// Goals lists the goals of the scope's merchant's orders beside sales, by name, at most 50.
+func (s *Snapshot) Goals(ctx context.Context) ([]string, error) {
+	// name: goals of a merchant, one step in the index for each
+	rows, err := s.tx.Query(ctx, `WITH RECURSIVE g (goal, n) AS (
+			SELECT (SELECT min(goal) FROM orders WHERE merchant_id = $1 AND goal > ''), 1
+			UNION ALL SELECT (SELECT min(goal) FROM orders WHERE merchant_id = $1 AND goal > g.goal), n + 1 FROM g WHERE g.goal IS NOT NULL AND n < 50)
+		SELECT goal FROM g WHERE goal IS NOT NULL`, int64(s.scope.Merchant))
+	if err != nil {
+		return nil, fmt.Errorf("listing goals: %w", err)
+	}
+	goals, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("listing goals: %w", err)
+	}
+	return goals, nil
 }
 
 // A LateOrder is an order that was reported more than 48 hours after it was placed.
@@ -260,6 +287,6 @@ func (s *Snapshot) LateOrders(ctx context.Context, f LateFilter, limit int) (Pag
 // MerchantsWithLate lists merchants that have late orders, by name.
 func (s *Snapshot) MerchantsWithLate(ctx context.Context) ([]Choice, error) {
 	// name: merchants with late orders
-	return s.choices(ctx, `SELECT id, name FROM merchant m WHERE EXISTS (SELECT FROM orders o WHERE o.merchant_id = m.id AND o.late)
+	return s.choices(ctx, `SELECT id, name FROM merchant m WHERE EXISTS (SELECT FROM orders o WHERE o.merchant_id = m.id AND o.late AND o.keys = 0)
 		ORDER BY lower(name), id LIMIT 500`)
 }

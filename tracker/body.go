@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -84,30 +85,15 @@ func checkJSON(body []byte) ([]byte, error) {
 }
 
 // maxMembers is the largest number of fields that an object of ours has.
-const maxMembers = 12
+const maxMembers = 20
 
 // object splits valid JSON into the values of its named members, nil for one that is absent. A member with another name, or one that comes twice, is a problem. The object stands at the place; its members' names come in there.
 func (r *review) object(at place, raw []byte, names []string) (values [maxMembers][]byte) {
 	var seen [maxMembers]bool
-	for rest := raw[1:]; ; {
-		rest = trimSpace(rest)
-		if rest[0] == '}' || len(r.problems) >= maxProblems {
+	for key, value := range members(raw) {
+		if len(r.problems) >= maxProblems {
 			return values
 		}
-		if rest[0] == ',' {
-			rest = trimSpace(rest[1:])
-		}
-		end := valueEnd(rest)
-		key := rest[1 : end-1]
-		if slices.Contains(key, '\\') {
-			text, _ := unquote(rest[:end])
-			key = []byte(text)
-		}
-		rest = trimSpace(rest[end:])
-		rest = trimSpace(rest[1:]) // the colon
-		end = valueEnd(rest)
-		value := rest[:end]
-		rest = rest[end:]
 		switch i := slices.IndexFunc(names, func(name string) bool { return string(key) == name }); {
 		case i < 0:
 			at.name = string(key)
@@ -117,6 +103,35 @@ func (r *review) object(at place, raw []byte, names []string) (values [maxMember
 			r.note(at, text.WrongGivenTwice(), text.FixGiveOnce())
 		default:
 			seen[i], values[i] = true, value
+		}
+	}
+	return values
+}
+
+// members gives the names and the values of a valid JSON object.
+func members(raw []byte) iter.Seq2[[]byte, []byte] {
+	return func(yield func(key, value []byte) bool) {
+		for rest := raw[1:]; ; {
+			rest = trimSpace(rest)
+			if rest[0] == '}' {
+				return
+			}
+			if rest[0] == ',' {
+				rest = trimSpace(rest[1:])
+			}
+			end := valueEnd(rest)
+			key := rest[1 : end-1]
+			if slices.Contains(key, '\\') {
+				text, _ := unquote(rest[:end])
+				key = []byte(text)
+			}
+			rest = trimSpace(rest[end:])
+			rest = trimSpace(rest[1:]) // the colon
+			end = valueEnd(rest)
+			if !yield(key, rest[:end]) {
+				return
+			}
+			rest = rest[end:]
 		}
 	}
 }

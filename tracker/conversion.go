@@ -73,7 +73,10 @@ func stored(c echo.Context, receipt *Receipt, answer []byte) error {
 
 // readSale reads a body that checkJSON has let through.
 func readSale(body []byte, r *review) *SaleReport {
-	names := []string{"order_id", "amount", "currency", "lines", "click_id", "coupon", "customer_id", "occurred_at"}
+	names := []string{
+		"order_id", "amount", "currency", "lines", "click_id", "coupon", "customer_id", "occurred_at", "goal", "referral_code", "coupons", "path",
+		"customer_status", "shipping", "shipping_tax", "country", "device", "metadata", "carted_at", "test",
+	}
 	v := r.object(place{}, trimSpace(body), names)
 	report := &SaleReport{
 		OrderID:    r.text(place{name: "order_id"}, v[0]),
@@ -83,9 +86,10 @@ func readSale(body []byte, r *review) *SaleReport {
 		CustomerID: r.text(place{name: "customer_id"}, v[6]),
 		OccurredAt: r.instant(place{name: "occurred_at"}, v[7]),
 	}
+	report.readFurther(v[8:], r)
 	var present bool
 	amount := place{name: "amount"}
-	if report.Amount, present = r.amount(amount, v[1], report.Currency, orderAmount()); !present {
+	if report.Amount, present = r.amount(amount, v[1], report.Currency, orderAmount()); !present && isSale(report.Goal) {
 		r.note(amount, text.WrongMissing(), text.FixOrderAmount())
 	}
 	if values := r.list(place{name: "lines"}, v[3], text.FixOrderLines()); len(values) > 0 {
@@ -103,7 +107,7 @@ func readLine(raw []byte, r *review, index int, currency string) Line {
 		r.note(at, text.WrongNotObject(), text.FixSendLike(`{"sku": ..., "quantity": ..., "amount": ...}`))
 		return Line{Quantity: 1}
 	}
-	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount", "category"})
+	v := r.object(at, raw, []string{"line", "sku", "quantity", "amount", "category", "tax", "discount", "part", "country", "device"})
 	l := Line{Quantity: 1}
 	at.name = "line"
 	l.Number, _ = r.integer(at, v[0], lineNumber())
@@ -120,6 +124,7 @@ func readLine(raw []byte, r *review, index int, currency string) Line {
 	}
 	at.name = "category"
 	l.Category = r.text(at, v[4])
+	l.readFurther(v[5:], r, at, currency)
 	return l
 }
 
@@ -146,12 +151,14 @@ func appendSale(b []byte, s *SaleReport, receipt *Receipt) []byte {
 		b = strconv.AppendInt(b, l.Amount, 10)
 		b = append(b, `,"category":`...)
 		b = appendText(b, l.Category)
+		b = l.appendFurther(b)
 		b = append(b, '}')
 	}
 	b = append(b, ']')
 	b = appendOptional(b, "coupon", s.Coupon)
 	b = appendOptional(b, "customer_id", s.CustomerID)
-	b = appendInstant(b, s.OccurredAt)
+	b = appendInstant(b, "occurred_at", s.OccurredAt)
+	b = s.appendFurther(b)
 	if receipt.Click != nil {
 		b = append(b, `,"click":{"valid":`...)
 		b = strconv.AppendBool(b, receipt.Click.Valid)
@@ -189,7 +196,9 @@ func appendRefund(b []byte, f *RefundReport, receipt *Receipt) []byte {
 	b = strconv.AppendBool(b, f.WholeOrder)
 	b = appendOptional(b, "currency", f.Currency)
 	b = appendOptional(b, "reason", f.Reason)
-	b = appendInstant(b, f.OccurredAt)
+	b = appendInstant(b, "occurred_at", f.OccurredAt)
+	b = appendAmount(b, "shipping", f.Shipping)
+	b = appendTest(b, f.Test)
 	return appendEnd(b, receipt)
 }
 
@@ -252,12 +261,14 @@ func appendOptional(b []byte, name, text string) []byte {
 	return appendText(b, text)
 }
 
-// appendInstant writes the time that the merchant stated, if any: never one of ours, which would differ each time.
-func appendInstant(b []byte, t time.Time) []byte {
+// appendInstant writes a time that the merchant stated, if any: never one of ours, which would differ each time.
+func appendInstant(b []byte, name string, t time.Time) []byte {
 	if t.IsZero() {
 		return b
 	}
-	b = append(b, `,"occurred_at":"`...)
+	b = append(b, ',', '"')
+	b = append(b, name...)
+	b = append(b, `":"`...)
 	b = t.AppendFormat(b, time.RFC3339Nano)
 	return append(b, '"')
 }

@@ -15,7 +15,6 @@ import (
 
 	"tributary/internal/event"
 	"tributary/partners/catalogue"
-	"tributary/partners/program"
 	"tributary/tracker/clickid"
 	"tributary/tracker/spool"
 )
@@ -117,8 +116,8 @@ func (in *Intake) touchLane(clickID string) int {
 	return event.Lane([]byte(clickID), in.partitions)
 }
 
-func (in *Intake) orderLane(merchant program.MerchantID, orderID string) int {
-	return in.partitions + event.Lane(event.OrderKey(int64(merchant), orderID), in.partitions)
+func (in *Intake) orderLane(e *event.Event) int {
+	return in.partitions + event.Lane(e.Fact().Key(), in.partitions)
 }
 
 // wait waits for a record to be durable, for at most limit, or until gone is closed.

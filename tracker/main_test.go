@@ -166,9 +166,9 @@ func (e *edge) records(tb testing.TB) []*event.Event {
 		want := e.Intake.touchLane(decoded.GetClick().GetClickId())
 		switch {
 		case decoded.GetSale() != nil:
-			want = e.Intake.orderLane(program.MerchantID(decoded.GetSale().GetMerchantId()), decoded.GetSale().GetOrderId())
+			want = e.Intake.orderLane(decoded)
 		case decoded.GetRefund() != nil:
-			want = e.Intake.orderLane(program.MerchantID(decoded.GetRefund().GetMerchantId()), decoded.GetRefund().GetOrderId())
+			want = e.Intake.orderLane(decoded)
 		}
 		if record.Lane != want {
 			tb.Errorf("a record is in lane %d, want %d", record.Lane, want)

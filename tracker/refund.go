@@ -24,7 +24,11 @@ type RefundReport struct {
 	WholeOrder bool
 	// Currency is empty when the merchant does not say; an order in another one loses nothing by the refund.
 	Currency string
-	Reason   string
+	// Shipping is minor units of the order's delivery that go back, beside the rest or alone.
+	Shipping int64
+	// Test says that the order is a trial.
+	Test   bool
+	Reason string
 	// OccurredAt is zero when the merchant does not say.
 	OccurredAt time.Time
 
@@ -58,7 +62,7 @@ func (in *Intake) refund(ctx context.Context, merchant program.MerchantID, repor
 		return nil, invalid("invalid_refund", text.DetailInvalidRefund, r)
 	}
 	e, receipt := in.refundEvent(merchant, report, now)
-	return receipt, in.store(ctx, in.orderLane(merchant, report.OrderID), e)
+	return receipt, in.store(ctx, in.orderLane(e), e)
 }
 
 // Refund appends a refund whose time may be any, as an operator's import brings it.
@@ -69,7 +73,7 @@ func (b *Bulk) Refund(ctx context.Context, merchant program.MerchantID, report *
 	}
 	e, receipt := b.in.refundEvent(merchant, report, b.in.now())
 	e.Imported = true
-	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
+	return receipt, b.store(ctx, b.in.orderLane(e), e)
 }
 
 // check notes everything that is wrong with a report of a merchant who may sell in the given currencies.
@@ -85,7 +89,11 @@ func (f *RefundReport) check(r *review, currencies []string) {
 	if f.Amount < 0 || f.Amount > money.MaxAmount {
 		r.note(amount, outside(f.Amount, 0, money.MaxAmount), text.FixSendMinorUnits())
 	}
-	r.choose(amount, place{}, choice{"items", len(f.Items) > 0}, choice{"amount", f.Amount != 0}, choice{"whole_order", f.WholeOrder})
+	f.checkShipping(r)
+	alone := f.Shipping != 0 || r.flagged(place{name: "shipping"}) // shipping may be all that goes back
+	if !alone || len(f.Items) > 0 || f.Amount != 0 || f.WholeOrder {
+		r.choose(amount, place{}, choice{"items", len(f.Items) > 0}, choice{"amount", f.Amount != 0}, choice{"whole_order", f.WholeOrder})
+	}
 	for i := range f.Items {
 		f.Items[i].check(r, i)
 	}
@@ -146,7 +154,7 @@ func (r *review) choose(at, within place, items, amount, all choice) {
 func (in *Intake) refundEvent(merchant program.MerchantID, f *RefundReport, now time.Time) (*event.Event, *Receipt) {
 	refund := &event.Refund{
 		MerchantId: int64(merchant), OrderId: f.OrderID, RefundId: f.RefundID, Amount: f.Amount, Currency: f.Currency, Reason: f.Reason,
-		WholeOrder: f.WholeOrder, Items: make([]*event.RefundItem, len(f.Items)),
+		WholeOrder: f.WholeOrder, Shipping: f.Shipping, Test: f.Test, Items: make([]*event.RefundItem, len(f.Items)),
 	}
 	for i, item := range f.Items {
 		refund.Items[i] = &event.RefundItem{Line: item.Line, Sku: item.SKU, Quantity: item.Quantity, Amount: item.Amount, WholeLine: item.WholeLine}
@@ -159,7 +167,7 @@ func (in *Intake) refundEvent(merchant program.MerchantID, f *RefundReport, now 
 
 // readRefund reads a body that checkJSON has let through. A merchant with one currency is told amounts in it.
 func readRefund(body []byte, r *review, currency string) *RefundReport {
-	names := []string{"order_id", "refund_id", "items", "amount", "whole_order", "reason", "occurred_at", "currency"}
+	names := []string{"order_id", "refund_id", "items", "amount", "whole_order", "reason", "occurred_at", "currency", "shipping", "test"}
 	v := r.object(place{}, trimSpace(body), names)
 	f := &RefundReport{
 		OrderID:    r.text(place{name: "order_id"}, v[0]),
@@ -167,6 +175,7 @@ func readRefund(body []byte, r *review, currency string) *RefundReport {
 		Reason:     r.text(place{name: "reason"}, v[5]),
 		OccurredAt: r.instant(place{name: "occurred_at"}, v[6]),
 		WholeOrder: r.truth(place{name: "whole_order"}, v[4]),
+		Test:       r.truth(place{name: "test"}, v[9]),
 	}
 	if stated := (place{name: "currency"}); v[7] != nil && !r.null(stated, v[7]) {
 		if f.Currency = r.text(stated, v[7]); f.Currency == "" {
@@ -175,6 +184,7 @@ func readRefund(body []byte, r *review, currency string) *RefundReport {
 		currency = f.Currency
 	}
 	f.Amount, _ = r.amount(place{name: "amount"}, v[3], currency, backAmount())
+	f.Shipping, _ = r.amount(place{name: "shipping"}, v[8], currency, backShipping())
 	for i, raw := range r.list(place{name: "items"}, v[2], text.FixNoItems()) {
 		f.Items = append(f.Items, readRefundItem(raw, r, i, currency))
 	}

@@ -32,6 +32,21 @@ type SaleReport struct {
 	CustomerID string
 	// OccurredAt is zero when the merchant does not say.
 	OccurredAt time.Time
+	// Goal is what the customer did: empty, or "sale", for a sale. Only a sale must have an amount.
+	Goal         string
+	ReferralCode string
+	// Coupons are those besides Coupon, Path the click ids by which the visitor came, in the order of time.
+	Coupons, Path []string
+	// CustomerStatus is one of commission's CustomerStatuses, Country two letters of ISO 3166-1, Device one of its Devices;
+	// each empty when the merchant does not say.
+	CustomerStatus, Country, Device string
+	// Shipping and its tax are minor units beside Amount.
+	Shipping, ShippingTax int64
+	Metadata              map[string]string
+	// CartedAt is zero when the merchant does not say.
+	CartedAt time.Time
+	// Test makes it a trial, which is shown and never posted.
+	Test bool
 
 	// EventID is minted when it is zero. The same report told again by an import keeps it.
 	EventID uuid.UUID
@@ -44,9 +59,11 @@ type Line struct {
 	Number   int64
 	SKU      string
 	Quantity int64
-	// Amount is of all pieces together, in minor units.
-	Amount   int64
-	Category string
+	// Amount is of all pieces together, in minor units, without Tax and after Discount, which are minor units, too.
+	Amount, Tax, Discount int64
+	Category              string
+	// Part is the commission group. Country and Device go before those of the order.
+	Part, Country, Device string
 }
 
 // Origin is who sent a report, which enters no content hash: the same said by another key is the same.
@@ -98,11 +115,12 @@ func (in *Intake) sale(ctx context.Context, merchant program.MerchantID, report 
 	now := in.now()
 	report.check(r, in.catalogue.CurrenciesOf(merchant))
 	r.checkTime(report.OccurredAt, now)
+	r.checkCart(report.CartedAt, now)
 	if len(r.problems) > 0 {
 		return nil, invalid("invalid_conversion", text.DetailInvalidConversion, r)
 	}
 	e, receipt := in.saleEvent(merchant, report, now)
-	return receipt, in.store(ctx, in.orderLane(merchant, report.OrderID), e)
+	return receipt, in.store(ctx, in.orderLane(e), e)
 }
 
 // Sale appends an order whose time may be any, as an operator's import brings it.
@@ -114,7 +132,7 @@ func (b *Bulk) Sale(ctx context.Context, merchant program.MerchantID, report *Sa
 	}
 	e, receipt := b.in.saleEvent(merchant, report, b.in.now())
 	e.Imported = true
-	return receipt, b.store(ctx, b.in.orderLane(merchant, report.OrderID), e)
+	return receipt, b.store(ctx, b.in.orderLane(e), e)
 }
 
 // invalid says that a report has problems and was not stored.
@@ -133,6 +151,7 @@ func (s *SaleReport) check(r *review, currencies []string) {
 	s.ClickID = plain(strings.TrimSpace(s.ClickID), maxID)
 	s.OccurredAt = s.OccurredAt.Truncate(time.Microsecond)
 	r.checkCurrency(s.Currency, currencies)
+	s.checkFurther(r)
 	if s.Amount < 0 || s.Amount > money.MaxAmount {
 		r.note(place{name: "amount"}, outside(s.Amount, 0, money.MaxAmount), text.FixSendMinorUnits())
 	}
@@ -141,6 +160,9 @@ func (s *SaleReport) check(r *review, currencies []string) {
 		return
 	}
 	sum := s.checkLines(r)
+	if s.Goal != "" && s.Amount == 0 {
+		s.Amount = sum
+	}
 	if sum != s.Amount && r.sound("amount") && r.sound("lines") {
 		r.note(place{name: "amount"}, text.WrongSum(digits(s.Amount), digits(sum)), text.FixSum(digits(sum)))
 	}
@@ -174,6 +196,7 @@ func (s *SaleReport) checkLines(r *review) (sum int64) {
 		at := func(name string) place { return place{list: "lines", index: i, name: name} }
 		l.SKU = r.normalize(at("sku"), l.SKU, maxID)
 		l.Category = r.normalize(at("category"), l.Category, maxID)
+		l.checkFurther(r, at)
 		if l.Quantity < 1 || l.Quantity > maxQuantity {
 			r.note(at("quantity"), outside(l.Quantity, 1, maxQuantity), text.FixSendPieces())
 		}
@@ -225,11 +248,15 @@ func (in *Intake) saleEvent(merchant program.MerchantID, s *SaleReport, now time
 	sale := &event.Sale{
 		MerchantId: int64(merchant), OrderId: s.OrderID, Currency: s.Currency,
 		ClickId: s.ClickID, Coupon: s.Coupon, CustomerId: s.CustomerID, Lines: make([]*event.Line, len(s.Lines)),
+		Goal: s.Goal, ReferralCode: s.ReferralCode, Coupons: s.Coupons, Path: pathOf(s.Path), CustomerStatus: s.CustomerStatus,
+		Shipping: s.Shipping, ShippingTax: s.ShippingTax, Country: s.Country, Device: s.Device, Metadata: s.Metadata,
+		CartedAt: statedMicros(s.CartedAt), Test: s.Test,
 	}
 	lines := make([]event.Line, len(s.Lines))
 	for i, l := range s.Lines {
 		line := &lines[i]
 		line.Number, line.Sku, line.Quantity, line.Amount, line.Category = l.Number, l.SKU, l.Quantity, l.Amount, l.Category
+		line.Tax, line.Discount, line.Part, line.Country, line.Device = l.Tax, l.Discount, l.Part, l.Country, l.Device
 		sale.Lines[i] = line
 	}
 	sale.ContentHash = event.SaleHash(sale, statedMicros(s.OccurredAt))

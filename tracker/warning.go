@@ -35,6 +35,7 @@ const (
 	noTermsInForce       = "no_terms_in_force"
 	outsideWindow        = "outside_window"
 	currencyNotInProgram = "currency_not_in_program"
+	noRule               = "no_rule"
 	categoryInNoTerms    = "category_in_no_terms"
 	lateReport           = "late_report"
 )
@@ -43,7 +44,7 @@ const (
 func WarningCodes() []string {
 	return []string{
 		malformedClickID, unknownClickKey, forgedClickID, unknownLink, linkOfAnother, closedLink, clickAfterOrder, noTermsInForce,
-		outsideWindow, currencyNotInProgram, categoryInNoTerms, lateReport,
+		outsideWindow, currencyNotInProgram, noRule, categoryInNoTerms, lateReport,
 	}
 }
 
@@ -64,6 +65,10 @@ func (in *Intake) inspect(merchant program.MerchantID, s *SaleReport, e *event.E
 	if link != nil {
 		in.checkProgram(link, click.At, s, e, &w)
 	}
+	in.checkPath(s, &w)
+	if s.Goal != "" {
+		w.add(noRule, "goal", text.WrongNoRule(strconv.Quote(s.Goal)), text.FixNoRule())
+	}
 	in.checkCategories(merchant, link, s, &w)
 	if late := event.Time(e.GetReceivedAt()).Sub(event.Time(e.GetOccurredAt())); late > event.LateAfter && !e.GetImported() {
 		w.add(lateReport, "occurred_at", text.WrongLateReport(digits(int64(late/time.Hour))), text.FixLateReport())
@@ -77,16 +82,8 @@ func (in *Intake) checkClick(merchant program.MerchantID, s *SaleReport, w *warn
 		return nil, nil
 	}
 	warn := func(code string, problem, fix text.Message) { w.add(code, "click_id", problem, fix) }
-	id, err := in.ring.Verify(s.ClickID)
-	switch {
-	case errors.Is(err, clickid.ErrMalformed):
-		warn(malformedClickID, text.WrongMalformedClickID(), text.FixMalformedClickID())
-		return &ClickCheck{}, nil
-	case errors.Is(err, clickid.ErrUnknownKey):
-		warn(unknownClickKey, text.WrongUnknownClickKey(), text.FixClickUnchanged())
-		return &ClickCheck{}, nil
-	case err != nil:
-		warn(forgedClickID, text.WrongForgedClickID(), text.FixClickUnchanged())
+	id, genuine := in.verifyClick(s.ClickID, warn)
+	if !genuine {
 		return &ClickCheck{}, nil
 	}
 	check := &ClickCheck{Valid: true, At: id.At}
@@ -100,6 +97,28 @@ func (in *Intake) checkClick(merchant program.MerchantID, s *SaleReport, w *warn
 		return check, nil
 	}
 	return check, link
+}
+
+// verifyClick reads a click id, and warns of one that is none of this network's.
+func (in *Intake) verifyClick(said string, warn func(code string, problem, fix text.Message)) (id clickid.ID, genuine bool) {
+	id, err := in.ring.Verify(said)
+	switch {
+	case errors.Is(err, clickid.ErrMalformed):
+		warn(malformedClickID, text.WrongMalformedClickID(), text.FixMalformedClickID())
+	case errors.Is(err, clickid.ErrUnknownKey):
+		warn(unknownClickKey, text.WrongUnknownClickKey(), text.FixClickUnchanged())
+	case err != nil:
+		warn(forgedClickID, text.WrongForgedClickID(), text.FixClickUnchanged())
+	}
+	return id, err == nil
+}
+
+// checkPath warns of click ids in a path that are none.
+func (in *Intake) checkPath(s *SaleReport, w *warnings) {
+	for i, id := range s.Path {
+		at := place{list: "path", index: i}.String()
+		in.verifyClick(id, func(code string, problem, fix text.Message) { w.add(code, at, problem, fix) })
+	}
 }
 
 // checkProgram holds an order against the program of its click, as the engine will.

@@ -161,7 +161,7 @@ func TestWarningsAreThoseOfTheEngineAndDocumented(t *testing.T) {
 	warned := tracker.WarningCodes()
 	for _, r := range commission.Reasons() {
 		switch r {
-		case commission.Credited, commission.AwaitingSale, commission.NoClick:
+		case commission.Credited, commission.AwaitingSale, commission.Test, commission.NoClick:
 			continue // nothing is wrong with a click
 		}
 		if !r.OfOrder() {

@@ -21,6 +21,7 @@ const pageSize = 500
 type order struct {
 	no       int64
 	merchant int64
+	keys     event.KeyKind
 	id       string
 	version  int32
 	// released is up to when holds have ended on the order; zero where none has.
@@ -37,7 +38,7 @@ type order struct {
 	currency                     *string
 	lines                        int32
 	amount, refunded, overRefund int64
-	customer, outcome            string
+	customer, outcome, goal      string
 	numbered                     []posted
 	facts                        int
 
@@ -67,7 +68,7 @@ var postedOf string
 
 const ordersPage = `
 SELECT no, version, merchant_id, order_id, lane, occurred_at, currency, lines, amount, refunded, over_refund, customer_id, outcome, decision::text,
-       received_at, late, refund_oddities, released_until
+       received_at, late, refund_oddities, released_until, keys, goal
   FROM orders WHERE no > $1 ORDER BY no LIMIT $2`
 
 // ofOrders checks the source order: that what stands of every order, its postings among it, follows from its events.
@@ -107,7 +108,7 @@ func (v *Verification) page(ctx context.Context, after int64) ([]*order, error) 
 		o := &order{}
 		var released *time.Time
 		err := row.Scan(&o.no, &o.version, &o.merchant, &o.id, &o.lane, &o.occurredAt, &o.currency, &o.lines, &o.amount,
-			&o.refunded, &o.overRefund, &o.customer, &o.outcome, &o.record, &o.receivedAt, &o.late, &o.oddities, &released)
+			&o.refunded, &o.overRefund, &o.customer, &o.outcome, &o.record, &o.receivedAt, &o.late, &o.oddities, &released, &o.keys, &o.goal)
 		if released != nil {
 			o.released = released.UTC()
 		}
@@ -151,7 +152,7 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 func (v *Verification) order(o *order) {
 	v.verdict.Orders++
 	at := Finding{Check: "order", Table: "orders", Key: fmt.Sprintf("%d (merchant %d, %q)", o.no, o.merchant, o.id)}
-	v.Compare(at, "lane", strconv.Itoa(event.Lane(event.OrderKey(o.merchant, o.id), v.Partitions)), strconv.Itoa(int(o.lane)))
+	v.Compare(at, "lane", strconv.Itoa(event.Lane(o.keys.Key(o.merchant, o.id), v.Partitions)), strconv.Itoa(int(o.lane)))
 	v.numbering(o)
 	if len(o.events) == 0 {
 		if o.facts == 0 {

@@ -48,7 +48,13 @@ func (v *Verification) event(o *order, e *eventRow) {
 		return
 	}
 	fact := said.Fact()
-	v.Compare(at, "order_no", fmt.Sprintf("%d/%s", fact.Merchant, fact.Order), fmt.Sprintf("%d/%s", o.merchant, o.id))
+	if e.kind == event.KindAddition && fact.Kind.IsSale() {
+		fact.Kind, fact.Ref = event.KindAddition, event.AdditionRef(said.Content())
+		if len(o.events) == 0 || !commission.Adds(o.events[0], said) {
+			v.Compare(at, "kind", "an addition to the order's sale", "none of it")
+		}
+	}
+	v.Compare(at, "order_no", fmt.Sprintf("%d/%d/%s", fact.Merchant, fact.Keys, fact.Order), fmt.Sprintf("%d/%d/%s", o.merchant, o.keys, o.id))
 	v.Compare(at, "ref", fmt.Sprintf("%d %q", fact.Kind, fact.Ref), fmt.Sprintf("%d %q", e.kind, e.ref))
 	v.Compare(at, "event_id", hex.EncodeToString(said.GetId()), hex.EncodeToString(e.id))
 	v.Compare(at, "occurred_at", show(event.Time(said.GetOccurredAt())), show(e.occurred))
@@ -104,4 +110,5 @@ func (v *Verification) columns(at Finding, o *order) {
 	v.CompareAmounts(at, "over_refund", d.OverRefund, o.overRefund)
 	v.Compare(at, "customer_id", d.Customer, o.customer)
 	v.Compare(at, "outcome", string(o.decided.Outcome), o.outcome)
+	v.Compare(at, "goal", d.Goal, o.goal)
 }

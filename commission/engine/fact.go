@@ -11,10 +11,11 @@ import (
 // orderKey names an order as its merchant does.
 type orderKey struct {
 	merchant int64
+	keys     event.KeyKind
 	id       string
 }
 
-// factKey names a fact within its order: there is one sale, and a refund has an id.
+// factKey names a fact within its order: there is one sale, a refund has an id, and an addition goes by its content.
 type factKey struct {
 	kind event.Kind
 	ref  string
@@ -62,7 +63,7 @@ func (f *fact) decode(partitions int) error {
 	}
 	f.event, f.hash = e, e.Content()
 	fact := e.Fact()
-	f.order, f.key = orderKey{fact.Merchant, fact.Order}, factKey{fact.Kind, fact.Ref}
+	f.order, f.key = orderKey{fact.Merchant, fact.Keys, fact.Order}, factKey{fact.Kind, fact.Ref}
 	// An order in two partitions would have two writers.
 	lane := event.Lane(fact.Key(), partitions)
 	if lane != f.record.Partition {

@@ -415,7 +415,7 @@ func TestManyEventsArePackedInBoundedRows(t *testing.T) {
 	var orders []*order
 	for i := range 6000 {
 		orders = append(orders, &order{
-			no: int64(i), key: orderKey{1, strings.Repeat("x", 120)},
+			no: int64(i), key: orderKey{1, event.Live, strings.Repeat("x", 120)},
 			reported: []step{{at: noon(), orders: 1, cause: commission.CauseSale}},
 		})
 	}

@@ -40,9 +40,10 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
 func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*order, error) {
 	merchants := make([]int64, len(keys))
 	ids := make([]string, len(keys))
+	kinds := make([]event.KeyKind, len(keys))
 	orders := make([]*order, len(keys))
 	for i, k := range keys {
-		merchants[i], ids[i] = k.merchant, k.id
+		merchants[i], ids[i], kinds[i] = k.merchant, k.id, k.keys
 		orders[i] = &order{key: k}
 	}
 	var version int64
@@ -51,7 +52,7 @@ func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*ord
 	batch.Queue(pinPlans)
 	batch.Queue(`SELECT version FROM catalogue`).QueryRow(func(row pgx.Row) error { return row.Scan(&version) })
 	if len(keys) > 0 {
-		batch.Queue(ordersByKey, merchants, ids).Query(func(rows pgx.Rows) error {
+		batch.Queue(ordersByKey, merchants, ids, kinds).Query(func(rows pgx.Rows) error {
 			var n, no int64
 			var v int32
 			var decision []byte
@@ -94,7 +95,7 @@ func (e *Engine) byNumber(ctx context.Context, tx pgx.Tx, numbers []int64) ([]*o
 	var key orderKey
 	var decision []byte
 	var released *time.Time
-	_, err = pgx.ForEachRow(rows, []any{&no, &version, &key.merchant, &key.id, &decision, &released}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&no, &version, &key.merchant, &key.keys, &key.id, &decision, &released}, func() error {
 		orders = append(orders, &order{key: key, known: true, no: no, version: version, record: decision, released: orZero(released)})
 		return nil
 	})

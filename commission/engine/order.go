@@ -26,7 +26,7 @@ type order struct {
 	recorded   commission.Decision  // the same, read once it is needed; of a new order the zero value
 	earnings   []commission.Earning // the commissions as they stand
 	posted     []commission.Movement
-	events     []*event.Event
+	events     []*event.Event // as accepted: the sale before its additions
 	accepted   []factHash
 	refunded   int     // bytes of refunds among the events, as they are stored
 	fresh      []*fact // accepted in this transaction, to be written
@@ -50,21 +50,29 @@ type factHash struct {
 }
 
 // take adds a fact to the order. The first one under a key stands: the same again is a duplicate, and other content is
-// kept as disputed, without effect; so is a refund beyond commission.MaxRefunds or MaxRefundBytes.
+// kept as disputed, without effect, unless it is an addition; so is a refund beyond commission.MaxRefunds or MaxRefundBytes.
 func (o *order) take(f *fact) {
-	for i := range o.accepted {
-		if o.accepted[i].key != f.key {
-			continue
-		}
-		if bytes.Equal(o.accepted[i].hash, f.hash) {
+	if first := o.find(f.key); first >= 0 {
+		if bytes.Equal(o.accepted[first].hash, f.hash) {
 			o.duplicates++
-		} else {
-			o.disputed = append(o.disputed, f)
+			return
 		}
-		return
+		addition := factKey{event.KindAddition, event.AdditionRef(f.hash)}
+		switch {
+		case !f.key.kind.IsSale():
+			o.disputed = append(o.disputed, f)
+			return
+		case o.find(addition) >= 0:
+			o.duplicates++
+			return
+		case o.count(event.KindAddition) >= commission.MaxAdditions || !commission.Adds(o.events[first], f.event):
+			o.disputed = append(o.disputed, f)
+			return
+		}
+		f.key = addition
 	}
 	if f.key.kind == event.KindRefund {
-		if o.refunds() >= commission.MaxRefunds || o.refunded+len(f.record.Value) > commission.MaxRefundBytes {
+		if o.count(event.KindRefund) >= commission.MaxRefunds || o.refunded+len(f.record.Value) > commission.MaxRefundBytes {
 			o.refused = append(o.refused, f)
 			return
 		}
@@ -75,11 +83,17 @@ func (o *order) take(f *fact) {
 	o.fresh = append(o.fresh, f)
 }
 
-// refunds counts the refunds that stand.
-func (o *order) refunds() int {
-	n := len(o.accepted)
-	if slices.ContainsFunc(o.accepted, func(f factHash) bool { return f.key.kind == event.KindSale }) {
-		n--
+// find gives the place of a fact that stands, below zero of one that does not.
+func (o *order) find(key factKey) int {
+	return slices.IndexFunc(o.accepted, func(f factHash) bool { return f.key == key })
+}
+
+// count counts the facts of a kind that stand.
+func (o *order) count(kind event.Kind) (n int) {
+	for i := range o.accepted {
+		if o.accepted[i].key.kind == kind {
+			n++
+		}
 	}
 	return n
 }

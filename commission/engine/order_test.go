@@ -50,7 +50,7 @@ func (w *world) resolve(o *order, verify func(string) commission.Click) {
 // decided is an order of 100.00 that stands in the database as credited and pending.
 func (w *world) decided() *order {
 	w.t.Helper()
-	first := &order{no: 1, key: orderKey{1, "A1"}, events: []*event.Event{sale(1, "A1", w.click(), 10_000)}}
+	first := &order{no: 1, key: orderKey{1, event.Live, "A1"}, events: []*event.Event{sale(1, "A1", w.click(), 10_000)}}
 	w.decide(first, noon(), verifyClick)
 	return &order{
 		no: 1, key: first.key, known: true, version: 1, record: first.decided.AppendJSON(nil), earnings: first.paying,
@@ -67,7 +67,7 @@ func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
 	equal(t, "to be posted", len(o.due), 0)
 	equal(t, "to be reported", len(o.reported), 0)
 	// A new order has no record to go by.
-	o = &order{key: orderKey{1, "A1"}, events: o.events}
+	o = &order{key: orderKey{1, event.Live, "A1"}, events: o.events}
 	w.decide(o, noon(), w.verifies(commission.UnknownClickKey))
 	equal(t, "outcome of a new one", o.decided.Outcome, commission.UnknownClickKey)
 }
@@ -77,7 +77,7 @@ func TestAClickStaysGoodWhenItsKeyIsRetired(t *testing.T) {
 func TestWhatIsTakenFirstStandsInEveryFold(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		o := &order{key: orderKey{1, "A1"}}
+		o := &order{key: orderKey{1, event.Live, "A1"}}
 		var all []*event.Event
 		for n := range rapid.IntRange(1, 12).Draw(t, "reports") {
 			e := refund(1, "A1", rapid.SampledFrom([]string{"r1", "r2", "r3"}).Draw(t, "refund"), rapid.SampledFrom([]time.Duration{0, day}).Draw(t, "after"),

@@ -122,9 +122,9 @@ func (s *steps) move(o owner, movements []commission.Movement) {
 }
 
 // add adds what a decision lets be counted, or with sign -1 takes it off: the order at its own time, refunds at theirs, once
-// for each partner, and what each credit is worth. A correction is what takes off.
+// for each partner, and what each credit is worth. A correction is what takes off. A test order is not counted.
 func (s *steps) add(d *commission.Decision, sign int64) {
-	if !d.Order.Placed() {
+	if !d.Order.Placed() || d.Order.Test {
 		return
 	}
 	sale, refund := commission.CauseSale, commission.CauseRefund
@@ -185,7 +185,7 @@ func (o *order) appendEvent(dst []byte, n int, postedAt time.Time) ([]byte, erro
 	if err != nil {
 		return nil, err
 	}
-	key := event.OrderKey(o.key.merchant, o.key.id)
+	key := o.key.keys.Key(o.key.merchant, o.key.id)
 	dst = binary.AppendUvarint(dst, uint64(len(key)))
 	dst = append(dst, key...)
 	size := e.SizeVT()

@@ -25,7 +25,7 @@ var insertConflicts string
 
 const (
 	copyOrders = `COPY orders (no, merchant_id, order_id, lane, version, occurred_at, currency, lines, amount, refunded, customer_id,
-		outcome, over_refund, decision, received_at, late, refund_oddities, released_until) FROM STDIN BINARY`
+		outcome, over_refund, decision, received_at, late, refund_oddities, released_until, keys, goal) FROM STDIN BINARY`
 	copyEvents = `COPY order_event (order_no, kind, ref, event_id, occurred_at, received_at, content_hash, payload, api_key_id, ip_prefix,
 		imported) FROM STDIN BINARY`
 
@@ -43,7 +43,7 @@ type rows struct {
 // write writes what follows for the orders of a lane, all but the postings' accounts in bulk: new rows by COPY, changes
 // by one UPDATE a table.
 func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order, buf *rows) error {
-	buf.orders.Reset(18)
+	buf.orders.Reset(20)
 	buf.events.Reset(11)
 	buf.commissions.Reset(23)
 	buf.postings = buf.postings[:0]
@@ -123,6 +123,8 @@ func copyOrder(r *pgcopy.Rows, o *order, lane int, record []byte) {
 	} else {
 		r.Time(o.released)
 	}
+	r.Int2(int16(o.key.keys))
+	r.Text(d.Goal)
 }
 
 func copyEvent(r *pgcopy.Rows, no int64, f *fact) {
@@ -178,6 +180,7 @@ type orderColumns struct {
 	late                         []bool
 	amount, refunded, overRefund []int64
 	customer, outcome, decision  []string
+	goal                         []string
 }
 
 func (c *orderColumns) add(o *order, record []byte) {
@@ -199,6 +202,7 @@ func (c *orderColumns) add(o *order, record []byte) {
 	c.refunded = append(c.refunded, d.Refunded)
 	c.overRefund = append(c.overRefund, d.OverRefund)
 	c.customer = append(c.customer, d.Customer)
+	c.goal = append(c.goal, d.Goal)
 	c.outcome = append(c.outcome, string(o.decided.Outcome))
 	c.decision = append(c.decision, string(record))
 	var released *time.Time
@@ -210,7 +214,7 @@ func (c *orderColumns) add(o *order, record []byte) {
 
 func (c *orderColumns) queue(batch *pgx.Batch) {
 	batch.Queue(updateOrders, c.no, c.version, c.occurredAt, c.currency, c.lines, c.amount, c.refunded, c.customer, c.outcome,
-		c.overRefund, c.decision, c.receivedAt, c.late, c.oddities, c.released)
+		c.overRefund, c.decision, c.receivedAt, c.late, c.oddities, c.released, c.goal)
 }
 
 // commissionColumns are the changed commissions, column by column.

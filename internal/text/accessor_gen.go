@@ -540,6 +540,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/first", 0)
 	case "first_received_at":
 		return p.say("csv/first_received_at", 0)
+	case "goal":
+		return p.say("csv/goal", 0)
 	case "hold_until":
 		return p.say("csv/hold_until", 0)
 	case "key":
@@ -596,6 +598,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/state", 0)
 	case "target":
 		return p.say("csv/target", 0)
+	case "test":
+		return p.say("csv/test", 0)
 	case "unit":
 		return p.say("csv/unit", 0)
 	case "url":
@@ -606,7 +610,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "unit", "url"}
+	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "goal", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "test", "unit", "url"}
 }
 
 // DetailBadSpool is the message: A spool is named by 32 hexadecimal digits, as "tributary verify" prints it.
@@ -782,6 +786,11 @@ func DetailUnsupportedType() Message { return Message{id: "detail.unsupported_ty
 
 // DetailWrongMethod is the message: This address is not asked with this method: see the header Allow.
 func DetailWrongMethod() Message { return Message{id: "detail.wrong_method"} }
+
+// DevelopersAddition says: Addition to order {order}
+func (p *Printer) DevelopersAddition(order string) string {
+	return p.say("developers.addition", 0, order)
+}
 
 // DevelopersAllOrders says: All orders
 func (p *Printer) DevelopersAllOrders() string { return p.say("developers.all_orders", 0) }
@@ -978,17 +987,38 @@ func (p *Printer) FieldAll() string { return p.say("field.all", 0) }
 // FieldAmount says: Amount
 func (p *Printer) FieldAmount() string { return p.say("field.amount", 0) }
 
+// FieldCartedAt says: In the cart since
+func (p *Printer) FieldCartedAt() string { return p.say("field.carted_at", 0) }
+
 // FieldClickID says: Click id
 func (p *Printer) FieldClickID() string { return p.say("field.click_id", 0) }
 
+// FieldCountry says: Country
+func (p *Printer) FieldCountry() string { return p.say("field.country", 0) }
+
 // FieldCoupon says: Coupon
 func (p *Printer) FieldCoupon() string { return p.say("field.coupon", 0) }
+
+// FieldCoupons says: Further coupons
+func (p *Printer) FieldCoupons() string { return p.say("field.coupons", 0) }
 
 // FieldCurrency says: Currency
 func (p *Printer) FieldCurrency() string { return p.say("field.currency", 0) }
 
 // FieldCustomer says: Customer
 func (p *Printer) FieldCustomer() string { return p.say("field.customer", 0) }
+
+// FieldCustomerStatus says: Customer status
+func (p *Printer) FieldCustomerStatus() string { return p.say("field.customer_status", 0) }
+
+// FieldDevice says: Device
+func (p *Printer) FieldDevice() string { return p.say("field.device", 0) }
+
+// FieldDiscount says: discount {amount}
+func (p *Printer) FieldDiscount(amount string) string { return p.say("field.discount", 0, amount) }
+
+// FieldGoal says: Goal
+func (p *Printer) FieldGoal() string { return p.say("field.goal", 0) }
 
 // FieldItem says: Item {number}
 func (p *Printer) FieldItem(number string) string { return p.say("field.item", 0, number) }
@@ -999,17 +1029,26 @@ func (p *Printer) FieldLine(number string) string { return p.say("field.line", 0
 // FieldLineOf says: line {number}
 func (p *Printer) FieldLineOf(number string) string { return p.say("field.line_of", 0, number) }
 
+// FieldMetadata says: Metadata
+func (p *Printer) FieldMetadata() string { return p.say("field.metadata", 0) }
+
 // FieldMinor says: Amount, minor units
 func (p *Printer) FieldMinor() string { return p.say("field.minor", 0) }
 
 // FieldMinorUnits says: {n} minor units
 func (p *Printer) FieldMinorUnits(n int64) string { return p.say("field.minor_units", n, p.Count(n)) }
 
+// FieldPath says: Path
+func (p *Printer) FieldPath() string { return p.say("field.path", 0) }
+
 // FieldPieces says: {n} pieces
 func (p *Printer) FieldPieces(n int64) string { return p.say("field.pieces", n, p.Count(n)) }
 
 // FieldReason says: Reason
 func (p *Printer) FieldReason() string { return p.say("field.reason", 0) }
+
+// FieldReferralCode says: Referral code
+func (p *Printer) FieldReferralCode() string { return p.say("field.referral_code", 0) }
 
 // FieldRefused says: Refused
 func (p *Printer) FieldRefused() string { return p.say("field.refused", 0) }
@@ -1019,6 +1058,15 @@ func (p *Printer) FieldRefusedWhy(limit string) string { return p.say("field.ref
 
 // FieldReport says: Report
 func (p *Printer) FieldReport() string { return p.say("field.report", 0) }
+
+// FieldShipping says: Delivery
+func (p *Printer) FieldShipping() string { return p.say("field.shipping", 0) }
+
+// FieldShippingTax says: Tax on delivery
+func (p *Printer) FieldShippingTax() string { return p.say("field.shipping_tax", 0) }
+
+// FieldTax says: tax {amount}
+func (p *Printer) FieldTax(amount string) string { return p.say("field.tax", 0, amount) }
 
 // FieldTime says: Time
 func (p *Printer) FieldTime() string { return p.say("field.time", 0) }
@@ -1228,6 +1276,9 @@ func FixLeaveOneOut() Message { return Message{id: "fix.leave_one_out"} }
 // FixLeaveOut is the message: leave it out
 func FixLeaveOut() Message { return Message{id: "fix.leave_out"} }
 
+// FixLeaveShippingOut is the message: leave shipping out: the whole order includes it
+func FixLeaveShippingOut() Message { return Message{id: "fix.leave_shipping_out"} }
+
 // FixLineAmount is the message: send the amount of all pieces together, an integer of minor units
 func FixLineAmount() Message { return Message{id: "fix.line_amount"} }
 
@@ -1312,6 +1363,9 @@ func FixNoItems() Message { return Message{id: "fix.no_items"} }
 // FixNoMinus is the message: send it without the minus: it says how much comes back
 func FixNoMinus() Message { return Message{id: "fix.no_minus"} }
 
+// FixNoMinusBeside is the message: send it without the minus; take a discount off the lines it is for
+func FixNoMinusBeside() Message { return Message{id: "fix.no_minus_beside"} }
+
 // FixNoProgram is the message: you have no program yet: ask the network to set one up
 func FixNoProgram() Message { return Message{id: "fix.no_program"} }
 
@@ -1320,6 +1374,9 @@ func FixNoRate() Message { return Message{id: "fix.no_rate"} }
 
 // FixNoRefund is the message: a refund of nothing needs no report
 func FixNoRefund() Message { return Message{id: "fix.no_refund"} }
+
+// FixNoRule is the message: send a goal that the terms name, or have them name this one
+func FixNoRule() Message { return Message{id: "fix.no_rule"} }
 
 // FixNoRuleNamed is the message: name rules of the same list, or of the program's, by their id
 func FixNoRuleNamed() Message { return Message{id: "fix.no_rule_named"} }
@@ -1450,6 +1507,9 @@ func FixSendAtMostThat() Message { return Message{id: "fix.send_at_most_that"} }
 // FixSendBrackets is the message: send it in square brackets
 func FixSendBrackets() Message { return Message{id: "fix.send_brackets"} }
 
+// FixSendCountry is the message: send two letters of ISO 3166-1, such as DE, or leave it out
+func FixSendCountry() Message { return Message{id: "fix.send_country"} }
+
 // FixSendLike is the message: send {example}
 func FixSendLike(example string) Message {
 	return Message{id: "fix.send_like", values: []string{example}}
@@ -1463,6 +1523,11 @@ func FixSendMinorUnits() Message { return Message{id: "fix.send_minor_units"} }
 
 // FixSendMinorUnitsOfAll is the message: send minor units, for all pieces together
 func FixSendMinorUnitsOfAll() Message { return Message{id: "fix.send_minor_units_of_all"} }
+
+// FixSendOneOf is the message: send one of {choices}, or leave it out
+func FixSendOneOf(choices string) Message {
+	return Message{id: "fix.send_one_of", values: []string{choices}}
+}
 
 // FixSendPieces is the message: send the number of pieces
 func FixSendPieces() Message { return Message{id: "fix.send_pieces"} }
@@ -2118,8 +2183,17 @@ func (p *Printer) NewLinkTargetHint(domains string, landing string) string {
 // NewLinkTitle says: New link
 func (p *Printer) NewLinkTitle() string { return p.say("new_link.title", 0) }
 
+// OrdersAdded says: Added to later
+func (p *Printer) OrdersAdded() string { return p.say("orders.added", 0) }
+
+// OrdersAddedChip says: added to
+func (p *Printer) OrdersAddedChip() string { return p.say("orders.added_chip", 0) }
+
 // OrdersAll says: All orders
 func (p *Printer) OrdersAll() string { return p.say("orders.all", 0) }
+
+// OrdersAllGoals says: All goals
+func (p *Printer) OrdersAllGoals() string { return p.say("orders.all_goals", 0) }
 
 // OrdersAllOutcomes says: All outcomes
 func (p *Printer) OrdersAllOutcomes() string { return p.say("orders.all_outcomes", 0) }
@@ -2140,6 +2214,9 @@ func (p *Printer) OrdersCustomer(customer string) string {
 
 // OrdersFee says: and {fee} to the network
 func (p *Printer) OrdersFee(fee string) string { return p.say("orders.fee", 0, fee) }
+
+// OrdersGoal says: Goal
+func (p *Printer) OrdersGoal() string { return p.say("orders.goal", 0) }
 
 // OrdersKey says: {label}, key {number}
 func (p *Printer) OrdersKey(label string, number string) string {
@@ -2183,11 +2260,23 @@ func (p *Printer) OrdersOverRefund() string { return p.say("orders.over_refund",
 // OrdersOverRefundChip says: over-refund
 func (p *Printer) OrdersOverRefundChip() string { return p.say("orders.over_refund_chip", 0) }
 
+// OrdersSales says: Sales
+func (p *Printer) OrdersSales() string { return p.say("orders.sales", 0) }
+
 // OrdersSearch says: Order or customer
 func (p *Printer) OrdersSearch() string { return p.say("orders.search", 0) }
 
 // OrdersSearchPart says: Part of an id
 func (p *Printer) OrdersSearchPart() string { return p.say("orders.search_part", 0) }
+
+// OrdersTestChip says: test
+func (p *Printer) OrdersTestChip() string { return p.say("orders.test_chip", 0) }
+
+// OrdersTestChipTitle says: Decided as another order would be, and neither posted nor counted
+func (p *Printer) OrdersTestChipTitle() string { return p.say("orders.test_chip_title", 0) }
+
+// OrdersTests says: Test orders
+func (p *Printer) OrdersTests() string { return p.say("orders.tests", 0) }
 
 // OrdersTitle says: Orders
 func (p *Printer) OrdersTitle() string { return p.say("orders.title", 0) }
@@ -2250,10 +2339,14 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/malformed_click_id", 0)
 	case "no_click":
 		return p.say("outcome/no_click", 0)
+	case "no_rule":
+		return p.say("outcome/no_rule", 0)
 	case "no_terms_in_force":
 		return p.say("outcome/no_terms_in_force", 0)
 	case "outside_window":
 		return p.say("outcome/outside_window", 0)
+	case "test":
+		return p.say("outcome/test", 0)
 	case "unknown_click_key":
 		return p.say("outcome/unknown_click_key", 0)
 	case "unknown_link":
@@ -2264,7 +2357,7 @@ func (p *Printer) Outcome(code string) string {
 
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
-	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_terms_in_force", "outside_window", "unknown_click_key", "unknown_link"}
+	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_rule", "no_terms_in_force", "outside_window", "test", "unknown_click_key", "unknown_link"}
 }
 
 // OverviewAll says: All commissions
@@ -2597,10 +2690,14 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/malformed_click_id", 0)
 	case "no_click":
 		return p.say("reason/no_click", 0)
+	case "no_rule":
+		return p.say("reason/no_rule", 0)
 	case "no_terms_in_force":
 		return p.say("reason/no_terms_in_force", 0)
 	case "outside_window":
 		return p.say("reason/outside_window", 0)
+	case "test":
+		return p.say("reason/test", 0)
 	case "unknown_click_key":
 		return p.say("reason/unknown_click_key", 0)
 	case "unknown_link":
@@ -2611,8 +2708,11 @@ func (p *Printer) Reason(code string) string {
 
 // ReasonCodes are the codes of which Reason says something.
 func ReasonCodes() []string {
-	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_terms_in_force", "outside_window", "unknown_click_key", "unknown_link"}
+	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_rule", "no_terms_in_force", "outside_window", "test", "unknown_click_key", "unknown_link"}
 }
+
+// ReportsAddition says: <b>Addition</b> to the order
+func (p *Printer) ReportsAddition() templ.Component { return p.rich("reports.addition", 0, "") }
 
 // ReportsImport says: import
 func (p *Printer) ReportsImport() string { return p.say("reports.import", 0) }
@@ -3078,6 +3178,20 @@ func (p *Printer) VisitorTroubleTitle() string { return p.say("visitor.trouble_t
 // VisitorTroubleWhat says: The link may be fine; we could not follow it just now.
 func (p *Printer) VisitorTroubleWhat() string { return p.say("visitor.trouble_what", 0) }
 
+// WhyAdded says: Added after the first report
+func (p *Printer) WhyAdded() string { return p.say("why.added", 0) }
+
+// WhyAddedAre says: By later reports with the same key, within 24 hours of the first. Have a look where a click or a coupon came this way.
+func (p *Printer) WhyAddedAre() string { return p.say("why.added_are", 0) }
+
+// WhyAddition says: Added to the order
+func (p *Printer) WhyAddition() string { return p.say("why.addition", 0) }
+
+// WhyAdditionReported says: Another report told more of how the customer came, {time}.
+func (p *Printer) WhyAdditionReported(time string) string {
+	return p.say("why.addition_reported", 0, time)
+}
+
 // WhyAge says: {age}; the window is {window}. {clock}
 func (p *Printer) WhyAge(age string, clock string, window string) string {
 	return p.say("why.age", 0, age, clock, window)
@@ -3371,6 +3485,11 @@ func (p *Printer) WhyShares() string { return p.say("why.shares", 0) }
 // WhySharesAre says: The order’s commission by weight, rounded once; what is left over goes to the largest remainders
 func (p *Printer) WhySharesAre() string { return p.say("why.shares_are", 0) }
 
+// WhyShippingRefunded says: {amount}, of which {refunded} taken back
+func (p *Printer) WhyShippingRefunded(amount string, refunded string) string {
+	return p.say("why.shipping_refunded", 0, amount, refunded)
+}
+
 // WhyTakenBack says: taken back after it was payable
 func (p *Printer) WhyTakenBack() string { return p.say("why.taken_back", 0) }
 
@@ -3381,6 +3500,9 @@ func (p *Printer) WhyTerms() string { return p.say("why.terms", 0) }
 func (p *Printer) WhyTermsAre(number string, time string) string {
 	return p.say("why.terms_are", 0, number, time)
 }
+
+// WhyTest says: This is a test order: nothing of it is posted or counted.
+func (p *Printer) WhyTest() string { return p.say("why.test", 0) }
 
 // WhyTitle says: Why: order {order}
 func (p *Printer) WhyTitle(order string) string { return p.say("why.title", 0, order) }
@@ -3398,6 +3520,12 @@ func (p *Printer) WhyTouchesAre() string { return p.say("why.touches_are", 0) }
 func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
 	return p.say("why.was_before_refunds", 0, amount, sentence)
 }
+
+// WhyWould says: What it would earn
+func (p *Printer) WhyWould() string { return p.say("why.would", 0) }
+
+// WhyWouldAre says: By the terms, if it were no test
+func (p *Printer) WhyWouldAre() string { return p.say("why.would_are", 0) }
 
 // WhyYouEarn says: You earn {amount} on this order: the customer came through link {link} {age} before ordering, within the window of {window}.
 func (p *Printer) WhyYouEarn(age string, amount string, link string, window string) string {
@@ -3452,6 +3580,9 @@ func WrongBelowOne(value string) Message {
 func WrongBelowZero(value string) Message {
 	return Message{id: "wrong.below_zero", values: []string{value}}
 }
+
+// WrongBesideSize is the message: with the other tax, and the discounts, it is more than an amount can be
+func WrongBesideSize() Message { return Message{id: "wrong.beside_size"} }
 
 // WrongBind is the message: a customer is bound for months or for life, one of them
 func WrongBind() Message { return Message{id: "wrong.bind"} }
@@ -3550,6 +3681,9 @@ func WrongEmptyList() Message { return Message{id: "wrong.empty_list"} }
 
 // WrongEndsWith is the message: it ends nothing
 func WrongEndsWith() Message { return Message{id: "wrong.ends_with"} }
+
+// WrongEntries is the message: it has {n} entries
+func WrongEntries(n int64) Message { return Message{id: "wrong.entries", counted: true, n: n} }
 
 // WrongEscape is the message: it holds an escape that stands for no character
 func WrongEscape() Message { return Message{id: "wrong.escape"} }
@@ -3681,6 +3815,9 @@ func WrongNoProgramTakes(currency string) Message {
 
 // WrongNoRate is the message: the row has no rate
 func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
+
+// WrongNoRule is the message: no terms name the goal {goal}, so nobody earns by it
+func WrongNoRule(goal string) Message { return Message{id: "wrong.no_rule", values: []string{goal}} }
 
 // WrongNoRuleNamed is the message: no rule has the id "{value}"
 func WrongNoRuleNamed(value string) Message {

@@ -9,7 +9,7 @@ SELECT o.no, o.merchant_id, m.name AS merchant, o.order_id, o.occurred_at, o.rec
         SELECT string_agg(DISTINCT p.name, ', ') AS partner, sum(x.net) FILTER (WHERE x.unit = x.currency)::bigint AS net,
                (array_agg(x.state ORDER BY x.leads DESC, x.partner_id))[1] AS state
           FROM commission x LEFT JOIN partner p ON p.id = x.partner_id WHERE x.order_no = o.no) c ON true
- WHERE o.late
+ WHERE o.late AND o.keys = 0
    AND (@merchant::bigint = 0 OR o.merchant_id = @merchant)
    AND o.occurred_at >= @from AND o.occurred_at < @to
    AND (o.occurred_at, o.no) < (@at, @no::bigint)

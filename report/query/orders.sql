@@ -1,6 +1,7 @@
 -- Orders of a merchant by their time, newest first; those of which only a refund is known have none, and come last, by
 -- number. Of several commissions on one order the list has the names, the sums, and the state of the first; those of one partner where one is asked for.
-SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.lines, o.amount, o.refunded, o.customer_id, o.outcome, o.over_refund, o.refund_oddities, o.late, o.received_at,
+SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.goal, o.keys = 1 AS test,
+       EXISTS (SELECT FROM order_event e WHERE e.order_no = o.no AND e.kind = 4) AS added, o.lines, o.amount, o.refunded, o.customer_id, o.outcome, o.over_refund, o.refund_oddities, o.late, o.received_at,
        EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no) AS conflict,
        coalesce(c.partner, '') AS partner, coalesce(c.net, 0) AS net, coalesce(c.fee, 0) AS fee, coalesce(c.state, '') AS state
   FROM orders o
@@ -14,6 +15,10 @@ SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.
    AND (@outcome <> 'nobody' OR o.outcome <> 'credited')
    AND (@oddity::text <> 'over_refund' OR o.refund_oddities > 0)
    AND (@oddity <> 'late' OR o.late)
+   AND (@oddity <> 'test' OR o.keys = 1)
+   AND (@oddity <> 'added' OR EXISTS (SELECT FROM order_event e WHERE e.order_no = o.no AND e.kind = 4))
+   AND (@goal::text IN ('', 'sale') OR o.goal = @goal)
+   AND (@goal <> 'sale' OR o.goal = '')
    AND (@oddity <> 'conflict' OR EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no))
    AND (@currency::text = '' OR o.currency = @currency)
    AND (@partner = 0 OR EXISTS (SELECT FROM commission x WHERE x.order_no = o.no AND x.partner_id = @partner))

@@ -5,9 +5,9 @@ import (
 	"tributary/internal/stream"
 )
 
-const orderColumns = "kind, merchant_id, order_id, ref, currency, amount, click_id, coupon, customer_id, " +
+const orderColumns = "kind, merchant_id, order_id, ref, currency, amount, click_id, coupon, customer_id, goal, " +
 	"`line.number`, `line.sku`, `line.quantity`, `line.amount`, `line.category`, `line.whole`, " +
-	"whole_order, api_key_id, ip_prefix, imported, content_hash"
+	"whole_order, api_key_id, ip_prefix, imported, test, content_hash"
 
 // orders are rows of the table order_event.
 type orders struct {
@@ -17,8 +17,10 @@ type orders struct {
 	merchants, amounts, apiKeys []int64
 	prefixes                    []string
 	wholeOrders, imported       []bool
+	tests                       []bool
 	ids, refs, currencies       []string
 	clicks, coupons, customers  []string
+	goals                       []string
 	numbers                     [][]int64
 	skus, categories            [][]string
 	quantities, lineAmounts     [][]int64
@@ -43,6 +45,8 @@ func (o *orders) add(e *event.Event, r *stream.Record) error {
 	o.prefixes = append(o.prefixes, e.GetIpPrefix())
 	o.imported = append(o.imported, e.GetImported())
 	o.wholeOrders = append(o.wholeOrders, e.GetRefund().GetWholeOrder())
+	o.goals = append(o.goals, e.GetSale().GetGoal())
+	o.tests = append(o.tests, e.Fact().Keys == event.Trial)
 	return nil
 }
 
@@ -97,16 +101,17 @@ func (o *orders) addLines(l lines) {
 
 func (o *orders) columns(dst []any, a, z int) []any {
 	return append(o.head.columns(dst, a, z), o.kinds[a:z], o.merchants[a:z], o.ids[a:z], o.refs[a:z], o.currencies[a:z], o.amounts[a:z],
-		o.clicks[a:z], o.coupons[a:z], o.customers[a:z],
+		o.clicks[a:z], o.coupons[a:z], o.customers[a:z], o.goals[a:z],
 		o.numbers[a:z], o.skus[a:z], o.quantities[a:z], o.lineAmounts[a:z], o.categories[a:z], o.wholeLines[a:z],
-		o.wholeOrders[a:z], o.apiKeys[a:z], o.prefixes[a:z], o.imported[a:z], o.hashes[a:z])
+		o.wholeOrders[a:z], o.apiKeys[a:z], o.prefixes[a:z], o.imported[a:z], o.tests[a:z], o.hashes[a:z])
 }
 
 func (o *orders) reset() {
 	o.head.reset()
 	o.kinds, o.merchants, o.amounts = o.kinds[:0], o.merchants[:0], o.amounts[:0]
 	o.apiKeys, o.imported, o.wholeOrders, o.wholeLines = o.apiKeys[:0], o.imported[:0], o.wholeOrders[:0], o.wholeLines[:0]
-	forget(&o.prefixes, &o.ids, &o.refs, &o.currencies, &o.clicks, &o.coupons, &o.customers, &o.hashes)
+	o.tests = o.tests[:0]
+	forget(&o.prefixes, &o.ids, &o.refs, &o.currencies, &o.clicks, &o.coupons, &o.customers, &o.goals, &o.hashes)
 	clear(o.skus)
 	clear(o.categories)
 	o.numbers, o.skus, o.categories = o.numbers[:0], o.skus[:0], o.categories[:0]

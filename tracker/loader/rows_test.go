@@ -27,6 +27,7 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 	}}
 	sold.Body = &event.Event_Sale{Sale: &event.Sale{
 		MerchantId: 31, OrderId: "order", Currency: "JPY", ClickId: "cl2", Coupon: "SAVE", CustomerId: "cu", ContentHash: []byte("0123456789abcdef"),
+		Goal: "lead", Test: true,
 		Lines: []*event.Line{{Number: 1, Sku: "a", Quantity: 2, Amount: 300, Category: "books"}, {Number: 4, Sku: "ü", Quantity: 5, Amount: 6, Category: ""}},
 	}}
 	refunded.Body = &event.Event_Refund{Refund: &event.Refund{
@@ -63,11 +64,11 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 		},
 		"order_event": {
 			`{"event_id":"02000000-0000-0000-0000-00000000004d","kind":"sale",` + times + `,"merchant_id":31,"order_id":"order","ref":"","currency":"JPY","amount":306,` +
-				`"click_id":"cl2","coupon":"SAVE","customer_id":"cu","line.number":[1,4],"line.sku":["a","ü"],"line.quantity":[2,5],"line.amount":[300,6],"line.category":["books",""],` +
-				`"line.whole":[false,false],"whole_order":false,"api_key_id":17,"ip_prefix":"10.9.8.0/24","imported":false,"content_hash":"0123456789abcdef","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
+				`"click_id":"cl2","coupon":"SAVE","customer_id":"cu","goal":"lead","line.number":[1,4],"line.sku":["a","ü"],"line.quantity":[2,5],"line.amount":[300,6],"line.category":["books",""],` +
+				`"line.whole":[false,false],"whole_order":false,"api_key_id":17,"ip_prefix":"10.9.8.0/24","imported":false,"test":true,"content_hash":"0123456789abcdef","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
 			`{"event_id":"05000000-0000-0000-0000-00000000004d","kind":"refund",` + times + `,"merchant_id":41,"order_id":"order","ref":"re","currency":"EUR","amount":1050,` +
-				`"click_id":"","coupon":"","customer_id":"","line.number":[4,0],"line.sku":["","a"],"line.quantity":[1,0],"line.amount":[50,0],"line.category":["",""],` +
-				`"line.whole":[false,true],"whole_order":true,"api_key_id":0,"ip_prefix":"","imported":true,"content_hash":"fedcba9876543210","_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
+				`"click_id":"","coupon":"","customer_id":"","goal":"","line.number":[4,0],"line.sku":["","a"],"line.quantity":[1,0],"line.amount":[50,0],"line.category":["",""],` +
+				`"line.whole":[false,true],"whole_order":true,"api_key_id":0,"ip_prefix":"","imported":true,"test":false,"content_hash":"fedcba9876543210","_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
 		},
 		"ledger": {
 			`{"event_id":"03000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"version":2,"step":3,` +
