@@ -72,6 +72,9 @@ func (s *Server) newTermsPage(c echo.Context, v *visit) error {
 		return err
 	}
 	view.form = termsFormOf(view.before, v.at)
+	if c.QueryParam("as") == "text" || !view.before.Document.Plain() {
+		view.form.Document = indented(&view.before.Document)
+	}
 	return s.showTerms(c, http.StatusOK, view)
 }
 

@@ -1,6 +1,8 @@
 package dashboard
 
 import (
+	"bytes"
+	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -59,4 +61,13 @@ func inForce(p *report.Program, now time.Time) int {
 		return -1
 	}
 	return slices.IndexFunc(p.Terms, func(t program.Terms) bool { return t.Version == current.Version })
+}
+
+// indented is a document as people read it.
+func indented(d *program.Document) string {
+	var b bytes.Buffer
+	if err := json.Indent(&b, d.JSON(), "", "  "); err != nil {
+		return ""
+	}
+	return b.String()
 }

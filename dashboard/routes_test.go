@@ -102,6 +102,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	named := w.targets()
+	w.mustAccept(9)
 	// Forms that would succeed for those who may send them.
 	forms := map[string]url.Values{
 		"/partner/links": {"program": {strconv.FormatInt(int64(w.program), 10)}},
@@ -109,10 +110,14 @@ func TestAuthorizationMatrix(t *testing.T) {
 		"/merchant/programs/:program/terms": {
 			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
 		},
-		"/account/password": {"old": {"not the password"}, "new": {"quite another sentence"}},
+		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}},
+		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
+		"/account/password":                          {"old": {"not the password"}, "new": {"quite another sentence"}},
 	}
 	// A form that names a program answers as if it did not exist for partners who are not in it.
-	enrolledIn := map[string][]string{"/partner/links": {"site", "member"}}
+	enrolledIn := map[string][]string{
+		"POST /partner/links": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
+	}
 	for _, who := range everyoneWho() {
 		t.Run(who, func(t *testing.T) {
 			t.Parallel()
@@ -132,7 +137,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 				if strings.Contains(path, ":") {
 					t.Fatalf("%s has a parameter that this test knows no row for", r.path)
 				}
-				if of := enrolledIn[r.path]; r.method == http.MethodPost && of != nil {
+				if of := enrolledIn[r.method+" "+r.path]; of != nil {
 					owners = of
 				}
 				got := c.do(r.method, path, forms[r.path].Encode())

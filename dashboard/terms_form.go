@@ -20,7 +20,9 @@ type termsForm struct {
 	From         string // in UTC, as an input of type datetime-local has it
 	Window, Hold spanField
 	Rates        []rateField // the first is of all categories that have none of their own
-	problems     []fault.Field
+	// Document is the whole document as text, in place of all but From.
+	Document string
+	problems []fault.Field
 }
 
 // spanField is a length of time: a whole number and the unit of a program.Duration.
@@ -76,6 +78,7 @@ func readTermsForm(sent url.Values) termsForm {
 	f := termsForm{
 		From:   sent.Get("from"),
 		Window: spanField{sent.Get("window"), sent.Get("window_unit")}, Hold: spanField{sent.Get("hold"), sent.Get("hold_unit")},
+		Document: strings.TrimSpace(sent.Get("document")),
 	}
 	for n := 0; sent.Has("site" + strconv.Itoa(n)); n++ {
 		row := strconv.Itoa(n)
@@ -103,6 +106,10 @@ func (f *termsForm) version(base program.Document, now time.Time) program.Versio
 	if v.EffectiveFrom, err = time.Parse(formTime, f.From); err != nil {
 		f.note("from", text.WrongTime(f.From), text.FixTime())
 	}
+	if f.Document != "" || !base.Plain() {
+		f.written(&v, now)
+		return v
+	}
 	click := &program.Touching{}
 	v.Document.Attribution.Touches.Click = click
 	if f.span("window", f.Window, &click.Window); len(f.problems) == 0 && click.Window == 0 {
@@ -123,6 +130,25 @@ func (f *termsForm) version(base program.Document, now time.Time) program.Versio
 		}
 	}
 	return v
+}
+
+// written takes the document as it was written. What is wrong is noted by its path.
+func (f *termsForm) written(v *program.Version, now time.Time) {
+	fee, noted := v.Document.NetworkFee, len(f.problems) > 0
+	document, err := program.ParseDocument([]byte(f.Document))
+	if err != nil {
+		f.problems = append(f.problems, fault.Of(err).Fields...)
+		return
+	}
+	v.Document, v.Document.NetworkFee = document, fee
+	for _, p := range v.Check(now) {
+		if p.Name == "effective_from" {
+			p.Name = "from"
+		}
+		if p.Name != "from" || !noted {
+			f.problems = append(f.problems, p)
+		}
+	}
 }
 
 // rules gives a rule for each percentage, and in fields the field of the form for each path of a rule.

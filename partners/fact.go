@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,8 +17,8 @@ import (
 	"tributary/partners/program"
 )
 
-// NewFact is something to be known of a partner in a program from a time on.
-type NewFact struct {
+// Fact is something that is known of a partner in a program from a time on, and who said so.
+type Fact struct {
 	Program program.ProgramID
 	Partner program.PartnerID
 	program.Fact
@@ -28,28 +29,33 @@ type NewFact struct {
 
 // AddFact adds a fact that begins a minute from now or later, in the caller's transaction, and returns its number. The zero
 // From is the earliest there is. The commit fails when it comes after that time.
-func AddFact(ctx context.Context, tx pgx.Tx, n NewFact) (no int64, err error) {
-	if n.From.IsZero() {
-		n.From = time.Now().Add(program.Ahead + factSlack)
+func AddFact(ctx context.Context, tx pgx.Tx, f Fact) (no int64, err error) {
+	if f.From.IsZero() {
+		f.From = time.Now().Add(program.Ahead + factSlack)
 	}
-	versions, err := ReadTerms(ctx, tx, n.Program)
+	versions, err := ReadTerms(ctx, tx, f.Program)
 	if err != nil {
 		return 0, err
 	}
-	is, next := program.InForce(versions[n.Program], n.From)
+	is, next := program.InForce(versions[f.Program], f.From)
 	if is = cmp.Or(is, next); is == nil {
 		return 0, fault.Coded(fault.NotFound, "not_found", nil)
 	}
-	bad := n.Check(n.Partner, &is.Document)
-	if len(n.Note) > maxNote {
-		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(n.Note))), text.FixGiveAtMost("1000")))
+	bad := f.Check(f.Partner, &is.Document)
+	if f.Kind == program.FactAccept && !slices.ContainsFunc(versions[f.Program], func(v program.Version) bool {
+		return v.NeedsAcceptance && strconv.Itoa(v.Number) == f.Value
+	}) {
+		bad = append(bad, fault.Wrong("value", text.WrongUnknownName(), text.FixAnother()))
+	}
+	if len(f.Note) > maxNote {
+		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(f.Note))), text.FixGiveAtMost("1000")))
 	}
 	if len(bad) > 0 {
 		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_fact", Fields: bad}
 	}
 	// name: enrolment fact insert
 	err = tx.QueryRow(ctx, `INSERT INTO enrolment_fact (program_id, partner_id, kind, value, ends, effective_from, author, note)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING no`, n.Program, n.Partner, n.Kind, n.Value, n.Ends, n.From, n.Author, n.Note).Scan(&no)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING no`, f.Program, f.Partner, f.Kind, f.Value, f.Ends, f.From, f.Author, f.Note).Scan(&no)
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.ConstraintName == "begins_ahead" {
 		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_fact", Fields: []fault.Field{fault.Wrong("from", text.WrongTooSoon(), text.FixTooSoon())}}
 	}
@@ -98,16 +104,35 @@ func collectFacts(rows pgx.Rows) (map[enrolled][]program.Fact, error) {
 	return facts, nil
 }
 
-// ReadFacts reads the facts of a partner in a program, in the order in which they begin.
-func ReadFacts(ctx context.Context, q Querier, id program.ProgramID, partner program.PartnerID) ([]program.Fact, error) {
+// ReadFacts reads the facts of a partner in some programs, in the order in which they begin.
+func ReadFacts(ctx context.Context, q Querier, partner program.PartnerID, ids ...program.ProgramID) (map[program.ProgramID][]Fact, error) {
 	// name: enrolment facts
-	rows, err := q.Query(ctx, `SELECT program_id, partner_id, no, kind, value, ends, effective_from FROM enrolment_fact
-WHERE program_id = $1 AND partner_id = $2 ORDER BY effective_from, no`, id, partner)
+	rows, err := q.Query(ctx, `SELECT program_id, no, kind, value, ends, effective_from, author, note FROM enrolment_fact
+WHERE program_id = ANY ($1) AND partner_id = $2 ORDER BY effective_from, no`, ids, partner)
 	if err != nil {
 		return nil, fmt.Errorf("reading facts of enrolments: %w", err)
 	}
-	facts, err := collectFacts(rows)
-	return facts[enrolled{id, partner}], err
+	facts := map[program.ProgramID][]Fact{}
+	f := Fact{Partner: partner}
+	_, err = pgx.ForEachRow(rows, []any{&f.Program, &f.No, &f.Kind, &f.Value, &f.Ends, &f.From, &f.Author, &f.Note}, func() error {
+		f.From, f.Own, f.Unreadable = f.From.UTC(), nil, nil
+		f.Read()
+		facts[f.Program] = append(facts[f.Program], f)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading facts of enrolments: %w", err)
+	}
+	return facts, nil
+}
+
+// EnrolmentAt is program.EnrolmentAt.
+func EnrolmentAt(facts []Fact, at time.Time) (program.Enrolment, error) {
+	plain := make([]program.Fact, len(facts))
+	for i := range facts {
+		plain[i] = facts[i].Fact
+	}
+	return program.EnrolmentAt(plain, at) //nolint:wrapcheck // it names what cannot be read
 }
 
 // takeIn adds facts to those that are known, of which some may be the same. Lists that readers hold are not changed.

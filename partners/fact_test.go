@@ -15,12 +15,12 @@ import (
 	"tributary/test/engines"
 )
 
-func group(s shop, value string, from time.Time) NewFact {
-	return NewFact{Program: s.program, Partner: s.partner, Author: "operator", Fact: program.Fact{Kind: program.FactGroup, Value: value, From: from}}
+func group(s shop, value string, from time.Time) Fact {
+	return Fact{Program: s.program, Partner: s.partner, Author: "operator", Fact: program.Fact{Kind: program.FactGroup, Value: value, From: from}}
 }
 
 // addFact adds a fact in a transaction of its own.
-func addFact(tb testing.TB, db *pgxpool.Pool, n NewFact) error {
+func addFact(tb testing.TB, db *pgxpool.Pool, n Fact) error {
 	tb.Helper()
 	return postgres.InTx(tb.Context(), db, func(tx pgx.Tx) error {
 		_, err := AddFact(tb.Context(), tx, n)
@@ -35,7 +35,7 @@ func TestFactsBeginAheadAndThenStay(t *testing.T) {
 	soon := time.Now().Add(2 * time.Minute)
 	must(t, addFact(t, db, group(s, "vip", soon)))
 	must(t, addFact(t, db, group(s, "top", time.Time{})))
-	for name, n := range map[string]NewFact{
+	for name, n := range map[string]Fact{
 		"in the past":        group(s, "late", time.Now().Add(-time.Hour)),
 		"within the minute":  group(s, "late", time.Now().Add(50*time.Second)),
 		"twice at one time":  group(s, "vip", soon),
@@ -51,10 +51,10 @@ func TestFactsBeginAheadAndThenStay(t *testing.T) {
 			t.Errorf("%s is taken", change)
 		}
 	}
-	facts, err := ReadFacts(t.Context(), db, s.program, s.partner)
+	facts, err := ReadFacts(t.Context(), db, s.partner, s.program)
 	must(t, err)
 	var values []string
-	for _, f := range facts {
+	for _, f := range facts[s.program] {
 		values = append(values, f.Value)
 	}
 	if diff := cmp.Diff([]string{"top", "vip"}, values); diff != "" {
@@ -101,10 +101,10 @@ func TestProgramsKnowWhatIsKnownOfTheirPartners(t *testing.T) {
 	at := func(partner program.PartnerID, t time.Time) program.LinkTerms {
 		return p.LinkTerms(s.program, 7, partner, program.Site, t)
 	}
-	recruited := func(partner, by program.PartnerID, from time.Time) NewFact {
-		return NewFact{Program: s.program, Partner: partner, Author: "operator", Fact: program.Fact{Kind: program.FactRecruiter, Value: strconv.FormatInt(int64(by), 10), From: from}}
+	recruited := func(partner, by program.PartnerID, from time.Time) Fact {
+		return Fact{Program: s.program, Partner: partner, Author: "operator", Fact: program.Fact{Kind: program.FactRecruiter, Value: strconv.FormatInt(int64(by), 10), From: from}}
 	}
-	for _, n := range []NewFact{
+	for _, n := range []Fact{
 		group(s, "vip", soon), recruited(s.partner, recruiter, soon.Add(time.Second)), recruited(recruiter, first, soon.Add(2*time.Second)),
 		recruited(first, recruiter, soon.Add(3*time.Second)),
 	} {

@@ -196,9 +196,11 @@ func (s *Snapshot) moneyByPartner(ctx context.Context, p Period) (map[int64][]Pa
 type PartnerOfMerchant struct {
 	Partner
 
-	Since    time.Time
-	Programs []string
-	Links    []PartnerLink
+	Since time.Time
+	// Programs are the merchant's that the partner is in, by name, and ProgramIDs their numbers.
+	Programs   []string
+	ProgramIDs []int64
+	Links      []PartnerLink
 }
 
 // A PartnerLink is a link that a partner has in a merchant's program.
@@ -214,9 +216,9 @@ type PartnerLink struct {
 func (s *Snapshot) PartnerOfMerchant(ctx context.Context, id int64) (PartnerOfMerchant, error) {
 	var p PartnerOfMerchant
 	// name: partner of a merchant
-	err := s.tx.QueryRow(ctx, `SELECT p.id, p.name, p.kind, p.site_url, min(e.created_at), array_agg(g.name ORDER BY g.name)
+	err := s.tx.QueryRow(ctx, `SELECT p.id, p.name, p.kind, p.site_url, min(e.created_at), array_agg(g.name ORDER BY g.name, g.id), array_agg(g.id ORDER BY g.name, g.id)
 		FROM partner p JOIN enrolment e ON e.partner_id = p.id JOIN program g ON g.id = e.program_id AND g.merchant_id = $2
-		WHERE p.id = $1 GROUP BY p.id`, id, int64(s.scope.Merchant)).Scan(&p.ID, &p.Name, &p.Kind, &p.SiteURL, &p.Since, &p.Programs)
+		WHERE p.id = $1 GROUP BY p.id`, id, int64(s.scope.Merchant)).Scan(&p.ID, &p.Name, &p.Kind, &p.SiteURL, &p.Since, &p.Programs, &p.ProgramIDs)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, notFound()
 	}

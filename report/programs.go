@@ -29,8 +29,14 @@ type Program struct {
 //go:embed query/programs.sql
 var programsSQL string
 
-// Programs reads the programs of the scope's merchant, or those that its partner is in.
+// Programs reads the programs of the scope's merchant, or those that its partner is in. A partner's terms name what others
+// have agreed nowhere: they are as the partner is paid now.
 func (s *Snapshot) Programs(ctx context.Context) ([]Program, error) {
+	return s.programs(ctx, time.Now())
+}
+
+// programs reads them as their partner is paid at a time.
+func (s *Snapshot) programs(ctx context.Context, at time.Time) ([]Program, error) {
 	rows, err := s.tx.Query(ctx, programsSQL, pgx.NamedArgs{"merchant": int64(s.scope.Merchant), "partner": int64(s.scope.Partner)})
 	if err != nil {
 		return nil, fmt.Errorf("listing programs: %w", err)
@@ -55,10 +61,21 @@ func (s *Snapshot) Programs(ctx context.Context) ([]Program, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it says what it read
 	}
+	facts := map[program.ProgramID][]partners.Fact{}
+	if s.scope.Partner != 0 {
+		if facts, err = partners.ReadFacts(ctx, s.tx, s.scope.Partner, ids...); err != nil {
+			return nil, err //nolint:wrapcheck // it says what it read
+		}
+	}
 	for i := range programs {
-		programs[i].Versions = terms[programs[i].ID]
-		for _, v := range programs[i].Versions {
-			programs[i].Terms = append(programs[i].Terms, v.Terms())
+		p := &programs[i]
+		p.Versions = terms[p.ID]
+		enrolment, _ := partners.EnrolmentAt(facts[p.ID], at) // without own rules where they cannot be read
+		for n := range p.Versions {
+			if s.scope.Partner != 0 {
+				p.Versions[n].Document = p.Versions[n].Document.For(s.scope.Partner, &enrolment)
+			}
+			p.Terms = append(p.Terms, p.Versions[n].Terms())
 		}
 	}
 	return programs, nil

@@ -15,7 +15,7 @@ import (
 )
 
 func newAddFact(a *app) *cobra.Command {
-	var n partners.NewFact
+	var n partners.Fact
 	var from, file string
 	cmd := &cobra.Command{
 		Use:   "add-fact",

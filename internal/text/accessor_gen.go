@@ -114,6 +114,65 @@ func (p *Printer) ActionShow() string { return p.say("action.show", 0) }
 // ActionShowAll says: Show all
 func (p *Printer) ActionShowAll() string { return p.say("action.show_all", 0) }
 
+// AgreedAccept says: Accept these terms
+func (p *Printer) AgreedAccept() string { return p.say("agreed.accept", 0) }
+
+// AgreedAccepted says: Version {version} is accepted, from a minute from now on.
+func (p *Printer) AgreedAccepted(version string) string { return p.say("agreed.accepted", 0, version) }
+
+// AgreedEnd says: It ends: the partner leaves the group, or has it no longer
+func (p *Printer) AgreedEnd() string { return p.say("agreed.end", 0) }
+
+// AgreedEnds says: ends
+func (p *Printer) AgreedEnds() string { return p.say("agreed.ends", 0) }
+
+// AgreedFacts says: What holds for this partner
+func (p *Printer) AgreedFacts() string { return p.say("agreed.facts", 0) }
+
+// AgreedKind says: What
+func (p *Printer) AgreedKind() string { return p.say("agreed.kind", 0) }
+
+// AgreedLead says: What is paid for orders placed at {time}
+func (p *Printer) AgreedLead(time string) string { return p.say("agreed.lead", 0, time) }
+
+// AgreedLink says: Terms at any time
+func (p *Printer) AgreedLink() string { return p.say("agreed.link", 0) }
+
+// AgreedNotAccepted says: Later terms wait to be accepted, and their notice is over: orders earn nothing until they are.
+func (p *Printer) AgreedNotAccepted() string { return p.say("agreed.not_accepted", 0) }
+
+// AgreedNote says: Note, for yourself
+func (p *Printer) AgreedNote() string { return p.say("agreed.note", 0) }
+
+// AgreedOn says: At another time, UTC
+func (p *Printer) AgreedOn() string { return p.say("agreed.on", 0) }
+
+// AgreedOpen says: Version {version} needs to be accepted
+func (p *Printer) AgreedOpen(version string) string { return p.say("agreed.open", 0, version) }
+
+// AgreedOpenIs says: It takes effect {from}. Until it is accepted the terms before it apply, but no longer than until {until}.
+func (p *Printer) AgreedOpenIs(from string, until string) string {
+	return p.say("agreed.open_is", 0, from, until)
+}
+
+// AgreedSaid says: It is noted, and holds from a minute from now on.
+func (p *Printer) AgreedSaid() string { return p.say("agreed.said", 0) }
+
+// AgreedSay says: Add
+func (p *Printer) AgreedSay() string { return p.say("agreed.say", 0) }
+
+// AgreedSayHint says: It holds from a minute from now on and stays until another entry ends it. Orders placed before stay as they are.
+func (p *Printer) AgreedSayHint() string { return p.say("agreed.say_hint", 0) }
+
+// AgreedTitle says: {program}: terms
+func (p *Printer) AgreedTitle(program string) string { return p.say("agreed.title", 0, program) }
+
+// AgreedValue says: Value
+func (p *Printer) AgreedValue() string { return p.say("agreed.value", 0) }
+
+// AgreedValueHint says: The name of the group or property, the number of the recruiter, or the JSON of own rules. Nothing where a recruiter or own rules end.
+func (p *Printer) AgreedValueHint() string { return p.say("agreed.value_hint", 0) }
+
 // AmountNoPart says: all of it was refunded
 func (p *Printer) AmountNoPart() string { return p.say("amount.no_part", 0) }
 
@@ -942,6 +1001,28 @@ func (p *Printer) Excess(code string, order string, refund string) string {
 // ExcessCodes are the codes of which Excess says something.
 func ExcessCodes() []string {
 	return []string{"free_pieces", "no_such_line", "nothing_left", "other_currency"}
+}
+
+// FactKind says what is said of a code, and the code itself where that is nothing: see FactKindCodes.
+func (p *Printer) FactKind(code string) string {
+	switch code {
+	case "accept":
+		return p.say("fact_kind/accept", 0)
+	case "group":
+		return p.say("fact_kind/group", 0)
+	case "own":
+		return p.say("fact_kind/own", 0)
+	case "property":
+		return p.say("fact_kind/property", 0)
+	case "recruiter":
+		return p.say("fact_kind/recruiter", 0)
+	}
+	return code
+}
+
+// FactKindCodes are the codes of which FactKind says something.
+func FactKindCodes() []string {
+	return []string{"accept", "group", "own", "property", "recruiter"}
 }
 
 // FaultCannot says: That did not work
@@ -2923,6 +3004,12 @@ func (p *Printer) TabPrograms() string { return p.say("tab.programs", 0) }
 // TermsAllOthers says: all others
 func (p *Printer) TermsAllOthers() string { return p.say("terms.all_others", 0) }
 
+// TermsAsForm says: Write them as a form
+func (p *Printer) TermsAsForm() string { return p.say("terms.as_form", 0) }
+
+// TermsAsText says: Write them as a document
+func (p *Printer) TermsAsText() string { return p.say("terms.as_text", 0) }
+
 // TermsCell says: {column}, row {row}
 func (p *Printer) TermsCell(column string, row string) string {
 	return p.say("terms.cell", 0, column, row)
@@ -2939,6 +3026,12 @@ func (p *Printer) TermsConfirmLead() string { return p.say("terms.confirm_lead",
 
 // TermsDaysFrom says: In force from, UTC
 func (p *Printer) TermsDaysFrom() string { return p.say("terms.days_from", 0) }
+
+// TermsDocument says: The document
+func (p *Printer) TermsDocument() string { return p.say("terms.document", 0) }
+
+// TermsDocumentHint says: JSON as the reference of terms describes it. The network fee stays as it is.
+func (p *Printer) TermsDocumentHint() string { return p.say("terms.document_hint", 0) }
 
 // TermsEdit says: Back to the form
 func (p *Printer) TermsEdit() string { return p.say("terms.edit", 0) }

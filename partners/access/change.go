@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -57,6 +58,36 @@ func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v
 		return err
 	})
 	return number, err
+}
+
+// AddFact says what holds for a partner of a program of the scope's merchant.
+func (db *DB) AddFact(ctx context.Context, scope Scope, f partners.Fact) error {
+	if scope.Merchant == 0 || f.Kind == program.FactAccept {
+		return fault.Coded(fault.NotFound, "not_found", nil)
+	}
+	return db.addFact(ctx, scope, f)
+}
+
+// AcceptTerms has the scope's partner accept a version of the terms of a program.
+func (db *DB) AcceptTerms(ctx context.Context, scope Scope, author string, id program.ProgramID, version int) error {
+	return db.addFact(ctx, scope, partners.Fact{
+		Program: id, Partner: scope.Partner, Author: author, Fact: program.Fact{Kind: program.FactAccept, Value: strconv.Itoa(version)},
+	})
+}
+
+// addFact adds a fact of an enrolment that the scope sees; any other is not found, as if it did not exist.
+func (db *DB) addFact(ctx context.Context, scope Scope, f partners.Fact) error {
+	return db.Change(ctx, scope, func(tx pgx.Tx) error {
+		is, err := partners.Enrolled(ctx, tx, f.Program, f.Partner)
+		if err != nil {
+			return err
+		}
+		if !is {
+			return fault.Coded(fault.NotFound, "not_found", nil)
+		}
+		_, err = partners.AddFact(ctx, tx, f)
+		return err
+	})
 }
 
 // A NewKey is an API key to be issued.

@@ -29,6 +29,9 @@ func notBuilt() map[string]bool {
 	return fields
 }
 
+// OwnRules tells whether partners can have rules of their own.
+func OwnRules() bool { return !notBuilt()["overrides"] }
+
 // unbuilt gives the fields of a document on which nothing acts yet, each one's path behind prefix.
 func (d *Document) unbuilt(prefix string) []fault.Field {
 	w := unbuiltWalk{fields: notBuilt()}

@@ -125,7 +125,7 @@ func (f *Fact) Check(partner PartnerID, document *Document) []fault.Field {
 	case FactRecruiter, FactAccept:
 		number()
 	case FactOwn:
-		if c.bad = append(c.bad, f.checkOwn(document)...); notBuilt()["overrides"] {
+		if c.bad = append(c.bad, f.checkOwn(document)...); !OwnRules() {
 			c.note("kind", text.WrongNotBuilt(), text.FixLeaveOut())
 		}
 	}
@@ -176,7 +176,7 @@ func InForceFor(terms []Terms, e *Enrolment, at time.Time) (is *Terms, accepted 
 		if latest == nil {
 			latest = t
 		}
-		accepted = accepted && at.Before(t.EffectiveFrom.Add(time.Duration(t.NoticeDays)*24*time.Hour))
+		accepted = accepted && at.Before(t.NoticeEnds())
 	}
 	return latest, latest == nil // nothing binds them
 }

@@ -17,6 +17,23 @@ type Scheme struct {
 	Zone *time.Location
 }
 
+// For is the document as it is for one partner: of the overrides it holds those that are theirs, so that nobody reads what was
+// agreed with others.
+func (d *Document) For(partner PartnerID, e *Enrolment) Document {
+	mine := *d
+	mine.Overrides = nil
+	s := Scheme{Document: d}
+	if own := s.own(partner, e); own != nil {
+		o := *own
+		o.Partner = partner
+		mine.Overrides = append(mine.Overrides, o)
+	}
+	for o := range s.groups(e) {
+		mine.Overrides = append(mine.Overrides, *o)
+	}
+	return mine
+}
+
 // location is a zone by its IANA name; "" is UTC.
 func location(zone string) (*time.Location, error) {
 	if zone == "Local" { // would be the machine's

@@ -55,6 +55,10 @@ func TestWhoIsPaidByWhatRules(t *testing.T) {
 		if diff := cmp.Diff(row.rules, rules); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", row.name, diff)
 		}
+		mine := terms.Document.For(row.partner, &row.enrolment)
+		if n := len(mine.Overrides); n != len(row.rules)-1+len(row.enrolment.Groups)/2 {
+			t.Errorf("%s %d overrides are shown", row.name, n)
+		}
 		if hold := terms.Scheme.Hold(row.partner, &row.enrolment); hold != row.hold {
 			t.Errorf("%s the hold is %s", row.name, hold)
 		}

@@ -113,6 +113,11 @@ func (v *Version) Terms() Terms {
 	return t
 }
 
+// NoticeEnds is until when partners who have not accepted the terms earn by those before.
+func (t *Terms) NoticeEnds() time.Time {
+	return t.EffectiveFrom.Add(time.Duration(t.NoticeDays) * 24 * time.Hour)
+}
+
 // Whole gives the terms with a Scheme whatever their document says, for a partner with rules of their own.
 func (t *Terms) Whole() *Terms {
 	if t.Scheme != nil {
