@@ -26,8 +26,8 @@ func TestBothSidesSeeTheTermsOfAnyTime(t *testing.T) {
 	for who, path := range map[string]string{"site": "/partner/programs/" + id + "/terms", "shop": "/merchant/partners/" + partner + "/terms/" + id} {
 		reader := w.as(who + "@example.net")
 		reader.page(path).holds(t, "Version 2")
-		reader.page(path+"?on="+w.now.AddDate(-20, 0, 0).Format(formTime)).holds(t, "no terms")
-		if wrong := reader.page(path + "?on=yesterday"); wrong.status == http.StatusOK {
+		reader.page(path+"?on="+w.now.AddDate(-20, 0, 0).Format(formTime)).holds(t, "No terms are in force")
+		if wrong := reader.do(http.MethodGet, path+"?on=yesterday", ""); wrong.status != http.StatusUnprocessableEntity {
 			t.Errorf("%s is shown terms of no time: %d", who, wrong.status)
 		}
 	}
