@@ -129,6 +129,15 @@ func additionsOf(facts []*event.Event) []*event.Event {
 	return additions
 }
 
+// addedTo gives an order with its additions. It takes a copy, since functions as values move theirs to the heap, and few orders
+// have additions.
+func addedTo(o Order, additions []*event.Event) Order {
+	for _, e := range additions {
+		o.add(e)
+	}
+	return o
+}
+
 // add enters an addition: what it adds to the sale, but for fields to which another has added before.
 func (o *Order) add(e *event.Event) {
 	var more Order

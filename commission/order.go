@@ -207,8 +207,8 @@ func Fold(events []*event.Event) (Order, error) {
 		o.place(sale, events[0])
 		events = events[1:]
 	}
-	for _, e := range additions {
-		o.add(e)
+	if len(additions) > 0 {
+		o = addedTo(o, additions)
 	}
 	o.refund(events)
 	return o, nil
