@@ -63,6 +63,8 @@ type Credit struct {
 	// FeeExact is the fee's rate x what partners have together, which the sum of their fees rounds. Only the first of them
 	// holds it.
 	FeeExact money.Product `json:"fee_exact,omitzero"`
+	// Counted says in which periods the credit counts; nil where the terms have none for it.
+	Counted *Counted `json:"counted,omitempty"`
 	// Rules are the rows of the terms that price lines of the order, in the order of the first line of each: what the order
 	// is worth to this credit if it takes all.
 	Rules []Rule `json:"rules,omitempty"`

@@ -18,6 +18,8 @@ const (
 	CauseRefund     Cause = "refund"
 	CauseRelease    Cause = "release"
 	CauseCorrection Cause = "correction"
+	// CausePeriod is what the sums of a period pay or take back.
+	CausePeriod Cause = "period"
 )
 
 // Movement moves an amount, above zero, from a credited account to a debited one.

@@ -71,6 +71,9 @@ func (d *Decision) complete() error {
 				return fmt.Errorf("reading the record of a decision: line %d is priced by rule %d of %d", p.Line, p.Rule, len(c.Rules))
 			}
 		}
+		if err := c.checkCounted(&d.Order); err != nil {
+			return err
+		}
 	}
 	if err := d.checkCredits(); err != nil {
 		return fmt.Errorf("reading the record of a decision: %w", err)
@@ -248,6 +251,9 @@ func (c *Credit) appendJSON(dst []byte, currency string, priced bool) []byte {
 	dst = appendNumber(dst, `,"net":`, c.Net)
 	dst = appendNumber(dst, `,"fee":`, c.Fee)
 	dst = optProduct(dst, `,"fee_exact":`, c.FeeExact)
+	if c.Counted != nil {
+		dst = c.Counted.appendJSON(append(dst, `,"counted":`...))
+	}
 	if priced {
 		return append(dst, '}')
 	}

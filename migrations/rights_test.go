@@ -58,6 +58,10 @@ order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
 orders*            -     -     SIU   S     Su    S     -
 partner*           S     -     S     S     SIU   S     s
+period*            -     -     SIU   S     S     S     -
+period_cell        -     -     SIU   -     S     S     -
+period_delta       -     -     SID   -     S     S     -
+period_rule        -     -     SI    S     S     S     -
 position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -

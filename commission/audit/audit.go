@@ -12,6 +12,7 @@ import (
 	"tributary/commission/evidence"
 	"tributary/commission/ledger"
 	"tributary/commission/ledger/chart"
+	"tributary/commission/period"
 	"tributary/internal/clickhouse"
 	"tributary/partners"
 )
@@ -93,6 +94,8 @@ type Verification struct {
 
 	programs *partners.Programs
 	verdict  Verdict
+	// counted are the sums of periods as orders add to them; nil where not all orders are gone through.
+	counted map[cellKey]period.Sums
 	// recent is how many of the last ledger events of a lane the outbox is checked for; 0 stands for all.
 	recent int
 }

@@ -48,8 +48,8 @@ type books struct {
 	sent    int64 // reports
 }
 
-// newBooks has an engine take in 30 orders and A1 and D1, and seals the books.
-func newBooks(t *testing.T) *books {
+// newBooks has an engine take in 30 orders and A1 and D1, which count by rules on periods if there are any, and seals the books.
+func newBooks(t *testing.T, rules ...*program.Counting) *books {
 	t.Helper()
 	url := engines.PostgresURL(t)
 	db, err := pgxpool.New(t.Context(), url)
@@ -68,6 +68,9 @@ func newBooks(t *testing.T) *books {
 			}
 			return commission.Decide(order, evidence)
 		},
+	}
+	if rules != nil {
+		b.check.Decide = schemes.Counting(b.check.Decide, rules...)
 	}
 	var events []*event.Event
 	for i := range 30 {
@@ -120,7 +123,8 @@ func (b *books) click(id string) commission.Click {
 // Kafka does not have.
 const leftToDo = `
 SELECT $1 - (SELECT coalesce(sum(next_offset), 0)::bigint FROM position WHERE consumer = 'engine') +
-       (SELECT count(*) FROM commission WHERE NOT released) + (SELECT count(*) FROM ledger_unsent)`
+       (SELECT count(*) FROM commission WHERE NOT released) + (SELECT count(*) FROM period_delta) +
+       (SELECT count(*) FROM period WHERE release_at < '2026-04-05') + (SELECT count(*) FROM ledger_unsent)`
 
 // run has an engine take all in and end the holds.
 func (b *books) run(url string) {

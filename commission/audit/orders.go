@@ -11,6 +11,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/evidence"
+	"tributary/commission/period"
 	"tributary/internal/event"
 )
 
@@ -83,6 +84,7 @@ func (v *Verification) ofOrders(ctx context.Context) error {
 
 // orders verifies every order.
 func (v *Verification) orders(ctx context.Context) error {
+	v.counted = map[cellKey]period.Sums{}
 	for last := int64(0); ; {
 		page, err := v.page(ctx, last)
 		if err != nil {
@@ -168,6 +170,7 @@ func (v *Verification) order(o *order) {
 	}
 	v.columns(at, o)
 	v.record(at, o, recorded)
+	v.counts(o)
 	v.postings(o)
 	v.earnings(o)
 }

@@ -49,12 +49,12 @@ func (v *Verification) numbering(o *order) {
 func (v *Verification) postings(o *order) {
 	desired := o.decided.Movements(o.released)
 	for _, m := range commission.Difference(o.posted, desired) {
-		v.misposted(o, m, desired)
+		v.misposted(fmt.Sprintf("order %d", o.no), o.posted, m, desired)
 	}
 }
 
 // misposted reports an amount that is missing at one time and pair of accounts, or too much.
-func (v *Verification) misposted(o *order, missing commission.Movement, desired []commission.Movement) {
+func (v *Verification) misposted(of string, posted []commission.Movement, missing commission.Movement, desired []commission.Movement) {
 	at := func(all []commission.Movement) int64 {
 		sum := int64(0)
 		for _, m := range all {
@@ -68,14 +68,14 @@ func (v *Verification) misposted(o *order, missing commission.Movement, desired 
 		}
 		return sum
 	}
-	want, have := at(desired), at(o.posted)
+	want, have := at(desired), at(posted)
 	if want < 0 || want == 0 && have < 0 { // told in the direction in which it goes
 		want, have = -want, -have
 		missing.Debit, missing.Credit = missing.Credit, missing.Debit
 	}
 	v.Find(Finding{
 		Check: "postings follow from events", Table: "posting",
-		Key: fmt.Sprintf("of order %d from %s to %s, %s, merchant %d, %s, effective %s", o.no, missing.Credit, missing.Debit, missing.Whose(),
+		Key: fmt.Sprintf("of %s from %s to %s, %s, merchant %d, %s, effective %s", of, missing.Credit, missing.Debit, missing.Whose(),
 			missing.Merchant, missing.Unit, show(missing.At)),
 		Column: "amount", Want: strconv.FormatInt(want, 10), Have: strconv.FormatInt(have, 10),
 	})

@@ -69,7 +69,10 @@ const overdue = 15 * time.Minute
 func (v *Verification) holds(ctx context.Context) error {
 	return v.Rows(ctx, "holds end", Attention, `
 SELECT 'commission', format('(%s, %s, %s, %s)', order_no, partner_id, role, unit), 'state', format('payable since %s', hold_until), state
-  FROM commission WHERE state = 'pending' AND NOT released AND hold_until < $1 ORDER BY hold_until LIMIT $2`, v.Now.Add(-overdue), v.Limit)
+  FROM commission WHERE state = 'pending' AND NOT released AND hold_until < $1
+UNION ALL
+SELECT 'period', no::text, 'release_at', format('released since %s', release_at), 'pending' FROM period WHERE release_at < $1
+ ORDER BY 4 LIMIT $2`, v.Now.Add(-overdue), v.Limit)
 }
 
 // letters reports dead letters that are not closed.

@@ -79,7 +79,7 @@ func (v *Verification) figures(key figuresKey, want, have figures) {
 	}
 }
 
-// ledgerFigures adds up the commissions, and under partner 0 the orders on which nobody earns.
+// ledgerFigures adds up the commissions and periods, and under partner 0 the orders on which nobody earns.
 func (v *Verification) ledgerFigures(ctx context.Context) (map[figuresKey]figures, error) {
 	rows, err := v.Tx.Query(ctx, figuresSQL)
 	if err != nil {
@@ -92,7 +92,11 @@ func (v *Verification) ledgerFigures(ctx context.Context) (map[figuresKey]figure
 		if err != nil {
 			return nil, err
 		}
-		all[key] = f
+		sum := all[key]
+		for i := range f {
+			sum[i] += f[i]
+		}
+		all[key] = sum
 	}
 	return all, rows.Err()
 }

@@ -17,6 +17,8 @@ type Backlog struct {
 	Due int64
 	// Returning are dead letters that are to be taken back.
 	Returning int64
+	// Uncounted are changes of periods that are not added up, and periods with a hold that is over and has not been ended.
+	Uncounted int64
 	// Unsent are ledger events that Kafka has not acknowledged.
 	Unsent int64
 	// Nudged are the orders to be decided again.
@@ -29,6 +31,7 @@ func (b Backlog) IsEmpty() bool { return b == Backlog{} }
 const readBacklog = `
 SELECT (SELECT count(*) FROM commission WHERE NOT released AND hold_until <= $3),
        (SELECT count(*) FROM dead_letter WHERE consumer = $1 AND topic = $2 AND state = 'returning'),
+       (SELECT count(*) FROM period_delta) + (SELECT count(*) FROM period WHERE release_at <= $3),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_unsent)::bigint,
        (SELECT count(*) FROM nudge)`
 
@@ -49,7 +52,7 @@ func ReadBacklog(ctx context.Context, db querier, kafka *stream.Client, partitio
 		}
 		b.Records += max(0, end-next)
 	}
-	if err := db.QueryRow(ctx, readBacklog, Consumer, event.Orders, now).Scan(&b.Due, &b.Returning, &b.Unsent, &b.Nudged); err != nil {
+	if err := db.QueryRow(ctx, readBacklog, Consumer, event.Orders, now).Scan(&b.Due, &b.Returning, &b.Uncounted, &b.Unsent, &b.Nudged); err != nil {
 		return b, fmt.Errorf("reading what is left to do: %w", err)
 	}
 	return b, nil

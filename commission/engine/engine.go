@@ -71,6 +71,7 @@ const (
 type Engine struct {
 	cfg      Config
 	programs *partners.Programs // refreshed when a transaction finds them old
+	rules    *periodRules
 	books    *ledger.Books
 	sealer   *ledger.Sealer
 	keeper   *position.Keeper
@@ -101,6 +102,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		cfg:      cfg,
 		programs: partners.NewPrograms(),
+		rules:    newPeriodRules(),
 		books:    ledger.NewBooks(),
 		sealer:   ledger.NewSealer(cfg.DB, cfg.Log),
 		keeper:   position.NewKeeper(cfg.DB, Consumer, event.Orders, cfg.Partitions, cfg.Owner, cfg.Log).WithKeys(cfg.Kafka.KeyIDs()),
@@ -174,6 +176,7 @@ func (e *Engine) work(ctx context.Context, held position.Held) error {
 		Engine: e, held: held,
 		log:     e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
 		inbox:   inbox.NewLane(held.Partition, inbox.Letter),
+		ranks:   settling{ranked: true},
 		fetched: make(chan fetchResult, 1),
 		unsent:  make(chan struct{}, 1),
 	}

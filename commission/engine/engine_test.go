@@ -59,7 +59,7 @@ func (w *world) verify() []audit.Finding {
 	defer db.Close()
 	verdict, err := audit.Verify(w.t.Context(), audit.Check{
 		DB: db, VerifyClick: verifyClick, Partitions: w.partitions,
-		Now: w.clock(),
+		Now: w.clock(), Decide: w.decider,
 	})
 	check(w.t, err)
 	return verdict.Findings

@@ -50,6 +50,7 @@ type lane struct {
 
 	ending, nudged agenda
 	inbox          *inbox.Lane
+	sums, ranks    settling // periods that sums settle, and those that need their orders
 	// reconsidered is the last order that was looked at for a click key that was added since.
 	reconsidered int64
 }

@@ -24,6 +24,8 @@ func (l *lane) maintain(ctx context.Context) (more bool, err error) {
 		{"taking in a row of the inbox", l.takeFromInbox},
 		{"looking for orders of a new click key", l.reconsider},
 		{"deciding orders again", l.decideNudged},
+		{"settling periods", l.settleSums},
+		{"settling periods by their orders", l.rankOrders},
 	} {
 		again, err := l.try(ctx, job.what, job.work)
 		if err != nil {

@@ -12,12 +12,12 @@ import (
 
 // metrics are the engine's counters. They count without a registry too.
 type metrics struct {
-	facts, duplicates, dead, forged, failures, sent, released, nudged prometheus.Counter
+	facts, duplicates, dead, forged, failures, sent, released, nudged, periods prometheus.Counter
 
 	conflicts, late *byMerchant
 
-	sliceSize, sliceSeconds, freshness prometheus.Histogram
-	lag, age, stuck                    *prometheus.GaugeVec
+	sliceSize, sliceSeconds, freshness, settleSeconds prometheus.Histogram
+	lag, age, stuck                                   *prometheus.GaugeVec
 }
 
 func newMetrics(registry prometheus.Registerer) *metrics {
@@ -35,6 +35,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),
 		released:   counter("released_orders_total", "Orders whose hold ended."),
 		nudged:     counter("orders_decided_again_total", "Orders decided again since something beside their own facts changed."),
+		periods:    counter("settled_periods_total", "Periods that were settled: each time that orders changed their sums or a hold ended."),
 		sliceSize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "tributary", Subsystem: "engine", Name: "slice_records", Help: "Records in a transaction.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 6),
@@ -47,6 +48,10 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 			Namespace: "tributary", Subsystem: "engine", Name: "freshness_seconds", Help: "Age, since a tracker received it, of the oldest new record of a transaction at its commit.",
 			Buckets: prometheus.ExponentialBuckets(0.01, 2, 16),
 		}),
+		settleSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "tributary", Subsystem: "engine", Name: "settle_seconds", Help: "Duration of a transaction that settles periods, including its commit.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 16),
+		}),
 		age: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "tributary", Subsystem: "engine", Name: "lag_seconds", Help: "Age, since it was sent to Kafka, of the record being processed in a partition held here; 0 when there is none.",
 		}, []string{"partition"}),
@@ -58,7 +63,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.forged, m.failures, m.sent, m.released, m.nudged, m.sliceSize, m.sliceSeconds, m.freshness, m.lag, m.age, m.stuck)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.forged, m.failures, m.sent, m.released, m.nudged, m.periods, m.sliceSize, m.sliceSeconds, m.freshness, m.settleSeconds, m.lag, m.age, m.stuck)
 	}
 	return m
 }
@@ -144,4 +149,9 @@ func (m *metrics) release(t *txSummary, took time.Duration) {
 func (m *metrics) decideAgain(t *txSummary, took time.Duration) {
 	m.nudged.Add(float64(t.orders))
 	m.sliceSeconds.Observe(took.Seconds())
+}
+
+func (m *metrics) settled(s *settled, took time.Duration) {
+	m.periods.Add(float64(s.periods))
+	m.settleSeconds.Observe(took.Seconds())
 }

@@ -9,6 +9,7 @@ import (
 	"tributary/commission"
 	"tributary/commission/ledger"
 	"tributary/commission/ledger/chart"
+	"tributary/commission/period"
 	"tributary/internal/event"
 )
 
@@ -41,6 +42,7 @@ type order struct {
 	due      []commission.Movement // to be posted
 	paying   []commission.Earning  // the commissions as they will stand
 	reported []step                // what the ledger events will say
+	counted  []period.Contribution // what changes about the sums of periods
 }
 
 // factHash is an accepted fact: its key and the hash of its content.
@@ -125,6 +127,7 @@ func (o *order) decide(now time.Time, decide commission.Decider) (err error) {
 	if o.paying, err = o.earn(); err != nil {
 		return fmt.Errorf("changing the commissions on order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
+	o.counted = period.Difference(&o.recorded, &o.decided)
 	o.reported = report(moving{&o.recorded, o.recorded.ByCredit(before)}, moving{&o.decided, desired})
 	return nil
 }

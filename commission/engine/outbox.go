@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -26,33 +27,64 @@ const (
 	sendBytes = 768 << 10
 )
 
-// pack queues the ledger events of orders as rows of the outbox and tells how many there are. Their sequence goes on
-// where p.Out, which it moves, stands.
+// packing packs ledger events as rows of the outbox of a lane. Their sequence goes on where at.Out, which it moves, stands.
+type packing struct {
+	lane  int
+	batch *pgx.Batch
+	at    *position.Position
+
+	packed []byte
+	first  int64
+	total  int
+}
+
+func (l *lane) packing(batch *pgx.Batch, at *position.Position) *packing {
+	return &packing{lane: l.held.Partition, batch: batch, at: at, first: at.Out + 1}
+}
+
+// add packs an event, key and event each behind its length.
+func (k *packing) add(key []byte, e *event.Event) error {
+	k.packed = binary.AppendUvarint(k.packed, uint64(len(key)))
+	k.packed = append(k.packed, key...)
+	size := e.SizeVT()
+	k.packed = binary.AppendUvarint(k.packed, uint64(size))
+	k.packed = slices.Grow(k.packed, size)[:len(k.packed)+size]
+	if _, err := e.MarshalToSizedBufferVT(k.packed[len(k.packed)-size:]); err != nil {
+		return fmt.Errorf("encoding a ledger event: %w", err)
+	}
+	k.at.Out++
+	k.total++
+	if len(k.packed)+int(k.at.Out-k.first+1)*stream.Overhead >= packBytes {
+		k.flush()
+	}
+	return nil
+}
+
+// flush queues what is packed as a row.
+func (k *packing) flush() {
+	if len(k.packed) > 0 {
+		k.batch.Queue(`INSERT INTO ledger_outbox (lane, first_seq, last_seq, events) VALUES ($1, $2, $3, $4)`, k.lane, k.first, k.at.Out, k.packed)
+	}
+	k.packed, k.first = nil, k.at.Out+1
+}
+
+// pack queues the ledger events of orders and tells how many there are.
 func (l *lane) pack(batch *pgx.Batch, p *position.Position, orders []*order, postedAt time.Time) (int, error) {
-	var packed []byte
-	total, first := 0, p.Out+1
-	flush := func() {
-		if len(packed) > 0 {
-			batch.Queue(`INSERT INTO ledger_outbox (lane, first_seq, last_seq, events) VALUES ($1, $2, $3, $4)`,
-				l.held.Partition, first, p.Out, packed)
-		}
-		packed, first = nil, p.Out+1
-	}
+	out := l.packing(batch, p)
 	for _, o := range orders {
+		key := o.key.keys.Key(o.key.merchant, o.key.id)
 		for n := range o.reported { // thousands, where as many refunds came before the order
-			var err error
-			if packed, err = o.appendEvent(packed, n, postedAt); err != nil {
-				return 0, err
+			e, err := o.ledgerEvent(n, postedAt)
+			if err == nil {
+				err = out.add(key, e)
 			}
-			p.Out++
-			total++
-			if len(packed)+int(p.Out-first+1)*stream.Overhead >= packBytes {
-				flush()
+			if err != nil {
+				return 0, fmt.Errorf("the ledger events of order %d: %w", o.no, err)
 			}
 		}
 	}
-	flush()
-	return total, nil
+	out.flush()
+	return out.total, nil
 }
 
 // outboxRow is a row of the outbox.

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"cmp"
-	"encoding/binary"
-	"fmt"
 	"slices"
 	"time"
 
@@ -179,51 +177,39 @@ func report(was, is moving) []step {
 	return all
 }
 
-// appendEvent appends one of the order's ledger events as the outbox packs them, key and event each behind its length.
-func (o *order) appendEvent(dst []byte, n int, postedAt time.Time) ([]byte, error) {
-	e, err := o.ledgerEvent(n, postedAt)
-	if err != nil {
-		return nil, err
-	}
-	key := o.key.keys.Key(o.key.merchant, o.key.id)
-	dst = binary.AppendUvarint(dst, uint64(len(key)))
-	dst = append(dst, key...)
-	size := e.SizeVT()
-	dst = binary.AppendUvarint(dst, uint64(size))
-	dst = slices.Grow(dst, size)[:len(dst)+size]
-	if _, err := e.MarshalToSizedBufferVT(dst[len(dst)-size:]); err != nil {
-		return nil, fmt.Errorf("encoding a ledger event of order %d: %w", o.no, err)
-	}
-	return dst, nil
-}
-
 func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
 	s := &o.reported[n]
 	e, err := event.New(postedAt, s.at)
 	if err != nil {
 		return nil, err
 	}
-	var role, unit string // empty where they are as of most
+	l := s.ledger(o.decided.Order.Currency)
+	l.OrderNo, l.Version, l.Step = o.no, o.version, int32(n)
+	l.MerchantId, l.OrderId, l.CustomerId = o.key.merchant, o.key.id, o.decided.Order.Customer
+	l.Currency, l.OrderedAt = o.decided.Order.Currency, event.Micros(o.decided.Order.At)
+	e.Body = &event.Event_Ledger{Ledger: l}
+	return e, nil
+}
+
+// ledger is the body of a step's event, but for what it is about and when that was. Role and unit are empty where they are as of
+// most: a partner's, in the currency.
+func (s *step) ledger(currency string) *event.Ledger {
+	var role, unit string
 	if s.owner.Role != commission.RolePartner {
 		role = s.owner.Role.String()
 	}
-	if s.owner.Unit != "" && s.owner.Unit != o.decided.Order.Currency {
+	if s.owner.Unit != "" && s.owner.Unit != currency {
 		unit = s.owner.Unit
 	}
 	pending := s.grown(chart.PartnerPending) + s.grown(chart.WalletPending)
 	payable := s.grown(chart.PartnerPayable) + s.grown(chart.Wallet)
 	feePending, feeEarned := s.grown(chart.FeePending), s.grown(chart.FeeEarned)
-	e.Body = &event.Event_Ledger{Ledger: &event.Ledger{
-		OrderNo: o.no, Version: o.version, Step: int32(n),
-		MerchantId: o.key.merchant, ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.Partner), LinkId: int64(s.owner.link),
-		OrderId: o.key.id, CustomerId: o.decided.Order.Customer, Currency: o.decided.Order.Currency,
-		OrderedAt: event.Micros(o.decided.Order.At), Cause: string(s.cause),
-		Orders: s.orders, Revenue: s.revenue, Refunded: s.refunded, Gross: s.gross,
-		Net: pending + payable, Fee: feePending + feeEarned,
-		Further: s.owner.further, Role: role, Unit: unit,
+	return &event.Ledger{
+		ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.Partner), LinkId: int64(s.owner.link),
+		Cause: string(s.cause), Orders: s.orders, Revenue: s.revenue, Refunded: s.refunded, Gross: s.gross,
+		Net: pending + payable, Fee: feePending + feeEarned, Further: s.owner.further, Role: role, Unit: unit,
 		Pending: pending, Payable: payable, FeePending: feePending, FeeEarned: feeEarned, Accounts: s.changes(),
-	}}
-	return e, nil
+	}
 }
 
 // changes are what a step adds to each account as its event says it.

@@ -15,7 +15,7 @@ import (
 
 // audited is what an audit of this world needs.
 func (w *world) audited() audit.Check {
-	return audit.Check{DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock()}
+	return audit.Check{DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Limit: 100, Now: w.clock(), Decide: w.decider}
 }
 
 // sealAll seals the books with checkpoints, as the engine's sealer would in its own time.

@@ -44,8 +44,9 @@ type world struct {
 	kafka      *stream.Client
 	programs   []program.ProgramID
 	partners   []program.PartnerID
-	links      []program.LinkID // a link for each partner and program: partner p in program 0 is links[p]
-	now        atomic.Int64     // microseconds
+	links      []program.LinkID   // a link for each partner and program: partner p in program 0 is links[p]
+	now        atomic.Int64       // microseconds
+	decider    commission.Decider // of its engines and of verify, where it is not the product's
 
 	mu    sync.Mutex
 	spool [16]byte
@@ -128,7 +129,7 @@ func (w *world) config(owner string) Config {
 	w.t.Cleanup(db.Close)
 	return Config{
 		DB: db, Kafka: w.client(), VerifyClick: verifyClick, Partitions: w.partitions,
-		Owner: owner, Log: quiet(), Clock: w.clock,
+		Owner: owner, Log: quiet(), Clock: w.clock, Decide: w.decider,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/ledger"
+	"tributary/commission/period"
 	"tributary/internal/event"
 	"tributary/internal/pgcopy"
 )
@@ -36,6 +37,8 @@ const (
 // rows are the buffers of one transaction, reused by the next.
 type rows struct {
 	orders, events, commissions pgcopy.Rows
+	deltas                      pgcopy.Rows
+	counted                     []period.Contribution
 	postings                    []ledger.Posting
 	record                      []byte
 }
@@ -46,7 +49,7 @@ func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order
 	buf.orders.Reset(20)
 	buf.events.Reset(11)
 	buf.commissions.Reset(23)
-	buf.postings = buf.postings[:0]
+	buf.postings, buf.counted = buf.postings[:0], buf.counted[:0]
 	var changed orderColumns
 	var earned commissionColumns
 	for _, o := range orders {
@@ -54,6 +57,7 @@ func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order
 			copyEvent(&buf.events, o.no, f)
 		}
 		buf.postings = o.appendPostings(buf.postings)
+		buf.counted = append(buf.counted, o.counted...)
 		buf.record = e.cfg.Forms.Append(buf.record[:0], &o.decided)
 		if o.known {
 			changed.add(o, buf.record)
@@ -73,6 +77,9 @@ func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order
 	}
 	if err := buf.commissions.Send(ctx, tx, copyCommissions); err != nil {
 		return fmt.Errorf("writing new commissions: %w", err)
+	}
+	if err := e.writeDeltas(ctx, tx, buf.counted, &buf.deltas); err != nil {
+		return err
 	}
 	if err := e.books.Post(ctx, tx, buf.postings); err != nil {
 		return err

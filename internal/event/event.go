@@ -99,6 +99,13 @@ func OrderKey(merchant int64, orderID string) []byte { return Live.Key(merchant,
 // TestKey is the Kafka key of everything about one test order.
 func TestKey(merchant int64, orderID string) []byte { return Trial.Key(merchant, orderID) }
 
+// PeriodKey is the Kafka key of what a partner's periods in a program cause.
+func PeriodKey(program, partner int64) []byte {
+	key := strconv.AppendInt([]byte("period|"), program, 10)
+	key = append(key, '|')
+	return strconv.AppendInt(key, partner, 10)
+}
+
 // Micros turns a time into the wire's microseconds.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 

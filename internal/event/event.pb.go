@@ -1022,7 +1022,7 @@ type Ledger struct {
 	Currency   string `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
 	// When the order was placed; the event's occurred_at is when this change took effect.
 	OrderedAt int64 `protobuf:"varint,11,opt,name=ordered_at,json=orderedAt,proto3" json:"ordered_at,omitempty"`
-	// Why: sale, refund, release, correction.
+	// Why: sale, refund, release, correction, period.
 	Cause string `protobuf:"bytes,12,opt,name=cause,proto3" json:"cause,omitempty"`
 	// 1 when the order is first counted for this partner, -1 when it moves away. Revenue and refunded go with it: they are 0
 	// where the partner has an earlier credit on the order.
@@ -1045,7 +1045,12 @@ type Ledger struct {
 	Unit string `protobuf:"bytes,25,opt,name=unit,proto3" json:"unit,omitempty"`
 	// What the change adds to each account; together they are 0. pending, payable, fee_pending and fee_earned say the same of four
 	// kinds of account, and are all that events have whose version knew no others.
-	Accounts      []*AccountChange `protobuf:"bytes,26,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	Accounts []*AccountChange `protobuf:"bytes,26,rep,name=accounts,proto3" json:"accounts,omitempty"`
+	// Set in place of order_no, order_id and customer_id where the sums of a period are the cause: its number, its rule as the
+	// terms name it, and its span. ordered_at is then noon of the sales' day in the program's zone.
+	PeriodNo      int64  `protobuf:"varint,27,opt,name=period_no,json=periodNo,proto3" json:"period_no,omitempty"`
+	Rule          string `protobuf:"bytes,28,opt,name=rule,proto3" json:"rule,omitempty"`
+	Span          string `protobuf:"bytes,29,opt,name=span,proto3" json:"span,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1262,6 +1267,27 @@ func (x *Ledger) GetAccounts() []*AccountChange {
 	return nil
 }
 
+func (x *Ledger) GetPeriodNo() int64 {
+	if x != nil {
+		return x.PeriodNo
+	}
+	return 0
+}
+
+func (x *Ledger) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Ledger) GetSpan() string {
+	if x != nil {
+		return x.Span
+	}
+	return ""
+}
+
 // AccountChange is what a ledger event adds to one account in the event's unit. The account is of the network, or of the event's
 // merchant, partner or both: whose, and by which side it grows, the chart of accounts says for the kind.
 type AccountChange struct {
@@ -1431,7 +1457,7 @@ const file_event_proto_rawDesc = "" +
 	"\bquantity\x18\x03 \x01(\x03R\bquantity\x12\x16\n" +
 	"\x06amount\x18\x04 \x01(\x03R\x06amount\x12\x1d\n" +
 	"\n" +
-	"whole_line\x18\x05 \x01(\bR\twholeLine\"\xd0\x05\n" +
+	"whole_line\x18\x05 \x01(\bR\twholeLine\"\x95\x06\n" +
 	"\x06Ledger\x12\x19\n" +
 	"\border_no\x18\x01 \x01(\x03R\aorderNo\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x05R\aversion\x12\x12\n" +
@@ -1466,7 +1492,10 @@ const file_event_proto_rawDesc = "" +
 	"\afurther\x18\x17 \x01(\bR\afurther\x12\x12\n" +
 	"\x04role\x18\x18 \x01(\tR\x04role\x12\x12\n" +
 	"\x04unit\x18\x19 \x01(\tR\x04unit\x12:\n" +
-	"\baccounts\x18\x1a \x03(\v2\x1e.tributary.event.AccountChangeR\baccounts\";\n" +
+	"\baccounts\x18\x1a \x03(\v2\x1e.tributary.event.AccountChangeR\baccounts\x12\x1b\n" +
+	"\tperiod_no\x18\x1b \x01(\x03R\bperiodNo\x12\x12\n" +
+	"\x04rule\x18\x1c \x01(\tR\x04rule\x12\x12\n" +
+	"\x04span\x18\x1d \x01(\tR\x04span\";\n" +
 	"\rAccountChange\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\x05R\x04kind\x12\x16\n" +
 	"\x06amount\x18\x02 \x01(\x12R\x06amountB\x1aZ\x18tributary/internal/eventb\x06proto3"

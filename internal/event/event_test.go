@@ -56,6 +56,11 @@ func samples() map[string]*Event {
 			Cause: "sale", Orders: 1, Revenue: 100, Gross: 10, Net: 10, Fee: 2, Pending: 10, FeePending: 2,
 			Accounts: []*AccountChange{{Kind: 1, Amount: 12}, {Kind: 2, Amount: -10}, {Kind: 4, Amount: -2}},
 		}}},
+		"period": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Ledger{Ledger: &Ledger{
+			Version: 2, Step: 1, MerchantId: 1, ProgramId: 2, PartnerId: 3, Currency: "GBP", OrderedAt: occurred,
+			Cause: "period", Net: 10, Fee: 2, Pending: 10, FeePending: 2, Further: true, PeriodNo: 5, Rule: "volume", Span: "2026-09",
+			Accounts: []*AccountChange{{Kind: 1, Amount: 12}, {Kind: 2, Amount: -10}, {Kind: 4, Amount: -2}},
+		}}},
 	}
 }
 
@@ -266,10 +271,12 @@ func TestTheContentHashIsOfWhatTheMerchantSaid(t *testing.T) {
 		"no test":                  func(s *Sale) { s.Test = false },
 		"tax":                      func(s *Sale) { s.Lines[0].Tax++ },
 		"a discount":               func(s *Sale) { s.Lines[0].Discount++ },
-		"tax for a discount":       func(s *Sale) { s.Lines[0].Tax, s.Lines[0].Discount = s.GetLines()[0].GetDiscount(), s.GetLines()[0].GetTax() },
-		"a group":                  func(s *Sale) { s.Lines[0].Part = "" },
-		"a line's country":         func(s *Sale) { s.Lines[0].Country = "" },
-		"a line's device":          func(s *Sale) { s.Lines[0].Device = "mobile" },
+		"tax for a discount": func(s *Sale) {
+			s.Lines[0].Tax, s.Lines[0].Discount = s.GetLines()[0].GetDiscount(), s.GetLines()[0].GetTax()
+		},
+		"a group":          func(s *Sale) { s.Lines[0].Part = "" },
+		"a line's country": func(s *Sale) { s.Lines[0].Country = "" },
+		"a line's device":  func(s *Sale) { s.Lines[0].Device = "mobile" },
 	})
 	refund := samples()["refund"].GetRefund()
 	seen := map[string]string{string(RefundHash(refund, 0)): "the sample", string(RefundHash(refund, 5)): "a stated time"}

@@ -74,6 +74,9 @@ func (r *Rows) Bytes(b []byte) {
 // Time appends a timestamptz, in whole microseconds.
 func (r *Rows) Time(t time.Time) { r.Int8(t.UnixMicro() - epoch) }
 
+// Date appends a date, given in days since 1970-01-01.
+func (r *Rows) Date(days int32) { r.Int4(days - int32(epoch/(24*60*60*1_000_000))) }
+
 // Bool appends a boolean.
 func (r *Rows) Bool(v bool) {
 	r.buf = binary.BigEndian.AppendUint32(r.buf, 1)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"tributary/commission"
+	"tributary/internal/money"
 	"tributary/partners/program"
 )
 
@@ -42,4 +43,30 @@ func Split(shares ...Share) commission.Decider {
 		}
 		return d, d.Share()
 	}
+}
+
+// Counting decides as another decider does, and counts the partners' credits by rules on periods.
+func Counting(decide commission.Decider, rules ...*program.Counting) commission.Decider {
+	return func(order commission.Order, evidence commission.Evidence) (commission.Decision, error) {
+		d, err := decide(order, evidence)
+		for i := range d.Credits {
+			if c := &d.Credits[i]; c.Role == commission.RolePartner {
+				c.Count(&d.Order, rules, func(*program.Counting, int) bool { return true })
+			}
+		}
+		return d, err
+	}
+}
+
+// Rules are rules on periods as the first version of terms in UTC has them, with the network's fee.
+func Rules(fee money.Rate, periods ...program.Period) []*program.Counting {
+	rules := make([]*program.Counting, 0, len(periods))
+	for _, p := range periods {
+		rule, err := (&program.PeriodRule{Version: 1, NetworkFee: fee, Period: p}).Compile()
+		if err != nil {
+			panic(err) // UTC is a zone
+		}
+		rules = append(rules, rule)
+	}
+	return rules
 }

@@ -8,7 +8,7 @@ import (
 	"tributary/internal/stream"
 )
 
-const ledgerColumns = "ordered_at, order_no, version, step, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, further, role, unit, cause, " +
+const ledgerColumns = "ordered_at, order_no, period_no, version, step, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, further, role, unit, cause, " +
 	"orders, revenue, refunded, gross, net, fee, pending, payable, fee_pending, fee_earned, `account.kind`, `account.amount`"
 
 // entries are rows of the table ledger.
@@ -16,7 +16,7 @@ type entries struct {
 	head
 
 	ordered                                 []time.Time
-	numbers                                 []int64
+	numbers, periods                        []int64
 	versions, steps, counts                 []int32
 	merchants, programs, partners, links    []int64
 	orders, customers, currencies, causes   []string
@@ -40,6 +40,7 @@ func (t *entries) add(e *event.Event, r *stream.Record) error {
 	t.head.add(e, r)
 	t.ordered = append(t.ordered, event.Time(l.GetOrderedAt()))
 	t.numbers = append(t.numbers, l.GetOrderNo())
+	t.periods = append(t.periods, l.GetPeriodNo())
 	t.versions = append(t.versions, l.GetVersion())
 	t.steps = append(t.steps, l.GetStep())
 	t.merchants = append(t.merchants, l.GetMerchantId())
@@ -72,7 +73,7 @@ func (t *entries) add(e *event.Event, r *stream.Record) error {
 }
 
 func (t *entries) columns(dst []any, a, z int) []any {
-	return append(t.head.columns(dst, a, z), t.ordered[a:z], t.numbers[a:z], t.versions[a:z], t.steps[a:z],
+	return append(t.head.columns(dst, a, z), t.ordered[a:z], t.numbers[a:z], t.periods[a:z], t.versions[a:z], t.steps[a:z],
 		t.merchants[a:z], t.programs[a:z], t.partners[a:z], t.links[a:z], t.orders[a:z], t.customers[a:z], t.currencies[a:z],
 		t.further[a:z], t.roles[a:z], t.units[a:z], t.causes[a:z],
 		t.counts[a:z], t.revenue[a:z], t.refunded[a:z], t.gross[a:z], t.net[a:z], t.fee[a:z],
@@ -81,7 +82,7 @@ func (t *entries) columns(dst []any, a, z int) []any {
 
 func (t *entries) reset() {
 	t.head.reset()
-	t.ordered, t.numbers = t.ordered[:0], t.numbers[:0]
+	t.ordered, t.numbers, t.periods = t.ordered[:0], t.numbers[:0], t.periods[:0]
 	t.versions, t.steps, t.counts = t.versions[:0], t.steps[:0], t.counts[:0]
 	t.merchants, t.programs, t.partners, t.links = t.merchants[:0], t.programs[:0], t.partners[:0], t.links[:0]
 	forget(&t.orders, &t.customers, &t.currencies, &t.causes, &t.roles, &t.units)

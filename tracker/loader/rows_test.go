@@ -41,7 +41,7 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 	further := of(6)
 	further.Body = &event.Event_Ledger{Ledger: &event.Ledger{
 		OrderNo: 51, Version: 2, Step: 4, MerchantId: 52, ProgramId: 53, PartnerId: 56, OrderId: "order", Currency: "EUR", OrderedAt: ordered, Cause: "sale",
-		Orders: 1, Revenue: 2, Gross: 4, Net: 4, Pending: 4, Further: true, Role: "recruiter", Unit: "POINT",
+		Orders: 1, Revenue: 2, Gross: 4, Net: 4, Pending: 4, Further: true, Role: "recruiter", Unit: "POINT", PeriodNo: 57,
 		Accounts: []*event.AccountChange{{Kind: 1, Amount: 4}, {Kind: 2, Amount: -4}},
 	}}
 	// An engine of a later version says more than this one knows.
@@ -71,10 +71,10 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 				`"line.whole":[false,true],"whole_order":true,"api_key_id":0,"ip_prefix":"","imported":true,"test":false,"content_hash":"fedcba9876543210","_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
 		},
 		"ledger": {
-			`{"event_id":"03000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"version":2,"step":3,` +
+			`{"event_id":"03000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"period_no":0,"version":2,"step":3,` +
 				`"merchant_id":52,"program_id":53,"partner_id":54,"link_id":55,"order_id":"order","customer_id":"cu","currency":"EUR","further":false,"role":"partner","unit":"EUR","cause":"refund","orders":-1,` +
 				`"revenue":-2,"refunded":3,"gross":-4,"net":-5,"fee":-6,"pending":-7,"payable":-8,"fee_pending":-9,"fee_earned":-10,"account.kind":[],"account.amount":[],"_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
-			`{"event_id":"06000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"version":2,"step":4,` +
+			`{"event_id":"06000000-0000-0000-0000-00000000004d",` + times + `,"ordered_at":"2026-03-13 11:06:40.000002","order_no":51,"period_no":57,"version":2,"step":4,` +
 				`"merchant_id":52,"program_id":53,"partner_id":56,"link_id":0,"order_id":"order","customer_id":"","currency":"EUR","further":true,"role":"recruiter","unit":"POINT","cause":"sale","orders":1,` +
 				`"revenue":2,"refunded":0,"gross":4,"net":4,"fee":0,"pending":4,"payable":0,"fee_pending":0,"fee_earned":0,"account.kind":[1,2],"account.amount":[4,-4],"_partition":0,"_offset":1,` + spool + `,"_seq":2}`,
 		},

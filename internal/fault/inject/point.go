@@ -42,6 +42,8 @@ const (
 	EngineAfterClear    Point = "engine/after-clear"    // the outbox is cleared
 	EngineBeforeRelease Point = "engine/before-release" // ended holds are written, their transaction is open
 	EngineAfterRelease  Point = "engine/after-release"
+	EngineBeforeSettle  Point = "engine/before-settle" // settled periods are written, their transaction is open
+	EngineAfterSettle   Point = "engine/after-settle"
 
 	SealBeforeCommit Point = "seal/before-commit" // a block of the chain is written, its transaction is open
 	SealAfterCommit  Point = "seal/after-commit"
@@ -55,6 +57,7 @@ func Points() []Point {
 		PositionAfterClaim,
 		LoaderBeforePlan, LoaderAfterPlan, LoaderBeforeInsert, LoaderInsideInsert, LoaderAfterInsert, LoaderAfterDone,
 		EngineBeforeCommit, EngineAfterCommit, EngineBeforeProduce, EngineAfterProduce, EngineAfterClear, EngineBeforeRelease, EngineAfterRelease,
+		EngineBeforeSettle, EngineAfterSettle,
 		SealBeforeCommit, SealAfterCommit,
 	}
 }

@@ -1,0 +1,201 @@
+package commission
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"tributary/partners/program"
+)
+
+// Counted says in which periods a credit counts, and on which days what happened to it does. The decision fixes the days, so
+// that a newer time zone file never takes off another day than was added. A credit that counts nowhere has none.
+type Counted struct {
+	// Day is that of the order in the zone of the terms, Refunds are those of the order's refunds, one for each.
+	Day     Day   `json:"day"`
+	Refunds []Day `json:"refunds,omitempty"`
+	// In are the periods, in the order in which the terms list their rules.
+	In []CountedIn `json:"in"`
+}
+
+// CountedIn is one period in which a credit counts.
+type CountedIn struct {
+	// Rule is the id that the terms give the rule, As what the rule says.
+	Rule string               `json:"rule"`
+	As   program.PeriodRuleID `json:"as"`
+	// Span names the period, as SpanOf does.
+	Span string `json:"span"`
+	// Lines are the numbers of the lines that count, ascending; none where all of them do.
+	Lines []int64 `json:"lines,omitempty"`
+
+	// says is the rule itself, nil in a decision that was read from its record.
+	says *program.Counting
+}
+
+// Says is the rule itself; nil in a decision that was read from its record.
+func (c *CountedIn) Says() *program.Counting { return c.says }
+
+// Has reports whether a line counts.
+func (c *CountedIn) Has(line int64) bool {
+	if len(c.Lines) == 0 {
+		return true
+	}
+	_, found := slices.BinarySearch(c.Lines, line)
+	return found
+}
+
+// Count enters the periods in which the credit counts: those of rules, all of one version of the terms and for the credit's
+// payee, that are about lines of the order. Of an order without lines they are asked for line -1.
+func (c *Credit) Count(o *Order, rules []*program.Counting, about func(rule *program.Counting, line int) bool) {
+	var in []CountedIn
+	for _, rule := range rules {
+		counted := CountedIn{Rule: rule.Period.ID, As: rule.ID, Span: SpanOf(rule.Period.Period, DayOf(o.At, rule.Zone)), says: rule}
+		for i := range o.Lines {
+			if about(rule, i) {
+				counted.Lines = append(counted.Lines, o.Lines[i].Number)
+			}
+		}
+		if len(counted.Lines) == 0 && (len(o.Lines) > 0 || !about(rule, -1)) {
+			continue
+		}
+		if len(counted.Lines) == len(o.Lines) {
+			counted.Lines = nil
+		}
+		in = append(in, counted)
+	}
+	if len(in) == 0 {
+		return
+	}
+	zone := in[0].says.Zone
+	c.Counted = &Counted{Day: DayOf(o.At, zone), In: in}
+	for i := range o.Refunds {
+		c.Counted.Refunds = append(c.Counted.Refunds, DayOf(o.Refunds[i].Effective, zone))
+	}
+}
+
+// SpanOf names the period of a length that a day is in: "2026-09-07", "2026-W37", "2026-09", "2026-Q3", "2026" or "ever".
+// Weeks begin on Monday and go by ISO 8601.
+func SpanOf(length program.Length, d Day) string {
+	year, month, _ := d.Date()
+	switch length {
+	case program.Day:
+		return d.String()
+	case program.Week:
+		year, week := d.utc().ISOWeek()
+		return fmt.Sprintf("%04d-W%02d", year, week)
+	case program.Month:
+		return d.String()[:len("2026-09")]
+	case program.Quarter:
+		return fmt.Sprintf("%04d-Q%d", year, (int(month)+2)/3)
+	case program.Year:
+		return strconv.Itoa(year)
+	default:
+		return string(program.Ever)
+	}
+}
+
+// Step is what the credits of an order amount to from a time on: after the sale, and after the refunds of each effective time.
+type Step struct {
+	At time.Time
+	// Refund is the index of the last refund of that time among the order's, -1 for the sale.
+	Refund int
+	// Left is what is left of each line, Net what each credit has, both in their order.
+	Left, Net []int64
+}
+
+// Steps are all of them, in the order of time; none without a credit.
+func (d *Decision) Steps() []Step {
+	if len(d.Credits) == 0 {
+		return nil
+	}
+	t := d.timeline(&scratch{})
+	steps := make([]Step, len(t.at))
+	left := make([]int64, len(d.Order.Lines))
+	for i := range left {
+		left[i] = d.Order.Lines[i].Amount
+	}
+	next := 0 // of the refunds
+	for s := range steps {
+		for s > 0 && next < len(d.Order.Refunds) && d.Order.Refunds[next].Effective.Equal(t.at[s]) {
+			for _, taken := range d.Order.Refunds[next].Taken {
+				i, _ := d.Order.line(taken.Line)
+				left[i] -= taken.Amount
+			}
+			next++
+		}
+		steps[s] = Step{At: t.at[s], Refund: next - 1, Left: slices.Clone(left), Net: make([]int64, len(d.Credits))}
+		for i := range d.Credits {
+			steps[s].Net[i] = t.of(s, i, len(d.Credits)).net
+		}
+	}
+	return steps
+}
+
+// checkCounted refuses a record whose days or lines are not those of the order.
+func (c *Credit) checkCounted(o *Order) error {
+	if c.Counted == nil {
+		return nil
+	}
+	if len(c.Counted.Refunds) != len(o.Refunds) {
+		return fmt.Errorf("reading the record of a decision: partner %d has the days of %d of %d refunds", c.Partner, len(c.Counted.Refunds), len(o.Refunds))
+	}
+	for _, in := range c.Counted.In {
+		for i, line := range in.Lines {
+			if _, found := o.line(line); !found || i > 0 && line <= in.Lines[i-1] {
+				return fmt.Errorf("reading the record of a decision: line %d counts in the period %s of %q", line, in.Span, in.Rule)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Counted) appendJSON(dst []byte) []byte {
+	dst = c.Day.append(append(dst, `{"day":"`...))
+	if len(c.Refunds) > 0 {
+		dst = append(dst, `","refunds":[`...)
+		for i, day := range c.Refunds {
+			dst = append(day.append(append(separate(dst, i), '"')), '"')
+		}
+		dst = append(dst, `],"in":[`...)
+	} else {
+		dst = append(dst, `","in":[`...)
+	}
+	for i := range c.In {
+		dst = c.In[i].appendJSON(separate(dst, i))
+	}
+	return append(dst, `]}`...)
+}
+
+func (c *CountedIn) appendJSON(dst []byte) []byte {
+	dst = appendText(dst, `{"rule":`, c.Rule)
+	dst = appendText(dst, `,"as":`, c.As.String())
+	dst = appendText(dst, `,"span":`, c.Span)
+	if len(c.Lines) > 0 {
+		dst = append(dst, `,"lines":[`...)
+		for i, line := range c.Lines {
+			dst = strconv.AppendInt(separate(dst, i), line, 10)
+		}
+		dst = append(dst, ']')
+	}
+	return append(dst, '}')
+}
+
+// Worth is what the lines that count in a period are worth to the credit and what the others are, before the order is shared,
+// given what is left of each line.
+func (c *Credit) Worth(in *CountedIn, left []int64) (counted, others int64) {
+	byRule := make([][2]int64, len(c.Rules))
+	for i := range c.Priced {
+		p := &c.Priced[i]
+		if in.Has(p.Line) {
+			byRule[p.Rule][0] += left[i]
+		} else {
+			byRule[p.Rule][1] += left[i]
+		}
+	}
+	for i, sums := range byRule {
+		counted += c.Rules[i].Rate.Of(sums[0])
+		others += c.Rules[i].Rate.Of(sums[1])
+	}
+	return counted, others
+}

@@ -1,0 +1,124 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"tributary/internal/event"
+	"tributary/internal/position"
+)
+
+// periods are all periods as they stand, with their records, by what they are of.
+func (w *world) periods() map[string]string {
+	w.t.Helper()
+	rows, err := w.db.Query(w.t.Context(), `SELECT format('%s of %s in %s %s', rule, partner_id, program_id, span),
+		format('%s %s %s %s %s %s %s', net, fee, pending, payable, fee_pending, fee_earned, record) FROM period`)
+	check(w.t, err)
+	defer rows.Close()
+	all := map[string]string{}
+	for rows.Next() {
+		var of, stands string
+		check(w.t, rows.Scan(&of, &stands))
+		all[of] = stands
+	}
+	check(w.t, rows.Err())
+	return all
+}
+
+// Books with periods come out the same however facts arrive, and whatever dies in between.
+func TestPeriodsAreBlindToArrivalAndToKills(t *testing.T) {
+	t.Parallel()
+	history, times := shoppingHistory(80)
+	plain := newCounting(t, monthly())
+	plain.setClock(noon().Add(100 * day))
+	plain.start(plain.config("one"))
+	plain.send(arrival(plain, history, 0)...)
+	plain.waitIdle()
+	plain.clean()
+
+	w := newCounting(t, monthly())
+	told := arrival(w, history, 5)
+	for round := 0; len(told) > 0; round++ {
+		cfg := w.config(fmt.Sprint("engine ", round))
+		cfg.SliceSize = 1 + 7*(round%3)
+		stop := w.start(cfg)
+		n := min(len(told), 40)
+		w.send(told[:n]...)
+		told = told[n:]
+		w.setClock(noon().Add(time.Duration(round*20-30) * day))
+		for range 6 {
+			w.exec(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+				WHERE datname = current_database() AND application_name = 'tributary_engine' AND random() < 0.4`)
+			time.Sleep(50 * time.Millisecond)
+		}
+		stop()
+	}
+	w.setClock(noon().Add(100 * day))
+	w.start(w.config("last"))
+	w.waitIdle()
+	w.clean()
+	equal(t, "periods", w.periods(), plain.periods())
+	if len(w.periods()) < 20 {
+		t.Errorf("there are only %d periods", len(w.periods()))
+	}
+	for _, at := range times {
+		equal(t, fmt.Sprint("books as of ", at), w.books(at), plain.books(at))
+	}
+}
+
+func TestAnOwnerThatLostItsLeaseSettlesNothing(t *testing.T) {
+	t.Parallel()
+	w := newCounting(t, monthly())
+	w.send(w.placed("A", 0, 50_000))
+	for p := range w.partitions {
+		if facts := w.facts(p); len(facts) > 0 {
+			l := w.laneHeld(New(w.config("takes in")), p)
+			_, err := l.apply(t.Context(), facts)
+			check(t, err)
+		}
+	}
+	lane := event.Lane(event.PeriodKey(int64(w.programs[0]), int64(w.partners[0])), w.partitions)
+	frozen := w.laneHeld(New(w.config("frozen")), lane)
+	other := w.laneHeld(New(w.config("other")), lane)
+	if _, err := frozen.settleSums(t.Context()); !errors.Is(err, position.ErrLost) || verdict(err) != leave {
+		t.Errorf("the frozen engine gets %v, want %v", err, position.ErrLost)
+	}
+	equal(t, "what has changed is still there", w.number(`SELECT count(*) FROM period_delta`), 3)
+	_, err := other.settleSums(t.Context())
+	check(t, err)
+	equal(t, "periods that sums settle", w.number(`SELECT count(*) FROM period`), 2)
+	equal(t, "what has changed is taken", w.number(`SELECT count(*) FROM period_delta`), 1)
+	if more, err := other.settleSums(t.Context()); more || err != nil || !other.sums.next.After(time.Now()) {
+		t.Errorf("it does not rest: %t, %v", more, err)
+	}
+	_, err = other.rankOrders(t.Context())
+	check(t, err)
+	equal(t, "all periods", w.number(`SELECT count(*) FROM period`), 3)
+	equal(t, "the volume", w.standing("volume").Net, 800)
+}
+
+// A period that cannot be settled stays as it was, holds up nobody, and verify names it.
+func TestAPeriodThatCannotBeSettledHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	w := newCounting(t, monthly())
+	w.start(w.config("one"))
+	w.send(w.placed("A", 0, 50_000))
+	w.waitIdle()
+	w.exec(`UPDATE period SET record = '{"damaged": true}' WHERE rule = 'volume'`)
+	w.send(w.placed("B", day, 10_000))
+	w.waitIdle()
+	equal(t, "the volume stays", w.standing("volume").Net, 800)
+	equal(t, "the cap moves", w.standing("cap").Net, -3500)
+	found := w.verify()
+	if len(found) == 0 {
+		t.Fatal("verify finds nothing")
+	}
+	for _, f := range found {
+		if f.Table == "period" && !strings.Contains(f.Key, `"volume"`) {
+			t.Errorf("verify: %s", f)
+		}
+	}
+}
