@@ -52,7 +52,10 @@ func (w *world) forms() map[string]url.Values {
 		"/merchant/keys":    {"label": {"another server"}},
 		"/merchant/programs/:program/terms": {
 			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
+			"document": {""},
 		},
+		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}, "ends": {""}},
+		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
 	}
 }
 
@@ -93,6 +96,7 @@ func TestNothingIsChangedByGet(t *testing.T) {
 func TestAFilledInFormOfAnotherSiteIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.mustAccept(9)
 	named := w.targets()
 	people := map[string]*client{"site@example.net": w.as("site@example.net"), "shop@example.net": w.as("shop@example.net")}
 	before := w.contents()
@@ -493,6 +497,7 @@ func (endless) Read(p []byte) (int, error) {
 func TestColumnsInAFormHaveNoEffect(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	w.mustAccept(9)
 	named := w.targets()
 	people := map[string]*client{"site@example.net": w.as("site@example.net"), "shop@example.net": w.as("shop@example.net")}
 	rows, err := w.owner.Query(t.Context(), `SELECT DISTINCT column_name::text FROM information_schema.columns WHERE table_schema = 'public'`)
@@ -527,7 +532,8 @@ func TestColumnsInAFormHaveNoEffect(t *testing.T) {
 		"one link closed":                     `SELECT count(*) = 1 FROM link WHERE closed_at IS NOT NULL AND closed_at > now() - interval '1 hour'`,
 		"one password changed":                `SELECT count(DISTINCT password_hash) = 2 FROM login`,
 		"nobody's role or address changed":    `SELECT count(*) = 6 FROM login WHERE email LIKE '%@example.net' AND disabled_at IS NULL AND (role = 'operator') = (email LIKE 'operator%')`,
-		"terms of the shop's program alone":   `SELECT count(*) = 5 AND bool_and(document ->> 'network_fee' = '200000') AND bool_and(version < 3 OR program_id = ` + number10(int64(w.program)) + `) FROM terms`,
+		"terms of the shop's program alone":   `SELECT count(*) = 6 AND bool_and(document ->> 'network_fee' = '200000') AND bool_and(version < 3 OR program_id = ` + number10(int64(w.program)) + `) FROM terms`,
+		"two facts of partner 1 alone":        `SELECT count(*) = 2 AND bool_and(author LIKE 'login:%' AND NOT ends AND partner_id = ` + number10(int64(w.site)) + `) FROM enrolment_fact`,
 		"partners and merchants as before":    `SELECT (SELECT count(*) FROM partner) = 3 AND (SELECT count(*) FROM merchant WHERE name <> '1') = 2`,
 		"only the key that was named revoked": `SELECT count(*) = 1 FROM api_key WHERE revoked_at IS NOT NULL`,
 	} {

@@ -110,7 +110,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 		"/merchant/programs/:program/terms": {
 			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
 		},
-		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}},
+		"/merchant/partners/:partner/terms/:program": {"kind": {"property"}, "value": {"blog"}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
 		"/account/password":                          {"old": {"not the password"}, "new": {"quite another sentence"}},
 	}

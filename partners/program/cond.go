@@ -72,11 +72,10 @@ const (
 	cond                 // a condition
 )
 
-// keyRow says what a key is called, looks like, and means.
+// keyRow says what a key is called, and what its value looks like.
 type keyRow struct {
-	name    string
-	shape   shape
-	meaning string
+	name  string
+	shape shape
 }
 
 // metaPrefix is followed by the name of the order's own field.
@@ -85,24 +84,24 @@ const metaPrefix = "meta."
 // keyRows are those of all keys, by Key.
 func keyRows() [KeyNot + 1]keyRow {
 	return [...]keyRow{
-		KeyPartnerKind:  {"partner_kind", texts, "The kind of the partner who earns."},
-		KeyCategory:     {"category", texts, "The category of the goods, as orders name it."},
-		KeyGoal:         {"goal", texts, "What was reached: sale, lead, click, impression, or one of the document's goals."},
-		KeySKU:          {"sku", texts, "The line's SKU."},
-		KeyPart:         {"part", texts, "The line's commission group, as orders name it."},
-		KeyCustomer:     {"customer", texts, "Whether the customer is new, returning or lapsed."},
-		KeyMonthsBound:  {"months_bound", ranged, "For how many whole months the customer has been bound to the partner; it does not hold for one who is not bound."},
-		KeyCountry:      {"country", texts, "The country, two capital letters of ISO 3166."},
-		KeyDevice:       {"device", texts, "The device, as orders name it."},
-		KeyCoupon:       {"coupon", texts, "A coupon of the order; upper and lower case are the same."},
-		KeyLink:         {"link", numbers, "The number of the link."},
-		KeyOrderAmount:  {"order_amount", ranged, "What the order's lines add up to, in minor units."},
-		KeyPartner:      {"partner", numbers, "The number of the partner."},
-		KeyPartnerGroup: {"partner_group", texts, "A group of the program that the partner is in."},
-		KeyProperty:     {"property", texts, "A property of the partner, such as coupon_site."},
-		KeyMeta:         {"meta.", texts, "A field of the order's metadata, by its name."},
-		KeyAny:          {"any", conds, "One of these conditions must hold."},
-		KeyNot:          {"not", cond, "This condition must not hold."},
+		KeyPartnerKind:  {"partner_kind", texts},
+		KeyCategory:     {"category", texts},
+		KeyGoal:         {"goal", texts},
+		KeySKU:          {"sku", texts},
+		KeyPart:         {"part", texts},
+		KeyCustomer:     {"customer", texts},
+		KeyMonthsBound:  {"months_bound", ranged},
+		KeyCountry:      {"country", texts},
+		KeyDevice:       {"device", texts},
+		KeyCoupon:       {"coupon", texts},
+		KeyLink:         {"link", numbers},
+		KeyOrderAmount:  {"order_amount", ranged},
+		KeyPartner:      {"partner", numbers},
+		KeyPartnerGroup: {"partner_group", texts},
+		KeyProperty:     {"property", texts},
+		KeyMeta:         {"meta.", texts},
+		KeyAny:          {"any", conds},
+		KeyNot:          {"not", cond},
 	}
 }
 

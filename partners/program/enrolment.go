@@ -108,7 +108,9 @@ func (f *Fact) change(list []string) []string {
 // Check gives what is wrong with a fact that is to be added, under the terms that will then be in force.
 func (f *Fact) Check(partner PartnerID, document *Document) []fault.Field {
 	c := &checker{document: document}
-	choice(c, "kind", f.Kind, FactKinds())
+	if choice(c, "kind", f.Kind, FactKinds()); f.Kind == "" {
+		c.note("kind", text.WrongMissing(), text.FixMissing())
+	}
 	number := func() {
 		n, err := strconv.ParseInt(f.Value, 10, 64)
 		if !f.Ends && (err != nil || n < 1) {

@@ -54,6 +54,30 @@ func schema(t *testing.T) []byte {
 	return append(text, '\n')
 }
 
+// meanings say what the keys of conditions are about.
+func meanings() [KeyNot + 1]string {
+	return [...]string{
+		KeyPartnerKind:  "The kind of the partner who earns.",
+		KeyCategory:     "The category of the goods, as orders name it.",
+		KeyGoal:         "What was reached: sale, lead, click, impression, or one of the document's goals.",
+		KeySKU:          "The line's SKU.",
+		KeyPart:         "The line's commission group, as orders name it.",
+		KeyCustomer:     "Whether the customer is new, returning or lapsed.",
+		KeyMonthsBound:  "For how many whole months the customer has been bound to the partner; it does not hold for one who is not bound.",
+		KeyCountry:      "The country, two capital letters of ISO 3166.",
+		KeyDevice:       "The device, as orders name it.",
+		KeyCoupon:       "A coupon of the order; upper and lower case are the same.",
+		KeyLink:         "The number of the link.",
+		KeyOrderAmount:  "What the order's lines add up to, in minor units.",
+		KeyPartner:      "The number of the partner.",
+		KeyPartnerGroup: "A group of the program that the partner is in.",
+		KeyProperty:     "A property of the partner, such as coupon_site.",
+		KeyMeta:         "A field of the order's metadata, by its name.",
+		KeyAny:          "One of these conditions must hold.",
+		KeyNot:          "This condition must not hold.",
+	}
+}
+
 // conditionSchema is that of a Cond, by its keys.
 func conditionSchema() *jsonschema.Schema {
 	self := &jsonschema.Schema{Ref: "#/$defs/condition"}
@@ -81,7 +105,7 @@ func conditionSchema() *jsonschema.Schema {
 	}
 	for key, row := range keyRows() {
 		value := shapes[row.shape]()
-		value.Description = row.meaning
+		value.Description = meanings()[key]
 		switch Key(key) {
 		case KeyMeta:
 			c.PatternProperties[`^meta\..`] = value
@@ -91,7 +115,7 @@ func conditionSchema() *jsonschema.Schema {
 		case KeyCustomer:
 			value = one(&jsonschema.Schema{Type: "string", Enum: []any{CustomerNew, CustomerReturning, CustomerLapsed}})
 		}
-		value.Description = row.meaning
+		value.Description = meanings()[key]
 		c.Properties[row.name] = value
 	}
 	return c
