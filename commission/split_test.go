@@ -318,7 +318,7 @@ func TestSharesOfWhatRemainsAreTheOrder(t *testing.T) {
 			if i > 0 && m.At.Before(d.Movements(until)[i-1].At) {
 				t.Fatal("movements are out of order")
 			}
-			if !!m.ofFee() {
+			if m.ofFee() {
 				name := fmt.Sprint(m.At, m.Cause, m.Debit, m.Credit)
 				if fees[name] {
 					t.Fatalf("the fee moves twice: %s", name)

@@ -34,6 +34,7 @@ enrolment*         S     -     S     S     SIU   S     -
 enrolment_fact*    -     -     S     SI    SI    S     -
 forged             -     SI    SI    -     S     S     -
 forged_declaration -     S     S     -     SI    S     -
+fx_rate            -     -     S     S     SI    S     -
 goose_db_version   S     S     S     S     S     S     -
 health_batch       -     -     -     S     -     S     -
 health_lane        -     -     -     S     -     S     -
