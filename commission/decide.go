@@ -15,7 +15,7 @@ type Decision struct {
 	// Outcome is Credited, or the reason why nobody earns.
 	Outcome Reason `json:"outcome"`
 	Order   Order  `json:"order"`
-	// Touches are all that could have earned, the click first. There are none while the sale is not known.
+	// Touches are all that could have earned, the visits first. There are none while the sale is not known.
 	Touches []Touch `json:"touches,omitempty"`
 	// Credits are who earns what: of partners in the order of their touches, at most MaxCredits. The last click takes all, so
 	// there is one today.
@@ -110,7 +110,8 @@ type Priced struct {
 
 // Evidence is all that a decision reads beside its order. Whoever decides has looked it up, as of the order's time.
 type Evidence struct {
-	// Candidates are what may earn: one for each of the order's clicks (Order.Clicks), in that order.
+	// Candidates are what may earn: one for each of Order.Visits, in that order, then its coupons and referral code where the
+	// merchant has terms that credit such, then the partners' claims, then whom the customer belongs to.
 	Candidates []Candidate
 }
 
@@ -121,8 +122,8 @@ type Decider func(order Order, evidence Evidence) (Decision, error)
 // catalogue, and no earlier decision. Terms of the order's merchant that a later version wrote are a *NewerError, and
 // others that cannot be read a *TermsError.
 func Decide(order Order, evidence Evidence) (Decision, error) {
-	if have, want := len(evidence.Candidates), len(order.Clicks()); have != want {
-		return Decision{}, fmt.Errorf("deciding order %q: there are %d candidates for %d clicks", order.ID, have, want)
+	if err := evidence.complete(&order); err != nil {
+		return Decision{}, err
 	}
 	for i := range evidence.Candidates {
 		found := &evidence.Candidates[i].Link
@@ -139,7 +140,7 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 	}
 	var room [1]winner
 	var winners []winner
-	d.Touches, winners = attribute(&d.Order, evidence.Candidates, room[:0])
+	d.Touches, winners = attribute(&d.Order, &evidence, room[:0])
 	d.Outcome = outcome(d.Touches)
 	for _, w := range winners {
 		c := price(&d.Order, &evidence.Candidates[w.candidate].Link)
@@ -153,16 +154,35 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 	return d, nil
 }
 
-// outcome is what became of an order with these touches: Credited where one of them won, else why its first click earns
-// nothing.
+// complete refuses evidence that lacks one of the order's visits, or has another.
+func (e *Evidence) complete(o *Order) error {
+	have := 0
+	for i := range e.Candidates {
+		if e.Candidates[i].Kind.visits() {
+			have++
+		}
+	}
+	want := o.visits()
+	if len(o.Path) > 0 && want > 0 {
+		want = len(o.Visits())
+	}
+	if have != want {
+		return fmt.Errorf("deciding order %q: there are %d candidates for %d visits", o.ID, have, want)
+	}
+	return nil
+}
+
+// outcome is what became of an order with these touches: Credited where one of them won, else why its first visit earns
+// nothing, or its first coupon where there is no visit.
 func outcome(touches []Touch) Reason {
-	why := NoClick
+	why, visited := NoClick, false
 	for i := range touches {
 		switch t := &touches[i]; {
 		case t.Won:
 			return Credited
-		case t.Kind == TouchClick && why == NoClick:
-			why = t.Reason
+		case visited || why != NoClick && !t.Kind.visits():
+		case t.Kind.visits() || t.Reason.OfOrder():
+			why, visited = t.Reason, t.Kind.visits()
 		}
 	}
 	return why

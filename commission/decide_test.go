@@ -98,7 +98,7 @@ func TestTheLastOfSeveralClicksTakesAll(t *testing.T) {
 		{"so is a later one that cannot earn", []Candidate{click(3, -time.Hour), click(4, time.Hour)}, Credited, 1, []Reason{ClickAfterOrder, Credited}},
 		{"none: the first says why", []Candidate{click(3, 31*day), refused}, OutsideWindow, -1, []Reason{OutsideWindow, ForgedClickID}},
 	} {
-		touches, _ := attribute(&o, fact.candidates, nil)
+		touches, _ := attribute(&o, &Evidence{Candidates: fact.candidates}, nil)
 		d := Decision{Touches: touches, Outcome: outcome(touches)}
 		if d.Outcome != fact.outcome {
 			t.Errorf("%s: the outcome is %s, want %s", fact.name, d.Outcome, fact.outcome)

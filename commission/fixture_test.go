@@ -114,7 +114,7 @@ func mustFold(t rapid.TB, events ...*event.Event) Order {
 // decide decides on an order with one click.
 func decide(o Order, click Click, found program.LinkTerms) Decision {
 	var e Evidence
-	if len(o.Clicks()) > 0 {
+	if len(o.Visits()) > 0 {
 		e.Candidates = []Candidate{{Kind: TouchClick, Click: click, Link: found}}
 	}
 	d, err := Decide(o, e)

@@ -187,7 +187,7 @@ func TestTermsThatCannotBeReadDecideNothing(t *testing.T) {
 		{"known numbers", program.Terms{Rules: Rules, Schema: program.Schema, Unreadable: unknown}, 0},
 	} {
 		found := linkTerms(noon(), row.terms)
-		_, err := Decide(order, Evidence{Candidates: []Candidate{{TouchClick, clicked(time.Hour), found}}})
+		_, err := Decide(order, Evidence{Candidates: []Candidate{{Kind: TouchClick, Click: clicked(time.Hour), Link: found}}})
 		newer, isNewer := errors.AsType[*NewerError](err)
 		broken, isBroken := errors.AsType[*TermsError](err)
 		switch {
@@ -197,7 +197,7 @@ func TestTermsThatCannotBeReadDecideNothing(t *testing.T) {
 			t.Errorf("%s: %v", row.name, err)
 		}
 		found.Merchant = 9
-		if d, err := Decide(order, Evidence{Candidates: []Candidate{{TouchClick, clicked(time.Hour), found}}}); err != nil || d.Outcome != LinkOfAnotherMerchant {
+		if d, err := Decide(order, Evidence{Candidates: []Candidate{{Kind: TouchClick, Click: clicked(time.Hour), Link: found}}}); err != nil || d.Outcome != LinkOfAnotherMerchant {
 			t.Errorf("%s, of another merchant: %s, %v", row.name, d.Outcome, err)
 		}
 	}

@@ -1,10 +1,12 @@
 package commission
 
+import "slices"
+
 // Reason is the stable code of why a touch earned or did not, and so of what became of an order.
 type Reason string
 
-// The reasons, in the order in which they are looked for. The first three of those about click ids come from verifying
-// the id, before anything else is known of it.
+// The reasons of orders and of their clicks, in the order in which they are looked for. The first three of those about
+// click ids come from verifying the id, before anything else is known of it.
 const (
 	// Credited is the reason of the touch that earns, and of the order on which somebody does.
 	Credited Reason = "credited"
@@ -34,12 +36,59 @@ const (
 	CurrencyNotInProgram Reason = "currency_not_in_program"
 	// NoRule is an order that no rule of the terms pays for, as a lead under terms that pay for sales.
 	NoRule Reason = "no_rule"
-	// EarlierTouch is a click that would have earned, had there been none after it.
+	// EarlierTouch is a touch that would have earned, had there been none after it.
 	EarlierTouch Reason = "earlier_touch"
 	// CouponNotCredited is a coupon, which the terms do not credit by itself.
 	CouponNotCredited Reason = "coupon_not_credited"
 	// CustomerNotCredited is a customer id, which the terms do not credit by itself.
 	CustomerNotCredited Reason = "customer_not_credited"
+)
+
+// Further reasons, of touches that terms with a scheme judge.
+//
+//nolint:gosec // nothing of it is a credential
+const (
+	// ClickNotCredited and its like are kinds of touch that the terms do not list.
+	ClickNotCredited      Reason = "click_not_credited"
+	SoftClickNotCredited  Reason = "soft_click_not_credited"
+	ImpressionNotCredited Reason = "impression_not_credited"
+	CodeNotCredited       Reason = "code_not_credited"
+	// MarkedClick is a visit that was marked when it happened: as a bot's, as one more in a row, or as nobody's.
+	MarkedClick Reason = "marked_click"
+	// TooFast is a visit younger than the terms allow.
+	TooFast Reason = "too_fast"
+	// AfterCart is a visit later than the order's first item went into the cart.
+	AfterCart Reason = "after_cart"
+	// CartExpired is an order later after that than the terms allow.
+	CartExpired Reason = "cart_expired"
+	// UnknownCoupon is a coupon or code that is nobody's.
+	UnknownCoupon Reason = "unknown_coupon"
+	// CouponNotInForce is a coupon or code that is in force at another time than the order's.
+	CouponNotInForce Reason = "coupon_not_in_force"
+	// CouponOfAnotherMerchant is a coupon or code for somebody else's shop.
+	CouponOfAnotherMerchant Reason = "coupon_of_another_merchant"
+	// PartnerNotEnrolled and PartnerPaused are about a partner who was not in the program.
+	PartnerNotEnrolled Reason = "partner_not_enrolled"
+	PartnerPaused      Reason = "partner_paused"
+	// TermsNotAccepted is a partner who has not accepted terms that have to be.
+	TermsNotAccepted Reason = "terms_not_accepted"
+	// SelfReferral is a partner's own order.
+	SelfReferral Reason = "self_referral"
+	// ClaimOpen and ClaimDeclined are claims that the network has not granted.
+	ClaimOpen     Reason = "claim_open"
+	ClaimDeclined Reason = "claim_declined"
+	// BindEnded is a customer who belonged to a partner until some time before the order.
+	BindEnded Reason = "bind_ended"
+	// Outranked is a touch that would have earned, had there been none of a better rank, or named before it.
+	Outranked Reason = "outranked"
+	// BoundToAnother is a touch that would have earned, did the customer not belong to another partner.
+	BoundToAnother Reason = "bound_to_another"
+	// OtherProgram is a touch of another program than the one that decides.
+	OtherProgram Reason = "other_program"
+	// LaterTouch is a touch that would have earned, had there been none before it.
+	LaterTouch Reason = "later_touch"
+	// RecordedAsClick is a coupon or code whose credit goes to a click of the same partner.
+	RecordedAsClick Reason = "recorded_as_click"
 )
 
 // Reasons lists every reason; internal/text explains each.
@@ -56,16 +105,43 @@ func Reasons() []Reason {
 		LinkOfAnotherMerchant,
 		ClickAfterOrder,
 		NoTermsInForce,
+		ClickNotCredited,
+		SoftClickNotCredited,
+		ImpressionNotCredited,
+		CouponNotCredited,
+		CodeNotCredited,
+		CustomerNotCredited,
+		MarkedClick,
+		TooFast,
+		AfterCart,
+		CartExpired,
 		OutsideWindow,
+		UnknownCoupon,
+		CouponNotInForce,
+		CouponOfAnotherMerchant,
 		CurrencyNotInProgram,
 		NoRule,
+		PartnerNotEnrolled,
+		PartnerPaused,
+		TermsNotAccepted,
+		SelfReferral,
+		ClaimOpen,
+		ClaimDeclined,
+		BindEnded,
+		Outranked,
+		BoundToAnother,
+		OtherProgram,
 		EarlierTouch,
-		CouponNotCredited,
-		CustomerNotCredited,
+		LaterTouch,
+		RecordedAsClick,
 	}
 }
 
 // OfOrder reports whether the reason can be the outcome of an order, and not only of a touch beside another.
 func (r Reason) OfOrder() bool {
-	return r != EarlierTouch && r != CouponNotCredited && r != CustomerNotCredited
+	beside := [...]Reason{
+		CouponNotCredited, CodeNotCredited, CustomerNotCredited, UnknownCoupon, ClaimOpen, ClaimDeclined, BindEnded,
+		Outranked, BoundToAnother, OtherProgram, EarlierTouch, LaterTouch, RecordedAsClick,
+	}
+	return !slices.Contains(beside[:], r)
 }

@@ -220,6 +220,11 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 	dst = optNumber(dst, `,"link":`, int64(t.Link))
 	dst = optNumber(dst, `,"program":`, int64(t.Program))
 	dst = optNumber(dst, `,"partner":`, int64(t.Partner))
+	if t.Rank != 0 {
+		dst = appendText(dst, `,"rank":`, t.Rank.String())
+	}
+	dst = optText(dst, `,"part":`, string(t.Part))
+	dst = optNumber(dst, `,"weight":`, t.Weight)
 	return append(dst, '}')
 }
 

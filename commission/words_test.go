@@ -16,7 +16,15 @@ func TestEveryCodeIsSaid(t *testing.T) {
 		"outcomes": {reasons, text.OutcomeCodes()},
 		"excesses": {codes([]ExcessReason{NothingLeft, NoSuchLine, FreePieces, OtherCurrency}), text.ExcessCodes()},
 		"states":   {codes([]State{Pending, Payable, Paid, Held, Declined, Reversed}), text.StateCodes()},
-		"touches":  {codes([]TouchKind{TouchClick, TouchCoupon, TouchCustomer}), text.TouchCodes()},
+		"touches":  {codes(TouchKinds()), text.TouchCodes()},
+
+		"parts":                       {codes(Parts()), text.PartCodes()},
+		"ranks":                       {rankNames(), text.RankCodes()},
+		"windows of ranks":            {rankNames(), text.RankWindowCodes()},
+		"why a touch of a rank earns": {rankNames(), text.WonCodes()},
+
+		"touches that are no visits, to the merchant": {codes(TouchKinds()[3:]), text.PartnerEarnsByCodes()},
+		"touches that are no visits, to who earns":    {codes(TouchKinds()[3:]), text.YouEarnByCodes()},
 
 		"roles":                    {slices.Clone(names[:]), text.CreditRoleCodes()},
 		"roles, to the merchant":   {slices.Clone(names[:]), text.PartnerEarnsAsCodes()},
@@ -34,6 +42,14 @@ func TestEveryCodeIsSaid(t *testing.T) {
 	if len(sentences) != len(reasons) {
 		t.Errorf("%d reasons are said in %d sentences", len(reasons), len(sentences))
 	}
+}
+
+func rankNames() []string {
+	var names []string
+	for _, r := range Ranks() {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 func codesBut(list []string, one string) []string {

@@ -191,7 +191,7 @@ func (view *whyView) history(t *text.Printer) []milestone {
 	d := view.Decision
 	var list []milestone
 	for _, touch := range d.Touches {
-		if touch.Kind == commission.TouchClick && !touch.At.IsZero() {
+		if (touch.Kind == commission.TouchClick || touch.Kind == commission.TouchSoft) && !touch.At.IsZero() {
 			list = append(list, milestone{at: touch.At, title: t.WhyClick(), text: t.WhyClickOn(orDash(view.Links[touch.Link])), mood: "done"})
 		}
 	}
@@ -262,12 +262,31 @@ func received(t *text.Printer, o commission.Order) string {
 	return t.Second(o.Received)
 }
 
+// touchReason says why a touch earns or does not. The last click is said to be that, and of others what rank they have.
+func (view *whyView) touchReason(t *text.Printer, touch *commission.Touch) string {
+	last := touch.Part == "" || touch.Part == commission.Closer
+	if touch.Won && (!last || touch.Ranked() != commission.RankClick || len(view.Decision.Credits) > 1) {
+		return t.Won(touch.Ranked().String())
+	}
+	return t.Reason(string(touch.Reason))
+}
+
+// severalOf says who of several touches of a rank earns.
+func severalOf(t *text.Printer, r commission.Ranking) string {
+	if r.Split {
+		return t.WhyRankModel()
+	}
+	return t.WhyRankLast()
+}
+
 // clockSentence says how a click's age was measured.
 func clockSentence(t *text.Printer, touch *commission.Touch, o commission.Order) string {
 	clock, end := t.WhyClockStated(), o.At
 	switch {
 	case touch.Clock == event.ReceiptClock:
 		clock, end = t.WhyClockReceipt(), o.Received
+	case touch.Clock == event.CartClock:
+		clock, end = t.WhyClockCart(), o.CartedAt
 	case o.Imported:
 		clock = t.WhyClockImport()
 	}
@@ -320,6 +339,12 @@ func (view *whyView) sentence(t *text.Printer, c *commission.Credit) string {
 		return t.PartnerEarnsAs(c.Role.String(), earned, partner)
 	case touch == nil:
 		return t.YouEarnAs(c.Role.String(), earned)
+	}
+	if touch.At.IsZero() {
+		if view.forMerchant {
+			return t.PartnerEarnsBy(string(touch.Kind), earned, touch.ID, partner)
+		}
+		return t.YouEarnBy(string(touch.Kind), earned, touch.ID)
 	}
 	age, window := t.Span(time.Duration(touch.AgeMillis)*time.Millisecond), t.Span(time.Duration(touch.WindowSeconds)*time.Second)
 	link := orDash(view.Links[touch.Link])

@@ -247,6 +247,11 @@ func (w *world) order(o sale) int64 {
 			Link:  sold.LinkTerms(l.ID, l.Partner, partner.Kind, folded.At),
 		})
 	}
+	for _, v := range folded.Visits()[len(evidence.Candidates):] {
+		evidence.Candidates = append(evidence.Candidates, commission.Candidate{
+			Kind: v.TouchKind(), Click: commission.Click{ID: v.ClickID, Refused: commission.MalformedClickID},
+		})
+	}
 	if o.decide == nil {
 		o.decide = commission.Decide
 	}

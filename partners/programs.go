@@ -21,6 +21,7 @@ type Programs struct {
 	mu       sync.RWMutex // guards programs and facts
 	programs map[program.ProgramID]*Program
 	facts    map[enrolled][]program.Fact // by From and No; a list is replaced, never changed
+	codes    map[program.MerchantID]crediting
 
 	refreshing sync.Mutex // held by the one that reads
 	mark       uint64     // oldest transaction that was running at the last look, under refreshing
@@ -29,8 +30,12 @@ type Programs struct {
 
 // NewPrograms knows no program until it is refreshed.
 func NewPrograms() *Programs {
-	return &Programs{programs: map[program.ProgramID]*Program{}, facts: map[enrolled][]program.Fact{}}
+	return &Programs{programs: map[program.ProgramID]*Program{}, facts: map[enrolled][]program.Fact{}, codes: map[program.MerchantID]crediting{}}
 }
+
+// crediting says from when on a merchant has had terms that credit coupons or referral codes, and from when on it also had the
+// program of such terms: those of a new program may reach back to before it.
+type crediting struct{ terms, program time.Time }
 
 // Program finds a program.
 func (p *Programs) Program(id program.ProgramID) (*Program, bool) {
@@ -81,6 +86,40 @@ func (p *Programs) recruiterOf(id program.ProgramID, recruiter, partner program.
 	return e.Recruiter
 }
 
+// CreditsCodes tells whether a merchant had terms by t that credit coupons or referral codes, and whether the program of such
+// terms was there: else orders of that time may have been decided before anybody thought of coupons.
+func (p *Programs) CreditsCodes(merchant program.MerchantID, t time.Time) (terms, known bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	from, credits := p.codes[merchant]
+	return credits && !t.Before(from.terms), credits && !t.Before(from.program)
+}
+
+// noteCodes enters from when on a program credits codes. mu is held.
+func (p *Programs) noteCodes(sold *Program) {
+	for i := range sold.Terms {
+		t := &sold.Terms[i]
+		if t.Scheme == nil || t.Scheme.Document.Attribution.Touches.Coupon == nil && t.Scheme.Document.Attribution.Touches.Code == nil {
+			continue
+		}
+		from := crediting{t.EffectiveFrom, t.EffectiveFrom}
+		if there := sold.CreatedAt.Add(program.Ahead); from.program.Before(there) {
+			from.program = there
+		}
+		if before, credits := p.codes[sold.Merchant]; credits {
+			from.terms, from.program = earlier(from.terms, before.terms), earlier(from.program, before.program)
+		}
+		p.codes[sold.Merchant] = from
+	}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}
+
 // Version is the catalogue.version up to which every program is here; 0 before the first Refresh.
 func (p *Programs) Version() int64 { return p.version.Load() }
 
@@ -113,11 +152,13 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 		return err
 	}
 	p.mu.Lock()
-	for _, program := range programs {
-		p.programs[program.ID] = program
-	}
 	if since == 0 {
 		clear(p.facts)
+		clear(p.codes)
+	}
+	for _, program := range programs {
+		p.programs[program.ID] = program
+		p.noteCodes(program)
 	}
 	takeIn(p.facts, facts)
 	p.mu.Unlock()

@@ -61,6 +61,37 @@ func TestARecordIsCutToOnePartner(t *testing.T) {
 	}
 }
 
+// Of the touches a partner gets its own, though not who the customer is, and of those that are nobody's the kind and the reason.
+func TestTouchesAreCutToOnePartner(t *testing.T) {
+	t.Parallel()
+	const record = `{"outcome": "credited", "order": {}, "touches": [
+		{"kind": "click", "id": "forged", "reason": "forged_click_id"},
+		{"kind": "click", "id": "own", "reason": "outranked", "partner": 7, "part": "introducer"},
+		{"kind": "soft", "id": "other's", "reason": "outranked", "partner": 8, "part": "closer"},
+		{"kind": "coupon", "id": "OWN", "won": true, "reason": "credited", "partner": 7, "rank": "exclusive"},
+		{"kind": "coupon", "id": "OTHER", "reason": "outranked", "partner": 8},
+		{"kind": "code", "id": "NOBODY", "reason": "unknown_coupon"},
+		{"kind": "claim", "id": "k-1", "reason": "claim_open", "partner": 8},
+		{"kind": "customer", "id": "c-77", "reason": "outranked", "partner": 7}]}`
+	want := []commission.Touch{
+		{Kind: commission.TouchClick, ID: "own", Reason: commission.Outranked, Partner: 7, Part: commission.Introducer},
+		{Kind: commission.TouchCoupon, ID: "OWN", Won: true, Reason: commission.Credited, Partner: 7, Rank: commission.RankExclusive},
+		{Kind: commission.TouchCode, Reason: commission.UnknownCoupon},
+		{Kind: commission.TouchCustomer, Reason: commission.Outranked, Partner: 7},
+	}
+	var text string
+	if err := engines.Postgres(t).QueryRow(t.Context(), `SELECT partner_record($1, 7)`, record).Scan(&text); err != nil {
+		t.Fatal(err)
+	}
+	got, err := commission.UnmarshalRecord([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got.Touches); diff != "" {
+		t.Errorf("touches (-want +got):\n%s", diff)
+	}
+}
+
 // leaveOwn leaves in a decision what one partner may read.
 func leaveOwn(d *commission.Decision, partner program.PartnerID) {
 	d.Credits = slices.DeleteFunc(d.Credits, func(c commission.Credit) bool { return c.Partner != partner })

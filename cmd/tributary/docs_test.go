@@ -21,21 +21,26 @@ import (
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/postgres"
+	"tributary/internal/text"
 	"tributary/partners/catalogue"
 	"tributary/tracker"
 	"tributary/tracker/loader"
 	"tributary/tracker/registry"
 )
 
-var update = flag.Bool("update", false, "write the tables of docs/operate/reference.md")
+var update = flag.Bool("update", false, "write the tables that follow from the code into docs")
 
-// reference is docs/operate/reference.md, two of whose tables follow from the code.
-func reference() string { return filepath.Join("..", "..", "docs", "operate", "reference.md") }
+// Pages of which some tables follow from the code.
+const (
+	reference   = "operate/reference.md"
+	attribution = "reference/attribution.md"
+)
 
-// inReference compares a table with the one between two marks of the reference, or writes it there.
-func inReference(t *testing.T, mark, want string) {
+// inReference compares a table with the one between two marks of a page of docs, or writes it there.
+func inReference(t *testing.T, page, mark, want string) {
 	t.Helper()
-	content, err := os.ReadFile(reference())
+	path := filepath.Join("..", "..", "docs", filepath.FromSlash(page))
+	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,16 +48,16 @@ func inReference(t *testing.T, mark, want string) {
 	before, rest, found := strings.Cut(string(content), opening)
 	have, after, ended := strings.Cut(rest, closing)
 	if !found || !ended {
-		t.Fatalf("docs/operate/reference.md lacks the marks of %s", mark)
+		t.Fatalf("docs/%s lacks the marks of %s", page, mark)
 	}
 	switch {
 	case have == want:
 	case *update:
-		if err := os.WriteFile(reference(), []byte(before+opening+want+closing+after), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(before+opening+want+closing+after), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("the table of %s in docs/operate/reference.md is not what the code says: run go test ./cmd/tributary -run Reference -update", mark)
+		t.Errorf("the table of %s in docs/%s is not what the code says: run go test ./cmd/tributary -run Reference -update", mark, page)
 	}
 }
 
@@ -69,7 +74,7 @@ func TestReferenceListsEverySetting(t *testing.T) { //nolint:paralleltest // bot
 		}
 		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", envName(f.Name), fallback, f.Usage)
 	})
-	inReference(t, "settings", table.String())
+	inReference(t, reference, "settings", table.String())
 }
 
 func TestReferenceListsEveryMetric(t *testing.T) { //nolint:paralleltest // both write one file
@@ -78,7 +83,40 @@ func TestReferenceListsEveryMetric(t *testing.T) { //nolint:paralleltest // both
 	for _, f := range figures(t) {
 		fmt.Fprintf(&table, "| `%s` | %s | %s |\n", f.name, strings.Join(f.labels, ", "), f.help)
 	}
-	inReference(t, "metrics", table.String())
+	inReference(t, reference, "metrics", table.String())
+}
+
+func TestReferenceListsEveryRank(t *testing.T) { //nolint:paralleltest // they write one file
+	var table strings.Builder
+	table.WriteString("| rank | touch | window, unless the terms say otherwise | of several |\n|---|---|---|---|\n")
+	p := text.English()
+	for i, r := range commission.Ranks() {
+		several := p.WhyRankLast()
+		if r.Split {
+			several = p.WhyRankModel()
+		}
+		fmt.Fprintf(&table, "| %d | %s | %s | %s |\n", i, p.Rank(r.Name), p.RankWindow(r.Name), several)
+	}
+	inReference(t, attribution, "ranks", table.String())
+}
+
+func TestReferenceListsEveryReason(t *testing.T) { //nolint:paralleltest // they write one file
+	var table strings.Builder
+	table.WriteString("| code | means |\n|---|---|\n")
+	for _, r := range commission.Reasons() {
+		fmt.Fprintf(&table, "| `%s` | %s |\n", r, text.English().Reason(string(r)))
+	}
+	inReference(t, attribution, "reasons", table.String())
+}
+
+func TestReferenceListsTheTableOfDecay(t *testing.T) { //nolint:paralleltest // they write one file
+	var table strings.Builder
+	table.WriteString("```\n")
+	for i, n := range commission.Decay() {
+		fmt.Fprintf(&table, "%d%s", n, map[bool]string{true: "\n", false: " "}[i%8 == 7])
+	}
+	table.WriteString("```\n")
+	inReference(t, attribution, "decay", table.String())
 }
 
 func TestEachAlertNamesFiguresThatExistAndHasItsSection(t *testing.T) {
@@ -163,6 +201,10 @@ func TestWarningsAreThoseOfTheEngineAndDocumented(t *testing.T) {
 		switch r {
 		case commission.Credited, commission.AwaitingSale, commission.Test, commission.NoClick:
 			continue // nothing is wrong with a click
+		case commission.ClickNotCredited, commission.SoftClickNotCredited, commission.ImpressionNotCredited, commission.MarkedClick,
+			commission.TooFast, commission.AfterCart, commission.CartExpired, commission.CouponNotInForce, commission.CouponOfAnotherMerchant,
+			commission.PartnerNotEnrolled, commission.PartnerPaused, commission.TermsNotAccepted, commission.SelfReferral:
+			continue // it follows from terms and enrolments, which trackers do not hold
 		}
 		if !r.OfOrder() {
 			continue

@@ -42,7 +42,7 @@ func (v *Verification) withhold(at Finding, o *order) {
 		}
 		at.Severity = Attention
 		v.Compare(at, "outcome", "decided with the click key that was missing: start the engines with it", o.outcome)
-		*c = commission.Candidate{Kind: c.Kind, Click: commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}}
+		*c = commission.Candidate{Kind: c.Kind, Marks: c.Marks, Click: commission.Click{ID: click.ID, Refused: commission.UnknownClickKey}}
 	}
 }
 

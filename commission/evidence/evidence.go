@@ -39,24 +39,23 @@ type destination struct {
 //go:embed query/links.sql
 var linksByID string
 
-// Resolve gives each order its evidence as of the order's time, with one query for all links.
+// Resolve gives each order its evidence as of the order's time, with one query for all links and, where terms credit coupons,
+// one for these and one for whose they are.
 func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order) ([]commission.Evidence, error) {
 	links := make(map[program.LinkID]destination)
 	all := make([]commission.Evidence, len(orders))
 	for i, o := range orders {
-		for _, id := range o.Folded.Clicks() {
-			click := n.click(id, o.Recorded)
-			all[i].Candidates = append(all[i].Candidates, commission.Candidate{Kind: commission.TouchClick, Click: click})
-			if click.Refused == "" {
-				links[click.Link] = destination{}
+		for _, v := range o.Folded.Visits() {
+			c := commission.Candidate{Kind: v.TouchKind(), Click: n.click(v.ClickID, o.Recorded), Marks: v.Marks}
+			if all[i].Candidates = append(all[i].Candidates, c); c.Click.Refused == "" {
+				links[c.Click.Link] = destination{}
 			}
 		}
 	}
-	if len(links) == 0 {
-		return all, nil
-	}
-	if err := n.look(ctx, q, links); err != nil {
-		return nil, fmt.Errorf("looking up %d links: %w", len(links), err)
+	if len(links) > 0 {
+		if err := n.look(ctx, q, links); err != nil {
+			return nil, fmt.Errorf("looking up %d links: %w", len(links), err)
+		}
 	}
 	for i, o := range orders {
 		for j := range all[i].Candidates {
@@ -66,7 +65,7 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 			}
 		}
 	}
-	return all, nil
+	return all, n.codes(ctx, q, orders, all)
 }
 
 // Knows gives a *commission.NewerError when a later version has written records, or terms, that this one cannot know.
@@ -100,7 +99,7 @@ func (n Network) click(id string, recorded *commission.Decision) commission.Clic
 		return click
 	}
 	for _, t := range recorded.Touches {
-		if t.Kind == commission.TouchClick && t.ID == id && !t.At.IsZero() {
+		if t.ID == id && !t.At.IsZero() {
 			return commission.Click{ID: t.ID, Link: t.Link, At: t.At}
 		}
 	}

@@ -9,7 +9,7 @@ const ClockTolerance = 5 * time.Minute
 // whoever reports decide by which terms an old order earns, unseen. An import is never late.
 const LateAfter = 48 * time.Hour
 
-// Clock says by which of an order's two times the age of its click is measured.
+// Clock says by which of an order's times the age of its click is measured.
 type Clock string
 
 // The clocks.
@@ -18,6 +18,8 @@ const (
 	ReceiptClock Clock = "receipt"
 	// StatedClock is the reporter's: when the order was placed, as it says.
 	StatedClock Clock = "stated"
+	// CartClock is the reporter's as well: when the first item of the order went into the cart.
+	CartClock Clock = "cart"
 )
 
 // ClickAge is how old a click was when its order was placed, in whole milliseconds, which is all that a click id holds. It is

@@ -2398,12 +2398,32 @@ func OriginCodes() []string {
 // Outcome says what is said of a code, and the code itself where that is nothing: see OutcomeCodes.
 func (p *Printer) Outcome(code string) string {
 	switch code {
+	case "after_cart":
+		return p.say("outcome/after_cart", 0)
 	case "awaiting_sale":
 		return p.say("outcome/awaiting_sale", 0)
+	case "bind_ended":
+		return p.say("outcome/bind_ended", 0)
+	case "bound_to_another":
+		return p.say("outcome/bound_to_another", 0)
+	case "cart_expired":
+		return p.say("outcome/cart_expired", 0)
+	case "claim_declined":
+		return p.say("outcome/claim_declined", 0)
+	case "claim_open":
+		return p.say("outcome/claim_open", 0)
 	case "click_after_order":
 		return p.say("outcome/click_after_order", 0)
+	case "click_not_credited":
+		return p.say("outcome/click_not_credited", 0)
+	case "code_not_credited":
+		return p.say("outcome/code_not_credited", 0)
 	case "coupon_not_credited":
 		return p.say("outcome/coupon_not_credited", 0)
+	case "coupon_not_in_force":
+		return p.say("outcome/coupon_not_in_force", 0)
+	case "coupon_of_another_merchant":
+		return p.say("outcome/coupon_of_another_merchant", 0)
 	case "credited":
 		return p.say("outcome/credited", 0)
 	case "currency_not_in_program":
@@ -2414,22 +2434,48 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/earlier_touch", 0)
 	case "forged_click_id":
 		return p.say("outcome/forged_click_id", 0)
+	case "impression_not_credited":
+		return p.say("outcome/impression_not_credited", 0)
+	case "later_touch":
+		return p.say("outcome/later_touch", 0)
 	case "link_of_another_merchant":
 		return p.say("outcome/link_of_another_merchant", 0)
 	case "malformed_click_id":
 		return p.say("outcome/malformed_click_id", 0)
+	case "marked_click":
+		return p.say("outcome/marked_click", 0)
 	case "no_click":
 		return p.say("outcome/no_click", 0)
 	case "no_rule":
 		return p.say("outcome/no_rule", 0)
 	case "no_terms_in_force":
 		return p.say("outcome/no_terms_in_force", 0)
+	case "other_program":
+		return p.say("outcome/other_program", 0)
+	case "outranked":
+		return p.say("outcome/outranked", 0)
 	case "outside_window":
 		return p.say("outcome/outside_window", 0)
+	case "partner_not_enrolled":
+		return p.say("outcome/partner_not_enrolled", 0)
+	case "partner_paused":
+		return p.say("outcome/partner_paused", 0)
+	case "recorded_as_click":
+		return p.say("outcome/recorded_as_click", 0)
+	case "self_referral":
+		return p.say("outcome/self_referral", 0)
+	case "soft_click_not_credited":
+		return p.say("outcome/soft_click_not_credited", 0)
+	case "terms_not_accepted":
+		return p.say("outcome/terms_not_accepted", 0)
 	case "test":
 		return p.say("outcome/test", 0)
+	case "too_fast":
+		return p.say("outcome/too_fast", 0)
 	case "unknown_click_key":
 		return p.say("outcome/unknown_click_key", 0)
+	case "unknown_coupon":
+		return p.say("outcome/unknown_coupon", 0)
 	case "unknown_link":
 		return p.say("outcome/unknown_link", 0)
 	}
@@ -2438,7 +2484,7 @@ func (p *Printer) Outcome(code string) string {
 
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
-	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_rule", "no_terms_in_force", "outside_window", "test", "unknown_click_key", "unknown_link"}
+	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
 }
 
 // OverviewAll says: All commissions
@@ -2503,6 +2549,24 @@ func (p *Printer) OverviewTitle() string { return p.say("overview.title", 0) }
 // OverviewTryLink says: Put this link on your site, or open it once yourself. The click is counted here within seconds.
 func (p *Printer) OverviewTryLink() string { return p.say("overview.try_link", 0) }
 
+// Part says what is said of a code, and the code itself where that is nothing: see PartCodes.
+func (p *Printer) Part(code string) string {
+	switch code {
+	case "closer":
+		return p.say("part/closer", 0)
+	case "influencer":
+		return p.say("part/influencer", 0)
+	case "introducer":
+		return p.say("part/introducer", 0)
+	}
+	return code
+}
+
+// PartCodes are the codes of which Part says something.
+func PartCodes() []string {
+	return []string{"closer", "influencer", "introducer"}
+}
+
 // PartnerHostSince says: {host} · in {programs} since {day}
 func (p *Printer) PartnerHostSince(day string, host string, programs string) string {
 	return p.say("partner.host_since", 0, day, host, programs)
@@ -2548,6 +2612,26 @@ func (p *Printer) PartnerEarnsAs(code string, amount string, partner string) str
 // PartnerEarnsAsCodes are the codes of which PartnerEarnsAs says something.
 func PartnerEarnsAsCodes() []string {
 	return []string{"customer", "partner", "recruiter", "recruiter2", "staff"}
+}
+
+// PartnerEarnsBy says what is said of a code, and the code itself where that is nothing: see PartnerEarnsByCodes.
+func (p *Printer) PartnerEarnsBy(code string, amount string, id string, partner string) string {
+	switch code {
+	case "claim":
+		return p.say("partner_earns_by/claim", 0, amount, partner)
+	case "code":
+		return p.say("partner_earns_by/code", 0, amount, id, partner)
+	case "coupon":
+		return p.say("partner_earns_by/coupon", 0, amount, id, partner)
+	case "customer":
+		return p.say("partner_earns_by/customer", 0, amount, partner)
+	}
+	return code
+}
+
+// PartnerEarnsByCodes are the codes of which PartnerEarnsBy says something.
+func PartnerEarnsByCodes() []string {
+	return []string{"claim", "code", "coupon", "customer"}
 }
 
 // PartnersAllKinds says: All kinds
@@ -2746,15 +2830,87 @@ func (p *Printer) ProgramsTitle() string { return p.say("programs.title", 0) }
 // ProgramsVersions says: All {n} versions
 func (p *Printer) ProgramsVersions(n int64) string { return p.say("programs.versions", n, p.Count(n)) }
 
+// Rank says what is said of a code, and the code itself where that is nothing: see RankCodes.
+func (p *Printer) Rank(code string) string {
+	switch code {
+	case "bound":
+		return p.say("rank/bound", 0)
+	case "click":
+		return p.say("rank/click", 0)
+	case "exclusive":
+		return p.say("rank/exclusive", 0)
+	case "impression":
+		return p.say("rank/impression", 0)
+	case "operator":
+		return p.say("rank/operator", 0)
+	case "shared":
+		return p.say("rank/shared", 0)
+	case "soft":
+		return p.say("rank/soft", 0)
+	}
+	return code
+}
+
+// RankCodes are the codes of which Rank says something.
+func RankCodes() []string {
+	return []string{"bound", "click", "exclusive", "impression", "operator", "shared", "soft"}
+}
+
+// RankWindow says what is said of a code, and the code itself where that is nothing: see RankWindowCodes.
+func (p *Printer) RankWindow(code string) string {
+	switch code {
+	case "bound":
+		return p.say("rank_window/bound", 0)
+	case "click":
+		return p.say("rank_window/click", 0)
+	case "exclusive":
+		return p.say("rank_window/exclusive", 0)
+	case "impression":
+		return p.say("rank_window/impression", 0)
+	case "operator":
+		return p.say("rank_window/operator", 0)
+	case "shared":
+		return p.say("rank_window/shared", 0)
+	case "soft":
+		return p.say("rank_window/soft", 0)
+	}
+	return code
+}
+
+// RankWindowCodes are the codes of which RankWindow says something.
+func RankWindowCodes() []string {
+	return []string{"bound", "click", "exclusive", "impression", "operator", "shared", "soft"}
+}
+
 // Reason says what is said of a code, and the code itself where that is nothing: see ReasonCodes.
 func (p *Printer) Reason(code string) string {
 	switch code {
+	case "after_cart":
+		return p.say("reason/after_cart", 0)
 	case "awaiting_sale":
 		return p.say("reason/awaiting_sale", 0)
+	case "bind_ended":
+		return p.say("reason/bind_ended", 0)
+	case "bound_to_another":
+		return p.say("reason/bound_to_another", 0)
+	case "cart_expired":
+		return p.say("reason/cart_expired", 0)
+	case "claim_declined":
+		return p.say("reason/claim_declined", 0)
+	case "claim_open":
+		return p.say("reason/claim_open", 0)
 	case "click_after_order":
 		return p.say("reason/click_after_order", 0)
+	case "click_not_credited":
+		return p.say("reason/click_not_credited", 0)
+	case "code_not_credited":
+		return p.say("reason/code_not_credited", 0)
 	case "coupon_not_credited":
 		return p.say("reason/coupon_not_credited", 0)
+	case "coupon_not_in_force":
+		return p.say("reason/coupon_not_in_force", 0)
+	case "coupon_of_another_merchant":
+		return p.say("reason/coupon_of_another_merchant", 0)
 	case "credited":
 		return p.say("reason/credited", 0)
 	case "currency_not_in_program":
@@ -2765,22 +2921,48 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/earlier_touch", 0)
 	case "forged_click_id":
 		return p.say("reason/forged_click_id", 0)
+	case "impression_not_credited":
+		return p.say("reason/impression_not_credited", 0)
+	case "later_touch":
+		return p.say("reason/later_touch", 0)
 	case "link_of_another_merchant":
 		return p.say("reason/link_of_another_merchant", 0)
 	case "malformed_click_id":
 		return p.say("reason/malformed_click_id", 0)
+	case "marked_click":
+		return p.say("reason/marked_click", 0)
 	case "no_click":
 		return p.say("reason/no_click", 0)
 	case "no_rule":
 		return p.say("reason/no_rule", 0)
 	case "no_terms_in_force":
 		return p.say("reason/no_terms_in_force", 0)
+	case "other_program":
+		return p.say("reason/other_program", 0)
+	case "outranked":
+		return p.say("reason/outranked", 0)
 	case "outside_window":
 		return p.say("reason/outside_window", 0)
+	case "partner_not_enrolled":
+		return p.say("reason/partner_not_enrolled", 0)
+	case "partner_paused":
+		return p.say("reason/partner_paused", 0)
+	case "recorded_as_click":
+		return p.say("reason/recorded_as_click", 0)
+	case "self_referral":
+		return p.say("reason/self_referral", 0)
+	case "soft_click_not_credited":
+		return p.say("reason/soft_click_not_credited", 0)
+	case "terms_not_accepted":
+		return p.say("reason/terms_not_accepted", 0)
 	case "test":
 		return p.say("reason/test", 0)
+	case "too_fast":
+		return p.say("reason/too_fast", 0)
 	case "unknown_click_key":
 		return p.say("reason/unknown_click_key", 0)
+	case "unknown_coupon":
+		return p.say("reason/unknown_coupon", 0)
 	case "unknown_link":
 		return p.say("reason/unknown_link", 0)
 	}
@@ -2789,7 +2971,7 @@ func (p *Printer) Reason(code string) string {
 
 // ReasonCodes are the codes of which Reason says something.
 func ReasonCodes() []string {
-	return []string{"awaiting_sale", "click_after_order", "coupon_not_credited", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "link_of_another_merchant", "malformed_click_id", "no_click", "no_rule", "no_terms_in_force", "outside_window", "test", "unknown_click_key", "unknown_link"}
+	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
 }
 
 // ReportsAddition says: <b>Addition</b> to the order
@@ -3203,19 +3385,27 @@ func (p *Printer) TodoUnbalancedWhy() string { return p.say("todo.unbalanced_why
 // Touch says what is said of a code, and the code itself where that is nothing: see TouchCodes.
 func (p *Printer) Touch(code string) string {
 	switch code {
+	case "claim":
+		return p.say("touch/claim", 0)
 	case "click":
 		return p.say("touch/click", 0)
+	case "code":
+		return p.say("touch/code", 0)
 	case "coupon":
 		return p.say("touch/coupon", 0)
 	case "customer":
 		return p.say("touch/customer", 0)
+	case "impression":
+		return p.say("touch/impression", 0)
+	case "soft":
+		return p.say("touch/soft", 0)
 	}
 	return code
 }
 
 // TouchCodes are the codes of which Touch says something.
 func TouchCodes() []string {
-	return []string{"click", "coupon", "customer"}
+	return []string{"claim", "click", "code", "coupon", "customer", "impression", "soft"}
 }
 
 // Unit says what is said of a code, and the code itself where that is nothing: see UnitCodes.
@@ -3335,6 +3525,9 @@ func (p *Printer) WhyClicked() string { return p.say("why.clicked", 0) }
 
 // WhyClockAhead says: {clock} The click is up to 5 minutes later, which counts as no time.
 func (p *Printer) WhyClockAhead(clock string) string { return p.say("why.clock_ahead", 0, clock) }
+
+// WhyClockCart says: It is measured to when the first item went into the cart, as the shop stated.
+func (p *Printer) WhyClockCart() string { return p.say("why.clock_cart", 0) }
 
 // WhyClockImport says: It is measured to the time that the import stated.
 func (p *Printer) WhyClockImport() string { return p.say("why.clock_import", 0) }
@@ -3520,6 +3713,27 @@ func (p *Printer) WhyPosting(decision string, number string) string {
 	return p.say("why.posting", 0, decision, number)
 }
 
+// WhyRank says: Rank
+func (p *Printer) WhyRank() string { return p.say("why.rank", 0) }
+
+// WhyRankLast says: the last, or the one named first
+func (p *Printer) WhyRankLast() string { return p.say("why.rank_last", 0) }
+
+// WhyRankModel says: the model of the terms
+func (p *Printer) WhyRankModel() string { return p.say("why.rank_model", 0) }
+
+// WhyRankSeveral says: Of several
+func (p *Printer) WhyRankSeveral() string { return p.say("why.rank_several", 0) }
+
+// WhyRankWindow says: Window, unless the terms say otherwise
+func (p *Printer) WhyRankWindow() string { return p.say("why.rank_window", 0) }
+
+// WhyRanks says: Which touch comes first
+func (p *Printer) WhyRanks() string { return p.say("why.ranks", 0) }
+
+// WhyRanksAre says: Of the touches that may earn, those of the best rank do. Where several of one rank may, the terms say who: the last, the first, or all by weight.
+func (p *Printer) WhyRanksAre() string { return p.say("why.ranks_are", 0) }
+
 // WhyReason says: Reason
 func (p *Printer) WhyReason() string { return p.say("why.reason", 0) }
 
@@ -3614,6 +3828,9 @@ func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
 	return p.say("why.was_before_refunds", 0, amount, sentence)
 }
 
+// WhyWeight says: weighs {weight}
+func (p *Printer) WhyWeight(weight string) string { return p.say("why.weight", 0, weight) }
+
 // WhyWould says: What it would earn
 func (p *Printer) WhyWould() string { return p.say("why.would", 0) }
 
@@ -3623,6 +3840,32 @@ func (p *Printer) WhyWouldAre() string { return p.say("why.would_are", 0) }
 // WhyYouEarn says: You earn {amount} on this order: the customer came through link {link} {age} before ordering, within the window of {window}.
 func (p *Printer) WhyYouEarn(age string, amount string, link string, window string) string {
 	return p.say("why.you_earn", 0, age, amount, link, window)
+}
+
+// Won says what is said of a code, and the code itself where that is nothing: see WonCodes.
+func (p *Printer) Won(code string) string {
+	switch code {
+	case "bound":
+		return p.say("won/bound", 0)
+	case "click":
+		return p.say("won/click", 0)
+	case "exclusive":
+		return p.say("won/exclusive", 0)
+	case "impression":
+		return p.say("won/impression", 0)
+	case "operator":
+		return p.say("won/operator", 0)
+	case "shared":
+		return p.say("won/shared", 0)
+	case "soft":
+		return p.say("won/soft", 0)
+	}
+	return code
+}
+
+// WonCodes are the codes of which Won says something.
+func WonCodes() []string {
+	return []string{"bound", "click", "exclusive", "impression", "operator", "shared", "soft"}
 }
 
 // WrongAddressBackslash is the message: the address holds a backslash, which browsers read as a slash
@@ -4169,4 +4412,24 @@ func (p *Printer) YouEarnAs(code string, amount string) string {
 // YouEarnAsCodes are the codes of which YouEarnAs says something.
 func YouEarnAsCodes() []string {
 	return []string{"partner", "recruiter", "recruiter2", "staff"}
+}
+
+// YouEarnBy says what is said of a code, and the code itself where that is nothing: see YouEarnByCodes.
+func (p *Printer) YouEarnBy(code string, amount string, id string) string {
+	switch code {
+	case "claim":
+		return p.say("you_earn_by/claim", 0, amount)
+	case "code":
+		return p.say("you_earn_by/code", 0, amount, id)
+	case "coupon":
+		return p.say("you_earn_by/coupon", 0, amount, id)
+	case "customer":
+		return p.say("you_earn_by/customer", 0, amount)
+	}
+	return code
+}
+
+// YouEarnByCodes are the codes of which YouEarnBy says something.
+func YouEarnByCodes() []string {
+	return []string{"claim", "code", "coupon", "customer"}
 }

@@ -24,6 +24,10 @@ type Enrolment struct {
 	Accepted []int
 }
 
+// BrowserExtension is the property of partners whose visitors come while they are at the shop already: their clicks rank as soft
+// clicks.
+const BrowserExtension = "browser_extension"
+
 // FactKind is what a fact says of an enrolment.
 type FactKind string
 

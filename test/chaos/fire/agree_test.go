@@ -138,7 +138,7 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 	if err != nil {
 		t.Fatal(err)
 	}
-	candidates := make([]commission.Candidate, len(folded.Clicks()))
+	candidates := make([]commission.Candidate, len(folded.Visits()))
 	for i := range candidates {
 		c := h.sale.Click
 		candidates[i].Kind = commission.TouchClick
