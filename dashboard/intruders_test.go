@@ -46,10 +46,13 @@ func (w *world) contents() map[string]string {
 // fields.
 func (w *world) forms() map[string]url.Values {
 	return map[string]url.Values{
-		"/signin":           {"email": {"site@example.net"}, "password": {thePassword}, "next": {"/partner/links"}},
-		"/account/password": {"old": {thePassword}, "new": {"quite another sentence"}},
-		"/partner/links":    {"program": {number10(int64(w.program))}, "target": {"https://alder.example/new"}, "code": {"brand-new"}, "label": {"New"}},
-		"/merchant/keys":    {"label": {"another server"}},
+		"/signin":                       {"email": {"site@example.net"}, "password": {thePassword}, "next": {"/partner/links"}},
+		"/account/password":             {"old": {thePassword}, "new": {"quite another sentence"}},
+		"/partner/links":                {"program": {number10(int64(w.program))}, "target": {"https://alder.example/new"}, "code": {"brand-new"}, "label": {"New"}},
+		"/merchant/keys":                {"label": {"another server"}},
+		"/merchant/coupons":             w.couponForm("code", "NEW10", "kind", "coupon", "exclusive", "no"),
+		"/merchant/coupons/file":        w.couponForm("file", "code\nNEW20\n"),
+		"/merchant/coupons/:coupon/end": {"leaked_from": {""}},
 		"/merchant/programs/:program/terms": {
 			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
 			"document": {""},
@@ -535,6 +538,8 @@ func TestColumnsInAFormHaveNoEffect(t *testing.T) {
 		"terms of the shop's program alone":   `SELECT count(*) = 6 AND bool_and(document ->> 'network_fee' = '200000') AND bool_and(version < 3 OR program_id = ` + number10(int64(w.program)) + `) FROM terms`,
 		"two facts of partner 1 alone":        `SELECT count(*) = 2 AND bool_and(author LIKE 'login:%' AND NOT ends AND partner_id = ` + number10(int64(w.site)) + `) FROM enrolment_fact`,
 		"partners and merchants as before":    `SELECT (SELECT count(*) FROM partner) = 3 AND (SELECT count(*) FROM merchant WHERE name <> '1') = 2`,
+		"coupons of the shop alone":           `SELECT count(*) = 3 AND bool_and(program_id = ` + number10(int64(w.program)) + ` AND effective_from > created_at AND author <> '1') FROM coupon`,
+		"only the coupon that was named ends": `SELECT count(*) = 1 AND bool_and(leaked_from IS NULL AND author = 'shop@example.net') FROM coupon_end`,
 		"only the key that was named revoked": `SELECT count(*) = 1 FROM api_key WHERE revoked_at IS NOT NULL`,
 	} {
 		var holds bool

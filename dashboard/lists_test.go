@@ -14,13 +14,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 	"golang.org/x/net/html"
 
 	"tributary/dashboard/export"
 	"tributary/internal/event"
+	"tributary/internal/postgres"
 	"tributary/internal/text"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // sums are amounts added up by currency, in minor units.
@@ -124,6 +127,14 @@ func listWorld(t *testing.T) *world {
 	w.order(sale{id: "theirs", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay), late: 3 * aDay})
 	w.clicks(w.link, w.now.Add(-aDay), 5)
 	w.flush()
+	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) error {
+		list := make([]partners.NewCoupon, 70)
+		for i := range list {
+			list[i] = partners.NewCoupon{Code: "CODE" + number10(int64(i)), Partner: []program.PartnerID{w.site, 0}[i%2]}
+		}
+		_, err := partners.AddCoupons(t.Context(), tx, w.program, "a test", list)
+		return err
+	}))
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
 	w.must(err)
 	return w
@@ -154,6 +165,7 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"shop", "/merchant/partners", "days=7&sort=name", "", []string{"partner"}, "Commission", "commission"},
 		{"shop", "/merchant/partners", "days=30&sort=clicks", "", []string{"partner"}, "Cost with fee", "cost"},
 		{"shop", "/merchant/conflicts", "", "article", []string{"order", "refund", "received_at"}, "", ""},
+		{"shop", "/merchant/coupons", "state=to_come", "", []string{"code"}, "", ""},
 		{"operator", "/network", "days=90", "", []string{"merchant"}, text.English().NetworkCosts(), "cost"},
 		{"operator", "/network/late", "", "", []string{"merchant", "order"}, "Amount", "amount"},
 		{"operator", "/network/late", "merchant=" + number10(int64(w.shop)), "", []string{"merchant", "order"}, "Commission", "commission"},

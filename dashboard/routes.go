@@ -63,6 +63,14 @@ func (s *Server) routes() []route {
 		{get, "/merchant/orders/:order", merchantOnly, s.why},
 		{get, "/merchant/conflicts", merchantOnly, s.conflicts},
 		{get, "/merchant/conflicts.csv", merchantOnly, s.conflictsCSV},
+		{get, "/merchant/coupons", merchantOnly, s.coupons},
+		{get, "/merchant/coupons.csv", merchantOnly, s.couponsCSV},
+		{get, "/merchant/coupons/new", merchantOnly, s.newCouponPage},
+		{post, "/merchant/coupons", merchantOnly, s.addCoupon},
+		{get, "/merchant/coupons/file", merchantOnly, s.couponFilePage},
+		{post, "/merchant/coupons/file", merchantOnly, s.addCouponFile},
+		{get, "/merchant/coupons/:coupon", merchantOnly, s.coupon},
+		{post, "/merchant/coupons/:coupon/end", merchantOnly, s.endCoupon},
 		{get, "/merchant/developers", merchantOnly, s.developers},
 		{post, "/merchant/keys", merchantOnly, s.issueKey},
 		{post, "/merchant/keys/:key/revoke", merchantOnly, s.revokeKey},
@@ -102,6 +110,7 @@ func tabs(role string) []tab {
 			{"/merchant/partners", (*text.Printer).TabPartners, "people"},
 			{"/merchant/conflicts", (*text.Printer).TabConflicts, "alert"},
 			{"/merchant/programs", (*text.Printer).TabPrograms, "book"},
+			{"/merchant/coupons", (*text.Printer).TabCoupons, "tag"},
 			{"/merchant/developers", (*text.Printer).TabDevelopers, "code"},
 		}
 	case operatorOnly:

@@ -13,6 +13,7 @@ import (
 
 	"tributary/dashboard/asset"
 	"tributary/partners"
+	"tributary/partners/access"
 )
 
 // everyoneWho are the people of the authorization matrix, by what they are to the rows that the routes name: the owner
@@ -78,13 +79,15 @@ func (w *world) targets() targets {
 	order := w.order(sale{id: "A-1", link: w.link})
 	_, key, err := partners.IssueKey(w.t.Context(), w.owner, w.shop, "server", partners.AllScopes)
 	w.must(err)
+	coupon, err := w.access.AddCoupon(w.t.Context(), access.Scope{Merchant: w.shop}, w.program, "a test", partners.NewCoupon{Code: "KITCHEN10", Partner: w.site})
+	w.must(err)
 	return targets{
 		values: map[string]string{
 			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
-			":program": strconv.FormatInt(int64(w.program), 10),
+			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
 		},
-		owners: map[string][]string{":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}},
+		owners: map[string][]string{":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}},
 	}
 }
 
@@ -105,8 +108,10 @@ func TestAuthorizationMatrix(t *testing.T) {
 	w.mustAccept(9)
 	// Forms that would succeed for those who may send them.
 	forms := map[string]url.Values{
-		"/partner/links": {"program": {strconv.FormatInt(int64(w.program), 10)}},
-		"/merchant/keys": {"label": {"another server"}},
+		"/partner/links":         {"program": {strconv.FormatInt(int64(w.program), 10)}},
+		"/merchant/keys":         {"label": {"another server"}},
+		"/merchant/coupons":      w.couponForm("code", "NEW10", "kind", "coupon"),
+		"/merchant/coupons/file": w.couponForm("file", "code\nNEW20\n"),
 		"/merchant/programs/:program/terms": {
 			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
 		},
@@ -114,9 +119,10 @@ func TestAuthorizationMatrix(t *testing.T) {
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
 		"/account/password":                          {"old": {"not the password"}, "new": {"quite another sentence"}},
 	}
-	// A form that names a program answers as if it did not exist for partners who are not in it.
+	// A form that names a program answers as if it did not exist for partners who are not in it, and other merchants.
 	enrolledIn := map[string][]string{
 		"POST /partner/links": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
+		"POST /merchant/coupons": {"shop"}, "POST /merchant/coupons/file": {"shop"},
 	}
 	for _, who := range everyoneWho() {
 		t.Run(who, func(t *testing.T) {

@@ -176,6 +176,20 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 		}},
 		{"shop", "/merchant/keys", []url.Values{{}, {"label": {"server"}}, {"label": {"another"}, "may": {"all"}}, {"label": {"another"}}, {"label": {"signer"}, "use": {"sign"}}}},
 		{"shop", "/merchant/keys/:key/revoke", []url.Values{{}}},
+		{"shop", "/merchant/coupons", []url.Values{
+			{"program": {program}},
+			{"program": {program}, "code": {"A\u200b"}, "kind": {"x"}, "exclusive": {"yes"}, "from": {"2020-01-01T00:00"}, "until": {"x"}},
+			{"program": {program}, "code": {strings.Repeat("A", 65)}, "kind": {"code"}, "until": {"2020-01-01T00:00"}},
+			{"program": {program}, "code": {"kitchen10"}, "kind": {"coupon"}},
+			{"program": {program}, "code": {"WELCOME"}, "kind": {"coupon"}, "note": {"ours"}},
+			{"program": {program}, "code": {"WELCOME"}, "kind": {"coupon"}},
+		}},
+		{"shop", "/merchant/coupons/file", []url.Values{
+			{"program": {program}, "file": {"codes\n"}},
+			{"program": {program}, "file": {"code,partner,exclusive,from\nKITCHEN10\nA,Nobody,perhaps,soon\nB,,,,,more\n\"C"}},
+			{"program": {program}, "file": {"code,partner,exclusive\nKITCHEN11,The Slow Kitchen,yes"}},
+		}},
+		{"shop", "/merchant/coupons/:coupon/end", []url.Values{{"from": {"x"}, "leaked_from": {"2200-01-01T00:00"}}, {"leaked_from": {"2026-01-01T00:00"}, "note": {"leaked"}}, {}}},
 		{"shop", "/merchant/programs/:program/terms", []url.Values{
 			{},
 			{"from": {"2020-01-01T00:00"}, "window": {"x"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "category0": {""}, "site0": {"200"}, "member0": {"x"}, "category1": {"books"}, "site1": {""}, "member1": {""}},

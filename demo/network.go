@@ -158,7 +158,18 @@ func (n *Network) createLinks(ctx context.Context, tx pgx.Tx, m *castMerchant, n
 			}
 		}
 	}
-	return nil
+	return n.createCoupons(ctx, tx, m)
+}
+
+// createCoupons gives the program a coupon of nobody's, which the shop's own customers use, and the first partner one of its own.
+func (n *Network) createCoupons(ctx context.Context, tx pgx.Tx, m *castMerchant) error {
+	first, since := n.partners[0], time.Now().AddDate(0, 0, -200)
+	_, err := partners.AddCoupons(ctx, tx, m.program, "merchant@demo.example", []partners.NewCoupon{
+		{Code: "WELCOME10", From: since, Note: "for new customers"},
+		{Code: strings.ToUpper(strings.ReplaceAll(slug(first.name), "-", "")), Partner: first.id, Exclusive: true, From: since},
+		{Code: slug(first.name), Kind: program.ReferralCode, Partner: first.id, From: since},
+	})
+	return err
 }
 
 func trimCode(code string) string {

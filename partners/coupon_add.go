@@ -25,7 +25,8 @@ type NewCoupon struct {
 	// Partner is whose it is; 0 for a merchant's own.
 	Partner   program.PartnerID
 	Exclusive bool
-	// From is when it takes effect: a minute from now or later, or as soon as it may when zero.
+	// From is when it takes effect: a minute from now or later, or as soon as it may when zero. Before the merchant's first
+	// order an operator may have it begin in the past.
 	From time.Time
 	// Until is when it is no longer in force; zero for no end.
 	Until time.Time
@@ -74,11 +75,18 @@ func AddCoupons(ctx context.Context, tx pgx.Tx, id program.ProgramID, author str
 	if err != nil {
 		return nil, err
 	}
-	now := time.Now()
+	now, earliest := time.Now(), time.Now().Add(program.Ahead)
+	var back bool
+	if err := tx.QueryRow(ctx, `SELECT may_reach_back($1)`, id).Scan(&back); err != nil {
+		return nil, fmt.Errorf("looking for orders of before: %w", err)
+	}
+	if back {
+		earliest = time.Time{}
+	}
 	added, batch := make([]AddedCoupon, len(list)), &pgx.Batch{}
 	for i, n := range list {
 		a := &added[i]
-		if a.Problems = n.check(now); len(a.Problems) > 0 {
+		if a.Problems = n.check(now, earliest); len(a.Problems) > 0 {
 			continue
 		}
 		if n.Partner != 0 && !enrolled[n.Partner] {
@@ -142,8 +150,8 @@ func (n *NewCoupon) coupon(id program.ProgramID, now time.Time) Coupon {
 	return c
 }
 
-// check gives what is wrong with a coupon by itself.
-func (n *NewCoupon) check(now time.Time) (bad []fault.Field) {
+// check gives what is wrong with a coupon by itself, which takes effect at the earliest time or later.
+func (n *NewCoupon) check(now, earliest time.Time) (bad []fault.Field) {
 	note := func(name string, problem, fix text.Message) { bad = append(bad, fault.Wrong(name, problem, fix)) }
 	c := n.coupon(0, now)
 	switch {
@@ -162,7 +170,7 @@ func (n *NewCoupon) check(now time.Time) (bad []fault.Field) {
 	case c.Partner == 0 && c.Exclusive:
 		note("partner", text.WrongExclusiveOfNobody(), text.FixExclusiveOfNobody())
 	}
-	if c.From.Sub(now) < program.Ahead {
+	if c.From.Before(earliest) {
 		note("from", text.WrongTooSoon(), text.FixTooSoon())
 	}
 	if !c.Until.IsZero() && !c.Until.After(c.From) {

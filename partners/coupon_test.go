@@ -59,6 +59,7 @@ func TestACouponNamesEveryFieldThatIsWrong(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)
 	s := newShop(t, db)
+	s.opened(t, db)
 	now := time.Now()
 	for name, row := range map[string]struct {
 		n    NewCoupon
@@ -171,8 +172,9 @@ func TestCouponsReachForwardAndStay(t *testing.T) {
 	db := engines.Postgres(t)
 	s := newShop(t, db)
 	// Before the first order an operator may import what was agreed long ago.
-	_, err := db.Exec(t.Context(), `INSERT INTO coupon (program_id, code, written, kind, exclusive, effective_from, author) VALUES ($1, 'old', 'OLD', 'coupon', false, $2, 'import')`, s.program, longAgo)
-	must(t, err)
+	if old := addCoupons(t, db, s.program, NewCoupon{Code: "OLD", From: longAgo})[0]; old.ID == 0 || !old.From.Equal(longAgo) {
+		t.Errorf("%+v", old)
+	}
 	s.opened(t, db)
 	for name, statement := range map[string]string{
 		"a coupon from now on":     `INSERT INTO coupon (program_id, code, written, kind, exclusive, effective_from, author) VALUES ($1, 'x', 'X', 'coupon', false, now() + interval '59 seconds', 'x')`,

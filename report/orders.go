@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/partners/program"
 )
 
 // An Order is an order of a merchant as its list has it. Money is in minor units of Currency.
@@ -69,10 +70,12 @@ type OrderFilter struct {
 	Partner int64  // narrows the commissions, too
 	// Currency is that of the order.
 	Currency string
-	Key      int64 // an API key that reported something of the order, with or without effect
-	Days     Days  // leave out orders of which only a refund is known, since those have no time
-	Text     string
-	After    string
+	// Coupon is a coupon or referral code that the order names, however it is written.
+	Coupon string
+	Key    int64 // an API key that reported something of the order, with or without effect
+	Days   Days  // leave out orders of which only a refund is known, since those have no time
+	Text   string
+	After  string
 }
 
 // Outcomes are the reasons that an order can end with.
@@ -95,7 +98,7 @@ func ParseOrders(values url.Values, now time.Time) (OrderFilter, error) {
 	q := newQuery(values, now)
 	f := OrderFilter{
 		Outcome: q.oneOf("outcome", outcomes...), Oddity: q.oneOf("oddity", OddityConflict, OddityOverRefund, OddityLate, OddityTest, OddityAdded),
-		Goal: q.text("goal"), Partner: q.id("partner"), Currency: q.currency("currency"), Key: q.id("key"), Days: q.days(), Text: q.text("q"), After: q.get("after"),
+		Goal: q.text("goal"), Partner: q.id("partner"), Currency: q.currency("currency"), Coupon: q.text("coupon"), Key: q.id("key"), Days: q.days(), Text: q.text("q"), After: q.get("after"),
 	}
 	return f, q.err()
 }
@@ -108,6 +111,7 @@ func (f OrderFilter) Query() url.Values {
 	set(q, "goal", f.Goal)
 	setID(q, "partner", f.Partner)
 	set(q, "currency", f.Currency)
+	set(q, "coupon", f.Coupon)
 	setID(q, "key", f.Key)
 	set(q, "q", f.Text)
 	f.Days.set(q)
@@ -171,7 +175,7 @@ func (s *Snapshot) Orders(ctx context.Context, f OrderFilter, limit int) (Page[O
 func (s *Snapshot) orders(ctx context.Context, f OrderFilter, from key, limit int, following string) ([]Order, error) {
 	begin, end := f.Days.bounds()
 	rows, err := s.tx.Query(ctx, ordersSQL+following, pgx.NamedArgs{
-		"merchant": int64(s.scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "goal": f.Goal, "partner": f.Partner, "currency": f.Currency, "key": f.Key, "text": f.Text,
+		"merchant": int64(s.scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "goal": f.Goal, "partner": f.Partner, "currency": f.Currency, "coupon": program.NormalCode(f.Coupon), "key": f.Key, "text": f.Text,
 		"from": begin, "to": end, "limit": limit, "at": from.At, "no": from.ID,
 	})
 	if err != nil {

@@ -73,6 +73,18 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"add-fact|--program|1|--partner|1|--kind|friend|--value|1", "", "kind: \"friend\" does not occur"},
 		{"add-fact|--program|1|--partner|2|--kind|group|--value|vip", "", "does not exist"},
 		{"add-fact|--program|1|--partner|1|--kind|group|--value|vip|--from|soon", "", "--from"},
+		{"add-coupon|KITCHEN10|--program|1|--partner|1|--exclusive|--from|2020-01-01T00:00:00Z", "1\n", ""}, // before the first order
+		{"add-coupon| kitchen10|--program|1|--partner|1|--exclusive", "1\n", ""},
+		{"add-coupon|kitchen10|--program|1", "", "code: the code \"kitchen10\" has another coupon at that time"},
+		{"add-coupon|MIRA|--program|1|--kind|code", "", "partner: a referral code is a partner's"},
+		{"add-coupon|MIRA|--program|9", "", "no such program"},
+		{"add-coupon|MIRA|--program|1|--until|never", "", "--until"},
+		{"add-coupons|-|--program|1", "Line 3, code \"GONE\": partner: no partner of the program is called \"Nobody\"; give the number, name or site of a partner of this program.\n1 added, 0 there already, 1 not added\n", "One line was not added"},
+		{"add-coupons|/nowhere|--program|1", "", "/nowhere"},
+		{"end-coupon|1|--from|2999-01-01T00:00:00Z", "The coupon is in force until 2999-01-01T00:00:00Z.\n", ""},
+		{"end-coupon|1", "", "its end is set already"},
+		{"end-coupon|99", "", "no such coupon"},
+		{"end-coupon|one", "", "COUPON"},
 		{"create-login|anna", "", "e-mail"},
 		{"create-login|anna@trailnotes.example|--role|king", "", "--role"},
 		{"create-login|anna@trailnotes.example|--role|partner", "", "--partner"},
@@ -83,8 +95,11 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		var out strings.Builder
 		root := newRoot(environ)
 		root.SetIn(strings.NewReader("a long password\n"))
-		if strings.HasPrefix(row.command, "add-terms") {
+		switch name, _, _ := strings.Cut(row.command, "|"); name {
+		case "add-terms":
 			root.SetIn(bytes.NewReader(document.JSON()))
+		case "add-coupons":
+			root.SetIn(strings.NewReader("code,partner\nMIRA,Trail Notes\nGONE,Nobody\n"))
 		}
 		root.SetOut(&out)
 		root.SetErr(io.MultiWriter(&said, testLog{t}))
@@ -95,7 +110,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 			t.Errorf("%s: %v, want a refusal that names %q", row.command, err, row.refused)
 		case row.refused == "" && err != nil:
 			t.Errorf("%s: %v", row.command, err)
-		case out.String() != row.prints:
+		case out.String() != row.prints: // also where something is refused
 			t.Errorf("%s printed %q, want %q", row.command, out.String(), row.prints)
 		}
 	}

@@ -542,6 +542,233 @@ func (p *Printer) CountsAsOfNone(time string) string { return p.say("counts.as_o
 // CountsMissing says: Counts of clicks and orders cannot be read at the moment; they will be back, none is lost. Amounts of money are from the books and up to date.
 func (p *Printer) CountsMissing() string { return p.say("counts.missing", 0) }
 
+// CouponKind says what is said of a code, and the code itself where that is nothing: see CouponKindCodes.
+func (p *Printer) CouponKind(code string) string {
+	switch code {
+	case "code":
+		return p.say("coupon_kind/code", 0)
+	case "coupon":
+		return p.say("coupon_kind/coupon", 0)
+	}
+	return code
+}
+
+// CouponKindCodes are the codes of which CouponKind says something.
+func CouponKindCodes() []string {
+	return []string{"code", "coupon"}
+}
+
+// CouponState says what is said of a code, and the code itself where that is nothing: see CouponStateCodes.
+func (p *Printer) CouponState(code string) string {
+	switch code {
+	case "ended":
+		return p.say("coupon_state/ended", 0)
+	case "in_force":
+		return p.say("coupon_state/in_force", 0)
+	case "to_come":
+		return p.say("coupon_state/to_come", 0)
+	}
+	return code
+}
+
+// CouponStateCodes are the codes of which CouponState says something.
+func CouponStateCodes() []string {
+	return []string{"ended", "in_force", "to_come"}
+}
+
+// CouponsAdd says: Add the coupon
+func (p *Printer) CouponsAdd() string { return p.say("coupons.add", 0) }
+
+// CouponsAdded says: The coupon is added. It is in force from {time} on.
+func (p *Printer) CouponsAdded(time string) string { return p.say("coupons.added", 0, time) }
+
+// CouponsAuthor says: Added
+func (p *Printer) CouponsAuthor() string { return p.say("coupons.author", 0) }
+
+// CouponsBegins says: From
+func (p *Printer) CouponsBegins() string { return p.say("coupons.begins", 0) }
+
+// CouponsBeginsHint says: In UTC, a minute from now or later. Empty: as soon as possible.
+func (p *Printer) CouponsBeginsHint() string { return p.say("coupons.begins_hint", 0) }
+
+// CouponsBy says: {time}, by {who}
+func (p *Printer) CouponsBy(time string, who string) string { return p.say("coupons.by", 0, time, who) }
+
+// CouponsCodeHint says: As customers type it, at most 64 characters. Capital letters and blanks around it make no difference.
+func (p *Printer) CouponsCodeHint() string { return p.say("coupons.code_hint", 0) }
+
+// CouponsEnd says: End this coupon
+func (p *Printer) CouponsEnd() string { return p.say("coupons.end", 0) }
+
+// CouponsEndDo says: End it
+func (p *Printer) CouponsEndDo() string { return p.say("coupons.end_do", 0) }
+
+// CouponsEndFrom says: Ends
+func (p *Printer) CouponsEndFrom() string { return p.say("coupons.end_from", 0) }
+
+// CouponsEndHint says: In UTC, a minute from now or later. Empty: as soon as possible.
+func (p *Printer) CouponsEndHint() string { return p.say("coupons.end_hint", 0) }
+
+// CouponsEndIs says: as when others than its owner's customers use it
+func (p *Printer) CouponsEndIs() string { return p.say("coupons.end_is", 0) }
+
+// CouponsEndNote says: Note at its end
+func (p *Printer) CouponsEndNote() string { return p.say("coupons.end_note", 0) }
+
+// CouponsEndedBy says: Ended
+func (p *Printer) CouponsEndedBy() string { return p.say("coupons.ended_by", 0) }
+
+// CouponsEnds says: The coupon is in force until {time}.
+func (p *Printer) CouponsEnds(time string) string { return p.say("coupons.ends", 0, time) }
+
+// CouponsExclusive says: exclusive
+func (p *Printer) CouponsExclusive() string { return p.say("coupons.exclusive", 0) }
+
+// CouponsFacts says: Coupon
+func (p *Printer) CouponsFacts() string { return p.say("coupons.facts", 0) }
+
+// CouponsFile says: Add a file
+func (p *Printer) CouponsFile() string { return p.say("coupons.file", 0) }
+
+// CouponsFileAdd says: Add the coupons
+func (p *Printer) CouponsFileAdd() string { return p.say("coupons.file_add", 0) }
+
+// CouponsFileHint says: Paste the lines of a CSV file. The first line names the columns, in any order: <code>{columns}</code>. Only the code must be there. A partner is named by number, name or site: <code>{example}</code>. Days are in UTC; the last day is included.
+func (p *Printer) CouponsFileHint(columns string, example string) templ.Component {
+	return p.rich("coupons.file_hint", 0, "", columns, example)
+}
+
+// CouponsFileText says: Lines of the file
+func (p *Printer) CouponsFileText() string { return p.say("coupons.file_text", 0) }
+
+// CouponsHow says: How coupons work
+func (p *Printer) CouponsHow() string { return p.say("coupons.how", 0) }
+
+// CouponsHowCompared says: Save10, SAVE10 and save10 are the same code.
+func (p *Printer) CouponsHowCompared() string { return p.say("coupons.how_compared", 0) }
+
+// CouponsHowOnce says: In one program, a code has one coupon at a time. It can be given to another partner once the coupon has ended.
+func (p *Printer) CouponsHowOnce() string { return p.say("coupons.how_once", 0) }
+
+// CouponsHowStays says: A coupon takes effect a minute after it is added or later, and stays as it is: orders of before keep what they earned. To change it, end it and add another.
+func (p *Printer) CouponsHowStays() string { return p.say("coupons.how_stays", 0) }
+
+// CouponsLead says: Coupons and referral codes of your programs, and the partners they belong to.
+func (p *Printer) CouponsLead() string { return p.say("coupons.lead", 0) }
+
+// CouponsLeaked says: leaked
+func (p *Printer) CouponsLeaked() string { return p.say("coupons.leaked", 0) }
+
+// CouponsLeakedFrom says: Leaked since
+func (p *Printer) CouponsLeakedFrom() string { return p.say("coupons.leaked_from", 0) }
+
+// CouponsLeakedHint says: In UTC. Where it has leaked: lists the orders since then.
+func (p *Printer) CouponsLeakedHint() string { return p.say("coupons.leaked_hint", 0) }
+
+// CouponsLineProblem says: Line {line}, code {code}: {field}: {problem}; {fix}.
+func (p *Printer) CouponsLineProblem(code string, field string, fix string, line string, problem string) string {
+	return p.say("coupons.line_problem", 0, code, field, fix, line, problem)
+}
+
+// CouponsLines says: What became of the lines
+func (p *Printer) CouponsLines() string { return p.say("coupons.lines", 0) }
+
+// CouponsLinesAre says: {added} added, {already} there already, {wrong} not added
+func (p *Printer) CouponsLinesAre(added string, already string, wrong string) string {
+	return p.say("coupons.lines_are", 0, added, already, wrong)
+}
+
+// CouponsLinesWrong says: {n} lines were not added. Correct them and send the file again: lines that are there already are left alone.
+func (p *Printer) CouponsLinesWrong(n int64) string {
+	return p.say("coupons.lines_wrong", n, p.Count(n))
+}
+
+// CouponsNew says: New coupon
+func (p *Printer) CouponsNew() string { return p.say("coupons.new", 0) }
+
+// CouponsNoEnd says: no end
+func (p *Printer) CouponsNoEnd() string { return p.say("coupons.no_end", 0) }
+
+// CouponsNobody says: no partner
+func (p *Printer) CouponsNobody() string { return p.say("coupons.nobody", 0) }
+
+// CouponsNone says: No coupons
+func (p *Printer) CouponsNone() string { return p.say("coupons.none", 0) }
+
+// CouponsNoneYet says: Add the coupons and referral codes that your shop accepts, and say which partner each belongs to.
+func (p *Printer) CouponsNoneYet() string { return p.say("coupons.none_yet", 0) }
+
+// CouponsNotAdded says: not added
+func (p *Printer) CouponsNotAdded() string { return p.say("coupons.not_added", 0) }
+
+// CouponsNote says: Note
+func (p *Printer) CouponsNote() string { return p.say("coupons.note", 0) }
+
+// CouponsNoteHint says: For your own records.
+func (p *Printer) CouponsNoteHint() string { return p.say("coupons.note_hint", 0) }
+
+// CouponsOne says: Coupon {code}
+func (p *Printer) CouponsOne(code string) string { return p.say("coupons.one", 0, code) }
+
+// CouponsOrders says: Orders
+func (p *Printer) CouponsOrders() string { return p.say("coupons.orders", 0) }
+
+// CouponsOrdersAll says: The orders that name this code.
+func (p *Printer) CouponsOrdersAll() string { return p.say("coupons.orders_all", 0) }
+
+// CouponsOrdersLeaked says: Orders that name this code since {day}, when it leaked. They keep what they earned until somebody reviews them.
+func (p *Printer) CouponsOrdersLeaked(day string) string {
+	return p.say("coupons.orders_leaked", 0, day)
+}
+
+// CouponsOrdersList says: List the orders
+func (p *Printer) CouponsOrdersList() string { return p.say("coupons.orders_list", 0) }
+
+// CouponsOrdersSince says: Orders since the leak
+func (p *Printer) CouponsOrdersSince() string { return p.say("coupons.orders_since", 0) }
+
+// CouponsOwner says: Owner
+func (p *Printer) CouponsOwner() string { return p.say("coupons.owner", 0) }
+
+// CouponsOwnerHint says: The partner whom orders with this code are credited to, where the program's terms credit coupons. A coupon of no partner credits nobody.
+func (p *Printer) CouponsOwnerHint() string { return p.say("coupons.owner_hint", 0) }
+
+// CouponsRank says: Rank
+func (p *Printer) CouponsRank() string { return p.say("coupons.rank", 0) }
+
+// CouponsRankHint says: Where the terms credit coupons, an exclusive one outranks every click, and a shared one counts only where there is no click.
+func (p *Printer) CouponsRankHint() string { return p.say("coupons.rank_hint", 0) }
+
+// CouponsResult says: Result
+func (p *Printer) CouponsResult() string { return p.say("coupons.result", 0) }
+
+// CouponsSearch says: Code or partner
+func (p *Printer) CouponsSearch() string { return p.say("coupons.search", 0) }
+
+// CouponsSearchPart says: part of it
+func (p *Printer) CouponsSearchPart() string { return p.say("coupons.search_part", 0) }
+
+// CouponsShared says: shared
+func (p *Printer) CouponsShared() string { return p.say("coupons.shared", 0) }
+
+// CouponsThere says: there already
+func (p *Printer) CouponsThere() string { return p.say("coupons.there", 0) }
+
+// CouponsThereAlready says: This coupon was there already, so nothing was added.
+func (p *Printer) CouponsThereAlready() string { return p.say("coupons.there_already", 0) }
+
+// CouponsTitle says: Coupons
+func (p *Printer) CouponsTitle() string { return p.say("coupons.title", 0) }
+
+// CouponsUntil says: Until
+func (p *Printer) CouponsUntil() string { return p.say("coupons.until", 0) }
+
+// CouponsUntilHint says: In UTC, not included. Empty: no end.
+func (p *Printer) CouponsUntilHint() string { return p.say("coupons.until_hint", 0) }
+
+// CouponsWasAdded says: added
+func (p *Printer) CouponsWasAdded() string { return p.say("coupons.was_added", 0) }
+
 // CreditRole says what is said of a code, and the code itself where that is nothing: see CreditRoleCodes.
 func (p *Printer) CreditRole(code string) string {
 	switch code {
@@ -569,10 +796,14 @@ func (p *Printer) CSV(code string) string {
 	switch code {
 	case "amount":
 		return p.say("csv/amount", 0)
+	case "author":
+		return p.say("csv/author", 0)
 	case "clicks":
 		return p.say("csv/clicks", 0)
 	case "closed":
 		return p.say("csv/closed", 0)
+	case "code":
+		return p.say("csv/code", 0)
 	case "commission":
 		return p.say("csv/commission", 0)
 	case "commission_before_refunds":
@@ -591,6 +822,10 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/day", 0)
 	case "earned":
 		return p.say("csv/earned", 0)
+	case "end_note":
+		return p.say("csv/end_note", 0)
+	case "exclusive":
+		return p.say("csv/exclusive", 0)
 	case "fee":
 		return p.say("csv/fee", 0)
 	case "field":
@@ -599,6 +834,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/first", 0)
 	case "first_received_at":
 		return p.say("csv/first_received_at", 0)
+	case "from":
+		return p.say("csv/from", 0)
 	case "goal":
 		return p.say("csv/goal", 0)
 	case "hold_until":
@@ -611,12 +848,16 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/label", 0)
 	case "late":
 		return p.say("csv/late", 0)
+	case "leaked_from":
+		return p.say("csv/leaked_from", 0)
 	case "link":
 		return p.say("csv/link", 0)
 	case "merchant":
 		return p.say("csv/merchant", 0)
 	case "network":
 		return p.say("csv/network", 0)
+	case "note":
+		return p.say("csv/note", 0)
 	case "order":
 		return p.say("csv/order", 0)
 	case "order_amount":
@@ -631,6 +872,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/over_refund", 0)
 	case "partner":
 		return p.say("csv/partner", 0)
+	case "partner_id":
+		return p.say("csv/partner_id", 0)
 	case "partners":
 		return p.say("csv/partners", 0)
 	case "program":
@@ -661,6 +904,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/test", 0)
 	case "unit":
 		return p.say("csv/unit", 0)
+	case "until":
+		return p.say("csv/until", 0)
 	case "url":
 		return p.say("csv/url", 0)
 	}
@@ -669,7 +914,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "clicks", "closed", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "fee", "field", "first", "first_received_at", "goal", "hold_until", "key", "kind", "label", "late", "link", "merchant", "network", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "test", "unit", "url"}
+	return []string{"amount", "author", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "test", "unit", "until", "url"}
 }
 
 // DetailBadSpool is the message: A spool is named by 32 hexadecimal digits, as "tributary verify" prints it.
@@ -1272,6 +1517,9 @@ func FixCodeInvisible() Message { return Message{id: "fix.code_invisible"} }
 // FixCodeTaken is the message: end that one first, or choose another time or code
 func FixCodeTaken() Message { return Message{id: "fix.code_taken"} }
 
+// FixColumns is the message: name the columns in the first line, each once: {names}
+func FixColumns(names string) Message { return Message{id: "fix.columns", values: []string{names}} }
+
 // FixCountry is the message: give the two capital letters of ISO 3166, such as DE
 func FixCountry() Message { return Message{id: "fix.country"} }
 
@@ -1387,6 +1635,17 @@ func FixList() Message { return Message{id: "fix.list"} }
 // FixMalformedClickID is the message: send the whole value that arrived with the visitor, 54 characters, unchanged
 func FixMalformedClickID() Message { return Message{id: "fix.malformed_click_id"} }
 
+// FixManyCells is the message: quote cells that hold the separator
+func FixManyCells() Message { return Message{id: "fix.many_cells"} }
+
+// FixManyLines is the message: send at most {limit} lines at once
+func FixManyLines(limit string) Message {
+	return Message{id: "fix.many_lines", values: []string{limit}}
+}
+
+// FixManyPartners is the message: give the partner's number
+func FixManyPartners() Message { return Message{id: "fix.many_partners"} }
+
 // FixMinAge is the message: give at most the window
 func FixMinAge() Message { return Message{id: "fix.min_age"} }
 
@@ -1413,6 +1672,9 @@ func FixMinorUnitsOnce() Message { return Message{id: "fix.minor_units_once"} }
 
 // FixMissing is the message: add it; docs/reference/terms.schema.json says what it may be
 func FixMissing() Message { return Message{id: "fix.missing"} }
+
+// FixMoment is the message: write a day such as 2026-12-01, or a time such as 2026-12-01T09:00:00Z
+func FixMoment() Message { return Message{id: "fix.moment"} }
 
 // FixMoneyBack is the message: report money that goes back to the customer as a refund of its order
 func FixMoneyBack() Message { return Message{id: "fix.money_back"} }
@@ -1446,6 +1708,9 @@ func FixNoMinus() Message { return Message{id: "fix.no_minus"} }
 
 // FixNoMinusBeside is the message: send it without the minus; take a discount off the lines it is for
 func FixNoMinusBeside() Message { return Message{id: "fix.no_minus_beside"} }
+
+// FixNoPartner is the message: give the number, name or site of a partner of this program
+func FixNoPartner() Message { return Message{id: "fix.no_partner"} }
 
 // FixNoProgram is the message: you have no program yet: ask the network to set one up
 func FixNoProgram() Message { return Message{id: "fix.no_program"} }
@@ -1552,6 +1817,9 @@ func FixPoints() Message { return Message{id: "fix.points"} }
 func FixProgramsTake(currencies string) Message {
 	return Message{id: "fix.programs_take", values: []string{currencies}}
 }
+
+// FixQuotes is the message: close every quotation mark, and double those within a cell
+func FixQuotes() Message { return Message{id: "fix.quotes"} }
 
 // FixRate is the message: give millionths from 0 to 1000000
 func FixRate() Message { return Message{id: "fix.rate"} }
@@ -1700,6 +1968,9 @@ func FixWindow() Message { return Message{id: "fix.window"} }
 
 // FixWriteUtf8 is the message: write it in UTF-8
 func FixWriteUtf8() Message { return Message{id: "fix.write_utf8"} }
+
+// FixYesOrNo is the message: write yes or no
+func FixYesOrNo() Message { return Message{id: "fix.yes_or_no"} }
 
 // FixZone is the message: use a name such as Europe/Berlin, or leave it out for UTC
 func FixZone() Message { return Message{id: "fix.zone"} }
@@ -3159,6 +3430,9 @@ func (p *Printer) TabCommissions() string { return p.say("tab.commissions", 0) }
 // TabConflicts says: Conflicts
 func (p *Printer) TabConflicts() string { return p.say("tab.conflicts", 0) }
 
+// TabCoupons says: Coupons
+func (p *Printer) TabCoupons() string { return p.say("tab.coupons", 0) }
+
 // TabDevelopers says: Developers
 func (p *Printer) TabDevelopers() string { return p.say("tab.developers", 0) }
 
@@ -3969,6 +4243,9 @@ func WrongCodeTaken(code string) Message {
 	return Message{id: "wrong.code_taken", values: []string{code}}
 }
 
+// WrongColumn is the message: the first line names no usable column "{name}"
+func WrongColumn(name string) Message { return Message{id: "wrong.column", values: []string{name}} }
+
 // WrongCountry is the message: "{value}" is not a country
 func WrongCountry(value string) Message { return Message{id: "wrong.country", values: []string{value}} }
 
@@ -4095,6 +4372,17 @@ func WrongList(value string) Message { return Message{id: "wrong.list", values: 
 // WrongMalformedClickID is the message: it is not a click id, so nobody earns by it
 func WrongMalformedClickID() Message { return Message{id: "wrong.malformed_click_id"} }
 
+// WrongManyCells is the message: the line has more cells than there are columns
+func WrongManyCells() Message { return Message{id: "wrong.many_cells"} }
+
+// WrongManyLines is the message: it has too many lines
+func WrongManyLines() Message { return Message{id: "wrong.many_lines"} }
+
+// WrongManyPartners is the message: several partners are called "{name}"
+func WrongManyPartners(name string) Message {
+	return Message{id: "wrong.many_partners", values: []string{name}}
+}
+
 // WrongMinAge is the message: it is above the window, so nothing could earn
 func WrongMinAge() Message { return Message{id: "wrong.min_age"} }
 
@@ -4105,6 +4393,9 @@ func WrongMinorUnits(value string) Message {
 
 // WrongMissing is the message: it is missing
 func WrongMissing() Message { return Message{id: "wrong.missing"} }
+
+// WrongMoment is the message: "{value}" is no day or time
+func WrongMoment(value string) Message { return Message{id: "wrong.moment", values: []string{value}} }
 
 // WrongMoreThan is the message: {value} is more than {limit}
 func WrongMoreThan(limit string, value string) Message {
@@ -4141,8 +4432,16 @@ func WrongNoLastDay() Message { return Message{id: "wrong.no_last_day"} }
 // WrongNoLine is the message: it names neither a line nor a sku
 func WrongNoLine() Message { return Message{id: "wrong.no_line"} }
 
+// WrongNoLines is the message: it has no lines
+func WrongNoLines() Message { return Message{id: "wrong.no_lines"} }
+
 // WrongNoPage is the message: it is no page of this list
 func WrongNoPage() Message { return Message{id: "wrong.no_page"} }
+
+// WrongNoPartner is the message: no partner of the program is called "{name}"
+func WrongNoPartner(name string) Message {
+	return Message{id: "wrong.no_partner", values: []string{name}}
+}
 
 // WrongNoProgramTakes is the message: no program of yours takes {currency}
 func WrongNoProgramTakes(currency string) Message {
@@ -4252,6 +4551,9 @@ func WrongPeriodSize(n int64) Message { return Message{id: "wrong.period_size", 
 
 // WrongPoints is the message: points are a fixed number for the customer
 func WrongPoints() Message { return Message{id: "wrong.points"} }
+
+// WrongQuotes is the message: a quotation mark does not fit
+func WrongQuotes() Message { return Message{id: "wrong.quotes"} }
 
 // WrongRange is the message: {value} is not within {low} and {high}
 func WrongRange(high string, low string, value string) Message {
@@ -4387,6 +4689,11 @@ func WrongWholeNumber(value string) Message {
 
 // WrongWindow is the message: {value} is not a number of seconds above zero
 func WrongWindow(value string) Message { return Message{id: "wrong.window", values: []string{value}} }
+
+// WrongYesOrNo is the message: "{value}" is neither yes nor no
+func WrongYesOrNo(value string) Message {
+	return Message{id: "wrong.yes_or_no", values: []string{value}}
+}
 
 // WrongZero is the message: it is 0
 func WrongZero() Message { return Message{id: "wrong.zero"} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -143,4 +144,39 @@ func (db *DB) IssueKey(ctx context.Context, scope Scope, n NewKey) (issued Issue
 // RevokeKey ends a key of the scope's merchant.
 func (db *DB) RevokeKey(ctx context.Context, scope Scope, id program.KeyID) error {
 	return db.Change(ctx, scope, func(tx pgx.Tx) error { return partners.RevokeKey(ctx, tx, scope.Merchant, id) })
+}
+
+// AddCoupon adds a coupon to a program of the scope's merchant, by the name of who does.
+func (db *DB) AddCoupon(ctx context.Context, scope Scope, id program.ProgramID, author string, n partners.NewCoupon) (added partners.AddedCoupon, err error) {
+	err = db.changeOfMerchant(ctx, scope, func(tx pgx.Tx) (err error) {
+		added, err = partners.AddCoupon(ctx, tx, id, author, n)
+		return err
+	})
+	return added, err
+}
+
+// AddCouponFile adds a file of coupons to a program of the scope's merchant.
+func (db *DB) AddCouponFile(ctx context.Context, scope Scope, id program.ProgramID, author string, file []byte) (lines []partners.CouponLine, err error) {
+	err = db.changeOfMerchant(ctx, scope, func(tx pgx.Tx) (err error) {
+		lines, err = partners.AddCouponFile(ctx, tx, id, author, file)
+		return err
+	})
+	return lines, err
+}
+
+// EndCoupon ends a coupon of the scope's merchant, and returns from when on.
+func (db *DB) EndCoupon(ctx context.Context, scope Scope, id program.CouponID, author string, end partners.CouponEnd) (from time.Time, err error) {
+	err = db.changeOfMerchant(ctx, scope, func(tx pgx.Tx) (err error) {
+		from, err = partners.EndCoupon(ctx, tx, id, author, end)
+		return err
+	})
+	return from, err
+}
+
+// changeOfMerchant is Change for a merchant alone: a partner sees programs and coupons that are not theirs to change.
+func (db *DB) changeOfMerchant(ctx context.Context, scope Scope, work func(tx pgx.Tx) error) error {
+	if scope.Merchant == 0 {
+		return fault.Coded(fault.NotFound, "not_found", nil)
+	}
+	return db.Change(ctx, scope, work)
 }
