@@ -183,14 +183,15 @@ func (c *CountedIn) appendJSON(dst []byte) []byte {
 
 // Worth is what the lines that count in a period are worth to the credit and what the others are, before the order is shared,
 // given what is left of each line.
-func (c *Credit) Worth(in *CountedIn, left []int64) (counted, others int64) {
+func (c *Credit) Worth(o *Order, in *CountedIn, left []int64) (counted, others int64) {
 	byRule := make([][2]int64, len(c.Rules))
 	for i := range c.Priced {
 		p := &c.Priced[i]
+		n, _ := o.line(p.Line)
 		if in.Has(p.Line) {
-			byRule[p.Rule][0] += left[i]
+			byRule[p.Rule][0] += left[n]
 		} else {
-			byRule[p.Rule][1] += left[i]
+			byRule[p.Rule][1] += left[n]
 		}
 	}
 	for i, sums := range byRule {

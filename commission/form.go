@@ -200,25 +200,40 @@ func (c *comparison) credit(recorded, decided *Credit, currency string) {
 	for _, until := range []time.Time{{}, decided.HoldUntil} {
 		c.text("state"+of, string(recorded.State(until)), string(decided.State(until)))
 	}
-	if len(recorded.Rules) == len(decided.Rules) && len(recorded.Priced) == len(decided.Priced) {
-		for i := range decided.Rules {
-			was, now := &recorded.Rules[i], &decided.Rules[i]
-			rule := fmt.Sprintf(" of rule %q%s", now.Matched, of)
-			c.text("category"+rule, was.Matched, now.Matched)
-			c.number("rate"+rule, int64(was.Rate), int64(now.Rate))
-			c.number("net"+rule, was.Net, now.Net)
-		}
-		for i := range decided.Priced {
-			was, now := &recorded.Priced[i], &decided.Priced[i]
-			line := fmt.Sprintf(" of line %d, rule %q,%s", now.Line, decided.Rules[now.Rule].Matched, of)
-			c.text("rule"+line, recorded.Rules[was.Rule].Matched, decided.Rules[now.Rule].Matched)
-			c.number("net"+line, was.Net, now.Net)
-		}
-	} else {
-		c.number("number of rules"+of, int64(len(recorded.Rules)), int64(len(decided.Rules)))
-		c.number("number of priced lines"+of, int64(len(recorded.Priced)), int64(len(decided.Priced)))
-	}
+	c.text("why it is unpaid"+of, string(recorded.Unpaid), string(decided.Unpaid))
+	c.text("end of refunds"+of, recorded.RefundsUntil.UTC().String(), decided.RefundsUntil.UTC().String())
+	c.text("rate of currencies"+of, recorded.Rate.String(), decided.Rate.String())
+	c.rules(recorded, decided, of)
 	c.number("gross"+of, recorded.Gross, decided.Gross)
 	c.number("net"+of, recorded.Net, decided.Net)
 	c.number("fee"+of, recorded.Fee, decided.Fee)
+}
+
+// rules compares the rules of two credits, and what lines earn by them.
+func (c *comparison) rules(recorded, decided *Credit, of string) {
+	if len(recorded.Rules) != len(decided.Rules) || len(recorded.Priced) != len(decided.Priced) {
+		c.number("number of rules"+of, int64(len(recorded.Rules)), int64(len(decided.Rules)))
+		c.number("number of priced lines"+of, int64(len(recorded.Priced)), int64(len(decided.Priced)))
+		return
+	}
+	for i := range decided.Rules {
+		was, now := &recorded.Rules[i], &decided.Rules[i]
+		rule := fmt.Sprintf(" of rule %q%s", now.Name(), of)
+		c.text("name"+rule, was.Name(), now.Name())
+		c.text("scope"+rule, string(was.Scope), string(now.Scope))
+		c.number("rate"+rule, int64(was.Rate), int64(now.Rate))
+		c.text("what the rate is of"+rule, string(was.Of), string(now.Of))
+		c.number("fixed amount"+rule, was.Fixed, now.Fixed)
+		c.text("what it is for"+rule, string(was.Per), string(now.Per))
+		c.number("units"+rule, was.Left, now.Left)
+		c.number("least order"+rule, was.Min, now.Min)
+		c.number("bound"+rule, was.Max, now.Max)
+		c.number("net"+rule, was.Net, now.Net)
+	}
+	for i := range decided.Priced {
+		was, now := &recorded.Priced[i], &decided.Priced[i]
+		line := fmt.Sprintf(" of line %d, rule %q,%s", now.Line, decided.Rules[now.Rule].Name(), of)
+		c.text("rule"+line, recorded.Rules[was.Rule].Name(), decided.Rules[now.Rule].Name())
+		c.number("net"+line, was.Net, now.Net)
+	}
 }

@@ -116,16 +116,29 @@ type Refund struct {
 	At time.Time `json:"at"`
 	// Effective is when it changes the books: At, or the time of the sale when that is later. Zero without a sale.
 	Effective time.Time `json:"effective,omitzero"`
-	// Taken is in the order of taking; it leaves out what took nothing.
+	// Taken is in the order of taking; it leaves out what took no money, but for orders under a full document.
 	Taken []Taken `json:"taken,omitempty"`
 	// Shipping is what it took of the order's shipping.
 	Shipping int64 `json:"shipping,omitempty"`
+	// Received is when a tracker received the refund, of orders under a full document.
+	Received time.Time `json:"received_at,omitzero"`
+	// Whole says that it took back the order itself, of an order without lines under a full document.
+	Whole bool `json:"whole,omitempty"`
+
+	// What the fold remembers for full documents: these two, and pieces taken of lines from which there was no amount to take.
+	received time.Time
+	whole    bool
+	free     []Taken
 }
 
 // Taken is an amount that a refund took from a line.
 type Taken struct {
 	Line   int64 `json:"n"`
 	Amount int64 `json:"amount"`
+	// Pieces are those among it, of orders under a full document.
+	Pieces int64 `json:"pieces,omitempty"`
+
+	pieces int64
 }
 
 // Excess is what a refund asked for beyond what was left: nothing is posted for it, and the merchant is shown it.

@@ -253,7 +253,7 @@ func TestRefundsOfOneTimeAreTakenByTheirID(t *testing.T) {
 	want := mustFold(t, sale, spread, pieces)
 	for range 20 {
 		spread.Id, pieces.Id = idOf(string(rune(rand.IntN(1000)))), idOf(string(rune(1000+rand.IntN(1000))))
-		if diff := cmp.Diff(want, mustFold(t, pieces, spread, sale), cmpopts.IgnoreUnexported(Line{})); diff != "" {
+		if diff := cmp.Diff(want, mustFold(t, pieces, spread, sale), cmpopts.IgnoreUnexported(Line{}, Refund{}, Taken{})); diff != "" {
 			t.Fatalf("with other event ids (-want +got):\n%s", diff)
 		}
 	}

@@ -1,6 +1,9 @@
 package commission
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Reason is the stable code of why a touch earned or did not, and so of what became of an order.
 type Reason string
@@ -42,6 +45,12 @@ const (
 	CouponNotCredited Reason = "coupon_not_credited"
 	// CustomerNotCredited is a customer id, which the terms do not credit by itself.
 	CustomerNotCredited Reason = "customer_not_credited"
+	// RestrictedOrder is an order on which a rule of the terms lets nothing be paid. What is stored is Restricted of its code.
+	RestrictedOrder Reason = "restricted"
+	// NoRate is an order in another currency than the terms', without a rate between them as of its time.
+	NoRate Reason = "no_rate"
+	// CannotBePriced is an order whose commission is beyond what the books can hold.
+	CannotBePriced Reason = "cannot_be_priced"
 )
 
 // Further reasons, of touches that terms with a scheme judge.
@@ -134,7 +143,19 @@ func Reasons() []Reason {
 		EarlierTouch,
 		LaterTouch,
 		RecordedAsClick,
+		RestrictedOrder,
+		NoRate,
+		CannotBePriced,
 	}
+}
+
+// Restricted is the reason of an order on which a rule with the code lets nothing be paid.
+func Restricted(code string) Reason { return RestrictedOrder + ":" + Reason(code) }
+
+// Code splits a reason into one of Reasons and the code that a merchant's terms give with it, empty for most.
+func (r Reason) Code() (reason Reason, code string) {
+	of, code, _ := strings.Cut(string(r), ":")
+	return Reason(of), code
 }
 
 // OfOrder reports whether the reason can be the outcome of an order, and not only of a touch beside another.

@@ -37,8 +37,10 @@ func appendCredits(dst []byte, name, currency string, credits []Credit) []byte {
 		return dst
 	}
 	dst = append(dst, name...)
+	var before *Credit
 	for i := range credits {
-		dst = credits[i].appendJSON(separate(dst, i), currency, i > 0 && credits[i].SamePrices(&credits[i-1]))
+		dst = credits[i].appendJSON(separate(dst, i), currency, before)
+		before = &credits[i]
 	}
 	return append(dst, ']')
 }
@@ -60,16 +62,16 @@ func (d *Decision) complete() error {
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.takeOver(&d.Order)
-		if len(c.Rules) == 0 && len(c.Priced) == 0 && i > 0 {
-			c.Rules, c.Priced = d.Credits[i-1].Rules, d.Credits[i-1].Priced
+		if len(c.Rules) == 0 && len(c.Priced) == 0 && i > 0 && c.Unpaid == "" {
+			before := &d.Credits[i-1]
+			c.Rules, c.Priced, c.Lost = before.Rules, before.Priced, before.Lost
 		}
-		if len(c.Priced) != len(d.Order.Lines) {
-			return fmt.Errorf("reading the record of a decision: %d of %d lines are priced", len(c.Priced), len(d.Order.Lines))
+		if c.Terms == (TermsApplied{}) && i > 0 {
+			before := &d.Credits[i-1]
+			c.Terms, c.HoldUntil, c.RefundsUntil, c.Rate = before.Terms, before.HoldUntil, before.RefundsUntil, before.Rate
 		}
-		for _, p := range c.Priced {
-			if p.Rule < 0 || p.Rule >= len(c.Rules) {
-				return fmt.Errorf("reading the record of a decision: line %d is priced by rule %d of %d", p.Line, p.Rule, len(c.Rules))
-			}
+		if err := c.check(&d.Order); err != nil {
+			return fmt.Errorf("reading the record of a decision: %w", err)
 		}
 		if err := c.checkCounted(&d.Order); err != nil {
 			return err
@@ -184,11 +186,16 @@ func (r *Refund) appendJSON(dst []byte) []byte {
 		for i, t := range r.Taken {
 			dst = appendNumber(separate(dst, i), `{"n":`, t.Line)
 			dst = appendNumber(dst, `,"amount":`, t.Amount)
+			dst = optNumber(dst, `,"pieces":`, t.Pieces)
 			dst = append(dst, '}')
 		}
 		dst = append(dst, ']')
 	}
 	dst = optNumber(dst, `,"shipping":`, r.Shipping)
+	dst = optTime(dst, `,"received_at":`, r.Received)
+	if r.Whole {
+		dst = append(dst, `,"whole":true`...)
+	}
 	return append(dst, '}')
 }
 
@@ -228,76 +235,16 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 	return append(dst, '}')
 }
 
-// SamePrices reports whether the order is worth the same to both credits, line by line.
-func (c *Credit) SamePrices(o *Credit) bool {
-	return slices.Equal(c.Rules, o.Rules) && slices.Equal(c.Priced, o.Priced)
-}
-
-// appendJSON appends a credit on an order in a currency, without its prices when the one before it has the same.
-func (c *Credit) appendJSON(dst []byte, currency string, priced bool) []byte {
-	dst = appendNumber(dst, `{"program":`, int64(c.Program))
-	dst = appendNumber(dst, `,"partner":`, int64(c.Partner))
-	if c.Role != RolePartner {
-		dst = appendText(dst, `,"role":`, c.Role.String())
+// appendList appends nothing where there is none.
+func appendList[T any](dst []byte, name string, list []T, one func(t *T, dst []byte) []byte) []byte {
+	if len(list) == 0 {
+		return dst
 	}
-	dst = optNumber(dst, `,"weight":`, c.Weight)
-	dst = optNumber(dst, `,"link":`, int64(c.Link))
-	if c.Unit != currency {
-		dst = appendText(dst, `,"unit":`, c.Unit)
+	dst = append(dst, name...)
+	for i := range list {
+		dst = one(&list[i], separate(dst, i))
 	}
-	dst = appendNumber(dst, `,"terms":{"version":`, int64(c.Terms.Version))
-	dst = appendTime(dst, `,"effective_from":`, c.Terms.EffectiveFrom)
-	dst = appendNumber(dst, `,"hold_s":`, c.Terms.HoldSeconds)
-	dst = appendNumber(dst, `,"network_fee":`, int64(c.Terms.NetworkFee))
-	dst = appendText(dst, `,"kind":`, string(c.Terms.Kind))
-	dst = appendTime(dst, `},"hold_until":`, c.HoldUntil)
-	dst = appendNumber(dst, `,"lines":`, int64(c.Lines))
-	dst = appendNumber(dst, `,"gross":`, c.Gross)
-	dst = appendNumber(dst, `,"net":`, c.Net)
-	dst = appendNumber(dst, `,"fee":`, c.Fee)
-	dst = optProduct(dst, `,"fee_exact":`, c.FeeExact)
-	if c.Counted != nil {
-		dst = c.Counted.appendJSON(append(dst, `,"counted":`...))
-	}
-	if priced {
-		return append(dst, '}')
-	}
-	if len(c.Rules) > 0 {
-		dst = append(dst, `,"rules":[`...)
-		for i := range c.Rules {
-			dst = c.Rules[i].appendJSON(separate(dst, i))
-		}
-		dst = append(dst, ']')
-	}
-	if len(c.Priced) > 0 {
-		dst = append(dst, `,"priced":[`...)
-		for i := range c.Priced {
-			dst = c.Priced[i].appendJSON(separate(dst, i))
-		}
-		dst = append(dst, ']')
-	}
-	return append(dst, '}')
-}
-
-func (r *Rule) appendJSON(dst []byte) []byte {
-	dst = append(dst, '{')
-	if r.Matched != "" {
-		dst = append(appendText(dst, `"matched":`, r.Matched), ',')
-	}
-	dst = appendNumber(dst, `"rate":`, int64(r.Rate))
-	dst = appendNumber(dst, `,"amount":`, r.Amount)
-	dst = appendNumber(dst, `,"base":`, r.Base)
-	dst = optProduct(dst, `,"exact":`, r.Exact)
-	dst = optNumber(dst, `,"net":`, r.Net)
-	return append(dst, '}')
-}
-
-func (p *Priced) appendJSON(dst []byte) []byte {
-	dst = appendNumber(dst, `{"n":`, p.Line)
-	dst = appendNumber(dst, `,"rule":`, int64(p.Rule))
-	dst = appendNumber(dst, `,"base":`, p.Base)
-	dst = optNumber(dst, `,"net":`, p.Net)
-	return append(dst, '}')
+	return append(dst, ']')
 }
 
 // separate puts a comma before all elements of a list but the first.

@@ -1,6 +1,7 @@
 package commission
 
 import (
+	"slices"
 	"time"
 
 	"tributary/internal/event"
@@ -17,7 +18,8 @@ func (o *Order) refund(events []*event.Event) {
 	for i, e := range events {
 		said := e.GetRefund()
 		r := &o.Refunds[i]
-		r.ID, r.At = said.GetRefundId(), event.Time(e.GetOccurredAt())
+		r.ID, r.At, r.received = said.GetRefundId(), event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt())
+		r.whole = said.GetWholeOrder()
 		if !o.Placed() {
 			continue
 		}
@@ -133,14 +135,15 @@ func (o *Order) refundSpread(r *Refund, amount int64) {
 
 // takeAll takes what is left of a line, with its pieces.
 func (o *Order) takeAll(r *Refund, l *Line) {
+	pieces := l.Quantity - l.pieces
 	l.pieces = l.Quantity
-	o.recordTaken(r, l)
+	o.recordTaken(r, l, pieces)
 }
 
 // takeAmount takes no more than is left of the line.
 func (o *Order) takeAmount(r *Refund, l *Line, amount int64) {
 	l.besides += amount
-	o.recordTaken(r, l)
+	o.recordTaken(r, l, 0)
 }
 
 // takePieces takes no more pieces than are left of the line. Where amounts taken before leave less than the pieces are
@@ -149,20 +152,37 @@ func (o *Order) takePieces(r *Refund, l *Line, pieces int64) {
 	before := l.worth(l.pieces)
 	l.pieces += pieces
 	asked := l.worth(l.pieces) - before
-	if taken := o.recordTaken(r, l); taken < asked {
+	if taken := o.recordTaken(r, l, pieces); taken < asked {
 		o.exceed(Excess{Refund: r.ID, Line: l.Number, SKU: l.SKU, Amount: asked - taken, Reason: NothingLeft})
 	}
 }
 
-// recordTaken brings the line's refunded amount up to date and writes down what the refund took of it.
-func (o *Order) recordTaken(r *Refund, l *Line) int64 {
+// recordTaken brings the line's refunded amount up to date and writes down what the refund took of it, pieces among it.
+func (o *Order) recordTaken(r *Refund, l *Line, pieces int64) int64 {
 	taken := min(l.Amount, l.worth(l.pieces)+l.besides) - l.Refunded
-	if taken > 0 {
+	switch {
+	case taken > 0:
 		l.Refunded += taken
 		o.Refunded += taken
-		r.Taken = append(r.Taken, Taken{Line: l.Number, Amount: taken})
+		r.Taken = append(r.Taken, Taken{Line: l.Number, Amount: taken, pieces: pieces})
+	case pieces > 0:
+		r.free = append(r.free, Taken{Line: l.Number, pieces: pieces})
 	}
 	return taken
+}
+
+// refundsInFull are the refunds with what full documents ask of them: pieces, those of lines that cost nothing among them, and
+// when they were received.
+func (o *Order) refundsInFull() []Refund {
+	all := slices.Clone(o.Refunds)
+	for i := range all {
+		r := &all[i]
+		r.Received, r.Whole, r.Taken = r.received, r.whole && len(o.Lines) == 0, slices.Concat(r.Taken, r.free)
+		for n := range r.Taken {
+			r.Taken[n].Pieces = r.Taken[n].pieces
+		}
+	}
+	return all
 }
 
 // exceed writes down what a refund asked for beyond what was left.

@@ -65,9 +65,9 @@ type Earner struct {
 // Earner names the credit.
 func (c *Credit) Earner() Earner { return Earner{c.Partner, c.Role, c.Unit} }
 
-// MaxCredits bounds the credits of one order: those of the eight clicks that a path holds, and of all that hang on them. With
-// MaxRefunds it keeps the postings of a version below the 32,767 that can be numbered.
-const MaxCredits = 16
+// MaxCredits bounds the credits of one order: those of eight partners, two recruiters of each, and the customer's in money and
+// in points. With MaxRefunds it keeps the postings of a version below the 32,767 that can be numbered.
+const MaxCredits = 26
 
 // Share divides the order among its credits, whose rules are priced: it sets Gross, Net, Fee and FeeExact of each. Credits
 // of one unit with a weight share the order by weight, each at its own price (money.Blend); one without has all that its
@@ -87,18 +87,20 @@ func (d *Decision) Share() error {
 		if c.Role == RoleCustomer && c.Customer == "" {
 			return errors.New("sharing an order: its customer has a credit, and it names no customer")
 		}
-		full = append(full, c.full((*Rule).sold))
+		full = append(full, d.full(i, d.Credits[i].sold))
 	}
 	parts := d.parts(room.parts[:0], full)
 	for i := range d.Credits {
 		d.Credits[i].Gross = parts[i].net
-		full[i] = d.Credits[i].full((*Rule).left)
+		d.noteEarned(i, parts, func(r *Rule, earned int64) { r.Amount = earned })
+		full[i] = d.full(i, d.Credits[i].left)
 	}
 	parts = d.parts(parts[:0], full)
 	feeOn, first := int64(0), -1
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.Net, c.Fee, c.FeeExact = parts[i].net, parts[i].fee, money.Product{}
+		d.noteEarned(i, parts, (*Rule).leave)
 		if d.Charges(c) {
 			if feeOn += c.Net; first < 0 {
 				first = i
@@ -113,7 +115,7 @@ func (d *Decision) Share() error {
 
 // Charges reports whether the network's fee is on a credit of the order, with all others that it is on.
 func (d *Decision) Charges(c *Credit) bool {
-	return c.Role == RolePartner && c.Unit == d.Order.Currency
+	return c.Role == RolePartner && c.Unit == d.Credits[0].Unit && c.Unpaid == ""
 }
 
 // checkCredits refuses credits that cannot be told apart, shared out or charged the network's fee.
@@ -147,18 +149,29 @@ func (d *Decision) checkCredits() error {
 // maxWeight bounds a weight so that the sum of MaxCredits of them fits an int64.
 const maxWeight = 1 << 40
 
-// full is what the credit would have if it took all, given what of each rule's lines counts.
-func (c *Credit) full(of func(*Rule) int64) int64 {
-	sum := int64(0)
-	for i := range c.Rules {
-		sum += c.Rules[i].Rate.Of(of(&c.Rules[i]))
+// full is what credit i would have if it took all, of what its rules do not pay of what others earn. of says for each rule what
+// counts of its lines.
+func (d *Decision) full(i int, of func(rule int) (base, units int64)) int64 {
+	c, sum := &d.Credits[i], int64(0)
+	for n := range c.Rules {
+		r := &c.Rules[n]
+		if r.Of != "" {
+			continue
+		}
+		base, units := of(n)
+		worth := c.worth(r, base, units)
+		if part, whole := d.share(c, n); whole > 0 {
+			worth = money.Scale(worth, part, whole)
+		}
+		sum += worth
 	}
 	return sum
 }
 
 // sold and left are what counts of a rule's lines before and after refunds.
-func (r *Rule) sold() int64 { return r.Amount }
-func (r *Rule) left() int64 { return r.Base }
+func (c *Credit) sold(rule int) (base, units int64) { return c.Rules[rule].Amount, c.Rules[rule].Units }
+
+func (c *Credit) left(rule int) (base, units int64) { return c.Rules[rule].Base, c.Rules[rule].Left }
 
 // part is what a credit has of its order at some time.
 type part struct{ net, fee int64 }
@@ -210,6 +223,7 @@ func (d *Decision) parts(dst []part, full []int64) []part {
 			parts[members[n]].fee = share
 		}
 	})
+	d.payUplines(parts)
 	return dst
 }
 

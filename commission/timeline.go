@@ -24,22 +24,21 @@ func (d *Decision) timeline(room *scratch) timeline {
 	t := timeline{at: room.at[:0], parts: room.parts[:0]}
 	full := room.full[:0]
 	for i := range d.Credits {
-		full = append(full, d.Credits[i].full((*Rule).sold))
+		full = append(full, d.full(i, d.Credits[i].sold))
 	}
 	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, full)
 	if len(d.Order.Refunds) == 0 {
 		return t
 	}
-	left := make([][]int64, len(d.Credits))
-	for i := range d.Credits {
-		for n := range d.Credits[i].Rules {
-			left[i] = append(left[i], d.Credits[i].Rules[n].Amount)
-		}
+	remains := make([]remainder, len(d.Credits))
+	for i := range remains {
+		remains[i] = d.Credits[i].before(&d.Order)
 	}
 	for n := range d.Order.Refunds {
 		r := &d.Order.Refunds[n]
-		for i := range d.Credits {
-			full[i] += d.Credits[i].take(left[i], &d.Order, r)
+		for i := range remains {
+			remains[i].take(r)
+			full[i] = d.full(i, remains[i].of)
 		}
 		if last := len(t.at) - 1; last > 0 && t.at[last].Equal(r.Effective) {
 			t.at, t.parts = t.at[:last], t.parts[:last*len(d.Credits)]
@@ -47,20 +46,6 @@ func (d *Decision) timeline(room *scratch) timeline {
 		t.at, t.parts = append(t.at, r.Effective), d.parts(t.parts, full)
 	}
 	return t
-}
-
-// take takes a refund from what is left of the lines of each of the credit's rules, and gives the change of what the credit
-// would have if it took all.
-func (c *Credit) take(left []int64, o *Order, r *Refund) (change int64) {
-	for _, t := range r.Taken {
-		i, _ := o.line(t.Line)
-		rule := c.Priced[i].Rule
-		rate := c.Rules[rule].Rate
-		change -= rate.Of(left[rule])
-		left[rule] -= t.Amount
-		change += rate.Of(left[rule])
-	}
-	return change
 }
 
 // ByCredit is what should stand on the books for each credit, in the order of time, once all holds that end at or before

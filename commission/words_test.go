@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"tributary/internal/text"
+	"tributary/partners/program"
 )
 
 // TestEveryCodeIsSaid compares the codes that pages are given with those that internal/text has words for.
@@ -25,6 +26,10 @@ func TestEveryCodeIsSaid(t *testing.T) {
 
 		"touches that are no visits, to the merchant": {codes(TouchKinds()[3:]), text.PartnerEarnsByCodes()},
 		"touches that are no visits, to who earns":    {codes(TouchKinds()[3:]), text.YouEarnByCodes()},
+
+		"scopes of rules":  {codes([]program.ScopeKind{program.ScopePartner, program.ScopeGroup}), text.RuleScopeCodes()},
+		"fixed amounts":    {codes([]program.Per{program.PerOrder, program.PerLine, program.PerPiece, program.PerClick, program.PerMille}), text.RuleFixedCodes()},
+		"why a rule loses": {codes([]Why{ByScope, ByCloseness, ByMoney, ByPosition}), text.RuleLostCodes()},
 
 		"roles":                    {slices.Clone(names[:]), text.CreditRoleCodes()},
 		"roles, to the merchant":   {slices.Clone(names[:]), text.PartnerEarnsAsCodes()},

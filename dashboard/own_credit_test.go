@@ -2,14 +2,19 @@ package dashboard
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/internal/money"
 	"tributary/partners/access"
 	"tributary/partners/program"
 	"tributary/test/schemes"
@@ -109,6 +114,38 @@ func (w *world) texts(db querier, sql string) []string {
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	w.must(err)
 	return found
+}
+
+// A record does not repeat terms and prices; of it each partner reads the own credit whole, and not for whose part it is paid.
+func TestAPartnersCreditByADocumentIsWhole(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+	full := commission.Credit{
+		Program: 2, Partner: 21, Weight: 1, Unit: "GBP", HoldUntil: at.Add(aDay), RefundsUntil: at.Add(9 * aDay), Lines: 1, Gross: 50, Net: 50,
+		Terms:  commission.TermsApplied{Version: 3, EffectiveFrom: at.Add(-aDay), HoldSeconds: 86_400, Kind: program.Site, Full: true, Base: program.Base{Tax: true}},
+		Rules:  []commission.Rule{{ID: "any", Rate: 100_000, Amount: 1_000, Base: 1_000, Net: 100}},
+		Priced: []commission.Priced{{Line: 1, Base: 1_000, Net: 100}}, Lost: []commission.Lost{{ID: "other", By: commission.ByMoney, Worth: 9, Won: 100}},
+	}
+	same, unpaid, up := full, full, full
+	same.Partner, unpaid.Partner, unpaid.Unpaid, unpaid.Rules, unpaid.Priced, unpaid.Lost = 22, 23, commission.NoRule, nil, nil, nil
+	up.Partner, up.Role, up.Weight, up.Priced, up.Lost = 5, commission.RoleRecruiter, 0, nil, nil
+	up.Rules, up.From = []commission.Rule{{ID: "up", Rate: 100_000, Of: program.OfCommission, Amount: 50, Base: 50, Net: 5}}, [][]program.PartnerID{{21}}
+	d := commission.Decision{
+		Outcome: commission.Credited, Credits: []commission.Credit{full, same, unpaid, up},
+		Order: commission.Order{Merchant: 1, ID: "A1", At: at, Currency: "GBP", Amount: 1_000, Lines: []commission.Line{{Number: 1, Quantity: 1, Amount: 1_000}}},
+	}
+	whole, err := commission.UnmarshalRecord(d.AppendJSON(nil))
+	w.must(err)
+	for _, want := range whole.Credits {
+		shown := w.texts(w.owner, fmt.Sprintf(`SELECT partner_record('%s', %d)`, d.AppendJSON(nil), want.Partner))[0]
+		read, err := commission.UnmarshalRecord([]byte(shown))
+		w.must(err)
+		want.From = nil
+		if diff := cmp.Diff([]commission.Credit{want}, read.Credits, cmpopts.EquateEmpty(), cmpopts.EquateComparable(money.Product{})); diff != "" {
+			t.Errorf("partner %d (-want +got):\n%s", want.Partner, diff)
+		}
+	}
 }
 
 // Who shares an order without a click of theirs is told what they earn, and not whose click it was.

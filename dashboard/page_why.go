@@ -123,10 +123,15 @@ func (view *whyView) oneHold() bool {
 func (view *whyView) alike(first int) []commission.Credit {
 	credits := view.Decision.Credits[first:]
 	end := 1
-	for end < len(credits) && credits[end].SamePrices(&credits[end-1]) {
+	for end < len(credits) && samePrices(&credits[end], &credits[end-1]) {
 		end++
 	}
 	return credits[:end]
+}
+
+// samePrices reports whether an order is explained in the same way for two credits.
+func samePrices(a, b *commission.Credit) bool {
+	return a.Unit == b.Unit && a.Unpaid == b.Unpaid && a.SamePrices(b)
 }
 
 // states are those of the commissions, each once; of an order on which nobody earns any more, of those that were.
@@ -315,7 +320,7 @@ func orDash(name string) string {
 func (view *whyView) sentences(t *text.Printer) (list []string) {
 	credits := view.Decision.Credits
 	if len(credits) == 0 {
-		return []string{t.Reason(string(view.Decision.Outcome))}
+		return []string{reasonText(t, view.Decision.Outcome)}
 	}
 	if view.forMerchant && len(credits) > 1 {
 		for _, sum := range view.totals() {

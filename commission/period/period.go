@@ -150,7 +150,7 @@ func sumsOf(d *commission.Decision, i int, in *commission.CountedIn, step *commi
 		s.Revenue = money.Split(left, weights)[i]
 	}
 	if len(in.Lines) > 0 {
-		counted, others := c.Worth(in, step.Left)
+		counted, others := c.Worth(&d.Order, in, step.Left)
 		s.Commission = money.Split(step.Net[i], []int64{counted, others})[0]
 	}
 	return s

@@ -1567,6 +1567,9 @@ func FixFirstPage() Message { return Message{id: "fix.first_page"} }
 // FixFirstTerms is the message: give the first terms with the program
 func FixFirstTerms() Message { return Message{id: "fix.first_terms"} }
 
+// FixFixedBeside is the message: pay the fixed amount by a rule of its own that adds
+func FixFixedBeside() Message { return Message{id: "fix.fixed_beside"} }
+
 // FixForm is the message: write 1, or use the version that wrote it
 func FixForm() Message { return Message{id: "fix.form"} }
 
@@ -1613,6 +1616,9 @@ func FixLineAmount() Message { return Message{id: "fix.line_amount"} }
 
 // FixLineBelowZero is the message: leave this line out, and take a discount off the lines it is for
 func FixLineBelowZero() Message { return Message{id: "fix.line_below_zero"} }
+
+// FixLineBeside is the message: leave sku, category and part out, or pay of the sale
+func FixLineBeside() Message { return Message{id: "fix.line_beside"} }
 
 // FixLineOrSKU is the message: name the line's number or the sku of the lines
 func FixLineOrSKU() Message { return Message{id: "fix.line_or_sku"} }
@@ -2677,6 +2683,8 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/bind_ended", 0)
 	case "bound_to_another":
 		return p.say("outcome/bound_to_another", 0)
+	case "cannot_be_priced":
+		return p.say("outcome/cannot_be_priced", 0)
 	case "cart_expired":
 		return p.say("outcome/cart_expired", 0)
 	case "claim_declined":
@@ -2717,6 +2725,8 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/marked_click", 0)
 	case "no_click":
 		return p.say("outcome/no_click", 0)
+	case "no_rate":
+		return p.say("outcome/no_rate", 0)
 	case "no_rule":
 		return p.say("outcome/no_rule", 0)
 	case "no_terms_in_force":
@@ -2733,6 +2743,8 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/partner_paused", 0)
 	case "recorded_as_click":
 		return p.say("outcome/recorded_as_click", 0)
+	case "restricted":
+		return p.say("outcome/restricted", 0)
 	case "self_referral":
 		return p.say("outcome/self_referral", 0)
 	case "soft_click_not_credited":
@@ -2755,7 +2767,7 @@ func (p *Printer) Outcome(code string) string {
 
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
-	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
+	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
 }
 
 // OverviewAll says: All commissions
@@ -3164,6 +3176,8 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/bind_ended", 0)
 	case "bound_to_another":
 		return p.say("reason/bound_to_another", 0)
+	case "cannot_be_priced":
+		return p.say("reason/cannot_be_priced", 0)
 	case "cart_expired":
 		return p.say("reason/cart_expired", 0)
 	case "claim_declined":
@@ -3204,6 +3218,8 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/marked_click", 0)
 	case "no_click":
 		return p.say("reason/no_click", 0)
+	case "no_rate":
+		return p.say("reason/no_rate", 0)
 	case "no_rule":
 		return p.say("reason/no_rule", 0)
 	case "no_terms_in_force":
@@ -3220,6 +3236,8 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/partner_paused", 0)
 	case "recorded_as_click":
 		return p.say("reason/recorded_as_click", 0)
+	case "restricted":
+		return p.say("reason/restricted", 0)
 	case "self_referral":
 		return p.say("reason/self_referral", 0)
 	case "soft_click_not_credited":
@@ -3242,7 +3260,7 @@ func (p *Printer) Reason(code string) string {
 
 // ReasonCodes are the codes of which Reason says something.
 func ReasonCodes() []string {
-	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
+	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
 }
 
 // ReportsAddition says: <b>Addition</b> to the order
@@ -3292,6 +3310,64 @@ func (p *Printer) Role(code string) string {
 // RoleCodes are the codes of which Role says something.
 func RoleCodes() []string {
 	return []string{"merchant", "operator", "partner"}
+}
+
+// RuleFixed says what is said of a code, and the code itself where that is nothing: see RuleFixedCodes.
+func (p *Printer) RuleFixed(code string, amount string) string {
+	switch code {
+	case "click":
+		return p.say("rule_fixed/click", 0, amount)
+	case "line":
+		return p.say("rule_fixed/line", 0, amount)
+	case "mille":
+		return p.say("rule_fixed/mille", 0, amount)
+	case "order":
+		return p.say("rule_fixed/order", 0, amount)
+	case "piece":
+		return p.say("rule_fixed/piece", 0, amount)
+	}
+	return code
+}
+
+// RuleFixedCodes are the codes of which RuleFixed says something.
+func RuleFixedCodes() []string {
+	return []string{"click", "line", "mille", "order", "piece"}
+}
+
+// RuleLost says what is said of a code, and the code itself where that is nothing: see RuleLostCodes.
+func (p *Printer) RuleLost(code string) string {
+	switch code {
+	case "closeness":
+		return p.say("rule_lost/closeness", 0)
+	case "money":
+		return p.say("rule_lost/money", 0)
+	case "position":
+		return p.say("rule_lost/position", 0)
+	case "scope":
+		return p.say("rule_lost/scope", 0)
+	}
+	return code
+}
+
+// RuleLostCodes are the codes of which RuleLost says something.
+func RuleLostCodes() []string {
+	return []string{"closeness", "money", "position", "scope"}
+}
+
+// RuleScope says what is said of a code, and the code itself where that is nothing: see RuleScopeCodes.
+func (p *Printer) RuleScope(code string) string {
+	switch code {
+	case "group":
+		return p.say("rule_scope/group", 0)
+	case "partner":
+		return p.say("rule_scope/partner", 0)
+	}
+	return code
+}
+
+// RuleScopeCodes are the codes of which RuleScope says something.
+func RuleScopeCodes() []string {
+	return []string{"group", "partner"}
 }
 
 // Scopes says what is said of a code, and the code itself where that is nothing: see ScopesCodes.
@@ -3765,6 +3841,24 @@ func (p *Printer) WhyAmountInLines(n int64, amount string) string {
 // WhyAsked says: Asked for
 func (p *Printer) WhyAsked() string { return p.say("why.asked", 0) }
 
+// WhyAtMost says: at most {amount}
+func (p *Printer) WhyAtMost(amount string) string { return p.say("why.at_most", 0, amount) }
+
+// WhyBaseDiscount says: their discount added back
+func (p *Printer) WhyBaseDiscount() string { return p.say("why.base_discount", 0) }
+
+// WhyBaseShipping says: shipping
+func (p *Printer) WhyBaseShipping() string { return p.say("why.base_shipping", 0) }
+
+// WhyBaseShippingTax says: the tax on shipping
+func (p *Printer) WhyBaseShippingTax() string { return p.say("why.base_shipping_tax", 0) }
+
+// WhyBaseTax says: their tax
+func (p *Printer) WhyBaseTax() string { return p.say("why.base_tax", 0) }
+
+// WhyBaseWith says: Rates are taken of the lines with {parts}.
+func (p *Printer) WhyBaseWith(parts string) string { return p.say("why.base_with", 0, parts) }
+
 // WhyBeforeOrder says: Time before the order
 func (p *Printer) WhyBeforeOrder() string { return p.say("why.before_order", 0) }
 
@@ -3820,6 +3914,11 @@ func (p *Printer) WhyCommissionIn(currency string) string {
 // WhyCompare says: This order was reported again with other content. The first report counts. <a>Compare both versions</a>
 func (p *Printer) WhyCompare(to templ.SafeURL) templ.Component { return p.rich("why.compare", 0, to) }
 
+// WhyConverted says: Amounts in {base} became {quote} at {rate} {quote} for 1 {base}, the rate of {day} ({source}).
+func (p *Printer) WhyConverted(base string, day string, quote string, rate string, source string) string {
+	return p.say("why.converted", 0, base, day, quote, rate, source)
+}
+
 // WhyCopyJSON says: Copy JSON
 func (p *Printer) WhyCopyJSON() string { return p.say("why.copy_json", 0) }
 
@@ -3857,6 +3956,12 @@ func (p *Printer) WhyFeeIs(rate string) string { return p.say("why.fee_is", 0, r
 
 // WhyFeeSummary says: Network fee: {amount}, paid by the merchant on top
 func (p *Printer) WhyFeeSummary(amount string) string { return p.say("why.fee_summary", 0, amount) }
+
+// WhyForPartOf says: for the part of {partners}
+func (p *Printer) WhyForPartOf(partners string) string { return p.say("why.for_part_of", 0, partners) }
+
+// WhyFullRules says: For each rule of the terms: what is left of all its lines, rounded once, half away from zero
+func (p *Printer) WhyFullRules() string { return p.say("why.full_rules", 0) }
 
 // WhyHistory says: History
 func (p *Printer) WhyHistory() string { return p.say("why.history", 0) }
@@ -3907,6 +4012,9 @@ func (p *Printer) WhyLastHoldEnds(day string) string { return p.say("why.last_ho
 // WhyLate says: This order was reported {span} after it was placed. Its hold runs from the report.
 func (p *Printer) WhyLate(span string) string { return p.say("why.late", 0, span) }
 
+// WhyLeastOrder says: while the order is at least {amount}
+func (p *Printer) WhyLeastOrder(amount string) string { return p.say("why.least_order", 0, amount) }
+
 // WhyLeftOfLines says: Left of its lines
 func (p *Printer) WhyLeftOfLines() string { return p.say("why.left_of_lines", 0) }
 
@@ -3915,6 +4023,18 @@ func (p *Printer) WhyLine(number string) string { return p.say("why.line", 0, nu
 
 // WhyLines says: {n} lines
 func (p *Printer) WhyLines(n int64) string { return p.say("why.lines", n, p.Count(n)) }
+
+// WhyLost says: Rules that came second
+func (p *Printer) WhyLost() string { return p.say("why.lost", 0) }
+
+// WhyLostAre says: They match the same lines; one rule pays for each
+func (p *Printer) WhyLostAre() string { return p.say("why.lost_are", 0) }
+
+// WhyLostTo says: Pays instead
+func (p *Printer) WhyLostTo() string { return p.say("why.lost_to", 0) }
+
+// WhyLostWorth says: Worth, {currency}
+func (p *Printer) WhyLostWorth(currency string) string { return p.say("why.lost_worth", 0, currency) }
 
 // WhyNoEffect says: Why it changed nothing
 func (p *Printer) WhyNoEffect() string { return p.say("why.no_effect", 0) }
@@ -3959,6 +4079,9 @@ func (p *Printer) WhyParts() string { return p.say("why.parts", 0) }
 
 // WhyPartsAre says: A rule’s commission, divided over its lines by what is left of them; odd minor units go to the largest remainders
 func (p *Printer) WhyPartsAre() string { return p.say("why.parts_are", 0) }
+
+// WhyPays says: Pays
+func (p *Printer) WhyPays() string { return p.say("why.pays", 0) }
 
 // WhyPieces says: {n} pieces
 func (p *Printer) WhyPieces(n int64) string { return p.say("why.pieces", n, p.Count(n)) }
@@ -4008,8 +4131,21 @@ func (p *Printer) WhyRanks() string { return p.say("why.ranks", 0) }
 // WhyRanksAre says: Of the touches that may earn, those of the best rank do. Where several of one rank may, the terms say who: the last, the first, or all by weight.
 func (p *Printer) WhyRanksAre() string { return p.say("why.ranks_are", 0) }
 
+// WhyRateOfCommission says: {rate} of the commission
+func (p *Printer) WhyRateOfCommission(rate string) string {
+	return p.say("why.rate_of_commission", 0, rate)
+}
+
+// WhyRateOfFee says: {rate} of the network’s fee
+func (p *Printer) WhyRateOfFee(rate string) string { return p.say("why.rate_of_fee", 0, rate) }
+
 // WhyReason says: Reason
 func (p *Printer) WhyReason() string { return p.say("why.reason", 0) }
+
+// WhyReasonCode says: {reason} The terms’ own code is {code}.
+func (p *Printer) WhyReasonCode(code string, reason string) string {
+	return p.say("why.reason_code", 0, code, reason)
+}
 
 // WhyReceivedImport says: {time}, as an import of the operator's: times are taken as stated
 func (p *Printer) WhyReceivedImport(time string) string { return p.say("why.received_import", 0, time) }
@@ -4037,6 +4173,9 @@ func (p *Printer) WhyRefundOf(refund string) string { return p.say("why.refund_o
 func (p *Printer) WhyRefundReported(amount string, time string) string {
 	return p.say("why.refund_reported", 0, amount, time)
 }
+
+// WhyRefundsUntil says: Refunds count until {time}. Later ones are shown and change nothing.
+func (p *Printer) WhyRefundsUntil(time string) string { return p.say("why.refunds_until", 0, time) }
 
 // WhyRow says: row “{category}”
 func (p *Printer) WhyRow(category string) string { return p.say("why.row", 0, category) }
@@ -4104,6 +4243,9 @@ func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
 
 // WhyWeight says: weighs {weight}
 func (p *Printer) WhyWeight(weight string) string { return p.say("why.weight", 0, weight) }
+
+// WhyWonWorth says: The other, {currency}
+func (p *Printer) WhyWonWorth(currency string) string { return p.say("why.won_worth", 0, currency) }
 
 // WhyWould says: What it would earn
 func (p *Printer) WhyWould() string { return p.say("why.would", 0) }
@@ -4307,6 +4449,9 @@ func WrongExclusiveOfNobody() Message { return Message{id: "wrong.exclusive_of_n
 // WrongFarAhead is the message: it is more than a year ahead
 func WrongFarAhead() Message { return Message{id: "wrong.far_ahead"} }
 
+// WrongFixedBeside is the message: a percentage of what others earn pays no fixed amount beside it
+func WrongFixedBeside() Message { return Message{id: "wrong.fixed_beside"} }
+
 // WrongForgedClickID is the message: it was not made by this network, or was changed, so nobody earns by it
 func WrongForgedClickID() Message { return Message{id: "wrong.forged_click_id"} }
 
@@ -4349,6 +4494,11 @@ func WrongLeakAhead() Message { return Message{id: "wrong.leak_ahead"} }
 
 // WrongLineAndSKU is the message: it names a line and a sku
 func WrongLineAndSKU() Message { return Message{id: "wrong.line_and_sku"} }
+
+// WrongLineBeside is the message: another rule to the {payee} pays of what others earn, so none of them can look at single lines
+func WrongLineBeside(payee string) Message {
+	return Message{id: "wrong.line_beside", values: []string{payee}}
+}
 
 // WrongLineTaken is the message: another line has the number {number}
 func WrongLineTaken(number string) Message {

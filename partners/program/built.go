@@ -14,16 +14,11 @@ import (
 func notBuilt() map[string]bool {
 	fields := map[string]bool{}
 	for name := range strings.FieldsSeq(`
-		currency zone extension refund_window goals signs base zero overrides periods
+		zone extension goals signs periods overrides[].periods
 		attribution.model attribution.half_life attribution.bind attribution.path attribution.exclusive_codes
 		attribution.touches.click.min_age attribution.touches.click.cart
 		attribution.touches.coupon attribution.touches.code attribution.touches.soft attribution.touches.impression
-		rules[].id rules[].to rules[].adds
-		rules[].pay.of rules[].pay.fixed rules[].pay.per rules[].pay.max rules[].pay.unit
-		where.partner_kind[] where.category[] where.goal where.sku where.part where.customer where.months_bound where.country
-		where.device where.coupon where.link where.order_amount where.partner where.partner_group where.property where.meta
-		where.any where.not
-		needs_acceptance`) {
+		where.months_bound needs_acceptance`) {
 		fields[name] = true
 	}
 	return fields

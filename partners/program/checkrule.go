@@ -18,6 +18,7 @@ func (c *checker) rules(at string, rules []Rule) (ids map[string]bool) {
 		return ids // it is said of all together
 	}
 	competing := map[string]int{}
+	earned := c.ofEarned(rules)
 	recruits := slices.ContainsFunc(slices.Concat(rules, c.document.Rules), func(r Rule) bool { return r.To == ToRecruiter })
 	for i := range rules {
 		r, at := &rules[i], fmt.Sprintf("%srules[%d]", at, i)
@@ -28,6 +29,9 @@ func (c *checker) rules(at string, rules []Rule) (ids map[string]bool) {
 		}
 		c.cond(at+".where", r.Where)
 		c.pay(at+".pay", r)
+		if earned[r.To] && (r.Where.Tests(KeySKU) || r.Where.Tests(KeyCategory) || r.Where.Tests(KeyPart)) {
+			c.note(at+".where", text.WrongLineBeside(string(r.To)), text.FixLineBeside())
+		}
 		if r.Adds {
 			continue
 		}
@@ -40,6 +44,23 @@ func (c *checker) rules(at string, rules []Rule) (ids map[string]bool) {
 	}
 	return ids
 }
+
+// ofEarned are the payees whom some rule of a scope, or of those behind it, pays of what others earn: their rules are about the
+// whole order.
+func (c *checker) ofEarned(rules []Rule) map[Payee]bool {
+	payees := map[Payee]bool{}
+	for _, scope := range append(c.document.scopes(), rules) {
+		for i := range scope {
+			if r := &scope[i]; r.Pay.ofEarned() {
+				payees[r.To] = r.To != "" && r.To != ToPartner // a partner is paid of the sale alone
+			}
+		}
+	}
+	return payees
+}
+
+// ofEarned tells whether the percentage is of what others earn.
+func (p *Pay) ofEarned() bool { return p.Of == OfCommission || p.Of == OfFee }
 
 // pay checks what a rule pays.
 func (c *checker) pay(at string, r *Rule) {
@@ -57,8 +78,11 @@ func (c *checker) pay(at string, r *Rule) {
 	}
 	c.number(at+".fixed", p.Fixed, most)
 	c.number(at+".max", p.Max, money.MaxAmount)
-	if (p.Of == OfCommission || p.Of == OfFee) && (r.To == "" || r.To == ToPartner) {
+	if p.ofEarned() && (r.To == "" || r.To == ToPartner) {
 		c.note(at+".of", text.WrongOfOwn(string(p.Of)), text.FixOfOwn())
+	}
+	if p.ofEarned() && p.Fixed > 0 {
+		c.note(at+".fixed", text.WrongFixedBeside(), text.FixFixedBeside())
 	}
 	if p.Of != "" && p.Percent == 0 {
 		c.note(at+".of", text.WrongOfNothing("percent"), text.FixLeaveOut())

@@ -254,6 +254,13 @@ func (t *Test) namesCoupon(code string) bool {
 	return slices.ContainsFunc(t.Texts, func(named string) bool { return strings.EqualFold(named, strings.TrimSpace(code)) })
 }
 
+// Tests tells whether the condition asks for a property, at any depth.
+func (c Cond) Tests(key Key) bool {
+	return slices.ContainsFunc(c, func(t Test) bool {
+		return t.Key == key || slices.ContainsFunc(t.Conds, func(c Cond) bool { return c.Tests(key) })
+	})
+}
+
 // Closeness is how closely a condition describes the lines that it is about; of two rules that match a line the closer one
 // pays.
 type Closeness struct {

@@ -72,6 +72,8 @@ func full() []document {
 		beyond("a zero rule with a sentence", `"staff_coupon"`, `"no staff"`, "zero[0].code"),
 		edit("a payee that there is not", `"to":"recruiter2"`, `"to":"uncle"`, "rules[7].to"),
 		beyond("a second recruiter without a first", `"to":"recruiter",`, `"to":"recruiter2","adds":true,`, "rules[6].to, rules[7].to"),
+		beyond("a fixed amount beside what others earn", `"percent":100000,"of":"commission"`, `"percent":100000,"fixed":5,"of":"commission"`, "rules[6].pay.fixed"),
+		beyond("single lines beside what others earn", `"id":"up","to":"recruiter",`, `"id":"up","to":"recruiter","where":{"any":[{"sku":"A"},{"part":"x"}]},`, "rules[6].where"),
 		beyond("a commission of itself", `"to":"recruiter",`, ``, "rules[6].pay.of, rules[6].where, rules[7].to"),
 		beyond("two rules of one name", `"id":"new"`, `"id":"gold"`, "rules[1].id"),
 		beyond("two rules about the same, in another order", `"where":{"goal":"lead"}`, `"where":{"any":[{"partner_group":"vip","meta.gift":"yes"},{"not":{"device":"mobile"},"country":["AT","DE"]}],"sku":["B","A"],"part":"x","months_bound":{"max":11},"link":7,"partner":[18,17],"property":"coupon_site","order_amount":{"min":3000,"max":90000}}`, "rules[5].where"),

@@ -52,21 +52,37 @@ func schemeOf(d *Document) *Scheme {
 	return s
 }
 
+// ScopeKind says whose rules a scope holds. The program's is the zero value.
+type ScopeKind string
+
+// The kinds of scope, the nearest first.
+const (
+	ScopePartner ScopeKind = "partner"
+	ScopeGroup   ScopeKind = "group"
+	ScopeProgram ScopeKind = ""
+)
+
+// Scope is the rules of a partner, of the groups that the partner is in, or of the program.
+type Scope struct {
+	Of    ScopeKind
+	Rules []Rule
+}
+
 // Scopes are the rules by which a partner is paid, the nearest first: the partner's own, those of the groups that they are in,
 // in the document's order, and the program's. The first scope of which a rule matches a line pays for it.
-func (s *Scheme) Scopes(partner PartnerID, e *Enrolment) [][]Rule {
-	scopes := make([][]Rule, 0, 3)
+func (s *Scheme) Scopes(partner PartnerID, e *Enrolment) []Scope {
+	scopes := make([]Scope, 0, 3)
 	if own := s.own(partner, e); own != nil && len(own.Rules) > 0 {
-		scopes = append(scopes, own.Rules)
+		scopes = append(scopes, Scope{ScopePartner, own.Rules})
 	}
 	var groups []Rule
 	for o := range s.groups(e) {
 		groups = append(groups, o.Rules...)
 	}
 	if len(groups) > 0 {
-		scopes = append(scopes, groups)
+		scopes = append(scopes, Scope{ScopeGroup, groups})
 	}
-	return append(scopes, s.Document.Rules)
+	return append(scopes, Scope{ScopeProgram, s.Document.Rules})
 }
 
 // Hold is how long what a partner earns stays pending.

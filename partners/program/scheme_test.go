@@ -47,7 +47,7 @@ func TestWhoIsPaidByWhatRules(t *testing.T) {
 		var rules [][]string
 		for _, scope := range terms.Scheme.Scopes(row.partner, &row.enrolment) {
 			var ids []string
-			for _, r := range scope {
+			for _, r := range scope.Rules {
 				ids = append(ids, r.ID)
 			}
 			rules = append(rules, ids)

@@ -11,7 +11,7 @@ SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.
           FROM commission x LEFT JOIN partner p ON p.id = x.partner_id
          WHERE x.order_no = o.no AND (@partner::bigint = 0 OR x.partner_id = @partner)) c ON true
  WHERE o.merchant_id = @merchant
-   AND (@outcome::text IN ('', 'nobody') OR o.outcome = @outcome)
+   AND (@outcome::text IN ('', 'nobody') OR split_part(o.outcome, ':', 1) = @outcome)
    AND (@outcome <> 'nobody' OR o.outcome <> 'credited')
    AND (@oddity::text <> 'over_refund' OR o.refund_oddities > 0)
    AND (@oddity <> 'late' OR o.late)

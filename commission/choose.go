@@ -1,0 +1,233 @@
+package commission
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tributary/internal/money"
+	"tributary/partners/program"
+)
+
+// Why says by what a rule came before another one that matched the same line.
+type Why string
+
+// What decides between rules, in the order in which it is asked.
+const (
+	ByScope     Why = "scope"
+	ByCloseness Why = "closeness"
+	ByMoney     Why = "money"
+	ByPosition  Why = "position"
+)
+
+// slot is what rules compete for: a line of the order, or the whole of it where a payee is paid of what others earn.
+type slot struct {
+	// line is the number of the line, 0 for the whole order, and lines how many that are.
+	line  int64
+	lines int
+	facts program.Facts
+	// base is what a rate is taken of, in minor units of the credit, and pieces what a fixed amount for each is.
+	base, pieces int64
+}
+
+// contender is a rule that would pay for some slots.
+type contender struct {
+	id    string
+	scope program.ScopeKind
+	rule  *program.Rule
+	close program.Closeness
+	// on are the indices of the slots that it matches, and worth is what it is worth on each of them.
+	on    []int
+	worth []int64
+}
+
+// choice are the rules that pay for slots: for each that has one the winner, and all that come on top.
+type choice struct {
+	rules []*contender
+	// pays has for each slot the indices of rules.
+	pays [][]int
+	lost []Lost
+}
+
+// contenders are the rules to a payee in a unit that match a slot, in the order of their scopes and then of the document.
+func (p *pricer) contenders(to program.Payee, unit string, slots []slot) []contender {
+	var list []contender
+	for _, scope := range p.found.Terms.Scheme.Scopes(p.found.Partner, &p.found.Enrolment) {
+		for i := range scope.Rules {
+			r := &scope.Rules[i]
+			if cmp.Or(r.To, program.ToPartner) != to || r.Pay.Unit != unit || p.o.Goal != "" && !r.Where.Tests(program.KeyGoal) {
+				continue // a rule that names no goal is about sales
+			}
+			c := contender{id: cmp.Or(r.ID, fmt.Sprintf("#%d", i+1)), scope: scope.Of, rule: r, close: r.Where.Closeness()}
+			for n := range slots {
+				if r.Where.Holds(&slots[n].facts) {
+					c.on = append(c.on, n)
+				}
+			}
+			if len(c.on) > 0 {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
+// choose finds the rules that pay for each slot. earned is what the partner would earn on each, for rules that pay of that.
+func choose(list []contender, slots []slot, earned int64, fee money.Rate) choice {
+	ch := choice{pays: make([][]int, len(slots))}
+	for i := range list {
+		list[i].value(slots, earned, fee)
+	}
+	for n := range slots {
+		var winner *contender
+		for i := range list {
+			c := &list[i]
+			if !c.rule.Adds && c.matches(n) && (winner == nil || c.beats(winner, n) != "") {
+				winner = c
+			}
+		}
+		if winner != nil {
+			ch.pay(n, winner)
+			ch.lose(n, winner, list)
+		}
+		for i := range list {
+			if c := &list[i]; c.rule.Adds && c.matches(n) {
+				ch.pay(n, c)
+			}
+		}
+	}
+	return ch
+}
+
+// matches reports whether the rule is about a slot.
+func (c *contender) matches(n int) bool {
+	_, found := slices.BinarySearch(c.on, n)
+	return found
+}
+
+// worthOn is what the rule is worth on a slot that it matches.
+func (c *contender) worthOn(n int) int64 {
+	i, _ := slices.BinarySearch(c.on, n)
+	return c.worth[i]
+}
+
+// beats says by what the rule comes before one that is listed earlier, and nothing where it does not.
+func (c *contender) beats(earlier *contender, n int) Why {
+	if c.scope != earlier.scope {
+		return "" // scopes are listed in their order
+	}
+	if closer := c.close.Compare(earlier.close); closer != 0 {
+		return either(closer > 0, ByCloseness)
+	}
+	return either(c.worthOn(n) > earlier.worthOn(n), ByMoney)
+}
+
+func either(is bool, why Why) Why {
+	if is {
+		return why
+	}
+	return ""
+}
+
+// over says by what the winner of a slot came before another rule.
+func (c *contender) over(loser *contender, n int) Why {
+	switch {
+	case c.scope != loser.scope:
+		return ByScope
+	case c.close != loser.close:
+		return ByCloseness
+	case c.worthOn(n) != loser.worthOn(n):
+		return ByMoney
+	}
+	return ByPosition
+}
+
+// pay enters a rule that pays for a slot.
+func (ch *choice) pay(n int, c *contender) {
+	i := slices.Index(ch.rules, c)
+	if i < 0 {
+		i = len(ch.rules)
+		ch.rules = append(ch.rules, c)
+	}
+	ch.pays[n] = append(ch.pays[n], i)
+}
+
+// lose enters the rules that competed for a slot with its winner. What one of them lost to another by the same on several
+// slots is summed.
+func (ch *choice) lose(n int, winner *contender, list []contender) {
+	for i := range list {
+		c := &list[i]
+		if c == winner || c.rule.Adds || !c.matches(n) {
+			continue
+		}
+		l := Lost{ID: c.id, Scope: c.scope, Rule: slices.Index(ch.rules, winner), By: winner.over(c, n)}
+		at := slices.IndexFunc(ch.lost, func(o Lost) bool {
+			return o.ID == l.ID && o.Scope == l.Scope && o.Rule == l.Rule && o.By == l.By
+		})
+		if at < 0 {
+			at = len(ch.lost)
+			ch.lost = append(ch.lost, l)
+		}
+		ch.lost[at].Worth += c.worthOn(n)
+		ch.lost[at].Won += winner.worthOn(n)
+	}
+}
+
+// value works out what the rule is worth on each slot that it matches, in whole minor units and before refunds. A fixed amount
+// for the order counts on a slot with its share by base.
+func (c *contender) value(slots []slot, earned int64, fee money.Rate) {
+	pay := &c.rule.Pay
+	c.worth = make([]int64, len(c.on))
+	perOrder := pay.Fixed > 0 && cmp.Or(pay.Per, program.PerOrder) == program.PerOrder
+	if perOrder {
+		bases := make([]int64, len(c.on))
+		for i, n := range c.on {
+			bases[i] = slots[n].base
+		}
+		c.worth = money.Split(pay.Fixed, bases)
+	}
+	for i, n := range c.on {
+		s := &slots[n]
+		switch pay.Of {
+		case program.OfCommission:
+			c.worth[i] += pay.Percent.Of(earned)
+		case program.OfFee:
+			c.worth[i] += pay.Percent.Of(fee.Of(earned))
+		default:
+			c.worth[i] += pay.Percent.Of(s.base)
+		}
+		if !perOrder && pay.Fixed > 0 {
+			c.worth[i] += fixedOn(pay, s.pieces)
+		}
+		if pay.Max > 0 {
+			c.worth[i] = min(c.worth[i], pay.Max)
+		}
+	}
+}
+
+// fixedOn is a fixed amount on one line of so many pieces; beyond money.MaxAmount it is worth that.
+func fixedOn(pay *program.Pay, pieces int64) int64 {
+	num, den := pieces, int64(1)
+	if pay.Per == program.PerLine {
+		num = 1
+	}
+	if pay.Per == program.PerMille {
+		den = 1000
+	}
+	if worth, ok := scaled(pay.Fixed, num, den); ok {
+		return worth
+	}
+	return money.MaxAmount
+}
+
+// restricted finds the code of a rule by which nothing is paid.
+func (p *pricer) restricted(slots []slot) (code string, is bool) {
+	for i := range p.doc.Zero {
+		z := &p.doc.Zero[i]
+		if slices.ContainsFunc(slots, func(s slot) bool { return z.Where.Holds(&s.facts) }) {
+			return strings.TrimSpace(z.Code), true
+		}
+	}
+	return "", false
+}

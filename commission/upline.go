@@ -1,0 +1,237 @@
+package commission
+
+import (
+	"cmp"
+	"slices"
+
+	"tributary/internal/money"
+	"tributary/partners/program"
+)
+
+// credit gives those who win the order their credits, and those whom these bring in or who buy theirs. Where nobody can have
+// one the outcome says why.
+func (d *Decision) credit(winners []winner, e *Evidence) {
+	full := false
+	for _, w := range winners {
+		found := &e.Candidates[w.candidate].Link
+		if full = full || found.Terms.Scheme != nil; full {
+			break
+		}
+		c := pricePlain(&d.Order, found)
+		c.Weight = w.weight
+		d.Credits = append(d.Credits, c)
+	}
+	if full {
+		f := *d // what pricers refer to; a decision by plain terms needs no such place
+		f.Credits, f.Order.Refunds = nil, d.Order.refundsInFull()
+		if why := f.creditInFull(winners, e); why != "" {
+			f.Outcome, f.Credits = why, nil
+		}
+		*d = f
+	}
+}
+
+// creditInFull gives the credits of an order of which some partner is paid by a full document, or the reason why nobody earns.
+func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
+	pricers := make([]*pricer, len(winners)) // of partners who are paid by a full document
+	unpaid := NoRule
+	for i, w := range winners {
+		found := &e.Candidates[w.candidate].Link
+		c := Credit{}
+		if found.Terms.Scheme == nil {
+			c = pricePlain(&d.Order, found)
+			unpaid = ""
+		} else {
+			p, failed := newPricer(&d.Order, e, found)
+			if failed == "" {
+				c, failed = p.forPartner()
+			}
+			switch {
+			case failed != "":
+				return failed
+			case c.Unpaid == "":
+				pricers[i], unpaid = p, ""
+			case unpaid == NoRule:
+				unpaid = c.Unpaid
+			}
+		}
+		c.Weight = w.weight
+		d.Credits = append(d.Credits, c)
+	}
+	if slices.ContainsFunc(d.Credits, func(c Credit) bool {
+		return c.Unit != d.Credits[0].Unit || c.Terms.NetworkFee != d.Credits[0].Terms.NetworkFee
+	}) {
+		return CannotBePriced // partners under versions of the terms that nothing can be shared by
+	}
+	if unpaid == "" && !d.addUplines(pricers) {
+		return CannotBePriced
+	}
+	return unpaid
+}
+
+// addUplines adds the credits of recruiters, each with one however many of the order's partners they brought in, and of the
+// customer, by the rules for the first of these partners. It is not ok where they cannot be counted.
+func (d *Decision) addUplines(pricers []*pricer) (ok bool) {
+	var first hanging
+	ok = true
+	for i, p := range pricers {
+		if p == nil {
+			continue
+		}
+		h := hanging{p: p, earned: d.full(i, d.Credits[i].sold), of: []program.PartnerID{d.Credits[i].Partner}}
+		if first.p == nil {
+			first = h
+		} else {
+			first.of = append(slices.Clone(first.of), h.of...)
+		}
+		if who := p.found.Enrolment.Recruiter; who != 0 {
+			ok = ok && d.hang(h, program.ToRecruiter, RoleRecruiter, who, "")
+		}
+		if who := p.found.Enrolment.Recruiter2; who != 0 {
+			ok = ok && d.hang(h, program.ToRecruiter2, RoleRecruiter2, who, "")
+		}
+	}
+	if first.p != nil && d.Order.Customer != "" {
+		for _, unit := range [...]string{"", money.Points} {
+			ok = ok && d.hang(first, program.ToCustomer, RoleCustomer, 0, unit)
+		}
+	}
+	return ok && len(d.Credits) <= MaxCredits
+}
+
+// hanging is what credits hang on: what the partners of other credits bring.
+type hanging struct {
+	p *pricer
+	// earned is what the partner would earn with all of the order.
+	earned int64
+	of     []program.PartnerID
+}
+
+// hang adds what somebody gets for what others bring: to the credit they have already, or with one. It is not ok where that
+// cannot be counted.
+func (d *Decision) hang(h hanging, to program.Payee, role Role, who program.PartnerID, unit string) (ok bool) {
+	c, ok := h.p.pay(to, unit, h.earned)
+	if !ok || len(c.Rules) == 0 {
+		return ok
+	}
+	c.Partner, c.Role, c.Link = who, role, 0
+	for range c.Rules {
+		c.From = append(c.From, h.of)
+	}
+	at := slices.IndexFunc(d.Credits, func(o Credit) bool { return o.Earner() == c.Earner() })
+	if at < 0 {
+		d.Credits = append(d.Credits, c)
+	} else {
+		d.Credits[at].merge(&c)
+	}
+	return true
+}
+
+// merge adds the rules of a further partner whom the credit's owner has brought in. A rule that prices the same lines for both
+// is one.
+func (c *Credit) merge(o *Credit) {
+	for i := range o.Rules {
+		same := slices.IndexFunc(c.Rules, func(r Rule) bool { return r == o.Rules[i] })
+		if same >= 0 && slices.Equal(c.linesOf(same), o.linesOf(i)) {
+			c.From[same] = append(slices.Clone(c.From[same]), o.From[i]...)
+			continue
+		}
+		for _, p := range o.Priced {
+			if p.Rule == i {
+				p.Rule = len(c.Rules)
+				c.Priced = append(c.Priced, p)
+			}
+		}
+		c.Rules, c.From = append(c.Rules, o.Rules[i]), append(c.From, o.From[i])
+	}
+	slices.SortStableFunc(c.Priced, func(a, b Priced) int { return cmp.Compare(a.Line, b.Line) })
+	c.Lines = max(c.Lines, o.Lines)
+	if o.HoldUntil.After(c.HoldUntil) {
+		c.HoldUntil, c.Terms.HoldSeconds, c.RefundsUntil = o.HoldUntil, o.Terms.HoldSeconds, o.RefundsUntil
+	}
+}
+
+// linesOf are the numbers of the lines that a rule prices.
+func (c *Credit) linesOf(rule int) (lines []int64) {
+	for _, p := range c.Priced {
+		if p.Rule == rule {
+			lines = append(lines, p.Line)
+		}
+	}
+	return lines
+}
+
+// share is what a rule's partners have of the order, in parts of the whole; both 0 where that is all of it.
+func (d *Decision) share(c *Credit, rule int) (part, whole int64) {
+	if len(c.From) == 0 || c.Role == RoleCustomer {
+		return 0, 0
+	}
+	for i := range d.Credits {
+		if o := &d.Credits[i]; o.Role == RolePartner {
+			whole += o.Weight
+			if slices.Contains(c.From[rule], o.Partner) {
+				part += o.Weight
+			}
+		}
+	}
+	return part, whole
+}
+
+// earnedBy is what the partners of a rule earn, or are charged for, of what rules of that kind pay.
+func (d *Decision) earnedBy(c *Credit, rule int, parts []part) (sum int64) {
+	for i := range d.Credits {
+		if o := &d.Credits[i]; o.Role == RolePartner && slices.Contains(c.From[rule], o.Partner) {
+			if c.Rules[rule].Of == program.OfFee {
+				sum += parts[i].fee
+			} else {
+				sum += parts[i].net
+			}
+		}
+	}
+	return sum
+}
+
+// payUplines adds to each credit what its rules give of what others earn. What is paid of the network's fee lowers that.
+func (d *Decision) payUplines(parts []part) {
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		if len(c.From) == 0 {
+			continue
+		}
+		for n := range c.Rules {
+			r := &c.Rules[n]
+			if r.Of == "" {
+				continue
+			}
+			worth := r.ofEarned(d.earnedBy(c, n, parts))
+			parts[i].net += worth
+			if r.Of == program.OfFee {
+				parts[i].fee -= worth
+			}
+		}
+	}
+}
+
+// ofEarned is what a rule gives of what others earn.
+func (r *Rule) ofEarned(base int64) int64 {
+	worth := r.Rate.Of(base)
+	if r.Max > 0 {
+		worth = min(worth, r.Max)
+	}
+	return worth
+}
+
+// noteEarned enters in the rules of credit i that pay of what others earn what that is.
+func (d *Decision) noteEarned(i int, parts []part, enter func(r *Rule, earned int64)) {
+	c := &d.Credits[i]
+	for n := range c.From {
+		if c.Rules[n].Of != "" {
+			enter(&c.Rules[n], d.earnedBy(c, n, parts))
+		}
+	}
+}
+
+// leave enters what is left of what others earn after refunds.
+func (r *Rule) leave(earned int64) {
+	r.Base, r.Exact, r.Net = earned, r.Rate.Exact(earned), r.ofEarned(earned)
+}
