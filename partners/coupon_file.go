@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -94,7 +95,7 @@ func readCouponFile(file []byte) []CouponLine {
 				return []CouponLine{unreadable(at, "file", text.WrongColumn(unknown), text.FixColumns(strings.Join(CouponColumns(), ", ")))}
 			}
 		case len(lines) == MaxCouponLines:
-			return append(lines, unreadable(at, "file", text.WrongManyLines(), text.FixManyLines(fmt.Sprint(MaxCouponLines))))
+			return append(lines, unreadable(at, "file", text.WrongManyLines(), text.FixManyLines(strconv.Itoa(MaxCouponLines))))
 		default:
 			lines = append(lines, couponLine(at, columns, record))
 		}
@@ -143,7 +144,7 @@ func couponLine(at int, columns, record []string) CouponLine {
 			}
 			continue
 		}
-		ok := true
+		var ok bool
 		switch name := columns[i]; name {
 		case "code":
 			l.Coupon.Code = value
