@@ -213,7 +213,7 @@ func agreedTerms(view *agreedView) templ.Component {
 				return templ_7745c5c3_Err
 			}
 		} else {
-			templ_7745c5c3_Err = termsFacts(a.Terms, a.Kind, t.TermsVersion(strconv.Itoa(a.Terms.Version))).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = termsFacts(a.Terms, a.Kind, t.TermsInForce()).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -71,6 +72,7 @@ func (c *checker) pay(at string, r *Rule) {
 	choice(c, at+".unit", p.Unit, []string{UnitPoint})
 	most := int64(money.MaxAmount)
 	switch p.Per {
+	case PerOrder, PerLine:
 	case PerPiece, PerClick:
 		most = maxEach
 	case PerMille:
@@ -257,7 +259,7 @@ func (c Cond) sorted() Cond {
 		for n := range t.Conds {
 			t.Conds[n] = t.Conds[n].sorted()
 		}
-		slices.SortFunc(t.Conds, func(a, b Cond) int { return strings.Compare(string(written(a)), string(written(b))) })
+		slices.SortFunc(t.Conds, func(a, b Cond) int { return bytes.Compare(written(a), written(b)) })
 	}
 	return tests
 }

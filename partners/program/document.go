@@ -16,21 +16,21 @@ const Schema = 1
 // Document is what a version of a program's terms says: JSON, kept as it was agreed. docs/reference/terms.schema.json
 // describes it and is made from this type. Amounts are minor units of Currency, rates millionths.
 type Document struct {
-	Schema       int         `json:"schema"                  jsonschema:"The form of the document: 1."`
-	Currency     string      `json:"currency,omitempty"      jsonschema:"The ISO 4217 currency of fixed amounts, tiers and caps, and of what is earned. Left out, an order earns in its own currency, and only percentages can be paid."`
-	Zone         string      `json:"zone,omitempty"          jsonschema:"The IANA time zone of days and periods. Left out, UTC."`
-	Attribution  Attribution `json:"attribution"             jsonschema:"What earns."`
-	Hold         Duration    `json:"hold"                    jsonschema:"How long a commission stays pending, from the order on."`
-	Extension    Duration    `json:"extension,omitzero"      jsonschema:"By how much the merchant may extend the hold of an order, once."`
-	RefundWindow Duration    `json:"refund_window,omitzero"  jsonschema:"For how long after the end of the hold refunds still reduce the commission. Left out, without end."`
-	NetworkFee   money.Rate  `json:"network_fee"             jsonschema:"What the merchant owes the network on top of each commission, in millionths of the commission."`
-	Goals        []string    `json:"goals,omitempty"         jsonschema:"Goals of orders beside sale, lead, click and impression."`
-	Signs        []string    `json:"signs,omitempty"         jsonschema:"Warning signs that put an order on hold for review."`
-	Base         Base        `json:"base,omitzero"           jsonschema:"What percentages are taken of. Left out, the lines after discount, before tax, without shipping."`
-	Zero         []Zero      `json:"zero,omitempty"          jsonschema:"Orders on which nothing is paid."`
-	Rules        []Rule      `json:"rules"                   jsonschema:"What is paid. The closest rule that matches a line pays for it: one that names the sku comes before one that names the category or part, then the one with more conditions. A line without a rule earns nothing."`
-	Overrides    []Override  `json:"overrides,omitempty"     jsonschema:"Rules of their own for groups and partners."`
-	Periods      []Period    `json:"periods,omitempty"       jsonschema:"Tiers, caps and bonuses over a period, beside what the rules pay."`
+	Schema       int         `json:"schema"                 jsonschema:"The form of the document: 1."`
+	Currency     string      `json:"currency,omitempty"     jsonschema:"The ISO 4217 currency of fixed amounts, tiers and caps, and of what is earned. Left out, an order earns in its own currency, and only percentages can be paid."`
+	Zone         string      `json:"zone,omitempty"         jsonschema:"The IANA time zone of days and periods. Left out, UTC."`
+	Attribution  Attribution `json:"attribution"            jsonschema:"What earns."`
+	Hold         Duration    `json:"hold"                   jsonschema:"How long a commission stays pending, from the order on."`
+	Extension    Duration    `json:"extension,omitzero"     jsonschema:"By how much the merchant may extend the hold of an order, once."`
+	RefundWindow Duration    `json:"refund_window,omitzero" jsonschema:"For how long after the end of the hold refunds still reduce the commission. Left out, without end."`
+	NetworkFee   money.Rate  `json:"network_fee"            jsonschema:"What the merchant owes the network on top of each commission, in millionths of the commission."`
+	Goals        []string    `json:"goals,omitempty"        jsonschema:"Goals of orders beside sale, lead, click and impression."`
+	Signs        []string    `json:"signs,omitempty"        jsonschema:"Warning signs that put an order on hold for review."`
+	Base         Base        `json:"base,omitzero"          jsonschema:"What percentages are taken of. Left out, the lines after discount, before tax, without shipping."`
+	Zero         []Zero      `json:"zero,omitempty"         jsonschema:"Orders on which nothing is paid."`
+	Rules        []Rule      `json:"rules"                  jsonschema:"What is paid. The closest rule that matches a line pays for it: one that names the sku comes before one that names the category or part, then the one with more conditions. A line without a rule earns nothing."`
+	Overrides    []Override  `json:"overrides,omitempty"    jsonschema:"Rules of their own for groups and partners."`
+	Periods      []Period    `json:"periods,omitempty"      jsonschema:"Tiers, caps and bonuses over a period, beside what the rules pay."`
 }
 
 // Attribution says what earns.
@@ -182,7 +182,7 @@ func (p Pay) MarshalJSON() ([]byte, error) {
 }
 
 // missing names a field that must be there when none of its like is.
-func (p *Pay) missing(given map[string]bool) string {
+func (p Pay) missing(given map[string]bool) string {
 	if given["percent"] || given["fixed"] {
 		return ""
 	}
@@ -291,7 +291,7 @@ func (t Tier) MarshalJSON() ([]byte, error) {
 }
 
 // missing names a field that must be there when none of its like is.
-func (t *Tier) missing(given map[string]bool) string {
+func (t Tier) missing(given map[string]bool) string {
 	if given["percent"] || given["of_commission"] || given["each"] || given["once"] {
 		return ""
 	}
