@@ -190,7 +190,8 @@ func TestPlansStayOnIndexes(t *testing.T) {
 	w.waitIdle()
 	numbers := "(SELECT array_agg(no) FROM (SELECT no FROM orders LIMIT 1000) o)"
 	text := func(sql string) string {
-		sql = strings.ReplaceAll(sql, "$1::bigint[], $2::text[]", "(SELECT array_agg(merchant_id) FROM orders), (SELECT array_agg(order_id) FROM orders)")
+		sql = strings.ReplaceAll(sql, "$1::bigint[], $2::text[], $3::smallint[]",
+			"(SELECT array_agg(merchant_id) FROM orders), (SELECT array_agg(order_id) FROM orders), (SELECT array_agg(keys) FROM orders)")
 		sql = strings.ReplaceAll(sql, "$1::bigint[]", numbers)
 		return strings.NewReplacer("lane = $1", "lane = 1", "<= $2", "<= now()", "LIMIT $3", "LIMIT 1000", "$4::bigint[]", "'{}'::bigint[]",
 			"no > $2", "no > 7").Replace(sql)
