@@ -119,7 +119,7 @@ func (view *whyView) oneHold() bool {
 	return !slices.ContainsFunc(credits, func(c commission.Credit) bool { return !c.HoldUntil.Equal(credits[0].HoldUntil) })
 }
 
-// alike are the credits that are reckoned as one is: it, and those behind it with the same prices.
+// alike are the credits that are reckoned as one is: it, and those behind it in the same unit with the same prices.
 func (view *whyView) alike(first int) []commission.Credit {
 	credits := view.Decision.Credits[first:]
 	end := 1

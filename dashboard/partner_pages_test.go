@@ -295,6 +295,25 @@ func TestWhyHasASentenceForEachRole(t *testing.T) {
 	}
 }
 
+// What is earned in points is never added to money, and the parts of an order are those of its own unit.
+func TestWhyTellsUnitsApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := number10(w.order(sale{
+		id: "units", link: w.link, customer: "c-7", lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 10_000}},
+		decide: schemes.Split(
+			schemes.Share{Weight: 60}, schemes.Share{Partner: w.outsid, Weight: 40},
+			schemes.Share{Partner: w.member, Role: commission.RoleRecruiter, Weight: 7, Unit: "POINT"},
+			schemes.Share{Role: commission.RoleCustomer, Unit: "POINT"},
+		),
+	}))
+	w.as("shop@example.net").page("/merchant/orders/"+no).holds(t,
+		"2 commissions on this order come to GBP 9.00.", "2 commissions on this order come to POINT 1,800.", "Commission GBP 9.00", "Commission POINT 1,800",
+		"partner 60 of 100 GBP 5.40 1.08", "recruiter 7 of 7 POINT 900 0", "customer – POINT 900 0", "Commission, POINT",
+		"Commission The Slow Kitchen – For each rule", "Commission Mira Okafor recruiter – customer For each rule", "9.00 × 20 % = 1.80", "Merchant gives to customers Customer, pending POINT 900")
+	w.as("member@example.net").page("/partner/commissions/"+no).holds(t, "You earn POINT 900 on this order: you recruited a partner", "Commission POINT 900", "7 of 7")
+}
+
 func TestWhyExplainsEveryCent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

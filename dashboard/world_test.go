@@ -374,6 +374,9 @@ func (w *world) post(tx pgx.Tx, no int64, movements []commission.Movement) error
 		if kind.Entry().Owner.HasPartner() {
 			a.Partner = m.Partner
 		}
+		if kind.Entry().Owner.HasMember() {
+			a.Customer = m.Customer
+		}
 		return a
 	}
 	postings := make([]ledger.Posting, len(movements))
