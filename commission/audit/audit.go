@@ -10,6 +10,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/evidence"
+	"tributary/commission/fx"
 	"tributary/commission/ledger"
 	"tributary/commission/ledger/chart"
 	"tributary/commission/period"
@@ -93,6 +94,7 @@ type Verification struct {
 	Tx pgx.Tx
 
 	programs *partners.Programs
+	rates    *fx.Table
 	verdict  Verdict
 	// counted are the sums of periods as orders add to them; nil where not all orders are gone through.
 	counted map[cellKey]period.Sums
@@ -117,7 +119,7 @@ func Verify(ctx context.Context, check Check) (verdict *Verdict, err error) {
 func VerifyIn(ctx context.Context, tx pgx.Tx, check Check) (*Verdict, error) {
 	began := time.Now()
 	check.fill(began)
-	v := &Verification{Check: check, Tx: tx, programs: partners.NewPrograms()}
+	v := &Verification{Check: check, Tx: tx, programs: partners.NewPrograms(), rates: fx.NewTable()}
 	if err := v.run(ctx); err != nil {
 		return nil, fmt.Errorf("verifying: %w", err)
 	}
@@ -134,7 +136,7 @@ func (v *Verification) run(ctx context.Context) error {
 	if err := evidence.Knows(ctx, v.Tx, v.Forms); err != nil {
 		return err
 	}
-	if err := v.programs.Refresh(ctx, v.DB); err != nil {
+	if err := v.refresh(ctx); err != nil {
 		return err
 	}
 	for _, check := range []func(context.Context) error{
@@ -145,4 +147,12 @@ func (v *Verification) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// refresh brings what is held in memory up to date.
+func (v *Verification) refresh(ctx context.Context) error {
+	if err := v.programs.Refresh(ctx, v.DB); err != nil {
+		return err
+	}
+	return v.rates.Refresh(ctx, v.DB)
 }

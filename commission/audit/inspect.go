@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/commission/fx"
 	"tributary/commission/ledger"
 	"tributary/partners"
 )
@@ -21,6 +22,7 @@ import (
 type Inspector struct {
 	check    Check
 	programs *partners.Programs
+	rates    *fx.Table
 	log      *slog.Logger
 	metrics  *booksMetrics
 	// head is up to where the chain was verified.
@@ -31,7 +33,7 @@ type Inspector struct {
 func NewInspector(check Check, log *slog.Logger, registry prometheus.Registerer) *Inspector {
 	check.fill(time.Time{})
 	check.Limit = inspectedFindings
-	return &Inspector{check: check, programs: partners.NewPrograms(), log: log, metrics: newBooksMetrics(registry)}
+	return &Inspector{check: check, programs: partners.NewPrograms(), rates: fx.NewTable(), log: log, metrics: newBooksMetrics(registry)}
 }
 
 const (
@@ -80,7 +82,7 @@ func (i *Inspector) Inspect(ctx context.Context) (*Verdict, error) {
 	ctx, cancel := context.WithTimeout(ctx, inspectLimit)
 	defer cancel()
 	began := time.Now()
-	v := &Verification{Check: i.check, programs: i.programs, recent: InspectedEvents}
+	v := &Verification{Check: i.check, programs: i.programs, rates: i.rates, recent: InspectedEvents}
 	head := i.head
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, i.check.DB, options, func(tx pgx.Tx) (err error) {
@@ -104,7 +106,7 @@ func (v *Verification) inspect(ctx context.Context, since ledger.Head) (ledger.H
 	if err := v.Tx.QueryRow(ctx, `SELECT coalesce(max(no), 0) FROM orders`).Scan(&newest); err != nil {
 		return since, fmt.Errorf("looking for the newest order: %w", err)
 	}
-	if err := v.programs.Refresh(ctx, v.DB); err != nil {
+	if err := v.refresh(ctx); err != nil {
 		return since, err
 	}
 	older := max(newest-pageSize, 0)

@@ -143,7 +143,7 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 			o.folded, o.unfolded = commission.Fold(o.events)
 		}
 	}
-	resolved, err := evidence.Network{Programs: v.programs, VerifyClick: v.VerifyClick}.Resolve(ctx, v.Tx, asked)
+	resolved, err := evidence.Network{Programs: v.programs, Rates: v.rates, VerifyClick: v.VerifyClick}.Resolve(ctx, v.Tx, asked)
 	for i := range resolved {
 		page[i].evidence = resolved[i]
 	}

@@ -9,6 +9,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/evidence"
+	"tributary/commission/fx"
 	"tributary/partners"
 )
 
@@ -44,8 +45,8 @@ func Redecide(ctx context.Context, check Check, progress func(done, total int64)
 	if err := check.DB.QueryRow(ctx, `SELECT count(*) FROM orders`).Scan(&total); err != nil {
 		return nil, fmt.Errorf("counting orders: %w", err)
 	}
-	v := &Verification{Check: check, programs: partners.NewPrograms()}
-	if err := v.programs.Refresh(ctx, check.DB); err != nil {
+	v := &Verification{Check: check, programs: partners.NewPrograms(), rates: fx.NewTable()}
+	if err := v.refresh(ctx); err != nil {
 		return nil, err
 	}
 	done := &Redecided{}

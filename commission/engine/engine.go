@@ -15,6 +15,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/evidence"
+	"tributary/commission/fx"
 	"tributary/commission/inbox"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
@@ -71,6 +72,7 @@ const (
 type Engine struct {
 	cfg      Config
 	programs *partners.Programs // refreshed when a transaction finds them old
+	rates    *fx.Table          // likewise
 	rules    *periodRules
 	books    *ledger.Books
 	sealer   *ledger.Sealer
@@ -102,6 +104,7 @@ func New(cfg Config) *Engine {
 	e := &Engine{
 		cfg:      cfg,
 		programs: partners.NewPrograms(),
+		rates:    fx.NewTable(),
 		rules:    newPeriodRules(),
 		books:    ledger.NewBooks(),
 		sealer:   ledger.NewSealer(cfg.DB, cfg.Log),

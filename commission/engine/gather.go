@@ -74,6 +74,11 @@ func (e *Engine) gather(ctx context.Context, tx pgx.Tx, keys []orderKey) ([]*ord
 			return nil, err
 		}
 	}
+	if version != e.rates.Version() {
+		if err := e.rates.Refresh(ctx, tx); err != nil {
+			return nil, err
+		}
+	}
 	if err := complete(ctx, tx, known); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/evidence"
+	"tributary/commission/fx"
 	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/stream"
@@ -41,7 +42,7 @@ func (w *world) decide(o *order, now time.Time, verify func(string) commission.C
 func (w *world) resolve(o *order, verify func(string) commission.Click) {
 	w.t.Helper()
 	check(w.t, o.read(commission.KnownForms()))
-	network := evidence.Network{Programs: partners.NewPrograms(), VerifyClick: verify}
+	network := evidence.Network{Programs: partners.NewPrograms(), Rates: fx.NewTable(), VerifyClick: verify}
 	resolved, err := network.Resolve(w.t.Context(), w.db, []evidence.Order{{Folded: &o.folded, Recorded: &o.recorded}})
 	check(w.t, err)
 	o.evidence = resolved[0]

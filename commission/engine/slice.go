@@ -218,7 +218,7 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, orders []*order) error {
 		}
 		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &o.recorded}
 	}
-	network := evidence.Network{Programs: e.programs, VerifyClick: e.cfg.VerifyClick}
+	network := evidence.Network{Programs: e.programs, Rates: e.rates, VerifyClick: e.cfg.VerifyClick}
 	resolved, err := network.Resolve(ctx, tx, asked)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/fx"
 	"tributary/partners"
 	"tributary/partners/program"
 )
@@ -18,6 +19,8 @@ import (
 // links, of which there may be millions, are looked up for the orders at hand.
 type Network struct {
 	Programs *partners.Programs
+	// Rates are those of currencies, held in memory, too.
+	Rates *fx.Table
 	// VerifyClick says what a click id says.
 	VerifyClick func(id string) commission.Click
 }
@@ -64,8 +67,23 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 				c.Link = n.Programs.LinkTerms(to.program, c.Click.Link, to.partner, to.kind, o.Folded.At)
 			}
 		}
+		all[i].Rates = n.rates(o.Folded, all[i].Candidates)
 	}
 	return all, n.codes(ctx, q, orders, all)
+}
+
+// rates are those by which an order may have to be converted: to the currency of each document that it may fall under.
+func (n Network) rates(o *commission.Order, candidates []commission.Candidate) (all []commission.Rate) {
+	for i := range candidates {
+		terms := candidates[i].Link.Terms
+		if terms == nil || terms.Scheme == nil {
+			continue
+		}
+		if unit := terms.Scheme.Document.Currency; unit != "" && unit != o.Currency {
+			all = append(all, n.Rates.At(o.At, o.Currency, unit)...)
+		}
+	}
+	return all
 }
 
 // Knows gives a *commission.NewerError when a later version has written records, or terms, that this one cannot know.

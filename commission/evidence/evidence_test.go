@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/fx"
 	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/partners"
@@ -89,7 +90,7 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	site, member, closed := linkOf(program.Site), linkOf(program.Member), linkOf(program.Site)
 	_, err = db.Exec(ctx, `UPDATE link SET closed_at = now() WHERE id = $1`, closed.ID)
 	check(t, err)
-	known := Network{partners.NewPrograms(), verifyClick}
+	known := Network{partners.NewPrograms(), fx.NewTable(), verifyClick}
 
 	for _, fact := range []struct {
 		name    string

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,8 +22,9 @@ type Querier interface {
 
 // Table is all rates in memory, about 50 bytes each. It is safe for several goroutines.
 type Table struct {
-	refreshing sync.Mutex // held for the length of a refresh
-	mark       uint64     // the transactions before it are read
+	version    atomic.Int64 // of the catalogue, as of the last refresh
+	refreshing sync.Mutex   // held for the length of a refresh
+	mark       uint64       // the transactions before it are read
 
 	mu    sync.RWMutex
 	pairs map[pair][]quoted
@@ -52,16 +54,24 @@ func NewTable() *Table {
 	return &Table{pairs: make(map[pair][]quoted), of: make(map[string][]pair)}
 }
 
-// Refresh reads the rates that were entered since the last time.
+// Version is that of the catalogue when the table was last refreshed; 0 before.
+func (t *Table) Version() int64 { return t.version.Load() }
+
+// Refresh reads the rates that were entered since the last time, if the catalogue has changed.
 func (t *Table) Refresh(ctx context.Context, q Querier) error {
 	t.refreshing.Lock()
 	defer t.refreshing.Unlock()
+	var version int64
 	var mark uint64
-	if err := q.QueryRow(ctx, `SELECT pg_snapshot_xmin(pg_current_snapshot())`).Scan(&mark); err != nil {
-		return fmt.Errorf("reading rates: %w", err)
+	err := q.QueryRow(ctx, `SELECT version, pg_snapshot_xmin(pg_current_snapshot()) FROM catalogue`).Scan(&version, &mark)
+	if err != nil {
+		return fmt.Errorf("looking at the catalogue: %w", err)
+	}
+	if version == t.Version() {
+		return nil
 	}
 	since := t.mark
-	if mark < since { // PostgreSQL was put back to an earlier time, where transactions had other numbers
+	if version < t.Version() || mark < since { // PostgreSQL was put back to an earlier time, where transactions had other numbers
 		since = 0
 	}
 	rows, err := q.Query(ctx, `SELECT base, quote, source, day, num, den, effective_from FROM fx_rate WHERE written >= $1`, since)
@@ -78,6 +88,7 @@ func (t *Table) Refresh(ctx context.Context, q Querier) error {
 	}
 	t.add(entries)
 	t.mark = mark
+	t.version.Store(version)
 	return nil
 }
 
