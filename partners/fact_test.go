@@ -1,6 +1,7 @@
 package partners
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -171,5 +172,46 @@ func TestTermsBindThoseWhoAccept(t *testing.T) {
 		if found.Terms.Version != row.version || found.NotAccepted != row.refused || (found.Terms.Scheme != nil) != row.scheme {
 			t.Errorf("partner %d at %s: version %d, refused %t, scheme %v", row.partner, row.at, found.Terms.Version, found.NotAccepted, found.Terms.Scheme)
 		}
+	}
+}
+
+func TestNoticeAndAcceptanceAreKept(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	ctx := t.Context()
+	s := newShop(t, db)
+	begins := time.Now().Add(49 * time.Hour).UTC().Truncate(time.Microsecond)
+	add := func(notice int) error {
+		return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+			_, err := AddTerms(ctx, tx, s.program, program.Version{
+				EffectiveFrom: begins, Document: program.NewDocument(time.Hour, 0, 200_000, nil), NeedsAcceptance: true, NoticeDays: notice,
+			})
+			return err
+		})
+	}
+	if kind, fields := faultOf(add(3)); kind != fault.Invalid || !slices.Equal(fields, []string{"effective_from"}) {
+		t.Errorf("three days of notice, two days ahead: %v", fields)
+	}
+	must(t, add(2))
+	_, err := db.Exec(ctx, `INSERT INTO terms (program_id, version, effective_from, document, notice_days) SELECT program_id, 9, now() + interval '1 day', document, 2 FROM terms WHERE version = 1`)
+	if err == nil {
+		t.Error("the table takes terms without their notice")
+	}
+	p := NewPrograms()
+	must(t, p.Refresh(ctx, db))
+	at := func(t time.Time) program.LinkTerms { return p.LinkTerms(s.program, 7, s.partner, program.Site, t) }
+	if during, after := at(begins), at(begins.Add(48*time.Hour)); during.Terms.Version != 1 || during.NotAccepted || after.Terms.Version != 1 || !after.NotAccepted {
+		t.Errorf("not accepted: version %d, %t; and after the notice %d, %t", during.Terms.Version, during.NotAccepted, after.Terms.Version, after.NotAccepted)
+	}
+	accept := func(version string) error {
+		return addFact(t, db, Fact{Program: s.program, Partner: s.partner, Author: "login:1", Fact: program.Fact{Kind: program.FactAccept, Value: version}})
+	}
+	if err := accept("1"); fault.Of(err).Kind != fault.Invalid {
+		t.Errorf("accepting what nobody need accept: %v", err)
+	}
+	must(t, accept("2"))
+	must(t, p.Refresh(ctx, db))
+	if before, from := at(begins.Add(-time.Microsecond)), at(begins); before.Terms.Version != 1 || from.Terms.Version != 2 || from.NotAccepted {
+		t.Errorf("accepted: version %d, then %d", before.Terms.Version, from.Terms.Version)
 	}
 }

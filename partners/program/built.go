@@ -10,7 +10,7 @@ import (
 )
 
 // notBuilt are the fields of a document on which no part of the engine acts yet: they are refused. "where." stands before the
-// keys of all conditions, "[]" for an index; needs_acceptance is no field of the document but of its version. A field leaves the list in the change that acts on it.
+// keys of all conditions, "[]" for an index. A field leaves the list in the change that acts on it.
 func notBuilt() map[string]bool {
 	fields := map[string]bool{}
 	for name := range strings.FieldsSeq(`
@@ -18,7 +18,7 @@ func notBuilt() map[string]bool {
 		attribution.model attribution.half_life attribution.bind attribution.path attribution.exclusive_codes
 		attribution.touches.click.min_age attribution.touches.click.cart
 		attribution.touches.coupon attribution.touches.code attribution.touches.soft attribution.touches.impression
-		where.months_bound needs_acceptance`) {
+		where.months_bound`) {
 		fields[name] = true
 	}
 	return fields

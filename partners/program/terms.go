@@ -48,9 +48,6 @@ func (v *Version) Check(now time.Time) []fault.Field {
 	if v.NoticeDays < 0 || v.NoticeDays > maxNotice {
 		bad = append(bad, fault.Wrong("notice_days", text.WrongRange(strconv.Itoa(v.NoticeDays), "0", strconv.Itoa(maxNotice)), text.FixGiveAtMost(strconv.Itoa(maxNotice))))
 	}
-	if v.NeedsAcceptance && notBuilt()["needs_acceptance"] {
-		bad = append(bad, fault.Wrong("needs_acceptance", text.WrongNotBuilt(), text.FixLeaveOut()))
-	}
 	return bad
 }
 
