@@ -15,6 +15,9 @@ type Scheme struct {
 	Document *Document
 	// Zone is the document's, in which its days and periods begin.
 	Zone *time.Location
+
+	version  int // of the terms
+	counting map[*Period]*Counting
 }
 
 // For is the document as it is for one partner: of the overrides it holds those that are theirs, so that nobody reads what was
@@ -42,13 +45,14 @@ func location(zone string) (*time.Location, error) {
 	return time.LoadLocation(zone)
 }
 
-// schemeOf compiles a document.
-func schemeOf(d *Document) *Scheme {
+// schemeOf compiles the document of a version of terms.
+func schemeOf(version int, d *Document) *Scheme {
 	s := &Scheme{Document: d}
 	var err error
 	if s.Zone, err = location(d.Zone); err != nil {
 		s.Zone = time.UTC // terms whose zone is not known are Unreadable
 	}
+	s.compilePeriods(version)
 	return s
 }
 

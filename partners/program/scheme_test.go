@@ -1,6 +1,8 @@
 package program
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,5 +116,41 @@ func TestPlainDocumentsNeedNoScheme(t *testing.T) {
 	named, others := base.Categories()
 	if diff := cmp.Diff([]string{"books"}, named); diff != "" || !others {
 		t.Errorf("others %t: %s", others, diff)
+	}
+}
+
+// A partner's orders are counted by the periods of the nearest scope that has some; each rule keeps its id as long as what it
+// says stays.
+func TestByWhichPeriodsAPartnerIsCounted(t *testing.T) {
+	t.Parallel()
+	terms := (&Version{Number: 3, Document: whole(t, example)}).Terms()
+	of := func(partner PartnerID, e Enrolment) string {
+		var ids []string
+		for _, rule := range terms.Scheme.Counting(partner, &e) {
+			ids = append(ids, fmt.Sprintf("%s v%d fee %d %s", rule.Period.ID, rule.Version, rule.NetworkFee, rule.Zone))
+		}
+		return strings.Join(ids, ", ")
+	}
+	own := Override{Periods: []Period{{ID: "own", Measure: MeasureCount, Period: Month, Cap: 5}}}
+	for _, row := range []struct{ name, got, want string }{
+		{"most", of(1, Enrolment{}), "vol v3 fee 200000 America/New_York, goal v3 fee 200000 America/New_York, boost v3 fee 0 America/New_York, step v3 fee 200000 America/New_York, cap v3 fee 200000 America/New_York"},
+		{"a group without any", of(1, Enrolment{Groups: []string{"vip"}}), ""},
+		{"an own one", of(1, Enrolment{Own: &own}), "own v3 fee 200000 America/New_York"},
+	} {
+		if row.got != row.want {
+			t.Errorf("%s: %s, want %s", row.name, row.got, row.want)
+		}
+	}
+	for _, rule := range terms.Scheme.Counting(1, &Enrolment{Own: &own}) {
+		read, err := ParsePeriodRule(rule.JSON())
+		if err != nil || read.ID != rule.ID || read.Zone.String() != rule.Zone.String() {
+			t.Errorf("%s reads back as %+v, %v", rule.JSON(), read, err)
+		}
+	}
+	for _, rule := range terms.Scheme.Counting(1, &Enrolment{}) {
+		read, err := ParsePeriodRule(rule.JSON())
+		if err != nil || read.ID != rule.ID {
+			t.Errorf("%s reads back as %+v, %v", rule.JSON(), read, err)
+		}
 	}
 }

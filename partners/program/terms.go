@@ -105,7 +105,7 @@ func (v *Version) Terms() Terms {
 	if d.Plain() {
 		t.Rates = ratesOf(d.Rules)
 	} else {
-		t.Scheme = schemeOf(&d)
+		t.Scheme = schemeOf(v.Number, &d)
 	}
 	return t
 }
@@ -121,7 +121,7 @@ func (t *Terms) Whole() *Terms {
 		return t
 	}
 	whole := *t
-	whole.Rates, whole.Scheme = nil, schemeOf(t.Document)
+	whole.Rates, whole.Scheme = nil, schemeOf(t.Version, t.Document)
 	return &whole
 }
 
