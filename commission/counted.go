@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"time"
 
+	"tributary/internal/money"
 	"tributary/partners/program"
 )
 
@@ -28,6 +28,8 @@ type CountedIn struct {
 	Span string `json:"span"`
 	// Lines are the numbers of the lines that count, ascending; none where all of them do.
 	Lines []int64 `json:"lines,omitempty"`
+	// Paid are the indexes of the credit's rules whose pay counts, ascending; none where that of all does.
+	Paid []int `json:"paid,omitempty"`
 
 	// says is the rule itself, nil in a decision that was read from its record.
 	says *program.Counting
@@ -46,13 +48,19 @@ func (c *CountedIn) Has(line int64) bool {
 }
 
 // Count enters the periods in which the credit counts: those of rules, all of one version of the terms and for the credit's
-// payee, that are about lines of the order. Of an order without lines they are asked for line -1.
+// payee, that are about lines of the order. Of an order without lines they are asked for line -1. A rule that names rules of
+// the terms counts what these have paid.
 func (c *Credit) Count(o *Order, rules []*program.Counting, about func(rule *program.Counting, line int) bool) {
 	var in []CountedIn
 	for _, rule := range rules {
 		counted := CountedIn{Rule: rule.Period.ID, As: rule.ID, Span: SpanOf(rule.Period.Period, DayOf(o.At, rule.Zone)), says: rule}
+		if len(rule.Period.Rules) > 0 {
+			if counted.Paid = c.named(rule.Period.Rules); len(counted.Paid) == 0 {
+				continue
+			}
+		}
 		for i := range o.Lines {
-			if about(rule, i) {
+			if about(rule, i) && c.paysFor(o.Lines[i].Number, counted.Paid) {
 				counted.Lines = append(counted.Lines, o.Lines[i].Number)
 			}
 		}
@@ -72,6 +80,21 @@ func (c *Credit) Count(o *Order, rules []*program.Counting, about func(rule *pro
 	for i := range o.Refunds {
 		c.Counted.Refunds = append(c.Counted.Refunds, DayOf(o.Refunds[i].Effective, zone))
 	}
+}
+
+// named are the indexes of the credit's rules with these ids.
+func (c *Credit) named(ids []string) (rules []int) {
+	for i := range c.Rules {
+		if slices.Contains(ids, c.Rules[i].ID) {
+			rules = append(rules, i)
+		}
+	}
+	return rules
+}
+
+// paysFor reports whether one of some rules pays for a line; none stand for all that there may be.
+func (c *Credit) paysFor(line int64, rules []int) bool {
+	return len(rules) == 0 || slices.ContainsFunc(c.Priced, func(p Priced) bool { return p.Line == line && slices.Contains(rules, p.Rule) })
 }
 
 // SpanOf names the period of a length that a day is in: "2026-09-07", "2026-W37", "2026-09", "2026-Q3", "2026" or "ever".
@@ -95,41 +118,151 @@ func SpanOf(length program.Length, d Day) string {
 	}
 }
 
-// Step is what the credits of an order amount to from a time on: after the sale, and after the refunds of each effective time.
-type Step struct {
-	At time.Time
-	// Refund is the index of the last refund of that time among the order's, -1 for the sale.
-	Refund int
-	// Left is what is left of each line, Net what each credit has, both in their order.
-	Left, Net []int64
+// Tally is what a credit counts for in a period from a day on: 1 as long as something remains of the order's lines that
+// count, the credit's part of what remains of them, without delivery, and what it earns for them after refunds. Amounts are in
+// its unit.
+type Tally struct {
+	Day                        Day
+	Count, Revenue, Commission int64
 }
 
-// Steps are all of them, in the order of time; none without a credit.
-func (d *Decision) Steps() []Step {
-	if len(d.Credits) == 0 {
-		return nil
-	}
+// Tally is what credit i counts for in each of its periods, after the sale and after the refunds of each effective time.
+func (d *Decision) Tally(i int) [][]Tally {
+	c := &d.Credits[i]
 	t := d.timeline(&scratch{})
-	steps := make([]Step, len(t.at))
-	left := make([]int64, len(d.Order.Lines))
-	for i := range left {
-		left[i] = d.Order.Lines[i].Amount
-	}
+	f := c.tallying(&d.Order)
+	of := d.partOf(c)
+	all := make([][]Tally, len(c.Counted.In))
+	day := c.Counted.Day
 	next := 0 // of the refunds
-	for s := range steps {
-		for s > 0 && next < len(d.Order.Refunds) && d.Order.Refunds[next].Effective.Equal(t.at[s]) {
-			for _, taken := range d.Order.Refunds[next].Taken {
-				i, _ := d.Order.line(taken.Line)
-				left[i] -= taken.Amount
-			}
+	for step := range t.at {
+		for step > 0 && next < len(d.Order.Refunds) && d.Order.Refunds[next].Effective.Equal(t.at[step]) {
+			f.take(&d.Order.Refunds[next])
+			day = max(day, c.Counted.Refunds[next])
 			next++
 		}
-		steps[s] = Step{At: t.at[s], Refund: next - 1, Left: slices.Clone(left), Net: make([]int64, len(d.Credits))}
-		for i := range d.Credits {
-			steps[s].Net[i] = t.of(s, i, len(d.Credits)).net
+		net := t.of(step, i, len(d.Credits)).net
+		for n := range all {
+			is := f.tally(&c.Counted.In[n], net)
+			is.Day, is.Revenue = day, of.share(is.Revenue)
+			all[n] = append(all[n], is)
 		}
 	}
-	return steps
+	return all
+}
+
+// partOf is the credit's part of the order: by its weight or, where it has what it has for what others bring, by theirs.
+func (d *Decision) partOf(c *Credit) parting {
+	var p parting
+	for i := range d.Credits {
+		o := &d.Credits[i]
+		if o.Weight == 0 || o.Role != RolePartner {
+			continue
+		}
+		brought := slices.ContainsFunc(c.From, func(of []program.PartnerID) bool { return slices.Contains(of, o.Partner) })
+		p.weights, p.own = append(p.weights, o.Weight), append(p.own, o.Earner() == c.Earner() || brought)
+	}
+	return p
+}
+
+// parting divides an order among those who share it, and says whose parts are a credit's. It has nobody where nobody shares.
+type parting struct {
+	weights []int64
+	own     []bool
+}
+
+// share is the credit's part of an amount, by largest remainder.
+func (p *parting) share(amount int64) (share int64) {
+	if !slices.Contains(p.own, true) {
+		return amount
+	}
+	for i, part := range money.Split(amount, p.weights) {
+		if p.own[i] {
+			share += part
+		}
+	}
+	return share
+}
+
+// tallying is what is left of an order's lines for a credit on its way through the refunds.
+type tallying struct {
+	c     *Credit
+	o     *Order
+	lines []remaining
+	gone  bool // of an order without lines
+}
+
+func (c *Credit) tallying(o *Order) tallying {
+	f := tallying{c: c, o: o, lines: make([]remaining, len(o.Lines))}
+	for i := range o.Lines {
+		f.lines[i] = remaining{o.Lines[i].Amount, o.Lines[i].Quantity}
+	}
+	return f
+}
+
+func (f *tallying) take(r *Refund) {
+	if !f.c.counts(r) {
+		return
+	}
+	f.gone = f.gone || r.Whole
+	for _, t := range r.Taken {
+		n, _ := f.o.line(t.Line)
+		f.lines[n].amount -= t.Amount
+		f.lines[n].pieces -= t.Pieces
+		if f.o.Lines[n].Amount > 0 && f.lines[n].amount == 0 {
+			f.lines[n].pieces = 0
+		}
+	}
+}
+
+// tally is what counts in a period, of all of the order, where the credit has so much of it.
+func (f *tallying) tally(in *CountedIn, net int64) (t Tally) {
+	remains := len(f.lines) == 0 && !f.gone
+	for n := range f.lines {
+		if l := &f.o.Lines[n]; in.Has(l.Number) && f.lines[n] != (remaining{}) {
+			remains = true
+			t.Revenue += baseOf(l, f.c.Terms.Base, f.lines[n])
+		}
+	}
+	if !remains {
+		return Tally{}
+	}
+	t.Count, t.Revenue, t.Commission = 1, f.c.converted(t.Revenue), net
+	if len(in.Lines) > 0 || len(in.Paid) > 0 {
+		counted, others := f.worth(in)
+		t.Commission = money.Split(net, []int64{counted, others})[0]
+	}
+	return t
+}
+
+// worth is what counts in a period is worth to the credit, and what else there is: of each rule in proportion to what its rate
+// is of or, where it has none, to the pieces.
+func (f *tallying) worth(in *CountedIn) (counted, others int64) {
+	for i := range f.c.Rules {
+		r := &f.c.Rules[i]
+		var weights [2]int64
+		for _, p := range f.c.Priced {
+			n, _ := f.o.line(p.Line)
+			if p.Rule != i {
+				continue
+			}
+			weight := baseOf(&f.o.Lines[n], f.c.Terms.Base, f.lines[n])
+			if r.Rate == 0 {
+				weight = f.lines[n].pieces
+			}
+			if in.Has(p.Line) && (len(in.Paid) == 0 || slices.Contains(in.Paid, i)) {
+				weights[0] += weight
+			} else {
+				weights[1] += weight
+			}
+		}
+		worth := max(r.Net, f.c.worth(r, weights[0]+weights[1], r.Left))
+		if weights != [2]int64{} {
+			parts := money.Split(worth, weights[:])
+			counted, others = counted+parts[0], others+parts[1]
+		}
+	}
+	return counted, others
 }
 
 // checkCounted refuses a record whose days or lines are not those of the order.
@@ -144,6 +277,11 @@ func (c *Credit) checkCounted(o *Order) error {
 		for i, line := range in.Lines {
 			if _, found := o.line(line); !found || i > 0 && line <= in.Lines[i-1] {
 				return fmt.Errorf("reading the record of a decision: line %d counts in the period %s of %q", line, in.Span, in.Rule)
+			}
+		}
+		for _, rule := range in.Paid {
+			if rule < 0 || rule >= len(c.Rules) {
+				return fmt.Errorf("reading the record of a decision: rule %d of %d counts in the period %s of %q", rule, len(c.Rules), in.Span, in.Rule)
 			}
 		}
 	}
@@ -178,25 +316,12 @@ func (c *CountedIn) appendJSON(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
-	return append(dst, '}')
-}
-
-// Worth is what the lines that count in a period are worth to the credit and what the others are, before the order is shared,
-// given what is left of each line.
-func (c *Credit) Worth(o *Order, in *CountedIn, left []int64) (counted, others int64) {
-	byRule := make([][2]int64, len(c.Rules))
-	for i := range c.Priced {
-		p := &c.Priced[i]
-		n, _ := o.line(p.Line)
-		if in.Has(p.Line) {
-			byRule[p.Rule][0] += left[n]
-		} else {
-			byRule[p.Rule][1] += left[n]
+	if len(c.Paid) > 0 {
+		dst = append(dst, `,"paid":[`...)
+		for i, rule := range c.Paid {
+			dst = strconv.AppendInt(separate(dst, i), int64(rule), 10)
 		}
+		dst = append(dst, ']')
 	}
-	for i, sums := range byRule {
-		counted += c.Rules[i].Rate.Of(sums[0])
-		others += c.Rules[i].Rate.Of(sums[1])
-	}
-	return counted, others
+	return append(dst, '}')
 }

@@ -281,3 +281,15 @@ func (c *Credit) spreadBy(rule int, f *remainder) {
 		lines[i].Net = part
 	}
 }
+
+// count enters the periods in which a credit by these terms counts.
+func (p *pricer) count(c *Credit, to program.Payee) {
+	rules := p.found.Terms.Scheme.Counting(p.found.Partner, &p.found.Enrolment)
+	if len(rules) == 0 {
+		return
+	}
+	rules = slices.DeleteFunc(slices.Clone(rules), func(r *program.Counting) bool { return cmp.Or(r.Period.To, program.ToPartner) != to })
+	c.Count(p.o, rules, func(rule *program.Counting, line int) bool {
+		return rule.Period.Where.Holds(&p.lines[max(line, 0)].facts)
+	})
+}

@@ -66,6 +66,11 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 	if unpaid == "" && !d.addUplines(pricers) {
 		return CannotBePriced
 	}
+	for i, p := range pricers {
+		if p != nil {
+			p.count(&d.Credits[i], program.ToPartner)
+		}
+	}
 	return unpaid
 }
 
@@ -120,6 +125,7 @@ func (d *Decision) hang(h hanging, to program.Payee, role Role, who program.Part
 	}
 	at := slices.IndexFunc(d.Credits, func(o Credit) bool { return o.Earner() == c.Earner() })
 	if at < 0 {
+		h.p.count(&c, to)
 		d.Credits = append(d.Credits, c)
 	} else {
 		d.Credits[at].merge(&c)

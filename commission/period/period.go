@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"tributary/commission"
-	"tributary/internal/money"
 	"tributary/partners/program"
 )
 
@@ -90,14 +89,8 @@ func Contributions(d *commission.Decision, i int) []Contribution {
 	if c.Counted == nil {
 		return nil
 	}
-	return contributions(d, i, d.Steps())
-}
-
-func contributions(d *commission.Decision, i int, steps []commission.Step) []Contribution {
-	c := &d.Credits[i]
-	weights := weightsOf(d)
-	all := make([]Contribution, 0, len(c.Counted.In)*len(steps))
-	for n := range c.Counted.In {
+	var all []Contribution
+	for n, tallies := range d.Tally(i) {
 		in := &c.Counted.In[n]
 		at := Contribution{
 			Key: Key{
@@ -108,12 +101,9 @@ func contributions(d *commission.Decision, i int, steps []commission.Step) []Con
 			Says: in.Says(),
 		}
 		was := Sums{}
-		for s := range steps {
-			at.Cell.Effective = c.Counted.Day
-			if r := steps[s].Refund; s > 0 {
-				at.Cell.Effective = max(c.Counted.Day, c.Counted.Refunds[r])
-			}
-			is := sumsOf(d, i, in, &steps[s], weights)
+		for _, t := range tallies {
+			is := Sums{t.Count, t.Revenue, t.Commission}
+			at.Cell.Effective = t.Day
 			if at.Sums = is.Minus(was); at.Sums != (Sums{}) {
 				all = append(all, at)
 			}
@@ -121,39 +111,6 @@ func contributions(d *commission.Decision, i int, steps []commission.Step) []Con
 		}
 	}
 	return all
-}
-
-// weightsOf are the weights of the credits that share the order, 0 for the others.
-func weightsOf(d *commission.Decision) []int64 {
-	weights := make([]int64, len(d.Credits))
-	for i := range d.Credits {
-		weights[i] = d.Credits[i].Weight
-	}
-	return weights
-}
-
-// sumsOf are what credit i counts for in a period at a step: nothing once nothing remains of the lines that count. Of lines
-// that cost nothing, such as a lead's, something remains as long as the order does.
-func sumsOf(d *commission.Decision, i int, in *commission.CountedIn, step *commission.Step, weights []int64) Sums {
-	c := &d.Credits[i]
-	left, amount := int64(0), int64(0)
-	for n := range d.Order.Lines {
-		if l := &d.Order.Lines[n]; in.Has(l.Number) {
-			left, amount = left+step.Left[n], amount+l.Amount
-		}
-	}
-	if left == 0 && amount > 0 {
-		return Sums{}
-	}
-	s := Sums{Count: 1, Revenue: left, Commission: step.Net[i]}
-	if c.Weight > 0 && len(d.Credits) > 1 {
-		s.Revenue = money.Split(left, weights)[i]
-	}
-	if len(in.Lines) > 0 {
-		counted, others := c.Worth(&d.Order, in, step.Left)
-		s.Commission = money.Split(step.Net[i], []int64{counted, others})[0]
-	}
-	return s
 }
 
 // Difference is what has to be added to the cells of periods when a decision takes the place of another: the contributions of
@@ -170,15 +127,8 @@ func Difference(recorded, decided *commission.Decision) []Contribution {
 }
 
 func appendAll(dst []Contribution, d *commission.Decision, takeOff bool) []Contribution {
-	var steps []commission.Step
 	for i := range d.Credits {
-		if d.Credits[i].Counted == nil {
-			continue
-		}
-		if steps == nil {
-			steps = d.Steps()
-		}
-		for _, c := range contributions(d, i, steps) {
+		for _, c := range Contributions(d, i) {
 			if takeOff {
 				c.Sums = Sums{}.Minus(c.Sums)
 			}
