@@ -2978,16 +2978,174 @@ func PasswordCodes() []string {
 	return []string{"common", "email", "long", "short"}
 }
 
+// PeriodAdds says: They add {amount}.
+func (p *Printer) PeriodAdds(amount string) string { return p.say("period.adds", 0, amount) }
+
+// PeriodAmountOf says: {amount} of {measure}
+func (p *Printer) PeriodAmountOf(amount string, measure string) string {
+	return p.say("period.amount_of", 0, amount, measure)
+}
+
+// PeriodBefore says: Before it
+func (p *Printer) PeriodBefore() string { return p.say("period.before", 0) }
+
 // PeriodBetween says: {first} to {last}
 func (p *Printer) PeriodBetween(first string, last string) string {
 	return p.say("period.between", 0, first, last)
 }
+
+// PeriodBoundary says: Order {order} of {time} is the first that goes beyond the start.
+func (p *Printer) PeriodBoundary(order string, time string) string {
+	return p.say("period.boundary", 0, order, time)
+}
+
+// PeriodByVersion says: Terms version {version}
+func (p *Printer) PeriodByVersion(version string) string {
+	return p.say("period.by_version", 0, version)
+}
+
+// PeriodCap says: What is above {limit} in a period of the length {length} is not paid.
+func (p *Printer) PeriodCap(length string, limit string) string {
+	return p.say("period.cap", 0, length, limit)
+}
+
+// PeriodChanged says: {day}: {amount}
+func (p *Printer) PeriodChanged(amount string, day string) string {
+	return p.say("period.changed", 0, amount, day)
+}
+
+// PeriodDays says: Day by day
+func (p *Printer) PeriodDays() string { return p.say("period.days", 0) }
+
+// PeriodFor says: {program}, {partner} as {role}
+func (p *Printer) PeriodFor(partner string, program string, role string) string {
+	return p.say("period.for", 0, partner, program, role)
+}
+
+// PeriodHeld says: Held until
+func (p *Printer) PeriodHeld() string { return p.say("period.held", 0) }
 
 // PeriodLast says: Last {n} days
 func (p *Printer) PeriodLast(n int64) string { return p.say("period.last", n, p.Count(n)) }
 
 // PeriodLastWithin says: last {n} days
 func (p *Printer) PeriodLastWithin(n int64) string { return p.say("period.last_within", n, p.Count(n)) }
+
+// PeriodLead says: What tiers, goals and caps of the terms add to commissions, or take back, period by period.
+func (p *Printer) PeriodLead() string { return p.say("period.lead", 0) }
+
+// PeriodMarginal says: Each tier pays for what is above its start, up to the next one. Length of the period: {length}.
+func (p *Printer) PeriodMarginal(length string) string { return p.say("period.marginal", 0, length) }
+
+// PeriodNone says: No bonuses or caps
+func (p *Printer) PeriodNone() string { return p.say("period.none", 0) }
+
+// PeriodNoneYet says: They appear with the first order that counts in a period of the terms.
+func (p *Printer) PeriodNoneYet() string { return p.say("period.none_yet", 0) }
+
+// PeriodOf says: {rule}, {span}
+func (p *Printer) PeriodOf(rule string, span string) string { return p.say("period.of", 0, rule, span) }
+
+// PeriodOpen says: Bonuses and caps
+func (p *Printer) PeriodOpen() string { return p.say("period.open", 0) }
+
+// PeriodOrders says: {n} orders
+func (p *Printer) PeriodOrders(n int64) string { return p.say("period.orders", n, p.Count(n)) }
+
+// PeriodOverflow says: The sums are too large to be counted: the period pays nothing. Operator action required.
+func (p *Printer) PeriodOverflow() string { return p.say("period.overflow", 0) }
+
+// PeriodPayable says: Payable
+func (p *Printer) PeriodPayable() string { return p.say("period.payable", 0) }
+
+// PeriodPays says: Bonus or cap
+func (p *Printer) PeriodPays() string { return p.say("period.pays", 0) }
+
+// PeriodPending says: Pending
+func (p *Printer) PeriodPending() string { return p.say("period.pending", 0) }
+
+// PeriodRetroactive says: The highest tier that is reached pays for everything in the period. Length of the period: {length}.
+func (p *Printer) PeriodRetroactive(length string) string {
+	return p.say("period.retroactive", 0, length)
+}
+
+// PeriodSums says: {orders}, {revenue} of revenue and {commission} of commission count.
+func (p *Printer) PeriodSums(commission string, orders string, revenue string) string {
+	return p.say("period.sums", 0, commission, orders, revenue)
+}
+
+// PeriodTakes says: The cap takes back {amount}.
+func (p *Printer) PeriodTakes(amount string) string { return p.say("period.takes", 0, amount) }
+
+// PeriodTierCommission says: From {from} on: {rate} of the commission
+func (p *Printer) PeriodTierCommission(from string, rate string) string {
+	return p.say("period.tier_commission", 0, from, rate)
+}
+
+// PeriodTierEach says: From {from} on: {amount} for each order
+func (p *Printer) PeriodTierEach(amount string, from string) string {
+	return p.say("period.tier_each", 0, amount, from)
+}
+
+// PeriodTierOnce says: From {from} on: {amount}, once
+func (p *Printer) PeriodTierOnce(amount string, from string) string {
+	return p.say("period.tier_once", 0, amount, from)
+}
+
+// PeriodTierPercent says: From {from} on: {rate} of the revenue
+func (p *Printer) PeriodTierPercent(from string, rate string) string {
+	return p.say("period.tier_percent", 0, from, rate)
+}
+
+// PeriodTitle says: Bonuses and caps
+func (p *Printer) PeriodTitle() string { return p.say("period.title", 0) }
+
+// PeriodVersion says: Terms version {version}, days in {zone}
+func (p *Printer) PeriodVersion(version string, zone string) string {
+	return p.say("period.version", 0, version, zone)
+}
+
+// PeriodLength says what is said of a code, and the code itself where that is nothing: see PeriodLengthCodes.
+func (p *Printer) PeriodLength(code string) string {
+	switch code {
+	case "day":
+		return p.say("period_length/day", 0)
+	case "ever":
+		return p.say("period_length/ever", 0)
+	case "month":
+		return p.say("period_length/month", 0)
+	case "quarter":
+		return p.say("period_length/quarter", 0)
+	case "week":
+		return p.say("period_length/week", 0)
+	case "year":
+		return p.say("period_length/year", 0)
+	}
+	return code
+}
+
+// PeriodLengthCodes are the codes of which PeriodLength says something.
+func PeriodLengthCodes() []string {
+	return []string{"day", "ever", "month", "quarter", "week", "year"}
+}
+
+// PeriodMeasure says what is said of a code, and the code itself where that is nothing: see PeriodMeasureCodes.
+func (p *Printer) PeriodMeasure(code string) string {
+	switch code {
+	case "commission":
+		return p.say("period_measure/commission", 0)
+	case "count":
+		return p.say("period_measure/count", 0)
+	case "revenue":
+		return p.say("period_measure/revenue", 0)
+	}
+	return code
+}
+
+// PeriodMeasureCodes are the codes of which PeriodMeasure says something.
+func PeriodMeasureCodes() []string {
+	return []string{"commission", "count", "revenue"}
+}
 
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {

@@ -1,0 +1,167 @@
+package dashboard
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/labstack/echo/v4"
+
+	"tributary/commission/period"
+	"tributary/dashboard/export"
+	"tributary/internal/text"
+	"tributary/partners/program"
+	"tributary/report"
+)
+
+// periodsView is what the list of periods shows.
+type periodsView struct {
+	path        string
+	forMerchant bool
+	filter      report.PeriodFilter
+	list        report.Page[report.PeriodPaid]
+}
+
+// periodsPath is where a role finds its periods.
+func periodsPath(v *visit) string {
+	if v.login.Merchant != 0 {
+		return "/merchant/periods"
+	}
+	return "/partner/periods"
+}
+
+func (s *Server) periods(c echo.Context, v *visit) (err error) {
+	view := periodsView{path: periodsPath(v), forMerchant: v.login.Merchant != 0}
+	if view.filter, err = report.ParsePeriods(c.QueryParams(), v.at); err != nil {
+		return err
+	}
+	ctx := c.Request().Context()
+	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		view.list, err = r.Periods(ctx, view.filter, report.PageSize)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.page(c, v, v.text.PeriodTitle(), periodsPage(view))
+}
+
+func (s *Server) periodsCSV(c echo.Context, v *visit) error {
+	f, err := report.ParsePeriods(c.QueryParams(), v.at)
+	if err != nil {
+		return err
+	}
+	return listFile[report.PeriodPaid]{
+		name:    "periods",
+		heading: []string{"period", "program", "partner", "partner_id", "role", "rule", "span", "currency", "amount", "fee", "pending", "payable"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.PeriodPaid], error) {
+			f.After = after
+			return r.Periods(ctx, f, rowsAtOnce)
+		},
+		row: func(w *export.Writer, p *report.PeriodPaid) error {
+			in := inCurrency(p.Unit)
+			return w.Row(export.Number(strconv.FormatInt(p.No, 10)), export.Text(p.Program), export.Text(p.Partner), export.Number(strconv.FormatInt(int64(p.PartnerID), 10)),
+				export.Text(p.Role), export.Text(p.Rule), export.Text(p.Span), export.Text(p.Unit), in(p.Net), in(p.Fee), in(p.Pending), in(p.Payable))
+		},
+	}.send(s, c, v)
+}
+
+// periodView is what the page of a period shows.
+type periodView struct {
+	report.PeriodExplained
+
+	path        string
+	forMerchant bool
+}
+
+func (s *Server) periodPage(c echo.Context, v *visit) error {
+	no, ok := report.ParseID(c.Param("period"))
+	if !ok {
+		return notFound()
+	}
+	view := periodView{path: periodsPath(v), forMerchant: v.login.Merchant != 0}
+	ctx := c.Request().Context()
+	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		view.PeriodExplained, err = r.ExplainPeriod(ctx, no)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return s.page(c, v, v.text.PeriodOf(view.Rule, view.Span), onePeriod(view))
+}
+
+// measured is a value of what a rule counts.
+func (view *periodView) measured(t *text.Printer, rule *program.Counting, n int64) string {
+	if rule.Period.Measure == program.MeasureCount {
+		return t.PeriodOrders(n)
+	}
+	return t.PeriodAmountOf(amount{view.Unit, n}.text(), t.PeriodMeasure(string(rule.Period.Measure)))
+}
+
+// says is a rule in sentences.
+func (view *periodView) says(t *text.Printer, rule *program.Counting) []string {
+	p, length := &rule.Period, t.PeriodLength(string(rule.Period.Period))
+	if p.Cap > 0 {
+		return []string{t.PeriodCap(view.measured(t, rule, p.Cap), length)}
+	}
+	list := []string{t.PeriodMarginal(length)}
+	if p.Mode == program.Retroactive {
+		list[0] = t.PeriodRetroactive(length)
+	}
+	for _, tier := range p.Tiers {
+		from := view.measured(t, rule, tier.From)
+		switch {
+		case tier.OfCommission != 0:
+			list = append(list, t.PeriodTierCommission(from, tier.OfCommission.String()))
+		case tier.Each != 0:
+			list = append(list, t.PeriodTierEach(from, amount{view.Unit, tier.Each}.text()))
+		case tier.Once != 0:
+			list = append(list, t.PeriodTierOnce(from, amount{view.Unit, tier.Once}.text()))
+		default:
+			list = append(list, t.PeriodTierPercent(from, tier.Percent.String()))
+		}
+	}
+	return list
+}
+
+// headline says whose the period is.
+func (view *periodView) headline(t *text.Printer) string {
+	if view.forMerchant {
+		return t.PeriodFor(view.Program, view.Partner, t.CreditRole(view.Role))
+	}
+	return view.Program
+}
+
+// sum is what the period comes to, in a sentence.
+func (view *periodView) sum(t *text.Printer) string {
+	if view.Record.Outcome == period.Overflow {
+		return t.PeriodOverflow()
+	}
+	sums := view.Record.Sums
+	all := t.PeriodSums(t.PeriodOrders(sums.Count), amount{view.Unit, sums.Revenue}.text(), amount{view.Unit, sums.Commission}.text())
+	if view.Net < 0 {
+		return all + " " + t.PeriodTakes(amount{view.Unit, -view.Net}.text())
+	}
+	return all + " " + t.PeriodAdds(amount{view.Unit, view.Net}.text())
+}
+
+// before is what was measured by the days before one, by the rule of that day.
+func (view *periodView) before(t *text.Printer, d period.Paid) string {
+	for _, rule := range view.Rules {
+		if rule.ID == d.Rule {
+			return view.measured(t, rule, d.Before.Of(rule.Period.Measure))
+		}
+	}
+	return text.Dash
+}
+
+// later are the changes of a day's amount that came after the day.
+func (view *periodView) later(t *text.Printer, d period.Paid) []string {
+	var list []string
+	for _, change := range d.Changes {
+		if change.Day != d.Day {
+			list = append(list, t.PeriodChanged(change.Day.String(), amount{view.Unit, change.Amount}.text()))
+		}
+	}
+	return list
+}

@@ -1,0 +1,112 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission/period"
+	"tributary/internal/fault"
+	"tributary/partners/program"
+)
+
+// PeriodPaid is what a rule on periods pays a partner for one of them, or, below zero, takes back. Amounts are minor units of Unit.
+type PeriodPaid struct {
+	No        int64
+	ProgramID program.ProgramID
+	Program   string
+	PartnerID program.PartnerID
+	Partner   string
+	Role      string
+	// Rule is what the terms call the rule, Span names the period: "2026-09".
+	Rule, Span, Unit           string
+	LastDay                    time.Time
+	Net, Fee, Pending, Payable int64
+}
+
+// PeriodFilter is what a list of periods is narrowed to.
+type PeriodFilter struct{ After string }
+
+// ParsePeriods reads the address of a list.
+func ParsePeriods(values url.Values, now time.Time) (PeriodFilter, error) {
+	q := newQuery(values, now)
+	f := PeriodFilter{After: q.get("after")}
+	return f, q.err()
+}
+
+// Query is the filter as ParsePeriods reads it.
+func (f PeriodFilter) Query() url.Values {
+	q := url.Values{}
+	set(q, "after", f.After)
+	return q
+}
+
+const periodColumns = `SELECT p.no, p.program_id, coalesce(g.name, '') AS program, p.partner_id, coalesce(a.name, '') AS partner, p.role, p.rule, p.span, p.unit,
+	       p.last_day::timestamptz AS last_day, p.net, p.fee, p.pending, p.payable
+	  FROM period p LEFT JOIN program g ON g.id = p.program_id LEFT JOIN partner a ON a.id = p.partner_id`
+
+// Periods reads at most limit periods of the scope, those with the latest sales first.
+func (s *Snapshot) Periods(ctx context.Context, f PeriodFilter, limit int) (Page[PeriodPaid], error) {
+	of := list{"periods", f.Query()}
+	from, begun, err := of.after(f.After)
+	if err != nil {
+		return Page[PeriodPaid]{}, err
+	}
+	if !begun {
+		from = key{At: endOfTime()}
+	}
+	// name: periods
+	rows, err := s.tx.Query(ctx, periodColumns+` WHERE (p.partner_id = $1 OR p.merchant_id = $2) AND (p.last_day, p.no) < ($3::date, $4) ORDER BY p.last_day DESC, p.no DESC LIMIT $5`,
+		int64(s.scope.Partner), int64(s.scope.Merchant), from.At, from.ID, limit+1)
+	if err != nil {
+		return Page[PeriodPaid]{}, fmt.Errorf("listing periods: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[PeriodPaid])
+	if err != nil {
+		return Page[PeriodPaid]{}, fmt.Errorf("listing periods: %w", err)
+	}
+	return cut(of, found, limit, func(p PeriodPaid) key { return key{At: p.LastDay, ID: p.No} })
+}
+
+// PeriodExplained is a period with the record of why it is paid what it is.
+type PeriodExplained struct {
+	PeriodPaid
+
+	Record period.Record
+	// Rules are those of the record, in its order.
+	Rules []*program.Counting
+}
+
+// ExplainPeriod reads a period of the scope with its record.
+func (s *Snapshot) ExplainPeriod(ctx context.Context, no int64) (e PeriodExplained, err error) {
+	rows, err := s.tx.Query(ctx, periodColumns+` WHERE p.no = $1 AND (p.partner_id = $2 OR p.merchant_id = $3)`, no, int64(s.scope.Partner), int64(s.scope.Merchant))
+	if err != nil {
+		return e, fmt.Errorf("reading period %d: %w", no, err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[PeriodPaid])
+	if err != nil {
+		return e, fmt.Errorf("reading period %d: %w", no, err)
+	}
+	if len(found) == 0 {
+		return e, fault.Coded(fault.NotFound, "not_found", nil)
+	}
+	e.PeriodPaid = found[0]
+	var record []byte
+	if err := s.tx.QueryRow(ctx, `SELECT record::text FROM period WHERE no = $1`, no).Scan(&record); err != nil {
+		return e, fmt.Errorf("reading period %d: %w", no, err)
+	}
+	if e.Record, err = period.ReadRecord(record); err != nil {
+		return e, err
+	}
+	for _, said := range e.Record.Rules {
+		rule, err := program.ParsePeriodRule(said.Says)
+		if err != nil {
+			return e, fmt.Errorf("reading period %d: %w", no, err)
+		}
+		e.Rules = append(e.Rules, rule)
+	}
+	return e, nil
+}
