@@ -220,3 +220,68 @@ func TestTheRecordOfAPeriod(t *testing.T) {
 		t.Error("a field that nobody knows is read over")
 	}
 }
+
+// terms are those of a document in New York: 10 % and 20 % on gold, with periods on all of it, on gold, on what the rule "gold"
+// paid, and for who brought the partner in.
+func terms(t *testing.T) *program.Terms {
+	t.Helper()
+	document, err := program.ParseDocument([]byte(`{"schema":1,"currency":"GBP","zone":"America/New_York","hold":"30d","network_fee":200000,
+		"attribution":{"touches":{"click":{"window":"30d"}}},
+		"rules":[{"id":"gold","where":{"category":"gold"},"pay":{"percent":200000}},{"id":"any","pay":{"percent":100000}},
+			{"id":"up","to":"recruiter","pay":{"percent":50000,"of":"commission"}}],
+		"periods":[{"id":"all","measure":"revenue","period":"month","tiers":[{"from":1000,"percent":20000}]},
+			{"id":"gold alone","where":{"category":"gold"},"measure":"revenue","period":"month","tiers":[{"from":1000,"percent":20000}]},
+			{"id":"paid by gold","rules":["gold"],"measure":"commission","period":"quarter","cap":100},
+			{"id":"silver","where":{"category":"silver"},"measure":"count","period":"ever","cap":5},
+			{"id":"brought","to":"recruiter","measure":"count","period":"year","tiers":[{"from":1,"once":500}]}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	of := (&program.Version{Number: 4, Rules: 1, Document: document}).Terms()
+	return &of
+}
+
+// What a document says of periods is what its orders are counted by.
+func TestOrdersCountAsTheirDocumentSays(t *testing.T) {
+	t.Parallel()
+	of := terms(t)
+	e := sale(1000, 2000)
+	e.GetSale().Lines[1].Category = "gold"
+	order, err := commission.Fold([]*event.Event{e, refund("r", 48*time.Hour, 2, 500)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := program.LinkTerms{
+		Link: 7, Merchant: 1, Program: 2, Partner: 3, Kind: program.Site, Currencies: []string{"GBP"}, Terms: of,
+		Enrolment: program.Enrolment{Recruiter: 9},
+	}
+	click := commission.Click{ID: "click", Link: 7, At: late().Add(-time.Hour)}
+	d, err := commission.Decide(order, commission.Evidence{Candidates: []commission.Candidate{{Kind: commission.TouchClick, Click: click, Link: link}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `all 2026-09 of 3: 2026-09-30 as of 2026-09-30: 1 3000 500
+all 2026-09 of 3: 2026-09-30 as of 2026-10-02: 0 -500 -100
+gold alone 2026-09 of 3: 2026-09-30 as of 2026-09-30: 1 2000 400
+gold alone 2026-09 of 3: 2026-09-30 as of 2026-10-02: 0 -500 -100
+paid by gold 2026-Q3 of 3: 2026-09-30 as of 2026-09-30: 1 2000 400
+paid by gold 2026-Q3 of 3: 2026-09-30 as of 2026-10-02: 0 -500 -100
+brought 2026 of 9: 2026-09-30 as of 2026-09-30: 1 3000 25
+brought 2026 of 9: 2026-09-30 as of 2026-10-02: 0 -500 -5`
+	got := period.Difference(&commission.Decision{}, &d)
+	if diff := cmp.Diff(want, said(got)); diff != "" {
+		t.Errorf("it adds (-want +got):\n%s", diff)
+	}
+	recorded, err := commission.UnmarshalRecord(d.AppendJSON(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := period.Difference(&recorded, &d); len(left) > 0 {
+		t.Errorf("its record differs by\n%s", said(left))
+	}
+	for _, c := range got {
+		if c.Says == nil || c.Says.Version != 4 || c.Says.ID != c.Cell.Rule || (c.Says.NetworkFee == 0) != (c.Key.Partner == 9) {
+			t.Errorf("it counts by %+v", c.Says)
+		}
+	}
+}

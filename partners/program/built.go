@@ -14,7 +14,7 @@ import (
 func notBuilt() map[string]bool {
 	fields := map[string]bool{}
 	for name := range strings.FieldsSeq(`
-		zone extension goals signs periods overrides[].periods
+		extension goals signs
 		attribution.model attribution.half_life attribution.bind attribution.path attribution.exclusive_codes
 		attribution.touches.click.min_age attribution.touches.click.cart
 		attribution.touches.coupon attribution.touches.code attribution.touches.soft attribution.touches.impression

@@ -117,7 +117,7 @@ func (c *checker) noted() []string {
 
 // period checks what a period pays or takes back.
 func (c *checker) period(at string, p *Period) {
-	choice(c, at+".to", p.To, Payees())
+	choice(c, at+".to", p.To, []Payee{ToPartner, ToRecruiter, ToRecruiter2}) // a customer's orders are not added up
 	c.cond(at+".where", p.Where)
 	choice(c, at+".measure", p.Measure, []Measure{MeasureCount, MeasureRevenue, MeasureCommission})
 	choice(c, at+".period", p.Period, []Length{Day, Week, Month, Quarter, Year, Ever})
