@@ -8,6 +8,7 @@ import (
 	"tributary/commission"
 	"tributary/commission/period"
 	"tributary/internal/event"
+	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/test/schemes"
 )
@@ -77,5 +78,33 @@ func TestPeriodsArePaidBesideTheirOrders(t *testing.T) {
 	equal(t, "past two, released", w.standing("past two"), period.Standing{Net: 1500, Fee: 300, Payable: 1500, FeeEarned: 300})
 	equal(t, "payable", w.books(time.Time{})[fmt.Sprintf("partner_payable/1/%d/GBP", w.partners[0])], 5500+1000-3000+1500)
 	equal(t, "changes left", w.number(`SELECT count(*) FROM period_delta`), 0)
+	w.clean()
+}
+
+// Terms with periods are counted, paid and verified by the product's own decisions.
+func TestTermsWithPeriods(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	document, err := program.ParseDocument([]byte(`{"schema":1,"currency":"GBP","zone":"America/New_York","hold":"30d","network_fee":200000,
+		"attribution":{"touches":{"click":{"window":"30d"}}},"rules":[{"id":"any","pay":{"percent":100000}}],
+		"periods":[{"id":"volume","measure":"revenue","period":"month","tiers":[{"from":20000,"percent":20000}]},
+			{"id":"cap","measure":"count","period":"month","cap":2}]}`))
+	check(t, err)
+	tx, err := w.db.Begin(t.Context())
+	check(t, err)
+	defer tx.Rollback(t.Context())
+	id, err := partners.CreateProgram(t.Context(), tx, partners.NewProgram{
+		Merchant: 1, Name: "by the month", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
+		Terms: []program.Version{{EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Document: document}},
+	})
+	check(t, err)
+	check(t, tx.Commit(t.Context()))
+	w.links[0] = w.addLink(id, w.partners[0])
+	w.start(w.config("one"))
+	w.send(w.placed("A", 0, 15_000), w.placed("B", day, 15_000), w.placed("C", 2*day, 10_000), sale(2, "plain", clickOn(w.links[4], noon().Add(-time.Hour)), 10_000))
+	w.waitIdle()
+	equal(t, "the volume", w.standing("volume"), period.Standing{Net: 400, Fee: 80, Pending: 400, FeePending: 80})
+	equal(t, "the cap", w.standing("cap"), period.Standing{Net: -1000, Fee: -200, Pending: -1000, FeePending: -200})
+	equal(t, "periods", w.number(`SELECT count(*) FROM period`), 2)
 	w.clean()
 }
