@@ -296,6 +296,32 @@ func TestATestOrderMovesNothing(t *testing.T) {
 	}
 }
 
+func TestAVoidOrderMovesNothing(t *testing.T) {
+	t.Parallel()
+	said := Review{ID: "b", At: noon().Add(day), Verb: Void}
+	events := []*event.Event{sold(goods(1, "X", "product", 1, 1000)), refunded("R", day, 10)}
+	o, err := Fold(events, said, Review{ID: "a", At: said.At, Verb: Void}, Review{ID: "c", At: noon(), Verb: Void})
+	if err != nil || !o.IsVoid() || o.Counts() || o.Reviews[0].ID != "c" || o.Reviews[1].ID != "a" {
+		t.Fatalf("%v: the reviews are %+v", err, o.Reviews)
+	}
+	d := decide(o, clicked(time.Hour), tenPercent())
+	if d.Outcome != Voided || len(d.Credits)+len(d.Would) != 0 || len(d.Movements(ended())) != 0 || d.Touches[0].Won || d.Touches[0].Reason != Voided {
+		t.Errorf("a void order is decided as %s", d.AppendJSON(nil))
+	}
+	o, err = Fold(events[1:], said)
+	if d := decide(o, Click{}, tenPercent()); err != nil || d.Outcome != AwaitingSale {
+		t.Errorf("%v: without its sale it is decided as %s", err, d.Outcome)
+	}
+	for name, content := range map[string]string{
+		"another verb": `{"merchant":1,"order":"A1","verb":"praise"}`, "another order": `{"merchant":1,"order":"A2","verb":"void"}`,
+		"a test order": `{"merchant":1,"keys":1,"order":"A1","verb":"void"}`, "nothing": `{}`, "no JSON": `{`,
+	} {
+		if r, err := ParseReviewed([]byte(content), event.OrderKey(1, "A1")); err == nil {
+			t.Errorf("%s is read as %+v", name, r)
+		}
+	}
+}
+
 func TestFurtherFieldsThatCannotBeFolded(t *testing.T) {
 	t.Parallel()
 	many := func(n int) map[string]string {

@@ -64,6 +64,8 @@ type Order struct {
 	Test bool `json:"test,omitempty"`
 	// Added lists what additions brought, in the order in which they were received. It is a warning sign.
 	Added []Added `json:"added,omitempty"`
+	// Reviews are what people decided about the order, in the order of time.
+	Reviews []Review `json:"reviews,omitempty"`
 }
 
 // PathTouch is a visit on the way to an order.
@@ -191,11 +193,11 @@ func (o *Order) line(number int64) (index int, found bool) {
 	return slices.BinarySearchFunc(o.Lines, number, func(l Line, n int64) int { return cmp.Compare(l.Number, n) })
 }
 
-// Fold folds the events of one order, sales and refunds, in the order in which its lane has taken them, with any number of
+// Fold folds the events of one order and what people decided about it. The events are sales and refunds, in the order in which its lane has taken them, with any number of
 // copies. Of several sales the first stands, and those that Adds says so add to it; of several refunds with one id the first
 // stands. Refunds are taken by their time, those of one time by their id, and additions by their receipt, so the order of
 // different facts changes nothing. It fails on what Check refuses, on events of different orders and on none at all.
-func Fold(events []*event.Event) (Order, error) {
+func Fold(events []*event.Event, reviews ...Review) (Order, error) {
 	if len(events) == 0 {
 		return Order{}, errors.New("folding an order: there are no events")
 	}
@@ -224,6 +226,7 @@ func Fold(events []*event.Event) (Order, error) {
 		o = addedTo(o, additions)
 	}
 	o.refund(events)
+	o.review(reviews)
 	return o, nil
 }
 

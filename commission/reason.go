@@ -17,6 +17,8 @@ const (
 	AwaitingSale Reason = "awaiting_sale"
 	// Test is a test order on which somebody would earn.
 	Test Reason = "test"
+	// Voided is an order of which somebody has said that it never was.
+	Voided Reason = "voided"
 	// NoClick is an order that came without a click id.
 	NoClick Reason = "no_click"
 	// MalformedClickID is a text that is not a click id at all.
@@ -106,6 +108,7 @@ func Reasons() []Reason {
 		Credited,
 		AwaitingSale,
 		Test,
+		Voided,
 		NoClick,
 		MalformedClickID,
 		UnknownClickKey,

@@ -159,6 +159,16 @@ func (o *Order) appendFurther(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
+	if len(o.Reviews) > 0 {
+		dst = append(dst, `,"reviews":[`...)
+		for i, r := range o.Reviews {
+			dst = appendText(separate(dst, i), `{"id":`, r.ID)
+			dst = appendTime(dst, `,"at":`, r.At)
+			dst = appendText(dst, `,"verb":`, string(r.Verb))
+			dst = append(optText(dst, `,"code":`, r.Code), '}')
+		}
+		dst = append(dst, ']')
+	}
 	return dst
 }
 

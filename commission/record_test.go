@@ -3,6 +3,7 @@ package commission
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -58,7 +59,11 @@ func recordIsTheDecision(t *rapid.T) {
 	events = drawFurther(t, events, tame)
 	click := clicked(time.Duration(rapid.IntRange(-1, 50).Draw(t, "hours")) * time.Hour)
 	click.Refused = rapid.SampledFrom([]Reason{"", "", "", ForgedClickID}).Draw(t, "refused")
-	d := decide(mustFold(t, events...), click, drawTerms(t))
+	o := mustFold(t, events...)
+	for n := range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "reviews") {
+		o.Reviews = append(o.Reviews, Review{ID: fmt.Sprint("v", n), At: noon().Add(day), Verb: Void, Code: tame(text.Draw(t, "code"))})
+	}
+	d := decide(o, click, drawTerms(t))
 	if unit := rapid.SampledFrom([]string{"", "", "GBP", money.Points, "EUR"}).Draw(t, "a second credit in"); unit != "" && len(d.Credits) > 0 {
 		second := d.Credits[0]
 		second.Partner, second.Role, second.Unit = second.Partner+1, RoleRecruiter, unit

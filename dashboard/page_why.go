@@ -217,6 +217,9 @@ func (view *whyView) history(t *text.Printer) []milestone {
 			text: t.WhyRefundReported(view.amount(view.takenBy(f.Ref)).text(), t.Second(f.ReceivedAt)),
 		})
 	}
+	for _, r := range d.Order.Reviews {
+		list = append(list, milestone{at: r.At, title: t.WhyVoided(), text: t.WhyVoidedBy(), mood: "bad"})
+	}
 	for i := range view.Earnings {
 		end := view.holdEnd(t, &view.Earnings[i])
 		if len(view.Earnings) > 1 {

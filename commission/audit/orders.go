@@ -31,6 +31,7 @@ type order struct {
 	earnings []commission.Earning
 	posted   []commission.Movement
 	events   []*event.Event
+	reviews  []commission.Review
 
 	lane                         int16
 	occurredAt, receivedAt       *time.Time
@@ -60,6 +61,9 @@ type posted struct {
 
 //go:embed query/events.sql
 var eventsOf string
+
+//go:embed query/reviews.sql
+var reviewsOf string
 
 //go:embed query/earnings.sql
 var earningsOf string
@@ -119,13 +123,14 @@ func (v *Verification) page(ctx context.Context, after int64) ([]*order, error) 
 	if err != nil || len(page) == 0 {
 		return nil, err
 	}
-	numbers := make([]int64, len(page))
+	numbers, keys := make([]int64, len(page)), make([][]byte, len(page))
 	byNo := make(map[int64]*order, len(page))
 	for i, o := range page {
-		numbers[i], byNo[o.no] = o.no, o
+		numbers[i], keys[i], byNo[o.no] = o.no, o.keys.Key(o.merchant, o.id), o
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(eventsOf, numbers).Query(func(rows pgx.Rows) error { return v.events(rows, byNo) })
+	batch.Queue(reviewsOf, numbers, keys).Query(func(rows pgx.Rows) error { return v.reviewed(rows, byNo) })
 	batch.Queue(earningsOf, numbers).Query(func(rows pgx.Rows) error { return v.earned(rows, byNo) })
 	batch.Queue(postedOf, numbers).Query(func(rows pgx.Rows) error { return v.posted(rows, byNo) })
 	if err := v.Tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -140,7 +145,7 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 	for i, o := range page {
 		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &o.recorded}
 		if o.recorded, o.unreadable = v.Forms.Read(o.record); len(o.events) > 0 {
-			o.folded, o.unfolded = commission.Fold(o.events)
+			o.folded, o.unfolded = commission.Fold(o.events, o.reviews...)
 		}
 	}
 	resolved, err := evidence.Network{Programs: v.programs, Rates: v.rates, VerifyClick: v.VerifyClick}.Resolve(ctx, v.Tx, asked)

@@ -65,6 +65,24 @@ func (v *Verification) event(o *order, e *eventRow) {
 	o.events = append(o.events, said)
 }
 
+// reviewed reads what people decided about the orders.
+func (v *Verification) reviewed(rows pgx.Rows, byNo map[int64]*order) error {
+	var no int64
+	var id string
+	var at time.Time
+	var content, key []byte
+	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &content, &key}, func() error {
+		r, err := commission.ParseReviewed(content, key)
+		if err != nil {
+			v.Find(Finding{Check: "review", Table: "inbox", Key: fmt.Sprintf("(%d, %q)", no, id), Column: "content", Want: "a review of this order", Have: err.Error()})
+			return nil //nolint:nilerr // it is taken down as a finding
+		}
+		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at))
+		return nil
+	})
+	return err
+}
+
 // decode reads an event of an order.
 func (v *Verification) decode(o *order, payload []byte) (*event.Event, error) {
 	e, err := event.Decode(payload)

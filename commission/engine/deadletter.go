@@ -110,7 +110,7 @@ func EditLetter(ctx context.Context, q querier, partition int, offset int64, val
 		return fault.Detailed(fault.Invalid, "unreadable_event", text.DetailDeadLetterUnreadable(f.unreadable.Error()), f.unreadable)
 	}
 	return changeLetter(ctx, q, `UPDATE dead_letter SET value = $5, key = $6, note = 'edited' WHERE no = `+letterAt+` AND state = 'open'`,
-		partition, offset, value, f.order.keys.Key(f.order.merchant, f.order.id))
+		partition, offset, value, f.order.bytes())
 }
 
 // RetryLetter writes an open dead letter to the inbox, from which the engine that holds the partition takes it in within a second

@@ -15,6 +15,9 @@ type orderKey struct {
 	id       string
 }
 
+// bytes is the key as Kafka and the inbox have it.
+func (k orderKey) bytes() []byte { return k.keys.Key(k.merchant, k.id) }
+
 // factKey names a fact within its order: there is one sale, a refund has an id, and an addition goes by its content.
 type factKey struct {
 	kind event.Kind

@@ -21,6 +21,9 @@ var ordersByNo string
 //go:embed query/events.sql
 var eventsOf string
 
+//go:embed query/reviews.sql
+var reviewsOf string
+
 //go:embed query/earnings.sql
 var earningsOf string
 
@@ -138,19 +141,21 @@ func number(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	return nil
 }
 
-// complete reads the events, the commissions and the postings of known orders, in one round trip.
+// complete reads the events, the reviews, the commissions and the postings of known orders, in one round trip.
 func complete(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	if len(orders) == 0 {
 		return nil
 	}
 	numbers := make([]int64, len(orders))
+	keys := make([][]byte, len(orders))
 	byNo := make(map[int64]*order, len(orders))
 	for i, o := range orders {
-		numbers[i] = o.no
+		numbers[i], keys[i] = o.no, o.key.bytes()
 		byNo[o.no] = o
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(eventsOf, numbers).Query(func(rows pgx.Rows) error { return scanEvents(rows, byNo) })
+	batch.Queue(reviewsOf, numbers, keys).Query(func(rows pgx.Rows) error { return scanReviews(rows, byNo) })
 	batch.Queue(earningsOf, numbers).Query(func(rows pgx.Rows) error { return scanEarnings(rows, byNo) })
 	batch.Queue(postedOf, numbers).Query(func(rows pgx.Rows) error { return scanPosted(rows, byNo) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -174,6 +179,22 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 		if key.kind == event.KindRefund {
 			o.refunded += len(payload)
 		}
+		return nil
+	})
+	return err
+}
+
+func scanReviews(rows pgx.Rows, byNo map[int64]*order) error {
+	var no int64
+	var id string
+	var at time.Time
+	var content, key []byte
+	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &content, &key}, func() error {
+		r, err := commission.ParseReviewed(content, key)
+		if err != nil {
+			return &recordError{cause: fmt.Errorf("order %d: its review %q: %w", no, id, err)}
+		}
+		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at))
 		return nil
 	})
 	return err

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission"
 	"tributary/commission/inbox"
 	"tributary/internal/fault/inject"
 	"tributary/internal/postgres"
@@ -18,6 +19,9 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 	row, found, err := l.inbox.Next(ctx, l.cfg.DB)
 	if err != nil || !found {
 		return false, err
+	}
+	if row.Kind == inbox.Review {
+		return l.takeReview(ctx, row)
 	}
 	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)
 	if f.unreadable != nil {
@@ -43,6 +47,55 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 				return err
 			}
 			if err := setLetterState(ctx, tx, row, LetterReturned, nil); err != nil {
+				return err
+			}
+			if err := l.held.Save(ctx, tx, p); err != nil {
+				return err
+			}
+			inject.Reach(inject.EngineBeforeCommit)
+			return nil
+		})
+	})
+	if verdict(err) == failed {
+		return true, l.refuse(ctx, row, err)
+	}
+	if err != nil {
+		return false, fmt.Errorf("taking row %d of the inbox: %w", row.No, err)
+	}
+	inject.Reach(inject.EngineAfterCommit)
+	l.announce(&t)
+	return true, nil
+}
+
+// takeReview takes in what a person decided about an order, which is decided again with it.
+func (l *lane) takeReview(ctx context.Context, row inbox.Row) (more bool, err error) {
+	said, err := commission.ParseReviewed(row.Content, row.Key)
+	if err != nil {
+		return true, l.refuse(ctx, row, err)
+	}
+	var t txSummary
+	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
+		return guard(func() error {
+			p, err := l.held.Lock(ctx, tx)
+			if err != nil {
+				return err
+			}
+			t = txSummary{}
+			first, err := inbox.Take(ctx, tx, row, "")
+			if err != nil || !first {
+				return err
+			}
+			orders, err := l.gather(ctx, tx, []orderKey{{said.Merchant, said.Keys, said.Order}})
+			if err != nil {
+				return err
+			}
+			if !orders[0].known {
+				return &recordError{cause: fmt.Errorf("order %q of merchant %d was never reported", said.Order, said.Merchant)}
+			}
+			if err := l.decide(ctx, tx, orders); err != nil {
+				return err
+			}
+			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
 				return err
 			}
 			if err := l.held.Save(ctx, tx, p); err != nil {

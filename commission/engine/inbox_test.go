@@ -73,7 +73,7 @@ func TestManyHandsTakeEachRowOfTheInboxOnce(t *testing.T) {
 	for range hands {
 		e := New(w.config("one"))
 		check(t, e.introduce(t.Context()))
-		l := &lane{Engine: e, held: first.held, log: quiet(), inbox: inbox.NewLane(0, inbox.Letter), fetched: make(chan fetchResult, 1), unsent: make(chan struct{}, 1)}
+		l := &lane{Engine: e, held: first.held, log: quiet(), inbox: inbox.NewLane(0, inbox.Letter, inbox.Review), fetched: make(chan fetchResult, 1), unsent: make(chan struct{}, 1)}
 		group.Go(func() error {
 			for {
 				if more, err := l.takeFromInbox(t.Context()); err != nil || !more {

@@ -29,10 +29,11 @@ type order struct {
 	posted     []commission.Movement
 	events     []*event.Event // as accepted: the sale before its additions
 	accepted   []factHash
-	refunded   int     // bytes of refunds among the events, as they are stored
-	fresh      []*fact // accepted in this transaction, to be written
-	disputed   []*fact // other content under a key that has one already
-	refused    []*fact // refunds beyond those that an order can have
+	reviews    []commission.Review // what people decided about it
+	refunded   int                 // bytes of refunds among the events, as they are stored
+	fresh      []*fact             // accepted in this transaction, to be written
+	disputed   []*fact             // other content under a key that has one already
+	refused    []*fact             // refunds beyond those that an order can have
 	duplicates int
 
 	folded   commission.Order // the events, as read has folded them
@@ -102,7 +103,7 @@ func (o *order) count(kind event.Kind) (n int) {
 
 // read folds the order's events and reads the record of the last decision on it.
 func (o *order) read(forms commission.Forms) (err error) {
-	o.folded, err = commission.Fold(o.events)
+	o.folded, err = commission.Fold(o.events, o.reviews...)
 	if err == nil && o.known {
 		o.recorded, err = forms.Read(o.record)
 	}

@@ -120,9 +120,9 @@ func (s *steps) move(o owner, movements []commission.Movement) {
 }
 
 // add adds what a decision lets be counted, or with sign -1 takes it off: the order at its own time, refunds at theirs, once
-// for each partner, and what each credit is worth. A correction is what takes off. A test order is not counted.
+// for each partner, and what each credit is worth. A correction is what takes off. Test orders and void ones are not counted.
 func (s *steps) add(d *commission.Decision, sign int64) {
-	if !d.Order.Placed() || d.Order.Test {
+	if !d.Order.Placed() || !d.Order.Counts() {
 		return
 	}
 	sale, refund := commission.CauseSale, commission.CauseRefund

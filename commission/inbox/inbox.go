@@ -24,6 +24,9 @@ type Kind string
 // number of the letter.
 const Letter Kind = "dead_letter"
 
+// Review is what a person decided about an order: its content is a commission.Reviewed as JSON, its ref an id of its own.
+const Review Kind = "review"
+
 // Row is a fact that somebody made.
 type Row struct {
 	// No is given by Write.

@@ -1006,6 +1006,11 @@ func DetailNotIdle(owner string) Message {
 // DetailNotStored is the message: It is not known whether this was stored. Send the same again in a moment: that is always safe.
 func DetailNotStored() Message { return Message{id: "detail.not_stored"} }
 
+// DetailOrderUnknown is the message: No order {order} of this merchant was reported.
+func DetailOrderUnknown(order string) Message {
+	return Message{id: "detail.order_unknown", values: []string{order}}
+}
+
 // DetailOutboxEmpty is the message: The outbox of lane {lane} keeps no ledger events, so sequence {sequence} cannot be sent again.
 func DetailOutboxEmpty(lane string, sequence string) Message {
 	return Message{id: "detail.outbox_empty", values: []string{lane, sequence}}
@@ -2761,13 +2766,15 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/unknown_coupon", 0)
 	case "unknown_link":
 		return p.say("outcome/unknown_link", 0)
+	case "voided":
+		return p.say("outcome/voided", 0)
 	}
 	return code
 }
 
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
-	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
+	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
 
 // OverviewAll says: All commissions
@@ -3412,13 +3419,15 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/unknown_coupon", 0)
 	case "unknown_link":
 		return p.say("reason/unknown_link", 0)
+	case "voided":
+		return p.say("reason/voided", 0)
 	}
 	return code
 }
 
 // ReasonCodes are the codes of which Reason says something.
 func ReasonCodes() []string {
-	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link"}
+	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
 
 // ReportsAddition says: <b>Addition</b> to the order
@@ -4393,6 +4402,12 @@ func (p *Printer) WhyTouches() string { return p.say("why.touches", 0) }
 
 // WhyTouchesAre says: What could have earned on this order, and what became of it
 func (p *Printer) WhyTouchesAre() string { return p.say("why.touches_are", 0) }
+
+// WhyVoided says: Declared void
+func (p *Printer) WhyVoided() string { return p.say("why.voided", 0) }
+
+// WhyVoidedBy says: The network declared that this order never was.
+func (p *Printer) WhyVoidedBy() string { return p.say("why.voided_by", 0) }
 
 // WhyWasBeforeRefunds says: {sentence} Before refunds it was {amount}.
 func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {

@@ -1,6 +1,6 @@
 -- What the commissions add up to for each merchant, partner, role, unit and currency, those apart under which orders are
 -- counted. An order counts once for each partner. The fees are pending as long as the hold is. Orders on which nobody
--- earns stand under partner 0. Test orders count nowhere, and what periods pay counts no orders.
+-- earns stand under partner 0. Test orders and void ones count nowhere, and what periods pay counts no orders.
 SELECT c.merchant_id, c.partner_id, c.role, c.unit, c.currency, c.leads,
        count(*) FILTER (WHERE c.counts), sum(CASE WHEN c.counts THEN c.revenue ELSE 0 END)::bigint,
        sum(CASE WHEN c.counts THEN c.refunded ELSE 0 END)::bigint, sum(c.gross)::bigint,
@@ -11,7 +11,7 @@ SELECT c.merchant_id, c.partner_id, c.role, c.unit, c.currency, c.leads,
  GROUP BY c.merchant_id, c.partner_id, c.role, c.unit, c.currency, c.leads
 UNION ALL
 SELECT merchant_id, 0, 'partner', currency, currency, true, count(*), sum(amount)::bigint, sum(refunded)::bigint, 0, 0, 0, 0, 0, 0, 0
-  FROM orders WHERE outcome <> 'credited' AND currency IS NOT NULL AND keys = 0
+  FROM orders WHERE outcome NOT IN ('credited', 'voided') AND currency IS NOT NULL AND keys = 0
  GROUP BY merchant_id, currency
 UNION ALL
 SELECT merchant_id, partner_id, role, unit, unit, false, 0, 0, 0, 0, sum(net)::bigint, sum(fee)::bigint, sum(pending)::bigint, sum(payable)::bigint,
