@@ -67,9 +67,14 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 				c.Link = n.Programs.LinkTerms(to.program, c.Click.Link, to.partner, to.kind, o.Folded.At)
 			}
 		}
+	}
+	if err := n.codes(ctx, q, orders, all); err != nil {
+		return nil, err
+	}
+	for i, o := range orders {
 		all[i].Rates = n.rates(o.Folded, all[i].Candidates)
 	}
-	return all, n.codes(ctx, q, orders, all)
+	return all, nil
 }
 
 // rates are those by which an order may have to be converted: to the currency of each document that it may fall under.
