@@ -101,7 +101,7 @@ func TestEveryFaultIsSaid(t *testing.T) {
 					note(n.Value)
 				}
 			case *ast.ValueSpec:
-				if strings.HasSuffix(n.Names[0].Name, "Code") || strings.HasPrefix(n.Names[0].Name, "Code") {
+				if n.Type == nil && (strings.HasSuffix(n.Names[0].Name, "Code") || strings.HasPrefix(n.Names[0].Name, "Code")) {
 					for _, v := range n.Values {
 						note(v)
 					}
