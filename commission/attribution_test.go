@@ -557,7 +557,7 @@ func TestARecordOfThreeSharesStaysSmall(t *testing.T) {
 	o := ledBy(t, 1, candidates)
 	o.Lines = mustFold(t, threeLines()...).Lines
 	d, err := Decide(o, Evidence{Candidates: candidates})
-	if record := d.AppendJSON(nil); err != nil || len(d.Credits) != 3 || len(record) >= 2_100 {
+	if record := d.AppendJSON(nil); err != nil || len(d.Credits) != 3 || len(record) >= 2_000 {
 		t.Errorf("%d credits in %d bytes: %v\n%s", len(d.Credits), len(record), err, record)
 	}
 }

@@ -65,9 +65,9 @@ type Earner struct {
 // Earner names the credit.
 func (c *Credit) Earner() Earner { return Earner{c.Partner, c.Role, c.Unit} }
 
-// MaxCredits bounds the credits of one order: those of eight partners, two recruiters of each, and the customer's in money and
+// MaxCredits bounds the credits of one order: those of nine partners, two recruiters of each, and the customer's in money and
 // in points. With MaxRefunds it keeps the postings of a version below the 32,767 that can be numbered.
-const MaxCredits = 26
+const MaxCredits = 29
 
 // Share divides the order among its credits, whose rules are priced: it sets Gross, Net, Fee and FeeExact of each. Credits
 // of one unit with a weight share the order by weight, each at its own price (money.Blend); one without has all that its
@@ -147,7 +147,7 @@ func (d *Decision) checkCredits() error {
 }
 
 // maxWeight bounds a weight so that the sum of MaxCredits of them fits an int64.
-const maxWeight = 1 << 40
+const maxWeight = 1 << 44
 
 // full is what credit i would have if it took all, of what its rules do not pay of what others earn. of says for each rule what
 // counts of its lines.

@@ -183,7 +183,7 @@ func TestCreditsThatCannotBeShared(t *testing.T) {
 	good := shared(t, mustDecide(t, tenPercent(), sold(goods(1, "A", "", 1, 1_000))), 1, 1, 1)
 	for name, change := range map[string]func(c []Credit){
 		"a negative weight":          func(c []Credit) { c[1].Weight = -1 },
-		"too much weight":            func(c []Credit) { c[1].Weight = 1<<40 + 1 },
+		"too much weight":            func(c []Credit) { c[1].Weight = maxWeight + 1 },
 		"nobody, who is no customer": func(c []Credit) { c[1].Partner = 0 },
 		"a customer with a number":   func(c []Credit) { c[1].Role = RoleCustomer },
 		"the same twice":             func(c []Credit) { c[2].Partner = c[0].Partner },

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
@@ -122,6 +123,68 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 		if fact.want == commission.Credited && (d.Credits[0].Terms.Version != fact.version || d.Credits[0].Net != fact.net) {
 			t.Errorf("%s: %d by terms %d, want %d by %d", fact.name, d.Credits[0].Net, d.Credits[0].Terms.Version, fact.net, fact.version)
 		}
+	}
+}
+
+// TestThePathOfASaleIsEvidence has a path from a tag: of each of its touches, the order's own click first, what its id says and
+// whose its link is.
+func TestThePathOfASaleIsEvidence(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	ctx := t.Context()
+	merchant, err := partners.CreateMerchant(ctx, db, "Shop")
+	check(t, err)
+	document := program.NewDocument(30*day, day, 200_000, program.Rates{program.Site: {"*": 100_000}})
+	document.Attribution.Model = program.ModelLinear
+	document.Attribution.Touches.Soft = &program.Touching{}
+	var shop program.ProgramID
+	check(t, pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+		var err error
+		shop, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
+			Merchant: merchant, Name: "Program", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
+			Terms: []program.Version{{EffectiveFrom: noon().Add(-100 * day), Document: document}},
+		})
+		return err
+	}))
+	var links [3]*partners.Link
+	for i := range links {
+		partner, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: program.Site, Name: "Partner"})
+		check(t, err)
+		check(t, partners.Enrol(ctx, db, shop, partner))
+		links[i], err = partners.CreateLink(ctx, db, partners.NewLink{Program: shop, Partner: partner})
+		check(t, err)
+	}
+	id := func(link int, before time.Duration) string { return clickOn(links[link].ID, noon().Add(-before)) }
+	e := sale(int64(merchant), id(1, time.Hour), noon())
+	e.GetSale().Path = []*event.Touch{
+		{ClickId: id(2, 3*time.Hour), Kind: uint32(event.PathSoft)},
+		{ClickId: "forged", Kind: uint32(event.PathClick)},
+		{ClickId: id(1, time.Hour), Kind: uint32(event.PathClick)},
+		{ClickId: id(0, 2*time.Hour), Kind: uint32(event.PathClick)},
+		{ClickId: id(0, day), Kind: uint32(event.PathClick), Marks: event.MarkBot},
+	}
+	o, err := commission.Fold([]*event.Event{e})
+	check(t, err)
+	resolved, err := Network{partners.NewPrograms(), verifyClick}.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
+	check(t, err)
+	if first := resolved[0].Candidates[0]; first.Click.ID != id(1, time.Hour) {
+		t.Errorf("the first candidate is %+v", first)
+	}
+	d, err := commission.Decide(o, resolved[0])
+	check(t, err)
+	became := map[string]commission.Reason{}
+	for _, touch := range d.Touches {
+		became[touch.ID] = touch.Reason
+	}
+	want := map[string]commission.Reason{
+		id(1, time.Hour): commission.Credited, id(0, 2*time.Hour): commission.Credited, id(0, day): commission.MarkedClick,
+		id(2, 3*time.Hour): commission.Outranked, "forged": commission.MalformedClickID,
+	}
+	if diff := cmp.Diff(want, became); diff != "" {
+		t.Errorf("touches (-want +got):\n%s", diff)
+	}
+	if len(d.Credits) != 2 || d.Credits[0].Partner != links[0].Partner || d.Credits[1].Link != links[1].ID {
+		t.Errorf("credits %+v", d.Credits)
 	}
 }
 

@@ -15,9 +15,7 @@ func notBuilt() map[string]bool {
 	fields := map[string]bool{}
 	for name := range strings.FieldsSeq(`
 		extension goals signs
-		attribution.model attribution.half_life attribution.bind attribution.path attribution.exclusive_codes
-		attribution.touches.click.min_age attribution.touches.click.cart
-		attribution.touches.coupon attribution.touches.code attribution.touches.soft attribution.touches.impression
+		attribution.bind attribution.path
 		where.months_bound`) {
 		fields[name] = true
 	}
@@ -31,9 +29,6 @@ func OwnRules() bool { return !notBuilt()["overrides"] }
 func (d *Document) unbuilt(prefix string) []fault.Field {
 	w := unbuiltWalk{fields: notBuilt()}
 	w.value(prefix, "", d.JSON())
-	if d.Attribution.Touches.Click == nil && w.fields["attribution.touches.coupon"] {
-		w.bad = append(w.bad, fault.Wrong(prefix+"attribution.touches.click", text.WrongMissing(), text.FixMissing()))
-	}
 	return w.bad
 }
 
