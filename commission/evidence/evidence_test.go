@@ -165,7 +165,7 @@ func TestThePathOfASaleIsEvidence(t *testing.T) {
 	}
 	o, err := commission.Fold([]*event.Event{e})
 	check(t, err)
-	resolved, err := Network{partners.NewPrograms(), verifyClick}.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
+	resolved, err := Network{Programs: partners.NewPrograms(), VerifyClick: verifyClick}.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
 	check(t, err)
 	if first := resolved[0].Candidates[0]; first.Click.ID != id(1, time.Hour) {
 		t.Errorf("the first candidate is %+v", first)
