@@ -109,6 +109,28 @@ func (v *View) MonthsBound(partner program.PartnerID, at time.Time) int {
 	return -1
 }
 
+// The goals of what is counted and not bought.
+const (
+	goalClick      = "click"
+	goalImpression = "impression"
+)
+
+// SeenBy is how the customer fold looks at an order, given the evidence of its own touches. There is nothing to see of an order
+// that names no customer, of a test, and of counted clicks and impressions.
+func SeenBy(o *Order, evidence *Evidence) (s Seen, named bool) {
+	if !o.Placed() || o.Customer == "" || o.Test || o.Goal == goalClick || o.Goal == goalImpression {
+		return s, false
+	}
+	s = Seen{At: o.At, Ref: o.ID, Sale: o.Goal == "", Void: o.IsVoid()}
+	if by, ok := BaseWinner(o, evidence); ok {
+		link := &by.Link
+		if bind := link.Terms.Bind(); bind != nil {
+			s.Offer = &Offer{Program: link.Program, Partner: link.Partner, Link: link.Link, Months: bind.Months, OnlyNew: bind.Only == program.OnlyNew}
+		}
+	}
+	return s, true
+}
+
 // Equal reports whether two views are the same.
 func (v *View) Equal(o *View) bool {
 	return v.Nth == o.Nth && v.Ended == o.Ended && v.Bound.equal(o.Bound) && v.Begins.equal(o.Begins)

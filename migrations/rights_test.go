@@ -29,6 +29,10 @@ consumer_owner     -     SIUD  SIUD  -     S     S     -
 coupon*            -     -     S     SI    SI    S     -
 coupon_end*        -     -     S     SI    SI    S     -
 customer*          -     -     SI    S     S     S     -
+customer_backfill  -     -     SIU   -     S     S     -
+customer_event*    -     -     SI    S     S     S     -
+customer_seen*     -     -     SIU   S     S     S     -
+customer_touched   -     -     SID   -     S     S     -
 dead_letter        -     SIU   SIU   -     SIU   S     -
 enrolment*         S     -     S     S     SIU   S     -
 enrolment_fact*    -     -     S     SI    SI    S     -

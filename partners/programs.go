@@ -18,10 +18,11 @@ import (
 // partners of whom something is known that makes them differ from the others (program.Fact). It is safe
 // for many readers beside Refresh. What it hands out is shared and must not be changed by the reader.
 type Programs struct {
-	mu       sync.RWMutex // guards programs and facts
+	mu       sync.RWMutex // guards programs, facts and asking
 	programs map[program.ProgramID]*Program
 	facts    map[enrolled][]program.Fact // by From and No; a list is replaced, never changed
 	codes    map[program.MerchantID]crediting
+	asking   map[program.MerchantID]time.Time // see AsksForCustomers
 
 	refreshing sync.Mutex // held by the one that reads
 	mark       uint64     // oldest transaction that was running at the last look, under refreshing
@@ -30,7 +31,10 @@ type Programs struct {
 
 // NewPrograms knows no program until it is refreshed.
 func NewPrograms() *Programs {
-	return &Programs{programs: map[program.ProgramID]*Program{}, facts: map[enrolled][]program.Fact{}, codes: map[program.MerchantID]crediting{}}
+	return &Programs{
+		programs: map[program.ProgramID]*Program{}, facts: map[enrolled][]program.Fact{},
+		codes: map[program.MerchantID]crediting{}, asking: map[program.MerchantID]time.Time{},
+	}
 }
 
 // crediting says from when on a merchant has had terms that credit coupons or referral codes, and from when on it also had the
@@ -155,12 +159,14 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 	if since == 0 {
 		clear(p.facts)
 		clear(p.codes)
+		clear(p.asking)
 	}
 	for _, program := range programs {
 		p.programs[program.ID] = program
 		p.noteCodes(program)
 	}
 	takeIn(p.facts, facts)
+	p.noteAsking(programs, facts)
 	p.mu.Unlock()
 	p.mark = mark
 	p.version.Store(version)

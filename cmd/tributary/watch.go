@@ -24,6 +24,7 @@ type watch struct {
 
 	behind, unheld, letters           *prometheus.GaugeVec
 	unsent, unsentAge, parked, looked prometheus.Gauge
+	customers, customersAge           prometheus.Gauge
 	nudged, nudgedAge                 prometheus.Gauge
 }
 
@@ -39,17 +40,19 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 	}
 	w := &watch{
 		db: db, kafka: kafka, partitions: partitions, log: log,
-		behind:    vec("lag_records", "Records in Kafka that a consumer has not processed, whoever holds the partitions.", "consumer", "topic"),
-		unheld:    vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
-		letters:   vec("dead_letters", "Dead letters that need operator action.", "consumer"),
-		unsent:    gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
-		unsentAge: gauge("outbox_oldest_seconds", "Age of the oldest ledger event that Kafka has not acknowledged, 0 when there is none."),
-		parked:    gauge("parked_batches", "Batches of the loaders that need operator action."),
-		nudged:    gauge("nudged_orders", "Orders that are to be decided again."),
-		nudgedAge: gauge("nudged_oldest_seconds", "Age of the oldest ledger event that Kafka has not acknowledged, 0 when there is none."),
-		looked:    gauge("last_read_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
+		behind:       vec("lag_records", "Records in Kafka that a consumer has not processed, whoever holds the partitions.", "consumer", "topic"),
+		unheld:       vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
+		letters:      vec("dead_letters", "Dead letters that need operator action.", "consumer"),
+		unsent:       gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
+		unsentAge:    gauge("outbox_oldest_seconds", "Age of the oldest ledger event that Kafka has not acknowledged, 0 when there is none."),
+		parked:       gauge("parked_batches", "Batches of the loaders that need operator action."),
+		customers:    gauge("customers_waiting", "Changes to the orders of customers that are not worked out yet."),
+		customersAge: gauge("customers_oldest_seconds", "Age of the oldest change to the orders of a customer that is not worked out yet, 0 when there is none."),
+		nudged:       gauge("nudged_orders", "Orders that are to be decided again."),
+		nudgedAge:    gauge("nudged_oldest_seconds", "Age of the oldest order that is to be decided again, 0 when there is none."),
+		looked:       gauge("last_read_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
 	}
-	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.nudged, w.nudgedAge)
+	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.customers, w.customersAge, w.nudged, w.nudgedAge)
 	return w
 }
 
@@ -97,6 +100,8 @@ func (w *watch) once(ctx context.Context) error {
 	}
 	w.unsent.Set(float64(waiting.Unsent))
 	w.unsentAge.Set(waiting.Oldest.Seconds())
+	w.customers.Set(float64(waiting.Customers))
+	w.customersAge.Set(waiting.CustomersOldest.Seconds())
 	w.nudged.Set(float64(waiting.Nudged))
 	w.nudgedAge.Set(waiting.NudgedOldest.Seconds())
 	w.parked.Set(float64(batches.Parked))

@@ -98,6 +98,8 @@ type Verification struct {
 	verdict  Verdict
 	// counted are the sums of periods as orders add to them; nil where not all orders are gone through.
 	counted map[cellKey]period.Sums
+	// followed are the lanes that follow the customers of merchants from their first orders on.
+	followed map[lane]bool
 	// recent is how many of the last ledger events of a lane the outbox is checked for; 0 stands for all.
 	recent int
 }
@@ -140,7 +142,7 @@ func (v *Verification) run(ctx context.Context) error {
 		return err
 	}
 	for _, check := range []func(context.Context) error{
-		v.sources, v.accounts, v.sums, v.trialBalance, v.checkpoints, v.chain, v.positions, v.holds, v.letters, v.reports,
+		v.sources, v.accounts, v.sums, v.trialBalance, v.checkpoints, v.chain, v.positions, v.holds, v.views, v.letters, v.reports,
 	} {
 		if err := check(ctx); err != nil {
 			return err

@@ -49,6 +49,11 @@ type order struct {
 	evidence commission.Evidence
 	decided  commission.Decision
 
+	// seen is the order as the customer fold is to have it, nil where nobody asks, and stored as it has it.
+	seen, stored *commission.Seen
+	// nudged says that an engine is about to decide the order again.
+	nudged bool
+
 	// unreadable is why the record cannot be read, unfolded why the events cannot be folded.
 	unreadable, unfolded error
 }
@@ -148,11 +153,18 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 			o.folded, o.unfolded = commission.Fold(o.events, o.reviews...)
 		}
 	}
-	resolved, err := evidence.Network{Programs: v.programs, Rates: v.rates, VerifyClick: v.VerifyClick}.Resolve(ctx, v.Tx, asked)
+	network := evidence.Network{Programs: v.programs, Rates: v.rates, VerifyClick: v.VerifyClick}
+	resolved, err := network.Resolve(ctx, v.Tx, asked)
+	if err != nil {
+		return err
+	}
 	for i := range resolved {
 		page[i].evidence = resolved[i]
 	}
-	return err
+	if err := v.customers(ctx, network, page); err != nil {
+		return err
+	}
+	return v.nudged(ctx, page)
 }
 
 // order verifies one order.
@@ -172,6 +184,10 @@ func (v *Verification) order(o *order) {
 	if err != nil {
 		v.undecided(at, err)
 		return
+	}
+	v.seenAs(o)
+	if o.nudged {
+		return // by what it is decided has changed since
 	}
 	v.columns(at, o)
 	v.record(at, o, recorded)

@@ -99,10 +99,11 @@ func (v *Verification) rewrite(ctx context.Context, last *int64) (int64, error) 
 	return tag.RowsAffected(), err
 }
 
-// rewritable decides an order whose record is of an earlier form, and takes down why it is left as it is.
+// rewritable decides an order whose record is of an earlier form, and takes down why it is left as it is. One that an engine is
+// about to decide again gets the present form by that.
 func (v *Verification) rewritable(o *order) bool {
 	form, err := commission.FormOf(o.record)
-	if err == nil && form == v.Forms.Current() {
+	if err == nil && form == v.Forms.Current() || o.nudged {
 		return false
 	}
 	at := Finding{Check: "record", Table: "orders", Key: fmt.Sprintf("%d (merchant %d, %q)", o.no, o.merchant, o.id)}

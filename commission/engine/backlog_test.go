@@ -21,8 +21,8 @@ type Backlog struct {
 	Uncounted int64
 	// Unsent are ledger events that Kafka has not acknowledged.
 	Unsent int64
-	// Nudged are the orders to be decided again.
-	Nudged int64
+	// Customers counts what has changed in the orders of customers, Nudged the orders to be decided again.
+	Customers, Nudged int64
 }
 
 // IsEmpty reports whether nothing is left to do.
@@ -33,7 +33,7 @@ SELECT (SELECT count(*) FROM commission WHERE NOT released AND hold_until <= $3)
        (SELECT count(*) FROM dead_letter WHERE consumer = $1 AND topic = $2 AND state = 'returning'),
        (SELECT count(*) FROM period_delta) + (SELECT count(*) FROM period WHERE release_at <= $3),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_unsent)::bigint,
-       (SELECT count(*) FROM nudge)`
+       (SELECT count(*) FROM customer_touched), (SELECT count(*) FROM nudge)`
 
 // ReadBacklog measures what is left to do as of now, the engines' clock, in a topic of so many partitions. It is for
 // whoever waits for the end of a replay; Records is a moment older than the rest, so that nothing can be in between.
@@ -52,7 +52,7 @@ func ReadBacklog(ctx context.Context, db querier, kafka *stream.Client, partitio
 		}
 		b.Records += max(0, end-next)
 	}
-	if err := db.QueryRow(ctx, readBacklog, Consumer, event.Orders, now).Scan(&b.Due, &b.Returning, &b.Uncounted, &b.Unsent, &b.Nudged); err != nil {
+	if err := db.QueryRow(ctx, readBacklog, Consumer, event.Orders, now).Scan(&b.Due, &b.Returning, &b.Uncounted, &b.Unsent, &b.Customers, &b.Nudged); err != nil {
 		return b, fmt.Errorf("reading what is left to do: %w", err)
 	}
 	return b, nil

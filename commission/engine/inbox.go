@@ -9,9 +9,40 @@ import (
 	"tributary/commission"
 	"tributary/commission/inbox"
 	"tributary/internal/fault/inject"
+	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 )
+
+// effect is what a row of the inbox does, in the transaction in which it is taken.
+type effect func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error
+
+// effectOf reads a row of the inbox.
+func (l *lane) effectOf(row inbox.Row) (effect, error) {
+	switch row.Kind {
+	case inbox.Bind:
+		b, err := row.Binding()
+		return func(ctx context.Context, tx pgx.Tx, _ *position.Position, _ *txSummary) error {
+			return l.bind(ctx, tx, row.No, b)
+		}, err
+	case inbox.Review:
+		said, err := commission.ParseReviewed(row.Content, row.Key)
+		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
+			return l.review(ctx, tx, p, said, t)
+		}, err
+	}
+	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)
+	return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
+		orders, err := l.fold(ctx, tx, []*fact{&f}, t)
+		if err != nil {
+			return err
+		}
+		if err := l.post(ctx, tx, p, orders, admitted{}, t); err != nil {
+			return err
+		}
+		return setLetterState(ctx, tx, row, LetterReturned, nil)
+	}, f.unreadable
+}
 
 // takeFromInbox takes in the first fact of the lane that somebody has made and nobody taken, in one transaction: it is folded
 // like any other, so a second time would change nothing. One that fails is taken all the same, with the reason.
@@ -20,12 +51,9 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 	if err != nil || !found {
 		return false, err
 	}
-	if row.Kind == inbox.Review {
-		return l.takeReview(ctx, row)
-	}
-	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)
-	if f.unreadable != nil {
-		return true, l.refuse(ctx, row, f.unreadable)
+	take, err := l.effectOf(row)
+	if err != nil {
+		return true, l.refuse(ctx, row, err)
 	}
 	var t txSummary
 	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
@@ -39,14 +67,7 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 			if err != nil || !first {
 				return err
 			}
-			orders, err := l.fold(ctx, tx, []*fact{&f}, &t)
-			if err != nil {
-				return err
-			}
-			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
-				return err
-			}
-			if err := setLetterState(ctx, tx, row, LetterReturned, nil); err != nil {
+			if err := take(ctx, tx, p, &t); err != nil {
 				return err
 			}
 			if err := l.held.Save(ctx, tx, p); err != nil {
@@ -67,53 +88,19 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// takeReview takes in what a person decided about an order, which is decided again with it.
-func (l *lane) takeReview(ctx context.Context, row inbox.Row) (more bool, err error) {
-	said, err := commission.ParseReviewed(row.Content, row.Key)
+// review decides an order again with what a person decided about it.
+func (l *lane) review(ctx context.Context, tx pgx.Tx, p *position.Position, said commission.Reviewed, t *txSummary) error {
+	orders, err := l.gather(ctx, tx, []orderKey{{said.Merchant, said.Keys, said.Order}})
 	if err != nil {
-		return true, l.refuse(ctx, row, err)
+		return err
 	}
-	var t txSummary
-	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
-		return guard(func() error {
-			p, err := l.held.Lock(ctx, tx)
-			if err != nil {
-				return err
-			}
-			t = txSummary{}
-			first, err := inbox.Take(ctx, tx, row, "")
-			if err != nil || !first {
-				return err
-			}
-			orders, err := l.gather(ctx, tx, []orderKey{{said.Merchant, said.Keys, said.Order}})
-			if err != nil {
-				return err
-			}
-			if !orders[0].known {
-				return &recordError{cause: fmt.Errorf("order %q of merchant %d was never reported", said.Order, said.Merchant)}
-			}
-			if err := l.decide(ctx, tx, orders); err != nil {
-				return err
-			}
-			if err := l.post(ctx, tx, p, orders, admitted{}, &t); err != nil {
-				return err
-			}
-			if err := l.held.Save(ctx, tx, p); err != nil {
-				return err
-			}
-			inject.Reach(inject.EngineBeforeCommit)
-			return nil
-		})
-	})
-	if verdict(err) == failed {
-		return true, l.refuse(ctx, row, err)
+	if !orders[0].known {
+		return &recordError{cause: fmt.Errorf("order %q of merchant %d was never reported", said.Order, said.Merchant)}
 	}
-	if err != nil {
-		return false, fmt.Errorf("taking row %d of the inbox: %w", row.No, err)
+	if err := l.decide(ctx, tx, orders); err != nil {
+		return err
 	}
-	inject.Reach(inject.EngineAfterCommit)
-	l.announce(&t)
-	return true, nil
+	return l.post(ctx, tx, p, orders, admitted{}, t)
 }
 
 // refuse takes a row that can have no effect, and opens its letter again.

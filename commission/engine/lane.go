@@ -51,6 +51,8 @@ type lane struct {
 	ending, nudged agenda
 	inbox          *inbox.Lane
 	sums, ranks    settling // periods that sums settle, and those that need their orders
+	// backfilled is of how many merchants the lane has gone through the orders of customers.
+	backfilled int
 	// reconsidered is the last order that was looked at for a click key that was added since.
 	reconsidered int64
 }

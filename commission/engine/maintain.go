@@ -23,6 +23,8 @@ func (l *lane) maintain(ctx context.Context) (more bool, err error) {
 		{"ending holds", l.release},
 		{"taking in a row of the inbox", l.takeFromInbox},
 		{"looking for orders of a new click key", l.reconsider},
+		{"going through the orders of customers", l.backfill},
+		{"working out how customers stand", l.sweep},
 		{"deciding orders again", l.decideNudged},
 		{"settling periods", l.settleSums},
 		{"settling periods by their orders", l.rankOrders},

@@ -12,7 +12,7 @@ import (
 
 // metrics are the engine's counters. They count without a registry too.
 type metrics struct {
-	facts, duplicates, dead, forged, failures, sent, released, nudged, periods prometheus.Counter
+	facts, duplicates, dead, forged, failures, sent, released, swept, nudged, periods prometheus.Counter
 
 	conflicts, late *byMerchant
 
@@ -34,6 +34,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		failures:   counter("failures_total", "Transactions that failed because of a record."),
 		sent:       counter("ledger_events_sent_total", "Ledger events that Kafka has acknowledged."),
 		released:   counter("released_orders_total", "Orders whose hold ended."),
+		swept:      counter("customer_views_changed_total", "Orders of customers by which the customer stands otherwise than was known when they were decided."),
 		nudged:     counter("orders_decided_again_total", "Orders decided again since something beside their own facts changed."),
 		periods:    counter("settled_periods_total", "Periods that were settled: each time that orders changed their sums or a hold ended."),
 		sliceSize: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -63,7 +64,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		}, []string{"partition"}),
 	}
 	if registry != nil {
-		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.forged, m.failures, m.sent, m.released, m.nudged, m.periods, m.sliceSize, m.sliceSeconds, m.freshness, m.settleSeconds, m.lag, m.age, m.stuck)
+		registry.MustRegister(m.facts, m.duplicates, m.conflicts.vec, m.late.vec, m.dead, m.forged, m.failures, m.sent, m.released, m.swept, m.nudged, m.periods, m.sliceSize, m.sliceSeconds, m.freshness, m.settleSeconds, m.lag, m.age, m.stuck)
 	}
 	return m
 }

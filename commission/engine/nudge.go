@@ -13,7 +13,7 @@ import (
 // insertNudges takes lanes and numbers of orders.
 const insertNudges = `INSERT INTO nudge (lane, order_no) SELECT unnest($1::int[]), unnest($2::bigint[])`
 
-// nudgedOrders lists the orders of a lane that are to be decided again, but for those that are stuck.
+// nudgedOrders lists the orders of a lane that are to be decided again, but for those that were set aside.
 const nudgedOrders = `SELECT order_no FROM nudge WHERE lane = $1 AND order_no <> ALL ($3::bigint[]) ORDER BY no LIMIT $2`
 
 // decideNudged decides the lane's nudged orders again. What nudged them was committed before the nudge is taken off, so it is

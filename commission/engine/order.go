@@ -39,6 +39,8 @@ type order struct {
 	folded   commission.Order // the events, as read has folded them
 	evidence commission.Evidence
 
+	seen *seen // as the customer fold is to have it; nil where nobody asks
+
 	decided  commission.Decision
 	due      []commission.Movement // to be posted
 	paying   []commission.Earning  // the commissions as they will stand

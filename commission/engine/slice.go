@@ -223,9 +223,14 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	if err != nil {
 		return err
 	}
-	now := e.cfg.Clock()
 	for i, o := range orders {
 		o.evidence = resolved[i]
+	}
+	if err := e.customers(ctx, tx, network, orders); err != nil {
+		return err
+	}
+	now := e.cfg.Clock()
+	for _, o := range orders {
 		if err := o.decide(now, e.cfg.Decide); err != nil {
 			return blamed(err)
 		}

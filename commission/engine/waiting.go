@@ -15,28 +15,30 @@ type Waiting struct {
 	// Unsent counts the ledger events that Kafka has not acknowledged, and Oldest is the age of the first of them.
 	Unsent int64
 	Oldest time.Duration
-	// Nudged counts the orders that are to be decided again, and NudgedOldest is how long the first of them has waited.
-	Nudged       int64
-	NudgedOldest time.Duration
+	// Customers counts what has changed in the orders of customers and nobody has looked at, and CustomersOldest is how long
+	// the first of it has waited; Nudged and NudgedOldest are the same of orders to be decided again.
+	Customers, Nudged             int64
+	CustomersOldest, NudgedOldest time.Duration
 }
 
 // ReadWaiting reads what waits at this moment.
 func ReadWaiting(ctx context.Context, q postgres.Rower) (Waiting, error) {
 	var engine, loader int64
-	var age, nudged float64
+	var age, customers, nudged float64
 	w := Waiting{}
 	err := q.QueryRow(ctx, `
 SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM ledger_unsent),
        (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM ledger_unsent),
+       (SELECT count(*) FROM customer_touched), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM customer_touched),
        (SELECT count(*) FROM nudge), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM nudge)
   FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(
-		&engine, &loader, &w.Unsent, &age, &w.Nudged, &nudged)
+		&engine, &loader, &w.Unsent, &age, &w.Customers, &customers, &w.Nudged, &nudged)
 	if err != nil {
 		return w, fmt.Errorf("reading what waits: %w", err)
 	}
 	w.Letters = map[string]int64{"engine": engine, "loader": loader}
-	w.Oldest, w.NudgedOldest = seconds(age), seconds(nudged)
+	w.Oldest, w.CustomersOldest, w.NudgedOldest = seconds(age), seconds(customers), seconds(nudged)
 	return w, nil
 }
 

@@ -47,6 +47,7 @@ type world struct {
 	links      []program.LinkID   // a link for each partner and program: partner p in program 0 is links[p]
 	now        atomic.Int64       // microseconds
 	decider    commission.Decider // of its engines and of verify, where it is not the product's
+	made       int                // engines, so far
 
 	mu    sync.Mutex
 	spool [16]byte
@@ -234,8 +235,15 @@ func (w *world) sendRaw(partition int, values ...[]byte) {
 // waitIdle waits until the engines have nothing left to do, and Kafka has what they had to say.
 func (w *world) waitIdle() {
 	w.t.Helper()
-	w.eventually("nothing is left to do", func() bool {
-		left, err := ReadBacklog(w.t.Context(), w.db, w.kafka, w.partitions, w.clock())
+	var left Backlog
+	defer func() {
+		if !left.IsEmpty() {
+			w.t.Logf("left: %+v", left)
+		}
+	}()
+	w.eventually("nothing is left to do", func() (empty bool) {
+		var err error
+		left, err = ReadBacklog(w.t.Context(), w.db, w.kafka, w.partitions, w.clock())
 		check(w.t, err)
 		return left.IsEmpty()
 	})

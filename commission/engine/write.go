@@ -39,6 +39,7 @@ type rows struct {
 	orders, events, commissions pgcopy.Rows
 	deltas                      pgcopy.Rows
 	counted                     []period.Contribution
+	seen, touched               pgcopy.Rows
 	postings                    []ledger.Posting
 	record                      []byte
 }
@@ -82,6 +83,9 @@ func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order
 		return err
 	}
 	if err := e.books.Post(ctx, tx, buf.postings); err != nil {
+		return err
+	}
+	if err := e.writeSeen(ctx, tx, orders, buf); err != nil {
 		return err
 	}
 	if len(changed.no) == 0 {

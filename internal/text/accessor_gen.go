@@ -1476,6 +1476,12 @@ func FixAnyCategory() Message { return Message{id: "fix.any_category"} }
 // FixBind is the message: give months or life
 func FixBind() Message { return Message{id: "fix.bind"} }
 
+// FixBindLater is the message: give a time that has come
+func FixBindLater() Message { return Message{id: "fix.bind_later"} }
+
+// FixBindTerms is the message: give a later time, or add terms that bind customers
+func FixBindTerms() Message { return Message{id: "fix.bind_terms"} }
+
 // FixBoth is the message: give both
 func FixBoth() Message { return Message{id: "fix.both"} }
 
@@ -1537,6 +1543,9 @@ func FixCurrency() Message { return Message{id: "fix.currency"} }
 // FixCurrencyNotInProgram is the message: ask the network to add the currency to the program
 func FixCurrencyNotInProgram() Message { return Message{id: "fix.currency_not_in_program"} }
 
+// FixCustomer is the message: give the customer as the merchant's orders name them
+func FixCustomer() Message { return Message{id: "fix.customer"} }
+
 // FixDay is the message: give year, month and day, as in 2026-01-31
 func FixDay() Message { return Message{id: "fix.day"} }
 
@@ -1554,6 +1563,9 @@ func FixDuration() Message { return Message{id: "fix.duration"} }
 
 // FixEarlierDay is the message: give an earlier day
 func FixEarlierDay() Message { return Message{id: "fix.earlier_day"} }
+
+// FixEnrolPartner is the message: enrol the partner first, with tributary admin enrol
+func FixEnrolPartner() Message { return Message{id: "fix.enrol_partner"} }
 
 // FixEscape is the message: write each character above U+FFFF as a pair of \u escapes, or plainly
 func FixEscape() Message { return Message{id: "fix.escape"} }
@@ -1751,6 +1763,9 @@ func FixNoWindow() Message { return Message{id: "fix.no_window"} }
 
 // FixNotEnrolled is the message: enrol in the program first
 func FixNotEnrolled() Message { return Message{id: "fix.not_enrolled"} }
+
+// FixNote is the message: say why, for those who look later
+func FixNote() Message { return Message{id: "fix.note"} }
 
 // FixNothingSold is the message: leave the line out: nothing of it was sold
 func FixNothingSold() Message { return Message{id: "fix.nothing_sold"} }
@@ -1955,6 +1970,9 @@ func FixUnknownLink() Message { return Message{id: "fix.unknown_link"} }
 func FixUnknownName(names string) Message {
 	return Message{id: "fix.unknown_name", values: []string{names}}
 }
+
+// FixUnknownProgram is the message: give the number that create-program printed
+func FixUnknownProgram() Message { return Message{id: "fix.unknown_program"} }
 
 // FixUntil is the message: give a later time, or none
 func FixUntil() Message { return Message{id: "fix.until"} }
@@ -3157,6 +3175,8 @@ func PeriodMeasureCodes() []string {
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {
 	switch code {
+	case "bad_binding":
+		return p.say("problem/bad_binding", 0)
 	case "bad_coupon":
 		return p.say("problem/bad_coupon", 0)
 	case "bad_coupon_end":
@@ -3237,7 +3257,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"bad_binding", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -4512,6 +4532,12 @@ func WrongBesideSize() Message { return Message{id: "wrong.beside_size"} }
 // WrongBind is the message: a customer is bound for months or for life, one of them
 func WrongBind() Message { return Message{id: "wrong.bind"} }
 
+// WrongBindLater is the message: it is later than now
+func WrongBindLater() Message { return Message{id: "wrong.bind_later"} }
+
+// WrongBindTerms is the message: the terms of the program that are in force then bind no customers
+func WrongBindTerms() Message { return Message{id: "wrong.bind_terms"} }
+
 // WrongBuiltInGoal is the message: {value} is a goal of every program
 func WrongBuiltInGoal(value string) Message {
 	return Message{id: "wrong.built_in_goal", values: []string{value}}
@@ -4993,6 +5019,11 @@ func WrongUnknownLink() Message { return Message{id: "wrong.unknown_link"} }
 
 // WrongUnknownName is the message: nothing here has this name
 func WrongUnknownName() Message { return Message{id: "wrong.unknown_name"} }
+
+// WrongUnknownProgram is the message: there is no program {number}
+func WrongUnknownProgram(number string) Message {
+	return Message{id: "wrong.unknown_program", values: []string{number}}
+}
 
 // WrongUnseen is the message: it holds the character {character}, which cannot be seen
 func WrongUnseen(character string) Message {

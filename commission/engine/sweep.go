@@ -1,0 +1,220 @@
+package engine
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/commission/evidence"
+	"tributary/commission/inbox"
+	"tributary/internal/event"
+	"tributary/internal/fault/inject"
+	"tributary/internal/postgres"
+)
+
+const (
+	// sweepTouched and sweepOrders bound a transaction of the sweep: what was touched, and of each customer the orders from there
+	// on. What is behind them is touched again.
+	sweepTouched = 1000
+	sweepOrders  = 100
+)
+
+//go:embed query/update_views.sql
+var updateViews string
+
+// takeTouched takes what has changed in the orders of customers of a lane. What is not committed yet stays for the next look.
+const takeTouched = `
+DELETE FROM customer_touched WHERE no IN (SELECT no FROM customer_touched WHERE lane = $1 ORDER BY no LIMIT $2)
+RETURNING merchant_id, customer_id, at, ref`
+
+// sweep works out how customers of the lane stood by their orders from the first of these on that something has changed at,
+// and nudges the orders that were decided by another view. Two orders of one customer at one moment, in two lanes, do not see
+// one another; what the later of them leaves behind is swept when both can be seen.
+func (l *lane) sweep(ctx context.Context) (more bool, err error) {
+	var waits bool
+	err = l.cfg.DB.QueryRow(ctx, `SELECT EXISTS (SELECT FROM customer_touched WHERE lane = $1)`, l.held.Partition).Scan(&waits)
+	if err != nil || !waits {
+		return false, err
+	}
+	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
+		return guard(func() error {
+			if _, err := l.held.Lock(ctx, tx); err != nil {
+				return err
+			}
+			// It brings the programs up to date, too.
+			if _, err := l.gather(ctx, tx, nil); err != nil {
+				return err
+			}
+			stretches, touched, err := l.takeTouched(ctx, tx)
+			if err != nil || touched == 0 {
+				return err
+			}
+			more = touched == sweepTouched
+			left, err := l.refresh(ctx, tx, stretches)
+			more = more || left
+			inject.Reach(inject.EngineBeforeCommit)
+			return err
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("working out how customers stand: %w", err)
+	}
+	return more, nil
+}
+
+// stretch is a customer with the places among their orders at which something has changed: the first, and all.
+type stretch struct {
+	evidence.Place
+
+	touched []evidence.Place
+}
+
+func (l *lane) takeTouched(ctx context.Context, tx pgx.Tx) (stretches []*stretch, touched int, err error) {
+	rows, err := tx.Query(ctx, takeTouched, l.held.Partition, sweepTouched)
+	if err != nil {
+		return nil, 0, fmt.Errorf("taking what has changed: %w", err)
+	}
+	by := map[evidence.Customer]*stretch{}
+	var p evidence.Place
+	_, err = pgx.ForEachRow(rows, []any{&p.Customer.Merchant, &p.Customer.ID, &p.At, &p.Ref}, func() error {
+		touched++
+		p.At = p.At.UTC()
+		s := by[p.Customer]
+		if s == nil {
+			s = &stretch{Place: p}
+			by[p.Customer], stretches = s, append(stretches, s)
+		}
+		if p.Before(s.Place) {
+			s.Place = p
+		}
+		s.touched = append(s.touched, p)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("taking what has changed: %w", err)
+	}
+	return stretches, touched, nil
+}
+
+// through is the last place.
+func (s *stretch) through() *commission.Seen {
+	last := s.Place
+	for _, p := range s.touched {
+		if last.Before(p) {
+			last = p
+		}
+	}
+	return &commission.Seen{At: last.At, Ref: last.Ref}
+}
+
+// refresh works the views of stretches out, writes those that have changed, and nudges their orders. It reports whether a
+// stretch goes on.
+func (l *lane) refresh(ctx context.Context, tx pgx.Tx, stretches []*stretch) (left bool, err error) {
+	places, customers := make([]evidence.Place, len(stretches)), make([]evidence.Customer, len(stretches))
+	for i, s := range stretches {
+		places[i], customers[i] = s.Place, s.Customer
+	}
+	orders, err := evidence.From(ctx, tx, places, sweepOrders)
+	if err != nil {
+		return false, err
+	}
+	binds, err := evidence.Binds(ctx, tx, customers)
+	if err != nil {
+		return false, err
+	}
+	var found viewColumns
+	l.buf.touched.Reset(5)
+	for i, s := range stretches {
+		var prev *commission.Seen
+		from := orders[i]
+		if len(from) > 0 && placeOf(s.Customer, &from[0]).Before(s.Place) {
+			prev, from = &from[0], from[1:]
+		}
+		changed, settled := commission.Refresh(prev, from, binds[s.Customer], s.through())
+		for _, n := range changed {
+			found.add(l.Engine, s.Customer, &from[n])
+		}
+		if settled || len(from) < sweepOrders {
+			continue
+		}
+		left = true
+		last := placeOf(s.Customer, &from[len(from)-1])
+		copyTouch(&l.buf.touched, last, l.cfg.Partitions)
+		for _, p := range s.touched {
+			if last.Before(p) {
+				copyTouch(&l.buf.touched, p, l.cfg.Partitions)
+			}
+		}
+	}
+	l.metrics.swept.Add(float64(len(found.merchant)))
+	if err := l.buf.touched.Send(ctx, tx, copyTouched); err != nil {
+		return false, fmt.Errorf("writing which customers to look at: %w", err)
+	}
+	return left, found.write(ctx, tx)
+}
+
+// viewColumns are orders whose view has changed, column by column, and of those the ones to be decided again.
+type viewColumns struct {
+	merchant            []int64
+	customer, ref, view []string
+	at                  []time.Time
+	lane                []int
+	nudged              []int64
+}
+
+func (c *viewColumns) add(e *Engine, customer evidence.Customer, s *commission.Seen) {
+	c.merchant = append(c.merchant, int64(customer.Merchant))
+	c.customer = append(c.customer, customer.ID)
+	c.at = append(c.at, s.At)
+	c.ref = append(c.ref, s.Ref)
+	c.view = append(c.view, string(asJSON(&s.View)))
+	// Terms of before the merchant's first that ask do not look at a view.
+	if from, asks := e.programs.AsksForCustomers(customer.Merchant); asks && !s.At.Before(from) {
+		c.lane = append(c.lane, event.Lane(event.OrderKey(int64(customer.Merchant), s.Ref), e.cfg.Partitions))
+		c.nudged = append(c.nudged, s.No)
+	}
+}
+
+func (c *viewColumns) write(ctx context.Context, tx pgx.Tx) error {
+	if len(c.merchant) == 0 {
+		return nil
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(updateViews, c.merchant, c.customer, c.at, c.ref, c.view)
+	batch.Queue(insertNudges, c.lane, c.nudged)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("changing %d views: %w", len(c.merchant), err)
+	}
+	return nil
+}
+
+// bind enters what an operator said about a customer, and has their orders from then on looked at.
+func (l *lane) bind(ctx context.Context, tx pgx.Tx, no int64, b inbox.Binding) error {
+	if _, err := l.gather(ctx, tx, nil); err != nil {
+		return err
+	}
+	months := 0
+	if b.Partner != 0 {
+		var binds bool
+		if months, binds = monthsBound(l.programs, &b); !binds {
+			return &recordError{cause: fmt.Errorf("the terms of program %d bound nobody at %s", b.Program, b.From.Format(time.RFC3339)), certain: true}
+		}
+	}
+	if sold, known := l.programs.Program(b.Program); !known || sold.Merchant != b.Merchant {
+		return &recordError{cause: fmt.Errorf("program %d is not one of merchant %d", b.Program, b.Merchant), certain: true}
+	}
+	customer := evidence.Customer{Merchant: b.Merchant, ID: b.Customer}
+	batch := &pgx.Batch{}
+	batch.Queue(`INSERT INTO customer_event (merchant_id, customer_id, from_at, no, program_id, partner_id, months) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		b.Merchant, b.Customer, b.From, no, b.Program, b.Partner, months)
+	batch.Queue(`INSERT INTO customer_touched (lane, merchant_id, customer_id, at, ref) VALUES ($1, $2, $3, $4, '')`,
+		customer.Lane(l.cfg.Partitions), b.Merchant, b.Customer, b.From)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return fmt.Errorf("binding a customer: %w", err)
+	}
+	return nil
+}
