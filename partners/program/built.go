@@ -15,8 +15,7 @@ func notBuilt() map[string]bool {
 	fields := map[string]bool{}
 	for name := range strings.FieldsSeq(`
 		extension goals signs
-		attribution.bind attribution.path
-		where.months_bound`) {
+		attribution.path`) {
 		fields[name] = true
 	}
 	return fields
