@@ -17,6 +17,7 @@ import (
 	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
+	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -31,42 +32,13 @@ func binding(months int) program.Document {
 func keeping(tb testing.TB, partitions int, terms program.Document) *world {
 	tb.Helper()
 	w := newWorldOf(tb, partitions, 4)
-	w.decider = decideAnyTerms
-	w.addMerchant("the keeper")
-	w.keepOn(terms, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
+	w.addMerchantOn("the keeper", terms)
 	for range 2 {
 		for _, p := range w.partners {
 			w.links = append(w.links, w.addLink(w.programs[2], p))
 		}
 	}
 	return w
-}
-
-// keepOn adds terms to the keeper's program, though no page or command takes them yet.
-func (w *world) keepOn(terms program.Document, from time.Time) {
-	w.t.Helper()
-	check(w.t, pgx.BeginFunc(w.t.Context(), w.db, func(tx pgx.Tx) error {
-		_, err := tx.Exec(w.t.Context(), `SET LOCAL session_replication_role = replica`)
-		check(w.t, err)
-		_, err = tx.Exec(w.t.Context(), `INSERT INTO terms (program_id, version, effective_from, rules, document)
-			SELECT $1, max(version) + 1, $2, 1, $3 FROM terms WHERE program_id = $1`, w.programs[2], from.Add(time.Hour), string(terms.JSON()))
-		check(w.t, err)
-		_, err = tx.Exec(w.t.Context(), `UPDATE catalogue SET version = version + 1`)
-		return err
-	}))
-}
-
-// decideAnyTerms decides by terms that no page or command takes yet, too.
-func decideAnyTerms(order commission.Order, evidence commission.Evidence) (commission.Decision, error) {
-	evidence.Candidates = slices.Clone(evidence.Candidates)
-	for i := range evidence.Candidates {
-		if known := evidence.Candidates[i].Link.Terms; known != nil {
-			terms := *known
-			terms.Unreadable = nil
-			evidence.Candidates[i].Link.Terms = &terms
-		}
-	}
-	return commission.Decide(order, evidence)
 }
 
 // keeper is the merchant whose terms bind.
@@ -301,7 +273,10 @@ func TestOrdersOfBeforeTheTermsAskedCount(t *testing.T) {
 	asking := binding(0)
 	asking.Attribution.Bind.Only = program.OnlyNew
 	from := time.Now().Add(2 * time.Minute)
-	w.keepOn(asking, from)
+	check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := partners.AddTerms(t.Context(), tx, w.programs[2], program.Version{EffectiveFrom: from, Document: asking})
+		return err
+	}))
 	since := from.Sub(noon()) + day
 	w.send(w.bought("new1", "c0", 1, since), w.bought("new2", "c0", 2, since+day), w.bought("new3", "stranger", 1, since), w.bought("new4", "stranger", 2, since+day))
 	w.waitIdle()

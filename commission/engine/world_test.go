@@ -91,6 +91,12 @@ func newWorldOf(tb testing.TB, partitions, sites int) *world {
 
 func (w *world) addMerchant(name string) {
 	w.t.Helper()
+	w.addMerchantOn(name, program.NewDocument(30*day, 30*day, 200_000, program.Rates{program.Site: {"*": 100_000, "free": 0}}))
+}
+
+// addMerchantOn adds a merchant with a program on these terms.
+func (w *world) addMerchantOn(name string, terms program.Document) {
+	w.t.Helper()
 	ctx := w.t.Context()
 	merchant, err := partners.CreateMerchant(ctx, w.db, name)
 	check(w.t, err)
@@ -99,7 +105,7 @@ func (w *world) addMerchant(name string) {
 	defer tx.Rollback(ctx)
 	programID, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 		Merchant: merchant, Name: name, LandingURL: "https://shop.example/", Currencies: []string{"GBP", "EUR"},
-		Terms: []program.Version{{EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Document: program.NewDocument(30*day, 30*day, 200_000, program.Rates{program.Site: {"*": 100_000, "free": 0}})}},
+		Terms: []program.Version{{EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Document: terms}},
 	})
 	check(w.t, err)
 	check(w.t, tx.Commit(ctx))
