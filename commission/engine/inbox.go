@@ -30,6 +30,7 @@ func (l *lane) effectOf(row inbox.Row) (effect, error) {
 		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
 			return l.review(ctx, tx, p, said, t)
 		}, err
+	case inbox.Letter:
 	}
 	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)
 	return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {

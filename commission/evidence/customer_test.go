@@ -20,7 +20,7 @@ func TestTheOrdersOfACustomerAreLookedUpByIndex(t *testing.T) {
 	for _, sql := range []string{
 		`ALTER TABLE customer_seen SET (autovacuum_enabled = off)`,
 		`INSERT INTO customer_seen (merchant_id, customer_id, at, ref, order_no, sale, void, view)
-			SELECT 1 + n % 2, 'c' || n % 50, '2026-03-01T12:00:00Z'::timestamptz + n * interval '1 s', 'o' || n, n, true, false, '{"nth":1}' FROM generate_series(1, 3000) AS s (n)`,
+			SELECT 1 + n % 2, 'c' || (n % 50), '2026-03-01T12:00:00Z'::timestamptz + n * interval '1 s', 'o' || n, 7, true, false, '{"nth":1}' FROM generate_series(1, 3000) AS s (n)`,
 	} {
 		_, err := db.Exec(t.Context(), sql)
 		check(t, err)
