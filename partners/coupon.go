@@ -42,8 +42,8 @@ type CouponKey struct {
 var couponsAsOf string
 
 // CouponsAsOf looks up codes as of a time each, all in one query: for each key the coupons that had begun by then, the latest
-// one of each program, by the program's id. One that is not InForce has ended before. The answer to a time that is past never
-// changes.
+// one of each program, by the program's id. One that is not InForce has ended before; one that ended before it began never was.
+// The answer to a time that is past never changes.
 func CouponsAsOf(ctx context.Context, q Querier, keys []CouponKey) ([][]Coupon, error) {
 	found := make([][]Coupon, len(keys))
 	if len(keys) == 0 {

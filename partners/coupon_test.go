@@ -255,6 +255,33 @@ func TestCodesAreLookedUpAsOfATime(t *testing.T) {
 	}
 }
 
+// A coupon that ends as it begins never was: it hides none of its code, whenever that begins, and nobody finds it.
+func TestACancelledCouponHidesNoOther(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	s := newShop(t, db)
+	begins := time.Now().Add(time.Hour).Truncate(time.Second)
+	at := func(hour int) time.Time { return begins.Add(time.Duration(hour) * time.Hour) }
+	keys, want := []CouponKey{}, []program.CouponID{}
+	for _, cancelled := range []int{0, 5, 10, 15, 20, 25} { // beside one from 10 to 20
+		code := strconv.Itoa(cancelled)
+		gone := addCoupons(t, db, s.program, NewCoupon{Code: code, From: at(cancelled)})[0]
+		_, err := endCoupon(t, db, gone.ID, CouponEnd{})
+		must(t, err)
+		is := addCoupons(t, db, s.program, NewCoupon{Code: code, Partner: s.partner, From: at(10), Until: at(20)})[0]
+		for hour, id := range map[int]program.CouponID{9: 0, 10: is.ID, 15: is.ID, 20: is.ID, 30: is.ID} {
+			keys, want = append(keys, CouponKey{s.merchant, code, at(hour)}), append(want, id)
+		}
+	}
+	all, err := CouponsAsOf(t.Context(), db, keys)
+	must(t, err)
+	for i, found := range all {
+		if len(found) > 1 || len(found) == 1 && found[0].ID != want[i] || len(found) == 0 && want[i] != 0 {
+			t.Errorf("code %s at %v: %+v, want %d", keys[i].Code, keys[i].At, found, want[i])
+		}
+	}
+}
+
 func TestACouponEndsOnceFromAMinuteAheadOn(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)
