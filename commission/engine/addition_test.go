@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"tributary/internal/event"
+	"tributary/internal/stream"
 )
 
 // reported is a sale by an API key some time after noon, changed, under an id of its own.
@@ -126,4 +127,42 @@ func TestALeadEarnsNothingUnderTermsThatPayForSales(t *testing.T) {
 	equal(t, "outcome", w.outcome(1, "A1"), "no_rule")
 	equal(t, "goal", w.number(`SELECT count(*) FROM orders WHERE goal = 'lead'`), 1)
 	w.clean()
+}
+
+// TestAReportTakenAgainIsJudgedAsRead takes reports in as a slice that is tried again does, behind other ones than before.
+func TestAReportTakenAgainIsJudgedAsRead(t *testing.T) {
+	t.Parallel()
+	received := func(e *event.Event) *fact {
+		value, err := e.MarshalVT()
+		check(t, err)
+		f := read(stream.Record{Value: value}, 1)
+		check(t, f.unreadable)
+		return &f
+	}
+	first, other := received(reported(0, 7, func(*event.Sale) {})), received(reported(0, 8, func(s *event.Sale) { s.Lines[0].Amount++ }))
+	second := received(reported(time.Hour, 7, func(s *event.Sale) { s.CustomerId = "c-1" }))
+	for _, row := range []struct {
+		name  string
+		facts []*fact
+		// the kinds of what stands, and how many are disputed
+		kinds    []event.Kind
+		disputed int
+	}{
+		{"behind what it adds to", []*fact{first, second}, []event.Kind{event.KindSale, event.KindAddition}, 0},
+		{"alone, since the first is a dead letter", []*fact{second}, []event.Kind{event.KindSale}, 0},
+		{"behind what it does not add to", []*fact{other, second}, []event.Kind{event.KindSale}, 1},
+		{"twice", []*fact{first, second, second}, []event.Kind{event.KindSale, event.KindAddition}, 0},
+	} {
+		o := &order{key: second.order}
+		for _, f := range row.facts {
+			o.take(f)
+		}
+		var kinds, written []event.Kind
+		for i := range o.accepted {
+			kinds, written = append(kinds, o.accepted[i].key.kind), append(written, o.fresh[i].key.kind)
+		}
+		equal(t, row.name+": stand", kinds, row.kinds)
+		equal(t, row.name+": written", written, row.kinds)
+		equal(t, row.name+": disputed", len(o.disputed), row.disputed)
+	}
 }

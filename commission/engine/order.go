@@ -74,7 +74,8 @@ func (o *order) take(f *fact) {
 			o.disputed = append(o.disputed, f)
 			return
 		}
-		f.key = addition
+		added := *f // f stays as it was read: its slice may be tried again
+		added.key, f = addition, &added
 	}
 	if f.key.kind == event.KindRefund {
 		if o.count(event.KindRefund) >= commission.MaxRefunds || o.refunded+len(f.record.Value) > commission.MaxRefundBytes {
