@@ -30,6 +30,9 @@ func main() {
 			}
 		}
 	}
+	if input := (*inputError)(nil); errors.As(err, &input) {
+		os.Exit(2)
+	}
 	os.Exit(1)
 }
 

@@ -1449,6 +1449,12 @@ func (p *Printer) FilterSort() string { return p.say("filter.sort", 0) }
 // FilterTo says: To
 func (p *Printer) FilterTo() string { return p.say("filter.to", 0) }
 
+// FixAddAbove is the message: add its line above this one
+func FixAddAbove() Message { return Message{id: "fix.add_above"} }
+
+// FixAddLine is the message: add a line for it
+func FixAddLine() Message { return Message{id: "fix.add_line"} }
+
 // FixAddressBackslash is the message: write "/", or "%5C" for a true backslash
 func FixAddressBackslash() Message { return Message{id: "fix.address_backslash"} }
 
@@ -1598,6 +1604,9 @@ func FixGiveAtMost(limit string) Message {
 	return Message{id: "fix.give_at_most", values: []string{limit}}
 }
 
+// FixGiveID is the message: give an id
+func FixGiveID() Message { return Message{id: "fix.give_id"} }
+
 // FixGiveOnce is the message: give it once
 func FixGiveOnce() Message { return Message{id: "fix.give_once"} }
 
@@ -1636,6 +1645,9 @@ func FixLineBelowZero() Message { return Message{id: "fix.line_below_zero"} }
 
 // FixLineBeside is the message: leave sku, category and part out, or pay of the sale
 func FixLineBeside() Message { return Message{id: "fix.line_beside"} }
+
+// FixLineEach is the message: write each fact on a line of its own
+func FixLineEach() Message { return Message{id: "fix.line_each"} }
 
 // FixLineOrSKU is the message: name the line's number or the sku of the lines
 func FixLineOrSKU() Message { return Message{id: "fix.line_or_sku"} }
@@ -1921,6 +1933,9 @@ func FixSize(limit string) Message { return Message{id: "fix.size", values: []st
 
 // FixSomeNumbered is the message: number all of them or none
 func FixSomeNumbered() Message { return Message{id: "fix.some_numbered"} }
+
+// FixSortVersions is the message: sort the versions by from
+func FixSortVersions() Message { return Message{id: "fix.sort_versions"} }
 
 // FixSpelling is the message: check its spelling
 func FixSpelling() Message { return Message{id: "fix.spelling"} }
@@ -4732,6 +4747,9 @@ func WrongManyPartners(name string) Message {
 	return Message{id: "wrong.many_partners", values: []string{name}}
 }
 
+// WrongMembers is the message: it has {n} members
+func WrongMembers(n int64) Message { return Message{id: "wrong.members", counted: true, n: n} }
+
 // WrongMinAge is the message: it is above the window, so nothing could earn
 func WrongMinAge() Message { return Message{id: "wrong.min_age"} }
 
@@ -4750,6 +4768,9 @@ func WrongMoment(value string) Message { return Message{id: "wrong.moment", valu
 func WrongMoreThan(limit string, value string) Message {
 	return Message{id: "wrong.more_than", values: []string{limit, value}}
 }
+
+// WrongMoreValues is the message: there is more than one JSON value
+func WrongMoreValues() Message { return Message{id: "wrong.more_values"} }
 
 // WrongName is the message: "{value}" is not a plain name
 func WrongName(value string) Message { return Message{id: "wrong.name", values: []string{value}} }
@@ -4820,11 +4841,21 @@ func WrongNoWindow() Message { return Message{id: "wrong.no_window"} }
 // WrongNone is the message: there is none
 func WrongNone() Message { return Message{id: "wrong.none"} }
 
+// WrongNotAbove is the message: {what} is not named above this line
+func WrongNotAbove(what string) Message {
+	return Message{id: "wrong.not_above", values: []string{what}}
+}
+
 // WrongNotBuilt is the message: this version does not act on it yet
 func WrongNotBuilt() Message { return Message{id: "wrong.not_built"} }
 
 // WrongNotEnrolled is the message: the partner is not enrolled in it
 func WrongNotEnrolled() Message { return Message{id: "wrong.not_enrolled"} }
+
+// WrongNotInFile is the message: {what} is not in the file
+func WrongNotInFile(what string) Message {
+	return Message{id: "wrong.not_in_file", values: []string{what}}
+}
 
 // WrongNotInForce is the message: {value} is not an ISO 4217 currency in force
 func WrongNotInForce(value string) Message {
@@ -5011,6 +5042,12 @@ func WrongTwoGiven(first string, second string) Message {
 	return Message{id: "wrong.two_given", values: []string{first, second}}
 }
 
+// WrongType is the message: a {given} cannot stand here
+func WrongType(given string) Message { return Message{id: "wrong.type", values: []string{given}} }
+
+// WrongUnfit is the message: it cannot be taken: {reason}
+func WrongUnfit(reason string) Message { return Message{id: "wrong.unfit", values: []string{reason}} }
+
 // WrongUnknownClickKey is the message: it was not made by this network, or long ago, so nobody earns by it
 func WrongUnknownClickKey() Message { return Message{id: "wrong.unknown_click_key"} }
 
@@ -5035,6 +5072,9 @@ func WrongUntil() Message { return Message{id: "wrong.until"} }
 
 // WrongUtf8 is the message: it is not valid UTF-8
 func WrongUtf8() Message { return Message{id: "wrong.utf8"} }
+
+// WrongVersionsOrder is the message: it does not begin after the version above it
+func WrongVersionsOrder() Message { return Message{id: "wrong.versions_order"} }
 
 // WrongWholeNumber is the message: "{value}" is not a whole number
 func WrongWholeNumber(value string) Message {

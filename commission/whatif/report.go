@@ -1,0 +1,174 @@
+package whatif
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"tributary/commission"
+	"tributary/internal/event"
+	"tributary/internal/text"
+)
+
+// theKey reports all orders: additions must come by the key of the first report.
+const theKey = 1
+
+// report takes in a line about an order.
+func (w *world) report(e *entry) *LineError {
+	switch {
+	case e.Order != nil:
+		return w.sale(e.Order)
+	case e.Refund != nil:
+		return w.refund(e.Refund)
+	case e.Review != nil:
+		return w.review(e.Review)
+	case e.Claim != nil:
+		return notYet("claim")
+	case e.Dispute != nil:
+		return notYet("dispute")
+	}
+	return nil
+}
+
+// notYet refuses what the engine does not act on.
+func notYet(member string) *LineError {
+	return wrong(member, text.WrongNotBuilt(), text.FixLeaveOut())
+}
+
+// review takes in what somebody decided about an order.
+func (w *world) review(r *reviewEntry) *LineError {
+	switch {
+	case r.At.IsZero():
+		return wrong("review.at", text.WrongMissing(), text.FixMoment())
+	case r.ID == "":
+		return wrong("review.id", text.WrongMissing(), text.FixGiveID())
+	case commission.Verb(r.Verb) != commission.Void:
+		return choice("review.verb", r.Verb, []string{string(commission.Void)})
+	case r.Partner != 0:
+		return notYet("review.partner")
+	case w.byID[r.Order] == nil:
+		return wrong("review.order", text.WrongNotAbove(strconv.Quote(r.Order)), text.FixAddAbove())
+	}
+	w.saw(r.At)
+	o := w.byID[r.Order]
+	o.reviews = append(o.reviews, commission.Review{ID: r.ID, At: r.At.UTC(), Verb: commission.Void, Code: r.Code})
+	return nil
+}
+
+// of finds an order, or begins it.
+func (w *world) of(id string) *order {
+	if o := w.byID[id]; o != nil {
+		return o
+	}
+	o := &order{id: id}
+	w.byID[id] = o
+	w.orders = append(w.orders, o)
+	return o
+}
+
+// micros is a time as events hold it; 0 for none.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+// received is when a report was: at its own time unless it says otherwise.
+func received(at, said time.Time) time.Time {
+	if said.IsZero() {
+		return at
+	}
+	return said
+}
+
+func (w *world) sale(o *orderEntry) *LineError {
+	if o.At.IsZero() {
+		return wrong("order.at", text.WrongMissing(), text.FixMoment())
+	}
+	w.saw(o.At)
+	w.saw(o.Received)
+	if !slices.Contains(w.currencies, o.Currency) {
+		w.currencies = append(w.currencies, o.Currency)
+	}
+	s := &event.Sale{
+		MerchantId: int64(theMerchant), OrderId: o.ID, Currency: o.Currency, Goal: o.Goal, ClickId: o.Click,
+		ReferralCode: o.ReferralCode, CustomerId: o.Customer, CustomerStatus: o.CustomerStatus, Shipping: o.Shipping,
+		ShippingTax: o.ShippingTax, Country: o.Country, Device: o.Device, Metadata: o.Metadata, CartedAt: micros(o.CartedAt), Test: o.Test,
+	}
+	if s.GetGoal() == "sale" {
+		s.Goal = "" // a sale names no goal
+	}
+	if len(o.Coupons) > 0 {
+		s.Coupon, s.Coupons = o.Coupons[0], o.Coupons[1:]
+	}
+	if c := w.clicks[o.Click]; c != nil && kindsOfClick()[c.Kind] != event.PathClick {
+		s.ClickId = ""
+		s.Path = append(s.Path, w.touch(o.Click))
+	}
+	for i, id := range o.Path {
+		if w.clicks[id] == nil {
+			return wrong(fmt.Sprintf("order.path[%d]", i), text.WrongNotInFile(strconv.Quote(id)), text.FixAddLine())
+		}
+		s.Path = append(s.Path, w.touch(id))
+	}
+	for i, l := range o.Lines {
+		quantity := int64(1)
+		if l.Quantity != nil {
+			quantity = *l.Quantity
+		}
+		s.Lines = append(s.Lines, &event.Line{
+			Number: cmp.Or(l.N, int64(i+1)), Sku: l.SKU, Category: l.Category, Part: l.Part, Quantity: quantity, Amount: l.Amount,
+			Tax: l.Tax, Discount: l.Discount, Country: l.Country, Device: l.Device,
+		})
+	}
+	s.ContentHash = event.SaleHash(s, micros(o.At))
+	return w.take("order", o.ID, &event.Event{
+		OccurredAt: micros(o.At), ReceivedAt: micros(received(o.At, o.Received)), Imported: o.Imported, ApiKeyId: theKey,
+		Body: &event.Event_Sale{Sale: s},
+	})
+}
+
+// touch is a click as a path holds it.
+func (w *world) touch(id string) *event.Touch {
+	c := w.clicks[id]
+	t := &event.Touch{ClickId: id, Kind: uint32(kindsOfClick()[c.Kind]), At: micros(c.At)}
+	for _, m := range c.Marks {
+		t.Marks |= marksOfClick()[m]
+	}
+	return t
+}
+
+func (w *world) refund(r *refundEntry) *LineError {
+	if r.At.IsZero() {
+		return wrong("refund.at", text.WrongMissing(), text.FixMoment())
+	}
+	w.saw(r.At)
+	w.saw(r.Received)
+	said := &event.Refund{
+		MerchantId: int64(theMerchant), OrderId: r.Order, RefundId: r.ID, Amount: r.Amount, WholeOrder: r.WholeOrder, Shipping: r.Shipping,
+	}
+	for _, l := range r.Lines {
+		said.Items = append(said.Items, &event.RefundItem{Line: l.N, Quantity: l.Quantity, Amount: l.Amount})
+	}
+	if o := w.byID[r.Order]; o != nil {
+		said.Test = o.events[0].GetSale().GetTest() || o.events[0].GetRefund().GetTest()
+	}
+	said.ContentHash = event.RefundHash(said, micros(r.At))
+	return w.take("refund", r.Order, &event.Event{
+		OccurredAt: micros(r.At), ReceivedAt: micros(received(r.At, r.Received)), ApiKeyId: theKey,
+		Body: &event.Event_Refund{Refund: said},
+	})
+}
+
+// take adds a report to its order. The fold has the first of each fact stand, and later reports of a sale add to it.
+func (w *world) take(member, id string, e *event.Event) *LineError {
+	if err := commission.Check(e); err != nil {
+		return wrong(member, text.WrongUnfit(err.Error()), text.FixRemoveOrCorrect())
+	}
+	o := w.of(id)
+	o.events = append(o.events, e)
+	return nil
+}
