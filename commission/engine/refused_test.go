@@ -29,7 +29,7 @@ func (w *world) refusals() map[string]refusal {
 		"one partner twice":     {share(same, same), "two credits in the role of partner. Correct the terms"},
 		"a weight below zero":   {share(same, schemes.Share{Partner: w.partners[1], Weight: -1}), "the weight of partner"},
 		"two without weights":   {share(schemes.Share{}, schemes.Share{Partner: w.partners[1]}), "have no weights"},
-		"too many":              {share(slices.Repeat([]schemes.Share{same}, commission.MaxCredits+1)...), "more than 26. Correct the terms"},
+		"too many":              {share(slices.Repeat([]schemes.Share{same}, commission.MaxCredits+1)...), fmt.Sprintf("more than %d. Correct the terms", commission.MaxCredits)},
 		"a unit that is none":   {share(schemes.Share{Weight: 1, Unit: "BEAN"}), "neither a currency nor POINT. Correct the terms"},
 		"terms of no use":       {unreadable, "a riddle. Correct the terms"},
 		"a panic":               {panics, "it failed 6 times: panic: what nobody foresaw. Correct what the message names"},
