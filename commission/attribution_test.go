@@ -510,6 +510,7 @@ func TestHowSeveralShareAnOrder(t *testing.T) {
 		{"18", 10_010, 0, clicks(position, time.Hour, 3, 4), []int64{501, 500}, nil},
 		{"19", 10_000, 0, clicks(position, time.Hour, 3, 4, 3), []int64{800, 200}, nil},
 		{"20", 10_000, 0, clicks(decay, 7*day, 3, 4, 5), []int64{143, 286, 571}, nil},
+		{"20 fresh clicks of one partner", 10_000, 0, clicks(decay, time.Millisecond, 3, 3, 3, 3, 3, 3, 3, 3, 4), []int64{889, 111}, nil},
 		{"23", 1_001, 0, clicks(linear, time.Hour, 3, 4, 5), []int64{34, 33, 33}, nil},
 		{"23, 500 back", 1_001, 500, clicks(linear, time.Hour, 3, 4, 5), []int64{17, 17, 16}, nil},
 		{"24, all back", 1_001, 1_001, clicks(linear, time.Hour, 3, 4, 5), []int64{0, 0, 0}, []int64{0, 0, 0}},

@@ -146,7 +146,8 @@ func (d *Decision) checkCredits() error {
 	return nil
 }
 
-// maxWeight bounds a weight so that the sum of MaxCredits of them fits an int64.
+// maxWeight bounds a weight so that the sum of MaxCredits of them fits an int64, and the touches of a path that are all one
+// partner's have together no more.
 const maxWeight = 1 << 44
 
 // full is what credit i would have if it took all, of what its rules do not pay of what others earn. of says for each rule what
