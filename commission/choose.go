@@ -189,36 +189,38 @@ func (c *contender) value(slots []slot, earned int64, fee money.Rate) {
 	}
 	for i, n := range c.on {
 		s := &slots[n]
+		worth := money.Product{}
 		switch pay.Of {
 		case program.OfCommission:
-			c.worth[i] += pay.Percent.Of(earned)
+			worth = pay.Percent.Exact(earned)
 		case program.OfFee:
-			c.worth[i] += pay.Percent.Of(fee.Of(earned))
+			worth = pay.Percent.Exact(fee.Of(earned))
 		default:
-			c.worth[i] += pay.Percent.Of(s.base)
+			worth = pay.Percent.Exact(s.base)
 		}
-		if !perOrder && pay.Fixed > 0 {
-			c.worth[i] += fixedOn(pay, s.pieces)
+		if !perOrder {
+			worth = worth.Plus(fixedOn(pay, s.pieces))
 		}
+		c.worth[i] += worth.Round()
 		if pay.Max > 0 {
 			c.worth[i] = min(c.worth[i], pay.Max)
 		}
 	}
 }
 
-// fixedOn is a fixed amount on one line of so many pieces; beyond money.MaxAmount it is worth that.
-func fixedOn(pay *program.Pay, pieces int64) int64 {
-	num, den := pieces, int64(1)
+// fixedOn is a fixed amount on one line of so many pieces, before it is rounded; beyond money.MaxAmount it is worth that.
+func fixedOn(pay *program.Pay, pieces int64) money.Product {
+	units, den := pieces, int64(1)
 	if pay.Per == program.PerLine {
-		num = 1
+		units = 1
 	}
 	if pay.Per == program.PerMille {
 		den = 1000
 	}
-	if worth, ok := scaled(pay.Fixed, num, den); ok {
-		return worth
+	if _, ok := scaled(pay.Fixed, units, den); !ok {
+		return money.One.Exact(money.MaxAmount)
 	}
-	return money.MaxAmount
+	return fixedFor(pay.Fixed, pay.Per, units)
 }
 
 // restricted finds the code of a rule by which nothing is paid.

@@ -84,8 +84,9 @@ type TermsApplied struct {
 	Base program.Base `json:"base,omitzero"`
 }
 
-// Rule is a rule of the terms with all lines that it prices, summed before they are rounded: Base x Rate = Exact, rounded,
-// and a fixed amount for each of Left, together at most Max, are Net. Amounts beside Amount and Base are in the credit's unit.
+// Rule is a rule of the terms with all lines that it prices, summed before they are rounded: Base x Rate = Exact and a fixed
+// amount for each of Left, together rounded once and at most Max, are Net. Amounts beside Amount and Base are in the credit's
+// unit.
 type Rule struct {
 	// ID names a rule of a full document within its scope; one without a name there is called by its place, "#3" for the third.
 	ID    string            `json:"id,omitempty"`

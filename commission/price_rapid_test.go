@@ -2,6 +2,7 @@ package commission
 
 import (
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
 
@@ -84,6 +85,22 @@ func sharedBy(t rapid.TB, d program.Document, s sale, weights []int64, enrolled 
 	return decideShared(t, mustFold(t, s.events...), s, winners, found...)
 }
 
+// roundedOnce is what a rule gives on an order in the currency of its terms, worked out in fractions.
+func roundedOnce(r *Rule) int64 {
+	each := big.NewRat(r.Fixed, 1)
+	if r.Per == program.PerMille {
+		each = big.NewRat(r.Fixed, 1000)
+	}
+	sum := new(big.Rat).Mul(big.NewRat(int64(r.Rate), int64(money.One)), big.NewRat(r.Base, 1))
+	sum.Add(sum, each.Mul(each, big.NewRat(r.Left, 1)))
+	sum.Add(sum, big.NewRat(1, 2)) // half up, as none is below zero
+	net := new(big.Int).Div(sum.Num(), sum.Denom()).Int64()
+	if r.Max > 0 {
+		net = min(net, r.Max)
+	}
+	return net
+}
+
 // TestWhatRemainsUnderADocument holds that what was decided reads back from its record, that nothing is ever below zero but the
 // fee that pays a recruiter, and that an order of which everything is taken back leaves nothing.
 func TestWhatRemainsUnderADocument(t *testing.T) {
@@ -113,6 +130,9 @@ func TestWhatRemainsUnderADocument(t *testing.T) {
 				sum += p.Net
 			}
 			for n := range c.Rules {
+				if r := &c.Rules[n]; r.Of == "" && r.Net != roundedOnce(r) {
+					t.Fatalf("credit %d: %+v gives %d", i, *r, roundedOnce(r))
+				}
 				if len(c.linesOf(n)) > 0 {
 					sum -= c.Rules[n].Net
 				}

@@ -200,6 +200,7 @@ func TestWhatAnOrderIsWorth(t *testing.T) {
 	twoParts := `"rules":[{"id":"both","pay":{"percent":100000,"fixed":200}}]`
 	atLeast50 := `"rules":[{"id":"big","where":{"order_amount":{"min":5000}},"pay":{"fixed":1000}}]`
 	newOnTop := `"rules":[{"id":"any","pay":{"percent":100000}},{"id":"new","where":{"customer":"new"},"adds":true,"pay":{"fixed":500}}]`
+	millePlus := `"rules":[{"pay":{"percent":100000,"fixed":250,"per":"mille"}}]`
 	mobile := func(s *event.Sale) { s.Device = "mobile" }
 	delivered := func(s *event.Sale) { s.Lines[0].Tax, s.Shipping, s.ShippingTax = 200, 500, 50 }
 	pieces := func(n int64) sale { return of(goods(1, "X", "any", n, 100*n)) }
@@ -248,6 +249,10 @@ func TestWhatAnOrderIsWorth(t *testing.T) {
 		{"36: half back", `"rules":[{"pay":{"percent":100000,"max":1500}}]`, order(20_000).back(refunded("R", day, 10_000)), 1_000},
 		{"37: before the discount", `"base":{"before_discount":true},` + percent(100_000), order(900).with(func(s *event.Sale) { s.Lines[0].Discount = 100 }), 100},
 		{"38: 2.50 for a thousand", `"rules":[{"where":{"goal":"impression"},"pay":{"fixed":250,"per":"mille"}}]`, of(goods(1, "", "", 12_345, 0)).with(func(s *event.Sale) { s.Goal = "impression" }), 3_086},
+		{"10 % of 12.56 and 2.50 for a thousand of 7", millePlus, of(goods(1, "X", "", 7, 1_256)), 127},
+		{"the same in three lines", millePlus, of(goods(1, "X", "", 5, 1_250), goods(2, "Y", "", 1, 5), goods(3, "Z", "", 1, 1)), 127},
+		{"the same, a piece back", millePlus, of(goods(1, "X", "", 7, 1_256)).back(refunded("R", day, 0, amountOf(1, 1))), 127},
+		{"it is worth less than 1.28", `"rules":[{"where":{"device":"mobile"},"pay":{"percent":100000,"fixed":250,"per":"mille"}},{"where":{"goal":"sale"},"pay":{"fixed":128}}]`, of(goods(1, "X", "", 7, 1_256)).with(mobile), 128},
 		{"39: clicks by country", clicksByCountry(), clicks(), 11_000},
 		{"39: ten of the first back", clicksByCountry(), clicks().back(refunded("R", day, 0, piecesOf(1, 10))), 10_000},
 		{"57: new", newAndReturning(), order(10_000).is(1), 2_000},

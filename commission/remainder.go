@@ -183,19 +183,19 @@ func (r *Rule) unitsOf(s *sum, ordered int64) int64 {
 	return 0
 }
 
-// worth is what a rule gives for what remains of its lines.
+// worth is what a rule gives for what remains of its lines: rate and fixed amount together are rounded once.
 func (c *Credit) worth(r *Rule, base, units int64) int64 {
-	worth := r.Rate.Of(c.converted(base)) + r.fixed(units)
+	worth := r.Rate.Exact(c.converted(base)).Plus(fixedFor(r.Fixed, r.Per, units)).Round()
 	if r.Max > 0 {
 		worth = min(worth, r.Max)
 	}
 	return worth
 }
 
-// fixed is the fixed amount for so many units.
-func (r *Rule) fixed(units int64) int64 {
-	if r.Per == program.PerMille {
-		return money.Scale(r.Fixed, units, 1000)
+// fixedFor is a fixed amount for so many units, before it is rounded.
+func fixedFor(fixed int64, per program.Per, units int64) money.Product {
+	if per == program.PerMille {
+		return money.Rate(fixed * int64(money.One) / 1000).Exact(units)
 	}
-	return r.Fixed * units
+	return money.One.Exact(fixed * units)
 }

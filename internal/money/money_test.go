@@ -195,6 +195,25 @@ func FuzzRateRule(f *testing.F) {
 	})
 }
 
+func TestTheSumOfProductsIsExact(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		sign := rapid.SampledFrom([]int64{-1, 1}).Draw(t, "sign")
+		draw := func() money.Product {
+			return money.Rate(rapid.Int64Range(0, int64(money.One)).Draw(t, "rate")).Exact(sign * rapid.Int64Range(0, money.MaxAmount).Draw(t, "amount"))
+		}
+		p, q := draw(), draw()
+		sum := new(big.Rat)
+		for _, term := range []money.Product{p, q} {
+			exact, _ := new(big.Rat).SetString(term.String())
+			sum.Add(sum, exact)
+		}
+		if got, _ := new(big.Rat).SetString(p.Plus(q).String()); got.Cmp(sum) != 0 {
+			t.Errorf("%s and %s are %s", p, q, p.Plus(q))
+		}
+	})
+}
+
 func FuzzProduct(f *testing.F) {
 	for _, text := range []string{"79.92", "-0.000001", "9223372036854775807.999999", "-9223372036854775808", "1.", ".5", "--1", "0.0000001", "+1"} {
 		f.Add(text)

@@ -42,6 +42,18 @@ func (p Product) Round() int64 {
 	return p.whole
 }
 
+// Plus is the sum of two products of one sign, still exact.
+func (p Product) Plus(q Product) Product {
+	sum := Product{whole: p.whole + q.whole, millionths: p.millionths + q.millionths}
+	switch one := int64(One); {
+	case sum.millionths >= one:
+		sum.whole, sum.millionths = sum.whole+1, sum.millionths-one
+	case sum.millionths <= -one:
+		sum.whole, sum.millionths = sum.whole-1, sum.millionths+one
+	}
+	return sum
+}
+
 // String writes the exact decimal.
 func (p Product) String() string { return string(p.Append(nil)) }
 
