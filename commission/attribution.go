@@ -20,12 +20,24 @@ type winner struct {
 // weighed by their ranks, then by the program of the last of them, then by the model of its terms.
 func attribute(o *Order, evidence *Evidence, winners []winner) ([]Touch, []winner) {
 	candidates := evidence.Candidates
-	touches := make([]Touch, 0, len(candidates)+2)
+	touches := make([]Touch, 0, len(candidates)+o.beside())
 	for i := range candidates {
 		touches = append(touches, candidates[i].judge(o))
 	}
 	winners = contest{touches: touches, candidates: candidates}.settle(winners)
 	return o.plainTouches(touches), winners
+}
+
+// beside counts what the order names beside its visits.
+func (o *Order) beside() int {
+	n := len(o.Coupons)
+	if o.ReferralCode != "" {
+		n++
+	}
+	if o.Customer != "" {
+		n++
+	}
+	return n
 }
 
 // plainTouches appends what the order names beside its candidates: nobody has asked whose it is, since no terms credit it.

@@ -13,7 +13,7 @@ import (
 type pricer struct {
 	o     *Order
 	doc   *program.Document
-	found *program.LinkTerms
+	found program.LinkTerms
 	// template is what all credits by these terms have in common.
 	template Credit
 	// order and lines are what rules compete for.
@@ -24,7 +24,7 @@ type pricer struct {
 // newPricer prepares an order to be priced, and gives the reason for which that is not possible.
 func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (*pricer, Reason) {
 	terms := found.Terms
-	p := &pricer{o: o, doc: terms.Scheme.Document, found: found}
+	p := &pricer{o: o, doc: terms.Scheme.Document, found: *found}
 	hold := terms.Scheme.Hold(found.Partner, &found.Enrolment)
 	p.template = Credit{
 		Program: found.Program, Partner: found.Partner, Link: found.Link, HoldUntil: o.heldFrom().Add(hold),

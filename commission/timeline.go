@@ -30,22 +30,28 @@ func (d *Decision) timeline(room *scratch) timeline {
 	if len(d.Order.Refunds) == 0 {
 		return t
 	}
-	remains := make([]remainder, len(d.Credits))
-	for i := range remains {
-		remains[i] = d.Credits[i].before(&d.Order)
-	}
+	left := d.afterEach()
 	for n := range d.Order.Refunds {
 		r := &d.Order.Refunds[n]
-		for i := range remains {
-			remains[i].take(r)
-			full[i] = d.full(i, remains[i].of)
-		}
 		if last := len(t.at) - 1; last > 0 && t.at[last].Equal(r.Effective) {
 			t.at, t.parts = t.at[:last], t.parts[:last*len(d.Credits)]
 		}
-		t.at, t.parts = append(t.at, r.Effective), d.parts(t.parts, full)
+		t.at, t.parts = append(t.at, r.Effective), d.parts(t.parts, left[n*len(d.Credits):][:len(d.Credits)])
 	}
 	return t
+}
+
+// afterEach is what each credit would have after each refund in turn if it took all.
+func (d *Decision) afterEach() []int64 {
+	all := make([]int64, len(d.Order.Refunds)*len(d.Credits))
+	for i := range d.Credits {
+		remains := d.Credits[i].before(&d.Order)
+		for n := range d.Order.Refunds {
+			remains.take(&d.Order.Refunds[n])
+			all[n*len(d.Credits)+i] = d.full(i, remains.of)
+		}
+	}
+	return all
 }
 
 // ByCredit is what should stand on the books for each credit, in the order of time, once all holds that end at or before
@@ -77,7 +83,11 @@ func (c *Credit) places() places {
 // movements are those of credit i of n.
 func (c *Credit) movements(t *timeline, i, n int, released bool) []Movement {
 	was, of := t.of(0, i, n), c.places()
-	dst := make([]Movement, 0, 4)
+	count := 2 * len(t.at)
+	if released {
+		count += 2
+	}
+	dst := make([]Movement, 0, count)
 	dst = c.earn(dst, CauseSale, c.OrderedAt, of.from, of.pending, was.net)
 	dst = c.charge(dst, CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.FeePending, was.fee)
 	held, fee := of.pending, chart.FeePending

@@ -128,10 +128,10 @@ type Candidate struct {
 // order itself names, then those of its path, in an order that does not depend on how the path lists them. There are none
 // while the sale is not known.
 func (o *Order) Visits() []PathTouch {
-	if len(o.Path) == 0 && o.visits() == 1 { // so small that it is worked out in place
-		return []PathTouch{{ClickID: o.ClickID, Kind: event.PathClick}}
+	if len(o.Path) > 0 || o.ClickID == "" || !o.Placed() {
+		return o.pathVisits()
 	}
-	return o.pathVisits()
+	return []PathTouch{{ClickID: o.ClickID, Kind: event.PathClick}} // so small that it is worked out in place
 }
 
 // pathVisits are the visits of an order with a path, or with none at all.
