@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sort"
 	"time"
 
 	"tributary/internal/event"
@@ -190,7 +191,7 @@ func (o *Order) Clicks() []string {
 
 // line finds a line by its number.
 func (o *Order) line(number int64) (index int, found bool) {
-	return slices.BinarySearchFunc(o.Lines, number, func(l Line, n int64) int { return cmp.Compare(l.Number, n) })
+	return sort.Find(len(o.Lines), func(i int) int { return cmp.Compare(number, o.Lines[i].Number) })
 }
 
 // Fold folds the events of one order and what people decided about it. The events are sales and refunds, in the order in which its lane has taken them, with any number of
@@ -265,15 +266,18 @@ func (o *Order) place(s *event.Sale, e *event.Event) {
 		o.CartedAt = event.Time(at)
 	}
 	o.Lines = make([]Line, len(s.GetLines()))
-	for i, l := range s.GetLines() {
-		o.Lines[i] = Line{
-			Number: l.GetNumber(), SKU: l.GetSku(), Category: l.GetCategory(),
-			Quantity: l.GetQuantity(), Amount: l.GetAmount(), Tax: l.GetTax(), Discount: l.GetDiscount(),
-			Part: l.GetPart(), Country: l.GetCountry(), Device: l.GetDevice(),
-		}
-		o.Amount += l.GetAmount()
+	sorted := true
+	for i, said := range s.GetLines() {
+		l := &o.Lines[i]
+		l.Number, l.SKU, l.Category = said.GetNumber(), said.GetSku(), said.GetCategory()
+		l.Quantity, l.Amount, l.Tax, l.Discount = said.GetQuantity(), said.GetAmount(), said.GetTax(), said.GetDiscount()
+		l.Part, l.Country, l.Device = said.GetPart(), said.GetCountry(), said.GetDevice()
+		o.Amount += l.Amount
+		sorted = sorted && (i == 0 || o.Lines[i-1].Number < l.Number)
 	}
-	slices.SortFunc(o.Lines, func(a, b Line) int { return cmp.Compare(a.Number, b.Number) })
+	if !sorted {
+		slices.SortFunc(o.Lines, func(a, b Line) int { return cmp.Compare(a.Number, b.Number) })
+	}
 }
 
 // came enters how the customer came, as a sale says.

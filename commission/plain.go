@@ -7,19 +7,17 @@ import (
 	"tributary/partners/program"
 )
 
-// pricePlain prices an order by plain terms, before anything is shared: the lines of each rule are summed first and rounded
-// once.
-func pricePlain(o *Order, found *program.LinkTerms) Credit {
+// pricePlain fills a credit with the price of an order by plain terms, before anything is shared: the lines of each rule are
+// summed first and rounded once.
+func (c *Credit) pricePlain(o *Order, found *program.LinkTerms) {
 	terms := found.Terms
-	c := Credit{
-		Program: found.Program, Partner: found.Partner, Link: found.Link,
-		Terms: TermsApplied{
-			Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(terms.Hold / time.Second),
-			NetworkFee: terms.NetworkFee, Kind: found.Kind,
-		},
-		HoldUntil: o.heldFrom().Add(terms.Hold),
-		Priced:    make([]Priced, len(o.Lines)),
+	c.Program, c.Partner, c.Link = found.Program, found.Partner, found.Link
+	c.Terms = TermsApplied{
+		Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(terms.Hold / time.Second),
+		NetworkFee: terms.NetworkFee, Kind: found.Kind,
 	}
+	c.HoldUntil = o.heldFrom().Add(terms.Hold)
+	c.Priced = make([]Priced, len(o.Lines))
 	c.takeOver(o)
 	for i := range o.Lines {
 		l, p := &o.Lines[i], &c.Priced[i]
@@ -37,7 +35,6 @@ func pricePlain(o *Order, found *program.LinkTerms) Credit {
 		r.Net = r.Exact.Round()
 		c.spread(i)
 	}
-	return c
 }
 
 // heldFrom is when a hold of the order begins.

@@ -53,7 +53,8 @@ func among(t rapid.TB, o Order, all ...partner) Decision {
 	d := Decision{Outcome: Credited, Order: o}
 	for i, p := range all {
 		found := linkTerms(noon(), program.Terms{NetworkFee: 200_000, Rates: rates(map[string]money.Rate{"*": p.rate})})
-		c := pricePlain(&o, &found)
+		var c Credit
+		c.pricePlain(&o, &found)
 		c.Partner, c.Weight = program.PartnerID(i+1), p.weight
 		d.Credits = append(d.Credits, c)
 	}

@@ -128,18 +128,15 @@ type Candidate struct {
 // order itself names, then those of its path, in an order that does not depend on how the path lists them. There are none
 // while the sale is not known.
 func (o *Order) Visits() []PathTouch {
-	if len(o.Path) > 0 || o.ClickID == "" || !o.Placed() {
-		return o.pathVisits()
-	}
-	return []PathTouch{{ClickID: o.ClickID, Kind: event.PathClick}} // so small that it is worked out in place
+	return o.appendVisits(make([]PathTouch, 0, 1)) // so small that it is worked out in place
 }
 
-// pathVisits are the visits of an order with a path, or with none at all.
-func (o *Order) pathVisits() []PathTouch {
+// appendVisits appends them to an empty list.
+func (o *Order) appendVisits(path []PathTouch) []PathTouch {
 	if o.visits() == 0 {
 		return nil
 	}
-	path := slices.Clone(o.Path)
+	path = append(path, o.Path...)
 	own := func(t PathTouch) bool { return t.ClickID != "" && t.ClickID == o.ClickID }
 	if o.ClickID != "" && !slices.ContainsFunc(path, own) {
 		path = append(path, PathTouch{ClickID: o.ClickID, Kind: event.PathClick})

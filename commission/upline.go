@@ -17,9 +17,8 @@ func (d *Decision) credit(winners []winner, e *Evidence) {
 		if full = full || found.Terms.Scheme != nil; full {
 			break
 		}
-		c := pricePlain(&d.Order, found)
-		c.Weight = w.weight
-		d.Credits = append(d.Credits, c)
+		d.Credits = append(d.Credits, Credit{Weight: w.weight})
+		d.Credits[len(d.Credits)-1].pricePlain(&d.Order, found)
 	}
 	if full {
 		f := *d // what pricers refer to; a decision by plain terms needs no such place
@@ -39,7 +38,7 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 		found := &e.Candidates[w.candidate].Link
 		c := Credit{}
 		if found.Terms.Scheme == nil {
-			c = pricePlain(&d.Order, found)
+			c.pricePlain(&d.Order, found)
 			unpaid = ""
 		} else {
 			p, failed := newPricer(&d.Order, e, found)
