@@ -16,14 +16,18 @@ const Rules = 1
 
 // NewerError says that something was stored by a later version of the program than this one.
 type NewerError struct {
-	// What is "record of a decision", "rules of the terms" or "schema of the terms", Number its number, Known the latest that this version knows.
+	// What is "record of a decision", "rules of the terms" or "schema of the terms", Number its number, Known the latest that
+	// this version knows; or it is something without a number, such as `verb "x" of a review`.
 	What   string
 	Number int
 	Known  int
 }
 
-// Error says which number was met and what to do.
+// Error says what was met and what to do.
 func (e *NewerError) Error() string {
+	if e.Number == 0 {
+		return fmt.Sprintf("this version does not know the %s: run the version that wrote it, or a later one", e.What)
+	}
 	return fmt.Sprintf("the %s has number %d, and this version knows those up to %d: run the version that wrote it, or a later one", e.What, e.Number, e.Known)
 }
 

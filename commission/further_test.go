@@ -2,6 +2,7 @@ package commission
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -314,10 +315,11 @@ func TestAVoidOrderMovesNothing(t *testing.T) {
 	}
 	for name, content := range map[string]string{
 		"another verb": `{"merchant":1,"order":"A1","verb":"praise"}`, "another order": `{"merchant":1,"order":"A2","verb":"void"}`,
-		"a test order": `{"merchant":1,"keys":1,"order":"A1","verb":"void"}`, "nothing": `{}`, "no JSON": `{`,
+		"a test order": `{"merchant":1,"keys":1,"order":"A1","verb":"void"}`, "nothing": `{}`, "no verb": `{"merchant":1,"order":"A1"}`, "no JSON": `{`,
 	} {
-		if r, err := ParseReviewed([]byte(content), event.OrderKey(1, "A1")); err == nil {
-			t.Errorf("%s is read as %+v", name, r)
+		r, err := ParseReviewed([]byte(content), event.OrderKey(1, "A1"))
+		if _, newer := errors.AsType[*NewerError](err); err == nil || newer != (name == "another verb") {
+			t.Errorf("%s is read as %+v: %v", name, r, err)
 		}
 	}
 }

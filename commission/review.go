@@ -3,6 +3,7 @@ package commission
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -39,14 +40,17 @@ type Reviewed struct {
 // Key is the key of the order.
 func (r *Reviewed) Key() []byte { return r.Keys.Key(r.Merchant, r.Order) }
 
-// ParseReviewed reads the content of a row, which must be about the order that the row is of.
+// ParseReviewed reads the content of a row, which must be about the order that the row is of. A verb of a later version is a
+// *NewerError.
 func ParseReviewed(content, key []byte) (r Reviewed, err error) {
 	if err := json.Unmarshal(content, &r); err != nil {
 		return r, fmt.Errorf("reading a review: %w", err)
 	}
 	switch {
+	case r.Verb == "":
+		return r, errors.New("reading a review: it has no verb")
 	case r.Verb != Void:
-		return r, fmt.Errorf("reading a review: this version does not know the verb %q", r.Verb)
+		return r, &NewerError{What: fmt.Sprintf("verb %q of a review", r.Verb)}
 	case string(r.Key()) != string(key):
 		return r, fmt.Errorf("reading a review: it is of order %q of merchant %d, its row of %q", r.Order, r.Merchant, key)
 	}

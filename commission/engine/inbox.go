@@ -46,13 +46,17 @@ func (l *lane) effectOf(row inbox.Row) (effect, error) {
 }
 
 // takeFromInbox takes in the first fact of the lane that somebody has made and nobody taken, in one transaction: it is folded
-// like any other, so a second time would change nothing. One that fails is taken all the same, with the reason.
+// like any other, so a second time would change nothing. One that fails is taken all the same, with the reason; one that a later
+// version wrote waits for an engine that knows it.
 func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 	row, found, err := l.inbox.Next(ctx, l.cfg.DB)
 	if err != nil || !found {
 		return false, err
 	}
 	take, err := l.effectOf(row)
+	if verdict(err) == leave {
+		return false, fmt.Errorf("reading row %d of the inbox: %w", row.No, err)
+	}
 	if err != nil {
 		return true, l.refuse(ctx, row, err)
 	}

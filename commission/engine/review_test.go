@@ -89,7 +89,7 @@ func TestAReviewThatCannotBeTakenIsRefused(t *testing.T) {
 	}
 	for name, row := range map[string]inbox.Row{
 		"no JSON":          {Key: event.OrderKey(1, "A1"), Content: []byte("{")},
-		"an unknown verb":  {Key: event.OrderKey(1, "A1"), Content: []byte(`{"merchant":1,"order":"A1","verb":"praise"}`)},
+		"no verb":          {Key: event.OrderKey(1, "A1"), Content: []byte(`{"merchant":1,"order":"A1"}`)},
 		"of another order": {Key: event.OrderKey(1, "A2"), Content: []byte(`{"merchant":1,"order":"A1","verb":"void"}`)},
 		"of no order":      {Key: event.OrderKey(1, "A9"), Content: []byte(`{"merchant":1,"order":"A9","verb":"void"}`)},
 	} {
@@ -100,4 +100,19 @@ func TestAReviewThatCannotBeTakenIsRefused(t *testing.T) {
 	equal(t, "refused", w.number(`SELECT count(*) FROM inbox_taken WHERE problem <> ''`), 4)
 	equal(t, "outcome", w.outcome(1, "A1"), "credited")
 	w.clean()
+}
+
+func TestAReviewOfALaterVersionWaitsForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.waitIdle()
+	check(t, inbox.Write(t.Context(), w.db, inbox.Row{
+		Kind: inbox.Review, Ref: "later", Author: "a test", Key: event.OrderKey(1, "A1"), Content: []byte(`{"merchant":1,"order":"A1","verb":"praise"}`),
+	}))
+	w.eventually("the lane is given up", func() bool {
+		return w.number(`SELECT count(*) FROM position WHERE consumer = $1 AND owner = ''`, Consumer) == 1
+	})
+	equal(t, "rows taken", w.number(`SELECT count(*) FROM inbox_taken`), 0)
 }
