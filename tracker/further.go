@@ -15,6 +15,9 @@ import (
 // saleGoal is that of an order that names none.
 const saleGoal = "sale"
 
+// countedGoals are what the network itself counts: nobody reports them.
+func countedGoals() []string { return []string{"click", "impression"} }
+
 // isSale tells whether a goal is a sale, however it is written.
 func isSale(goal string) bool {
 	goal = strings.TrimSpace(goal)
@@ -101,6 +104,9 @@ func (s *SaleReport) checkFurther(r *review) {
 		s.Goal = ""
 	}
 	s.Goal = r.normalize(place{name: "goal"}, s.Goal, event.MaxGoal)
+	if slices.ContainsFunc(countedGoals(), func(goal string) bool { return strings.EqualFold(goal, s.Goal) }) {
+		r.note(place{name: "goal"}, text.WrongCountedGoal(), text.FixCountedGoal())
+	}
 	s.ReferralCode = r.normalize(place{name: "referral_code"}, s.ReferralCode, event.MaxText)
 	s.Coupons = r.normalizeAll("coupons", s.Coupons, event.MaxCoupons)
 	s.checkPath(r)

@@ -99,6 +99,8 @@ func TestEverythingWrongWithFurtherFieldsIsNamed(t *testing.T) {
 	ahead := time.Now().Add(6 * time.Minute).Format(time.RFC3339)
 	for _, row := range []struct{ name, body, want string }{
 		{"a goal that is no text", order(`,"goal":7`), "goal: quotes"},
+		{"a click", order(`,"goal":"click"`), "goal: counted by the network itself"},
+		{"an impression in capital letters", order(`,"goal":" Impression "`), "goal: counted by the network itself"},
 		{"a goal too long", order(`,"goal":"` + strings.Repeat("x", 65) + `"`), "goal: at most 64"},
 		{"a goal that cannot be seen", order(`,"goal":"a\u200b"`), "goal: U+200B"},
 		{"a sale without an amount", `{"order_id":"1","currency":"GBP","goal":"sale"}`, "amount: missing"},

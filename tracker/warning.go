@@ -35,7 +35,6 @@ const (
 	noTermsInForce       = "no_terms_in_force"
 	outsideWindow        = "outside_window"
 	currencyNotInProgram = "currency_not_in_program"
-	noRule               = "no_rule"
 	categoryInNoTerms    = "category_in_no_terms"
 	lateReport           = "late_report"
 )
@@ -44,7 +43,7 @@ const (
 func WarningCodes() []string {
 	return []string{
 		malformedClickID, unknownClickKey, forgedClickID, unknownLink, linkOfAnother, closedLink, clickAfterOrder, noTermsInForce,
-		outsideWindow, currencyNotInProgram, noRule, categoryInNoTerms, lateReport,
+		outsideWindow, currencyNotInProgram, categoryInNoTerms, lateReport,
 	}
 }
 
@@ -66,9 +65,6 @@ func (in *Intake) inspect(merchant program.MerchantID, s *SaleReport, e *event.E
 		in.checkProgram(link, click.At, s, e, &w)
 	}
 	in.checkPath(s, &w)
-	if s.Goal != "" {
-		w.add(noRule, "goal", text.WrongNoRule(strconv.Quote(s.Goal)), text.FixNoRule())
-	}
 	in.checkCategories(merchant, link, s, &w)
 	if late := event.Time(e.GetReceivedAt()).Sub(event.Time(e.GetOccurredAt())); late > event.LateAfter && !e.GetImported() {
 		w.add(lateReport, "occurred_at", text.WrongLateReport(digits(int64(late/time.Hour))), text.FixLateReport())

@@ -109,7 +109,7 @@ func TestAnOddOrderIsWarnedOfByCode(t *testing.T) {
 		{"a category that no terms name", click(link, time.Hour), "GBP", lines("boots", "Boots", "Boots", "tea"), "category_in_no_terms lines[2].category; category_in_no_terms lines[4].category"},
 		{"one of any program, without a click", "", "GBP", lines("boots", "tea", "hats"), "category_in_no_terms lines[3].category"},
 		{"categories without end", "", "GBP", lines(many...), strings.TrimSuffix(strings.Repeat("category_in_no_terms *; ", maxCategoryWarnings), "; ")},
-		{"a goal that no terms name", click(link, time.Hour), "GBP", `,"goal":"lead"`, "no_rule goal"},
+		{"a goal, of which trackers hold no rules", click(link, time.Hour), "GBP", `,"goal":"lead"`, ""},
 		{"a path with what is none", "", "GBP", fmt.Sprintf(`,"path":[%q,"abc",%q,%q]`, click(link, time.Hour), strange.Mint(int64(link.ID), now), forger.Mint(int64(link.ID), now)), "malformed_click_id path[1]; unknown_click_key path[2]; forged_click_id path[3]"},
 		{"48 hours late", "", "GBP", stated(2 * day), ""},
 		{"a microsecond more", "", "GBP", stated(2*day + time.Microsecond), "late_report occurred_at"},

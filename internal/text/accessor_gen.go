@@ -1537,6 +1537,9 @@ func FixCodeTaken() Message { return Message{id: "fix.code_taken"} }
 // FixColumns is the message: name the columns in the first line, each once: {names}
 func FixColumns(names string) Message { return Message{id: "fix.columns", values: []string{names}} }
 
+// FixCountedGoal is the message: send sale, lead or a name of your own
+func FixCountedGoal() Message { return Message{id: "fix.counted_goal"} }
+
 // FixCountry is the message: give the two capital letters of ISO 3166, such as DE
 func FixCountry() Message { return Message{id: "fix.country"} }
 
@@ -1755,9 +1758,6 @@ func FixNoRate() Message { return Message{id: "fix.no_rate"} }
 
 // FixNoRefund is the message: a refund of nothing needs no report
 func FixNoRefund() Message { return Message{id: "fix.no_refund"} }
-
-// FixNoRule is the message: send a goal that the terms name, or have them name this one
-func FixNoRule() Message { return Message{id: "fix.no_rule"} }
 
 // FixNoRuleNamed is the message: name rules of the same list, or of the program's, by their id
 func FixNoRuleNamed() Message { return Message{id: "fix.no_rule_named"} }
@@ -4602,6 +4602,9 @@ func WrongCodeTaken(code string) Message {
 // WrongColumn is the message: the first line names no usable column "{name}"
 func WrongColumn(name string) Message { return Message{id: "wrong.column", values: []string{name}} }
 
+// WrongCountedGoal is the message: that goal is counted by the network itself
+func WrongCountedGoal() Message { return Message{id: "wrong.counted_goal"} }
+
 // WrongCountry is the message: "{value}" is not a country
 func WrongCountry(value string) Message { return Message{id: "wrong.country", values: []string{value}} }
 
@@ -4820,9 +4823,6 @@ func WrongNoProgramTakes(currency string) Message {
 
 // WrongNoRate is the message: the row has no rate
 func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
-
-// WrongNoRule is the message: no terms name the goal {goal}, so nobody earns by it
-func WrongNoRule(goal string) Message { return Message{id: "wrong.no_rule", values: []string{goal}} }
 
 // WrongNoRuleNamed is the message: no rule has the id "{value}"
 func WrongNoRuleNamed(value string) Message {

@@ -21,20 +21,35 @@ func notBuilt() map[string]bool {
 	return fields
 }
 
+// notProduced are the values of texts, behind the name of their field, that no order there is can have: the network does not
+// count clicks and impressions yet. Engines can price them, so a document that has them is read; none is added.
+func notProduced() map[string]bool {
+	return map[string]bool{
+		"where.goal=click": true, "where.goal=impression": true, "rules[].pay.per=click": true, "rules[].pay.per=mille": true,
+	}
+}
+
 // OwnRules tells whether partners can have rules of their own.
 func OwnRules() bool { return !notBuilt()["overrides"] }
 
-// unbuilt gives the fields of a document on which nothing acts yet, each one's path behind prefix.
-func (d *Document) unbuilt(prefix string) []fault.Field {
-	w := unbuiltWalk{fields: notBuilt()}
+// unbuilt gives the fields of a document on which nothing acts yet, and the given values, each one's path behind prefix.
+func (d *Document) unbuilt(prefix string, values map[string]bool) []fault.Field {
+	w := unbuiltWalk{fields: notBuilt(), values: values}
 	w.value(prefix, "", d.JSON())
+	return w.bad
+}
+
+// unbuilt is that of a document for the own rules of a partner.
+func (o *Override) unbuilt(prefix string, values map[string]bool) []fault.Field {
+	w := unbuiltWalk{fields: notBuilt(), values: values}
+	w.value(prefix, "overrides[]", written(o))
 	return w.bad
 }
 
 // unbuiltWalk goes over the JSON of a document.
 type unbuiltWalk struct {
-	fields map[string]bool
-	bad    []fault.Field
+	fields, values map[string]bool
+	bad            []fault.Field
 }
 
 // value looks at what is at path, whose name among the fields is given.
@@ -44,6 +59,11 @@ func (w *unbuiltWalk) value(path, name string, raw json.RawMessage) {
 		return
 	}
 	switch raw[0] {
+	case '"':
+		var said string
+		if _ = json.Unmarshal(raw, &said); w.values[strings.TrimSuffix(name, "[]")+"="+said] {
+			w.bad = append(w.bad, fault.Wrong(path, text.WrongNotBuilt(), text.FixLeaveOut()))
+		}
 	case '{':
 		for key, member := range members(raw) {
 			w.value(joined(path, key), fieldName(name, key), member)

@@ -31,15 +31,16 @@ const (
 
 // Check gives what is wrong with a document that is to be added, each field's path behind prefix.
 func (d *Document) Check(prefix string) []fault.Field {
-	bad := d.check(prefix)
+	bad := d.CheckWhole(prefix)
 	if len(bad) == 0 { // else it may hold what cannot be written
-		bad = d.unbuilt(prefix)
+		bad = d.unbuilt(prefix, notProduced())
 	}
 	return bad
 }
 
-// check is Check for documents of all fields that there are.
-func (d *Document) check(prefix string) []fault.Field {
+// CheckWhole is Check for whoever decides facts that are given, as `tributary decide` does, clicks and impressions among them:
+// it takes what nothing in the network produces or acts on yet.
+func (d *Document) CheckWhole(prefix string) []fault.Field {
 	c := &checker{prefix: prefix, document: d}
 	if d.Schema != Schema {
 		c.note("schema", text.WrongIs(strconv.Itoa(d.Schema)), text.FixSchema())
@@ -91,7 +92,10 @@ func (o *Override) Check(prefix string, of *Document) []fault.Field {
 	c.override("", o)
 	c.number("rules", int64(c.rulesSeen), maxRules)
 	c.number("periods", int64(c.periodsSeen), maxPeriods)
-	return c.bad
+	if len(c.bad) > 0 { // it may hold what cannot be written
+		return c.bad
+	}
+	return o.unbuilt(prefix, notProduced())
 }
 
 // checker collects what is wrong with a document.

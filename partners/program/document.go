@@ -315,7 +315,7 @@ func NewDocument(window, hold time.Duration, networkFee money.Rate, rates Rates)
 func ParseDocument(data []byte) (Document, error) {
 	d, bad := readDocument(data)
 	if len(bad) == 0 {
-		bad = d.unbuilt("")
+		bad = d.unbuilt("", nil)
 	}
 	if len(bad) > 0 {
 		return d, badDocument(bad)

@@ -93,7 +93,7 @@ func TestEachMistakeIsToldByItsField(t *testing.T) {
 	for _, row := range documents() {
 		d, bad := readDocument([]byte(row.text))
 		if len(bad) == 0 {
-			bad = d.check("")
+			bad = d.CheckWhole("")
 		}
 		var got []string
 		for _, f := range bad {
@@ -147,6 +147,35 @@ func TestWhatNothingActsOnIsRefused(t *testing.T) {
 	for name := range left {
 		if !refused[name] {
 			t.Errorf("%s is not refused", name)
+		}
+	}
+}
+
+func TestWhatNoOrderCanBeIsReadAndNotAdded(t *testing.T) {
+	t.Parallel()
+	for rules, want := range map[string]string{
+		`{"where":{"goal":"lead"},"pay":{"fixed":1,"per":"piece"}}`:                       "",
+		`{"where":{"category":"click"},"pay":{"fixed":1}}`:                                "",
+		`{"where":{"goal":"click"},"pay":{"fixed":1}}`:                                    "rules[0].where.goal",
+		`{"where":{"goal":["sale","impression"]},"pay":{"fixed":1}}`:                      "rules[0].where.goal[1]",
+		`{"where":{"any":[{"goal":"lead"},{"not":{"goal":"click"}}]},"pay":{"fixed":1}}`:  "rules[0].where.any[1].not.goal",
+		`{"pay":{"fixed":1,"per":"click"}},{"adds":true,"pay":{"fixed":1,"per":"mille"}}`: "rules[0].pay.per, rules[1].pay.per",
+	} {
+		d, err := ParseDocument([]byte(`{"schema":1,"currency":"USD","hold":"30d","network_fee":0,"attribution":{"touches":{"click":{}}},"rules":[` + rules + `]}`))
+		must(t, err)
+		if bad := d.CheckWhole(""); len(bad) > 0 {
+			t.Errorf("%s: whole, it has %+v", rules, bad)
+		}
+		own, err := ParseOverride([]byte(`{"rules":[` + rules + `]}`))
+		must(t, err)
+		for _, bad := range [][]fault.Field{d.Check(""), own.Check("", &d)} {
+			var got []string
+			for _, f := range bad {
+				got = append(got, f.Name)
+			}
+			if diff := cmp.Diff(want, strings.Join(got, ", ")); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", rules, diff)
+			}
 		}
 	}
 }
@@ -268,6 +297,6 @@ func FuzzDocument(f *testing.F) {
 		if diff := cmp.Diff(d, again); len(bad) > 0 || diff != "" {
 			t.Fatalf("%q reads as %s, and that as another (-first +second): %v\n%s", text, d.JSON(), bad, diff)
 		}
-		d.check("")
+		d.CheckWhole("")
 	})
 }

@@ -27,7 +27,10 @@ func TestTheReferenceIsRight(t *testing.T) {
 	documents := strings.Split(text, "```json\n")[1:]
 	for _, rest := range documents {
 		document, _, _ := strings.Cut(rest, "```")
-		whole(t, document)
+		d := whole(t, document)
+		if bad := d.Check(""); len(bad) > 0 {
+			t.Errorf("%+v in\n%s", bad, document)
+		}
 	}
 	if len(documents) != 2 {
 		t.Errorf("there are %d documents", len(documents))

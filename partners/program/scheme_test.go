@@ -13,7 +13,7 @@ import (
 func whole(t *testing.T, text string) Document {
 	t.Helper()
 	d, bad := readDocument([]byte(text))
-	if bad = append(bad, d.check("")...); len(bad) > 0 {
+	if bad = append(bad, d.CheckWhole("")...); len(bad) > 0 {
 		t.Fatalf("%+v", bad)
 	}
 	return d
