@@ -314,6 +314,21 @@ func TestWhyTellsUnitsApart(t *testing.T) {
 	w.as("member@example.net").page("/partner/commissions/"+no).holds(t, "You earn POINT 900 on this order: you recruited a partner", "Commission POINT 900", "7 of 7")
 }
 
+// An order counts in its own currency, and what it earns in that in which it is paid.
+func TestOrdersPaidInAnotherCurrencyCount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{
+		id: "converted", link: w.link, lines: []*event.Line{{Number: 1, Sku: "A", Quantity: 1, Amount: 10_000}},
+		decide: schemes.Split(schemes.Share{Weight: 1, Unit: "USD"}),
+	})
+	for who, paths := range map[string][]string{"site": {"/partner"}, "shop": {"/merchant", "/merchant/partners"}} {
+		for _, path := range paths {
+			w.as(who+"@example.net").page(path).holds(t, "GBP 100.00", "USD")
+		}
+	}
+}
+
 func TestWhyExplainsEveryCent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

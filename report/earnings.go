@@ -37,7 +37,8 @@ const (
 		AND (@partner::bigint = 0 OR partner_id = @partner)`
 )
 
-// Money reads the scope's money by currency, each order counted once; a merchant's is that of one partner where one is given. A partner's has the
+// Money reads the scope's money by currency: orders and revenue by that of the order, each order counted once, and what is earned by
+// that in which it is paid, points apart; a merchant's is that of one partner where one is given. A partner's has the
 // balances of the books.
 func (s *Snapshot) Money(ctx context.Context, p Period, partner program.PartnerID) ([]Money, error) {
 	of := commissionsOfMerchant
@@ -46,16 +47,18 @@ func (s *Snapshot) Money(ctx context.Context, p Period, partner program.PartnerI
 	}
 	// name: money by currency
 	rows, err := s.tx.Query(ctx, `SELECT currency, count(*) FILTER (WHERE now AND counted) AS orders,
-			coalesce(sum(revenue - refunded) FILTER (WHERE now AND counted), 0)::bigint AS revenue,
-			coalesce(sum(revenue - refunded) FILTER (WHERE NOT now AND counted), 0)::bigint AS revenue_before,
+			coalesce(sum(revenue) FILTER (WHERE now), 0)::bigint AS revenue,
+			coalesce(sum(revenue) FILTER (WHERE NOT now), 0)::bigint AS revenue_before,
 			coalesce(sum(net) FILTER (WHERE now), 0)::bigint AS commission, coalesce(sum(net) FILTER (WHERE NOT now), 0)::bigint AS commission_before,
 			coalesce(sum(fee) FILTER (WHERE now), 0)::bigint AS fee,
 			coalesce(sum(net + fee) FILTER (WHERE now), 0)::bigint AS cost, coalesce(sum(net + fee) FILTER (WHERE NOT now), 0)::bigint AS cost_before
-		FROM (SELECT currency, revenue, refunded, net, fee, occurred_at >= @from AS now, CASE WHEN @partner::bigint = 0 THEN leads ELSE counts END AS counted
-			FROM commission WHERE `+of+` AND unit = currency AND occurred_at >= @before AND occurred_at < @to) c
+		FROM (SELECT currency, true AS counted, revenue - refunded AS revenue, 0::bigint AS net, 0::bigint AS fee, occurred_at >= @from AS now
+				FROM commission WHERE `+of+` AND CASE WHEN @partner::bigint = 0 THEN leads ELSE counts END AND occurred_at >= @before AND occurred_at < @to
+			UNION ALL SELECT unit, false, 0, net, fee, occurred_at >= @from
+				FROM commission WHERE `+of+` AND unit <> @points AND occurred_at >= @before AND occurred_at < @to) c
 		GROUP BY currency`, pgx.NamedArgs{
 		"merchant": int64(s.scope.Merchant), "partner": int64(cmp.Or(s.scope.Partner, partner)),
-		"before": p.Before().From, "from": p.From, "to": p.To,
+		"before": p.Before().From, "from": p.From, "to": p.To, "points": program.UnitPoint,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("reading money: %w", err)

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/clickhouse"
+	"tributary/partners/program"
 )
 
 // A Merchant is a merchant of the network with a period's figures.
@@ -115,8 +116,8 @@ func (r *Reader) costs(ctx context.Context, q Question) (map[int64][]Amount, err
 	if err != nil {
 		return nil, err
 	}
-	rows, err := r.counts.Query(ctx, `SELECT merchant_id, toString(currency) AS code, toInt64(sum(net + fee)) FROM ledger_15m
-		WHERE `+where+` AND unit = currency AND quarter >= toDateTime({from:Int64}, 'UTC') AND quarter < toDateTime({to:Int64}, 'UTC')
+	rows, err := r.counts.Query(ctx, `SELECT merchant_id, toString(unit) AS code, toInt64(sum(net + fee)) FROM ledger_15m
+		WHERE `+where+` AND unit != '`+program.UnitPoint+`' AND quarter >= toDateTime({from:Int64}, 'UTC') AND quarter < toDateTime({to:Int64}, 'UTC')
 		GROUP BY merchant_id, code HAVING sum(orders) > 0 OR sum(net + fee) != 0`)
 	if err != nil {
 		return nil, fmt.Errorf("asking ClickHouse for costs: %w", err)

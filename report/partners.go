@@ -174,10 +174,15 @@ func (s *Snapshot) partners(ctx context.Context, f PartnerFilter) ([]Partner, er
 
 func (s *Snapshot) moneyByPartner(ctx context.Context, p Period) (map[int64][]PartnerMoney, error) {
 	// name: money by partner
-	rows, err := s.tx.Query(ctx, `SELECT partner_id, currency, count(*) FILTER (WHERE counts) AS orders,
-			coalesce(sum(revenue - refunded) FILTER (WHERE counts), 0)::bigint AS revenue, sum(net)::bigint AS net, sum(fee)::bigint AS fee
-		FROM commission WHERE `+commissionsOfMerchant+` AND unit = currency AND occurred_at >= @from AND occurred_at < @to
-		GROUP BY partner_id, currency`, pgx.NamedArgs{"merchant": int64(s.scope.Merchant), "partner": int64(0), "from": p.From, "to": p.To})
+	rows, err := s.tx.Query(ctx, `SELECT partner_id, currency, count(*) FILTER (WHERE counted) AS orders, sum(revenue)::bigint AS revenue,
+			sum(net)::bigint AS net, sum(fee)::bigint AS fee
+		FROM (SELECT partner_id, currency, true AS counted, revenue - refunded AS revenue, 0::bigint AS net, 0::bigint AS fee
+				FROM commission WHERE `+commissionsOfMerchant+` AND counts AND occurred_at >= @from AND occurred_at < @to
+			UNION ALL SELECT partner_id, unit, false, 0, net, fee
+				FROM commission WHERE `+commissionsOfMerchant+` AND unit <> @points AND occurred_at >= @from AND occurred_at < @to) c
+		GROUP BY partner_id, currency`, pgx.NamedArgs{
+		"merchant": int64(s.scope.Merchant), "partner": int64(0), "from": p.From, "to": p.To, "points": program.UnitPoint,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("reading money by partner: %w", err)
 	}
