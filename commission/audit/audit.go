@@ -96,7 +96,7 @@ type Verification struct {
 	programs *partners.Programs
 	rates    *fx.Table
 	verdict  Verdict
-	// counted are the sums of periods as orders add to them; nil where not all orders are gone through.
+	// counted are the sums of periods as orders add to them; nil where not all orders are gone through, or can be read.
 	counted map[cellKey]period.Sums
 	// followed are the lanes that follow the customers of merchants from their first orders on.
 	followed map[lane]bool

@@ -173,6 +173,7 @@ func (v *Verification) order(o *order) {
 	at := Finding{Check: "order", Table: "orders", Key: fmt.Sprintf("%d (merchant %d, %q)", o.no, o.merchant, o.id)}
 	v.Compare(at, "lane", strconv.Itoa(event.Lane(o.keys.Key(o.merchant, o.id), v.Partitions)), strconv.Itoa(int(o.lane)))
 	v.numbering(o)
+	v.counts(o)
 	if len(o.events) == 0 {
 		if o.facts == 0 {
 			at.Want, at.Have = "events that it is folded from", "none"
@@ -186,12 +187,15 @@ func (v *Verification) order(o *order) {
 		return
 	}
 	v.seenAs(o)
-	if o.nudged {
-		return // by what it is decided has changed since
+	switch {
+	case !o.nudged:
+		v.columns(at, o)
+		v.record(at, o, recorded)
+	case recorded == nil:
+		return
+	default: // by what it is decided has changed since: its money is still as the record says
+		o.decided = *recorded
 	}
-	v.columns(at, o)
-	v.record(at, o, recorded)
-	v.counts(o)
 	v.postings(o)
 	v.earnings(o)
 }

@@ -1,6 +1,10 @@
 package audit_test
 
-import "testing"
+import (
+	"testing"
+
+	"tributary/commission/audit"
+)
 
 func TestP4WhatOrdersPostedAndEarned(t *testing.T) {
 	t.Parallel()
@@ -41,4 +45,35 @@ func TestP4WhatOrdersPostedAndEarned(t *testing.T) {
 		{`DELETE FROM commission WHERE order_no = $no`, follows, ofA1, "", "", "no row"},
 		{`UPDATE commission SET merchant_id = 2 WHERE order_no = $no`, "every row belongs to an order", ofA1, "merchant_id, lane", "", ""},
 	})
+}
+
+// TestP4OrdersToBeDecidedAgainAreCheckedByTheirRecords has all of them wait for it.
+func TestP4OrdersToBeDecidedAgainAreCheckedByTheirRecords(t *testing.T) {
+	t.Parallel()
+	const nudged, follows = `INSERT INTO nudge (lane, order_no) SELECT lane, no FROM orders; `, "commission follows from events"
+	b := newBooks(t, monthly()...)
+	for _, sql := range []string{nudged, nudged + `UPDATE orders SET goal = 'another'`} {
+		if found := b.tamper(sql); len(found) > 0 {
+			t.Errorf("%s\nthere is nothing wrong with money, yet found are %v", sql, found)
+		}
+	}
+	b.findEach([]harm{
+		{nudged + `UPDATE posting SET amount = amount + 1 WHERE source_no = $no AND n = 0`, "postings follow from events", "of order $no", "amount", "", ""},
+		{nudged + `UPDATE commission SET gross = gross + 7 WHERE order_no = $no`, follows, "($no, $p, partner, GBP)", "gross", "1000", "1007"},
+		{nudged + `UPDATE period_cell SET count = count + 1 WHERE period = (SELECT no FROM period WHERE rule = 'volume')`, "sums of periods follow from orders", "volume", "count", "32", "33"},
+	})
+}
+
+// TestP4RecordsOfALaterVersionDoNotBreakSums has this version meet one whose contribution it cannot know.
+func TestP4RecordsOfALaterVersionDoNotBreakSums(t *testing.T) {
+	t.Parallel()
+	found := newBooks(t, monthly()...).tamper(`UPDATE orders SET decision = '{"form":99,"outcome":"credited"}' WHERE order_id = 'A1'`)
+	if len(found) == 0 {
+		t.Error("nobody is told of the record")
+	}
+	for _, f := range found {
+		if f.Severity == audit.Broken {
+			t.Errorf("found is %s", f)
+		}
+	}
 }

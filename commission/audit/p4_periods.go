@@ -30,8 +30,12 @@ type cellKey struct {
 	cell period.Cell
 }
 
-// counts adds to the sums what an order adds by its record, which is what its transaction wrote.
+// counts adds to the sums what an order adds by its record, which is what its transaction wrote. Where that cannot be read,
+// nobody can say what the sums should be.
 func (v *Verification) counts(o *order) {
+	if o.unreadable != nil {
+		v.counted = nil
+	}
 	if v.counted == nil {
 		return
 	}
@@ -58,7 +62,7 @@ var countedSQL string
 
 // cells verifies that the sums of periods are what orders add to them.
 func (v *Verification) cells(ctx context.Context) error {
-	if v.counted == nil { // no order was looked at
+	if v.counted == nil { // not all orders were looked at and could be read
 		return nil
 	}
 	rows, err := v.Tx.Query(ctx, countedSQL)
@@ -229,6 +233,9 @@ func (v *Verification) period(ctx context.Context, p *periodRow, all period.Rule
 		return err
 	}
 	at.Want, at.Have = "what can be settled", err.Error()
+	if newer := (*commission.NewerError)(nil); errors.As(err, &newer) {
+		at.Severity, at.Want = Attention, "what this version knows"
+	}
 	v.Find(at)
 	return nil
 }
