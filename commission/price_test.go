@@ -393,7 +393,7 @@ func inShort(d *Decision) string {
 		c := &d.Credits[i]
 		list = append(list, fmt.Sprintf("%s %d: %d %s, fee %d", c.Role, c.Partner, c.Net, c.Unit, c.Fee))
 		if c.Unpaid != "" {
-			list[i] = fmt.Sprintf("%s %d: %s", c.Role, c.Partner, c.Unpaid)
+			list[i] = fmt.Sprintf("%s %d: %s, fee %d", c.Role, c.Partner, c.Unpaid, c.Fee)
 		}
 	}
 	if len(list) == 0 {
@@ -402,19 +402,22 @@ func inShort(d *Decision) string {
 	return strings.Join(list, "; ")
 }
 
+// partnersOf shares an order by equal weights among partners from 21 on.
+func partnersOf(t rapid.TB, document program.Document, s sale, enrolled ...program.Enrolment) Decision {
+	t.Helper()
+	var winners []winner
+	var found []program.LinkTerms
+	for i, e := range enrolled {
+		one := s
+		one.partner, one.enrolled = program.PartnerID(21+i), e
+		winners, found = append(winners, winner{i, 1}), append(found, underTerms(document, &one))
+	}
+	return decideShared(t, mustFold(t, s.events...), s, winners, found...)
+}
+
 // TestOneCreditForARecruiterOfSeveral shares an order among three partners, two of whom partner 5 recruited.
 func TestOneCreditForARecruiterOfSeveral(t *testing.T) {
 	t.Parallel()
-	shared := func(document program.Document, s sale, enrolled ...program.Enrolment) Decision {
-		var winners []winner
-		var found []program.LinkTerms
-		for i, e := range enrolled {
-			one := s
-			one.partner, one.enrolled = program.PartnerID(21+i), e
-			winners, found = append(winners, winner{i, 1}), append(found, underTerms(document, &one))
-		}
-		return decideShared(t, mustFold(t, s.events...), s, winners, found...)
-	}
 	byFive, free, vip := program.Enrolment{Recruiter: 5}, program.Enrolment{}, program.Enrolment{Recruiter: 5, Groups: []string{"vip"}}
 	rules := func(up string) program.Document {
 		return document(t, `"rules":[{"id":"any","pay":{"percent":100000}},{"id":"up","to":"recruiter","pay":`+up+`}],
@@ -433,9 +436,25 @@ func TestOneCreditForARecruiterOfSeveral(t *testing.T) {
 		{"one of them by other rules", rules(`{"percent":100000,"of":"commission"}`), order(1_000), []program.Enrolment{byFive, free, vip}, "partner 21: 34 USD, fee 0; partner 22: 33 USD, fee 0; partner 23: 33 USD, fee 0; recruiter 5: 20 USD, fee 0"},
 		{"after a refund", rules(`{"percent":100000,"of":"commission"}`), order(1_000).back(refunded("R", day, 0)), []program.Enrolment{byFive, free, byFive}, "partner 21: 0 USD, fee 0; partner 22: 0 USD, fee 0; partner 23: 0 USD, fee 0; recruiter 5: 0 USD, fee 0"},
 	} {
-		d := shared(row.document, row.sale, row.enrolled...)
+		d := partnersOf(t, row.document, row.sale, row.enrolled...)
 		if got := inShort(&d); got != row.want {
 			t.Errorf("%s: %s, want %s", row.name, got, row.want)
+		}
+	}
+}
+
+// Shares of the network's fee go by the weights, whatever a partner's own rules give: 20 % of half of 505 is 51.
+func TestTheFeeGoesByTheWeights(t *testing.T) {
+	t.Parallel()
+	const rest = `"network_fee":200000,"rules":[{"where":{"partner_group":"vip"},"pay":{"percent":100000}}`
+	for name, row := range map[string]struct{ document, want string }{
+		"a rule of nothing": {rest + `,{"pay":{"percent":0}}]`, "partner 21: 253 USD, fee 26; partner 22: 0 USD, fee 25"},
+		"no rule":           {rest + `]`, "partner 21: 253 USD, fee 26; partner 22: no_rule, fee 25"},
+		"a zero rule":       {rest + `],"zero":[{"id":"own","where":{"property":"coupon_site"},"code":"own"}]`, "partner 21: 253 USD, fee 26; partner 22: restricted:own, fee 25"},
+	} {
+		d := partnersOf(t, document(t, row.document), order(5_050), program.Enrolment{Groups: []string{"vip"}}, program.Enrolment{Properties: []string{"coupon_site"}})
+		if got := inShort(&d); got != row.want {
+			t.Errorf("%s: %s, want %s", name, got, row.want)
 		}
 	}
 }

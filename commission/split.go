@@ -113,9 +113,10 @@ func (d *Decision) Share() error {
 	return nil
 }
 
-// Charges reports whether the network's fee is on a credit of the order, with all others that it is on.
+// Charges reports whether the network's fee is on a credit of the order, with all others that it is on: it goes by the weights
+// alone, so also on a partner whose own part of the order earns nothing.
 func (d *Decision) Charges(c *Credit) bool {
-	return c.Role == RolePartner && c.Unit == d.Credits[0].Unit && c.Unpaid == ""
+	return c.Role == RolePartner && c.Unit == d.Credits[0].Unit
 }
 
 // checkCredits refuses credits that cannot be told apart, shared out or charged the network's fee.
