@@ -375,6 +375,10 @@ func TestWhoElseIsPaid(t *testing.T) {
 		{"60: a cent less", friend, order(2_999).is(1), "partner 3: 1000 USD, fee 0"},
 		{"60: a cent back", friend, order(3_000).is(1).back(refunded("R", day, 1)), "partner 3: 1000 USD, fee 0; customer 0: 0 POINT, fee 0"},
 		{"60: returning", friend, order(3_000).is(2), "no_rule"},
+		{"the customer alone has a rule", `"rules":[{"where":{"customer":"returning"},"pay":{"fixed":1000}},{"to":"customer","pay":{"fixed":500}}]`, order(3_000).is(1), "partner 3: no_rule, fee 0; customer 0: 500 USD, fee 0"},
+		{"the recruiter alone has one", `"network_fee":200000,"rules":[{"where":{"category":"gold"},"pay":{"fixed":1000}},{"to":"recruiter","pay":{"percent":50000}}]`, order(3_000).as(recruited), "partner 3: no_rule, fee 0; recruiter 5: 150 USD, fee 0"},
+		{"a recruiter's part of nothing", `"rules":[{"where":{"category":"gold"},"pay":{"fixed":1000}},{"to":"recruiter","pay":{"percent":50000,"of":"commission"}}]`, order(3_000).as(recruited), "no_rule"},
+		{"forbidden to the partner", `"zero":[{"where":{"customer":"new"},"code":"known"}],"rules":[{"to":"customer","pay":{"fixed":500}}]`, order(3_000).is(1), "restricted:known"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			t.Parallel()
@@ -419,6 +423,8 @@ func partnersOf(t rapid.TB, document program.Document, s sale, enrolled ...progr
 func TestOneCreditForARecruiterOfSeveral(t *testing.T) {
 	t.Parallel()
 	byFive, free, vip := program.Enrolment{Recruiter: 5}, program.Enrolment{}, program.Enrolment{Recruiter: 5, Groups: []string{"vip"}}
+	levels := document(t, `"rules":[{"pay":{"percent":100000}},{"to":"recruiter","pay":{"percent":100000,"of":"commission"}},{"to":"recruiter2","pay":{"percent":50000,"of":"commission"}}]`)
+	onlyVIP := document(t, `"rules":[{"where":{"partner_group":"vip"},"pay":{"percent":100000}},{"to":"recruiter","pay":{"percent":100000}}]`)
 	rules := func(up string) program.Document {
 		return document(t, `"rules":[{"id":"any","pay":{"percent":100000}},{"id":"up","to":"recruiter","pay":`+up+`}],
 			"overrides":[{"group":"vip","rules":[{"id":"vip","to":"recruiter","pay":{"percent":500000,"of":"commission"}}]}]`)
@@ -434,6 +440,8 @@ func TestOneCreditForARecruiterOfSeveral(t *testing.T) {
 		{"5 % of two thirds of the sale", rules(`{"percent":50000}`), order(1_000), []program.Enrolment{byFive, free, byFive}, "partner 21: 34 USD, fee 0; partner 22: 33 USD, fee 0; partner 23: 33 USD, fee 0; recruiter 5: 33 USD, fee 0"},
 		{"3.00 an order, two thirds of it", rules(`{"fixed":300}`), order(1_000), []program.Enrolment{byFive, free, byFive}, "partner 21: 34 USD, fee 0; partner 22: 33 USD, fee 0; partner 23: 33 USD, fee 0; recruiter 5: 200 USD, fee 0"},
 		{"one of them by other rules", rules(`{"percent":100000,"of":"commission"}`), order(1_000), []program.Enrolment{byFive, free, vip}, "partner 21: 34 USD, fee 0; partner 22: 33 USD, fee 0; partner 23: 33 USD, fee 0; recruiter 5: 20 USD, fee 0"},
+		{"in two roles", levels, order(1_000), []program.Enrolment{byFive, {Recruiter: 6, Recruiter2: 5}}, "partner 21: 50 USD, fee 0; partner 22: 50 USD, fee 0; recruiter 5: 5 USD, fee 0; recruiter 6: 5 USD, fee 0; recruiter2 5: 3 USD, fee 0"},
+		{"one of them without a rule of their own", onlyVIP, order(1_000), []program.Enrolment{byFive, vip}, "partner 21: no_rule, fee 0; partner 22: 50 USD, fee 0; recruiter 5: 100 USD, fee 0"},
 		{"after a refund", rules(`{"percent":100000,"of":"commission"}`), order(1_000).back(refunded("R", day, 0)), []program.Enrolment{byFive, free, byFive}, "partner 21: 0 USD, fee 0; partner 22: 0 USD, fee 0; partner 23: 0 USD, fee 0; recruiter 5: 0 USD, fee 0"},
 	} {
 		d := partnersOf(t, row.document, row.sale, row.enrolled...)

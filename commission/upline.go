@@ -32,7 +32,7 @@ func (d *Decision) credit(winners []winner, e *Evidence) {
 
 // creditInFull gives the credits of an order of which some partner is paid by a full document, or the reason why nobody earns.
 func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
-	pricers := make([]*pricer, len(winners)) // of partners who are paid by a full document
+	pricers := make([]*pricer, len(winners)) // of partners by a full document whom no rule forbids to be paid
 	unpaid := NoRule
 	for i, w := range winners {
 		found := &e.Candidates[w.candidate].Link
@@ -50,6 +50,8 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 				return failed
 			case c.Unpaid == "":
 				pricers[i], unpaid = p, ""
+			case c.Unpaid == NoRule:
+				pricers[i] = p // others may have rules of their own
 			case unpaid == NoRule:
 				unpaid = c.Unpaid
 			}
@@ -62,15 +64,23 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 	}) {
 		return CannotBePriced // partners under versions of the terms that nothing can be shared by
 	}
-	if unpaid == "" && !d.addUplines(pricers) {
+	if !d.addUplines(pricers) {
 		return CannotBePriced
 	}
+	if unpaid != "" && !slices.ContainsFunc(d.Credits, func(c Credit) bool { return c.earnsOfOrder() }) {
+		return unpaid
+	}
 	for i, p := range pricers {
-		if p != nil {
+		if p != nil && d.Credits[i].Unpaid == "" {
 			p.count(&d.Credits[i], program.ToPartner)
 		}
 	}
-	return unpaid
+	return ""
+}
+
+// earnsOfOrder reports whether a rule pays for the credit, whatever others earn.
+func (c *Credit) earnsOfOrder() bool {
+	return slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Of == "" })
 }
 
 // addUplines adds the credits of recruiters, each with one however many of the order's partners they brought in, and of the
