@@ -66,7 +66,7 @@ partner*           S     -     S     S     SIU   S     s
 period*            -     -     SIU   S     S     S     -
 period_cell        -     -     SIU   -     S     S     -
 period_delta       -     -     SID   -     S     S     -
-period_rule        -     -     SI    S     S     S     -
+period_rule        -     -     SI    -     S     S     -
 position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -

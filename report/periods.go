@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/url"
@@ -10,6 +11,7 @@ import (
 
 	"tributary/commission/period"
 	"tributary/internal/fault"
+	"tributary/partners/access"
 	"tributary/partners/program"
 )
 
@@ -48,6 +50,15 @@ const periodColumns = `SELECT p.no, p.program_id, coalesce(g.name, '') AS progra
 	       p.last_day::timestamptz AS last_day, p.net, p.fee, p.pending, p.payable
 	  FROM period p LEFT JOIN program g ON g.id = p.program_id LEFT JOIN partner a ON a.id = p.partner_id`
 
+// periodsOf is the list of the periods of a scope's partner, or else merchant, $1, each read by an index of its own.
+func periodsOf(scope access.Scope) string {
+	whose := "p.merchant_id"
+	if scope.Partner != 0 {
+		whose = "p.partner_id"
+	}
+	return periodColumns + ` WHERE ` + whose + ` = $1 AND (p.last_day, p.no) < ($2::date, $3) ORDER BY p.last_day DESC, p.no DESC LIMIT $4`
+}
+
 // Periods reads at most limit periods of the scope, those with the latest sales first.
 func (s *Snapshot) Periods(ctx context.Context, f PeriodFilter, limit int) (Page[PeriodPaid], error) {
 	of := list{"periods", f.Query()}
@@ -59,8 +70,7 @@ func (s *Snapshot) Periods(ctx context.Context, f PeriodFilter, limit int) (Page
 		from = key{At: endOfTime()}
 	}
 	// name: periods
-	rows, err := s.tx.Query(ctx, periodColumns+` WHERE (p.partner_id = $1 OR p.merchant_id = $2) AND (p.last_day, p.no) < ($3::date, $4) ORDER BY p.last_day DESC, p.no DESC LIMIT $5`,
-		int64(s.scope.Partner), int64(s.scope.Merchant), from.At, from.ID, limit+1)
+	rows, err := s.tx.Query(ctx, periodsOf(s.scope), cmp.Or(int64(s.scope.Partner), int64(s.scope.Merchant)), from.At, from.ID, limit+1)
 	if err != nil {
 		return Page[PeriodPaid]{}, fmt.Errorf("listing periods: %w", err)
 	}
