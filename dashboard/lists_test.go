@@ -125,6 +125,10 @@ func listWorld(t *testing.T) *world {
 		}
 	}
 	w.order(sale{id: "theirs", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay), late: 3 * aDay})
+	for i := range int64(70) {
+		w.period([]*partners.Link{w.memberLink, w.link, w.link, w.link, w.link}[i%5], []string{"GBP", "EUR"}[i%2], time.March-time.Month(i), 30_000+137*i)
+	}
+	w.period(w.foreign, "USD", time.March, 30_000)
 	w.clicks(w.link, w.now.Add(-aDay), 5)
 	w.flush()
 	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) error {
@@ -158,6 +162,8 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"site", "/partner/commissions", "", "", []string{"order"}, "Commission", "commission"},
 		{"site", "/partner/commissions", "sort=largest&state=pending", "", []string{"order"}, "Order amount", "order_amount"},
 		{"site", "/partner/links", "days=90", "", []string{"link"}, "Earned", "earned"},
+		{"site", "/partner/periods", "", "", []string{"period"}, "Amount", "amount"},
+		{"shop", "/merchant/periods", "", "", []string{"period"}, "Amount", "amount"},
 		{"shop", "/merchant/orders", "", "", []string{"order"}, "Amount", "amount"},
 		{"shop", "/merchant/orders", "outcome=credited", "", []string{"order"}, "Commission", "commission"},
 		{"shop", "/merchant/orders", "oddity=over_refund", "", []string{"order"}, "Amount", "amount"},

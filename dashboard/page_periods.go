@@ -124,14 +124,6 @@ func (view *periodView) says(t *text.Printer, rule *program.Counting) []string {
 	return list
 }
 
-// headline says whose the period is.
-func (view *periodView) headline(t *text.Printer) string {
-	if view.forMerchant {
-		return t.PeriodFor(view.Program, view.Partner, t.CreditRole(view.Role))
-	}
-	return view.Program
-}
-
 // sum is what the period comes to, in a sentence.
 func (view *periodView) sum(t *text.Printer) string {
 	if view.Record.Outcome == period.Overflow {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -86,8 +87,11 @@ func (w *world) targets() targets {
 			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
+			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10),
 		},
-		owners: map[string][]string{":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}},
+		owners: map[string][]string{
+			":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":period": {"site", "shop"},
+		},
 	}
 }
 
@@ -193,6 +197,8 @@ func TestNothingOfAnotherTenantIsOnAnyPage(t *testing.T) {
 	no := w.order(sale{id: "theirs-1", merchant: w.rival, currency: "USD", link: w.foreign, customer: "theirs-customer"})
 	w.conflict(no, sale{id: "theirs-1", merchant: w.rival, currency: "USD", customer: "theirs-other"})
 	w.clicks(w.foreign, w.now, 7)
+	w.period(w.link, "GBP", time.March, 50_000)
+	w.period(w.foreign, "USD", time.March, 50_000)
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs-key", partners.AllScopes)
 	w.must(err)
 	theirs := []string{"theirs-", "Kestrel", "Ridge Notes", "ridge"}
@@ -212,8 +218,8 @@ func TestNothingOfAnotherTenantIsOnAnyPage(t *testing.T) {
 	}
 	// The partner member is in the same program as site, and sees nothing of site's either.
 	c := w.as("member@example.net")
-	for _, path := range []string{"/partner", "/partner/commissions", "/partner/commissions.csv", "/partner/links", "/partner/links.csv"} {
-		if body := c.page(path).body; strings.Contains(body, "ours-1") || strings.Contains(body, "slow-kitchen") {
+	for _, path := range []string{"/partner", "/partner/commissions", "/partner/commissions.csv", "/partner/links", "/partner/links.csv", "/partner/periods", "/partner/periods.csv"} {
+		if body := c.page(path).body; strings.Contains(body, "ours-1") || strings.Contains(body, "slow-kitchen") || strings.Contains(body, "2026-03") {
 			t.Errorf("a partner of the same program sees another's rows on %s", path)
 		}
 	}
@@ -224,9 +230,10 @@ func TestQueriesWithoutATenantSeeNoRows(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.conflict(w.order(sale{id: "A-1", link: w.link}), sale{id: "A-1"})
+	w.period(w.link, "GBP", time.March, 50_000)
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
 	w.must(err)
-	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "account", "posting", "enrolment", "program", "terms"} {
+	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "period", "account", "posting", "enrolment", "program", "terms"} {
 		var n int
 		w.must(w.owner.QueryRow(t.Context(), "SELECT count(*) FROM "+table).Scan(&n))
 		if n == 0 {

@@ -876,6 +876,12 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/partner_id", 0)
 	case "partners":
 		return p.say("csv/partners", 0)
+	case "payable":
+		return p.say("csv/payable", 0)
+	case "pending":
+		return p.say("csv/pending", 0)
+	case "period":
+		return p.say("csv/period", 0)
 	case "program":
 		return p.say("csv/program", 0)
 	case "programs":
@@ -892,10 +898,14 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/revenue", 0)
 	case "role":
 		return p.say("csv/role", 0)
+	case "rule":
+		return p.say("csv/rule", 0)
 	case "second":
 		return p.say("csv/second", 0)
 	case "site":
 		return p.say("csv/site", 0)
+	case "span":
+		return p.say("csv/span", 0)
 	case "state":
 		return p.say("csv/state", 0)
 	case "target":
@@ -914,7 +924,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "author", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "second", "site", "state", "target", "test", "unit", "until", "url"}
+	return []string{"amount", "author", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
 }
 
 // DetailBadSpool is the message: A spool is named by 32 hexadecimal digits, as "tributary verify" prints it.

@@ -17,20 +17,25 @@ export const roles = ["partner", "merchant", "operator"];
 // isFile tells routes that are downloads from pages.
 export const isFile = ({ path }) => path.endsWith(".csv");
 
-// pathsFor gives the addresses that a role may open. Where a route has a parameter, the first entry of its list stands
-// for all.
+// pathsFor gives the addresses that a role may open. Where a route has a parameter, the first entry of its list, or the first
+// that the page of the list's first entry leads to, stands for all.
 export async function pathsFor(role, page) {
+  const links = async (path) => {
+    await page.goto(demo.dashboard + path);
+    return page.locator("main a[href]").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
+  };
+  const first = (hrefs, pattern) => hrefs.find((href) => new RegExp(`^${pattern}(\\?|$)`, "u").test(href));
   const paths = [];
   for (const route of routes.filter((r) => r.who === role || r.who === "anybody")) {
-    const [list, parameter] = route.path.split("/:");
-    if (!parameter) {
+    const [list, ...parameters] = route.path.split("/:");
+    if (!parameters.length) {
       paths.push(route);
       continue;
     }
-    await page.goto(demo.dashboard + list);
-    const hrefs = await page.locator("main a[href]").evaluateAll((all) => all.map((a) => a.getAttribute("href")));
-    const below = parameter.replace(/^[^/]+/u, "");
-    const entry = hrefs.find((href) => new RegExp(`^${list}/\\d+${below}(\\?|$)`, "u").test(href));
+    const pattern = route.path.replaceAll(/:\w+/gu, "\\d+");
+    const listed = await links(list);
+    const parent = first(listed, `${list}/\\d+`);
+    const entry = first(listed, pattern) ?? (parent && first(await links(parent), pattern));
     if (!entry) throw new Error(`${list} has no entry to stand for ${route.path}`);
     paths.push({ ...route, path: entry, name: route.path });
   }
