@@ -69,8 +69,14 @@ func castMerchants() []*castMerchant {
 				{"POST", "Delivery", "service", map[string]int64{"GBP": 495, "EUR": 595}},
 			},
 			terms: func(now time.Time) []program.Version {
+				// Until the rates went up, ten orders in a month earned a tenth more.
+				before := program.NewDocument(30*day, 30*day, 200_000, rates(80_000, 50_000, nil))
+				before.Periods = []program.Period{{
+					ID: "ten-a-month", Measure: program.MeasureCount, Period: program.Month, Mode: program.Retroactive,
+					Tiers: []program.Tier{{From: 10, OfCommission: 100_000}},
+				}}
 				return []program.Version{
-					{EffectiveFrom: now.Add(-200 * day), Document: program.NewDocument(30*day, 30*day, 200_000, rates(80_000, 50_000, nil))},
+					{EffectiveFrom: now.Add(-200 * day), Document: before},
 					{EffectiveFrom: now.Add(-35 * day).Truncate(day), Document: program.NewDocument(30*day, 30*day, 200_000, rates(100_000, 60_000, map[string]money.Rate{"footwear": 120_000}))},
 				}
 			},

@@ -10,14 +10,14 @@ before(async () => { browser = await openBrowser(); });
 after(() => browser.close());
 
 // cramped names what can be pressed and is less than 44 pixels high, or wide where it shows no words. A row that is a link
-// is pressed anywhere, and links within a sentence are as high as its line.
+// is pressed anywhere, a box to tick by its label too, and links within a sentence are as high as its line.
 function cramped(page) {
   return page.evaluate(() => {
     const pressed = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
       .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.matches(".skip"))
       .filter((e) => !(e.matches("a") && e.closest("p, dd, li, td, h2, .notice, footer") && !e.matches(".btn, a.row")));
     return pressed.map((e) => {
-      const box = (e.matches("a.row") ? e.closest("tr") : e).getBoundingClientRect();
+      const box = ((e.matches("a.row") && e.closest("tr")) || (e.matches("[type=checkbox]") && e.closest("label")) || e).getBoundingClientRect();
       return { box, name: `${e.tagName} ${e.className} ${(e.ariaLabel ?? e.textContent).trim().slice(0, 30)}` };
     }).filter(({ box }) => box.height < 43.9 || box.width < 43.9)
       .map(({ box, name }) => `${name}: ${Math.round(box.width)} by ${Math.round(box.height)}`);

@@ -35,7 +35,7 @@ test("an order names its partner, and another content of it is kept as a conflic
   assert.equal(amount, "GBP 151.17");
   assert.equal(outcome, "credited");
   assert.equal(partner, "Trail Notes");
-  assert.equal(commission, "GBP 17.70 pending");
+  assert.equal(commission, "GBP 17.70 pending and 3.54 to the network");
 
   const other = { ...sale, amount: 12912, lines: sale.lines.slice(0, 1) };
   assert.equal((await report("/v1/conversions", other)).status, 200);
