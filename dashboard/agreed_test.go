@@ -69,6 +69,7 @@ func TestAMerchantSaysWhatHoldsForOnePartner(t *testing.T) {
 	}{
 		{"group", "", "", "0 bytes"},
 		{"recruiter", partner, "", "Nobody recruits themselves"},
+		{"recruiter", "987654", "", "Partner 987654 is not in the program"},
 		{"friend", "x", "", "does not occur"},
 		{"accept", "1", "", ""},
 	} {

@@ -42,10 +42,10 @@ func AddFact(ctx context.Context, tx pgx.Tx, f Fact) (no int64, err error) {
 		return 0, fault.Coded(fault.NotFound, "not_found", nil)
 	}
 	bad := f.Check(f.Partner, &is.Document)
-	if f.Kind == program.FactAccept && !slices.ContainsFunc(versions[f.Program], func(v program.Version) bool {
-		return v.NeedsAcceptance && strconv.Itoa(v.Number) == f.Value
-	}) {
-		bad = append(bad, fault.Wrong("value", text.WrongUnknownName(), text.FixAnother()))
+	if len(bad) == 0 {
+		if bad, err = f.checkNamed(ctx, tx, versions[f.Program]); err != nil {
+			return 0, err
+		}
 	}
 	if len(f.Note) > maxNote {
 		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(f.Note))), text.FixGiveAtMost("1000")))
@@ -65,6 +65,23 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING no`, f.Program, f.Partner, f.K
 	return no, nil
 }
 
+// checkNamed gives what is wrong with the version or the recruiter that a fact names: it may not be there.
+func (f *Fact) checkNamed(ctx context.Context, q Querier, versions []program.Version) ([]fault.Field, error) {
+	switch {
+	case f.Kind == program.FactAccept && !slices.ContainsFunc(versions, func(v program.Version) bool {
+		return v.NeedsAcceptance && strconv.Itoa(v.Number) == f.Value
+	}):
+		return []fault.Field{fault.Wrong("value", text.WrongUnknownName(), text.FixAnother())}, nil
+	case f.Kind == program.FactRecruiter && !f.Ends:
+		recruiter, _ := strconv.ParseInt(f.Value, 10, 64) // Check has read it
+		if is, err := Enrolled(ctx, q, f.Program, program.PartnerID(recruiter)); is || err != nil {
+			return nil, err
+		}
+		return []fault.Field{fault.Wrong("value", text.WrongNoRecruiter(f.Value), text.FixOneRecruiter())}, nil
+	}
+	return nil, nil
+}
+
 const (
 	maxNote = 1000
 	// factSlack is what the clocks of this machine and the database may differ by, and a transaction may take.
@@ -77,11 +94,13 @@ type enrolled struct {
 	partner program.PartnerID
 }
 
-// readFacts reads the facts that a transaction at or after since has written, in the order in which they begin.
+// readFacts reads the facts that a transaction at or after since has written, in the order in which they begin. A recruiter who is no
+// partner, of facts from before the database refused such, is nobody: no account could be theirs.
 func readFacts(ctx context.Context, q Querier, since uint64) (map[enrolled][]program.Fact, error) {
 	// name: enrolment facts changed
-	rows, err := q.Query(ctx, `SELECT program_id, partner_id, no, kind, value, ends, effective_from FROM enrolment_fact WHERE written >= $1
-ORDER BY effective_from, no`, since)
+	rows, err := q.Query(ctx, `SELECT program_id, partner_id, no, kind,
+  CASE WHEN recruiter IS NULL OR EXISTS (SELECT FROM partner WHERE id = recruiter) THEN value ELSE '' END, ends, effective_from
+  FROM enrolment_fact WHERE written >= $1 ORDER BY effective_from, no`, since)
 	if err != nil {
 		return nil, fmt.Errorf("reading facts of enrolments: %w", err)
 	}

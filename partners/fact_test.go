@@ -136,6 +136,36 @@ func TestProgramsKnowWhatIsKnownOfTheirPartners(t *testing.T) {
 	}
 }
 
+// A recruiter is a partner of the program, as AddFact says and the table holds. What was written before that is nobody's.
+func TestARecruiterIsAPartnerOfTheProgram(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	s, other := newShop(t, db), newShop(t, db)
+	soon := time.Now().Add(2 * time.Minute).UTC().Truncate(time.Microsecond)
+	for i, nobody := range []string{"987654", "999999999999999999", strconv.FormatInt(int64(other.partner), 10)} {
+		at := soon.Add(time.Duration(i) * time.Second)
+		n := Fact{Program: s.program, Partner: s.partner, Author: "x", Fact: program.Fact{Kind: program.FactRecruiter, Value: nobody, From: at}}
+		if kind, fields := faultOf(addFact(t, db, n)); kind != fault.Invalid || !slices.Equal(fields, []string{"value"}) {
+			t.Errorf("recruiter %s: %v %v", nobody, kind, fields)
+		}
+		_, err := db.Exec(t.Context(), `INSERT INTO enrolment_fact (program_id, partner_id, kind, value, effective_from, author) VALUES ($1, $2, 'recruiter', $3, $4, 'x')`,
+			s.program, s.partner, nobody, at)
+		if constraint(err) != "enrolment_fact_recruiter" {
+			t.Errorf("the table takes recruiter %s: %v", nobody, err)
+		}
+	}
+	_, err := db.Exec(t.Context(), `ALTER TABLE enrolment_fact DROP CONSTRAINT enrolment_fact_recruiter`)
+	must(t, err)
+	_, err = db.Exec(t.Context(), `INSERT INTO enrolment_fact (program_id, partner_id, kind, value, effective_from, author) VALUES ($1, $2, 'recruiter', '987654', $3, 'x')`,
+		s.program, s.partner, soon)
+	must(t, err)
+	p := NewPrograms()
+	must(t, p.Refresh(t.Context(), db))
+	if who := p.LinkTerms(s.program, 7, s.partner, program.Site, soon).Enrolment.Recruiter; who != 0 {
+		t.Errorf("partner %d, who is not there, is the recruiter", who)
+	}
+}
+
 func TestTermsBindThoseWhoAccept(t *testing.T) {
 	t.Parallel()
 	began := time.Date(2026, 9, 1, 0, 0, 0, 0, time.UTC)

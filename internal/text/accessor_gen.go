@@ -1825,6 +1825,9 @@ func FixOneOrOther() Message { return Message{id: "fix.one_or_other"} }
 // FixOnePartner is the message: give the number of a partner
 func FixOnePartner() Message { return Message{id: "fix.one_partner"} }
 
+// FixOneRecruiter is the message: give the number of a partner of this program
+func FixOneRecruiter() Message { return Message{id: "fix.one_recruiter"} }
+
 // FixOrderAmount is the message: send the sum of the lines, an integer of minor units
 func FixOrderAmount() Message { return Message{id: "fix.order_amount"} }
 
@@ -4833,6 +4836,11 @@ func WrongNoProgramTakes(currency string) Message {
 
 // WrongNoRate is the message: the row has no rate
 func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
+
+// WrongNoRecruiter is the message: partner {number} is not in the program
+func WrongNoRecruiter(number string) Message {
+	return Message{id: "wrong.no_recruiter", values: []string{number}}
+}
 
 // WrongNoRuleNamed is the message: no rule has the id "{value}"
 func WrongNoRuleNamed(value string) Message {
