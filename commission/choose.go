@@ -189,7 +189,7 @@ func (c *contender) value(slots []slot, earned int64, fee money.Rate) {
 	}
 	for i, n := range c.on {
 		s := &slots[n]
-		worth := money.Product{}
+		var worth money.Product
 		switch pay.Of {
 		case program.OfCommission:
 			worth = pay.Percent.Exact(earned)
