@@ -79,7 +79,7 @@ type agenda struct {
 	stuck map[int64]time.Time
 }
 
-// stuckFor is how long an order that cannot be decided is left alone.
+// stuckFor is how long an order that cannot be decided, or a period that cannot be settled, is left alone.
 const stuckFor = 10 * time.Minute
 
 // aside lists the orders that are left alone for now, and forgets those that have been for long enough.

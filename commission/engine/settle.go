@@ -83,7 +83,7 @@ func (l *lane) settle(ctx context.Context, s *settling) (more bool, err error) {
 	l.metrics.settled(&done, took)
 	for _, problem := range done.problems {
 		l.metrics.failures.Inc()
-		l.log.Error("a period cannot be settled", "error", problem)
+		l.log.Error("a period cannot be settled; it is retried in some minutes", "error", problem)
 	}
 	l.announce(&t)
 	return false, nil // what is left waits for its share of the time
@@ -132,11 +132,11 @@ type periodState struct {
 	posted   []commission.Movement
 
 	settled  period.Settlement
-	next     time.Time             // when the next hold ends
+	next     time.Time             // when the next hold ends, or a period that cannot be settled is tried again
 	due      []commission.Movement // to be posted
 	standing period.Standing       // as the books will hold it
 	reported []periodStep          // what the ledger events will say
-	// problem is why it cannot be settled; it then stays as it was, until orders change it again.
+	// problem is why it cannot be settled; it then stays as it was, until orders change it or some minutes have passed.
 	problem error
 }
 
@@ -146,7 +146,7 @@ func (p *periodState) settle(now time.Time) {
 	p.version++
 	settled, err := p.resettle()
 	if err != nil {
-		p.problem = err
+		p.problem, p.next = err, now.Add(stuckFor)
 		return
 	}
 	p.settled = settled

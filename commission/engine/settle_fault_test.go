@@ -122,3 +122,48 @@ func TestAPeriodThatCannotBeSettledHoldsUpNobody(t *testing.T) {
 		}
 	}
 }
+
+// A period that could not be settled, new or not, is tried again after some minutes, though nothing changes it.
+func TestAPeriodThatCannotBeSettledIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newCounting(t, monthly())
+	w.send(w.placed("A", 0, 20_000), w.placed("B", day, 20_000), w.placed("C", 2*day, 10_000))
+	for p := range w.partitions {
+		if facts := w.facts(p); len(facts) > 0 {
+			_, err := w.laneHeld(New(w.config("takes in")), p).apply(t.Context(), facts)
+			check(t, err)
+		}
+	}
+	l := w.laneHeld(New(w.config("settles")), event.Lane(event.PeriodKey(int64(w.programs[0]), int64(w.partners[0])), w.partitions))
+	settle := func() {
+		l.sums.next, l.ranks.next = time.Time{}, time.Time{}
+		_, err := l.settleSums(t.Context())
+		check(t, err)
+		_, err = l.rankOrders(t.Context())
+		check(t, err)
+	}
+	w.exec(`CREATE TABLE decision AS SELECT no, decision AS was FROM orders`)
+	w.exec(`UPDATE orders SET decision = '{"form":99}' WHERE order_id = 'A'`) // of a later version
+	settle()
+	equal(t, "the volume", w.standing("volume").Net, 800)
+	equal(t, "past two, of orders that cannot be read", w.standing("past two").Net, 0)
+	w.exec(`CREATE TABLE record AS SELECT no, record AS was FROM period`)
+	w.exec(`UPDATE period SET record = '{"damaged": true}' WHERE rule = 'volume'`)
+	later := noon().Add(60 * day)
+	w.setClock(later)
+	settle()
+	equal(t, "the volume, by a record that cannot be read", w.standing("volume").Payable, 0)
+	w.exec(`UPDATE orders o SET decision = d.was FROM decision d WHERE o.no = d.no`)
+	w.exec(`UPDATE period p SET record = r.was FROM record r WHERE p.no = r.no`)
+	settle()
+	equal(t, "the volume, too soon", w.standing("volume").Payable, 0)
+	w.setClock(later.Add(stuckFor))
+	settle()
+	equal(t, "the volume in the end", w.standing("volume").Payable, 800)
+	equal(t, "past two in the end", w.standing("past two").Payable, 500)
+	for _, f := range w.verify() {
+		if strings.HasPrefix(f.Table, "period") {
+			t.Errorf("verify: %s", f)
+		}
+	}
+}

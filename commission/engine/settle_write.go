@@ -127,19 +127,15 @@ func (p *periodState) ledgerEvent(n int, postedAt time.Time) (*event.Event, erro
 func queuePeriods(batch *pgx.Batch, lane int, periods []*periodState) error {
 	var c periodColumns
 	var cells cellColumns
-	var stay []int64 // those that cannot be settled
 	for _, p := range periods {
 		cells.add(p)
 		if p.known && p.problem != nil {
-			stay = append(stay, p.no)
+			batch.Queue(`UPDATE period SET release_at = $2 WHERE no = $1`, p.no, p.next)
 			continue
 		}
 		if err := c.add(p, lane); err != nil {
 			return err
 		}
-	}
-	if len(stay) > 0 {
-		batch.Queue(`UPDATE period SET release_at = NULL WHERE no = ANY ($1)`, stay)
 	}
 	batch.Queue(upsertPeriods, c.no, c.merchant, c.program, c.partner, c.role, c.rule, c.span, c.unit, c.lane, c.version, c.ranked, c.first, c.last,
 		c.net, c.fee, c.pending, c.payable, c.feePending, c.feeEarned, c.released, c.next, c.record)
