@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"tributary/commission"
+	"tributary/commission/ledger/chart"
+	"tributary/commission/period"
 	"tributary/internal/event"
 	"tributary/internal/position"
 )
@@ -165,5 +168,31 @@ func TestAPeriodThatCannotBeSettledIsTriedAgain(t *testing.T) {
 		if strings.HasPrefix(f.Table, "period") {
 			t.Errorf("verify: %s", f)
 		}
+	}
+}
+
+// However many postings a period takes at once, each has a number of its own, under versions that are new.
+func TestPostingsOfAPeriodAreNumbered(t *testing.T) {
+	t.Parallel()
+	day := func(n int) time.Time { return noon().Add(time.Duration(n) * 24 * time.Hour) }
+	for _, days := range []int{0, 1, 32_768, 32_769, 70_000} {
+		p := &periodState{key: period.Key{Merchant: 1, Program: 1, Partner: 1, Unit: "GBP"}, version: 4, posted: make([]commission.Movement, days)}
+		for n := range p.posted {
+			p.posted[n] = commission.Movement{At: day(n), Debit: chart.MerchantReceivable, Credit: chart.PartnerPending, Merchant: 1, Partner: 1, Unit: "GBP", Amount: 1}
+		}
+		p.settle(noon())
+		check(t, p.problem)
+		type number struct {
+			version int32
+			n       int16
+		}
+		seen := map[number]bool{}
+		for _, posting := range p.appendPostings(nil) {
+			if posting.Version <= 4 || posting.Version > p.version || posting.N < 0 {
+				t.Fatalf("of %d postings up to version %d one is (%d, %d)", days, p.version, posting.Version, posting.N)
+			}
+			seen[number{posting.Version, posting.N}] = true
+		}
+		equal(t, fmt.Sprintf("numbers of %d postings", days), len(seen), days)
 	}
 }

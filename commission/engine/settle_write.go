@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -97,12 +98,17 @@ func (l *lane) postPeriods(ctx context.Context, tx pgx.Tx, at *position.Position
 	return out.total, l.books.Post(ctx, tx, postings)
 }
 
-// appendPostings appends what has to be posted for the period.
+// versionPostings is how many postings the books number under one version.
+const versionPostings = math.MaxInt16 + 1
+
+// appendPostings appends what has to be posted for the period. Where one version cannot number them all, as when a late order
+// moves every day of years, they go on under the next ones, of which the period's is the last.
 func (p *periodState) appendPostings(dst []ledger.Posting) []ledger.Posting {
+	first := p.version - int32(len(p.due)/versionPostings)
 	for n := range p.due {
 		m := &p.due[n]
 		dst = append(dst, ledger.Posting{
-			Source: chart.OfPeriod, No: p.no, Version: p.version, N: int16(n),
+			Source: chart.OfPeriod, No: p.no, Version: first + int32(n/versionPostings), N: int16(n % versionPostings),
 			Debit: accountOf(m, m.Debit), Credit: accountOf(m, m.Credit), Amount: m.Amount, EffectiveAt: m.At,
 		})
 	}
