@@ -76,7 +76,7 @@ func version(number int, from time.Time, data []byte) (program.Terms, *LineError
 	if err != nil {
 		bad = fault.Of(err).Fields
 	} else {
-		bad = document.Check("")
+		bad = document.CheckWhole("")
 	}
 	if len(bad) > 0 {
 		return program.Terms{}, &LineError{Field: bad[0]}
