@@ -208,11 +208,25 @@ func shown(raw []byte) string {
 	return string(raw)
 }
 
-// suggest names the known field that an unknown one probably means.
+// synonyms are what other programs call a field of ours, squashed.
+func synonyms() map[string]string {
+	return map[string]string{
+		"createdat": "occurred_at", "orderedat": "occurred_at", "date": "occurred_at", "timestamp": "occurred_at", "total": "amount", "price": "amount", "value": "amount",
+		"isnew": "customer_status", "newcustomer": "customer_status", "customertype": "customer_status", "couponcode": "coupon", "tclid": "click_id",
+		"part": "", // of a line: it is like path, and no path
+	}
+}
+
+// suggest names the known field that an unknown one probably means: a synonym of it, or else one from which no more than a third
+// of the name differs.
 func suggest(name string, known []string) text.Message {
-	best, distance := "", len(name)/3+2
+	best, synonym := synonyms()[squash(name)]
+	if !slices.Contains(known, best) {
+		best = ""
+	}
+	distance := len(squash(name))/3 + 1
 	for _, candidate := range known {
-		if d := editDistance(squash(name), squash(candidate)); d < distance {
+		if d := editDistance(squash(name), squash(candidate)); d < distance && !synonym {
 			best, distance = candidate, d
 		}
 	}

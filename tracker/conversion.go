@@ -96,6 +96,9 @@ func readSale(body []byte, r *review) *SaleReport {
 		report.Lines = make([]Line, len(values))
 		for i, raw := range values {
 			report.Lines[i] = readLine(raw, r, i, report.Currency)
+			if !present { // what is no sale may leave it to the lines
+				report.Amount += report.Lines[i].Amount
+			}
 		}
 	}
 	return report

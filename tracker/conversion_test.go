@@ -231,6 +231,8 @@ func TestEverythingWrongWithAnOrderIsNamedAtOnce(t *testing.T) {
 		{"a time too long ago", `{"order_id":"1","amount":1,"currency":"GBP","occurred_at":"` + old + `"}`, "occurred_at: 90 days"},
 		{"a time ahead", `{"order_id":"1","amount":1,"currency":"GBP","occurred_at":"` + ahead + `"}`, "occurred_at: future"},
 		{"a field that is not known", `{"order_id":"1","amount":1,"currency":"GBP","orderId":"2"}`, `orderId: did you mean "order_id"`},
+		{"what others call fields of ours", `{"order_id":"1","amount":1,"currency":"GBP","created_at":1,"total":1,"is_new":true,"customerType":"x"}`, `created_at: did you mean "occurred_at"; customerType: did you mean "customer_status"; is_new: did you mean "customer_status"; total: did you mean "amount"`},
+		{"a line's field beside the lines", `{"order_id":"1","amount":1,"currency":"GBP","part":"x"}`, "part: the fields are order_id"},
 		{"a field that is like no other", `{"order_id":"1","amount":1,"currency":"GBP","zzzzzzzz":"2"}`, "zzzzzzzz: the fields are order_id"},
 		{"a line's field that is not known", `{"order_id":"1","amount":1,"currency":"GBP","lines":[{"amount":1,"qty":2,"quantty":1}]}`, `lines[0].qty: remove it; lines[0].quantty: did you mean "quantity"`},
 		{"a field given twice", `{"order_id":"1","amount":1,"currency":"GBP","amount":2}`, "amount: twice"},

@@ -63,7 +63,7 @@ func (l *Line) readFurther(v [][]byte, r *review, at place, currency string) {
 
 // texts reads a list of texts, without those that are empty or null; absent it is nil. An empty list says as much.
 func (r *review) texts(name string, raw []byte) (list []string) {
-	if string(raw) == "[]" {
+	if len(raw) > 0 && raw[0] == '[' && len(elements(raw)) == 0 {
 		return nil
 	}
 	for i, value := range r.list(place{name: name}, raw, text.FixLeaveOut()) {
@@ -74,7 +74,7 @@ func (r *review) texts(name string, raw []byte) (list []string) {
 	return list
 }
 
-// marks reads an object of texts, without those that are null; absent or null it is nil.
+// marks reads an object of texts; absent or null it is nil, and one of null is empty.
 func (r *review) marks(raw []byte) map[string]string {
 	at := place{name: "metadata"}
 	switch {
@@ -91,9 +91,7 @@ func (r *review) marks(raw []byte) map[string]string {
 		if _, twice := all[name]; twice {
 			r.note(within, text.WrongGivenTwice(), text.FixGiveOnce())
 		}
-		if said := r.text(within, value); string(value) != "null" {
-			all[name] = said
-		}
+		all[name] = r.text(within, value)
 	}
 	return all
 }
@@ -117,12 +115,26 @@ func (s *SaleReport) checkFurther(r *review) {
 	s.Country = r.country(place{name: "country"}, s.Country)
 	s.Device = r.oneOf(place{name: "device"}, s.Device, event.Devices())
 	s.checkMetadata(r)
-	beside := s.Shipping + s.ShippingTax
-	for i := range s.Lines {
-		beside += s.Lines[i].Tax + s.Lines[i].Discount
+	s.checkBesideSum(r)
+}
+
+// checkBesideSum bounds the money beside the amount. Of what is too much the largest is named.
+func (s *SaleReport) checkBesideSum(r *review) {
+	var sum, most int64
+	var largest place
+	add := func(at place, amount int64) {
+		if sum += amount; amount > most {
+			most, largest = amount, at
+		}
 	}
-	if beside > money.MaxAmount {
-		r.note(place{name: "shipping"}, text.WrongBesideSize(), text.FixMinorUnitsOnce())
+	add(place{name: "shipping"}, s.Shipping)
+	add(place{name: "shipping_tax"}, s.ShippingTax)
+	for i := range s.Lines {
+		add(place{list: "lines", index: i, name: "tax"}, s.Lines[i].Tax)
+		add(place{list: "lines", index: i, name: "discount"}, s.Lines[i].Discount)
+	}
+	if sum > money.MaxAmount {
+		r.note(largest, text.WrongBesideSize(), text.FixMinorUnitsOnce())
 	}
 }
 
@@ -167,15 +179,22 @@ func (s *SaleReport) checkPath(r *review) {
 	r.checkSize("path", len(s.Path), event.MaxPath)
 }
 
+// checkMetadata brings the names and values to their normal form. An empty value says as much as leaving it out.
 func (s *SaleReport) checkMetadata(r *review) {
 	kept := make(map[string]string, len(s.Metadata))
 	for _, key := range slices.Sorted(maps.Keys(s.Metadata)) {
 		at := place{name: "metadata." + cut(key, event.MaxMetadataKey)}
+		value := r.normalize(at, s.Metadata[key], event.MaxMetadataValue)
+		if value == "" {
+			continue
+		}
 		name := r.normalize(at, key, event.MaxMetadataKey)
 		if name == "" {
 			r.note(at, text.WrongEmpty(), text.FixLeaveOut())
+		} else if _, twice := kept[name]; twice {
+			r.note(place{name: "metadata." + name}, text.WrongGivenTwice(), text.FixGiveOnce())
 		}
-		kept[name] = r.normalize(at, s.Metadata[key], event.MaxMetadataValue)
+		kept[name] = value
 	}
 	r.checkSize("metadata", len(kept), event.MaxMetadata)
 	if s.Metadata = kept; len(kept) == 0 {

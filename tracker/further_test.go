@@ -55,6 +55,7 @@ func TestWhatAnOrderSaysFurtherIsStored(t *testing.T) {
 	}{
 		{"everything", order(saysAll), storesAll()},
 		{"nothing, in every way", order(`,"goal":"","referral_code":null,"coupons":[],"path":[],"customer_status":null,"shipping":0,"shipping_tax":0,"country":"","device":null,"metadata":{},"test":false`), plain},
+		{"nothing, written with blanks", order(`,"coupons":[ ],"path":[  ],"metadata":{"a":"","b":" ","c":null}`), plain},
 		{"a sale by its name", order(`,"goal":"Sale"`), plain},
 		{"marks that are null", order(`,"metadata":null`), plain},
 		{"a lead without an amount", `{"order_id":"1","currency":"GBP","goal":"lead"}`, with(func(s *event.Sale) { s.Goal, s.Lines[0].Amount = "lead", 0 })},
@@ -106,6 +107,7 @@ func TestEverythingWrongWithFurtherFieldsIsNamed(t *testing.T) {
 		{"a sale without an amount", `{"order_id":"1","currency":"GBP","goal":"sale"}`, "amount: missing"},
 		{"a lead without a currency", `{"order_id":"1","goal":"lead"}`, "currency: missing"},
 		{"a lead whose lines are another sum", `{"order_id":"1","currency":"GBP","goal":"lead","amount":5,"lines":[{"amount":6}]}`, "amount: send 6"},
+		{"a lead of 0 whose lines are more", `{"order_id":"1","currency":"GBP","goal":"lead","amount":0,"lines":[{"amount":60}]}`, "amount: send 60"},
 		{"a lead of null", `{"order_id":"1","currency":"GBP","goal":"lead","amount":null}`, "amount: it is null"},
 		{"a code too long", order(`,"referral_code":"` + strings.Repeat("x", 129) + `"`), "referral_code: at most 128"},
 		{"coupons of null", order(`,"coupons":null`), "coupons: it is null"},
@@ -123,6 +125,7 @@ func TestEverythingWrongWithFurtherFieldsIsNamed(t *testing.T) {
 		{"marks that are no object", order(`,"metadata":["a"]`), "metadata: object"},
 		{"a mark that is no text", order(`,"metadata":{"seats":5}`), "metadata.seats: quotes"},
 		{"a mark named twice", order(`,"metadata":{"a":"1","a":"2"}`), "metadata.a: twice"},
+		{"marks of one name but for a blank", order(`,"metadata":{"a":"1"," a":"2"}`), "metadata.a: twice"},
 		{"a mark without a name", order(`,"metadata":{"":"1"}`), "metadata.: empty"},
 		{"a mark's name too long", order(`,"metadata":{"` + strings.Repeat("k", 41) + `":"1"}`), "metadata." + strings.Repeat("k", 40) + ": at most 40"},
 		{"a mark too long", order(`,"metadata":{"a":"` + strings.Repeat("x", 201) + `"}`), "metadata.a: at most 200"},
@@ -132,8 +135,9 @@ func TestEverythingWrongWithFurtherFieldsIsNamed(t *testing.T) {
 		{"a test that is neither", order(`,"test":"yes"`), "test: true or false"},
 		{"a line's money", order(`,"lines":[{"amount":100,"tax":1.5,"discount":-1}]`), "lines[0].discount: without the minus; lines[0].tax: integer"},
 		{"a line's place", order(`,"lines":[{"amount":100,"country":"D","device":"x","part":"` + strings.Repeat("x", 129) + `"}]`), "lines[0].country: two letters; lines[0].device: desktop; lines[0].part: at most 128"},
-		{"more beside than an amount can be", order(`,"shipping":10000000000000,"shipping_tax":10000000000000,"lines":[{"amount":100}]`), "shipping: more than an amount can be"},
-		{"more beside it without lines", order(`,"shipping":10000000000000,"shipping_tax":10000000000000`), "shipping: more than an amount can be"},
+		{"more beside than an amount can be", order(`,"shipping":10000000000000,"shipping_tax":10000000000000,"lines":[{"amount":100}]`), "shipping: more than an order can hold"},
+		{"too much tax", order(`,"shipping":1,"lines":[{"amount":100,"tax":10000000000000}]`), "lines[0].tax: more than an order can hold"},
+		{"more beside it without lines", order(`,"shipping":10000000000000,"shipping_tax":10000000000000`), "shipping: more than an order can hold"},
 	} {
 		p := problem(t, e.post(t, "/v1/conversions", e.mine.key, row.body))
 		if missing := unsaid(row.want, p.Errors); missing != "" || p.Status != 422 {

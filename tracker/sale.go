@@ -160,9 +160,6 @@ func (s *SaleReport) check(r *review, currencies []string) {
 		return
 	}
 	sum := s.checkLines(r)
-	if s.Goal != "" && s.Amount == 0 {
-		s.Amount = sum
-	}
 	if sum != s.Amount && r.sound("amount") && r.sound("lines") {
 		r.note(place{name: "amount"}, text.WrongSum(digits(s.Amount), digits(sum)), text.FixSum(digits(sum)))
 	}

@@ -716,7 +716,7 @@ func (p *Printer) CouponsOrders() string { return p.say("coupons.orders", 0) }
 // CouponsOrdersAll says: The orders that name this code.
 func (p *Printer) CouponsOrdersAll() string { return p.say("coupons.orders_all", 0) }
 
-// CouponsOrdersLeaked says: Orders that name this code since {day}, when it leaked. They keep what they earned until somebody reviews them.
+// CouponsOrdersLeaked says: Orders that name this code since {day}, when it leaked. They keep what they earned.
 func (p *Printer) CouponsOrdersLeaked(day string) string {
 	return p.say("coupons.orders_leaked", 0, day)
 }
@@ -1910,7 +1910,7 @@ func FixSendBrackets() Message { return Message{id: "fix.send_brackets"} }
 // FixSendCountry is the message: send two letters of ISO 3166-1, such as DE, or leave it out
 func FixSendCountry() Message { return Message{id: "fix.send_country"} }
 
-// FixSendLike is the message: send {example}
+// FixSendLike is the message: send an object such as {example}
 func FixSendLike(example string) Message {
 	return Message{id: "fix.send_like", values: []string{example}}
 }
@@ -4554,7 +4554,7 @@ func WrongBelowZero(value string) Message {
 	return Message{id: "wrong.below_zero", values: []string{value}}
 }
 
-// WrongBesideSize is the message: with the other tax, and the discounts, it is more than an amount can be
+// WrongBesideSize is the message: together with the other taxes, shipping and discounts it is more than an order can hold
 func WrongBesideSize() Message { return Message{id: "wrong.beside_size"} }
 
 // WrongBind is the message: a customer is bound for months or for life, one of them
@@ -4589,7 +4589,7 @@ func WrongCategoryNfc(value string) Message {
 	return Message{id: "wrong.category_nfc", values: []string{value}}
 }
 
-// WrongChoice is the message: {value} does not occur
+// WrongChoice is the message: {value} is not one of the known values
 func WrongChoice(value string) Message { return Message{id: "wrong.choice", values: []string{value}} }
 
 // WrongClickAfterOrder is the message: the click came after the order, so nobody earns by it
