@@ -11,8 +11,9 @@ import (
 )
 
 // Rules is the number of the rules by which this version decides: what rounds, which touch wins, how ties break. Terms say
-// under which they stand; a rule that changes its meaning gets a new number, never another meaning under the old one.
-const Rules = 1
+// under which they stand; a rule that changes its meaning gets a new number, never another meaning under the old one. Under 2
+// stands what engines of before cannot decide by (program.Version.LeastRules); what both can means the same under either.
+const Rules = 2
 
 // NewerError says that something was stored by a later version of the program than this one.
 type NewerError struct {

@@ -20,12 +20,12 @@ func AddTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Ve
 	return insertTerms(ctx, tx, id, v)
 }
 
-// insertTerms writes the next version. Of two at the same moment one is a conflict.
+// insertTerms writes the next version, under rules that all who could decide by it know. Of two at the same moment one is a conflict.
 func insertTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program.Version) (number int, err error) {
 	// name: terms insert
 	err = tx.QueryRow(ctx, `INSERT INTO terms (program_id, version, effective_from, rules, document, notice_days, needs_acceptance)
 SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 FROM terms WHERE program_id = $1 RETURNING version`,
-		id, v.EffectiveFrom, max(v.Rules, 1), v.Document.JSON(), v.NoticeDays, v.NeedsAcceptance).Scan(&number)
+		id, v.EffectiveFrom, max(v.Rules, v.LeastRules()), v.Document.JSON(), v.NoticeDays, v.NeedsAcceptance).Scan(&number)
 	if err != nil {
 		return 0, fmt.Errorf("adding terms: %w", asFault(err))
 	}

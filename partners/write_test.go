@@ -57,6 +57,39 @@ func TestAProgramNamesEveryFieldThatIsWrong(t *testing.T) {
 	}
 }
 
+func TestTermsStandUnderRulesThatTheirReadersKnow(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	s := newShop(t, db)
+	plain := program.NewDocument(time.Hour, 0, 0, nil)
+	full := plain
+	full.Currency = "GBP"
+	usual := plain
+	usual.Attribution.Touches.Click = &program.Touching{} // its window is left out
+	for n, row := range []struct {
+		version program.Version
+		rules   int
+	}{
+		{program.Version{Document: plain}, 1},
+		{program.Version{Document: full}, 2},
+		{program.Version{Document: usual}, 2},
+		{program.Version{Document: plain, NeedsAcceptance: true}, 2},
+		{program.Version{Document: plain, Rules: 2}, 2},
+		{program.Version{Document: plain}, 1},
+	} {
+		row.version.EffectiveFrom = time.Now().Add(time.Duration(n+1) * time.Hour)
+		must(t, postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
+			_, err := AddTerms(t.Context(), tx, s.program, row.version)
+			return err
+		}))
+		terms, err := ReadTerms(t.Context(), db, s.program)
+		must(t, err)
+		if set := terms[s.program]; set[len(set)-1].Rules != row.rules {
+			t.Errorf("row %d stands under rules %d, not %d", n, set[len(set)-1].Rules, row.rules)
+		}
+	}
+}
+
 func TestFirstTermsReachBackAndLaterOnesForward(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"tributary/commission"
 	"tributary/internal/fault"
 	"tributary/internal/text"
 	"tributary/partners/program"
@@ -81,6 +80,7 @@ func version(number int, from time.Time, data []byte) (program.Terms, *LineError
 	if len(bad) > 0 {
 		return program.Terms{}, &LineError{Field: bad[0]}
 	}
-	v := program.Version{Number: number, EffectiveFrom: from.UTC(), Rules: commission.Rules, Document: document}
+	v := program.Version{Number: number, EffectiveFrom: from.UTC(), Document: document}
+	v.Rules = v.LeastRules()
 	return v.Terms(), nil
 }

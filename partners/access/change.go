@@ -37,7 +37,8 @@ func (db *DB) CloseLink(ctx context.Context, scope Scope, id program.LinkID) err
 }
 
 // SetTerms adds terms to a program of the scope's merchant, and returns their number. The network's fee and the rules by which
-// orders are decided are none of the merchant's: they stay those of the terms in force at the time from which they take effect.
+// orders are decided are none of the merchant's: they stay those of the terms in force at the time from which they take effect,
+// but for the least number that the document needs.
 func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v program.Version) (number int, err error) {
 	err = db.Change(ctx, scope, func(tx pgx.Tx) error {
 		versions, err := partners.ReadKnownTerms(ctx, tx, id)

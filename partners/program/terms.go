@@ -19,8 +19,8 @@ type Version struct {
 	Number int
 	// EffectiveFrom is from when on orders are paid by it, until the next version's.
 	EffectiveFrom time.Time
-	// Rules numbers the rules by which orders under these terms are decided (commission.Rules); 0 stands for 1 in terms
-	// that are still to be added.
+	// Rules numbers the rules by which orders under these terms are decided (commission.Rules). Terms that are added get at
+	// least LeastRules.
 	Rules    int
 	Document Document
 	// NoticeDays is for how many days before EffectiveFrom the terms are known, and for how many after it partners who have not
@@ -49,6 +49,15 @@ func (v *Version) Check(now time.Time) []fault.Field {
 		bad = append(bad, fault.Wrong("notice_days", text.WrongRange(strconv.Itoa(v.NoticeDays), "0", strconv.Itoa(maxNotice)), text.FixGiveAtMost(strconv.Itoa(maxNotice))))
 	}
 	return bad
+}
+
+// LeastRules is the least number of the rules by which orders under the version can be decided. It is 1 where the first engines
+// decide the same, who know plain documents alone; 2 for what they cannot read, and whoever must accept it.
+func (v *Version) LeastRules() int {
+	if v.Document.Plain() && v.Document.Attribution.Touches.Click.Window > 0 && !v.NeedsAcceptance {
+		return 1
+	}
+	return 2
 }
 
 // InForce finds the version that is in force at t among those of a program, which ascend by EffectiveFrom, and the one that
