@@ -1910,7 +1910,7 @@ func FixSendBrackets() Message { return Message{id: "fix.send_brackets"} }
 // FixSendCountry is the message: send two letters of ISO 3166-1, such as DE, or leave it out
 func FixSendCountry() Message { return Message{id: "fix.send_country"} }
 
-// FixSendLike is the message: send an object such as {example}
+// FixSendLike is the message: send {example}
 func FixSendLike(example string) Message {
 	return Message{id: "fix.send_like", values: []string{example}}
 }
@@ -4589,7 +4589,7 @@ func WrongCategoryNfc(value string) Message {
 	return Message{id: "wrong.category_nfc", values: []string{value}}
 }
 
-// WrongChoice is the message: {value} is not one of the known values
+// WrongChoice is the message: {value} does not occur
 func WrongChoice(value string) Message { return Message{id: "wrong.choice", values: []string{value}} }
 
 // WrongClickAfterOrder is the message: the click came after the order, so nobody earns by it
