@@ -13,7 +13,8 @@ import (
 // condition reads a condition that is right.
 func condition(t interface {
 	Fatalf(format string, args ...any)
-}, text string) Cond {
+}, text string,
+) Cond {
 	var d decoder
 	c := d.cond("where", json.RawMessage(text), 1)
 	if len(d.bad) > 0 {
