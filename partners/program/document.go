@@ -20,7 +20,7 @@ type Document struct {
 	Currency     string      `json:"currency,omitempty"     jsonschema:"The ISO 4217 currency of fixed amounts, tiers and caps, and of what is earned. Left out, an order earns in its own currency, and only percentages can be paid."`
 	Zone         string      `json:"zone,omitempty"         jsonschema:"The IANA time zone of days and periods. Left out, UTC."`
 	Attribution  Attribution `json:"attribution"            jsonschema:"What earns."`
-	Hold         Duration    `json:"hold"                   jsonschema:"How long a commission stays pending, from the order on."`
+	Hold         Duration    `json:"hold"                   jsonschema:"How long a commission stays pending, from the order, or from the receipt of its report where that is later."`
 	Extension    Duration    `json:"extension,omitzero"     jsonschema:"By how much the merchant may extend the hold of an order, once."`
 	RefundWindow Duration    `json:"refund_window,omitzero" jsonschema:"For how long after the end of the hold refunds still reduce the commission. Left out, without end."`
 	NetworkFee   money.Rate  `json:"network_fee"            jsonschema:"What the merchant owes the network on top of each commission, in millionths of the commission."`

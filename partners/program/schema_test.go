@@ -65,7 +65,7 @@ func meanings() [KeyNot + 1]string {
 		KeyCustomer:     "Whether the customer is new, returning or lapsed.",
 		KeyMonthsBound:  "For how many whole months the customer has been bound to the partner; it does not hold for one who is not bound.",
 		KeyCountry:      "The country, two capital letters of ISO 3166.",
-		KeyDevice:       "The device, as orders name it.",
+		KeyDevice:       "The device: desktop, mobile or tablet.",
 		KeyCoupon:       "A coupon of the order; upper and lower case are the same.",
 		KeyLink:         "The number of the link.",
 		KeyOrderAmount:  "What the order's lines add up to, in minor units.",
