@@ -61,7 +61,7 @@ func (c *checker) ofEarned(rules []Rule) map[Payee]bool {
 }
 
 // ofEarned tells whether the percentage is of what others earn.
-func (p *Pay) ofEarned() bool { return p.Of == OfCommission || p.Of == OfFee }
+func (p Pay) ofEarned() bool { return p.Of == OfCommission || p.Of == OfFee }
 
 // pay checks what a rule pays.
 func (c *checker) pay(at string, r *Rule) {
