@@ -218,6 +218,8 @@ func (c *checker) texts(at string, t *Test) {
 			choice(c, at, value, append(builtInGoals(), c.document.Goals...))
 		case KeyCustomer:
 			choice(c, at, value, []string{CustomerNew, CustomerReturning, CustomerLapsed})
+		case KeyDevice:
+			choice(c, at, value, devices())
 		case KeyCountry:
 			if len(value) != 2 || strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 				c.note(at, text.WrongCountry(value), text.FixCountry())
@@ -243,6 +245,9 @@ const (
 	CustomerReturning = "returning"
 	CustomerLapsed    = "lapsed"
 )
+
+// devices are what orders can name.
+func devices() []string { return []string{"desktop", "mobile", "tablet"} }
 
 func builtInGoals() []string { return []string{goalSale, "lead", "click", "impression"} }
 

@@ -122,7 +122,7 @@ func TestWhatNothingActsOnIsRefused(t *testing.T) {
 	texts := []string{example, strings.Replace(plain, `"touches"`, `"model":"decay","half_life":"7d","touches"`, 1)}
 	for _, test := range []string{
 		`"partner_kind":["site","member"]`, `"category":["a","b"]`, `"goal":"lead"`, `"sku":"A"`, `"part":"p"`, `"customer":"new"`, `"months_bound":{"max":1}`, `"country":"DE"`,
-		`"device":"tv"`, `"coupon":"X"`, `"link":1`, `"order_amount":{"min":1}`, `"partner":1`, `"partner_group":"g"`, `"property":"p"`, `"meta.k":"v"`, `"any":[{}]`, `"not":{}`,
+		`"device":"tablet"`, `"coupon":"X"`, `"link":1`, `"order_amount":{"min":1}`, `"partner":1`, `"partner_group":"g"`, `"property":"p"`, `"meta.k":"v"`, `"any":[{}]`, `"not":{}`,
 	} {
 		texts = append(texts, strings.Replace(plain, `{"pay"`, `{"where":{`+test+`},"pay"`, 1))
 	}

@@ -43,7 +43,7 @@ func full() []document {
 		d.beyondSchema = true
 		return d
 	}
-	deep := strings.Repeat(`{"not":`, maxDepth) + `{"device":"tv"}` + strings.Repeat(`}`, maxDepth)
+	deep := strings.Repeat(`{"not":`, maxDepth) + `{"device":"tablet"}` + strings.Repeat(`}`, maxDepth)
 	return []document{
 		{name: "a bit of everything", text: example, whole: true},
 		beyond("a currency that is none", `"USD"`, `"DEM"`, "currency"),
@@ -56,6 +56,7 @@ func full() []document {
 		beyond("a goal twice", `["trial"]`, `["trial","trial"]`, "goals[1]"),
 		beyond("a goal that is no name", `"goals":["trial"]`, `"goals":["trial","a b"]`, "goals[1]"),
 		edit("a model that there is not", `"position"`, `"u-shaped"`, "attribution.model"),
+		edit("a device that no order can name", `"device":"mobile"`, `"device":"fridge"`, "rules[5].where.any[0].not.device"),
 		beyond("decay without a half-life", `"position"`, `"decay"`, "attribution.half_life"),
 		beyond("a half-life without decay", `"position"`, `"linear","half_life":"7d"`, "attribution.half_life"),
 		beyond("bound for months and for life", `"months":12`, `"months":12,"life":true`, "attribution.bind"),
@@ -90,7 +91,7 @@ func full() []document {
 		beyond("a country in words", `"AT"`, `"Austria"`, "rules[5].where.any[0].country[1]"),
 		beyond("a value twice", `"AT"`, `"DE"`, "rules[5].where.any[0].country[1]"),
 		edit("no alternative", `"any":[{"country":["DE","AT"],"not":{"device":"mobile"}},{"meta.gift":"yes","partner_group":"vip"}]`, `"any":[]`, "rules[5].where.any"),
-		edit("one alternative without a list", `"any":[{"country":["DE","AT"],"not":{"device":"mobile"}},{"meta.gift":"yes","partner_group":"vip"}]`, `"any":{"device":"tv"}`, "rules[5].where.any"),
+		edit("one alternative without a list", `"any":[{"country":["DE","AT"],"not":{"device":"mobile"}},{"meta.gift":"yes","partner_group":"vip"}]`, `"any":{"device":"tablet"}`, "rules[5].where.any"),
 		edit("metadata without a name", `"meta.gift"`, `"meta."`, "rules[5].where.any[1].meta."),
 		edit("a range without an end", `{"max":11}`, `{}`, "rules[5].where.months_bound"),
 		edit("a range that is a number", `{"max":11}`, `11`, "rules[5].where.months_bound"),

@@ -112,6 +112,8 @@ func conditionSchema() *jsonschema.Schema {
 			continue
 		case KeyPartnerKind:
 			value = one(&jsonschema.Schema{Type: "string", Enum: []any{Site, Member}})
+		case KeyDevice:
+			value = one(&jsonschema.Schema{Type: "string", Enum: []any{"desktop", "mobile", "tablet"}})
 		case KeyCustomer:
 			value = one(&jsonschema.Schema{Type: "string", Enum: []any{CustomerNew, CustomerReturning, CustomerLapsed}})
 		}
