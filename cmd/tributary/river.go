@@ -274,6 +274,9 @@ func (r *river) loader(ctx context.Context) error {
 	return l.Run(ctx)
 }
 
+// settleRest keeps down how often a busy period is worked out, and posted, anew.
+const settleRest = 10 * time.Second
+
 // engine is the role that decides and keeps the books.
 func (r *river) engine(ctx context.Context) error {
 	db, err := r.open(ctx, postgres.Engine, int32(2*r.cfg.EngineWorkers+6))
@@ -286,7 +289,7 @@ func (r *river) engine(ctx context.Context) error {
 	}
 	e := engine.New(engine.Config{
 		DB: db, Kafka: r.kafka, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
-		Owner: r.owner, Log: r.log, Workers: r.cfg.EngineWorkers, Metrics: r.metrics,
+		Owner: r.owner, Log: r.log, Workers: r.cfg.EngineWorkers, Metrics: r.metrics, SettleRest: settleRest,
 	})
 	watcher, err := r.open(ctx, postgres.Engine, 2)
 	if err != nil {

@@ -47,6 +47,9 @@ type Config struct {
 	Decide commission.Decider
 	// Clock says what time it is for the end of holds; time.Now by default. A replay of the past sets its own.
 	Clock func() time.Time
+	// SettleRest is how long a lane leaves its periods alone at the least after it has settled some: each time reads and may post
+	// again what they come to. 0, the default, is for tests.
+	SettleRest time.Duration
 	// SliceSize bounds the records of one transaction: 1,000 by default.
 	SliceSize int
 	// Workers bounds the transactions that are under way at a time: as many as there are cores by default, from 2 to 4.

@@ -36,8 +36,8 @@ func (l *lane) settleSums(ctx context.Context) (bool, error) { return l.settle(c
 func (l *lane) rankOrders(ctx context.Context) (bool, error) { return l.settle(ctx, &l.ranks) }
 
 // settle adds up what orders have changed about periods of the lane, ends holds that are over, and posts what follows, in one
-// transaction that holds the partition. It rests for settleShare times as long as it took, so that what it costs is bounded
-// however many orders a period has.
+// transaction that holds the partition. It rests for settleShare times as long as it took and at least SettleRest, so
+// that what it costs is bounded however many orders a period has.
 func (l *lane) settle(ctx context.Context, s *settling) (more bool, err error) {
 	began := time.Now()
 	if began.Before(s.next) {
@@ -75,7 +75,7 @@ func (l *lane) settle(ctx context.Context, s *settling) (more bool, err error) {
 		})
 	})
 	took := time.Since(began)
-	s.next = time.Now().Add(settleShare * took)
+	s.next = time.Now().Add(max(settleShare*took, l.cfg.SettleRest))
 	if err != nil {
 		return false, fmt.Errorf("settling periods: %w", err)
 	}
