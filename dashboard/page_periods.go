@@ -102,7 +102,7 @@ func (view *periodView) measured(t *text.Printer, rule *program.Counting, n int6
 func (view *periodView) says(t *text.Printer, rule *program.Counting) []string {
 	p, length := &rule.Period, t.PeriodLength(string(rule.Period.Period))
 	if p.Cap > 0 {
-		return []string{t.PeriodCap(view.measured(t, rule, p.Cap), length)}
+		return []string{t.PeriodCap(length, view.measured(t, rule, p.Cap))}
 	}
 	list := []string{t.PeriodMarginal(length)}
 	if p.Mode == program.Retroactive {
@@ -114,9 +114,9 @@ func (view *periodView) says(t *text.Printer, rule *program.Counting) []string {
 		case tier.OfCommission != 0:
 			list = append(list, t.PeriodTierCommission(from, tier.OfCommission.String()))
 		case tier.Each != 0:
-			list = append(list, t.PeriodTierEach(from, amount{view.Unit, tier.Each}.text()))
+			list = append(list, t.PeriodTierEach(amount{view.Unit, tier.Each}.text(), from))
 		case tier.Once != 0:
-			list = append(list, t.PeriodTierOnce(from, amount{view.Unit, tier.Once}.text()))
+			list = append(list, t.PeriodTierOnce(amount{view.Unit, tier.Once}.text(), from))
 		default:
 			list = append(list, t.PeriodTierPercent(from, tier.Percent.String()))
 		}
@@ -130,7 +130,7 @@ func (view *periodView) sum(t *text.Printer) string {
 		return t.PeriodOverflow()
 	}
 	sums := view.Record.Sums
-	all := t.PeriodSums(t.PeriodOrders(sums.Count), amount{view.Unit, sums.Revenue}.text(), amount{view.Unit, sums.Commission}.text())
+	all := t.PeriodSums(amount{view.Unit, sums.Commission}.text(), t.PeriodOrders(sums.Count), amount{view.Unit, sums.Revenue}.text())
 	if view.Net < 0 {
 		return all + " " + t.PeriodTakes(amount{view.Unit, -view.Net}.text())
 	}
@@ -152,7 +152,7 @@ func (view *periodView) later(t *text.Printer, d period.Paid) []string {
 	var list []string
 	for _, change := range d.Changes {
 		if change.Day != d.Day {
-			list = append(list, t.PeriodChanged(change.Day.String(), amount{view.Unit, change.Amount}.text()))
+			list = append(list, t.PeriodChanged(amount{view.Unit, change.Amount}.text(), change.Day.String()))
 		}
 	}
 	return list

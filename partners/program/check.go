@@ -122,7 +122,7 @@ func (c *checker) attribution(a *Attribution) {
 			c.note("attribution.bind", text.WrongBind(), text.FixBind())
 		}
 		if b.Months < 0 || b.Months > maxMonths {
-			c.note("attribution.bind.months", text.WrongRange(strconv.Itoa(b.Months), "1", strconv.Itoa(maxMonths)), text.FixGiveAtMost(strconv.Itoa(maxMonths)))
+			c.note("attribution.bind.months", text.WrongRange(strconv.Itoa(maxMonths), "1", strconv.Itoa(b.Months)), text.FixGiveAtMost(strconv.Itoa(maxMonths)))
 		}
 		choice(c, "attribution.bind.only", b.Only, []string{OnlyNew})
 	}
@@ -248,7 +248,7 @@ func (c *checker) number(name string, n, most int64) {
 	case n < 0:
 		c.note(name, text.WrongBelowZero(strconv.FormatInt(n, 10)), text.FixLeaveOut())
 	case n > most:
-		c.note(name, text.WrongMoreThan(strconv.FormatInt(n, 10), strconv.FormatInt(most, 10)), text.FixGiveAtMost(strconv.FormatInt(most, 10)))
+		c.note(name, text.WrongMoreThan(strconv.FormatInt(most, 10), strconv.FormatInt(n, 10)), text.FixGiveAtMost(strconv.FormatInt(most, 10)))
 	}
 }
 
@@ -257,7 +257,7 @@ func (c *checker) length(name string, d Duration, window bool) {
 	switch {
 	case d >= 0 && !d.fraction() && d <= maxLength:
 	case d > maxLength:
-		c.note(name, text.WrongMoreThan(time.Duration(d).String(), maxLengthText), text.FixGiveAtMost(maxLengthText))
+		c.note(name, text.WrongMoreThan(maxLengthText, time.Duration(d).String()), text.FixGiveAtMost(maxLengthText))
 	case window:
 		c.note(name, text.WrongWindow(time.Duration(d).String()), text.FixWindow())
 	default:

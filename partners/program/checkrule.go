@@ -145,7 +145,7 @@ func (c *checker) tier(at string, p *Period, i int) {
 		before = p.Tiers[i-1].From
 	}
 	if c.number(at+".from", t.From, money.MaxAmount); t.From <= before {
-		c.note(at+".from", text.WrongTierFrom(strconv.FormatInt(t.From, 10), strconv.FormatInt(before, 10)), text.FixTierFrom())
+		c.note(at+".from", text.WrongTierFrom(strconv.FormatInt(before, 10), strconv.FormatInt(t.From, 10)), text.FixTierFrom())
 	}
 	c.rate(at+".percent", t.Percent)
 	c.rate(at+".of_commission", t.OfCommission)
@@ -198,7 +198,7 @@ func (c *checker) between(at string, r Range) {
 		}
 	}
 	if r.Min != nil && r.Max != nil && *r.Min > *r.Max {
-		c.note(at, text.WrongMoreThan(strconv.FormatInt(*r.Min, 10), strconv.FormatInt(*r.Max, 10)), text.FixGiveAtMost(strconv.FormatInt(*r.Max, 10)))
+		c.note(at, text.WrongMoreThan(strconv.FormatInt(*r.Max, 10), strconv.FormatInt(*r.Min, 10)), text.FixGiveAtMost(strconv.FormatInt(*r.Max, 10)))
 	}
 }
 

@@ -144,3 +144,27 @@ func TestTheExampleIsReadAsItIsWritten(t *testing.T) {
 		t.Errorf("plain: %t (-first +second):\n%s", d.Plain(), diff)
 	}
 }
+
+// Of two numbers in a sentence each stands in its place.
+func TestNumbersOfAMistakeStandInTheirPlaces(t *testing.T) {
+	t.Parallel()
+	for _, row := range []struct{ from, to, want string }{
+		{`"months":12`, `"months":1300`, "1300 is not within 1 and 1200"},
+		{`{"min":3000,"max":90000}`, `{"min":5,"max":3}`, "5 is more than 3"},
+		{`{"from":40000,"percent":40000}`, `{"from":20000,"percent":40000}`, "20000 is not above 20000"},
+		{`{"from":5,"percent":0}`, `{"from":1,"percent":0}`, "1 is not above 1"},
+		{`{"from":10,"each":50}`, `{"from":10,"each":9000001}`, "9000001 is more than 9000000"},
+	} {
+		d, bad := readDocument([]byte(strings.Replace(example, row.from, row.to, 1)))
+		if len(bad) > 0 {
+			t.Fatalf("%s: %+v", row.to, bad)
+		}
+		said := ""
+		for _, f := range d.CheckWhole("") {
+			said += f.Problem + "\n"
+		}
+		if !strings.Contains(said, row.want) {
+			t.Errorf("%s: %q, want %q", row.to, said, row.want)
+		}
+	}
+}

@@ -46,7 +46,7 @@ func (v *Version) Check(now time.Time) []fault.Field {
 		bad = append(bad, fault.Wrong("effective_from", text.WrongNotice(int64(v.NoticeDays)), text.FixNotice()))
 	}
 	if v.NoticeDays < 0 || v.NoticeDays > maxNotice {
-		bad = append(bad, fault.Wrong("notice_days", text.WrongRange(strconv.Itoa(v.NoticeDays), "0", strconv.Itoa(maxNotice)), text.FixGiveAtMost(strconv.Itoa(maxNotice))))
+		bad = append(bad, fault.Wrong("notice_days", text.WrongRange(strconv.Itoa(maxNotice), "0", strconv.Itoa(v.NoticeDays)), text.FixGiveAtMost(strconv.Itoa(maxNotice))))
 	}
 	return bad
 }
