@@ -2,10 +2,13 @@ package program
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"tributary/internal/fault"
 )
 
 // example is a document that says a bit of everything.
@@ -159,12 +162,9 @@ func TestNumbersOfAMistakeStandInTheirPlaces(t *testing.T) {
 		if len(bad) > 0 {
 			t.Fatalf("%s: %+v", row.to, bad)
 		}
-		said := ""
-		for _, f := range d.CheckWhole("") {
-			said += f.Problem + "\n"
-		}
-		if !strings.Contains(said, row.want) {
-			t.Errorf("%s: %q, want %q", row.to, said, row.want)
+		wrong := d.CheckWhole("")
+		if !slices.ContainsFunc(wrong, func(f fault.Field) bool { return f.Problem == row.want }) {
+			t.Errorf("%s: %+v, want %q", row.to, wrong, row.want)
 		}
 	}
 }
