@@ -216,8 +216,8 @@ func (n *configured) brokers(t *testing.T) {
 		args []string
 		want string
 	}{
-		"in the open":           {nil, "Kafka"},
-		"TLS":                   {[]string{"--kafka-tls"}, "TLS, refused"},
+		"in the open":           {[]string{"--kafka-tls=false", "--kafka-ca="}, "Kafka"},
+		"TLS":                   {[]string{"--kafka-tls", "--kafka-ca="}, "TLS, refused"},
 		"TLS with an authority": {[]string{"--kafka-tls", "--kafka-ca", ca}, "TLS"},
 	} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
