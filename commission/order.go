@@ -180,15 +180,6 @@ const (
 // Placed reports whether the sale itself is known, and not only refunds of it.
 func (o *Order) Placed() bool { return !o.At.IsZero() }
 
-// Clicks are the ids of the clicks that the order names, of which Decide wants to know all: none while the sale is not
-// known, and at most one after it.
-func (o *Order) Clicks() []string {
-	if !o.Placed() || o.ClickID == "" {
-		return nil
-	}
-	return []string{o.ClickID}
-}
-
 // line finds a line by its number.
 func (o *Order) line(number int64) (index int, found bool) {
 	return sort.Find(len(o.Lines), func(i int) int { return cmp.Compare(number, o.Lines[i].Number) })

@@ -274,7 +274,7 @@ func (r *river) loader(ctx context.Context) error {
 	return l.Run(ctx)
 }
 
-// settleRest keeps down how often a busy period is worked out, and posted, anew.
+// settleRest keeps down how often a busy period is worked out and posted again.
 const settleRest = 10 * time.Second
 
 // engine is the role that decides and keeps the books.

@@ -290,7 +290,7 @@ func TestOrdersOfBeforeTheTermsAskedCount(t *testing.T) {
 	equal(t, "older orders that were decided again", w.number(`SELECT count(*) FROM orders WHERE version > 1 AND order_id LIKE 'old%'`), 0)
 	stop()
 	w.clean()
-	// Another engine begins nothing anew.
+	// Another engine begins nothing again.
 	w.exec(`UPDATE customer_seen SET view = '{"nth":9}' WHERE ref = 'old00'`)
 	w.start(w.config("two"))
 	w.send(w.bought("new5", "nobody else", -1, since))
