@@ -50,9 +50,13 @@ type choice struct {
 	lost []Lost
 }
 
-// contenders are the rules to a payee in a unit that match a slot, in the order of their scopes and then of the document.
+// contenders are the rules to a payee in a unit that match a slot, in the order of their scopes and then of the document. None
+// is about an order with a goal that the document does not list.
 func (p *pricer) contenders(to program.Payee, unit string, slots []slot) []contender {
 	var list []contender
+	if !p.doc.Lists(p.o.Goal) {
+		return nil
+	}
 	for _, scope := range p.found.Terms.Scheme.Scopes(p.found.Partner, &p.found.Enrolment) {
 		for i := range scope.Rules {
 			r := &scope.Rules[i]

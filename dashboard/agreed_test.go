@@ -70,7 +70,7 @@ func TestAMerchantSaysWhatHoldsForOnePartner(t *testing.T) {
 		{"group", "", "", "0 bytes"},
 		{"recruiter", partner, "", "Nobody recruits themselves"},
 		{"recruiter", "987654", "", "Partner 987654 is not in the program"},
-		{"friend", "x", "", "does not occur"},
+		{"friend", "x", "", "is not one of the known values"},
 		{"accept", "1", "", ""},
 	} {
 		refused := shop.post(path, url.Values{"kind": {row.kind}, "value": {row.value}})

@@ -52,7 +52,7 @@ func TestAFilterThatCannotBeIsExplained(t *testing.T) {
 	if got.status != http.StatusUnprocessableEntity || strings.Contains(got.body, "A-1") {
 		t.Fatalf("status %d: %s", got.status, got.text())
 	}
-	got.holds(t, "state : “held” does not occur", "program : “0” is no number of a row", "Show all")
+	got.holds(t, "state : “held” is not one of the known values", "program : “0” is no number of a row", "Show all")
 	if !strings.Contains(got.body, `href="/partner/commissions"`) || !strings.Contains(got.body, `id="results"`) {
 		t.Error("nothing leads on")
 	}

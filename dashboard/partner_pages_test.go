@@ -508,7 +508,7 @@ func TestWhereClicksCameFrom(t *testing.T) {
 	path := "/partner/links/" + number10(int64(w.link.ID))
 	c.page(path).holds(t, "slowkitchen.example/guide 3 75.00 %", "not given 1 25.00 %")
 	c.page(path+"?by=sub1").holds(t, "newsletter 3 75.00 %")
-	c.get(path+"?by=ip_prefix").holds(t, "by : “ip_prefix” does not occur")
+	c.get(path+"?by=ip_prefix").holds(t, "by : “ip_prefix” is not one of the known values")
 	if body := c.page(path + "?by=sub1").body; strings.Contains(body, "someone else") {
 		t.Error("another partner's sub-id is on the page")
 	}

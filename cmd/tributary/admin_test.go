@@ -73,7 +73,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"add-fact|--program|1|--partner|1|--kind|group|--value|vip|--ends|--note|asked for it", "2\n", ""},
 		{"add-fact|--program|1|--partner|1|--kind|recruiter|--value|1", "", "value: nobody recruits themselves"},
 		{"add-fact|--program|1|--partner|1|--kind|recruiter|--value|987654", "", "value: partner 987654 is not in the program"},
-		{"add-fact|--program|1|--partner|1|--kind|friend|--value|1", "", "kind: \"friend\" does not occur"},
+		{"add-fact|--program|1|--partner|1|--kind|friend|--value|1", "", "kind: \"friend\" is not one of the known values"},
 		{"add-fact|--program|1|--partner|2|--kind|group|--value|vip", "", "does not exist"},
 		{"add-fact|--program|1|--partner|1|--kind|group|--value|vip|--from|soon", "", "--from"},
 		{"add-coupon|KITCHEN10|--program|1|--partner|1|--exclusive|--from|2020-01-01T00:00:00Z", "1\n", ""}, // before the first order

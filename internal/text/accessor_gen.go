@@ -1550,8 +1550,11 @@ func FixColumns(names string) Message { return Message{id: "fix.columns", values
 // FixCountedGoal is the message: send sale, lead or a name of your own
 func FixCountedGoal() Message { return Message{id: "fix.counted_goal"} }
 
-// FixCountry is the message: give the two capital letters of ISO 3166, such as DE
+// FixCountry is the message: give the two capital letters of ISO 3166-1, such as DE
 func FixCountry() Message { return Message{id: "fix.country"} }
+
+// FixCountryGb is the message: give GB, which is the United Kingdom in ISO 3166-1
+func FixCountryGb() Message { return Message{id: "fix.country_gb"} }
 
 // FixCouponKind is the message: give coupon, or code for a referral code
 func FixCouponKind() Message { return Message{id: "fix.coupon_kind"} }
@@ -1718,7 +1721,7 @@ func FixMinorUnitsMeant(amount string, units string) Message {
 // FixMinorUnitsOnce is the message: send minor units, such as cents, once
 func FixMinorUnitsOnce() Message { return Message{id: "fix.minor_units_once"} }
 
-// FixMissing is the message: add it; docs/reference/terms.schema.json says what it may be
+// FixMissing is the message: add it
 func FixMissing() Message { return Message{id: "fix.missing"} }
 
 // FixMoment is the message: write a day such as 2026-12-01, or a time such as 2026-12-01T09:00:00Z
@@ -1742,7 +1745,7 @@ func FixNoCategory() Message { return Message{id: "fix.no_category"} }
 // FixNoCode is the message: give the code as customers type it
 func FixNoCode() Message { return Message{id: "fix.no_code"} }
 
-// FixNoField is the message: leave it out; docs/reference/terms.schema.json lists those that there are
+// FixNoField is the message: leave it out, or correct its name
 func FixNoField() Message { return Message{id: "fix.no_field"} }
 
 // FixNoItem is the message: leave the item out: a refund of nothing needs no report
@@ -4589,7 +4592,7 @@ func WrongCategoryNfc(value string) Message {
 	return Message{id: "wrong.category_nfc", values: []string{value}}
 }
 
-// WrongChoice is the message: {value} does not occur
+// WrongChoice is the message: {value} is not one of the known values
 func WrongChoice(value string) Message { return Message{id: "wrong.choice", values: []string{value}} }
 
 // WrongClickAfterOrder is the message: the click came after the order, so nobody earns by it

@@ -14,7 +14,7 @@ import (
 func notBuilt() map[string]bool {
 	fields := map[string]bool{}
 	for name := range strings.FieldsSeq(`
-		extension goals signs
+		extension signs
 		attribution.path`) {
 		fields[name] = true
 	}

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/money"
 	"tributary/internal/text"
@@ -56,12 +57,7 @@ func (d *Document) CheckWhole(prefix string) []fault.Field {
 	c.length("extension", d.Extension, false)
 	c.length("refund_window", d.RefundWindow, false)
 	c.rate("network_fee", d.NetworkFee)
-	c.names("goals", d.Goals)
-	for i, goal := range d.Goals {
-		if slices.Contains(builtInGoals(), goal) {
-			c.note(fmt.Sprintf("goals[%d]", i), text.WrongBuiltInGoal(goal), text.FixLeaveOut())
-		}
-	}
+	c.goals(d.Goals)
 	c.names("signs", d.Signs)
 	ids := map[string]bool{}
 	for i, z := range d.Zero {
@@ -127,25 +123,26 @@ func (c *checker) attribution(a *Attribution) {
 		choice(c, "attribution.bind.only", b.Only, []string{OnlyNew})
 	}
 	t := &a.Touches
-	c.touching("click", t.Click, false, false)
-	c.touching("coupon", t.Coupon, true, true)
-	c.touching("code", t.Code, true, true)
-	c.touching("soft", t.Soft, false, true)
-	c.touching("impression", t.Impression, false, true)
+	c.touching(TouchClick, t.Click)
+	c.touching(TouchCoupon, t.Coupon)
+	c.touching(TouchReferral, t.Code)
+	c.touching(TouchSoft, t.Soft)
+	c.touching(TouchImpression, t.Impression)
 }
 
-// touching checks the bounds of a kind of touch, which may have no window at all, or no cart.
-func (c *checker) touching(kind string, t *Touching, noWindow, noCart bool) {
+// touching checks the bounds of a kind of touch.
+func (c *checker) touching(kind string, t *Touching) {
 	if t == nil {
 		return
 	}
+	may := boundsOf(kind)
 	at := "attribution.touches." + kind
-	if c.length(at+".window", t.Window, true); noWindow && *t != (Touching{}) {
+	if c.length(at+".window", t.Window, true); may == nil && *t != (Touching{}) {
 		c.note(at, text.WrongNoWindow(), text.FixNoWindow())
 		return
 	}
 	c.length(at+".min_age", t.MinAge, false)
-	if c.length(at+".cart", t.Cart, false); noCart && t.Cart != 0 {
+	if c.length(at+".cart", t.Cart, false); t.Cart != 0 && !slices.Contains(may, "cart") {
 		c.note(at+".cart", text.WrongNoCart(), text.FixLeaveOut())
 	}
 	if bounds, _ := c.document.Attribution.Touches.Of(kind); t.Window >= 0 && t.MinAge > bounds.Window {
@@ -215,6 +212,22 @@ func (c *checker) id(at, id string, taken map[string]bool) {
 		c.note(at+".id", text.WrongTwice(), text.FixOnce())
 	}
 	taken[id] = true
+}
+
+// goals checks those that a document lists beside the built-in ones: as orders can name them, and none twice.
+func (c *checker) goals(list []string) {
+	c.number("goals", int64(len(list)), maxPeriods)
+	for i, goal := range list {
+		at := fmt.Sprintf("goals[%d]", i)
+		switch c.text(at, goal); {
+		case len(goal) > event.MaxGoal:
+			c.note(at, text.WrongLabelSize(int64(len(goal))), text.FixCategorySize(event.MaxGoal))
+		case slices.Contains(builtInGoals(), goal):
+			c.note(at, text.WrongBuiltInGoal(goal), text.FixLeaveOut())
+		case slices.Contains(list[:i], goal):
+			c.note(at, text.WrongTwice(), text.FixOnce())
+		}
+	}
 }
 
 // names checks a list of names, none of which may be there twice.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
+	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/internal/text"
 )
@@ -67,8 +67,8 @@ func (p Pay) ofEarned() bool { return p.Of == OfCommission || p.Of == OfFee }
 func (c *checker) pay(at string, r *Rule) {
 	p := &r.Pay
 	c.rate(at+".percent", p.Percent)
-	choice(c, at+".of", p.Of, []Of{OfSale, OfCommission, OfFee})
-	choice(c, at+".per", p.Per, []Per{PerOrder, PerLine, PerPiece, PerClick, PerMille})
+	choice(c, at+".of", p.Of, Ofs())
+	choice(c, at+".per", p.Per, Pers())
 	choice(c, at+".unit", p.Unit, []string{UnitPoint})
 	most := int64(money.MaxAmount)
 	switch p.Per {
@@ -119,8 +119,8 @@ func (c *checker) noted() []string {
 func (c *checker) period(at string, p *Period) {
 	choice(c, at+".to", p.To, []Payee{ToPartner, ToRecruiter, ToRecruiter2}) // a customer's orders are not added up
 	c.cond(at+".where", p.Where)
-	choice(c, at+".measure", p.Measure, []Measure{MeasureCount, MeasureRevenue, MeasureCommission})
-	choice(c, at+".period", p.Period, []Length{Day, Week, Month, Quarter, Year, Ever})
+	choice(c, at+".measure", p.Measure, Measures())
+	choice(c, at+".period", p.Period, Lengths())
 	choice(c, at+".mode", p.Mode, []Mode{Marginal, Retroactive})
 	if (len(p.Tiers) > 0) == (p.Cap != 0) {
 		c.note(at+".tiers", text.WrongTiersOrCap(), text.FixOneOrOther())
@@ -219,9 +219,12 @@ func (c *checker) texts(at string, t *Test) {
 		case KeyCustomer:
 			choice(c, at, value, []string{CustomerNew, CustomerReturning, CustomerLapsed})
 		case KeyDevice:
-			choice(c, at, value, devices())
+			choice(c, at, value, event.Devices())
 		case KeyCountry:
-			if len(value) != 2 || strings.Trim(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
+			switch {
+			case value == "UK":
+				c.note(at, text.WrongCountry(value), text.FixCountryGb())
+			case !isCountry(value):
 				c.note(at, text.WrongCountry(value), text.FixCountry())
 			}
 		case KeyCategory:
@@ -246,10 +249,13 @@ const (
 	CustomerLapsed    = "lapsed"
 )
 
-// devices are what orders can name.
-func devices() []string { return []string{"desktop", "mobile", "tablet"} }
-
 func builtInGoals() []string { return []string{goalSale, "lead", "click", "impression"} }
+
+// Lists tells whether orders with a goal can be paid under the document: one of every program, or one of its own. "" is a sale.
+// A document that lists none leaves that to its rules.
+func (d *Document) Lists(goal string) bool {
+	return goal == "" || len(d.Goals) == 0 || slices.Contains(builtInGoals(), goal) || slices.Contains(d.Goals, goal)
+}
 
 // same is a text that two conditions of the same tests share, in whatever order their values stand.
 func (c Cond) same() string { return string(written(c.sorted())) }

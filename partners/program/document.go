@@ -121,6 +121,17 @@ func (t *Touches) Of(kind string) (bounds Touching, earns bool) {
 	return bounds, true
 }
 
+// boundsOf are the fields of Touching that mean something for a kind of touch. Coupons and codes earn while they are in force.
+func boundsOf(kind string) []string {
+	switch kind {
+	case TouchClick:
+		return []string{"window", "min_age", "cart"}
+	case TouchSoft, TouchImpression:
+		return []string{"window", "min_age"}
+	}
+	return nil
+}
+
 // Base says what percentages are taken of, beside the amounts of the lines, which are after discount and before tax.
 type Base struct {
 	Tax            bool `json:"tax,omitempty"             jsonschema:"The tax on the lines as well."`
@@ -211,6 +222,12 @@ const (
 	PerMille Per = "mille"
 )
 
+// Ofs are all of them.
+func Ofs() []Of { return []Of{OfSale, OfCommission, OfFee} }
+
+// Pers are all of them.
+func Pers() []Per { return []Per{PerOrder, PerLine, PerPiece, PerClick, PerMille} }
+
 // UnitPoint is the unit of points.
 const UnitPoint = "POINT"
 
@@ -247,6 +264,9 @@ const (
 	MeasureCommission Measure = "commission"
 )
 
+// Measures are all of them.
+func Measures() []Measure { return []Measure{MeasureCount, MeasureRevenue, MeasureCommission} }
+
 // Length is how long a period is, in the document's zone.
 type Length string
 
@@ -259,6 +279,9 @@ const (
 	Year    Length = "year"
 	Ever    Length = "ever"
 )
+
+// Lengths are all of them.
+func Lengths() []Length { return []Length{Day, Week, Month, Quarter, Year, Ever} }
 
 // Mode is what a tier pays for.
 type Mode string

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,24 +29,31 @@ func must(t *testing.T, err error) {
 // schema is what is published of Document.
 func schema(t *testing.T) []byte {
 	t.Helper()
-	oneOf := func(values ...any) *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Enum: values} }
 	s, err := jsonschema.For[Document](&jsonschema.ForOptions{TypeSchemas: map[reflect.Type]*jsonschema.Schema{
 		reflect.TypeFor[Duration]():   {Type: "string", Pattern: durationPattern},
 		reflect.TypeFor[money.Rate](): {Type: "integer", Minimum: new(0.0), Maximum: new(float64(money.One))},
 		reflect.TypeFor[PartnerID]():  {Type: "integer", Minimum: new(1.0)},
-		reflect.TypeFor[Model]():      oneOf(ModelLast, ModelFirst, ModelLinear, ModelPosition, ModelDecay),
-		reflect.TypeFor[Payee]():      oneOf(ToPartner, ToRecruiter, ToRecruiter2, ToCustomer),
-		reflect.TypeFor[Of]():         oneOf(OfSale, OfCommission, OfFee),
-		reflect.TypeFor[Per]():        oneOf(PerOrder, PerLine, PerPiece, PerClick, PerMille),
-		reflect.TypeFor[Measure]():    oneOf(MeasureCount, MeasureRevenue, MeasureCommission),
-		reflect.TypeFor[Length]():     oneOf(Day, Week, Month, Quarter, Year, Ever),
-		reflect.TypeFor[Mode]():       oneOf(Marginal, Retroactive),
+		reflect.TypeFor[Model]():      oneOf(choicesOf(reflect.TypeFor[Model]())),
+		reflect.TypeFor[Payee]():      oneOf(choicesOf(reflect.TypeFor[Payee]())),
+		reflect.TypeFor[Of]():         oneOf(choicesOf(reflect.TypeFor[Of]())),
+		reflect.TypeFor[Per]():        oneOf(choicesOf(reflect.TypeFor[Per]())),
+		reflect.TypeFor[Measure]():    oneOf(choicesOf(reflect.TypeFor[Measure]())),
+		reflect.TypeFor[Length]():     oneOf(choicesOf(reflect.TypeFor[Length]())),
+		reflect.TypeFor[Mode]():       oneOf(choicesOf(reflect.TypeFor[Mode]())),
 		reflect.TypeFor[Cond]():       {Ref: "#/$defs/condition"},
 	}})
 	must(t, err)
 	s.Schema, s.Title = "https://json-schema.org/draft/2020-12/schema", "Terms of a Tributary program"
 	s.Properties["schema"].Const = new(any(Schema))
 	s.Defs = map[string]*jsonschema.Schema{"condition": conditionSchema()}
+	for kind, touching := range s.Properties["attribution"].Properties["touches"].Properties {
+		for name := range touching.Properties {
+			if !slices.Contains(boundsOf(kind), name) {
+				delete(touching.Properties, name)
+			}
+		}
+		touching.PropertyOrder = slices.DeleteFunc(touching.PropertyOrder, func(name string) bool { return touching.Properties[name] == nil })
+	}
 	rules := s.Properties["rules"]
 	rules.Types, rules.Type, rules.MaxItems = nil, "array", new(maxRules)
 	tidySchema(s)
@@ -54,28 +62,13 @@ func schema(t *testing.T) []byte {
 	return append(text, '\n')
 }
 
-// meanings say what the keys of conditions are about.
-func meanings() [KeyNot + 1]string {
-	return [...]string{
-		KeyPartnerKind:  "The kind of the partner who earns.",
-		KeyCategory:     "The category of the goods, as orders name it.",
-		KeyGoal:         "What was reached: sale, lead, click, impression, or one of the document's goals.",
-		KeySKU:          "The line's SKU.",
-		KeyPart:         "The line's commission group, as orders name it.",
-		KeyCustomer:     "Whether the customer is new, returning or lapsed.",
-		KeyMonthsBound:  "For how many whole months the customer has been bound to the partner; it does not hold for one who is not bound.",
-		KeyCountry:      "The country, two capital letters of ISO 3166.",
-		KeyDevice:       "The device: desktop, mobile or tablet.",
-		KeyCoupon:       "A coupon of the order; upper and lower case are the same.",
-		KeyLink:         "The number of the link.",
-		KeyOrderAmount:  "What the order's lines add up to, in minor units.",
-		KeyPartner:      "The number of the partner.",
-		KeyPartnerGroup: "A group of the program that the partner is in.",
-		KeyProperty:     "A property of the partner, such as coupon_site.",
-		KeyMeta:         "A field of the order's metadata, by its name.",
-		KeyAny:          "One of these conditions must hold.",
-		KeyNot:          "This condition must not hold.",
+// oneOf is a text that must be one of some.
+func oneOf(values []string) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
+	for _, value := range values {
+		s.Enum = append(s.Enum, value)
 	}
+	return s
 }
 
 // conditionSchema is that of a Cond, by its keys.
@@ -106,16 +99,12 @@ func conditionSchema() *jsonschema.Schema {
 	for key, row := range keyRows() {
 		value := shapes[row.shape]()
 		value.Description = meanings()[key]
-		switch Key(key) {
-		case KeyMeta:
+		if Key(key) == KeyMeta {
 			c.PatternProperties[`^meta\..`] = value
 			continue
-		case KeyPartnerKind:
-			value = one(&jsonschema.Schema{Type: "string", Enum: []any{Site, Member}})
-		case KeyDevice:
-			value = one(&jsonschema.Schema{Type: "string", Enum: []any{"desktop", "mobile", "tablet"}})
-		case KeyCustomer:
-			value = one(&jsonschema.Schema{Type: "string", Enum: []any{CustomerNew, CustomerReturning, CustomerLapsed}})
+		}
+		if from := choicesOfKey(Key(key)); from != nil {
+			value = one(oneOf(from))
 		}
 		value.Description = meanings()[key]
 		c.Properties[row.name] = value
