@@ -165,7 +165,11 @@ func (o *Order) appendFurther(dst []byte) []byte {
 			dst = appendText(separate(dst, i), `{"id":`, r.ID)
 			dst = appendTime(dst, `,"at":`, r.At)
 			dst = appendText(dst, `,"verb":`, string(r.Verb))
-			dst = append(optText(dst, `,"code":`, r.Code), '}')
+			dst = optText(dst, `,"code":`, r.Code)
+			dst = optNumber(dst, `,"partner":`, int64(r.Partner))
+			dst = optTime(dst, `,"until":`, r.Until)
+			dst = optText(dst, `,"report":`, r.Report)
+			dst = append(optText(dst, `,"by":`, string(r.By)), '}')
 		}
 		dst = append(dst, ']')
 	}

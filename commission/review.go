@@ -2,31 +2,71 @@ package commission
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"tributary/internal/event"
+	"tributary/internal/fault"
+	"tributary/internal/text"
+	"tributary/partners/program"
 )
 
-// Review is what a person decided about an order: the content of a row of the inbox, but for its id and time.
+// Review is what a person decided about an order: the content of a row of the inbox, but for its id, time and side.
 type Review struct {
 	// ID is unique within the order.
 	ID string `json:"id"`
 	// At is when it was made, by the database's clock.
 	At   time.Time `json:"at"`
 	Verb Verb      `json:"verb"`
-	// Code says why, in the words of the one who decided.
+	// Code says why: of a decline one of DeclineCodes.
 	Code string `json:"code,omitempty"`
+	// Partner is whose share of the order it is about, in all roles; 0 for the order.
+	Partner program.PartnerID `json:"partner,omitempty"`
+	// Until is the new end of the hold that an extension asks for; zero for all that the terms allow.
+	Until time.Time `json:"until,omitzero"`
+	// Report is the content hash, in hexadecimal digits, of the report that is to stand.
+	Report string `json:"report,omitempty"`
+	// By is whose people made it; empty for the operator's of before that was noted.
+	By Side `json:"by,omitempty"`
 }
+
+// Side is whose people somebody is of.
+type Side string
+
+// The sides.
+const (
+	ByMerchant Side = "merchant"
+	ByOperator Side = "operator"
+)
 
 // Verb is what a review does.
 type Verb string
 
-// Void says that the order never was: nobody earns, nothing is counted, and what was posted is taken back at its own times.
-const Void Verb = "void"
+// The verbs.
+const (
+	// Void says that the order never was: nobody earns, nothing is counted, and what was posted is taken back at its own times.
+	Void Verb = "void"
+	// Hold keeps back what is pending or payable until Unhold.
+	Hold   Verb = "hold"
+	Unhold Verb = "unhold"
+	// Decline takes back what is earned, for good.
+	Decline Verb = "decline"
+	// Extend moves the end of the hold, once, and Approve ends it at once.
+	Extend  Verb = "extend"
+	Approve Verb = "approve"
+	// Replace has another report of the order stand in place of the first, once merchant and operator have asked for the same.
+	Replace Verb = "replace"
+)
+
+// Verbs lists every verb.
+func Verbs() []Verb { return []Verb{Void, Hold, Unhold, Decline, Extend, Approve, Replace} }
 
 // Reviewed is the content of a row of the inbox: a review, and the order that it is of.
 type Reviewed struct {
@@ -35,6 +75,9 @@ type Reviewed struct {
 	Order    string        `json:"order"`
 	Verb     Verb          `json:"verb"`
 	Code     string        `json:"code,omitempty"`
+	Partner  int64         `json:"partner,omitempty"`
+	Until    time.Time     `json:"until,omitzero"`
+	Report   string        `json:"report,omitempty"`
 }
 
 // Key is the key of the order.
@@ -58,8 +101,12 @@ func ParseReviewed(content, key []byte) (r Reviewed, err error) {
 }
 
 // Of is the review, as of its row.
-func (r *Reviewed) Of(id string, at time.Time) Review {
-	return Review{ID: id, At: at.UTC(), Verb: r.Verb, Code: r.Code}
+func (r *Reviewed) Of(id string, at time.Time, by Side) Review {
+	of := Review{ID: id, At: at.UTC(), Verb: r.Verb, Code: r.Code, Partner: program.PartnerID(r.Partner), Report: r.Report, By: by}
+	if !r.Until.IsZero() {
+		of.Until = r.Until.UTC()
+	}
+	return of
 }
 
 // review enters the reviews, in the order of their times, those of one time by their ids.
@@ -75,4 +122,51 @@ func (o *Order) review(reviews []Review) {
 // IsVoid reports whether somebody has said that the order never was.
 func (o *Order) IsVoid() bool {
 	return slices.ContainsFunc(o.Reviews, func(r Review) bool { return r.Verb == Void })
+}
+
+// DeclineCodes are the reasons for a decline; internal/text explains each.
+func DeclineCodes() []string {
+	return []string{
+		"fraud", "self_referral", "terms_broken", "coupon_misused", "duplicate_order", "invalid_lead", "order_cancelled", "not_paid", "returned", "other",
+	}
+}
+
+// Check says what is wrong with what somebody is about to say about an order.
+func (r *Reviewed) Check() (wrong []fault.Field) {
+	add := func(name string, problem, fix text.Message) { wrong = append(wrong, fault.Wrong(name, problem, fix)) }
+	unasked := func(name string, is bool) {
+		if is {
+			add(name, text.WrongNotOfVerb(string(r.Verb)), text.FixLeaveOut())
+		}
+	}
+	switch verbs := Verbs(); {
+	case !slices.Contains(verbs, r.Verb):
+		add("verb", text.WrongChoice(strconv.Quote(string(r.Verb))), text.FixChoice(joined(verbs)))
+	case r.Verb != Void:
+		add("verb", text.WrongNotBuilt(), text.FixLeaveOut())
+	}
+	switch {
+	case r.Verb == Decline && !slices.Contains(DeclineCodes(), r.Code):
+		add("code", text.WrongChoice(strconv.Quote(r.Code)), text.FixChoice(joined(DeclineCodes())))
+	case len(r.Code) > maxCode:
+		add("code", text.WrongBytes(strconv.Itoa(len(r.Code))), text.FixGiveAtMost(strconv.Itoa(maxCode)))
+	}
+	unasked("partner", r.Partner != 0 && slices.Contains([]Verb{Void, Extend, Replace}, r.Verb))
+	unasked("until", !r.Until.IsZero() && r.Verb != Extend)
+	unasked("report", r.Report != "" && r.Verb != Replace)
+	if hash, err := hex.DecodeString(r.Report); r.Verb == Replace && (err != nil || len(hash) != sha256.Size) {
+		add("report", text.WrongNotReport(r.Report), text.FixReport())
+	}
+	return wrong
+}
+
+// maxCode bounds the code of a review, in bytes.
+const maxCode = 64
+
+func joined[T ~string](list []T) string {
+	names := make([]string, len(list))
+	for i := range list {
+		names[i] = string(list[i])
+	}
+	return strings.Join(names, ", ")
 }

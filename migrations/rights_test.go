@@ -73,6 +73,7 @@ program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
 scoped_order       -     -     -     S     -     S     -
 scoped_order_event -     -     -     S     -     S     -
+scoped_review      -     -     -     S     -     S     -
 session*           -     -     -     -     -     -     SIUD
 setting            SI    SI    SI    S     S     S     -
 signin_secret      -     -     -     -     -     -     S
@@ -106,6 +107,7 @@ bump_catalogue owner - search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
+review_order owner dashboard,operator search_path=pg_catalog, public, pg_temp
 session_end tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_end_all tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
@@ -115,6 +117,7 @@ session_open tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_sweep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 signin tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+undo_review owner dashboard,operator search_path=pg_catalog, public, pg_temp
 `
 
 // Every function that acts with its owner's rights, its owner, who may call it, and the path on which it looks for tables.

@@ -11,6 +11,7 @@ import (
 	"tributary/commission/engine"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
+	"tributary/partners/access"
 )
 
 func newVoidOrder(a *app) *cobra.Command {
@@ -20,7 +21,7 @@ func newVoidOrder(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "void-order",
 		Short: "Declare that an order never was",
-		Long: `Declare that an order never was, as when a shop reported a trial by mistake. The engine takes this in within a second or two: nobody
+		Long: `Declare that an order never was, as when a shop reported a trial by mistake. The engine takes this in ten seconds later: nobody
 earns on the order, nothing counts it, and what was posted is taken back at its own times, also what was paid, which is then a debt
 of the partner's. It cannot be undone. What came back of a real order is a refund.
 
@@ -31,7 +32,13 @@ of the partner's. It cannot be undone. What came back of a real order is a refun
 				said.Keys = event.Trial
 			}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				return postgres.InTx(ctx, db, func(tx pgx.Tx) error { return engine.ReviewOrder(ctx, tx, said, "operator", note) })
+				return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+					if err := access.ActAsNetwork(ctx, tx); err != nil {
+						return err
+					}
+					_, err := engine.ReviewOrder(ctx, tx, said, "operator", note)
+					return err
+				})
 			})
 		},
 	}

@@ -70,14 +70,15 @@ func (v *Verification) reviewed(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
 	var id string
 	var at time.Time
+	var side commission.Side
 	var content, key []byte
-	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &content, &key}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key}, func() error {
 		r, err := commission.ParseReviewed(content, key)
 		if err != nil {
 			v.Find(Finding{Check: "review", Table: "inbox", Key: fmt.Sprintf("(%d, %q)", no, id), Column: "content", Want: "a review of this order", Have: err.Error()})
 			return nil //nolint:nilerr // it is taken down as a finding
 		}
-		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at))
+		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at, side))
 		return nil
 	})
 	return err

@@ -188,13 +188,14 @@ func scanReviews(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
 	var id string
 	var at time.Time
+	var side commission.Side
 	var content, key []byte
-	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &content, &key}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key}, func() error {
 		r, err := commission.ParseReviewed(content, key)
 		if err != nil {
 			return &recordError{cause: fmt.Errorf("order %d: its review %q: %w", no, id, err)}
 		}
-		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at))
+		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at, side))
 		return nil
 	})
 	return err

@@ -5,34 +5,95 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
-	"tributary/commission/inbox"
 	"tributary/internal/fault"
 	"tributary/internal/text"
 )
 
-// ReviewOrder writes what somebody decided about an order to the inbox, with a note of why. The engine that holds the order's
-// partition takes it in within a second or two of the transaction's end. An order that was never reported is a fault.NotFound.
-func ReviewOrder(ctx context.Context, tx pgx.Tx, said commission.Reviewed, author, note string) error {
-	id, err := uuid.NewV7()
+// MaxReviewed bounds the orders about which something is said at once.
+const MaxReviewed = 1000
+
+// ReviewOrder writes what somebody decided about an order to the inbox, with a note of why, and gives the number of the row. It
+// is written for the side that the transaction acts for (app_operator, app_merchant), and takes effect ten seconds later, within
+// a second or two: until then UndoReview withdraws it. What is wrong with it is a fault.Invalid; an order that was never
+// reported, or is another merchant's, a fault.NotFound.
+func ReviewOrder(ctx context.Context, tx pgx.Tx, said commission.Reviewed, author, note string) (no int64, err error) {
+	numbers, err := ReviewOrders(ctx, tx, []commission.Reviewed{said}, author, note)
 	if err != nil {
-		return fmt.Errorf("minting the id of a review: %w", err)
+		return 0, err
 	}
-	row := inbox.Row{Kind: inbox.Review, Key: said.Key(), Ref: id.String(), Author: author, Note: note}
-	if row.Content, err = json.Marshal(said); err != nil {
-		return fmt.Errorf("writing a review: %w", err)
+	if numbers[0] == 0 {
+		return 0, fault.Detailed(fault.NotFound, "unknown_order", text.DetailOrderUnknown(said.Order), nil)
 	}
-	// name: lane of an order
-	err = tx.QueryRow(ctx, `SELECT lane FROM orders WHERE merchant_id = $1 AND order_id = $2 AND keys = $3`, said.Merchant, said.Order, said.Keys).Scan(&row.Lane)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return fault.Detailed(fault.NotFound, "unknown_order", text.DetailOrderUnknown(said.Order), nil)
+	return numbers[0], nil
+}
+
+// ReviewOrders does the same for several orders, at most MaxReviewed. The number is 0 for each order that is not there.
+func ReviewOrders(ctx context.Context, tx pgx.Tx, said []commission.Reviewed, author, note string) (numbers []int64, err error) {
+	if len(said) > MaxReviewed {
+		return nil, fault.Coded(fault.TooLarge, "too_many_orders", nil)
+	}
+	contents, refs := make([][]byte, len(said)), make([]string, len(said))
+	for i := range said {
+		if wrong := said[i].Check(); len(wrong) > 0 {
+			return nil, &fault.Error{Kind: fault.Invalid, Code: "refused", Fields: wrong}
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("minting the id of a review: %w", err)
+		}
+		refs[i] = id.String()
+		if contents[i], err = json.Marshal(&said[i]); err != nil {
+			return nil, fmt.Errorf("writing a review: %w", err)
+		}
+	}
+	// name: review orders
+	rows, err := tx.Query(ctx, `SELECT coalesce(review_order(content, ref, $3, $4), 0) FROM unnest($1::bytea[], $2::text[]) WITH ORDINALITY s (content, ref, n) ORDER BY n`,
+		contents, refs, author, note)
+	if err == nil {
+		numbers, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 	}
 	if err != nil {
-		return fmt.Errorf("looking for the order of a review: %w", err)
+		return nil, fmt.Errorf("writing %d reviews: %w", len(said), err)
 	}
-	return inbox.Write(ctx, tx, row)
+	return numbers, nil
+}
+
+// TooLateError says that a review cannot be withdrawn, since the engine has taken it.
+type TooLateError struct {
+	Taken time.Time
+	// Effect is empty where the review did what it says, else a code of why it did nothing, or that it was "withdrawn" already.
+	Effect string
+}
+
+// Error says when it was taken.
+func (e *TooLateError) Error() string {
+	return "the review was taken at " + e.Taken.UTC().Format(time.RFC3339)
+}
+
+// UndoReview withdraws a review of the side that the transaction acts for. Where the engine has taken it that is a
+// *TooLateError; a review that is not there, or another side's, is a fault.NotFound.
+func UndoReview(ctx context.Context, tx pgx.Tx, no int64, author, note string) error {
+	var known, undone bool
+	var taken *time.Time
+	var effect *string
+	// name: undo review
+	err := tx.QueryRow(ctx, `SELECT known, coalesce(undone, false), taken, effect FROM undo_review($1, $2, $3)`, no, author, note).
+		Scan(&known, &undone, &taken, &effect)
+	switch {
+	case err != nil:
+		return fmt.Errorf("withdrawing review %d: %w", no, err)
+	case !known:
+		return fault.Coded(fault.NotFound, "not_found", nil)
+	case undone:
+		return nil
+	case taken == nil || effect == nil:
+		return errors.New("withdrawing a review: it is neither withdrawn nor taken")
+	}
+	return &TooLateError{Taken: taken.UTC(), Effect: *effect}
 }

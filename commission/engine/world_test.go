@@ -48,6 +48,7 @@ type world struct {
 	now        atomic.Int64       // microseconds
 	decider    commission.Decider // of its engines and of verify, where it is not the product's
 	made       int                // engines, so far
+	said       int                // reviews, so far
 
 	mu    sync.Mutex
 	spool [16]byte

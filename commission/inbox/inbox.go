@@ -41,8 +41,10 @@ type Row struct {
 	Content []byte
 	// Author is who made it, and Note what they wrote beside it.
 	Author, Note string
-	// At is given by Write.
-	At time.Time
+	// Side is whose people made it, where that matters: merchant or operator.
+	Side string
+	// At is when it was made, and Due from when on it is taken: now by the database's clock, where Write is given none.
+	At, Due time.Time
 }
 
 // Querier runs single statements: a pool, or a transaction.
@@ -55,20 +57,29 @@ type Querier interface {
 // Write adds a row. It counts when the caller's transaction commits.
 func Write(ctx context.Context, q Querier, r Row) error {
 	// name: inbox insert
-	_, err := q.Exec(ctx, `INSERT INTO inbox (lane, key, kind, ref, content, author, note) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		r.Lane, r.Key, r.Kind, r.Ref, r.Content, r.Author, r.Note)
+	_, err := q.Exec(ctx, `INSERT INTO inbox (lane, key, kind, ref, content, author, note, side, at, due)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, coalesce($9, now()), coalesce($10, now()))`,
+		r.Lane, r.Key, r.Kind, r.Ref, r.Content, r.Author, r.Note, r.Side, orNow(r.At), orNow(r.Due))
 	if err != nil {
 		return fmt.Errorf("writing to the inbox: %w", err)
 	}
 	return nil
 }
 
-// Lane goes through the rows of a lane that nobody has taken yet.
+// orNow is a time, or nothing where the database's clock is to say it.
+func orNow(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// Lane goes through the rows of a lane that nobody has taken yet and that are due.
 type Lane struct {
 	lane  int
 	kinds []Kind
-	// mark is the oldest transaction that was running when nothing was left: all rows of earlier ones are taken. So a look
-	// costs the same however many there are.
+	// mark is the oldest transaction that may have left something: all rows of earlier ones are taken. So a look costs the
+	// same however many there are.
 	mark uint64
 }
 
@@ -76,27 +87,32 @@ type Lane struct {
 func NewLane(lane int, kinds ...Kind) *Lane { return &Lane{lane: lane, kinds: kinds} }
 
 const nextRow = `
-SELECT no, key, kind, ref, content, author, note, at FROM inbox i
- WHERE lane = $1 AND written >= $2 AND kind = ANY ($3) AND NOT EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no)
+SELECT no, key, kind, ref, content, author, note, side, at, due FROM inbox i
+ WHERE lane = $1 AND written >= $2 AND kind = ANY ($3) AND due <= now() AND NOT EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no)
  ORDER BY no LIMIT 1`
 
-// Next gives the first row that nobody has taken, if there is one.
+// nextMark is the oldest transaction that is running, or has left a row that is not due yet.
+const nextMark = `
+SELECT least(pg_snapshot_xmin(pg_current_snapshot()), (
+  SELECT min(written) FROM inbox i
+   WHERE lane = $1 AND written >= $2 AND kind = ANY ($3) AND NOT EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no)))`
+
+// Next gives the first row that is due and nobody has taken, if there is one.
 func (l *Lane) Next(ctx context.Context, q Querier) (row Row, found bool, err error) {
-	var mark uint64
-	// name: inbox look; before the rows, so that what commits in between is of a later transaction
-	if err := q.QueryRow(ctx, `SELECT pg_snapshot_xmin(pg_current_snapshot())`).Scan(&mark); err != nil {
-		return row, false, fmt.Errorf("looking into the inbox: %w", err)
-	}
 	row.Lane = l.lane
-	err = q.QueryRow(ctx, nextRow, l.lane, l.mark, l.kinds).Scan(&row.No, &row.Key, &row.Kind, &row.Ref, &row.Content, &row.Author, &row.Note, &row.At)
-	if errors.Is(err, pgx.ErrNoRows) {
-		l.mark = mark
-		return row, false, nil
+	// name: inbox look
+	err = q.QueryRow(ctx, nextRow, l.lane, l.mark, l.kinds).
+		Scan(&row.No, &row.Key, &row.Kind, &row.Ref, &row.Content, &row.Author, &row.Note, &row.Side, &row.At, &row.Due)
+	if err == nil {
+		return row, true, nil
 	}
-	if err != nil {
+	if !errors.Is(err, pgx.ErrNoRows) {
 		return row, false, fmt.Errorf("reading the inbox: %w", err)
 	}
-	return row, true, nil
+	if err := q.QueryRow(ctx, nextMark, l.lane, l.mark, l.kinds).Scan(&l.mark); err != nil {
+		return row, false, fmt.Errorf("looking into the inbox: %w", err)
+	}
+	return row, false, nil
 }
 
 // Take enters a row as taken, in the transaction of its effect; problem is why it could have none, or empty. It reports

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -110,5 +111,30 @@ func TestNobodyChangesWhatWasWritten(t *testing.T) {
 	}
 	if err := Write(t.Context(), db, Row{Kind: Letter, Key: []byte{}, Content: []byte{}}); err == nil {
 		t.Error("a row without an author is written")
+	}
+}
+
+// TestARowIsTakenOnceItIsDue has rows of earlier and later transactions around one that is to wait.
+func TestARowIsTakenOnceItIsDue(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	waits := fact(0, Letter, "waits")
+	waits.Due = time.Now().Add(700 * time.Millisecond)
+	check(t, Write(t.Context(), db, waits))
+	check(t, Write(t.Context(), db, fact(0, Letter, "now")))
+	l := NewLane(0, Letter)
+	if got := drain(t, db, l); got != "now " {
+		t.Errorf("before it is due there are %s", got)
+	}
+	check(t, Write(t.Context(), db, fact(0, Letter, "later")))
+	if got := drain(t, db, l); got != "later " {
+		t.Errorf("a second time there are %s", got)
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if got := drain(t, db, l); got == "waits " && !time.Now().Before(waits.Due) {
+			return
+		} else if got != "" || time.Now().After(deadline) {
+			t.Fatalf("at last there are %q", got)
+		}
 	}
 }

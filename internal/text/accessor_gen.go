@@ -927,6 +927,38 @@ func CSVCodes() []string {
 	return []string{"amount", "author", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
 }
 
+// DeclineCode says what is said of a code, and the code itself where that is nothing: see DeclineCodeCodes.
+func (p *Printer) DeclineCode(code string) string {
+	switch code {
+	case "coupon_misused":
+		return p.say("decline_code/coupon_misused", 0)
+	case "duplicate_order":
+		return p.say("decline_code/duplicate_order", 0)
+	case "fraud":
+		return p.say("decline_code/fraud", 0)
+	case "invalid_lead":
+		return p.say("decline_code/invalid_lead", 0)
+	case "not_paid":
+		return p.say("decline_code/not_paid", 0)
+	case "order_cancelled":
+		return p.say("decline_code/order_cancelled", 0)
+	case "other":
+		return p.say("decline_code/other", 0)
+	case "returned":
+		return p.say("decline_code/returned", 0)
+	case "self_referral":
+		return p.say("decline_code/self_referral", 0)
+	case "terms_broken":
+		return p.say("decline_code/terms_broken", 0)
+	}
+	return code
+}
+
+// DeclineCodeCodes are the codes of which DeclineCode says something.
+func DeclineCodeCodes() []string {
+	return []string{"coupon_misused", "duplicate_order", "fraud", "invalid_lead", "not_paid", "order_cancelled", "other", "returned", "self_referral", "terms_broken"}
+}
+
 // DetailBadSpool is the message: A spool is named by 32 hexadecimal digits, as "tributary verify" prints it.
 func DetailBadSpool() Message { return Message{id: "detail.bad_spool"} }
 
@@ -1889,6 +1921,9 @@ func FixRemove() Message { return Message{id: "fix.remove"} }
 
 // FixRemoveOrCorrect is the message: remove it or correct it
 func FixRemoveOrCorrect() Message { return Message{id: "fix.remove_or_correct"} }
+
+// FixReport is the message: give the content hash of the report, 64 hexadecimal digits
+func FixReport() Message { return Message{id: "fix.report"} }
 
 // FixRfc3339 is the message: send it with its zone, such as 2026-11-22T10:00:00Z or 2026-11-22T11:00:00+01:00
 func FixRfc3339() Message { return Message{id: "fix.rfc3339"} }
@@ -3260,6 +3295,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/repeated", 0)
 	case "too_large":
 		return p.say("problem/too_large", 0)
+	case "too_late":
+		return p.say("problem/too_late", 0)
 	case "too_many":
 		return p.say("problem/too_many", 0)
 	case "too_many_files":
@@ -3268,6 +3305,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/too_many_keys", 0)
 	case "too_many_links":
 		return p.say("problem/too_many_links", 0)
+	case "too_many_orders":
+		return p.say("problem/too_many_orders", 0)
 	case "unavailable":
 		return p.say("problem/unavailable", 0)
 	case "unknown_coupon":
@@ -3288,7 +3327,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_binding", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_files", "too_many_keys", "too_many_links", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"bad_binding", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -3994,6 +4033,32 @@ func (p *Printer) Unit(code string) string {
 // UnitCodes are the codes of which Unit says something.
 func UnitCodes() []string {
 	return []string{"d", "h", "m", "s"}
+}
+
+// Verb says what is said of a code, and the code itself where that is nothing: see VerbCodes.
+func (p *Printer) Verb(code string) string {
+	switch code {
+	case "approve":
+		return p.say("verb/approve", 0)
+	case "decline":
+		return p.say("verb/decline", 0)
+	case "extend":
+		return p.say("verb/extend", 0)
+	case "hold":
+		return p.say("verb/hold", 0)
+	case "replace":
+		return p.say("verb/replace", 0)
+	case "unhold":
+		return p.say("verb/unhold", 0)
+	case "void":
+		return p.say("verb/void", 0)
+	}
+	return code
+}
+
+// VerbCodes are the codes of which Verb says something.
+func VerbCodes() []string {
+	return []string{"approve", "decline", "extend", "hold", "replace", "unhold", "void"}
 }
 
 // VisitorLostFix says: Go back and follow the link again, or search for the shop by its name.
@@ -4888,6 +4953,16 @@ func WrongNotList() Message { return Message{id: "wrong.not_list"} }
 
 // WrongNotObject is the message: it is not an object
 func WrongNotObject() Message { return Message{id: "wrong.not_object"} }
+
+// WrongNotOfVerb is the message: it has no meaning for {verb}
+func WrongNotOfVerb(verb string) Message {
+	return Message{id: "wrong.not_of_verb", values: []string{verb}}
+}
+
+// WrongNotReport is the message: {value} is no report
+func WrongNotReport(value string) Message {
+	return Message{id: "wrong.not_report", values: []string{value}}
+}
 
 // WrongNotText is the message: it is not text
 func WrongNotText() Message { return Message{id: "wrong.not_text"} }

@@ -84,6 +84,14 @@ func (db *DB) within(ctx context.Context, scope Scope, options pgx.TxOptions, wo
 	return nil
 }
 
+// ActAsNetwork has a transaction of an operator's log-in act for the network, as functions ask that write for others.
+func ActAsNetwork(ctx context.Context, tx pgx.Tx) error {
+	if _, err := tx.Exec(ctx, `SELECT set_config('app.operator', 'on', true)`); err != nil {
+		return fmt.Errorf("acting for the network: %w", err)
+	}
+	return nil
+}
+
 func setting(id int64) string {
 	if id == 0 {
 		return ""
