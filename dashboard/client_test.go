@@ -55,7 +55,7 @@ func (c *client) do(method, path, body string) reply {
 	c.t.Helper()
 	r := httptest.NewRequest(method, "http://portal.example.net"+path, strings.NewReader(body))
 	r.RemoteAddr = c.addr
-	if method == http.MethodPost {
+	if method == http.MethodPost && c.header.Get("Content-Type") == "" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	}
 	maps.Copy(r.Header, c.header)

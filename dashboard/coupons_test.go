@@ -141,3 +141,25 @@ func TestALeakedCouponListsItsOrders(t *testing.T) {
 		t.Errorf("%d orders name the code at any time", listed)
 	}
 }
+
+func TestAPartnerSeesItsOwnCoupons(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop := w.as("shop@example.net")
+	for code, owner := range map[string]string{"Mine10": number10(int64(w.site)), "Nobodys10": ""} {
+		if made := shop.post("/merchant/coupons", w.couponForm("code", code, "kind", "coupon", "partner", owner, "note", "between us")); made.status != http.StatusSeeOther {
+			t.Fatalf("status %d: %s", made.status, made.text())
+		}
+	}
+	site := w.as("site@example.net")
+	page := site.page("/partner/coupons")
+	page.holds(t, "Mine10", "to come")
+	file := site.page("/partner/coupons.csv")
+	for _, answer := range []reply{page, file} {
+		if strings.Contains(answer.body, "Nobodys10") || strings.Contains(answer.body, "between us") {
+			t.Errorf("it holds what is none of the partner's: %s", answer.body)
+		}
+	}
+	site.page("/partner/coupons?state=ended").holds(t, "No results match")
+	w.as("member@example.net").page("/partner/coupons").holds(t, "No coupons", "Ask them for it.")
+}

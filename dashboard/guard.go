@@ -40,6 +40,11 @@ func (s *Server) withHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 // requestID is the context key of the id under which a request is logged and shown on error pages.
 const requestID = "request_id"
 
+func requestOf(c echo.Context) string {
+	id, _ := c.Get(requestID).(string)
+	return id
+}
+
 func (s *Server) withRequestID(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := rand.Text()[:16]

@@ -239,7 +239,7 @@ func TestTextsOfOthersNeverBecomeMarkup(t *testing.T) {
 		w.sub1, w.referrer = p, p
 		w.clicks(l, w.now.Add(-aDay), 1)
 		w.must1(w.owner.Exec(t.Context(), `UPDATE partner SET name = $1, site_url = $1 WHERE id = $2`, p, int64(w.member)))
-		_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, p, partners.AllScopes)
+		_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, p, partners.Reporting)
 		w.must(err)
 		paths = append(paths, "/partner/commissions/"+number10(no), "/partner/links/"+number10(int64(l.ID))+"?by=sub1")
 		if i%10 == 0 {

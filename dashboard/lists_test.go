@@ -139,7 +139,7 @@ func listWorld(t *testing.T) *world {
 		_, err := partners.AddCoupons(t.Context(), tx, w.program, "a test", list)
 		return err
 	}))
-	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	return w
 }
@@ -172,6 +172,7 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"shop", "/merchant/partners", "days=30&sort=clicks", "", []string{"partner"}, "Cost with fee", "cost"},
 		{"shop", "/merchant/conflicts", "", "article", []string{"order", "refund", "received_at"}, "", ""},
 		{"shop", "/merchant/coupons", "state=to_come", "", []string{"code"}, "", ""},
+		{"site", "/partner/coupons", "kind=coupon", "", []string{"code"}, "", ""},
 		{"operator", "/network", "days=90", "", []string{"merchant"}, text.English().NetworkCosts(), "cost"},
 		{"operator", "/network/late", "", "", []string{"merchant", "order"}, "Amount", "amount"},
 		{"operator", "/network/late", "merchant=" + number10(int64(w.shop)), "", []string{"merchant", "order"}, "Commission", "commission"},

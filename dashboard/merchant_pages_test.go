@@ -35,7 +35,7 @@ func TestMerchantOverviewComparesPartnersWithAllOrders(t *testing.T) {
 	w.order(sale{id: "7", merchant: w.rival, currency: "USD", link: w.foreign, at: w.now.Add(-aDay), lines: line, customer: "new"})
 	w.clicks(w.link, w.now.Add(-aDay), 90)
 	w.clicks(w.memberLink, w.now.Add(-aDay), 10)
-	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	c := w.as("shop@example.net")
 	// Three sites' orders of GBP 100.00, one of them taken back: 9 % of each, and 20 % of that on top.
@@ -323,7 +323,7 @@ func TestKeysNeedALabelAndHaveALimit(t *testing.T) {
 		t.Errorf("no label: status %d", got.status)
 	}
 	for range access.MaxKeys {
-		_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "x", partners.AllScopes)
+		_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "x", partners.Reporting)
 		w.must(err)
 	}
 	got := c.post("/merchant/keys", url.Values{"label": {"one more"}})
@@ -350,7 +350,7 @@ func TestAKeyIsForWhatWasChosenAndSaysWhenItWasUsed(t *testing.T) {
 		t.Errorf("a scope that there is not: status %d", got.status)
 	}
 	c.page("/merchant/developers").holds(t, "orders and refunds", "not yet")
-	_, theirs, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs", partners.AllScopes)
+	_, theirs, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs", partners.Reporting)
 	w.must(err)
 	_, err = w.owner.Exec(t.Context(), `INSERT INTO key_use SELECT id, $1 FROM api_key`, w.now.Add(-3*aDay))
 	w.must(err)
@@ -390,7 +390,7 @@ func TestAKeyThatSignsIsIssuedOnThePage(t *testing.T) {
 	// Whoever serves the pages writes down no secret for a key of somebody else, and reads none.
 	var theirs program.KeyID
 	w.must(postgres.InTx(t.Context(), w.owner, func(tx pgx.Tx) (err error) {
-		_, theirs, err = partners.IssueSigner(t.Context(), tx, w.rival, "theirs", partners.AllScopes)
+		_, theirs, err = partners.IssueSigner(t.Context(), tx, w.rival, "theirs", partners.Reporting)
 		return err
 	}))
 	for statement, want := range map[string]string{

@@ -17,7 +17,7 @@ func TestOrdersAreFoundByTheKeyThatReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	issue := func(of program.MerchantID, label string) program.KeyID {
-		_, id, err := partners.IssueKey(t.Context(), w.owner, of, label, partners.AllScopes)
+		_, id, err := partners.IssueKey(t.Context(), w.owner, of, label, partners.Reporting)
 		w.must(err)
 		return id
 	}
@@ -72,7 +72,7 @@ func TestOrdersAreFoundByTheKeyThatReported(t *testing.T) {
 func TestLateOrdersAreMarkedListedAndCounted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	_, key, err := partners.IssueKey(t.Context(), w.owner, w.shop, "till", partners.AllScopes)
+	_, key, err := partners.IssueKey(t.Context(), w.owner, w.shop, "till", partners.Reporting)
 	w.must(err)
 	at := w.now.Add(-5 * aDay)
 	w.order(sale{id: "in-time", link: w.link, at: at, late: 2 * aDay})

@@ -50,6 +50,8 @@ func (s *Server) routes() []route {
 		{post, "/partner/links", partnerOnly, s.createLink},
 		{get, "/partner/links/:link", partnerOnly, s.linkPage},
 		{post, "/partner/links/:link/close", partnerOnly, s.closeLink},
+		{get, "/partner/coupons", partnerOnly, s.coupons},
+		{get, "/partner/coupons.csv", partnerOnly, s.couponsCSV},
 		{get, "/partner/programs", partnerOnly, s.programs},
 		{get, "/partner/programs/:program/terms", partnerOnly, s.agreedPage},
 		{post, "/partner/programs/:program/terms/accept", partnerOnly, s.acceptTerms},
@@ -107,6 +109,7 @@ func tabs(role string) []tab {
 			{"/partner", (*text.Printer).TabOverview, "chart"},
 			{"/partner/commissions", (*text.Printer).TabCommissions, "coins"},
 			{"/partner/links", (*text.Printer).TabLinks, "link"},
+			{"/partner/coupons", (*text.Printer).TabCoupons, "tag"},
 			{"/partner/programs", (*text.Printer).TabPrograms, "book"},
 		}
 	case merchantOnly:

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/dashboard/api"
 	"tributary/dashboard/asset"
 	"tributary/partners"
 	"tributary/partners/access"
@@ -57,6 +58,12 @@ func TestEveryRouteOfTheRouterIsInTheTableWithItsAudience(t *testing.T) {
 		if r.Method == "echo_route_not_found" {
 			continue
 		}
+		if strings.HasPrefix(r.Path, api.Prefix+"/") { // who may call it, its key says
+			if got := w.client().do(r.Method, r.Path, "{}"); got.status != http.StatusUnauthorized {
+				t.Errorf("%s %s answers %d without a key", r.Method, r.Path, got.status)
+			}
+			continue
+		}
 		if _, ok := declared[r.Method+" "+r.Path]; !ok {
 			t.Errorf("%s %s is served without a declared audience", r.Method, r.Path)
 		}
@@ -78,7 +85,7 @@ type targets struct {
 
 func (w *world) targets() targets {
 	order := w.order(sale{id: "A-1", link: w.link})
-	_, key, err := partners.IssueKey(w.t.Context(), w.owner, w.shop, "server", partners.AllScopes)
+	_, key, err := partners.IssueKey(w.t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	coupon, err := w.access.AddCoupon(w.t.Context(), access.Scope{Merchant: w.shop}, w.program, "a test", partners.NewCoupon{Code: "KITCHEN10", Partner: w.site})
 	w.must(err)
@@ -199,7 +206,7 @@ func TestNothingOfAnotherTenantIsOnAnyPage(t *testing.T) {
 	w.clicks(w.foreign, w.now, 7)
 	w.period(w.link, "GBP", time.March, 50_000)
 	w.period(w.foreign, "USD", time.March, 50_000)
-	_, _, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs-key", partners.AllScopes)
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.rival, "theirs-key", partners.Reporting)
 	w.must(err)
 	theirs := []string{"theirs-", "Kestrel", "Ridge Notes", "ridge"}
 	for _, who := range []string{"site", "member", "shop"} {
@@ -231,7 +238,7 @@ func TestQueriesWithoutATenantSeeNoRows(t *testing.T) {
 	w := newWorld(t)
 	w.conflict(w.order(sale{id: "A-1", link: w.link}), sale{id: "A-1"})
 	w.period(w.link, "GBP", time.March, 50_000)
-	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.AllScopes)
+	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	for _, table := range []string{"api_key", "link", "orders", "order_event", "order_conflict", "commission", "period", "account", "posting", "enrolment", "program", "terms"} {
 		var n int

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -17,6 +18,7 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"tributary/dashboard/api"
 	"tributary/dashboard/asset"
 	"tributary/dashboard/password"
 	"tributary/internal/proxy"
@@ -96,6 +98,14 @@ func HashPassword(text string) (string, error) { return password.Hash(text) }
 // maxBody bounds a form: no page takes files.
 const maxBody = "64K"
 
+// bodyLimit bounds forms. The API bounds what programs send.
+func bodyLimit() echo.MiddlewareFunc {
+	return middleware.BodyLimitWithConfig(middleware.BodyLimitConfig{
+		Limit:   maxBody,
+		Skipper: func(c echo.Context) bool { return strings.HasPrefix(c.Request().URL.Path, api.Prefix+"/") },
+	})
+}
+
 // Handler serves the pages and their assets.
 func (s *Server) Handler() http.Handler {
 	return s.router()
@@ -106,8 +116,9 @@ func (s *Server) router() *echo.Echo {
 	e.HTTPErrorHandler = s.fail
 	// Echo believes X-Forwarded-For of anyone unless told.
 	e.IPExtractor = func(r *http.Request) string { return s.cfg.TrustedProxies.Client(r).String() }
-	e.Use(s.withRequestID, s.withHeaders, s.withRecovery, middleware.BodyLimit(maxBody), s.sameOriginOnly)
+	e.Use(s.withRequestID, s.withHeaders, s.withRecovery, bodyLimit(), s.sameOriginOnly)
 	e.GET(asset.Prefix+"*", echo.WrapHandler(s.assets))
+	(&api.API{Access: s.access, Reports: s.reports, Log: s.cfg.Log, Now: s.now, Request: requestOf}).Routes(e)
 	pages := e.Group("", echo.WrapMiddleware(markUnattended), echo.WrapMiddleware(s.sessions.LoadAndSave))
 	for _, r := range s.routes() {
 		pages.Add(r.method, r.path, s.guard(r))

@@ -121,7 +121,7 @@ func (n *Network) Create(ctx context.Context, tx pgx.Tx) error {
 		if err != nil {
 			return err
 		}
-		if n.State.Keys[m.name], _, err = partners.IssueKey(ctx, tx, id, "demo shop", partners.AllScopes); err != nil {
+		if n.State.Keys[m.name], _, err = partners.IssueKey(ctx, tx, id, "demo shop", partners.Reporting); err != nil {
 			return err
 		}
 		if err := n.createLinks(ctx, tx, m, i); err != nil {

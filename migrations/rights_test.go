@@ -19,7 +19,7 @@ import (
 const books = `
 account*           -     -     SI    S     S     S     -
 account_kind       -     -     -     -     S     S     -
-api_key*           S     -     S     SIU   SIU   S     -
+api_key*           S     -     S     SIU   SIU   S     s
 catalogue          S     -     S     S     S     S     -
 chain              -     -     SI    -     S     S     -
 checkpoint*        -     -     SI    S     S     S     -
@@ -51,7 +51,7 @@ health_spool       -     -     -     S     -     S     -
 high_water         S     SIU   SIU   -     SIU   S     -
 inbox              -     -     S     -     SI    S     -
 inbox_taken        -     -     SI    -     S     S     -
-key_use*           SIU   -     -     S     S     S     -
+key_use*           SIU   -     -     S     S     S     SIU
 ledger_outbox      -     -     SID   -     S     S     -
 ledger_sent        -     -     SIU   -     SU    S     -
 ledger_unsent      -     -     S     -     S     S     -
@@ -102,6 +102,7 @@ func TestEveryRightInPostgreSQL(t *testing.T) {
 }
 
 const functions = `
+api_key_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 app_enrolled_in owner dashboard search_path=pg_catalog, public, pg_temp
 bump_catalogue owner - search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp

@@ -223,7 +223,7 @@ func TestAKeyIsShownOnceAndKeptAsItsHash(t *testing.T) {
 	s := newShop(t, db)
 	other, err := CreateMerchant(ctx, db, "Other")
 	must(t, err)
-	key, id, err := IssueKey(ctx, db, s.merchant, "server", AllScopes)
+	key, id, err := IssueKey(ctx, db, s.merchant, "server", Reporting)
 	must(t, err)
 	sum, ok := KeyHash(key)
 	if !ok || !strings.HasPrefix(key, "tk_live_") || len(key) != 57 {
@@ -249,7 +249,7 @@ func TestAKeyIsShownOnceAndKeptAsItsHash(t *testing.T) {
 	if _, revoked := state(); !revoked {
 		t.Error("a revoked key is live")
 	}
-	if kind, _ := faultOf(second(IssueKey(ctx, db, 999, "", AllScopes))); kind != fault.NotFound {
+	if kind, _ := faultOf(second(IssueKey(ctx, db, 999, "", Reporting))); kind != fault.NotFound {
 		t.Errorf("a key of no merchant: kind %d", kind)
 	}
 }
@@ -333,7 +333,7 @@ func TestLinksAndKeysAreMadeForOneselfOnly(t *testing.T) {
 		}
 	}
 	key := func(s shop) func(tx pgx.Tx) error {
-		return func(tx pgx.Tx) error { return second(IssueKey(ctx, tx, s.merchant, "", AllScopes)) }
+		return func(tx pgx.Tx) error { return second(IssueKey(ctx, tx, s.merchant, "", Reporting)) }
 	}
 	for _, row := range []struct {
 		name    string

@@ -109,7 +109,7 @@ func (f CouponFilter) Narrowed() bool {
 //go:embed query/coupons.sql
 var couponsSQL string
 
-// Coupons reads at most limit coupons of the scope's merchant, newest first.
+// Coupons reads at most limit coupons of the scope's merchant or partner, newest first.
 func (s *Snapshot) Coupons(ctx context.Context, f CouponFilter, limit int) (Page[Coupon], error) {
 	of := list{"coupons", f.Query()}
 	from, begun, err := of.after(f.After)
@@ -120,7 +120,7 @@ func (s *Snapshot) Coupons(ctx context.Context, f CouponFilter, limit int) (Page
 		from.ID = math.MaxInt64
 	}
 	rows, err := s.tx.Query(ctx, couponsSQL, pgx.NamedArgs{
-		"merchant": int64(s.scope.Merchant), "coupon": f.Coupon, "program": f.Program, "partner": f.Partner, "kind": f.Kind, "state": f.State,
+		"merchant": int64(s.scope.Merchant), "own": int64(s.scope.Partner), "coupon": f.Coupon, "program": f.Program, "partner": f.Partner, "kind": f.Kind, "state": f.State,
 		"text": f.Text, "code": program.NormalCode(f.Text), "now": f.now, "after": from.ID, "limit": limit + 1,
 	})
 	if err != nil {

@@ -123,7 +123,7 @@ func TestTheSameOrderGetsTheSameAnswer(t *testing.T) {
 func TestWhoReportsIsKeptAndNoContent(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, func(cfg *Config) { cfg.TrustedProxies = proxy.Trusted{netip.MustParsePrefix("127.0.0.0/8")} })
-	other, otherID, err := partners.IssueKey(t.Context(), e.db, e.mine.merchant, "", partners.AllScopes)
+	other, otherID, err := partners.IssueKey(t.Context(), e.db, e.mine.merchant, "", partners.Reporting)
 	must(t, err)
 	hash, _ := partners.KeyHash(other)
 	eventually(t, "the other key is seen", func() bool { _, ok := e.catalogue.Key(hash); return ok })

@@ -129,10 +129,10 @@ func newShop(tb testing.TB, db *pgxpool.Pool, currencies ...string) shop {
 		if err = partners.Enrol(ctx, tx, s.program, s.partner); err != nil {
 			return err
 		}
-		if s.key, s.keyID, err = partners.IssueKey(ctx, tx, s.merchant, "", partners.AllScopes); err != nil {
+		if s.key, s.keyID, err = partners.IssueKey(ctx, tx, s.merchant, "", partners.Reporting); err != nil {
 			return err
 		}
-		s.secret, s.signer, err = partners.IssueSigner(ctx, tx, s.merchant, "", partners.AllScopes)
+		s.secret, s.signer, err = partners.IssueSigner(ctx, tx, s.merchant, "", partners.Reporting)
 		return err
 	}))
 	s.link = s.newLink(tb, db, "https://shop.example/boots?colour=brown#size")

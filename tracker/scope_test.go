@@ -19,7 +19,7 @@ func TestAKeyReportsWhatItMay(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)
 	stored := 0
-	for _, scopes := range []partners.Scope{partners.ScopeOrders, partners.ScopeRefunds, partners.AllScopes} {
+	for _, scopes := range []partners.Scope{partners.ScopeOrders, partners.ScopeRefunds, partners.Reporting} {
 		key, _, err := partners.IssueKey(t.Context(), e.db, e.mine.merchant, "", scopes)
 		must(t, err)
 		var secret string

@@ -195,12 +195,12 @@ func TestKeysAreRotatedWithoutARefusal(t *testing.T) {
 	sign := func(secret string, key program.KeyID, n int) int {
 		return e.ask(t, "POST", "/v1/conversions", strings.NewReader(body(n)), signWith(secret, key, "m", time.Now(), body(n))...).status
 	}
-	newKey, _, err := partners.IssueKey(ctx, e.db, e.mine.merchant, "next", partners.AllScopes)
+	newKey, _, err := partners.IssueKey(ctx, e.db, e.mine.merchant, "next", partners.Reporting)
 	must(t, err)
 	var newSecret string
 	var newSigner program.KeyID
 	must(t, postgres.InTx(ctx, e.db, func(tx pgx.Tx) (err error) {
-		newSecret, newSigner, err = partners.IssueSigner(ctx, tx, e.mine.merchant, "next", partners.AllScopes)
+		newSecret, newSigner, err = partners.IssueSigner(ctx, tx, e.mine.merchant, "next", partners.Reporting)
 		return err
 	}))
 	eventually(t, "the new keys work", func() bool { return bearer(newKey, 1) == 200 && sign(newSecret, newSigner, 2) == 200 })

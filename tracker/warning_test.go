@@ -31,7 +31,7 @@ func newSeller(tb testing.TB, e *edge, began time.Time) shop {
 		if s.partner, err = partners.CreatePartner(tb.Context(), tx, partners.NewPartner{Kind: program.Site, Name: "Blog"}); err != nil {
 			return err
 		}
-		if s.key, s.keyID, err = partners.IssueKey(tb.Context(), tx, s.merchant, "", partners.AllScopes); err != nil {
+		if s.key, s.keyID, err = partners.IssueKey(tb.Context(), tx, s.merchant, "", partners.Reporting); err != nil {
 			return err
 		}
 		_, err = partners.CreateProgram(tb.Context(), tx, partners.NewProgram{

@@ -53,7 +53,7 @@ then revoke the old one: several may live at once. --scopes orders makes a key t
 		},
 	}
 	cmd.Flags().BoolVar(&signs, "signs", false, "a key that signs reports and is not sent with them")
-	cmd.Flags().StringSliceVar(&names, "scopes", partners.AllScopes.Names(), "what the key may report")
+	cmd.Flags().StringSliceVar(&names, "scopes", partners.Reporting.Names(), "what the key may do: orders, refunds, coupons")
 	return cmd
 }
 

@@ -254,7 +254,7 @@ func newTestShop(t *testing.T, db *pgxpool.Pool) testShop {
 		if s.link, err = partners.CreateLink(t.Context(), tx, partners.NewLink{Program: programID, Partner: partner}); err != nil {
 			return err
 		}
-		s.key, _, err = partners.IssueKey(t.Context(), tx, s.merchant, "server", partners.AllScopes)
+		s.key, _, err = partners.IssueKey(t.Context(), tx, s.merchant, "server", partners.Reporting)
 		return err
 	})
 	if err != nil {

@@ -63,7 +63,7 @@ func newAttacked(t *testing.T) *attacked {
 	t.Cleanup(a.db.Close)
 	a.mine, a.theirs = newTestShop(t, a.db), newTestShop(t, a.db)
 	err = postgres.InTx(ctx, a.db, func(tx pgx.Tx) (err error) {
-		a.secret, a.signer, err = partners.IssueSigner(ctx, tx, a.mine.merchant, "", partners.AllScopes)
+		a.secret, a.signer, err = partners.IssueSigner(ctx, tx, a.mine.merchant, "", partners.Reporting)
 		return err
 	})
 	if err != nil {

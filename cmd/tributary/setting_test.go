@@ -137,7 +137,7 @@ func (n *configured) seed() {
 		if _, err = partners.CreateLogin(ctx, tx, partners.NewLogin{Email: "site@example.net", Name: "S", Role: "partner", Partner: partner, PasswordHash: hash}); err != nil {
 			return err
 		}
-		n.key, _, err = partners.IssueKey(ctx, tx, merchant, "", partners.AllScopes)
+		n.key, _, err = partners.IssueKey(ctx, tx, merchant, "", partners.Reporting)
 		return err
 	})
 	if err != nil {

@@ -388,7 +388,7 @@ func (p *Printer) ColumnLink() string { return p.say("column.link", 0) }
 // ColumnLinks says: Links
 func (p *Printer) ColumnLinks() string { return p.say("column.links", 0) }
 
-// ColumnMayReport says: May report
+// ColumnMayReport says: May do
 func (p *Printer) ColumnMayReport() string { return p.say("column.may_report", 0) }
 
 // ColumnMembers says: Members
@@ -727,6 +727,12 @@ func (p *Printer) CouponsOrdersList() string { return p.say("coupons.orders_list
 // CouponsOrdersSince says: Orders since the leak
 func (p *Printer) CouponsOrdersSince() string { return p.say("coupons.orders_since", 0) }
 
+// CouponsOwnLead says: Codes that merchants gave you. An order that names one is credited to you where the program’s terms credit coupons or codes.
+func (p *Printer) CouponsOwnLead() string { return p.say("coupons.own_lead", 0) }
+
+// CouponsOwnNone says: A merchant gives you one for a program that you are in. Ask them for it.
+func (p *Printer) CouponsOwnNone() string { return p.say("coupons.own_none", 0) }
+
 // CouponsOwner says: Owner
 func (p *Printer) CouponsOwner() string { return p.say("coupons.owner", 0) }
 
@@ -1032,6 +1038,11 @@ func DetailMissingScope(scopes string, wanted string) Message {
 	return Message{id: "detail.missing_scope", values: []string{scopes, wanted}}
 }
 
+// DetailMissingScopeHere is the message: This key is for {scopes}, and not for {wanted}. Nothing was changed: use a key that has the scope.
+func DetailMissingScopeHere(scopes string, wanted string) Message {
+	return Message{id: "detail.missing_scope_here", values: []string{scopes, wanted}}
+}
+
 // DetailNoKey is the message: Send your API key once, as the header Authorization: Bearer tk_live_...
 func DetailNoKey() Message { return Message{id: "detail.no_key"} }
 
@@ -1101,8 +1112,16 @@ func DetailTooManyReports(limit string) Message {
 	return Message{id: "detail.too_many_reports", values: []string{limit}}
 }
 
+// DetailTooManyRequests is the message: More requests of one key came at once than this network takes. Send the same again after the time in Retry-After, and no more than {limit} a second.
+func DetailTooManyRequests(limit string) Message {
+	return Message{id: "detail.too_many_requests", values: []string{limit}}
+}
+
 // DetailUnexpectedQuery is the message: A report stands in the body alone: send nothing behind a question mark in the address.
 func DetailUnexpectedQuery() Message { return Message{id: "detail.unexpected_query"} }
+
+// DetailUnknownAddress is the message: There is nothing at this address of the API.
+func DetailUnknownAddress() Message { return Message{id: "detail.unknown_address"} }
 
 // DetailUnknownBatch is the message: The manifest has no batch of {topic}, partition {partition}, with rows that begins at offset {offset}.
 func DetailUnknownBatch(offset string, partition string, topic string) Message {
@@ -1149,7 +1168,10 @@ func (p *Printer) DevelopersAllOrders() string { return p.say("developers.all_or
 // DevelopersBearer says: bearer key
 func (p *Printer) DevelopersBearer() string { return p.say("developers.bearer", 0) }
 
-// DevelopersEverything says: everything
+// DevelopersCouponsOnly says: coupons only
+func (p *Printer) DevelopersCouponsOnly() string { return p.say("developers.coupons_only", 0) }
+
+// DevelopersEverything says: orders and refunds
 func (p *Printer) DevelopersEverything() string { return p.say("developers.everything", 0) }
 
 // DevelopersIssue says: Issue key
@@ -1249,7 +1271,7 @@ func (p *Printer) DevelopersRevokeThis(label string) string {
 // DevelopersRevoked says: revoked {day}
 func (p *Printer) DevelopersRevoked(day string) string { return p.say("developers.revoked", 0, day) }
 
-// DevelopersScopeMissing says: Please choose what the key may report: orders, refunds, or both.
+// DevelopersScopeMissing says: Please choose what the key may do: report orders, refunds or both, or keep coupons.
 func (p *Printer) DevelopersScopeMissing() string { return p.say("developers.scope_missing", 0) }
 
 // DevelopersSecretUse says: Copy it now and keep it like a password: it is shown this once. Sign each report with it, in the form of Standard Webhooks, and never send it. In place of <code>Authorization</code> a report carries <code>Tributary-Key: {number}</code>, <code>Webhook-Id</code>, <code>Webhook-Timestamp</code> and <code>Webhook-Signature</code>.
@@ -1521,6 +1543,9 @@ func FixAnother() Message { return Message{id: "fix.another"} }
 // FixAnyCategory is the message: leave it out: a rule without a category is about every line
 func FixAnyCategory() Message { return Message{id: "fix.any_category"} }
 
+// FixAtLeastOne is the message: give at least one
+func FixAtLeastOne() Message { return Message{id: "fix.at_least_one"} }
+
 // FixBind is the message: give months or life
 func FixBind() Message { return Message{id: "fix.bind"} }
 
@@ -1663,6 +1688,9 @@ func FixHalfLife() Message { return Message{id: "fix.half_life"} }
 
 // FixHold is the message: give a duration such as "30d", or "0d"
 func FixHold() Message { return Message{id: "fix.hold"} }
+
+// FixIDLike is the message: give one such as {example}
+func FixIDLike(example string) Message { return Message{id: "fix.id_like", values: []string{example}} }
 
 // FixJSONEnd is the message: send the whole document, and close what was opened
 func FixJSONEnd() Message { return Message{id: "fix.json_end"} }
@@ -3255,6 +3283,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/bad_link", 0)
 	case "bad_program":
 		return p.say("problem/bad_program", 0)
+	case "bad_request":
+		return p.say("problem/bad_request", 0)
 	case "bad_target":
 		return p.say("problem/bad_target", 0)
 	case "bad_terms":
@@ -3327,7 +3357,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_binding", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"bad_binding", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_request", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -3630,6 +3660,10 @@ func RuleScopeCodes() []string {
 // Scopes says what is said of a code, and the code itself where that is nothing: see ScopesCodes.
 func (p *Printer) Scopes(code string) string {
 	switch code {
+	case "coupons":
+		return p.say("scopes/coupons", 0)
+	case "coupons_orders_refunds":
+		return p.say("scopes/coupons_orders_refunds", 0)
 	case "orders":
 		return p.say("scopes/orders", 0)
 	case "orders_refunds":
@@ -3642,7 +3676,7 @@ func (p *Printer) Scopes(code string) string {
 
 // ScopesCodes are the codes of which Scopes says something.
 func ScopesCodes() []string {
-	return []string{"orders", "orders_refunds", "refunds"}
+	return []string{"coupons", "coupons_orders_refunds", "orders", "orders_refunds", "refunds"}
 }
 
 // SigninBusy says: Too many people are signing in right now. Please try again shortly.
@@ -4921,6 +4955,9 @@ func WrongNoTerms() Message { return Message{id: "wrong.no_terms"} }
 // WrongNoTermsInForce is the message: the order is older than the first terms of the program, so nobody earns by it
 func WrongNoTermsInForce() Message { return Message{id: "wrong.no_terms_in_force"} }
 
+// WrongNoTruth is the message: it is neither true nor false
+func WrongNoTruth() Message { return Message{id: "wrong.no_truth"} }
+
 // WrongNoWindow is the message: a coupon or code earns from when to when it is in force
 func WrongNoWindow() Message { return Message{id: "wrong.no_window"} }
 
@@ -4937,6 +4974,9 @@ func WrongNotBuilt() Message { return Message{id: "wrong.not_built"} }
 
 // WrongNotEnrolled is the message: the partner is not enrolled in it
 func WrongNotEnrolled() Message { return Message{id: "wrong.not_enrolled"} }
+
+// WrongNotID is the message: "{value}" is not an id
+func WrongNotID(value string) Message { return Message{id: "wrong.not_id", values: []string{value}} }
 
 // WrongNotInFile is the message: {what} is not in the file
 func WrongNotInFile(what string) Message {

@@ -156,6 +156,15 @@ func (db *DB) AddCoupon(ctx context.Context, scope Scope, id program.ProgramID, 
 	return added, err
 }
 
+// AddCoupons adds coupons to a program of the scope's merchant, and says of each what became of it.
+func (db *DB) AddCoupons(ctx context.Context, scope Scope, id program.ProgramID, author string, list []partners.NewCoupon) (added []partners.AddedCoupon, err error) {
+	err = db.changeOfMerchant(ctx, scope, func(tx pgx.Tx) (err error) {
+		added, err = partners.AddCoupons(ctx, tx, id, author, list)
+		return err
+	})
+	return added, err
+}
+
 // AddCouponFile adds a file of coupons to a program of the scope's merchant.
 func (db *DB) AddCouponFile(ctx context.Context, scope Scope, id program.ProgramID, author string, file []byte) (lines []partners.CouponLine, err error) {
 	err = db.changeOfMerchant(ctx, scope, func(tx pgx.Tx) (err error) {

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/internal/fault"
+	"tributary/partners"
 	"tributary/partners/program"
 )
 
@@ -146,4 +147,26 @@ func (db *DB) Sessions(ctx context.Context, token []byte) ([]Session, error) {
 // unavailable marks an error of the database as one that passes.
 func unavailable(err error) error {
 	return fault.Coded(fault.Unavailable, "unavailable", err)
+}
+
+// An APIKey is a live key that came with a request. The zero APIKey is none.
+type APIKey struct {
+	partners.Key
+
+	Label string
+}
+
+// FindKey tells whose live key has a hash, and notes that it is used; nobody's is the zero APIKey.
+func (db *DB) FindKey(ctx context.Context, sum [32]byte) (k APIKey, err error) {
+	var scopes []string
+	// name: key find
+	err = db.pool.QueryRow(ctx, `SELECT id, merchant, label, scopes FROM api_key_find($1)`, sum[:]).Scan(&k.ID, &k.Merchant, &k.Label, &scopes)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return APIKey{}, nil
+	}
+	if err != nil {
+		return APIKey{}, fmt.Errorf("finding a key: %w", unavailable(err))
+	}
+	k.Scopes = partners.KnownScopes(scopes)
+	return k, nil
 }

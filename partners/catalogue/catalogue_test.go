@@ -65,7 +65,7 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 	s := newShop(t, db)
 	first, err := partners.CreateLink(ctx, db, partners.NewLink{Program: s.program, Partner: s.partner, Code: "first"})
 	must(t, err)
-	key, keyID, err := partners.IssueKey(ctx, db, s.merchant, "", partners.AllScopes)
+	key, keyID, err := partners.IssueKey(ctx, db, s.merchant, "", partners.Reporting)
 	must(t, err)
 	sum, _ := partners.KeyHash(key)
 	c := newCatalogue(t, db)
@@ -281,7 +281,7 @@ func TestUnreadableTermsHideNothingElse(t *testing.T) {
 	db := engines.Postgres(t)
 	ctx := t.Context()
 	s := newShop(t, db)
-	key, keyID, err := partners.IssueKey(ctx, db, s.merchant, "", partners.AllScopes)
+	key, keyID, err := partners.IssueKey(ctx, db, s.merchant, "", partners.Reporting)
 	must(t, err)
 	sum, _ := partners.KeyHash(key)
 	var log bytes.Buffer

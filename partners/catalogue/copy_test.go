@@ -182,7 +182,7 @@ func followsRestored(t *testing.T, ahead int64) {
 	c.version.Add(ahead)
 	c.mark += 1000
 	c.keys.set([32]byte{1}, partners.Key{Merchant: w.mine.merchant}) // issued after the time to which it was restored
-	_, reused, err := partners.IssueKey(t.Context(), w.db, w.mine.merchant, "server", partners.AllScopes)
+	_, reused, err := partners.IssueKey(t.Context(), w.db, w.mine.merchant, "server", partners.Reporting)
 	must(t, err)
 	c.signers.set(reused, partners.Signer{Key: partners.Key{Merchant: w.mine.merchant}}) // as this one was, whose number was given again
 	must(t, partners.RevokeKey(t.Context(), w.db, w.mine.merchant, w.keyID))

@@ -150,9 +150,7 @@ FROM api_key k LEFT JOIN signing_secret s ON s.key_id = k.id WHERE k.changed >= 
 		var hash, secret []byte
 		var scopes []string
 		err := row.Scan(&k.ID, &hash, &k.Merchant, &scopes, &k.revoked, &k.signs, &secret)
-		if err == nil {
-			k.Scopes, err = partners.ParseScopes(scopes)
-		}
+		k.Scopes = partners.KnownScopes(scopes)
 		copy(k.hash[:], hash)
 		copy(k.secret[:], secret)
 		return k, err

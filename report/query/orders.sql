@@ -23,7 +23,7 @@ SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.
    AND (@currency::text = '' OR o.currency = @currency)
    AND (@coupon::text = '' OR json_typeof(o.decision -> 'touches') = 'array' AND EXISTS (
         SELECT FROM json_array_elements(o.decision -> 'touches') t
-         WHERE t ->> 'kind' IN ('coupon', 'code') AND normalize(lower(btrim(t ->> 'id', E' \t\r\n')), NFC) = @coupon))
+         WHERE t ->> 'kind' IN ('coupon', 'code') AND normalize(casefold(normalize(btrim(t ->> 'id', E' \t\r\n'), NFC) COLLATE pg_unicode_fast), NFC) = @coupon))
    AND (@partner = 0 OR EXISTS (SELECT FROM commission x WHERE x.order_no = o.no AND x.partner_id = @partner))
    AND (@text::text = '' OR position(lower(@text) IN lower(o.order_id || ' ' || o.customer_id)) > 0)
    AND (@key::bigint = 0

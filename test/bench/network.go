@@ -154,7 +154,7 @@ func (n *network) people(ctx context.Context, db *pgxpool.Pool, sites int) error
 		if err != nil {
 			return err
 		}
-		n.apiKey, _, err = partners.IssueKey(ctx, tx, n.merchant, "", partners.AllScopes)
+		n.apiKey, _, err = partners.IssueKey(ctx, tx, n.merchant, "", partners.Reporting)
 		return err
 	})
 	if err != nil {

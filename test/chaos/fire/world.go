@@ -108,7 +108,7 @@ func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		key, _, err := partners.IssueKey(ctx, tx, id, "shop", partners.AllScopes)
+		key, _, err := partners.IssueKey(ctx, tx, id, "shop", partners.Reporting)
 		if err != nil {
 			return err
 		}
