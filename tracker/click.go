@@ -39,6 +39,8 @@ type Click struct {
 	// IPPrefix is the network that the visitor came from, the address cut off.
 	IPPrefix string
 	Subs     [5]string
+	// Path are the ids of the visitor's earlier clicks that led to the same merchant, oldest first, as far as they are known.
+	Path []string
 
 	// ID is the click id; a fresh one is minted when it is empty.
 	ID string
@@ -115,6 +117,7 @@ func (in *Intake) encodeClick(s *scratch, c *Click) (id string, err error) {
 	k.Sub1, k.Sub2, k.Sub3, k.Sub4, k.Sub5 = c.Subs[0], c.Subs[1], c.Subs[2], c.Subs[3], c.Subs[4]
 	k.Referrer, k.UserAgent, k.IpPrefix = c.Referrer, c.UserAgent, c.IPPrefix
 	k.Browser, k.Os, k.Device, k.Bot = c.Agent.Browser, c.Agent.OS, c.Agent.Device, c.Agent.Bot
+	k.Path = c.Path
 	s.buf, err = encode(&s.event, s.buf)
 	return id, err
 }

@@ -30,6 +30,12 @@ func (s *Server) click(c echo.Context) error {
 		return c.NoContent(http.StatusServiceUnavailable)
 	}
 	click := s.Intake.Judge(link, s.visit(r, began))
+	keeps := program.Path(began) && click.Earns() && !refusesPath(r)
+	var path []step
+	if keeps {
+		path = s.readPath(r, began)
+		click.Path = idsOf(path, link.Merchant)
+	}
 	id, err := s.Intake.Click(click, s.cfg.RedirectWait)
 	if err != nil {
 		s.metrics.unstored.Inc()
@@ -37,6 +43,9 @@ func (s *Server) click(c echo.Context) error {
 	}
 	if !click.Earns() {
 		id = ""
+	}
+	if keeps {
+		s.writePath(h, extend(path, &click, id, program.Window), began)
 	}
 	s.sendOn(c, link.Target, program.ClickParam, id)
 	s.metrics.click(click.Marks, s.cfg.Now().Sub(began))

@@ -38,6 +38,8 @@ type Config struct {
 
 	// TrustedProxies are the networks whose X-Forwarded-For is believed. By default nobody's is.
 	TrustedProxies proxy.Trusted
+	// Secure says that visitors come by https: the cookie of their path is for https alone.
+	Secure bool
 	// DuplicateWindow is how long a further click of one visitor on one link is a duplicate; 1 hour.
 	DuplicateWindow time.Duration
 	// RedirectWait is the longest that a redirect waits for its record to be durable; 15 ms.

@@ -196,7 +196,7 @@ func (r *river) intake(catalogue *catalogue.Catalogue) (*intake, error) {
 			Metrics: r.metrics,
 		}),
 		config: tracker.Config{
-			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: r.proxies,
+			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: r.proxies, Secure: isSecure(r.cfg.trackerURL()),
 			DuplicateWindow: r.cfg.DuplicateWindow, RedirectWait: r.cfg.RedirectWait, StoreWait: r.cfg.ConversionWait,
 			MerchantRate: r.cfg.MerchantRate,
 			Metrics:      r.metrics, Log: r.log,

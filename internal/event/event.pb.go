@@ -219,7 +219,12 @@ type Click struct {
 	// desktop, mobile, tablet, bot or empty.
 	Device string `protobuf:"bytes,17,opt,name=device,proto3" json:"device,omitempty"`
 	// The name of the bot that the marks speak of.
-	Bot           string `protobuf:"bytes,18,opt,name=bot,proto3" json:"bot,omitempty"`
+	Bot string `protobuf:"bytes,18,opt,name=bot,proto3" json:"bot,omitempty"`
+	// The visitor's clicks before this one, as click ids, oldest first: at most eight, of links of the same merchant, from the
+	// tracker's own cookie. Only where the program's terms ask for the path and the visitor has not refused.
+	Path []string `protobuf:"bytes,19,rep,name=path,proto3" json:"path,omitempty"`
+	// Of the visitor's address, two letters of ISO 3166-1; empty where the operator has set no database of countries.
+	Country       string `protobuf:"bytes,20,opt,name=country,proto3" json:"country,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -376,6 +381,20 @@ func (x *Click) GetDevice() string {
 func (x *Click) GetBot() string {
 	if x != nil {
 		return x.Bot
+	}
+	return ""
+}
+
+func (x *Click) GetPath() []string {
+	if x != nil {
+		return x.Path
+	}
+	return nil
+}
+
+func (x *Click) GetCountry() string {
+	if x != nil {
+		return x.Country
 	}
 	return ""
 }
@@ -1365,7 +1384,7 @@ const file_event_proto_rawDesc = "" +
 	"\x06refund\x18\x15 \x01(\v2\x17.tributary.event.RefundH\x00R\x06refund\x121\n" +
 	"\x06ledger\x18\x1e \x01(\v2\x17.tributary.event.LedgerH\x00R\x06ledgerB\x06\n" +
 	"\x04bodyJ\x04\b\v\x10\fR\n" +
-	"impression\"\xc0\x03\n" +
+	"impression\"\xee\x03\n" +
 	"\x05Click\x12\x19\n" +
 	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x1f\n" +
 	"\vmerchant_id\x18\x02 \x01(\x03R\n" +
@@ -1389,7 +1408,9 @@ const file_event_proto_rawDesc = "" +
 	"\abrowser\x18\x0f \x01(\tR\abrowser\x12\x0e\n" +
 	"\x02os\x18\x10 \x01(\tR\x02os\x12\x16\n" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12\x10\n" +
-	"\x03bot\x18\x12 \x01(\tR\x03bot\"\xca\x05\n" +
+	"\x03bot\x18\x12 \x01(\tR\x03bot\x12\x12\n" +
+	"\x04path\x18\x13 \x03(\tR\x04path\x12\x18\n" +
+	"\acountry\x18\x14 \x01(\tR\acountry\"\xca\x05\n" +
 	"\x04Sale\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +

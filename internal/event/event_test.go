@@ -27,6 +27,10 @@ func samples() map[string]*Event {
 			Marks: MarkBot | MarkDuplicate, Sub1: "review", Sub2: "b", Sub3: "c", Sub4: "d", Sub5: "e", Referrer: "trail.example/boots",
 			UserAgent: "Mozilla/5.0", IpPrefix: "203.0.113.0/24", Browser: "Firefox", Os: "Linux", Device: "desktop", Bot: "crawler",
 		}}},
+		"visit": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Click{Click: &Click{
+			ClickId: "AQEAAAAAAAAAKgGaqrvM3QARIjNEVWZ3iJmqu8zd7v8AESIzRFVmdw", MerchantId: 1, ProgramId: 2, PartnerId: 3, LinkId: 42,
+			Path: []string{"AQEA", "AQEB"}, Country: "SE",
+		}}},
 		"sale": {Id: id, ReceivedAt: received, OccurredAt: occurred, ApiKeyId: 17, IpPrefix: "203.0.113.0/24", Body: &Event_Sale{Sale: &Sale{
 			MerchantId: 1, OrderId: "A-1001", Currency: "GBP", ClickId: "AQEA", Coupon: "WELCOME10", CustomerId: "c-77", ContentHash: hash,
 			Lines: []*Line{

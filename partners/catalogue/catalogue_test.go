@@ -123,6 +123,10 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 			p, _ := c.Program(s.program)
 			return p.Prices("maps") && !p.Prices("books")
 		}},
+		{"terms of tomorrow that ask for the path", exec(`UPDATE terms SET document = jsonb_set(document, '{attribution,path}', 'true') WHERE version = 2`), func() bool {
+			p, _ := c.Program(s.program)
+			return !p.Path(time.Now()) && p.Path(time.Now().Add(2*time.Hour)) && len(p.PathTurns) == 1
+		}},
 		{"a second program", func() error {
 			return postgres.InTx(ctx, db, func(tx pgx.Tx) error {
 				n := shopProgram(s.merchant)
@@ -147,6 +151,25 @@ func TestTheCatalogueFollowsEveryChange(t *testing.T) {
 		if !step.seen() {
 			t.Errorf("%s: not seen", step.name)
 		}
+	}
+}
+
+func TestAPathIsKeptWhileTermsAskForIt(t *testing.T) {
+	t.Parallel()
+	day := func(n int) time.Time { return longAgo.AddDate(0, 0, n) }
+	asking, not := &program.Document{Attribution: program.Attribution{Path: true}}, &program.Document{}
+	p := &partners.Program{}
+	for i, d := range []*program.Document{not, asking, asking, not, asking, nil} { // the last cannot be read
+		p.Terms = append(p.Terms, program.Terms{EffectiveFrom: day(i), Document: d})
+	}
+	l := listingOf(p)
+	for n, want := range map[int]bool{-1: false, 0: false, 1: true, 2: true, 3: false, 4: true, 5: false, 6: false} {
+		if got := l.Path(day(n)); got != want {
+			t.Errorf("day %d: %t", n, got)
+		}
+	}
+	if diff := cmp.Diff([]time.Time{day(1), day(3), day(4), day(5)}, l.PathTurns); diff != "" {
+		t.Errorf("turns (-want +got):\n%s", diff)
 	}
 }
 

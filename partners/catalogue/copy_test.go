@@ -104,6 +104,13 @@ func TestACopyHoldsWhatTheCatalogueHeld(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.db.Exec(t.Context(), `INSERT INTO setting VALUES ('partitions', '3'), ('click_key_1', 'abc')`)
 	must(t, err)
+	must(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := partners.AddTerms(t.Context(), tx, w.mine.program, program.Version{EffectiveFrom: time.Now().Add(time.Hour), Document: shopProgram(w.mine.merchant).Terms[0].Document})
+		if err == nil {
+			_, err = tx.Exec(t.Context(), `UPDATE terms SET document = jsonb_set(document, '{attribution,path}', 'true') WHERE version = 2`)
+		}
+		return err
+	}))
 	live, file := copyOf(t, w.db)
 	info, err := os.Stat(file)
 	must(t, err)
@@ -121,6 +128,25 @@ func TestACopyHoldsWhatTheCatalogueHeld(t *testing.T) {
 	}
 	if late := live.LastLook().Sub(cp.Confirmed).Abs(); late > time.Second || !c.LastLook().Equal(cp.Confirmed) || c.Version() != 0 {
 		t.Errorf("confirmed at %s and last looked at %s, the copied one at %s", cp.Confirmed, c.LastLook(), live.LastLook())
+	}
+}
+
+// A tracker that was upgraded while PostgreSQL is down starts with the copy that the version before has left.
+func TestACopyOfTheFormBeforeIsRead(t *testing.T) {
+	t.Parallel()
+	kept, err := os.ReadFile("testdata/form-3.catalogue")
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "catalogue")
+	must(t, os.WriteFile(file, kept, 0o600))
+	c := away(t)
+	_, err = c.LoadCopy(file)
+	must(t, err)
+	l, found := c.LinkByCode("nvjg7p6f")
+	if !found || l.Target != "https://shop.example/boots" || c.Links() != 2 || c.signers.len() != 1 {
+		t.Fatalf("%d links, among them %+v, and %d signers", c.Links(), l, c.signers.len())
+	}
+	if p, ok := c.Program(l.Program); !ok || p.Window != 30*24*time.Hour || p.Path(time.Now()) {
+		t.Errorf("program %+v", p)
 	}
 }
 

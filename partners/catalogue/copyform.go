@@ -89,6 +89,10 @@ func (w *copyWriter) program(p *Listing) {
 	w.number(int64(p.Window))
 	w.texts(p.Categories)
 	w.flag(p.AnyCategory)
+	w.number(int64(len(p.PathTurns)))
+	for _, turn := range p.PathTurns {
+		w.number(turn.UnixMicro())
+	}
 }
 
 // link writes a target that is the landing page, as most are, as nothing.
@@ -110,6 +114,7 @@ func (w *copyWriter) link(l *partners.Link, landing string) {
 type copyReader struct {
 	rest   string
 	broken bool
+	form3  bool // written before there were paths
 }
 
 func (r *copyReader) number() int64 {
@@ -213,5 +218,11 @@ func (r *copyReader) program() *Listing {
 	p.LandingURL, p.ClickParam, p.Currencies = r.text(), r.text(), r.texts()
 	p.Since, p.Window = time.UnixMicro(r.number()).UTC(), time.Duration(r.number())
 	p.Categories, p.AnyCategory = r.texts(), r.flag()
+	if r.form3 {
+		return p
+	}
+	for range r.count() {
+		p.PathTurns = append(p.PathTurns, time.UnixMicro(r.number()).UTC())
+	}
 	return p
 }

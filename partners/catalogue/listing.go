@@ -27,6 +27,9 @@ type Listing struct {
 	Categories []string
 	// AnyCategory says that some terms pay for categories that they do not name.
 	AnyCategory bool
+	// PathTurns are the times at which terms that ask for the visitor's path come into force, and those at which they end, in
+	// turn. Most programs have none.
+	PathTurns []time.Time
 }
 
 // listingOf keeps of a program what a tracker needs, of terms that cannot be read whole what there is.
@@ -37,14 +40,30 @@ func listingOf(p *partners.Program) *Listing {
 	}
 	for i := range p.Terms {
 		l.Window = max(l.Window, p.Terms[i].Window)
-		if d := p.Terms[i].Document; d != nil {
+		d := p.Terms[i].Document
+		if d != nil {
 			named, others := d.Categories()
 			l.Categories, l.AnyCategory = append(l.Categories, named...), l.AnyCategory || others
+		}
+		if path := d != nil && d.Attribution.Path; path != (len(l.PathTurns)%2 == 1) {
+			l.PathTurns = append(l.PathTurns, p.Terms[i].EffectiveFrom)
 		}
 	}
 	slices.Sort(l.Categories)
 	l.Categories = slices.Compact(l.Categories)
 	return l
+}
+
+// Path tells whether the terms in force at a time ask for the visitor's path. Of terms that cannot be read it is not kept.
+func (l *Listing) Path(at time.Time) bool {
+	path := false
+	for _, turn := range l.PathTurns {
+		if turn.After(at) {
+			break
+		}
+		path = !path
+	}
+	return path
 }
 
 // Takes tells whether the program takes orders in a currency.
