@@ -93,7 +93,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.DurationVar(&c.Retention, "retention", 7*24*time.Hour, "how long Kafka keeps records")
 
 	fs.StringVar(&c.TrackerListen, "tracker-listen", "127.0.0.1:8080", "address the tracker listens on")
-	fs.StringVar(&c.TrackerURL, "tracker-url", "", "address of the tracker as visitors see it; unset: made from tracker-listen")
+	fs.StringVar(&c.TrackerURL, "tracker-url", "", "address of the tracker as visitors see it; with https, its cookie is marked secure; unset: made from tracker-listen")
 	fs.StringVar(&c.DashboardListen, "dashboard-listen", "127.0.0.1:8081", "address the dashboard listens on")
 	fs.StringVar(&c.DashboardURL, "dashboard-url", "", "address of the dashboard as people see it; with https, cookies are marked secure; unset: made from dashboard-listen")
 	fs.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8082", "address of health checks and metrics, which ask nobody who they are; empty: none")
