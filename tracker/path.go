@@ -128,7 +128,7 @@ func (s *Server) writePath(h http.Header, path []step, now time.Time) {
 	for i, st := range path {
 		ids[i], age = st.id, max(age, st.until.Sub(now))
 	}
-	cookie := http.Cookie{
+	cookie := http.Cookie{ //nolint:gosec // Secure wherever visitors come by https
 		Name: s.pathCookieName(), Value: strings.Join(ids, pathSeparator), Path: "/", MaxAge: int(min(age, maxPathAge) / time.Second),
 		HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: s.cfg.Secure,
 	}
