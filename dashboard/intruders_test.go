@@ -59,6 +59,9 @@ func (w *world) forms() map[string]url.Values {
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}, "ends": {""}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
+		"/network/customers": {
+			"merchant": {number10(int64(w.shop))}, "customer": {"c-1"}, "to": {bindTo(int64(w.program), 0)}, "from": {w.now.Add(-aDay).Format(formTime)}, "note": {"they asked"},
+		},
 	}
 }
 
@@ -101,7 +104,7 @@ func TestAFilledInFormOfAnotherSiteIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.mustAccept(9)
 	named := w.targets()
-	people := map[string]*client{"site@example.net": w.as("site@example.net"), "shop@example.net": w.as("shop@example.net")}
+	people := map[string]*client{"site@example.net": w.as("site@example.net"), "shop@example.net": w.as("shop@example.net"), "operator@example.net": w.as("operator@example.net")}
 	before := w.contents()
 	for _, header := range []map[string]string{
 		{"Sec-Fetch-Site": "cross-site"},

@@ -1176,6 +1176,14 @@ func commissionTable(list []report.Commission, forMerchant bool) templ.Component
 	})
 }
 
+// orderURL leads to the page of an order for a role.
+func orderURL(role audience, order int64) templ.SafeURL {
+	if role == operatorOnly {
+		return templ.SafeURL("/network/orders/" + strconv.FormatInt(order, 10))
+	}
+	return whyURL(role == merchantOnly, order)
+}
+
 func whyURL(forMerchant bool, order int64) templ.SafeURL {
 	if forMerchant {
 		return templ.SafeURL("/merchant/orders/" + strconv.FormatInt(order, 10))

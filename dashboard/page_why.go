@@ -21,8 +21,11 @@ import (
 type whyView struct {
 	report.Explanation
 
-	at          time.Time
+	at time.Time
+	// forMerchant shows all of the order, as the merchant and the operator see it.
 	forMerchant bool
+	// role is the reader's.
+	role audience
 }
 
 func (s *Server) why(c echo.Context, v *visit) error {
@@ -30,7 +33,7 @@ func (s *Server) why(c echo.Context, v *visit) error {
 	if !ok {
 		return notFound()
 	}
-	view := whyView{at: v.at, forMerchant: v.login.Merchant != 0}
+	view := whyView{at: v.at, forMerchant: v.login.Partner == 0, role: audience(v.login.Role)}
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		view.Explanation, err = r.Explain(ctx, no)

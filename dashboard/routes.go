@@ -88,6 +88,9 @@ func (s *Server) routes() []route {
 
 		{get, "/network", operatorOnly, s.network},
 		{get, "/network.csv", operatorOnly, s.networkCSV},
+		{get, "/network/orders/:order", operatorOnly, s.why},
+		{get, "/network/customers", operatorOnly, s.customers},
+		{post, "/network/customers", operatorOnly, s.bindCustomer},
 		{get, "/network/late", operatorOnly, s.late},
 		{get, "/network/late.csv", operatorOnly, s.lateCSV},
 		{get, "/network/health", operatorOnly, s.health},
@@ -125,6 +128,7 @@ func tabs(role string) []tab {
 	case operatorOnly:
 		return []tab{
 			{"/network", (*text.Printer).TabNetwork, "people"},
+			{"/network/customers", (*text.Printer).TabCustomers, "person"},
 			{"/network/health", (*text.Printer).TabHealth, "alert"},
 		}
 	case everyone, anybodySignedIn:

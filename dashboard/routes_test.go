@@ -97,7 +97,7 @@ func (w *world) targets() targets {
 			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10),
 		},
 		owners: map[string][]string{
-			":order": {"site", "shop"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":period": {"site", "shop"},
+			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":period": {"site", "shop"},
 		},
 	}
 }
@@ -128,7 +128,10 @@ func TestAuthorizationMatrix(t *testing.T) {
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"property"}, "value": {"blog"}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
-		"/account/password":                          {"old": {"not the password"}, "new": {"quite another sentence"}},
+		"/network/customers": {
+			"merchant": {number10(int64(w.shop))}, "customer": {"c-1"}, "to": {bindTo(int64(w.program), 0)}, "from": {w.now.Add(-aDay).Format(formTime)}, "note": {"they asked"},
+		},
+		"/account/password": {"old": {"not the password"}, "new": {"quite another sentence"}},
 	}
 	// A form that names a program answers as if it did not exist for partners who are not in it, and other merchants.
 	enrolledIn := map[string][]string{

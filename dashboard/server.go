@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/dashboard/api"
+	"tributary/commission/engine"
 	"tributary/dashboard/asset"
 	"tributary/dashboard/password"
 	"tributary/internal/proxy"
@@ -33,6 +34,8 @@ type Config struct {
 	Access *access.DB
 	// Reports are what the pages show. Where ClickHouse is away they say that counts are missing.
 	Reports *report.Reader
+	// Partitions are those of the topic orders, in whose lanes what people say of orders and customers is taken in.
+	Partitions int
 	// TrackerURL is where tracking links begin, such as "https://go.example.net", without a slash at the end.
 	TrackerURL string
 	Log        *slog.Logger
@@ -55,6 +58,7 @@ type Config struct {
 type Server struct {
 	cfg      Config
 	access   *access.DB
+	desk     engine.Desk
 	reports  *report.Reader
 	assets   *asset.Set
 	sessions *scs.SessionManager
@@ -79,7 +83,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, fmt.Errorf("making the dashboard: %w", err)
 	}
 	s := &Server{
-		cfg: cfg, access: cfg.Access, reports: cfg.Reports, assets: assets, checker: password.NewChecker(2, patience), owners: password.NewChecker(1, patience), tries: newTries(), pace: newPace(),
+		cfg: cfg, access: cfg.Access, desk: engine.Desk{DB: cfg.Access, Partitions: cfg.Partitions}, reports: cfg.Reports, assets: assets, checker: password.NewChecker(2, patience), owners: password.NewChecker(1, patience), tries: newTries(), pace: newPace(),
 		origins: http.NewCrossOriginProtection(), now: func() time.Time { return time.Now().UTC() },
 		entered: newEntered(cfg.Metrics), text: text.English(),
 	}

@@ -190,6 +190,11 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 			{"program": {program}, "file": {"code,partner,exclusive\nKITCHEN11,The Slow Kitchen,yes"}},
 		}},
 		{"shop", "/merchant/coupons/:coupon/end", []url.Values{{"from": {"x"}, "leaked_from": {"2200-01-01T00:00"}}, {"leaked_from": {"2026-01-01T00:00"}, "note": {"leaked"}}, {}}},
+		{"operator", "/network/customers", []url.Values{
+			{"merchant": {"1"}, "customer": {"c-1"}, "to": {program + "-0"}},
+			{"merchant": {"1"}, "customer": {"c-1"}, "to": {program + "-" + number10(int64(w.site))}, "from": {"2200-01-01T00:00"}, "note": {"x"}},
+			{"merchant": {"1"}, "customer": {"c-1"}, "to": {program + "-0"}, "from": {"2026-01-01T00:00"}, "note": {"x"}},
+		}},
 		{"shop", "/merchant/programs/:program/terms", []url.Values{
 			{},
 			{"from": {"2020-01-01T00:00"}, "window": {"x"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "category0": {""}, "site0": {"200"}, "member0": {"x"}, "category1": {"books"}, "site1": {""}, "member1": {""}},

@@ -30,6 +30,7 @@ coupon*            -     -     S     SI    SI    S     -
 coupon_end*        -     -     S     SI    SI    S     -
 customer*          -     -     SI    S     S     S     -
 customer_backfill  -     -     SIU   -     S     S     -
+customer_bind      -     -     -     S     -     S     -
 customer_event*    -     -     SI    S     S     S     -
 customer_seen*     -     -     SIU   S     S     S     -
 customer_touched   -     -     SID   -     S     S     -
@@ -104,6 +105,7 @@ func TestEveryRightInPostgreSQL(t *testing.T) {
 const functions = `
 api_key_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 app_enrolled_in owner dashboard search_path=pg_catalog, public, pg_temp
+bind_customer owner dashboard,operator search_path=pg_catalog, public, pg_temp
 bump_catalogue owner - search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp

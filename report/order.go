@@ -35,7 +35,7 @@ type Explanation struct {
 	Links    map[program.LinkID]string
 	Postings []Posting
 	Facts    []Fact
-	// Reports are what came in, with or without effect, for the merchant alone.
+	// Reports are what came in, with or without effect, for merchant and operator alone.
 	Reports []Report
 	// Conflicts counts reports of the order or of its refunds that said something else.
 	Conflicts int64
@@ -94,7 +94,7 @@ func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 			return e, err
 		}
 	}
-	if s.scope.Merchant == 0 {
+	if s.scope.Partner != 0 {
 		return e, nil
 	}
 	return e, s.readReports(ctx, &e)

@@ -15,8 +15,8 @@ import (
 )
 
 // Rebind has a customer belong to a partner from a time on, or with no partner to nobody, in a network whose topic orders has so
-// many partitions: their orders from then on are decided again within some seconds. The merchant is the program's. What is wrong
-// with it is the fault "bad_binding" with its fields.
+// many partitions: their orders from then on are decided again within some seconds. The merchant is the program's, and may be left
+// out. What is wrong with it is the fault "bad_binding" with its fields.
 func Rebind(ctx context.Context, q inbox.Querier, b inbox.Binding, author, note string, partitions int) error {
 	bad, err := checkBinding(ctx, q, &b, time.Now())
 	if err != nil {
@@ -45,7 +45,7 @@ func checkBinding(ctx context.Context, q inbox.Querier, b *inbox.Binding, now ti
 		return nil, fmt.Errorf("checking a binding: %w", err)
 	}
 	sold, known := programs.Program(b.Program)
-	if !known {
+	if !known || b.Merchant != 0 && b.Merchant != sold.Merchant {
 		note("program", text.WrongUnknownProgram(strconv.FormatInt(int64(b.Program), 10)), text.FixUnknownProgram())
 		return bad, nil
 	}

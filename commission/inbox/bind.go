@@ -25,14 +25,18 @@ type Binding struct {
 	From    time.Time         `json:"from"`
 }
 
-// WriteBind adds a binding to the inbox, in a topic of so many partitions.
+// WriteBind adds a binding to the inbox, in a topic of so many partitions: for an operator, or from pages for one.
 func WriteBind(ctx context.Context, q Querier, b Binding, author, note string, partitions int) error {
 	content, err := json.Marshal(b)
 	if err != nil {
 		return fmt.Errorf("writing a binding: %w", err)
 	}
 	key := event.OrderKey(int64(b.Merchant), b.Customer)
-	return Write(ctx, q, Row{Lane: event.Lane(key, partitions), Key: key, Kind: Bind, Ref: b.Customer, Content: content, Author: author, Note: note})
+	// name: bind customer
+	if _, err := q.Exec(ctx, `SELECT bind_customer($1, $2, $3, $4, $5)`, event.Lane(key, partitions), key, content, author, note); err != nil {
+		return fmt.Errorf("writing a binding: %w", err)
+	}
+	return nil
 }
 
 // Binding reads the content of a row of the kind Bind.

@@ -933,6 +933,109 @@ func CSVCodes() []string {
 	return []string{"amount", "author", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
 }
 
+// CustomersBind says: Bind again
+func (p *Printer) CustomersBind() string { return p.say("customers.bind", 0) }
+
+// CustomersBound says: It is noted. Orders placed since then are decided again within some seconds.
+func (p *Printer) CustomersBound() string { return p.say("customers.bound", 0) }
+
+// CustomersDo says: Bind the customer
+func (p *Printer) CustomersDo() string { return p.say("customers.do", 0) }
+
+// CustomersFind says: Find
+func (p *Printer) CustomersFind() string { return p.say("customers.find", 0) }
+
+// CustomersForLife says: The customer belongs to {partner} ({program}) since {since}, for life.
+func (p *Printer) CustomersForLife(partner string, program string, since string) string {
+	return p.say("customers.for_life", 0, partner, program, since)
+}
+
+// CustomersFree says: nobody: set them free
+func (p *Printer) CustomersFree() string { return p.say("customers.free", 0) }
+
+// CustomersFrom says: From, UTC
+func (p *Printer) CustomersFrom() string { return p.say("customers.from", 0) }
+
+// CustomersFromHint says: A time that has come. Orders placed since are decided again within some seconds, and their commissions corrected.
+func (p *Printer) CustomersFromHint() string { return p.say("customers.from_hint", 0) }
+
+// CustomersID says: Customer, as the merchant's orders name them
+func (p *Printer) CustomersID() string { return p.say("customers.id", 0) }
+
+// CustomersLead says: Whom a customer belongs to, where a merchant's terms bind customers. Find a customer to bind them to another partner or to set them free.
+func (p *Printer) CustomersLead() string { return p.say("customers.lead", 0) }
+
+// CustomersNoOrders says: No orders
+func (p *Printer) CustomersNoOrders() string { return p.say("customers.no_orders", 0) }
+
+// CustomersNoOrdersYet says: No order names this customer yet.
+func (p *Printer) CustomersNoOrdersYet() string { return p.say("customers.no_orders_yet", 0) }
+
+// CustomersNobody says: The customer belongs to nobody.
+func (p *Printer) CustomersNobody() string { return p.say("customers.nobody", 0) }
+
+// CustomersNone says: No customers yet
+func (p *Printer) CustomersNone() string { return p.say("customers.none", 0) }
+
+// CustomersNoneYet says: Once the terms of a merchant bind customers, or ask whether one is new, you find those customers here.
+func (p *Printer) CustomersNoneYet() string { return p.say("customers.none_yet", 0) }
+
+// CustomersNote says: Note
+func (p *Printer) CustomersNote() string { return p.say("customers.note", 0) }
+
+// CustomersNoteHint says: Why. It stays, and operators see it.
+func (p *Printer) CustomersNoteHint() string { return p.say("customers.note_hint", 0) }
+
+// CustomersOne says: Customer {customer} of {merchant}
+func (p *Printer) CustomersOne(customer string, merchant string) string {
+	return p.say("customers.one", 0, customer, merchant)
+}
+
+// CustomersOrders says: Orders
+func (p *Printer) CustomersOrders() string { return p.say("customers.orders", 0) }
+
+// CustomersProblem says: It has no effect: {problem}.
+func (p *Printer) CustomersProblem(problem string) string {
+	return p.say("customers.problem", 0, problem)
+}
+
+// CustomersSaid says: What operators have said
+func (p *Printer) CustomersSaid() string { return p.say("customers.said", 0) }
+
+// CustomersSaidFree says: Set free from {from}
+func (p *Printer) CustomersSaidFree(from string) string { return p.say("customers.said_free", 0, from) }
+
+// CustomersSaidNone says: Nothing yet.
+func (p *Printer) CustomersSaidNone() string { return p.say("customers.said_none", 0) }
+
+// CustomersSaidTo says: Bound to {partner} ({program}) from {from}
+func (p *Printer) CustomersSaidTo(from string, partner string, program string) string {
+	return p.say("customers.said_to", 0, from, partner, program)
+}
+
+// CustomersSince says: Bound since {since}
+func (p *Printer) CustomersSince(since string) string { return p.say("customers.since", 0, since) }
+
+// CustomersSinceChip says: since then
+func (p *Printer) CustomersSinceChip() string { return p.say("customers.since_chip", 0) }
+
+// CustomersTitle says: Customers
+func (p *Printer) CustomersTitle() string { return p.say("customers.title", 0) }
+
+// CustomersToHint says: The partner earns on orders from then on, as the terms say of bound customers, for as long as the terms of that time bind.
+func (p *Printer) CustomersToHint() string { return p.say("customers.to_hint", 0) }
+
+// CustomersUnknown says: No order of this customer is known, and nothing was said about them.
+func (p *Printer) CustomersUnknown() string { return p.say("customers.unknown", 0) }
+
+// CustomersUntil says: The customer belongs to {partner} ({program}) from {since} until {until}.
+func (p *Printer) CustomersUntil(partner string, program string, since string, until string) string {
+	return p.say("customers.until", 0, partner, program, since, until)
+}
+
+// CustomersWaits says: It takes effect within some seconds.
+func (p *Printer) CustomersWaits() string { return p.say("customers.waits", 0) }
+
 // DeclineCode says what is said of a code, and the code itself where that is nothing: see DeclineCodeCodes.
 func (p *Printer) DeclineCode(code string) string {
 	switch code {
@@ -3799,6 +3902,9 @@ func (p *Printer) TabConflicts() string { return p.say("tab.conflicts", 0) }
 
 // TabCoupons says: Coupons
 func (p *Printer) TabCoupons() string { return p.say("tab.coupons", 0) }
+
+// TabCustomers says: Customers
+func (p *Printer) TabCustomers() string { return p.say("tab.customers", 0) }
 
 // TabDevelopers says: Developers
 func (p *Printer) TabDevelopers() string { return p.say("tab.developers", 0) }
