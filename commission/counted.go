@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strconv"
 
-	"tributary/internal/money"
 	"tributary/partners/program"
 )
 
@@ -94,7 +93,9 @@ func (c *Credit) named(ids []string) (rules []int) {
 
 // paysFor reports whether one of some rules pays for a line; none stand for all that there may be.
 func (c *Credit) paysFor(line int64, rules []int) bool {
-	return len(rules) == 0 || slices.ContainsFunc(c.Priced, func(p Priced) bool { return p.Line == line && slices.Contains(rules, p.Rule) })
+	return len(rules) == 0 ||
+		slices.ContainsFunc(rules, func(i int) bool { return c.Terms.rules3() && c.Rules[i].Of != "" }) ||
+		slices.ContainsFunc(c.Priced, func(p Priced) bool { return p.Line == line && slices.Contains(rules, p.Rule) })
 }
 
 // SpanOf names the period of a length that a day is in: "2026-09-07", "2026-W37", "2026-09", "2026-Q3", "2026" or "ever".
@@ -116,153 +117,6 @@ func SpanOf(length program.Length, d Day) string {
 	default:
 		return string(program.Ever)
 	}
-}
-
-// Tally is what a credit counts for in a period from a day on: 1 as long as something remains of the order's lines that
-// count, the credit's part of what remains of them, without delivery, and what it earns for them after refunds. Amounts are in
-// its unit.
-type Tally struct {
-	Day                        Day
-	Count, Revenue, Commission int64
-}
-
-// Tally is what credit i counts for in each of its periods, after the sale and after the refunds of each effective time.
-func (d *Decision) Tally(i int) [][]Tally {
-	c := &d.Credits[i]
-	t := d.timeline(&scratch{})
-	f := c.tallying(&d.Order)
-	of := d.partOf(c)
-	all := make([][]Tally, len(c.Counted.In))
-	day := c.Counted.Day
-	next := 0 // of the refunds
-	for step := range t.at {
-		for step > 0 && next < len(d.Order.Refunds) && d.Order.Refunds[next].Effective.Equal(t.at[step]) {
-			f.take(&d.Order.Refunds[next])
-			day = max(day, c.Counted.Refunds[next])
-			next++
-		}
-		net := t.of(step, i, len(d.Credits)).net
-		for n := range all {
-			is := f.tally(&c.Counted.In[n], net)
-			is.Day, is.Revenue = day, of.share(is.Revenue)
-			all[n] = append(all[n], is)
-		}
-	}
-	return all
-}
-
-// partOf is the credit's part of the order: by its weight or, where it has what it has for what others bring, by theirs.
-func (d *Decision) partOf(c *Credit) parting {
-	var p parting
-	for i := range d.Credits {
-		o := &d.Credits[i]
-		if o.Weight == 0 || o.Role != RolePartner {
-			continue
-		}
-		brought := slices.ContainsFunc(c.From, func(of []program.PartnerID) bool { return slices.Contains(of, o.Partner) })
-		p.weights, p.own = append(p.weights, o.Weight), append(p.own, o.Earner() == c.Earner() || brought)
-	}
-	return p
-}
-
-// parting divides an order among those who share it, and says whose parts are a credit's. It has nobody where nobody shares.
-type parting struct {
-	weights []int64
-	own     []bool
-}
-
-// share is the credit's part of an amount, by largest remainder.
-func (p *parting) share(amount int64) (share int64) {
-	if !slices.Contains(p.own, true) {
-		return amount
-	}
-	for i, part := range money.Split(amount, p.weights) {
-		if p.own[i] {
-			share += part
-		}
-	}
-	return share
-}
-
-// tallying is what is left of an order's lines for a credit on its way through the refunds.
-type tallying struct {
-	c     *Credit
-	o     *Order
-	lines []remaining
-	gone  bool // of an order without lines
-}
-
-func (c *Credit) tallying(o *Order) tallying {
-	f := tallying{c: c, o: o, lines: make([]remaining, len(o.Lines))}
-	for i := range o.Lines {
-		f.lines[i] = remaining{o.Lines[i].Amount, o.Lines[i].Quantity}
-	}
-	return f
-}
-
-func (f *tallying) take(r *Refund) {
-	if !f.c.counts(r) {
-		return
-	}
-	f.gone = f.gone || r.Whole
-	for _, t := range r.Taken {
-		n, _ := f.o.line(t.Line)
-		f.lines[n].amount -= t.Amount
-		f.lines[n].pieces -= t.Pieces
-		if f.o.Lines[n].Amount > 0 && f.lines[n].amount == 0 {
-			f.lines[n].pieces = 0
-		}
-	}
-}
-
-// tally is what counts in a period, of all of the order, where the credit has so much of it.
-func (f *tallying) tally(in *CountedIn, net int64) (t Tally) {
-	remains := len(f.lines) == 0 && !f.gone
-	for n := range f.lines {
-		if l := &f.o.Lines[n]; in.Has(l.Number) && f.lines[n] != (remaining{}) {
-			remains = true
-			t.Revenue += baseOf(l, f.c.Terms.Base, f.lines[n])
-		}
-	}
-	if !remains {
-		return Tally{}
-	}
-	t.Count, t.Revenue, t.Commission = 1, f.c.converted(t.Revenue), net
-	if len(in.Lines) > 0 || len(in.Paid) > 0 {
-		counted, others := f.worth(in)
-		t.Commission = money.Split(net, []int64{counted, others})[0]
-	}
-	return t
-}
-
-// worth is what counts in a period is worth to the credit, and what else there is: of each rule in proportion to what its rate
-// is of or, where it has none, to the pieces.
-func (f *tallying) worth(in *CountedIn) (counted, others int64) {
-	for i := range f.c.Rules {
-		r := &f.c.Rules[i]
-		var weights [2]int64
-		for _, p := range f.c.Priced {
-			n, _ := f.o.line(p.Line)
-			if p.Rule != i {
-				continue
-			}
-			weight := baseOf(&f.o.Lines[n], f.c.Terms.Base, f.lines[n])
-			if r.Rate == 0 {
-				weight = f.lines[n].pieces
-			}
-			if in.Has(p.Line) && (len(in.Paid) == 0 || slices.Contains(in.Paid, i)) {
-				weights[0] += weight
-			} else {
-				weights[1] += weight
-			}
-		}
-		worth := max(r.Net, f.c.worth(r, weights[0]+weights[1], r.Left))
-		if weights != [2]int64{} {
-			parts := money.Split(worth, weights[:])
-			counted, others = counted+parts[0], others+parts[1]
-		}
-	}
-	return counted, others
 }
 
 // checkCounted refuses a record whose days or lines are not those of the order.

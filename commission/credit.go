@@ -82,7 +82,12 @@ type TermsApplied struct {
 	Full bool `json:"full,omitempty"`
 	// Base is what the rates of a full document are taken of.
 	Base program.Base `json:"base,omitzero"`
+	// Rules are those of a full document from number 3 on, which the record has to know; 0 for those of before.
+	Rules int `json:"rules,omitempty"`
 }
+
+// rules3 reports whether the terms stand under rules 3 or later.
+func (t *TermsApplied) rules3() bool { return t.Rules >= program.Rules3 }
 
 // Rule is a rule of the terms with all lines that it prices, summed before they are rounded: Base x Rate = Exact and a fixed
 // amount for each of Left, together rounded once and at most Max, are Net. Amounts beside Amount and Base are in the credit's

@@ -12,8 +12,11 @@ import (
 
 // Rules is the number of the rules by which this version decides: what rounds, which touch wins, how ties break. Terms say
 // under which they stand; a rule that changes its meaning gets a new number, never another meaning under the old one. Under 2
-// stands what engines of before cannot decide by (program.Version.LeastRules); what both can means the same under either.
-const Rules = 2
+// stands what the first engines cannot decide by (program.Version.LeastRules); what both can means the same under either. Under
+// 3 delivery goes with what is refunded of it, recruiters are rounded together and have no more than the fee, a free line goes
+// with the last money, periods count what each rule pays on the day, those to recruiters need no rule, and a click after the
+// receipt is after the order.
+const Rules = program.Rules3
 
 // NewerError says that something was stored by a later version of the program than this one.
 type NewerError struct {

@@ -51,6 +51,9 @@ func (c *Candidate) underTerms(o *Order, t *Touch) Reason {
 		}
 		return NoTermsInForce
 	}
+	if after := o.Received.UnixMilli() - t.At.UnixMilli(); terms.Rules >= program.Rules3 && t.Clock == event.ReceiptClock && after < 0 {
+		t.AgeMillis = after // our own clock knows which came first
+	}
 	bounds, earns := c.bounds(terms)
 	if rank := c.rank(); rank != rankOf(c.Kind) {
 		t.Rank = rank

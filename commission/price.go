@@ -33,6 +33,9 @@ func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (*pricer, Reason
 			NetworkFee: terms.NetworkFee, Kind: found.Kind, Full: true, Base: p.doc.Base,
 		},
 	}
+	if terms.Rules >= program.Rules3 {
+		p.template.Terms.Rules = terms.Rules
+	}
 	if window := time.Duration(p.doc.RefundWindow); window > 0 {
 		p.template.RefundsUntil = p.template.HoldUntil.Add(window)
 	}

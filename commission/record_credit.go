@@ -25,7 +25,7 @@ func (c *Credit) check(o *Order) error {
 			return fmt.Errorf("rule %q lost to rule %d of %d", l.ID, l.Rule, len(c.Rules))
 		}
 	}
-	if len(c.From) > 0 && len(c.From) != len(c.Rules) {
+	if len(c.From) > 0 && len(c.From) != len(c.Rules) && !(len(c.From) == 1 && c.Unpaid != "") {
 		return fmt.Errorf("%d of %d rules say for whose part they pay", len(c.From), len(c.Rules))
 	}
 	if c.Rate != nil {
@@ -95,20 +95,24 @@ func (t *TermsApplied) appendJSON(dst []byte) []byte {
 	if t.Full {
 		dst = append(dst, `,"full":true`...)
 	}
-	if t.Base == (program.Base{}) {
-		return append(dst, '}')
+	if t.Base != (program.Base{}) {
+		dst = appendBase(dst, t.Base)
 	}
+	return append(optNumber(dst, `,"rules":`, int64(t.Rules)), '}')
+}
+
+func appendBase(dst []byte, base program.Base) []byte {
 	dst = append(dst, `,"base":{`...)
 	first := len(dst)
 	for _, part := range [...]struct {
 		name string
 		is   bool
-	}{{"tax", t.Base.Tax}, {"shipping", t.Base.Shipping}, {"shipping_tax", t.Base.ShippingTax}, {"before_discount", t.Base.BeforeDiscount}} {
+	}{{"tax", base.Tax}, {"shipping", base.Shipping}, {"shipping_tax", base.ShippingTax}, {"before_discount", base.BeforeDiscount}} {
 		if part.is {
 			dst = append(appendText(separate(dst, len(dst)-first), "", part.name), ":true"...)
 		}
 	}
-	return append(dst, `}}`...)
+	return append(dst, '}')
 }
 
 func (r *Rate) append(dst []byte) []byte {

@@ -18,6 +18,8 @@ type remainder struct {
 	lines    []remaining
 	amount   int64
 	shipping int64
+	// gone says of an order without lines that it was taken back.
+	gone bool
 }
 
 // sum is what remains of the lines of a rule.
@@ -26,8 +28,8 @@ type sum struct {
 	base int64
 	// lines and pieces count those of which something remains.
 	lines, pieces int64
-	// sold is what the lines were sold for.
-	sold int64
+	// sold is what the lines were sold for, and priced how many they were.
+	sold, priced int64
 }
 
 // remaining is what is left of a line.
@@ -36,7 +38,7 @@ type remaining struct{ amount, pieces int64 }
 // before is what there was for a credit before refunds.
 func (c *Credit) before(o *Order) remainder {
 	f := remainder{c: c, o: o, sums: make([]sum, len(c.Rules)), amount: o.Amount, shipping: o.Shipping}
-	if !c.Terms.Full {
+	if !c.Terms.Full && c.Counted == nil {
 		for i := range c.Rules {
 			f.sums[i].base = c.Rules[i].Amount
 		}
@@ -50,6 +52,7 @@ func (c *Credit) before(o *Order) remainder {
 		n, _ := o.line(c.Priced[i].Line)
 		f.sums[c.Priced[i].Rule].add(&o.Lines[n], c.Terms.Base, f.lines[n], 1)
 		f.sums[c.Priced[i].Rule].sold += o.Lines[n].Amount
+		f.sums[c.Priced[i].Rule].priced++
 	}
 	if len(o.Lines) == 0 {
 		for i := range f.sums {
@@ -95,6 +98,7 @@ func (f *remainder) take(r *Refund) {
 	f.shipping -= r.Shipping
 	if r.Whole {
 		clear(f.sums) // of an order without lines
+		f.gone = true
 	}
 	for _, t := range r.Taken {
 		n, _ := f.o.line(t.Line)
@@ -104,20 +108,48 @@ func (f *remainder) take(r *Refund) {
 		}
 		f.takeOf(n, t)
 	}
+	if !f.c.Terms.rules3() {
+		return
+	}
+	f.shipping = max(0, f.shipping-f.o.beyondLines(r))
+	if f.o.Amount > 0 && f.amount == 0 {
+		for n := range f.lines {
+			f.set(n, remaining{}) // what was given with what is back
+		}
+	}
+}
+
+// beyondLines is what a refund of an amount asked for beyond what the lines had left: the delivery, if there is any.
+func (o *Order) beyondLines(r *Refund) (amount int64) {
+	for _, e := range o.Excess {
+		if e.Refund == r.ID && e == (Excess{Refund: r.ID, Amount: e.Amount, Reason: NothingLeft}) {
+			amount += e.Amount
+		}
+	}
+	return amount
 }
 
 // takeOf takes from a line. Of one that cost something nothing remains once its amount is gone.
 func (f *remainder) takeOf(n int, t Taken) {
-	l, was := &f.o.Lines[n], f.lines[n]
-	is := remaining{was.amount - t.Amount, was.pieces - t.Pieces}
-	if l.Amount > 0 && is.amount == 0 {
+	was := f.lines[n]
+	is := remaining{was.amount - t.Amount, max(0, was.pieces-t.Pieces)}
+	if f.o.Lines[n].Amount > 0 && is.amount == 0 {
 		is.pieces = 0
 	}
 	f.amount -= t.Amount
+	f.set(n, is)
+}
+
+// set has the sums follow what remains of a line.
+func (f *remainder) set(n int, is remaining) {
+	l, was := &f.o.Lines[n], f.lines[n]
+	if is == was {
+		return
+	}
 	f.lines[n] = is
-	first, _ := slices.BinarySearchFunc(f.c.Priced, t.Line, func(p Priced, line int64) int { return cmp.Compare(p.Line, line) })
+	first, _ := slices.BinarySearchFunc(f.c.Priced, l.Number, func(p Priced, line int64) int { return cmp.Compare(p.Line, line) })
 	for _, p := range f.c.Priced[first:] {
-		if p.Line != t.Line {
+		if p.Line != l.Number {
 			break
 		}
 		f.sums[p.Rule].add(l, f.c.Terms.Base, was, -1)
@@ -136,14 +168,14 @@ func (c *Credit) counts(r *Refund) bool {
 func (f *remainder) of(rule int) (base, units int64) {
 	r, s := &f.c.Rules[rule], &f.sums[rule]
 	base = s.base
-	if with := f.c.Terms.Base; (with.Shipping || with.ShippingTax) && s.lines > 0 {
+	if with := f.c.Terms.Base; (with.Shipping || with.ShippingTax) && (s.lines > 0 || f.c.Terms.rules3()) {
 		base += f.delivery(s)
 	}
 	return base, r.unitsOf(s, f.c.converted(f.amount))
 }
 
-// delivery is the part of the delivery that goes with the lines of a rule, in proportion to what they were sold for, as long as
-// something of them remains.
+// delivery is the part of what is left of the delivery that goes with the lines of a rule, in proportion to what they were sold
+// for. A tax on a delivery that cost nothing goes with the last of them.
 func (f *remainder) delivery(s *sum) int64 {
 	with, shipping := f.c.Terms.Base, int64(0)
 	if with.Shipping {
@@ -153,13 +185,16 @@ func (f *remainder) delivery(s *sum) int64 {
 	case !with.ShippingTax:
 	case f.o.Shipping > 0:
 		shipping += money.Scale(f.o.ShippingTax, f.shipping, f.o.Shipping)
-	default:
+	case s.lines > 0:
 		shipping += f.o.ShippingTax
 	}
-	if f.o.Amount == 0 {
-		return shipping
+	switch {
+	case f.o.Amount > 0:
+		return money.Scale(shipping, s.sold, f.o.Amount)
+	case f.c.Terms.rules3() && len(f.o.Lines) > 0:
+		return money.Scale(shipping, s.priced, int64(len(f.o.Lines)))
 	}
-	return money.Scale(shipping, s.sold, f.o.Amount)
+	return shipping
 }
 
 // unitsOf counts what a fixed amount is for. One for each order or line is owed whole while something of it remains and what

@@ -78,7 +78,6 @@ func (d *Decision) Share() error {
 		return err
 	}
 	var room scratch
-	full := room.full[:0]
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		if _, known := money.Exponent(c.Unit); !known {
@@ -87,20 +86,24 @@ func (d *Decision) Share() error {
 		if c.Role == RoleCustomer && c.Customer == "" {
 			return errors.New("sharing an order: its customer has a credit, and it names no customer")
 		}
-		full = append(full, d.full(i, d.Credits[i].sold))
 	}
+	full := d.worths(room.full[:0], (*Credit).sold)
 	parts := d.parts(room.parts[:0], full)
 	for i := range d.Credits {
 		d.Credits[i].Gross = parts[i].net
-		d.noteEarned(i, parts, func(r *Rule, earned int64) { r.Amount = earned })
-		full[i] = d.full(i, d.Credits[i].left)
 	}
-	parts = d.parts(parts[:0], full)
+	for _, u := range d.uplines(parts) {
+		d.Credits[u.credit].Rules[u.rule].Amount = u.base
+	}
+	parts = d.parts(parts[:0], d.worths(full[:0], (*Credit).left))
+	for _, u := range d.uplines(parts) {
+		r := &d.Credits[u.credit].Rules[u.rule]
+		r.Base, r.Exact, r.Net = u.base, r.Rate.Exact(u.base), u.worth
+	}
 	feeOn, first := int64(0), -1
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.Net, c.Fee, c.FeeExact = parts[i].net, parts[i].fee, money.Product{}
-		d.noteEarned(i, parts, (*Rule).leave)
 		if d.Charges(c) {
 			if feeOn += c.Net; first < 0 {
 				first = i
@@ -175,6 +178,18 @@ func (c *Credit) sold(rule int) (base, units int64) { return c.Rules[rule].Amoun
 
 func (c *Credit) left(rule int) (base, units int64) { return c.Rules[rule].Base, c.Rules[rule].Left }
 
+// worths appends what the credits are worth as parts takes it: for each what it would have if it took all, of what of says counts
+// of the lines of a rule; then, where recruiters are rounded together, what they would have of each partner's order.
+func (d *Decision) worths(dst []int64, of func(c *Credit, rule int) (base, units int64)) []int64 {
+	from := len(dst)
+	dst = append(dst, make([]int64, d.width())...)
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		d.value(dst[from:], i, func(rule int) (base, units int64) { return of(c, rule) })
+	}
+	return dst
+}
+
 // part is what a credit has of its order at some time.
 type part struct{ net, fee int64 }
 
@@ -185,7 +200,7 @@ type scratch struct {
 	full  [2]int64
 }
 
-// parts appends what each credit has when full[i] is what credit i would have if it took all.
+// parts appends what each credit has by what worths gives.
 func (d *Decision) parts(dst []part, full []int64) []part {
 	if len(d.Credits) == 1 {
 		p := part{net: full[0]}
@@ -225,7 +240,14 @@ func (d *Decision) parts(dst []part, full []int64) []part {
 			parts[members[n]].fee = share
 		}
 	})
-	d.payUplines(parts)
+	d.payRecruiters(parts, full)
+	for _, u := range d.uplines(parts) {
+		c := &d.Credits[u.credit]
+		parts[u.credit].net += u.worth
+		if c.Rules[u.rule].Of == program.OfFee {
+			parts[u.credit].fee -= u.worth
+		}
+	}
 	return dst
 }
 

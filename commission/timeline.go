@@ -22,33 +22,30 @@ func (t *timeline) of(step, i, n int) part { return t.parts[step*n+i] }
 // rounded refunds.
 func (d *Decision) timeline(room *scratch) timeline {
 	t := timeline{at: room.at[:0], parts: room.parts[:0]}
-	full := room.full[:0]
-	for i := range d.Credits {
-		full = append(full, d.full(i, d.Credits[i].sold))
-	}
-	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, full)
+	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, d.worths(room.full[:0], (*Credit).sold))
 	if len(d.Order.Refunds) == 0 {
 		return t
 	}
-	left := d.afterEach()
+	left, width := d.afterEach(), d.width()
 	for n := range d.Order.Refunds {
 		r := &d.Order.Refunds[n]
 		if last := len(t.at) - 1; last > 0 && t.at[last].Equal(r.Effective) {
 			t.at, t.parts = t.at[:last], t.parts[:last*len(d.Credits)]
 		}
-		t.at, t.parts = append(t.at, r.Effective), d.parts(t.parts, left[n*len(d.Credits):][:len(d.Credits)])
+		t.at, t.parts = append(t.at, r.Effective), d.parts(t.parts, left[n*width:][:width])
 	}
 	return t
 }
 
-// afterEach is what each credit would have after each refund in turn if it took all.
+// afterEach is what worths gives after each refund in turn.
 func (d *Decision) afterEach() []int64 {
-	all := make([]int64, len(d.Order.Refunds)*len(d.Credits))
+	width := d.width()
+	all := make([]int64, len(d.Order.Refunds)*width)
 	for i := range d.Credits {
 		remains := d.Credits[i].before(&d.Order)
 		for n := range d.Order.Refunds {
 			remains.take(&d.Order.Refunds[n])
-			all[n*len(d.Credits)+i] = d.full(i, remains.of)
+			d.value(all[n*width:][:width], i, remains.of)
 		}
 	}
 	return all

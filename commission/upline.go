@@ -125,19 +125,38 @@ type hanging struct {
 // cannot be counted.
 func (d *Decision) hang(h hanging, to program.Payee, role Role, who program.PartnerID, unit string) (ok bool) {
 	c, ok := h.p.pay(to, unit, h.earned)
-	if !ok || len(c.Rules) == 0 {
+	onlyCounts := ok && len(c.Rules) == 0 && h.p.countsAlone(to)
+	if !ok || len(c.Rules) == 0 && !onlyCounts {
 		return ok
 	}
 	c.Partner, c.Role, c.Link = who, role, 0
-	for range c.Rules {
+	for range max(1, len(c.Rules)) {
 		c.From = append(c.From, h.of)
+	}
+	if onlyCounts {
+		c.Unpaid = NoRule
 	}
 	at := slices.IndexFunc(d.Credits, func(o Credit) bool { return o.Earner() == c.Earner() })
 	if at < 0 {
-		h.p.count(&c, to)
-		d.Credits = append(d.Credits, c)
+		if h.p.count(&c, to); c.Counted != nil || !onlyCounts {
+			d.Credits = append(d.Credits, c)
+		}
 	} else {
 		d.Credits[at].merge(&c)
+	}
+	return true
+}
+
+// countsAlone reports whether a recruiter has a credit for periods alone: where no rule of the terms is for them, whatever it
+// is about.
+func (p *pricer) countsAlone(to program.Payee) bool {
+	if to == program.ToCustomer || !p.template.Terms.rules3() {
+		return false
+	}
+	for _, scope := range p.found.Terms.Scheme.Scopes(p.found.Partner, &p.found.Enrolment) {
+		if slices.ContainsFunc(scope.Rules, func(r program.Rule) bool { return r.To == to }) {
+			return false
+		}
 	}
 	return true
 }
@@ -145,6 +164,15 @@ func (d *Decision) hang(h hanging, to program.Payee, role Role, who program.Part
 // merge adds the rules of a further partner whom the credit's owner has brought in. A rule that prices the same lines for both
 // is one.
 func (c *Credit) merge(o *Credit) {
+	switch {
+	case c.Unpaid != "" && o.Unpaid != "":
+		c.From[0] = append(slices.Clone(c.From[0]), o.From[0]...)
+		return
+	case o.Unpaid != "":
+		return
+	case c.Unpaid != "":
+		c.Unpaid, c.From = "", nil // it has rules of its own
+	}
 	for i := range o.Rules {
 		same := slices.IndexFunc(c.Rules, func(r Rule) bool { return r == o.Rules[i] })
 		if same >= 0 && slices.Equal(c.linesOf(same), o.linesOf(i)) {
@@ -206,27 +234,6 @@ func (d *Decision) earnedBy(c *Credit, rule int, parts []part) (sum int64) {
 	return sum
 }
 
-// payUplines adds to each credit what its rules give of what others earn. What is paid of the network's fee lowers that.
-func (d *Decision) payUplines(parts []part) {
-	for i := range d.Credits {
-		c := &d.Credits[i]
-		if len(c.From) == 0 {
-			continue
-		}
-		for n := range c.Rules {
-			r := &c.Rules[n]
-			if r.Of == "" {
-				continue
-			}
-			worth := r.ofEarned(d.earnedBy(c, n, parts))
-			parts[i].net += worth
-			if r.Of == program.OfFee {
-				parts[i].fee -= worth
-			}
-		}
-	}
-}
-
 // ofEarned is what a rule gives of what others earn.
 func (r *Rule) ofEarned(base int64) int64 {
 	worth := r.Rate.Of(base)
@@ -234,19 +241,4 @@ func (r *Rule) ofEarned(base int64) int64 {
 		worth = min(worth, r.Max)
 	}
 	return worth
-}
-
-// noteEarned enters in the rules of credit i that pay of what others earn what that is.
-func (d *Decision) noteEarned(i int, parts []part, enter func(r *Rule, earned int64)) {
-	c := &d.Credits[i]
-	for n := range c.From {
-		if c.Rules[n].Of != "" {
-			enter(&c.Rules[n], d.earnedBy(c, n, parts))
-		}
-	}
-}
-
-// leave enters what is left of what others earn after refunds.
-func (r *Rule) leave(earned int64) {
-	r.Base, r.Exact, r.Net = earned, r.Rate.Exact(earned), r.ofEarned(earned)
 }

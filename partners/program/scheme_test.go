@@ -104,7 +104,7 @@ func TestPlainDocumentsNeedNoScheme(t *testing.T) {
 		if terms := v.Terms(); terms.Scheme == nil || terms.Rates != nil {
 			t.Errorf("with %s it counts as plain", name)
 		}
-		if v.LeastRules() != 2 {
+		if v.LeastRules() != 3 {
 			t.Errorf("with %s it stands under rules %d", name, v.LeastRules())
 		}
 	}
@@ -113,7 +113,7 @@ func TestPlainDocumentsNeedNoScheme(t *testing.T) {
 	if terms.Scheme != nil || terms.Window != 30*day || len(terms.Rates) != 2 {
 		t.Errorf("the plain document is %+v", terms)
 	}
-	if must := (&Version{Document: base, NeedsAcceptance: true}); v.LeastRules() != 1 || must.LeastRules() != 2 {
+	if must := (&Version{Document: base, NeedsAcceptance: true}); v.LeastRules() != 1 || must.LeastRules() != 3 {
 		t.Errorf("the plain document stands under rules %d, under %d where it must be accepted", v.LeastRules(), must.LeastRules())
 	}
 	if whole := terms.Whole(); whole.Scheme == nil || whole.Scheme.Document != terms.Document || terms.Scheme != nil {

@@ -51,14 +51,17 @@ func (v *Version) Check(now time.Time) []fault.Field {
 	return bad
 }
 
-// LeastRules is the least number of the rules by which orders under the version can be decided. It is 1 where the first engines
-// decide the same, who know plain documents alone; 2 for what they cannot read, and whoever must accept it.
+// LeastRules is the least number of the rules by which orders under the version are decided from now on. It is 1 where the first
+// engines decide the same, who know plain documents alone, and Rules3 for all else. Under 2 stand such terms of before.
 func (v *Version) LeastRules() int {
 	if v.Document.Plain() && v.Document.Attribution.Touches.Click.Window > 0 && !v.NeedsAcceptance {
 		return 1
 	}
-	return 2
+	return Rules3
 }
+
+// Rules3 are the rules of terms that are more than plain: docs/reference/terms.md says in what they differ from those of 2.
+const Rules3 = 3
 
 // InForce finds the version that is in force at t among those of a program, which ascend by EffectiveFrom, and the one that
 // follows it; nil where there is none.
