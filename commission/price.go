@@ -291,7 +291,9 @@ func (p *pricer) count(c *Credit, to program.Payee) {
 	if len(rules) == 0 {
 		return
 	}
-	rules = slices.DeleteFunc(slices.Clone(rules), func(r *program.Counting) bool { return cmp.Or(r.Period.To, program.ToPartner) != to })
+	rules = slices.DeleteFunc(slices.Clone(rules), func(r *program.Counting) bool {
+		return cmp.Or(r.Period.To, program.ToPartner) != to || c.Unpaid != "" && r.Period.Cap > 0
+	})
 	c.Count(p.o, rules, func(rule *program.Counting, line int) bool {
 		return rule.Period.Where.Holds(&p.lines[max(line, 0)].facts)
 	})

@@ -248,23 +248,13 @@ func strict(data []byte, into any) *LineError {
 	}
 	in = json.NewDecoder(bytes.NewReader(data))
 	in.UseNumber()
-	if e := noNullNoTwice(in, ""); e != nil {
+	if e := walk(in, "", reflect.TypeOf(into).Elem()); e != nil {
 		return e
 	}
-	in = json.NewDecoder(bytes.NewReader(data))
-	in.DisallowUnknownFields()
-	err := in.Decode(into)
-	if err == nil {
-		return nil
-	}
-	if mistyped, is := errors.AsType[*json.UnmarshalTypeError](err); is {
+	if mistyped, is := errors.AsType[*json.UnmarshalTypeError](json.Unmarshal(data, into)); is {
 		return wrong(mistyped.Field, text.WrongType(mistyped.Value), fixOf(mistyped.Type))
 	}
-	if when, is := errors.AsType[*time.ParseError](err); is {
-		return wrong("", text.WrongRfc3339(when.Value), text.FixRfc3339())
-	}
-	name, _ := strings.CutPrefix(err.Error(), "json: unknown field ")
-	return wrong(strings.Trim(name, `"`), text.WrongNoField(), text.FixRemove())
+	return nil
 }
 
 func badJSON(data []byte) *LineError {
@@ -288,15 +278,18 @@ func fixOf(t reflect.Type) text.Message {
 	}
 }
 
-// noNullNoTwice goes over one value, which is valid JSON.
-func noNullNoTwice(in *json.Decoder, path string) *LineError {
+// walk goes over one value, which is valid JSON, for what is to be read into a type.
+func walk(in *json.Decoder, path string, into reflect.Type) *LineError {
+	for into.Kind() == reflect.Pointer {
+		into = into.Elem()
+	}
 	token, _ := in.Token()
 	switch token {
 	case nil:
 		return wrong(path, text.WrongNull(), text.FixNull())
 	case json.Delim('['):
 		for i := 0; in.More(); i++ {
-			if e := noNullNoTwice(in, fmt.Sprintf("%s[%d]", path, i)); e != nil {
+			if e := walk(in, fmt.Sprintf("%s[%d]", path, i), elementOf(into)); e != nil {
 				return e
 			}
 		}
@@ -310,13 +303,58 @@ func noNullNoTwice(in *json.Decoder, path string) *LineError {
 				return wrong(under, text.WrongThereTwice(), text.FixLeaveOneOut())
 			}
 			given[name] = true
-			if e := noNullNoTwice(in, under); e != nil {
+			member := memberOf(into, name)
+			if member == nil {
+				return wrong(under, text.WrongNoField(), text.FixRemove())
+			}
+			if e := walk(in, under, member); e != nil {
 				return e
 			}
 		}
 	default:
+		if said, is := token.(string); is && into == reflect.TypeFor[time.Time]() {
+			return checkTime(path, said)
+		}
 		return nil
 	}
 	_, _ = in.Token() // the bracket
+	return nil
+}
+
+// elementOf is the type of an element of a list.
+func elementOf(list reflect.Type) reflect.Type {
+	if list.Kind() == reflect.Slice && list != reflect.TypeFor[json.RawMessage]() {
+		return list.Elem()
+	}
+	return reflect.TypeFor[any]()
+}
+
+// memberOf is the type of a member of an object, nil where there is none of the name. Of what is no object it is any.
+func memberOf(object reflect.Type, name string) reflect.Type {
+	switch {
+	case object.Kind() == reflect.Map:
+		return object.Elem()
+	case object.Kind() != reflect.Struct || object == reflect.TypeFor[time.Time]():
+		return reflect.TypeFor[any]()
+	}
+	for field := range object.Fields() {
+		if field.Tag.Get("json") == name {
+			return field.Type
+		}
+	}
+	return nil
+}
+
+// The years of facts.
+const firstYear, endOfYears = 1970, 2200
+
+func checkTime(path, said string) *LineError {
+	at, err := time.Parse(time.RFC3339Nano, said)
+	switch {
+	case err != nil:
+		return wrong(path, text.WrongRfc3339(strconv.Quote(said)), text.FixRfc3339())
+	case at.UTC().Year() < firstYear || at.UTC().Year() >= endOfYears:
+		return wrong(path, text.WrongRange(strconv.Itoa(endOfYears-1), strconv.Itoa(firstYear), said), text.FixAnother())
+	}
 	return nil
 }

@@ -2,6 +2,7 @@ package whatif
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -85,8 +86,15 @@ func received(at, said time.Time) time.Time {
 }
 
 func (w *world) sale(o *orderEntry) *LineError {
-	if o.At.IsZero() {
+	switch {
+	case o.ID == "":
+		return wrong("order.id", text.WrongMissing(), text.FixGiveID())
+	case o.At.IsZero():
 		return wrong("order.at", text.WrongMissing(), text.FixMoment())
+	case o.CartedAt.After(o.At):
+		return wrong("order.carted_at", text.WrongCartedLater(), text.FixCartedLater())
+	case o.Click != "" && w.clicks[o.Click] == nil:
+		return wrong("order.click", text.WrongNotInFile(strconv.Quote(o.Click)), text.FixAddLine())
 	}
 	w.saw(o.At)
 	w.saw(o.Received)
@@ -142,7 +150,10 @@ func (w *world) touch(id string) *event.Touch {
 }
 
 func (w *world) refund(r *refundEntry) *LineError {
-	if r.At.IsZero() {
+	switch {
+	case r.Order == "":
+		return wrong("refund.order", text.WrongMissing(), text.FixGiveID())
+	case r.At.IsZero():
 		return wrong("refund.at", text.WrongMissing(), text.FixMoment())
 	}
 	w.saw(r.At)
@@ -163,10 +174,28 @@ func (w *world) refund(r *refundEntry) *LineError {
 	})
 }
 
+// refunded refuses a refund of lines that its order does not have.
+func (w *world) refunded(r *refundEntry) *LineError {
+	if r == nil {
+		return nil
+	}
+	at := slices.IndexFunc(w.byID[r.Order].events, func(e *event.Event) bool { return e.GetSale() != nil })
+	if at < 0 {
+		return nil
+	}
+	sold := w.byID[r.Order].events[at].GetSale().GetLines()
+	for i, l := range r.Lines {
+		if !slices.ContainsFunc(sold, func(s *event.Line) bool { return s.GetNumber() == l.N }) {
+			return wrong(fmt.Sprintf("refund.lines[%d].n", i), text.WrongNotOfOrder(strconv.FormatInt(l.N, 10)), text.FixLineOfOrder())
+		}
+	}
+	return nil
+}
+
 // take adds a report to its order. The fold has the first of each fact stand, and later reports of a sale add to it.
 func (w *world) take(member, id string, e *event.Event) *LineError {
 	if err := commission.Check(e); err != nil {
-		return wrong(member, text.WrongUnfit(err.Error()), text.FixRemoveOrCorrect())
+		return wrong(member, text.WrongUnfit(errors.Unwrap(err).Error()), text.FixRemoveOrCorrect()) // without the event's id, of which there is none
 	}
 	o := w.of(id)
 	o.events = append(o.events, e)

@@ -64,6 +64,12 @@ func build(terms []program.Terms, lines []entry) (*world, error) {
 			return nil, p
 		}
 	}
+	for i := range lines {
+		if p := w.recruiter(&lines[i]); p != nil {
+			p.Line = lines[i].line
+			return nil, p
+		}
+	}
 	for _, of := range w.partners {
 		slices.SortStableFunc(of.facts, func(a, b program.Fact) int { return a.From.Compare(b.From) })
 	}
@@ -73,7 +79,29 @@ func build(terms []program.Terms, lines []entry) (*world, error) {
 			return nil, p
 		}
 	}
+	for i := range lines { // a refund may be received before its order
+		if p := w.refunded(lines[i].Refund); p != nil {
+			p.Line = lines[i].line
+			return nil, p
+		}
+	}
 	return w, nil
+}
+
+// recruiter refuses a line that names a recruiter who is no partner of the file.
+func (w *world) recruiter(e *entry) *LineError {
+	field, id := "partner.recruiter", int64(0)
+	switch {
+	case e.Partner != nil:
+		id = e.Partner.Recruiter
+	case e.Fact != nil && e.Fact.Kind == string(program.FactRecruiter) && !e.Fact.Ends:
+		field = "fact.value"
+		id, _ = strconv.ParseInt(e.Fact.Value, 10, 64)
+	}
+	if id != 0 && w.partners[program.PartnerID(id)] == nil {
+		return wrong(field, text.WrongNotInFile(strconv.FormatInt(id, 10)), text.FixAddLine())
+	}
+	return nil
 }
 
 // declare takes in a line about anything but an order.
@@ -124,6 +152,9 @@ func (w *world) declarePartner(p *partnerEntry) *LineError {
 	for _, v := range p.Properties {
 		facts = append(facts, program.Fact{Kind: program.FactProperty, Value: v})
 	}
+	if p.Recruiter == p.ID {
+		return wrong("partner.recruiter", text.WrongOwnRecruiter(), text.FixAnother())
+	}
 	if p.Recruiter != 0 {
 		facts = append(facts, program.Fact{Kind: program.FactRecruiter, Value: strconv.FormatInt(p.Recruiter, 10)})
 	}
@@ -144,10 +175,24 @@ func (w *world) enter(member string, id program.PartnerID, f program.Fact) *Line
 	if bad := f.Check(id, w.terms[len(w.terms)-1].Document); len(bad) > 0 {
 		return within(member, bad[0])
 	}
+	if slices.ContainsFunc(of.facts, func(o program.Fact) bool { return contradict(&o, &f) }) {
+		return wrong(member+".from", text.WrongThereTwice(), text.FixLeaveOneOut())
+	}
 	f.No = int64(len(of.facts) + 1)
 	f.Read()
 	of.facts = append(of.facts, f)
 	return nil
+}
+
+// contradict reports whether two facts of one moment cannot both hold.
+func contradict(a, b *program.Fact) bool {
+	switch {
+	case a.Kind != b.Kind || !a.From.Equal(b.From):
+		return false
+	case a.Kind == program.FactRecruiter || a.Kind == program.FactOwn:
+		return a.Value != b.Value || a.Ends != b.Ends
+	}
+	return a.Value == b.Value && a.Ends != b.Ends
 }
 
 func (w *world) declareCoupon(c *couponEntry) *LineError {
@@ -160,6 +205,12 @@ func (w *world) declareCoupon(c *couponEntry) *LineError {
 		return choice("coupon.kind", kind, program.CouponKinds())
 	case c.Partner != 0 && w.partners[program.PartnerID(c.Partner)] == nil:
 		return noPartner("coupon", c.Partner)
+	case !c.Until.IsZero() && !c.Until.After(c.From):
+		return wrong("coupon.until", text.WrongUntil(), text.FixUntil())
+	case slices.ContainsFunc(w.coupons, func(o couponEntry) bool {
+		return o.From.Equal(c.From) && program.NormalCode(o.Code) == program.NormalCode(c.Code)
+	}):
+		return wrong("coupon.code", text.WrongThereTwice(), text.FixLeaveOneOut())
 	}
 	c.Kind = string(kind)
 	w.coupons = append(w.coupons, *c)
@@ -179,6 +230,11 @@ func (w *world) declareRate(r *rateEntry) *LineError {
 		return wrong("rate.num", text.WrongBelowOne(strconv.FormatInt(r.Num, 10)), text.FixAnother())
 	case r.Den < 1:
 		return wrong("rate.den", text.WrongBelowOne(strconv.FormatInt(r.Den, 10)), text.FixAnother())
+	}
+	if slices.ContainsFunc(w.rates, func(o commission.Rate) bool {
+		return o.Day.Equal(day) && (o.Base == r.Base && o.Quote == r.Quote || o.Base == r.Quote && o.Quote == r.Base)
+	}) {
+		return wrong("rate.day", text.WrongThereTwice(), text.FixLeaveOneOut())
 	}
 	w.saw(day)
 	w.rates = append(w.rates, commission.Rate{Base: r.Base, Quote: r.Quote, Day: day, Source: "file", Num: r.Num, Den: r.Den})
@@ -230,6 +286,9 @@ func (w *world) declareBind(b *bindEntry) *LineError {
 		return noPartner("bind", b.Partner)
 	}
 	list := w.binds[b.Customer]
+	if slices.ContainsFunc(list, func(o commission.Bind) bool { return o.From.Equal(b.From) }) {
+		return wrong("bind.from", text.WrongThereTwice(), text.FixLeaveOneOut())
+	}
 	bind := commission.Bind{From: b.From, No: int64(len(list) + 1), To: commission.Offer{Program: theProgram, Partner: program.PartnerID(b.Partner)}}
 	if b.Partner != 0 {
 		terms, _ := program.InForceFor(w.terms, &program.Enrolment{}, b.From)

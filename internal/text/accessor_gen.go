@@ -1664,6 +1664,9 @@ func FixBoth() Message { return Message{id: "fix.both"} }
 // FixCapitalLetters is the message: use the three capital letters of one
 func FixCapitalLetters() Message { return Message{id: "fix.capital_letters"} }
 
+// FixCartedLater is the message: give the time at which the first item went into the cart
+func FixCartedLater() Message { return Message{id: "fix.carted_later"} }
+
 // FixCategoryBlank is the message: remove it: orders have none
 func FixCategoryBlank() Message { return Message{id: "fix.category_blank"} }
 
@@ -1827,6 +1830,9 @@ func FixLineBeside() Message { return Message{id: "fix.line_beside"} }
 
 // FixLineEach is the message: write each fact on a line of its own
 func FixLineEach() Message { return Message{id: "fix.line_each"} }
+
+// FixLineOfOrder is the message: name a line of the order
+func FixLineOfOrder() Message { return Message{id: "fix.line_of_order"} }
 
 // FixLineOrSKU is the message: name the line's number or the sku of the lines
 func FixLineOrSKU() Message { return Message{id: "fix.line_or_sku"} }
@@ -4782,6 +4788,9 @@ func WrongBuiltInGoal(value string) Message {
 // WrongBytes is the message: it has {size} bytes
 func WrongBytes(size string) Message { return Message{id: "wrong.bytes", values: []string{size}} }
 
+// WrongCartedLater is the message: it is after the order
+func WrongCartedLater() Message { return Message{id: "wrong.carted_later"} }
+
 // WrongCategoryBlank is the message: "{value}" has a blank at an end, or a character that cannot be seen
 func WrongCategoryBlank(value string) Message {
 	return Message{id: "wrong.category_blank", values: []string{value}}
@@ -5100,6 +5109,11 @@ func WrongNotList() Message { return Message{id: "wrong.not_list"} }
 // WrongNotObject is the message: it is not an object
 func WrongNotObject() Message { return Message{id: "wrong.not_object"} }
 
+// WrongNotOfOrder is the message: the order has no line {number}
+func WrongNotOfOrder(number string) Message {
+	return Message{id: "wrong.not_of_order", values: []string{number}}
+}
+
 // WrongNotOfVerb is the message: it has no meaning for {verb}
 func WrongNotOfVerb(verb string) Message {
 	return Message{id: "wrong.not_of_verb", values: []string{verb}}
@@ -5284,7 +5298,7 @@ func WrongTwoGiven(first string, second string) Message {
 	return Message{id: "wrong.two_given", values: []string{first, second}}
 }
 
-// WrongType is the message: a {given} cannot stand here
+// WrongType is the message: a value of the type {given} cannot stand here
 func WrongType(given string) Message { return Message{id: "wrong.type", values: []string{given}} }
 
 // WrongUnfit is the message: it cannot be taken: {reason}

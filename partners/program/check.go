@@ -1,6 +1,7 @@
 package program
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -185,9 +186,10 @@ func (c *checker) override(at string, o *Override) {
 
 // scope checks the rules and periods of one scope. Periods may name the rules of the scope, and those behind it.
 func (c *checker) scope(at string, rules []Rule, periods []Period, behind []Rule) {
-	known := c.rules(at, rules)
-	for i := range behind {
-		known[behind[i].ID] = true
+	c.rules(at, rules)
+	pays := func(to Payee, id string) bool {
+		of := func(r Rule) bool { return cmp.Or(r.To, ToPartner) == to && (id == "" || r.ID == id) }
+		return slices.ContainsFunc(rules, of) || slices.ContainsFunc(behind, of)
 	}
 	ids := map[string]bool{}
 	c.periodsSeen += len(periods)
@@ -195,8 +197,14 @@ func (c *checker) scope(at string, rules []Rule, periods []Period, behind []Rule
 		p, at := &periods[i], fmt.Sprintf("%speriods[%d]", at, i)
 		c.id(at, p.ID, ids)
 		c.period(at, p)
+		to := cmp.Or(p.To, ToPartner)
+		if p.Cap > 0 && to != ToPartner && !slices.ContainsFunc(append(c.document.scopes(), rules), func(rules []Rule) bool {
+			return slices.ContainsFunc(rules, func(r Rule) bool { return r.To == to })
+		}) {
+			c.note(at+".cap", text.WrongOfNothing("rules[].to"), text.FixLeaveOut())
+		}
 		for n, name := range p.Rules {
-			if name == "" || !known[name] {
+			if name == "" || !pays(to, name) {
 				c.note(fmt.Sprintf("%s.rules[%d]", at, n), text.WrongNoRuleNamed(name), text.FixNoRuleNamed())
 			}
 		}

@@ -12,11 +12,11 @@ import (
 	"tributary/internal/text"
 )
 
-// rules checks the rules of one scope, and gives their ids.
-func (c *checker) rules(at string, rules []Rule) (ids map[string]bool) {
-	ids = map[string]bool{}
+// rules checks the rules of one scope.
+func (c *checker) rules(at string, rules []Rule) {
+	ids := map[string]bool{}
 	if c.rulesSeen += len(rules); c.rulesSeen > maxRules {
-		return ids // it is said of all together
+		return // it is said of all together
 	}
 	competing := map[string]int{}
 	earned := c.ofEarned(rules)
@@ -43,7 +43,6 @@ func (c *checker) rules(at string, rules []Rule) (ids map[string]bool) {
 			competing[same] = i
 		}
 	}
-	return ids
 }
 
 // ofEarned are the payees whom some rule of a scope, or of those behind it, pays of what others earn: their rules are about the
