@@ -71,9 +71,9 @@ func TestTermsStandUnderRulesThatTheirReadersKnow(t *testing.T) {
 		rules   int
 	}{
 		{program.Version{Document: plain}, 1},
-		{program.Version{Document: full}, 2},
-		{program.Version{Document: usual}, 2},
-		{program.Version{Document: plain, NeedsAcceptance: true}, 2},
+		{program.Version{Document: full}, 3},
+		{program.Version{Document: usual}, 3},
+		{program.Version{Document: plain, NeedsAcceptance: true}, 3},
 		{program.Version{Document: plain, Rules: 2}, 2},
 		{program.Version{Document: plain}, 1},
 	} {
