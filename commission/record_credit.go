@@ -25,7 +25,7 @@ func (c *Credit) check(o *Order) error {
 			return fmt.Errorf("rule %q lost to rule %d of %d", l.ID, l.Rule, len(c.Rules))
 		}
 	}
-	if len(c.From) > 0 && len(c.From) != len(c.Rules) && !(len(c.From) == 1 && c.Unpaid != "") {
+	if from := len(c.From); from > 0 && from != len(c.Rules) && (from > 1 || c.Unpaid == "") {
 		return fmt.Errorf("%d of %d rules say for whose part they pay", len(c.From), len(c.Rules))
 	}
 	if c.Rate != nil {

@@ -62,7 +62,7 @@ func (d *Decision) earners(i int) (all []earner) {
 	c := &d.Credits[i]
 	for n := range d.Credits {
 		o := &d.Credits[n]
-		if n == i && c.Role == RolePartner || n == i && c.Unpaid == "" || c.brings(o) {
+		if n == i && (c.Unpaid == "" || len(c.From) == 0) || c.brings(o) {
 			left := o.before(&d.Order)
 			all = append(all, earner{n, &left})
 		}
@@ -72,7 +72,7 @@ func (d *Decision) earners(i int) (all []earner) {
 
 // brings reports whether the credit is there only to count what another one earns.
 func (c *Credit) brings(o *Credit) bool {
-	return c.Role != RolePartner && c.Unpaid != "" && o.Role == RolePartner && slices.Contains(c.From[0], o.Partner)
+	return c.Unpaid != "" && len(c.From) > 0 && o.Role == RolePartner && slices.Contains(c.From[0], o.Partner)
 }
 
 // counts is what counts in a period of what a credit has.
@@ -82,10 +82,8 @@ func (d *Decision) counts(e earner, in *CountedIn, parts []part) int64 {
 		return net
 	}
 	c := &d.Credits[e.credit]
-	counted, others := int64(0), int64(0)
-	if c.Terms.rules3() {
-		counted, others = e.left.worthOf(in, func(rule int) int64 { return c.Rules[rule].ofEarned(d.earnedBy(c, rule, parts)) })
-	} else {
+	counted, others := e.left.worthOf(in, func(rule int) int64 { return c.Rules[rule].ofEarned(d.earnedBy(c, rule, parts)) })
+	if !c.Terms.rules3() {
 		counted, others = e.left.worthOf2(in)
 	}
 	return money.Split(net, []int64{counted, others})[0]
@@ -144,12 +142,10 @@ func (f *remainder) tally(in *CountedIn) (t Tally) {
 // divided among its lines. earned is that for rules that pay of what others earn.
 func (f *remainder) worthOf(in *CountedIn, earned func(rule int) int64) (counted, others int64) {
 	for i := range f.c.Rules {
-		worth := int64(0)
-		if r := &f.c.Rules[i]; r.Of != "" {
+		base, units := f.of(i)
+		worth := f.c.worth(&f.c.Rules[i], base, units)
+		if f.c.Rules[i].Of != "" {
 			worth = earned(i)
-		} else {
-			base, units := f.of(i)
-			worth = f.c.worth(r, base, units)
 		}
 		switch {
 		case len(in.Paid) > 0 && !slices.Contains(in.Paid, i):
