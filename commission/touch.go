@@ -105,6 +105,18 @@ func (d *Decision) Keyless() []string {
 	return ids
 }
 
+// Visited is what the click id of a visit said when the touch was recorded; false of any other touch.
+func (t *Touch) Visited() (c Click, is bool) {
+	c.ID = t.ID
+	switch t.Reason {
+	case MalformedClickID, UnknownClickKey, ForgedClickID:
+		c.Refused = t.Reason
+	default:
+		c.Link, c.At = t.Link, t.At
+	}
+	return c, t.Kind.visits()
+}
+
 // Candidate is a touch of an order that may earn, and all that is to be known for that.
 type Candidate struct {
 	Kind TouchKind

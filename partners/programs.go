@@ -3,6 +3,7 @@ package partners
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -171,6 +172,49 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 	p.mark = mark
 	p.version.Store(version)
 	return nil
+}
+
+// With is what these Programs would be if a program had other terms, which ascend by EffectiveFrom: for asking what if, and never
+// brought up to date.
+func (p *Programs) With(id program.ProgramID, terms []program.Terms) *Programs {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	with := &Programs{programs: maps.Clone(p.programs), facts: maps.Clone(p.facts), codes: maps.Clone(p.codes), asking: maps.Clone(p.asking), mark: p.mark}
+	with.version.Store(p.Version())
+	if was, known := p.programs[id]; known {
+		sold := *was
+		sold.Terms = terms
+		sold.needsAcceptance = slices.ContainsFunc(terms, func(t program.Terms) bool { return t.NeedsAcceptance })
+		with.programs[id] = &sold
+		with.noteCodes(&sold)
+		with.noteAsking([]*Program{&sold}, nil)
+	}
+	return with
+}
+
+// Periods are the rules on periods of a program: those of all its terms, and what was agreed with partners.
+func (p *Programs) Periods(id program.ProgramID) (all []program.Period) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	sold := p.programs[id]
+	if sold == nil {
+		return nil
+	}
+	for i := range sold.Terms {
+		d := sold.Terms[i].Document
+		all = append(all, d.Periods...)
+		for j := range d.Overrides {
+			all = append(all, d.Overrides[j].Periods...)
+		}
+	}
+	for of, facts := range p.facts {
+		for i := range facts {
+			if own := facts[i].Own; own != nil && of.program == id {
+				all = append(all, own.Periods...)
+			}
+		}
+	}
+	return all
 }
 
 // ReadPrograms reads each program that a transaction at or after since has written, or whose terms it has, with all its

@@ -2,7 +2,6 @@ package whatif
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -205,45 +204,14 @@ func (w *world) ratesBefore(at time.Time) []commission.Rate {
 }
 
 // settle adds up what decisions contribute to periods and settles each.
-func settle(orders []commission.Decision) ([]Period, error) {
-	rules := map[period.Key]period.Rules{}
-	cells := map[period.Key][]period.Filled{}
-	ranked := map[period.Key][]period.Order{}
-	var all []period.Contribution
+func settle(orders []commission.Decision) (periods []Period, err error) {
+	book := period.Book{Keeps: func(*period.Key) bool { return true }}
 	for i := range orders {
-		d := &orders[i]
-		for n := range d.Credits {
-			for _, c := range period.Contributions(d, n) {
-				if rules[c.Key] == nil {
-					rules[c.Key] = period.Rules{}
-				}
-				rules[c.Key][c.Cell.Rule] = c.Says
-				all = append(all, c)
-				if list := ranked[c.Key]; len(list) == 0 || list[len(list)-1].ID != d.Order.ID {
-					ranked[c.Key] = append(list, period.OrderOf(d, n, c.Key))
-				}
-			}
-		}
+		book.Add(&orders[i])
 	}
-	for _, c := range period.Sum(all) {
-		cells[c.Key] = append(cells[c.Key], period.Filled{Cell: c.Cell, Sums: c.Sums})
-	}
-	var periods []Period
-	for key, of := range rules {
-		var s period.Settlement
-		var err error
-		if of.Ranked() {
-			s, err = period.Rank(of, ranked[key])
-		} else {
-			s, err = period.Settle(of, cells[key])
-		}
-		if err != nil {
-			return nil, fmt.Errorf("settling period %s of rule %q: %w", key.Span, key.Rule, err)
-		}
-		periods = append(periods, Period{Of: key, Settlement: s})
-	}
-	slices.SortFunc(periods, func(a, b Period) int {
-		return cmp.Or(cmp.Compare(a.Of.Rule, b.Of.Rule), cmp.Compare(a.Of.Partner, b.Of.Partner), cmp.Compare(a.Of.Span, b.Of.Span), a.Of.Compare(b.Of))
+	err = book.Settle(func(of period.Key, _ period.Rules, s *period.Settlement) { periods = append(periods, Period{of, *s}) })
+	slices.SortStableFunc(periods, func(a, b Period) int {
+		return cmp.Or(cmp.Compare(a.Of.Rule, b.Of.Rule), cmp.Compare(a.Of.Partner, b.Of.Partner), cmp.Compare(a.Of.Span, b.Of.Span))
 	})
-	return periods, nil
+	return periods, err
 }

@@ -1,0 +1,185 @@
+package rerun
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/internal/event"
+	"tributary/partners/program"
+)
+
+// Range is of the orders that are gone through: those that were placed from From on and before To, as they state.
+type Range struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+// Always is the range of all orders.
+func Always() Range {
+	return Range{From: time.Date(1, time.January, 1, 0, 0, 0, 0, time.UTC), To: time.Date(9999, time.January, 1, 0, 0, 0, 0, time.UTC)}
+}
+
+// past is an order of the history: its facts, and what they fold into.
+type past struct {
+	no   int64
+	keys event.KeyKind
+	id   string
+	// earlier says that the customer bought something before the range, as far as that was asked.
+	earlier bool
+	events  []*event.Event
+	reviews []commission.Review
+	folded  commission.Order
+}
+
+// batchRows is how many facts are read at a time.
+const batchRows = 3000
+
+// history is the orders of a merchant in a range, read in batches within a transaction.
+type history struct {
+	tx       pgx.Tx
+	reviewed bool // anybody has reviewed an order
+	last     *past
+	ended    bool
+}
+
+// The orders of merchant $1 that were placed from $2 on and before $3: by their numbers, or by customer, those of one by their
+// times and ids, as the customer fold has them.
+const (
+	byNumber = `
+SELECT no, keys, order_id, false AS earlier FROM orders
+ WHERE merchant_id = $1 AND occurred_at >= $2 AND occurred_at < $3 ORDER BY no`
+	byCustomer = `
+SELECT no, keys, order_id, false AS earlier FROM orders
+ WHERE merchant_id = $1 AND occurred_at >= $2 AND occurred_at < $3 ORDER BY customer_id COLLATE "C", occurred_at, order_id COLLATE "C"`
+	// asking says whether the customer bought something before $2, too.
+	asking = `
+SELECT no, keys, order_id, earlier
+  FROM (SELECT no, keys, order_id, customer_id, occurred_at,
+               bool_or(occurred_at < $2 AND goal = '' AND keys = 0 AND outcome <> 'voided') OVER (PARTITION BY customer_id COLLATE "C") AS earlier
+          FROM orders WHERE merchant_id = $1 AND occurred_at < $3) o
+ WHERE occurred_at >= $2 ORDER BY customer_id COLLATE "C", occurred_at, order_id COLLATE "C"`
+)
+
+// historySQL reads the facts of orders one of these ways, of each order the sale before its additions.
+const historySQL = `
+DECLARE history NO SCROLL CURSOR FOR
+SELECT o.no, o.keys, o.order_id, o.earlier, e.kind, e.payload
+  FROM (%s OFFSET 0) o
+ CROSS JOIN LATERAL (SELECT kind, payload FROM order_event WHERE order_no = o.no ORDER BY kind, ref OFFSET 0) e`
+
+//go:embed query/reviews.sql
+var reviewsOf string
+
+// openHistory begins to read the orders of a merchant, chosen by one of byNumber, byCustomer and asking. One history at a time can
+// be open in a transaction.
+func openHistory(ctx context.Context, tx pgx.Tx, merchant program.MerchantID, in Range, chosen string) (*history, error) {
+	h := &history{tx: tx}
+	batch := &pgx.Batch{}
+	batch.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+       set_config('jit', 'off', true), set_config('cursor_tuple_fraction', '1', true)`)
+	batch.Queue(`SELECT EXISTS (SELECT FROM order_review)`).QueryRow(func(row pgx.Row) error { return row.Scan(&h.reviewed) })
+	batch.Queue(fmt.Sprintf(historySQL, chosen), merchant, in.From, in.To)
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return nil, fmt.Errorf("looking for the orders of merchant %d: %w", merchant, err)
+	}
+	return h, nil
+}
+
+// close ends the reading.
+func (h *history) close(ctx context.Context) error {
+	if _, err := h.tx.Exec(ctx, `CLOSE history`); err != nil {
+		return fmt.Errorf("ending to read orders: %w", err)
+	}
+	return nil
+}
+
+// next gives the next orders, folded; none at the end.
+func (h *history) next(ctx context.Context) ([]*past, error) {
+	var orders []*past
+	for len(orders) == 0 && !h.ended {
+		var err error
+		if orders, err = h.fetch(ctx); err != nil {
+			return nil, fmt.Errorf("reading orders: %w", err)
+		}
+	}
+	if h.reviewed && len(orders) > 0 {
+		if err := h.review(ctx, orders); err != nil {
+			return nil, fmt.Errorf("reading reviews: %w", err)
+		}
+	}
+	for _, o := range orders {
+		var err error
+		if o.folded, err = commission.Fold(o.events, o.reviews...); err != nil {
+			return nil, fmt.Errorf("order %q: %w", o.id, err)
+		}
+	}
+	return orders, nil
+}
+
+// fetch reads the next facts, and gives the orders whose facts are all there.
+func (h *history) fetch(ctx context.Context) (orders []*past, err error) {
+	rows, err := h.tx.Query(ctx, fmt.Sprintf(`FETCH %d FROM history`, batchRows))
+	if err != nil {
+		return nil, err
+	}
+	var o past
+	var kind event.Kind
+	var payload []byte
+	read := 0
+	_, err = pgx.ForEachRow(rows, []any{&o.no, &o.keys, &o.id, &o.earlier, &kind, &payload}, func() error {
+		read++
+		e, err := event.Decode(payload)
+		if err != nil {
+			return fmt.Errorf("order %q: its fact of kind %d: %w", o.id, kind, err)
+		}
+		if h.last == nil || h.last.no != o.no {
+			if h.last != nil {
+				orders = append(orders, h.last)
+			}
+			h.last = &past{no: o.no, keys: o.keys, id: o.id, earlier: o.earlier}
+		}
+		h.last.events = append(h.last.events, e)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if h.ended = read < batchRows; h.ended && h.last != nil {
+		orders, h.last = append(orders, h.last), nil
+	}
+	return orders, nil
+}
+
+// review reads what people decided about orders.
+func (h *history) review(ctx context.Context, orders []*past) error {
+	numbers, keys := make([]int64, len(orders)), make([][]byte, len(orders))
+	byNo := make(map[int64]*past, len(orders))
+	for i, o := range orders {
+		numbers[i], keys[i], byNo[o.no] = o.no, o.key(), o
+	}
+	rows, err := h.tx.Query(ctx, reviewsOf, numbers, keys)
+	if err != nil {
+		return err
+	}
+	var no int64
+	var id string
+	var at time.Time
+	var content, key []byte
+	_, err = pgx.ForEachRow(rows, []any{&no, &id, &at, &content, &key}, func() error {
+		said, err := commission.ParseReviewed(content, key)
+		if err != nil {
+			return fmt.Errorf("order %q: its review %q: %w", byNo[no].id, id, err)
+		}
+		byNo[no].reviews = append(byNo[no].reviews, said.Of(id, at))
+		return nil
+	})
+	return err
+}
+
+// key is that of the order in the inbox.
+func (o *past) key() []byte { return o.keys.Key(o.events[0].Fact().Merchant, o.id) }

@@ -1,0 +1,321 @@
+package rerun
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"tributary/commission"
+	"tributary/commission/period"
+	"tributary/internal/money"
+	"tributary/partners"
+	"tributary/partners/program"
+)
+
+// Result is what Simulate says.
+type Result struct {
+	Program program.ProgramID `json:"program"`
+	Range
+	// Orders were gone through. Credited earn somebody something by the program, under the terms that stand (Old) and the others
+	// (New), and Changed are those on which that, or the outcome, is another.
+	Orders   int64 `json:"orders"`
+	Credited Count `json:"credited"`
+	Changed  int64 `json:"changed"`
+	// Totals are by unit, Partners by partner, role and unit, Rules by name and unit, those of orders first.
+	Totals   []Total        `json:"totals"`
+	Partners []PartnerTotal `json:"partners"`
+	Rules    []RuleTotal    `json:"rules"`
+	// Most are the orders on which most changes: fifty at most, the largest first.
+	Most []OrderChange `json:"most"`
+	// Outcomes are those that change, the most frequent first.
+	Outcomes []OutcomeChange `json:"outcomes"`
+}
+
+// Count is of orders.
+type Count struct {
+	Old int64 `json:"old"`
+	New int64 `json:"new"`
+}
+
+// Earned is in minor units: by orders, by periods, and the network's fee on both.
+type Earned struct {
+	Orders  int64 `json:"orders"`
+	Periods int64 `json:"periods"`
+	Fee     int64 `json:"fee"`
+}
+
+// Net is what is earned by orders and periods.
+func (e Earned) Net() int64 { return e.Orders + e.Periods }
+
+// Change is what is earned on both sides.
+type Change struct {
+	Old Earned `json:"old"`
+	New Earned `json:"new"`
+}
+
+// Total is of a unit.
+type Total struct {
+	Unit string `json:"unit"`
+
+	Change
+}
+
+// PartnerTotal is of a partner in a role and unit. Customers are partner 0.
+type PartnerTotal struct {
+	Partner program.PartnerID `json:"partner"`
+	Role    commission.Role   `json:"role"`
+	Total
+}
+
+// RuleTotal is of a rule: of orders, or of periods.
+type RuleTotal struct {
+	// Rule is its id or, under plain terms, the category that it is about; "" for the rule without one.
+	Rule   string `json:"rule"`
+	Period bool   `json:"period"`
+	Unit   string `json:"unit"`
+	// Old and New are without fees.
+	Old int64 `json:"old"`
+	New int64 `json:"new"`
+}
+
+// OrderChange is an order on which something else would be earned.
+type OrderChange struct {
+	Order string    `json:"order"`
+	At    time.Time `json:"at"`
+	Unit  string    `json:"unit"`
+	Old   int64     `json:"old"`
+	New   int64     `json:"new"`
+	// OldOutcome and NewOutcome are the same on most.
+	OldOutcome commission.Reason `json:"old_outcome"`
+	NewOutcome commission.Reason `json:"new_outcome"`
+}
+
+// size is by how much it changes.
+func (c *OrderChange) size() int64 { return max(c.New-c.Old, c.Old-c.New) }
+
+// OutcomeChange is of orders whose outcome would be another.
+type OutcomeChange struct {
+	Old    commission.Reason `json:"old"`
+	New    commission.Reason `json:"new"`
+	Orders int64             `json:"orders"`
+}
+
+// mostChanged is how many orders are named.
+const mostChanged = 50
+
+// tally adds a simulation up.
+type tally struct {
+	program  program.ProgramID
+	orders   int64
+	credited Count
+	changed  int64
+	partners map[commission.Earner]*Change
+	rules    map[ruleKey]*RuleTotal
+	outcomes map[[2]commission.Reason]int64
+	most     []OrderChange
+	old, new period.Book
+}
+
+// ruleKey names a rule within a unit.
+type ruleKey struct {
+	period     bool
+	rule, unit string
+}
+
+func newTally(id program.ProgramID, old, other *partners.Programs) *tally {
+	return &tally{
+		program: id, partners: map[commission.Earner]*Change{}, rules: map[ruleKey]*RuleTotal{}, outcomes: map[[2]commission.Reason]int64{},
+		old: period.Book{Keeps: ranked(id, old)}, new: period.Book{Keeps: ranked(id, other)},
+	}
+}
+
+// onOrder is what an order earns in a unit.
+type onOrder struct {
+	unit     string
+	old, new int64
+}
+
+// add adds an order as it is decided on both sides.
+func (t *tally) add(old, other *commission.Decision) {
+	t.orders++
+	units := t.credits(nil, old, true)
+	was := len(units) > 0
+	units = t.credits(units, other, false)
+	if was {
+		t.credited.Old++
+	}
+	if slices.ContainsFunc(other.Credits, t.counts) {
+		t.credited.New++
+	}
+	changed := old.Outcome != other.Outcome
+	if changed {
+		t.outcomes[[2]commission.Reason{old.Outcome, other.Outcome}]++
+	}
+	for _, u := range units {
+		if u.old != u.new {
+			changed = true
+			t.change(OrderChange{Order: old.Order.ID, At: old.Order.At, Unit: u.unit, Old: u.old, New: u.new, OldOutcome: old.Outcome, NewOutcome: other.Outcome})
+		}
+	}
+	if changed {
+		t.changed++
+	}
+}
+
+func (t *tally) counts(c commission.Credit) bool { return c.Program == t.program }
+
+// credits adds up what the program gives on an order, on one side.
+func (t *tally) credits(units []onOrder, d *commission.Decision, old bool) []onOrder {
+	counted := false
+	for i := range d.Credits {
+		c := &d.Credits[i]
+		if c.Program != t.program {
+			continue
+		}
+		counted = counted || c.Counted != nil
+		n := slices.IndexFunc(units, func(u onOrder) bool { return u.unit == c.Unit })
+		if n < 0 {
+			n, units = len(units), append(units, onOrder{unit: c.Unit})
+		}
+		sums := t.partner(c.Earner())
+		if old {
+			units[n].old += c.Net
+			sums.Old.Orders, sums.Old.Fee = sums.Old.Orders+c.Net, sums.Old.Fee+c.Fee
+		} else {
+			units[n].new += c.Net
+			sums.New.Orders, sums.New.Fee = sums.New.Orders+c.Net, sums.New.Fee+c.Fee
+		}
+		t.byRule(c, old)
+	}
+	switch {
+	case !counted:
+	case old:
+		t.old.Add(d)
+	default:
+		t.new.Add(d)
+	}
+	return units
+}
+
+// partner finds the sums of an earner.
+func (t *tally) partner(of commission.Earner) *Change {
+	found := t.partners[of]
+	if found == nil {
+		of.Unit = strings.Clone(of.Unit)
+		found = &Change{}
+		t.partners[of] = found
+	}
+	return found
+}
+
+// byRule shares what a credit comes to among its rules.
+func (t *tally) byRule(c *commission.Credit, old bool) {
+	if c.Net == 0 {
+		return
+	}
+	weights := make([]int64, len(c.Rules))
+	for i := range c.Rules {
+		weights[i] = max(0, c.Rules[i].Net)
+	}
+	for i, part := range money.Split(c.Net, weights) {
+		t.rule(ruleKey{false, c.Rules[i].Name(), c.Unit}, part, old)
+	}
+}
+
+func (t *tally) rule(key ruleKey, amount int64, old bool) {
+	found := t.rules[key]
+	if found == nil {
+		key.rule, key.unit = strings.Clone(key.rule), strings.Clone(key.unit)
+		found = &RuleTotal{Rule: key.rule, Period: key.period, Unit: key.unit}
+		t.rules[key] = found
+	}
+	if old {
+		found.Old += amount
+	} else {
+		found.New += amount
+	}
+}
+
+// change keeps an order if it is among those that change most.
+func (t *tally) change(c OrderChange) {
+	if n := len(t.most); n == mostChanged && t.most[n-1].size() >= c.size() {
+		return
+	}
+	c.Order, c.Unit = strings.Clone(c.Order), strings.Clone(c.Unit)
+	at, _ := slices.BinarySearchFunc(t.most, c, func(have, c OrderChange) int {
+		return cmp.Or(cmp.Compare(c.size(), have.size()), have.At.Compare(c.At), cmp.Compare(have.Order, c.Order))
+	})
+	t.most = slices.Insert(t.most, at, c)
+	t.most = t.most[:min(len(t.most), mostChanged)]
+}
+
+// periods settles one side's periods.
+func (t *tally) periods(book *period.Book, old bool) error {
+	return book.Settle(func(of period.Key, _ period.Rules, s *period.Settlement) {
+		if of.Program != t.program {
+			return
+		}
+		sums := t.partner(commission.Earner{Partner: of.Partner, Role: of.Role, Unit: of.Unit})
+		if old {
+			sums.Old.Periods, sums.Old.Fee = sums.Old.Periods+s.Amount, sums.Old.Fee+s.Fee
+		} else {
+			sums.New.Periods, sums.New.Fee = sums.New.Periods+s.Amount, sums.New.Fee+s.Fee
+		}
+		t.rule(ruleKey{true, of.Rule, of.Unit}, s.Amount, old)
+	})
+}
+
+// result is what everything comes to.
+func (t *tally) result(asked Asked) (*Result, error) {
+	if err := t.periods(&t.old, true); err != nil {
+		return nil, err
+	}
+	if err := t.periods(&t.new, false); err != nil {
+		return nil, err
+	}
+	r := &Result{
+		Program: asked.Program, Range: asked.In, Orders: t.orders, Credited: t.credited, Changed: t.changed,
+		Totals: []Total{}, Partners: []PartnerTotal{}, Rules: []RuleTotal{}, Most: append([]OrderChange{}, t.most...), Outcomes: []OutcomeChange{},
+	}
+	units := map[string]*Change{}
+	for of, sums := range t.partners {
+		r.Partners = append(r.Partners, PartnerTotal{of.Partner, of.Role, Total{of.Unit, *sums}})
+		if units[of.Unit] == nil {
+			units[of.Unit] = &Change{}
+		}
+		units[of.Unit].Old.plus(sums.Old)
+		units[of.Unit].New.plus(sums.New)
+	}
+	slices.SortFunc(r.Partners, func(a, b PartnerTotal) int {
+		return cmp.Or(cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Unit, b.Unit))
+	})
+	for _, unit := range slices.Sorted(maps.Keys(units)) {
+		r.Totals = append(r.Totals, Total{unit, *units[unit]})
+	}
+	for _, sums := range t.rules {
+		r.Rules = append(r.Rules, *sums)
+	}
+	slices.SortFunc(r.Rules, func(a, b RuleTotal) int {
+		switch {
+		case a.Period != b.Period && b.Period:
+			return -1
+		case a.Period != b.Period:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.Rule, b.Rule), cmp.Compare(a.Unit, b.Unit))
+	})
+	for of, orders := range t.outcomes {
+		r.Outcomes = append(r.Outcomes, OutcomeChange{of[0], of[1], orders})
+	}
+	slices.SortFunc(r.Outcomes, func(a, b OutcomeChange) int {
+		return cmp.Or(cmp.Compare(b.Orders, a.Orders), cmp.Compare(a.Old, b.Old), cmp.Compare(a.New, b.New))
+	})
+	return r, nil
+}
+
+// plus adds to what is earned.
+func (e *Earned) plus(o Earned) {
+	e.Orders, e.Periods, e.Fee = e.Orders+o.Orders, e.Periods+o.Periods, e.Fee+o.Fee
+}
