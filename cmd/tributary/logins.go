@@ -18,13 +18,11 @@ import (
 // owner is who owns the schema: migrate alone logs in as that.
 const owner = "owner"
 
-// postgresLogins names those that have a setting of their own. Nobody here logs in as the reader.
+// postgresLogins names those that have a setting of their own.
 func postgresLogins() []string {
 	names := []string{}
 	for _, role := range postgres.Roles() {
-		if role != postgres.Reader {
-			names = append(names, role.Name())
-		}
+		names = append(names, role.Name())
 	}
 	return append(names, owner)
 }
@@ -39,7 +37,7 @@ func loginUser(name string) string {
 	return "tributary_" + name
 }
 
-// clickhouseLogins is the same for ClickHouse.
+// clickhouseLogins is the same for ClickHouse, to which nobody here logs in as the reader.
 func clickhouseLogins() []string {
 	names := []string{}
 	for _, role := range clickhouse.Roles() {

@@ -56,7 +56,7 @@ Every flag below is also a setting in the environment: --tracker-listen is TRIBU
 	a.cfg.bind(root.PersistentFlags())
 	root.AddGroup(&cobra.Group{ID: "run", Title: "Run:"}, &cobra.Group{ID: "check", Title: "Check and repair:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"run":   {newDemo(a), newServe(a), newMigrate(a), newReplay(a), newDecide()},
+		"run":   {newDemo(a), newServe(a), newMigrate(a), newReplay(a), newDecide(), newSimulate(a)},
 		"check": {newDoctor(a), newVerify(a), newConfig(), newHealth(a), newDeadLetters(a), newSpool(a), newOutbox(a), newForged(a), newResume(a), newLoader(a), newRebuildRollups(a), newRedecide(a), newRestore(a), newKeys(), newAdmin(a), newRates(a)},
 	} {
 		for _, c := range commands {

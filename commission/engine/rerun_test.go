@@ -1,0 +1,250 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/commission/rerun"
+	"tributary/commission/whatif"
+	"tributary/internal/event"
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/partners/program"
+	"tributary/test/engines"
+)
+
+// richTerms use most of what a document can say. %d is a partner with a hold of their own.
+const richTerms = `{"schema":1,"currency":"GBP","zone":"America/New_York","hold":"30d","refund_window":"20d","network_fee":200000,
+ "attribution":{"model":"position","bind":{"months":1},"touches":{"click":{"window":"20d","min_age":"15s"},"coupon":{},"code":{},"soft":{"window":"7d"}}},
+ "zero":[{"id":"own","where":{"coupon":["STAFF"]},"code":"staff_coupon"}],
+ "rules":[{"id":"gold","where":{"category":"gold"},"pay":{"percent":400000}},
+  {"id":"new","where":{"customer":"new"},"adds":true,"pay":{"fixed":500}},
+  {"id":"any","pay":{"percent":100000,"max":1500}},
+  {"id":"up","to":"recruiter","pay":{"percent":100000,"of":"commission"}},
+  {"id":"friend","to":"customer","where":{"customer":"new","order_amount":{"min":3000}},"pay":{"fixed":500,"unit":"POINT"}}],
+ "overrides":[{"group":"vip","rules":[{"id":"vip","pay":{"percent":120000}}]},{"partner":%d,"hold":"7d"}],
+ "periods":[{"id":"volume","measure":"revenue","period":"month","tiers":[{"from":20000,"percent":20000},{"from":40000,"percent":40000}]},
+  {"id":"cap","measure":"commission","period":"month","cap":12000},
+  {"id":"many","measure":"count","period":"week","mode":"retroactive","tiers":[{"from":3,"each":50}]},
+  {"id":"past-five","measure":"count","period":"month","tiers":[{"from":5,"percent":30000}]},
+  {"id":"found","to":"recruiter","measure":"commission","period":"ever","tiers":[{"from":500,"once":2000}]}]}`
+
+// rich is a world with a merchant more, whose program has richTerms, coupons, groups and recruiters, and a second, plain program.
+type rich struct {
+	*world
+
+	program, plain program.ProgramID
+	links          []program.LinkID // of each partner: to the program, then to the plain one
+}
+
+// richMerchant is that merchant.
+const richMerchant = 3
+
+func newRich(tb testing.TB) *rich {
+	tb.Helper()
+	w := &rich{world: newWorldOf(tb, lanes, 4)}
+	ctx := tb.Context()
+	merchant, err := partners.CreateMerchant(ctx, w.db, "rich")
+	check(tb, err)
+	document, err := program.ParseDocument(fmt.Appendf(nil, richTerms, w.partners[2]))
+	check(tb, err)
+	long := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	check(tb, postgres.InTx(ctx, w.db, func(tx pgx.Tx) error {
+		for _, p := range []struct {
+			id    *program.ProgramID
+			terms program.Document
+		}{{&w.program, document}, {&w.plain, program.NewDocument(10*day, 10*day, 100_000, program.Rates{program.Site: {"*": 50_000}})}} {
+			var err error
+			*p.id, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
+				Merchant: merchant, Name: fmt.Sprint("program ", p.terms.Zone), LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
+				Terms: []program.Version{{EffectiveFrom: long, Document: p.terms}},
+			})
+			for _, partner := range w.partners {
+				if err == nil {
+					err = partners.Enrol(ctx, tx, *p.id, partner)
+				}
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for _, f := range []struct {
+			partner     int
+			kind, value string
+			from        time.Time
+		}{
+			{0, "group", "vip", noon().Add(-5 * day)},
+			{1, "recruiter", fmt.Sprint(w.partners[0]), long},
+			{3, "property", "browser_extension", noon()},
+			{3, "own", `{"rules":[{"id":"own","pay":{"percent":70000}}]}`, noon().Add(9 * day)},
+		} {
+			_, err := tx.Exec(ctx, `INSERT INTO enrolment_fact (program_id, partner_id, kind, value, effective_from, author) VALUES ($1, $2, $3, $4, $5, 'test')`,
+				w.program, w.partners[f.partner], f.kind, f.value, f.from)
+			if err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec(ctx, `INSERT INTO coupon (program_id, code, written, kind, partner_id, exclusive, effective_from, effective_until, author)
+		VALUES ($1, 'alone', 'ALONE', 'coupon', $2, true, $4, NULL, 'test'), ($1, 'shared', 'SHARED', 'coupon', $3, false, $4, $5, 'test'),
+		       ($1, 'via', 'VIA', 'code', $3, false, $4, NULL, 'test')`, w.program, int64(w.partners[0]), int64(w.partners[1]), long, noon().Add(10*day))
+		return err
+	}))
+	for _, id := range []program.ProgramID{w.program, w.plain} {
+		for _, p := range w.partners {
+			w.links = append(w.links, w.addLink(id, p))
+		}
+	}
+	return w
+}
+
+// history makes up orders of the merchant over two months, with refunds: the same for the same seed.
+func (w *rich) history(seed uint64, orders int) (events []*event.Event) {
+	random := rand.New(rand.NewPCG(seed, 5))
+	for i := range orders {
+		at := noon().Add(time.Duration(random.IntN(60*24*3600)-30*24*3600) * time.Second)
+		visit := func() string {
+			return clickOn(w.links[random.IntN(len(w.links))], at.Add(-time.Duration(random.IntN(25*24*3600))*time.Second))
+		}
+		e := sale(richMerchant, fmt.Sprint("R", i), "", 1+random.Int64N(9_000), random.Int64N(7_000))
+		s := e.GetSale()
+		e.OccurredAt, e.ReceivedAt = event.Micros(at), event.Micros(at.Add(2*time.Second))
+		if random.IntN(4) > 0 {
+			s.ClickId = visit()
+		}
+		for range random.IntN(3) {
+			s.Path = append(s.Path, &event.Touch{ClickId: visit(), Kind: uint32(event.PathClick)})
+		}
+		s.Coupon = []string{"", "", "", "", "Alone", "shared", "STAFF", "nobody's"}[random.IntN(8)]
+		s.ReferralCode = []string{"", "", "", "", "via"}[random.IntN(5)]
+		s.CustomerId = []string{"", "a", "b", "c", "d", fmt.Sprint("one of many ", i)}[random.IntN(6)]
+		s.Lines[random.IntN(2)].Category = []string{"goods", "gold"}[random.IntN(2)]
+		s.ContentHash = event.SaleHash(s, e.GetOccurredAt())
+		events = append(events, e)
+		for r := range max(0, random.IntN(5)-2) {
+			after := at.Sub(noon()) + time.Duration(random.IntN(70*24))*time.Hour
+			events = append(events, refund(richMerchant, s.GetOrderId(), fmt.Sprint("r", r), after, random.Int64N(4)*random.Int64N(3_000)))
+		}
+	}
+	for i := range events {
+		if random.IntN(5) == 0 {
+			events = append(events, events[i])
+		}
+	}
+	random.Shuffle(len(events), func(i, j int) { events[i], events[j] = events[j], events[i] })
+	return events
+}
+
+// live has two engines take a history in, voids some orders, and lets time pass.
+func (w *rich) live(events []*event.Event) {
+	w.t.Helper()
+	w.setClock(noon().Add(-20 * day))
+	for _, name := range []string{"one", "two"} {
+		cfg := w.config(name)
+		cfg.SliceSize = 20
+		w.start(cfg)
+	}
+	third := len(events) / 3
+	w.send(events[:third]...)
+	w.waitIdle()
+	w.setClock(noon().Add(15 * day))
+	w.send(events[third:]...)
+	w.waitIdle()
+	for _, order := range []string{"R1", "R5", "R8"} {
+		check(w.t, postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error {
+			return ReviewOrder(w.t.Context(), tx, commission.Reviewed{Merchant: richMerchant, Order: order, Verb: commission.Void, Code: "trial"}, "operator", "")
+		}))
+	}
+	w.taken(3)
+	w.setClock(noon().Add(32 * day))
+	w.waitIdle()
+	w.eventually("periods are settled", func() bool { return w.number(`SELECT count(*) FROM period_delta`) == 0 })
+	w.waitIdle()
+	w.clean()
+}
+
+// asReader runs work as the log-in that only reads, in a snapshot.
+func (w *world) asReader(work func(tx pgx.Tx) error) {
+	w.t.Helper()
+	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Reader), postgres.Reader, 1)
+	check(w.t, err)
+	defer db.Close()
+	check(w.t, pgx.BeginTxFunc(w.t.Context(), db, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, work))
+}
+
+func (w *rich) simulate(asked rerun.Asked) (r *rerun.Result) {
+	w.t.Helper()
+	w.asReader(func(tx pgx.Tx) (err error) {
+		r, err = rerun.Simulate(w.t.Context(), tx, asked)
+		return err
+	})
+	return r
+}
+
+// earned is what the books say that everybody has of the program.
+func (w *rich) earned() map[commission.Earner]rerun.Earned {
+	w.t.Helper()
+	rows, err := w.db.Query(w.t.Context(), `SELECT partner_id, role, unit, sum(orders)::bigint, sum(periods)::bigint, sum(fee)::bigint FROM (
+		SELECT partner_id, role, unit, net AS orders, 0 AS periods, fee FROM commission WHERE program_id = $1
+		UNION ALL SELECT partner_id, role, unit, 0, net, fee FROM period WHERE program_id = $1) u GROUP BY 1, 2, 3`, w.program)
+	check(w.t, err)
+	all := map[commission.Earner]rerun.Earned{}
+	var of commission.Earner
+	var role string
+	var sums rerun.Earned
+	_, err = pgx.ForEachRow(rows, []any{&of.Partner, &role, &of.Unit, &sums.Orders, &sums.Periods, &sums.Fee}, func() (err error) {
+		if of.Role, err = commission.ParseRole(role); sums != (rerun.Earned{}) {
+			all[of] = sums
+		}
+		return err
+	})
+	check(w.t, err)
+	return all
+}
+
+// TestSimulatingTheTermsThatStandGivesTheBooks holds both sides of a simulation against the books, to the cent: under the terms that
+// stand, and under the same document as if it were others. Click ids are verified, or as they are recorded.
+func TestSimulatingTheTermsThatStandGivesTheBooks(t *testing.T) {
+	t.Parallel()
+	w := newRich(t)
+	w.live(w.history(1, 240))
+	want := w.earned()
+	if len(want) < 6 {
+		t.Errorf("few earn: %v", want)
+	}
+	same, err := whatif.ReadTerms(strings.NewReader(fmt.Sprintf(richTerms, w.partners[2])))
+	check(t, err)
+	for name, asked := range map[string]rerun.Asked{
+		"as they stand":            {VerifyClick: verifyClick},
+		"as recorded, without key": {},
+		"the same as others":       {Terms: same, VerifyClick: verifyClick},
+	} {
+		asked.Program, asked.In = w.program, rerun.Always()
+		result := w.simulate(asked)
+		old, other := map[commission.Earner]rerun.Earned{}, map[commission.Earner]rerun.Earned{}
+		for _, p := range result.Partners {
+			of := commission.Earner{Partner: p.Partner, Role: p.Role, Unit: p.Unit}
+			if p.Old != (rerun.Earned{}) {
+				old[of] = p.Old
+			}
+			if p.New != (rerun.Earned{}) {
+				other[of] = p.New
+			}
+		}
+		if diff := cmp.Diff(want, old); diff != "" {
+			t.Errorf("%s: the terms that stand (-books +simulated):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(want, other); diff != "" {
+			t.Errorf("%s: the others (-books +simulated):\n%s", name, diff)
+		}
+		equal(t, name+": orders", result.Orders, 240)
+		equal(t, name+": credited", result.Credited.Old, w.number(`SELECT count(DISTINCT order_no) FROM commission WHERE program_id = $1 AND state <> 'declined'`, w.program))
+		equal(t, name+": changed", result.Changed+int64(len(result.Most)+len(result.Outcomes)), 0)
+	}
+}
