@@ -38,6 +38,44 @@ func Difference(posted, desired []Movement) []Movement {
 	return missing
 }
 
+// Mismatch is a time and pair of accounts at which the books hold another amount than they should: Movement says from which to
+// which, and Amount by how much.
+type Mismatch struct {
+	Movement
+
+	Want, Have int64
+}
+
+// Mismatches are where books that hold posted are not as desired says. Both lists are of one order or period.
+func Mismatches(posted, desired []Movement) []Mismatch {
+	missing := Difference(posted, desired)
+	all := make([]Mismatch, 0, len(missing))
+	for _, m := range missing {
+		d := Mismatch{Movement: m, Want: m.among(desired), Have: m.among(posted)}
+		if d.Want < 0 || d.Want == 0 && d.Have < 0 { // told in the direction in which it goes
+			d.Want, d.Have = -d.Want, -d.Have
+			d.Debit, d.Credit = d.Credit, d.Debit
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// among adds up what others move at its time and between its accounts, in its direction.
+func (m *Movement) among(all []Movement) (sum int64) {
+	at := signed(*m, false).place
+	for _, o := range all {
+		switch {
+		case signed(o, false).place != at:
+		case o.Debit == m.Debit:
+			sum += o.Amount
+		default:
+			sum -= o.Amount
+		}
+	}
+	return sum
+}
+
 // place is what movements must have in common to be compared: the time and the two accounts, whichever way round.
 type place struct {
 	at        int64

@@ -133,6 +133,9 @@ func UnmarshalRecord(record []byte) (Decision, error) { return KnownForms().Read
 // Contradiction is something in which a record and the decision on the same facts by this version differ: their outcome,
 // what a credit is worth, what a rule or a line of it earns, or when it is released.
 type Contradiction struct {
+	// Line is the first line of the order that it is about, and Rule what that is priced by; 0 and empty where it is about no line.
+	Line int64
+	Rule string
 	// What names it, as `net of line 3, rule "books", of partner 7`.
 	What string
 	// Recorded and Decided are the two values; minor units where they are money.
@@ -146,23 +149,23 @@ func Contradictions(recorded, decided *Decision) []Contradiction {
 	c.text("outcome", string(recorded.Outcome), string(decided.Outcome))
 	c.number("number of credits", int64(len(recorded.Credits)), int64(len(decided.Credits)))
 	if len(recorded.Credits) != len(decided.Credits) {
-		return c
+		return c.found
 	}
 	for i := range decided.Credits {
 		c.credit(&recorded.Credits[i], &decided.Credits[i], decided.Order.Currency)
 	}
 	for _, until := range decided.holds() {
-		if len(c) > 0 {
+		if len(c.found) > 0 {
 			break // it follows from those
 		}
 		for _, m := range Difference(recorded.Movements(until), decided.Movements(until)) {
-			c = append(c, Contradiction{
+			c.found = append(c.found, Contradiction{
 				What:     fmt.Sprintf("movement in %s from %s to %s of %s at %s", m.Unit, m.Credit, m.Debit, m.Whose(), m.At.Format("2006-01-02T15:04:05.999999999Z07:00")),
 				Recorded: "0", Decided: strconv.FormatInt(m.Amount, 10),
 			})
 		}
 	}
-	return c
+	return c.found
 }
 
 // holds are the times at which what should stand on the books changes by itself: none, and the end of each credit's hold.
@@ -174,12 +177,16 @@ func (d *Decision) holds() []time.Time {
 	return ends
 }
 
-// comparison collects contradictions.
-type comparison []Contradiction
+// comparison collects contradictions, those at hand of a line and a rule.
+type comparison struct {
+	found []Contradiction
+	line  int64
+	rule  string
+}
 
 func (c *comparison) text(what, recorded, decided string) {
 	if recorded != decided {
-		*c = append(*c, Contradiction{What: what, Recorded: recorded, Decided: decided})
+		c.found = append(c.found, Contradiction{Line: c.line, Rule: c.rule, What: what, Recorded: recorded, Decided: decided})
 	}
 }
 
@@ -226,6 +233,7 @@ func (c *comparison) rules(recorded, decided *Credit, of string) {
 	}
 	for i := range decided.Rules {
 		was, now := &recorded.Rules[i], &decided.Rules[i]
+		c.at(decided.firstOf(i), now)
 		rule := fmt.Sprintf(" of rule %q%s", now.Name(), of)
 		c.text("name"+rule, was.Name(), now.Name())
 		c.text("scope"+rule, string(was.Scope), string(now.Scope))
@@ -240,8 +248,24 @@ func (c *comparison) rules(recorded, decided *Credit, of string) {
 	}
 	for i := range decided.Priced {
 		was, now := &recorded.Priced[i], &decided.Priced[i]
-		line := fmt.Sprintf(" of line %d, rule %q,%s", now.Line, decided.Rules[now.Rule].Name(), of)
-		c.text("rule"+line, recorded.Rules[was.Rule].Name(), decided.Rules[now.Rule].Name())
+		c.at(now.Line, &decided.Rules[now.Rule])
+		line := fmt.Sprintf(" of line %d, rule %q,%s", now.Line, c.rule, of)
+		c.text("rule"+line, recorded.Rules[was.Rule].Name(), c.rule)
+		c.number("base"+line, was.Base, now.Base)
 		c.number("net"+line, was.Net, now.Net)
 	}
+	c.line, c.rule = 0, ""
+}
+
+// at says which line and rule what follows is about.
+func (c *comparison) at(line int64, rule *Rule) { c.line, c.rule = line, rule.Name() }
+
+// firstOf is the first line that a rule prices.
+func (c *Credit) firstOf(rule int) int64 {
+	for i := range c.Priced {
+		if c.Priced[i].Rule == rule {
+			return c.Priced[i].Line
+		}
+	}
+	return 0
 }

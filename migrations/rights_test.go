@@ -62,6 +62,7 @@ merchant*          S     -     S     S     SIU   S     s
 nudge              -     -     SID   -     S     S     -
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
+order_review       -     -     -     S     S     S     -
 orders*            -     -     SIU   S     Su    S     -
 partner*           S     -     S     S     SIU   S     s
 period*            -     -     SIU   S     S     S     -

@@ -21,9 +21,7 @@ import (
 func postgresEnv(address string) []string {
 	env := []string{"TRIBUTARY_POSTGRES_OWNER_URL=" + address}
 	for name, own := range engines.RoleURLs(address) {
-		if name != postgres.Reader.Name() {
-			env = append(env, "TRIBUTARY_POSTGRES_"+strings.ToUpper(name)+"_URL="+own)
-		}
+		env = append(env, "TRIBUTARY_POSTGRES_"+strings.ToUpper(name)+"_URL="+own)
 	}
 	return env
 }

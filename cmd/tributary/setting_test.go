@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tributary/dashboard"
+	"tributary/internal/fault"
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
@@ -259,6 +260,13 @@ func (n *configured) effects() []effect {
 			out, err := tributary(t.Context(), t, append(slices.Clip(n.environ), "TRIBUTARY_CLICKHOUSE_OWNER_URL="), "migrate", "--data", t.TempDir(), "--clickhouse-url", n.clickhouse)
 			if err != nil {
 				t.Errorf("for a command: %v\n%s", err, out)
+			}
+		}},
+		{[]string{"postgres-reader-url"}, func(t *testing.T) {
+			t.Helper()
+			_, err := tributary(t.Context(), t, n.environ, "simulate", "--program", "1000000", "--from", "2026-01-01", "--to", "2026-02-01", "--data", t.TempDir())
+			if err == nil || fault.Of(err).Kind != fault.NotFound {
+				t.Errorf("as the reader: %v", err)
 			}
 		}},
 		{[]string{"postgres-operator-url"}, func(t *testing.T) {

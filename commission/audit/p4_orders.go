@@ -47,37 +47,18 @@ func (v *Verification) numbering(o *order) {
 
 // postings compares what the books hold for an order with what they should.
 func (v *Verification) postings(o *order) {
-	desired := o.decided.Movements(o.released)
-	for _, m := range commission.Difference(o.posted, desired) {
-		v.misposted(fmt.Sprintf("order %d", o.no), o.posted, m, desired)
+	for _, m := range commission.Mismatches(o.posted, o.decided.Movements(o.released)) {
+		v.misposted(fmt.Sprintf("order %d", o.no), m)
 	}
 }
 
 // misposted reports an amount that is missing at one time and pair of accounts, or too much.
-func (v *Verification) misposted(of string, posted []commission.Movement, missing commission.Movement, desired []commission.Movement) {
-	at := func(all []commission.Movement) int64 {
-		sum := int64(0)
-		for _, m := range all {
-			switch {
-			case !m.At.Equal(missing.At) || m.Partner != missing.Partner || m.Customer != missing.Customer || m.Merchant != missing.Merchant || m.Unit != missing.Unit:
-			case m.Debit == missing.Debit && m.Credit == missing.Credit:
-				sum += m.Amount
-			case m.Debit == missing.Credit && m.Credit == missing.Debit:
-				sum -= m.Amount
-			}
-		}
-		return sum
-	}
-	want, have := at(desired), at(posted)
-	if want < 0 || want == 0 && have < 0 { // told in the direction in which it goes
-		want, have = -want, -have
-		missing.Debit, missing.Credit = missing.Credit, missing.Debit
-	}
+func (v *Verification) misposted(of string, m commission.Mismatch) {
 	v.Find(Finding{
 		Check: "postings follow from events", Table: "posting",
-		Key: fmt.Sprintf("of %s from %s to %s, %s, merchant %d, %s, effective %s", of, missing.Credit, missing.Debit, missing.Whose(),
-			missing.Merchant, missing.Unit, show(missing.At)),
-		Column: "amount", Want: strconv.FormatInt(want, 10), Have: strconv.FormatInt(have, 10),
+		Key: fmt.Sprintf("of %s from %s to %s, %s, merchant %d, %s, effective %s", of, m.Credit, m.Debit, m.Whose(),
+			m.Merchant, m.Unit, show(m.At)),
+		Column: "amount", Want: strconv.FormatInt(m.Want, 10), Have: strconv.FormatInt(m.Have, 10),
 	})
 }
 

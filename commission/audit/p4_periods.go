@@ -255,8 +255,8 @@ func (v *Verification) settle(ctx context.Context, p *periodRow, rules period.Ru
 // settlement compares a period with what it comes to: its postings, its columns, its record.
 func (v *Verification) settlement(at Finding, p *periodRow, rules period.Rules, settled *period.Settlement) {
 	desired := settled.Movements(p.key, p.released)
-	for _, m := range commission.Difference(p.posted, desired) {
-		v.misposted(fmt.Sprintf("period %d", p.no), p.posted, m, desired)
+	for _, m := range commission.Mismatches(p.posted, desired) {
+		v.misposted(fmt.Sprintf("period %d", p.no), m)
 	}
 	standing := period.StandingOf(desired)
 	for _, c := range [...]struct {

@@ -158,7 +158,7 @@ func (w *rich) live(events []*event.Event) {
 	w.waitIdle()
 	for _, order := range []string{"R1", "R5", "R8"} {
 		check(w.t, postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error {
-			return ReviewOrder(w.t.Context(), tx, commission.Reviewed{Merchant: richMerchant, Order: order, Verb: commission.Void, Code: "trial"}, "operator", "")
+			return w.reviewIn(tx, commission.Reviewed{Merchant: richMerchant, Order: order, Verb: commission.Void, Code: "trial"}, commission.ByOperator, time.Time{})
 		}))
 	}
 	w.taken(3)

@@ -169,13 +169,14 @@ func (h *history) review(ctx context.Context, orders []*past) error {
 	var no int64
 	var id string
 	var at time.Time
+	var side commission.Side
 	var content, key []byte
-	_, err = pgx.ForEachRow(rows, []any{&no, &id, &at, &content, &key}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key}, func() error {
 		said, err := commission.ParseReviewed(content, key)
 		if err != nil {
 			return fmt.Errorf("order %q: its review %q: %w", byNo[no].id, id, err)
 		}
-		byNo[no].reviews = append(byNo[no].reviews, said.Of(id, at))
+		byNo[no].reviews = append(byNo[no].reviews, said.Of(id, at, side))
 		return nil
 	})
 	return err

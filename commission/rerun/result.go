@@ -49,6 +49,10 @@ type Earned struct {
 // Net is what is earned by orders and periods.
 func (e Earned) Net() int64 { return e.Orders + e.Periods }
 
+func (e Earned) plus(o Earned) Earned {
+	return Earned{e.Orders + o.Orders, e.Periods + o.Periods, e.Fee + o.Fee}
+}
+
 // Change is what is earned on both sides.
 type Change struct {
 	Old Earned `json:"old"`
@@ -240,13 +244,13 @@ func (t *tally) rule(key ruleKey, amount int64, old bool) {
 
 // change keeps an order if it is among those that change most.
 func (t *tally) change(c OrderChange) {
-	if n := len(t.most); n == mostChanged && t.most[n-1].size() >= c.size() {
-		return
-	}
-	c.Order, c.Unit = strings.Clone(c.Order), strings.Clone(c.Unit)
 	at, _ := slices.BinarySearchFunc(t.most, c, func(have, c OrderChange) int {
 		return cmp.Or(cmp.Compare(c.size(), have.size()), have.At.Compare(c.At), cmp.Compare(have.Order, c.Order))
 	})
+	if at == mostChanged {
+		return
+	}
+	c.Order, c.Unit = strings.Clone(c.Order), strings.Clone(c.Unit)
 	t.most = slices.Insert(t.most, at, c)
 	t.most = t.most[:min(len(t.most), mostChanged)]
 }
@@ -285,8 +289,8 @@ func (t *tally) result(asked Asked) (*Result, error) {
 		if units[of.Unit] == nil {
 			units[of.Unit] = &Change{}
 		}
-		units[of.Unit].Old.plus(sums.Old)
-		units[of.Unit].New.plus(sums.New)
+		unit := units[of.Unit]
+		unit.Old, unit.New = unit.Old.plus(sums.Old), unit.New.plus(sums.New)
 	}
 	slices.SortFunc(r.Partners, func(a, b PartnerTotal) int {
 		return cmp.Or(cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Role, b.Role), cmp.Compare(a.Unit, b.Unit))
@@ -313,9 +317,4 @@ func (t *tally) result(asked Asked) (*Result, error) {
 		return cmp.Or(cmp.Compare(b.Orders, a.Orders), cmp.Compare(a.Old, b.Old), cmp.Compare(a.New, b.New))
 	})
 	return r, nil
-}
-
-// plus adds to what is earned.
-func (e *Earned) plus(o Earned) {
-	e.Orders, e.Periods, e.Fee = e.Orders+o.Orders, e.Periods+o.Periods, e.Fee+o.Fee
 }

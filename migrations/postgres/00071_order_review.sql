@@ -3,7 +3,7 @@
 
 -- +goose Up
 CREATE VIEW order_review AS
-  SELECT i.key, i.ref, i.at, i.content
+  SELECT i.key, i.ref, i.at, i.side, i.content
     FROM inbox i
    WHERE i.kind = 'review' AND EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no AND t.problem = '')
      AND ((SELECT app_operator()) OR current_user IN ('tributary_reader', 'tributary_operator')
