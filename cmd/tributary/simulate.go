@@ -130,7 +130,7 @@ func (s simulation) run(ctx context.Context, at stores) (err error) {
 			return err
 		}
 		if s.json {
-			return json.NewEncoder(s.out).Encode(result) //nolint:musttag // it is tagged
+			return json.NewEncoder(s.out).Encode(result)
 		}
 		printSimulation(s.out, result)
 		return nil
