@@ -40,6 +40,12 @@ fuzz: ## run every fuzz target, or those of FUZZ, for FUZZTIME (20s), FUZZJOBS (
 	case "$$out" in *"Failing input"*) false;; *"context deadline exceeded"*) ;; *) false;; esac || { echo "$$out"; echo "FAIL $$0 $$1"; exit 255; }; \
 	echo "ok $$0 $$1 $$(echo "$$out" | sed -n "s/.*\(execs: [0-9]*\).*/\1/p" | tail -1)"'
 
+# Each run tries other cases; the same seed tries the same.
+.PHONY: properties
+properties: ## try the properties of decisions, periods and books on CHECKS (100000) cases each, from SEED
+	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; go test ./commission/whatif -count=1 -timeout 3h -v -rapid.nofailfile -rapid.checks=$(or $(CHECKS),100000) \
+	-rapid.seed=$$seed -run 'TestFactsInAnyOrder|TestBooksBalance|TestRefundingEverything|TestSharesSum'
+
 .PHONY: e2e
 e2e: ## drive the demo in Chromium (Debian's chromium, playwright-core from npm)
 	./test/e2e/run

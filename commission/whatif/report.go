@@ -164,9 +164,7 @@ func (w *world) refund(r *refundEntry) *LineError {
 	for _, l := range r.Lines {
 		said.Items = append(said.Items, &event.RefundItem{Line: l.N, Quantity: l.Quantity, Amount: l.Amount})
 	}
-	if o := w.byID[r.Order]; o != nil {
-		said.Test = o.events[0].GetSale().GetTest() || o.events[0].GetRefund().GetTest()
-	}
+	said.Test = w.tests[r.Order]
 	said.ContentHash = event.RefundHash(said, micros(r.At))
 	return w.take("refund", r.Order, &event.Event{
 		OccurredAt: micros(r.At), ReceivedAt: micros(received(r.At, r.Received)), ApiKeyId: theKey,

@@ -31,7 +31,8 @@ type world struct {
 	binds    map[string][]commission.Bind // by customer
 	orders   []*order
 	byID     map[string]*order
-	latest   time.Time // of all times in the file
+	tests    map[string]bool // orders that are trials, by id: a refund may be received before its order
+	latest   time.Time       // of all times in the file
 	// currencies are those of the orders: the program takes them all.
 	currencies []string
 }
@@ -56,7 +57,7 @@ type order struct {
 func build(terms []program.Terms, lines []entry) (*world, error) {
 	w := &world{
 		terms: terms, partners: map[program.PartnerID]*partner{}, clicks: map[string]*clickEntry{},
-		binds: map[string][]commission.Bind{}, byID: map[string]*order{},
+		binds: map[string][]commission.Bind{}, byID: map[string]*order{}, tests: map[string]bool{},
 	}
 	for i := range lines { // whom and what orders name may stand behind them
 		if p := w.declare(&lines[i]); p != nil {
@@ -122,6 +123,8 @@ func (w *world) declare(e *entry) *LineError {
 		return w.declareClick(e.Click)
 	case e.Bind != nil:
 		return w.declareBind(e.Bind)
+	case e.Order != nil && e.Order.Test:
+		w.tests[e.Order.ID] = true
 	}
 	return nil
 }
