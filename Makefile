@@ -46,6 +46,10 @@ properties: ## try the properties of decisions, periods and books on CHECKS (100
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; go test ./commission/whatif -count=1 -timeout 3h -v -rapid.nofailfile -rapid.checks=$(or $(CHECKS),100000) \
 	-rapid.seed=$$seed -run 'TestFactsInAnyOrder|TestBooksBalance|TestRefundingEverything|TestSharesSum'
 
+.PHONY: mutation
+mutation: ## hold that tests notice each change of test/mutation to how money is reckoned
+	go run ./test/mutation
+
 .PHONY: e2e
 e2e: ## drive the demo in Chromium (Debian's chromium, playwright-core from npm)
 	./test/e2e/run
