@@ -77,6 +77,7 @@ func corpus(t *testing.T) map[string]Decision {
 		all[name] = shared(t, d, 50, 30, 20)
 	}
 	all["refunded in another currency"] = decide(mustFold(t, sale(nil), wrong), clicked(time.Hour), two)
+	fullCorpus(t, all)
 	return all
 }
 
@@ -144,7 +145,7 @@ func writeCorpus(t *testing.T, forms Forms) {
 		t.Fatal(err)
 	}
 	for name, d := range corpus(t) {
-		file := filepath.Join(dir, strings.NewReplacer(" ", "-", "'", "").Replace(name))
+		file := filepath.Join(dir, fileOf(name))
 		if _, err := os.Stat(file + ".json"); err == nil {
 			continue
 		}

@@ -256,14 +256,14 @@ func (c *Credit) bounded(r *Rule) (int64, bool) {
 }
 
 // spreadBy gives each line its part of what its rule earns: by what the rule's rate is of or, where it has none, by what its
-// fixed amount is for.
+// fixed amount is for; where only delivery is left, by what the lines were sold for.
 func (c *Credit) spreadBy(rule int, f *remainder) {
 	r := &c.Rules[rule]
 	if r.Net == 0 {
 		return
 	}
 	var lines []*Priced
-	var weights []int64
+	var weights, sold []int64
 	for i := range c.Priced {
 		p := &c.Priced[i]
 		if p.Rule != rule {
@@ -278,7 +278,10 @@ func (c *Credit) spreadBy(rule int, f *remainder) {
 		case r.Per != program.PerOrder:
 			weight = f.lines[n].pieces
 		}
-		lines, weights = append(lines, p), append(weights, weight)
+		lines, weights, sold = append(lines, p), append(weights, weight), append(sold, f.o.Lines[n].Amount)
+	}
+	if c.Terms.rules3() && !slices.ContainsFunc(weights, func(w int64) bool { return w > 0 }) {
+		weights = sold
 	}
 	for i, part := range money.Split(r.Net, weights) {
 		lines[i].Net = part

@@ -118,7 +118,8 @@ func apply(ctx context.Context, root, patch, scratch string) (file string, err e
 		return "", fmt.Errorf("copying %s: %w", file, err)
 	}
 	git := exec.CommandContext(ctx, "git", "apply", patch) //nolint:gosec // a file of the tree
-	git.Dir, git.Env = scratch, append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(scratch)) // it is in no repository
+	git.Dir = scratch
+	git.Env = append(os.Environ(), "GIT_CEILING_DIRECTORIES="+filepath.Dir(scratch)) // it is in no repository
 	if said, err := git.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("it does not apply to %s any more, which has changed: make it again with git diff -U1\n%s", file, bytes.TrimSpace(said))
 	}
