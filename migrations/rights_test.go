@@ -28,6 +28,7 @@ commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -
 coupon*            -     -     S     SI    SI    S     -
 coupon_end*        -     -     S     SI    SI    S     -
+country_known      -     -     -     S     -     S     -
 customer*          -     -     SI    S     S     S     -
 customer_backfill  -     -     SIU   -     S     S     -
 customer_bind      -     -     -     S     -     S     -

@@ -147,6 +147,15 @@ func (s *Snapshot) readSpools(ctx context.Context, h *Health) error {
 	return nil
 }
 
+// CountryKnown tells whether any tracker, heard of within ten minutes, knows the countries of clicks. Everybody may ask.
+func (s *Snapshot) CountryKnown(ctx context.Context) (known bool, err error) {
+	// name: countries known
+	if err := s.tx.QueryRow(ctx, `SELECT known FROM country_known`).Scan(&known); err != nil {
+		return false, fmt.Errorf("asking whether countries are known: %w", err)
+	}
+	return known, nil
+}
+
 // readEnds reads when each end of the pipeline last moved, and whether the books balance.
 func (s *Snapshot) readEnds(ctx context.Context, h *Health) error {
 	// name: ends of the pipeline

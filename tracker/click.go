@@ -38,7 +38,9 @@ type Click struct {
 	Referrer string
 	// IPPrefix is the network that the visitor came from, the address cut off.
 	IPPrefix string
-	Subs     [5]string
+	// Country is where the visitor's address is, two letters of ISO 3166-1; empty where that is not known.
+	Country string
+	Subs    [5]string
 	// Path are the ids of the visitor's earlier clicks that led to the same merchant, oldest first, as far as they are known.
 	Path []string
 
@@ -52,7 +54,7 @@ type Click struct {
 func (in *Intake) Judge(link *partners.Link, v Visit) Click {
 	c := Click{
 		Link: link, At: v.At, Agent: in.agents.of(v.UserAgent), UserAgent: plain(v.UserAgent, maxAgent),
-		Referrer: referrer(v.Referrer), IPPrefix: networkOf(v.IP), Subs: v.Subs,
+		Referrer: referrer(v.Referrer), IPPrefix: networkOf(v.IP), Country: in.country.Of(v.IP), Subs: v.Subs,
 	}
 	switch {
 	case c.Agent.Bot != "":
@@ -117,7 +119,7 @@ func (in *Intake) encodeClick(s *scratch, c *Click) (id string, err error) {
 	k.Sub1, k.Sub2, k.Sub3, k.Sub4, k.Sub5 = c.Subs[0], c.Subs[1], c.Subs[2], c.Subs[3], c.Subs[4]
 	k.Referrer, k.UserAgent, k.IpPrefix = c.Referrer, c.UserAgent, c.IPPrefix
 	k.Browser, k.Os, k.Device, k.Bot = c.Agent.Browser, c.Agent.OS, c.Agent.Device, c.Agent.Bot
-	k.Path = c.Path
+	k.Path, k.Country = c.Path, c.Country
 	s.buf, err = encode(&s.event, s.buf)
 	return id, err
 }

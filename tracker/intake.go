@@ -16,6 +16,7 @@ import (
 	"tributary/internal/event"
 	"tributary/partners/catalogue"
 	"tributary/tracker/clickid"
+	"tributary/tracker/country"
 	"tributary/tracker/spool"
 )
 
@@ -30,6 +31,7 @@ type Intake struct {
 	now        func() time.Time
 
 	agents  *agents
+	country *country.Database
 	repeats *repeats
 	scratch sync.Pool    // of *scratch
 	last    atomic.Int64 // the latest received_at
@@ -50,7 +52,7 @@ func NewIntake(cfg Config) (*Intake, error) {
 	}
 	in := &Intake{
 		catalogue: cfg.Catalogue, spool: cfg.Spool, ring: cfg.Ring, partitions: cfg.Partitions,
-		storeWait: cfg.StoreWait, now: cfg.Now, agents: agents, repeats: newRepeats(cfg.DuplicateWindow),
+		storeWait: cfg.StoreWait, now: cfg.Now, agents: agents, country: cfg.Country, repeats: newRepeats(cfg.DuplicateWindow),
 	}
 	in.scratch.New = func() any { return newScratch() }
 	return in, nil

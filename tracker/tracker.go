@@ -22,6 +22,7 @@ import (
 	"tributary/internal/proxy"
 	"tributary/partners/catalogue"
 	"tributary/tracker/clickid"
+	"tributary/tracker/country"
 	"tributary/tracker/spool"
 )
 
@@ -40,6 +41,8 @@ type Config struct {
 	TrustedProxies proxy.Trusted
 	// Secure says that visitors come by https: the cookie of their path is for https alone.
 	Secure bool
+	// Country knows where visitors are; nil knows nothing.
+	Country *country.Database
 	// DuplicateWindow is how long a further click of one visitor on one link is a duplicate; 1 hour.
 	DuplicateWindow time.Duration
 	// RedirectWait is the longest that a redirect waits for its record to be durable; 15 ms.

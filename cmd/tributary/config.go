@@ -43,6 +43,7 @@ type config struct {
 	Pprof           bool
 	TrustedProxies  []string
 
+	CountryDB       string
 	ClickKeys       string
 	RecordKeys      string
 	RedirectWait    time.Duration
@@ -101,6 +102,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.BoolVar(&c.Pprof, "pprof", false, "serve Go's profiles under /debug/pprof/ of admin-listen")
 	fs.StringSliceVar(&c.TrustedProxies, "trusted-proxies", nil, "CIDRs of the proxies in front whose X-Forwarded-For is believed; unset: nobody's")
 
+	fs.StringVar(&c.CountryDB, "country-db", "", "file of a database of countries in MaxMind's format, such as GeoLite2-Country, for trackers; read again within 10 s when it changes; unset: clicks have no country")
 	fs.StringVar(&c.ClickKeys, "click-keys", "", "keys that sign click ids, ID:BASE64 with commas, the first mints; every tracker and engine needs the same; unset: made once and kept in the data folder")
 	fs.StringVar(&c.RecordKeys, "record-keys", "", "keys that sign the records in Kafka, ID:BASE64 with commas, the first signs; every tracker, loader and engine needs the same; unset: made once and kept in the data folder")
 	fs.DurationVar(&c.RedirectWait, "redirect-wait", 15*time.Millisecond, "how long a redirect waits for its click to be on disk before it answers anyway")

@@ -19,6 +19,7 @@ import (
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
+	"tributary/tracker/country"
 	"tributary/tracker/spool"
 )
 
@@ -152,6 +153,7 @@ func (d *doctorCommand) machine(ctx context.Context) {
 		spool.Examine(&d.report, d.cfg.Data)
 	}
 	d.keys()
+	country.Examine(&d.report, envName("country-db"), d.cfg.CountryDB)
 	d.report.Port(ctx, envName("tracker-listen"), d.cfg.TrackerListen)
 	d.report.Port(ctx, envName("dashboard-listen"), d.cfg.DashboardListen)
 	d.report.Port(ctx, envName("admin-listen"), d.cfg.AdminListen)

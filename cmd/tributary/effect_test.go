@@ -114,6 +114,22 @@ func (n *configured) hurriedTracker(t *testing.T) {
 	})
 }
 
+// countries follows a click from Sweden to the reports, and asks what the pages are told.
+func (n *configured) countries(t *testing.T) {
+	t.Helper()
+	n.ask(t, http.MethodGet, n.tracker+"/c/settings", "", "User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:141.0) Gecko/20100101 Firefox/141.0", "X-Forwarded-For", "89.160.20.112")
+	conn, err := clickhouse.Open(n.clickhouse, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	await(t, "the click from Sweden", func() bool {
+		var found uint64
+		return conn.QueryRow(t.Context(), "SELECT count() FROM touch WHERE country = 'SE' AND ip_prefix = '89.160.20.0/24'").Scan(&found) == nil && found == 1
+	})
+	n.holds(t, "SELECT known FROM country_known")
+}
+
 func (n *configured) topics(t *testing.T) {
 	t.Helper()
 	client, err := stream.Open(n.kafka, slog.New(slog.DiscardHandler))

@@ -35,6 +35,7 @@ import (
 	"tributary/report"
 	"tributary/tracker"
 	"tributary/tracker/clickid"
+	"tributary/tracker/country"
 	"tributary/tracker/loader"
 	"tributary/tracker/registry"
 	"tributary/tracker/relay"
@@ -197,6 +198,7 @@ func (r *river) intake(catalogue *catalogue.Catalogue) (*intake, error) {
 		}),
 		config: tracker.Config{
 			Catalogue: catalogue, Spool: s, Ring: r.ring, Partitions: r.cfg.Partitions, TrustedProxies: r.proxies, Secure: isSecure(r.cfg.trackerURL()),
+			Country:         country.New(r.cfg.CountryDB, r.log, r.metrics),
 			DuplicateWindow: r.cfg.DuplicateWindow, RedirectWait: r.cfg.RedirectWait, StoreWait: r.cfg.ConversionWait,
 			MerchantRate: r.cfg.MerchantRate,
 			Metrics:      r.metrics, Log: r.log,
@@ -238,7 +240,7 @@ func (r *river) tracker(ctx context.Context) error {
 	r.log.Info("tracker is ready", "address", r.cfg.trackerURL(), "links", catalogue.Links())
 	progress := registry.New(registry.Config{
 		DB: db, Spool: in.spool, Sent: func() []uint64 { return in.relay.Stats().Acknowledged }, Partitions: r.cfg.Partitions,
-		Owner: r.owner, Log: r.log, Metrics: r.metrics,
+		Countries: in.config.Country.Built, Owner: r.owner, Log: r.log, Metrics: r.metrics,
 	})
 	if catalogue.Version() > 0 { // PostgreSQL answers
 		if err := progress.Check(ctx); err != nil {
@@ -246,7 +248,7 @@ func (r *river) tracker(ctx context.Context) error {
 		}
 	}
 	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run,
-		progress.Run, func(ctx context.Context) error { return r.catchUp(ctx, db) }, func(ctx context.Context) error { return server.TellUses(ctx, db) })
+		in.config.Country.Run, progress.Run, func(ctx context.Context) error { return r.catchUp(ctx, db) }, func(ctx context.Context) error { return server.TellUses(ctx, db) })
 }
 
 // loader is the role that writes ClickHouse.

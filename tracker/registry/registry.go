@@ -50,6 +50,8 @@ type Config struct {
 	// Sent gives for each lane the last sequence that Kafka has acknowledged.
 	Sent       func() []uint64
 	Partitions int
+	// Countries gives when the database of countries was built that the tracker uses; zero, or no function, for none.
+	Countries func() time.Time
 	// Owner names this process.
 	Owner   string
 	Log     *slog.Logger
@@ -126,12 +128,18 @@ func (r *Registry) runOnce(ctx context.Context) error {
 	sent := signed(r.cfg.Sent())
 	last := signed(r.cfg.Spool.Sequences())
 	id := r.cfg.Spool.ID()
+	var countries *time.Time
+	if r.cfg.Countries != nil {
+		if built := r.cfg.Countries(); !built.IsZero() {
+			countries = &built
+		}
+	}
 	// name: spool progress
 	tag, err := r.cfg.DB.Exec(ctx, `
-INSERT INTO spool_progress (spool, lane, last, sent, owner, seen)
-SELECT $1, lane - 1, last, sent, $4, now() FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS p (last, sent, lane)
-    ON CONFLICT (spool, lane) DO UPDATE SET last = excluded.last, sent = excluded.sent, owner = excluded.owner, seen = excluded.seen
- WHERE spool_progress.last <= excluded.last`, id[:], last, sent, r.cfg.Owner)
+INSERT INTO spool_progress (spool, lane, last, sent, owner, seen, countries)
+SELECT $1, lane - 1, last, sent, $4, now(), $5 FROM unnest($2::bigint[], $3::bigint[]) WITH ORDINALITY AS p (last, sent, lane)
+    ON CONFLICT (spool, lane) DO UPDATE SET last = excluded.last, sent = excluded.sent, owner = excluded.owner, seen = excluded.seen, countries = excluded.countries
+ WHERE spool_progress.last <= excluded.last`, id[:], last, sent, r.cfg.Owner, countries)
 	if err != nil {
 		return fmt.Errorf("writing the progress of the spool: %w", err)
 	}
