@@ -26,9 +26,9 @@ checkpoint*        -     -     SI    S     S     S     -
 clickhouse_batch   -     SIUD  S     -     SIUD  S     -
 commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -
+country_known      -     -     -     S     -     S     -
 coupon*            -     -     S     SI    SI    S     -
 coupon_end*        -     -     S     SI    SI    S     -
-country_known      -     -     -     S     -     S     -
 customer*          -     -     SI    S     S     S     -
 customer_backfill  -     -     SIU   -     S     S     -
 customer_bind      -     -     -     S     -     S     -

@@ -235,6 +235,7 @@ func (r *river) tracker(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	in.config.Country.Look() // before the first click
 	r.warnOfProxy("tracker-url", r.cfg.trackerURL())
 	r.ready.up("tracker", trackerNeeds(in, catalogue)...)
 	r.log.Info("tracker is ready", "address", r.cfg.trackerURL(), "links", catalogue.Links())
