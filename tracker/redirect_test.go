@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"tributary/internal/event"
+	"tributary/tracker/country"
 	"tributary/tracker/spool"
 )
 
@@ -405,6 +406,29 @@ func TestABulkEndsWithItsContext(t *testing.T) {
 	must(t, err)
 	if err := b.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("waiting for a disk that never answers: %v", err)
+	}
+}
+
+func TestAClickHasTheCountryOfItsVisitor(t *testing.T) {
+	t.Parallel()
+	countries := country.New("country/testdata/GeoLite2-Country-Test.mmdb", quiet(), nil)
+	countries.Look()
+	e := newEdge(t, func(cfg *Config) {
+		cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+		cfg.Country = countries
+	})
+	for _, row := range []struct{ address, want string }{
+		{"89.160.20.112", "SE"},
+		{"2001:218:1::9", "JP"},
+		{"2a02:d500::1", ""}, // in the database, without a country
+		{"203.0.113.9", ""},
+	} {
+		before := len(e.records(t))
+		e.ask(t, "GET", "/c/"+e.mine.link.Code, nil, "X-Forwarded-For", row.address)
+		added := newest(e.records(t), before)
+		if len(added) != 1 || added[0].GetClick().GetCountry() != row.want {
+			t.Errorf("from %s: %v, want %q", row.address, added, row.want)
+		}
 	}
 }
 

@@ -235,3 +235,25 @@ func TestConditionsHoldAsTheirWordsSay(t *testing.T) {
 		}
 	})
 }
+
+func TestWhetherTermsGoByTheCountry(t *testing.T) {
+	t.Parallel()
+	in, not := Test{Key: KeyCountry, Texts: []string{"DE"}}, Test{Key: KeyDevice, Texts: []string{"mobile"}}
+	inside := All(Test{Key: KeyAny, Conds: []Cond{All(not), All(Test{Key: KeyNot, Conds: []Cond{All(in)}})}})
+	for name, row := range map[string]struct {
+		document Document
+		want     bool
+	}{
+		"nothing":               {Document{}, false},
+		"another condition":     {Document{Rules: []Rule{{Where: All(not)}}}, false},
+		"a rule":                {Document{Rules: []Rule{{Where: All(not)}, {Where: All(not, in)}}}, true},
+		"inside any and not":    {Document{Rules: []Rule{{Where: inside}}}, true},
+		"where nothing is paid": {Document{Zero: []Zero{{Where: All(in)}}}, true},
+		"a period":              {Document{Periods: []Period{{Where: All(in)}}}, true},
+		"a partner's own rule":  {Document{Overrides: []Override{{Rules: []Rule{{Where: All(in)}}}}}, true},
+	} {
+		if got := row.document.AsksForCountry(); got != row.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

@@ -163,3 +163,38 @@ func TestATrackerWritesInItsOwnRoleAndForgetsNothing(t *testing.T) {
 		t.Errorf("a tracker may make spools forgotten: %v", err)
 	}
 }
+
+// Merchants whose terms go by the country are told whether clicks have one.
+func TestWhetherCountriesAreKnown(t *testing.T) {
+	t.Parallel()
+	url := engines.PostgresURL(t)
+	db, err := postgres.Open(t.Context(), engines.As(url, postgres.Tracker), postgres.Tracker, 2)
+	must(t, err)
+	defer db.Close()
+	pages, err := postgres.Open(t.Context(), engines.As(url, postgres.Dashboard), postgres.Dashboard, 1)
+	must(t, err)
+	defer pages.Close()
+	owner, err := pgxpool.New(t.Context(), url)
+	must(t, err)
+	defer owner.Close()
+	with, without := newTracker(t, db, t.TempDir()), newTracker(t, db, t.TempDir())
+	built := time.Time{}
+	with.cfg.Countries = func() time.Time { return built }
+	must(t, with.runOnce(t.Context()))
+	known := func(step string, want bool) {
+		t.Helper()
+		var got bool
+		must(t, pages.QueryRow(t.Context(), `SELECT known FROM country_known`).Scan(&got))
+		if got != want {
+			t.Errorf("%s: %t", step, got)
+		}
+	}
+	known("no tracker has a database", false)
+	built = time.Unix(1_700_000_000, 0)
+	must(t, with.runOnce(t.Context()))
+	must(t, without.runOnce(t.Context()))
+	known("one of two has", true)
+	_, err = owner.Exec(t.Context(), `UPDATE spool_progress SET seen = now() - interval '11 minutes' WHERE countries IS NOT NULL`)
+	must(t, err)
+	known("that one is gone", false)
+}
