@@ -158,7 +158,7 @@ func read(file string) (*edition, error) {
 
 var errNoCountries = errors.New("it is no database of countries, such as GeoLite2-Country or DB-IP's Country Lite")
 
-// tells tells whether the database has a country for any of its first networks: there are others of the same format.
+// tells says whether the database has a country for any of its first networks: there are others of the same format.
 func (e *edition) tells() bool {
 	n := 0
 	for found := range e.reader.Networks() {
