@@ -88,7 +88,8 @@ func TestTermsWithPeriods(t *testing.T) {
 	document, err := program.ParseDocument([]byte(`{"schema":1,"currency":"GBP","zone":"America/New_York","hold":"30d","network_fee":200000,
 		"attribution":{"touches":{"click":{"window":"30d"}}},"rules":[{"id":"any","pay":{"percent":100000}}],
 		"periods":[{"id":"volume","measure":"revenue","period":"month","tiers":[{"from":20000,"percent":20000}]},
-			{"id":"cap","measure":"count","period":"month","cap":2}]}`))
+			{"id":"cap","measure":"count","period":"month","cap":2},
+			{"id":"brought","to":"recruiter","measure":"commission","period":"ever","tiers":[{"from":3000,"once":700}]}]}`))
 	check(t, err)
 	tx, err := w.db.Begin(t.Context())
 	check(t, err)
@@ -98,6 +99,12 @@ func TestTermsWithPeriods(t *testing.T) {
 		Terms: []program.Version{{EffectiveFrom: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), Document: document}},
 	})
 	check(t, err)
+	for _, partner := range w.partners[:2] {
+		check(t, partners.Enrol(t.Context(), tx, id, partner))
+	}
+	_, err = tx.Exec(t.Context(), `INSERT INTO enrolment_fact (program_id, partner_id, kind, value, effective_from, author) VALUES ($1, $2, 'recruiter', $3, '2020-01-01', 'somebody')`,
+		id, w.partners[0], fmt.Sprint(w.partners[1]))
+	check(t, err)
 	check(t, tx.Commit(t.Context()))
 	w.links[0] = w.addLink(id, w.partners[0])
 	w.start(w.config("one"))
@@ -105,6 +112,11 @@ func TestTermsWithPeriods(t *testing.T) {
 	w.waitIdle()
 	equal(t, "the volume", w.standing("volume"), period.Standing{Net: 400, Fee: 80, Pending: 400, FeePending: 80})
 	equal(t, "the cap", w.standing("cap"), period.Standing{Net: -1000, Fee: -200, Pending: -1000, FeePending: -200})
-	equal(t, "periods", w.number(`SELECT count(*) FROM period`), 2)
+	equal(t, "periods", w.number(`SELECT count(*) FROM period`), 3)
+	equal(t, "the recruiter's, whom no rule pays", w.number(`SELECT net FROM period WHERE rule = 'brought' AND partner_id = $1 AND role = 'recruiter' AND fee = 0`, int64(w.partners[1])), 700)
+	equal(t, "what the recruiter has of orders", w.number(`SELECT count(*) FILTER (WHERE net = 0) FROM commission WHERE partner_id = $1 AND role = 'recruiter'`, int64(w.partners[1])), 3)
+	w.send(refund(1, "A", "r", 40*day, 15_000))
+	w.waitIdle()
+	equal(t, "the recruiter's, once less is earned", w.number(`SELECT net FROM period WHERE rule = 'brought'`), 0)
 	w.clean()
 }
