@@ -248,6 +248,9 @@ func (c contest) nameParts() {
 // BaseWinner is the candidate by which a customer is bound whom nobody has bound yet: that which earns, whoever the customer
 // belongs to. Of several the one of the greatest weight counts, of equal ones the last. It reports whether there is one.
 func BaseWinner(o *Order, evidence *Evidence) (candidate *Candidate, ok bool) {
+	if evidence.awaitsPath(o) {
+		return nil, false
+	}
 	own := Evidence{Candidates: slices.DeleteFunc(slices.Clone(evidence.Candidates), func(c Candidate) bool { return c.Kind == TouchCustomer })}
 	_, winners := attribute(o, &own, nil)
 	if len(winners) == 0 {

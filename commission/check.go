@@ -25,7 +25,7 @@ const MaxRefundBytes = 256 << 10
 // endOfTime is 2200-01-01 in microseconds: no fact may be dated at or after it, nor before 1970.
 const endOfTime = 7_258_118_400_000_000
 
-// Check reports whether a sale or refund can be folded at all: amounts within money.MaxAmount, pieces within MaxPieces,
+// Check reports whether a sale, refund or path can be folded at all: amounts within money.MaxAmount, pieces within MaxPieces,
 // line numbers that differ, times between 1970 and 2200, texts that a database can hold. The edge checks more and
 // kindlier; what fails here can only become a dead letter.
 func Check(e *event.Event) error {
@@ -39,8 +39,10 @@ func Check(e *event.Event) error {
 		err = checkSale(e.GetSale())
 	case e.GetRefund() != nil:
 		err = checkRefund(e.GetRefund())
+	case e.GetPath() != nil:
+		err = checkPathFact(e.GetPath())
 	default:
-		err = errors.New("it is neither a sale nor a refund")
+		err = errors.New("it is no sale, no refund and no path")
 	}
 	if err != nil {
 		return fmt.Errorf("checking event %x: %w", e.GetId(), err)

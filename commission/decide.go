@@ -51,6 +51,10 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 	if !order.Placed() {
 		return d, nil
 	}
+	if evidence.awaitsPath(&d.Order) {
+		d.await(&evidence)
+		return d, nil
+	}
 	var room [1]winner
 	var winners []winner
 	d.Touches, winners = attribute(&d.Order, &evidence, room[:0])

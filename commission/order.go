@@ -34,6 +34,8 @@ type Order struct {
 	ReferralCode string      `json:"-"`
 	Path         []PathTouch `json:"-"`
 	Customer     string      `json:"-"`
+	// Resolved says that an event has told the path of the click.
+	Resolved bool `json:"-"`
 	// Lines are in the order of their numbers.
 	Lines []Line `json:"lines,omitempty"`
 	// Amount and Refunded are the sums of the lines.
@@ -59,6 +61,8 @@ type Order struct {
 	Device  string `json:"device,omitempty"`
 	// Metadata are the merchant's own marks.
 	Metadata map[string]string `json:"metadata,omitempty"`
+	// PathIncomplete says that the row of the order's click was lost, so that nobody knows what came before it.
+	PathIncomplete bool `json:"path_incomplete,omitempty"`
 	// CartedAt is when the first item went into the cart.
 	CartedAt time.Time `json:"carted_at,omitzero"`
 	// Test marks a trial: nobody earns on it, and nothing is posted.
@@ -185,7 +189,7 @@ func (o *Order) line(number int64) (index int, found bool) {
 	return sort.Find(len(o.Lines), func(i int) int { return cmp.Compare(number, o.Lines[i].Number) })
 }
 
-// Fold folds the events of one order and what people decided about it. The events are sales and refunds, in the order in which its lane has taken them, with any number of
+// Fold folds the events of one order and what people decided about it. The events are sales, refunds and paths, in the order in which its lane has taken them, with any number of
 // copies. Of several sales the first stands, and those that Adds says so add to it; of several refunds with one id the first
 // stands. Refunds are taken by their time, those of one time by their id, and additions by their receipt, so the order of
 // different facts changes nothing. It fails on what Check refuses, on events of different orders and on none at all.
@@ -205,17 +209,21 @@ func Fold(events []*event.Event, reviews ...Review) (Order, error) {
 				first.Order, first.Merchant, f.Order, f.Merchant)
 		}
 	}
+	events, paths := apart(events)
 	var additions []*event.Event
 	if len(events) > 1 {
 		events, additions = firsts(events)
 	}
 	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order, Test: first.Keys == event.Trial}
-	if sale := events[0].GetSale(); sale != nil {
-		o.place(sale, events[0])
+	if len(events) > 0 && events[0].GetSale() != nil {
+		o.place(events[0].GetSale(), events[0])
 		events = events[1:]
 	}
 	if len(additions) > 0 {
 		o = addedTo(o, additions)
+	}
+	if len(paths) > 0 && o.Placed() {
+		o.resolve(paths)
 	}
 	o.refund(events)
 	o.review(reviews)
@@ -274,7 +282,7 @@ func (o *Order) place(s *event.Sale, e *event.Event) {
 // came enters how the customer came, as a sale says.
 func (o *Order) came(s *event.Sale) {
 	o.ClickID, o.ReferralCode, o.Customer = s.GetClickId(), s.GetReferralCode(), s.GetCustomerId()
-	o.Coupons, o.Path = couponsOf(s), pathOf(s)
+	o.Coupons, o.Path = couponsOf(s), pathOf(s.GetPath())
 }
 
 // couponsOf are the coupons of a sale, each once.
@@ -294,13 +302,13 @@ func couponsOf(s *event.Sale) []string {
 	return coupons
 }
 
-// pathOf is the path of a sale.
-func pathOf(s *event.Sale) []PathTouch {
-	if len(s.GetPath()) == 0 {
+// pathOf is a path as an event has it.
+func pathOf(said []*event.Touch) []PathTouch {
+	if len(said) == 0 {
 		return nil
 	}
-	path := make([]PathTouch, len(s.GetPath()))
-	for i, t := range s.GetPath() {
+	path := make([]PathTouch, len(said))
+	for i, t := range said {
 		path[i] = PathTouch{ClickID: t.GetClickId(), Kind: event.TouchKind(t.GetKind()), Link: program.LinkID(t.GetLinkId()), Marks: t.GetMarks()}
 		if at := t.GetAt(); at != 0 {
 			path[i].At = event.Time(at)

@@ -287,7 +287,7 @@ func TestEventsThatCannotBeFolded(t *testing.T) {
 		events []*event.Event
 	}{
 		{"there are no events", nil},
-		{"neither a sale nor a refund", []*event.Event{{Id: idOf("click"), Body: &event.Event_Click{Click: &event.Click{}}}}},
+		{"no sale, no refund and no path", []*event.Event{{Id: idOf("click"), Body: &event.Event_Click{Click: &event.Click{}}}}},
 		{"not between 1970 and 2200", changed(func(e *event.Event, _ *event.Sale) { e.OccurredAt = -1 })},
 		{"not between 1970 and 2200", changed(func(e *event.Event, _ *event.Sale) { e.OccurredAt = endOfTime })},
 		{"not between 1970 and 2200", changed(func(e *event.Event, _ *event.Sale) { e.ReceivedAt = -1 })},

@@ -15,6 +15,8 @@ const (
 	Credited Reason = "credited"
 	// AwaitingSale is an order of which only refunds are known yet.
 	AwaitingSale Reason = "awaiting_sale"
+	// AwaitingPath is an order of which the clicks before its own are not known yet.
+	AwaitingPath Reason = "awaiting_path"
 	// Test is a test order on which somebody would earn.
 	Test Reason = "test"
 	// Voided is an order of which somebody has said that it never was.
@@ -107,6 +109,7 @@ func Reasons() []Reason {
 	return []Reason{
 		Credited,
 		AwaitingSale,
+		AwaitingPath,
 		Test,
 		Voided,
 		NoClick,

@@ -146,6 +146,9 @@ func (o *Order) appendFurther(dst []byte) []byte {
 		}
 		dst = append(dst, '}')
 	}
+	if o.PathIncomplete {
+		dst = append(dst, `,"path_incomplete":true`...)
+	}
 	dst = optTime(dst, `,"carted_at":`, o.CartedAt)
 	if o.Test {
 		dst = append(dst, `,"test":true`...)

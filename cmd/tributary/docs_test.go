@@ -199,7 +199,7 @@ func TestWarningsAreThoseOfTheEngineAndDocumented(t *testing.T) {
 	warned := tracker.WarningCodes()
 	for _, r := range commission.Reasons() {
 		switch r {
-		case commission.Credited, commission.AwaitingSale, commission.Test, commission.Voided, commission.NoClick:
+		case commission.Credited, commission.AwaitingSale, commission.AwaitingPath, commission.Test, commission.Voided, commission.NoClick:
 			continue // nothing is wrong with a click
 		case commission.ClickNotCredited, commission.SoftClickNotCredited, commission.ImpressionNotCredited, commission.MarkedClick,
 			commission.TooFast, commission.AfterCart, commission.CartExpired, commission.CouponNotInForce, commission.CouponOfAnotherMerchant,

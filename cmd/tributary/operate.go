@@ -9,8 +9,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
-	"tributary/commission/engine"
+	"tributary/internal/event"
 	"tributary/internal/keyring"
+	"tributary/internal/outbox"
 	"tributary/internal/position"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
@@ -125,13 +126,15 @@ orders or ledger. Remedies:
 }
 
 func newOutbox(a *app) *cobra.Command {
-	root := &cobra.Command{Use: "outbox", Short: "Send the engine's ledger events again"}
-	root.AddCommand(&cobra.Command{
+	root := &cobra.Command{Use: "outbox", Short: "Send again what left PostgreSQL for Kafka"}
+	topic := event.Decisions
+	rewind := &cobra.Command{
 		Use:   "rewind LANE SEQUENCE",
-		Short: "Send a lane's ledger events again from a sequence on, to refill a Kafka that lost records",
-		Long: `The engine keeps what it has sent for two days. When the loader finds ledger events missing, set the lane (the number of its partition of the
-topic ledger) back to the first that is missing: the engine sends them again within seconds, and consumers drop what they have.
-Then let the loader go on by "tributary resume loader ledger LANE --remedy refilled".`,
+		Short: "Send a lane of the outbox again from a sequence on, to refill a Kafka that lost records",
+		Long: `The outbox keeps what was sent for two days: the engine's ledger events, and what loaders say of orders (visitors' paths, counted clicks).
+When a consumer finds some of it missing, set the lane (the number of the partition) back to the first that is missing: it is sent
+again within seconds, and consumers drop what they have. Then let the consumer go on by "tributary resume loader ledger LANE --remedy
+refilled", or for --topic orders "tributary resume engine orders LANE --remedy refilled" and the same for the loader.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			lane, err := strconv.Atoi(args[0])
@@ -142,11 +145,20 @@ Then let the loader go on by "tributary resume loader ledger LANE --remedy refil
 			if err != nil {
 				return usageError(cmd, "the sequence must be a number")
 			}
+			table := outbox.Ledger()
+			if topic != table.Topic {
+				table = outbox.Orders()
+			}
+			if topic != table.Topic {
+				return usageError(cmd, "--topic must be ledger or orders")
+			}
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				return engine.Rewind(ctx, db, lane, seq)
+				return table.Rewind(ctx, db, lane, seq)
 			})
 		},
-	})
+	}
+	rewind.Flags().StringVar(&topic, "topic", topic, "ledger or orders")
+	root.AddCommand(rewind)
 	return root
 }
 

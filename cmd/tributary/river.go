@@ -254,7 +254,7 @@ func (r *river) tracker(ctx context.Context) error {
 
 // loader is the role that writes ClickHouse.
 func (r *river) loader(ctx context.Context) error {
-	db, err := r.open(ctx, postgres.Loader, int32(3*r.cfg.Partitions+4))
+	db, err := r.open(ctx, postgres.Loader, int32(4*r.cfg.Partitions+4))
 	if err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ type watch struct {
 	unsent, unsentAge, parked, looked prometheus.Gauge
 	customers, customersAge           prometheus.Gauge
 	nudged, nudgedAge                 prometheus.Gauge
+	paths, pathsAge                   prometheus.Gauge
 }
 
 // watchEvery is how often it looks.
@@ -43,16 +44,18 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 		behind:       vec("lag_records", "Records in Kafka that a consumer has not processed, whoever holds the partitions.", "consumer", "topic"),
 		unheld:       vec("unheld_partitions", "Partitions that no process holds.", "consumer", "topic"),
 		letters:      vec("dead_letters", "Dead letters that need operator action.", "consumer"),
-		unsent:       gauge("outbox_records", "Ledger events that Kafka has not acknowledged."),
-		unsentAge:    gauge("outbox_oldest_seconds", "Age of the oldest ledger event that Kafka has not acknowledged, 0 when there is none."),
+		unsent:       gauge("outbox_records", "Events in the outboxes that Kafka has not acknowledged: ledger events, visitors' paths, counted clicks."),
+		unsentAge:    gauge("outbox_oldest_seconds", "Age of the oldest event in the outboxes that Kafka has not acknowledged, 0 when there is none."),
 		parked:       gauge("parked_batches", "Batches of the loaders that need operator action."),
 		customers:    gauge("customers_waiting", "Changes to the orders of customers that are not worked out yet."),
 		customersAge: gauge("customers_oldest_seconds", "Age of the oldest change to the orders of a customer that is not worked out yet, 0 when there is none."),
 		nudged:       gauge("nudged_orders", "Orders that are to be decided again."),
 		nudgedAge:    gauge("nudged_oldest_seconds", "Age of the oldest order that is to be decided again, 0 when there is none."),
+		paths:        gauge("paths_waiting", "Clicks whose visitor's path an order waits for."),
+		pathsAge:     gauge("paths_oldest_seconds", "How long the first order has waited for its visitor's path, 0 when none waits."),
 		looked:       gauge("last_read_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
 	}
-	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.customers, w.customersAge, w.nudged, w.nudgedAge)
+	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.customers, w.customersAge, w.nudged, w.nudgedAge, w.paths, w.pathsAge)
 	return w
 }
 
@@ -104,6 +107,8 @@ func (w *watch) once(ctx context.Context) error {
 	w.customersAge.Set(waiting.CustomersOldest.Seconds())
 	w.nudged.Set(float64(waiting.Nudged))
 	w.nudgedAge.Set(waiting.NudgedOldest.Seconds())
+	w.paths.Set(float64(waiting.Paths))
+	w.pathsAge.Set(waiting.PathsOldest.Seconds())
 	w.parked.Set(float64(batches.Parked))
 	w.looked.SetToCurrentTime()
 	return nil

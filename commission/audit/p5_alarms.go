@@ -75,6 +75,13 @@ SELECT 'period', no::text, 'release_at', format('released since %s', release_at)
  ORDER BY 4 LIMIT $2`, v.Now.Add(-overdue), v.Limit)
 }
 
+// paths reports orders that wait for their visitors' paths: no loader resolves them, or an answer was lost.
+func (v *Verification) paths(ctx context.Context) error {
+	return v.Rows(ctx, "paths are known", Attention, `
+SELECT 'orders', no::text, 'outcome', format('decided; received at %s', received_at), outcome
+  FROM orders WHERE outcome = 'awaiting_path' AND received_at < $1 ORDER BY received_at LIMIT $2`, v.Now.Add(-overdue), v.Limit)
+}
+
 // letters reports dead letters that are not closed.
 func (v *Verification) letters(ctx context.Context) error {
 	return v.Rows(ctx, "dead letters are settled", Attention, `

@@ -431,9 +431,9 @@ func TestManyEventsArePackedInBoundedRows(t *testing.T) {
 	if rows := w.number(`SELECT count(*) FROM ledger_outbox`); rows < 2 {
 		t.Errorf("%d rows hold %d bytes", rows, w.number(`SELECT sum(length(events)) FROM ledger_outbox`))
 	}
-	check(t, l.mark(t.Context(), 0, 7)) // what was before
+	w.exec(`INSERT INTO ledger_sent (lane, through_seq) VALUES (0, 7)`) // what was before
 	for {
-		n, err := l.sendOnce(t.Context())
+		n, err := l.sender().SendOnce(t.Context())
 		check(t, err)
 		if n == 0 {
 			break
@@ -443,9 +443,6 @@ func TestManyEventsArePackedInBoundedRows(t *testing.T) {
 	check(t, err)
 	equal(t, "first sequence", records[0].Seq, 8)
 	equal(t, "key", string(records[0].Key), "1|"+strings.Repeat("x", 120))
-	if _, err := l.unpack(nil, outboxRow{first: 1, last: 2, events: []byte{3, 1}}); !errors.Is(err, errPacked) {
-		t.Errorf("a damaged row gives %v", err)
-	}
 }
 
 func TestAnOrderTakesABoundedAmountOfRefunds(t *testing.T) {

@@ -26,13 +26,13 @@ func (v Vanished) String() string {
 }
 
 // compareKept gives the positions of records that the engine has passed and nothing holds: neither an order, by the report's
-// id or one of equal content, as itself or as an addition, nor the conflicts, nor the dead letters. Of an unreadable record only the letter is looked for.
+// id or one of equal content, as itself or as an addition (of a path any that names its click), nor the conflicts, nor the dead letters. Of an unreadable record only the letter is looked for.
 const compareKept = `
 SELECT k.n FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::text[], $5::smallint[], $6::text[], $7::uuid[], $8::bytea[], $11::bytea[], $12::smallint[])
          WITH ORDINALITY AS k (partition, seq, merchant, order_id, kind, ref, event_id, hash, spool, keys, n)
   JOIN high_water h ON (h.consumer, h.topic, h.partition, h.spool) = ($9, $10, k.partition, k.spool) AND k.seq <= h.seq
   LEFT JOIN orders o ON o.merchant_id = k.merchant AND o.order_id = k.order_id AND o.keys = k.keys
- WHERE NOT EXISTS (SELECT FROM order_event e WHERE (e.order_no, e.kind, e.ref) = (o.no, k.kind, k.ref) AND (e.event_id = k.event_id OR e.content_hash = k.hash))
+ WHERE NOT EXISTS (SELECT FROM order_event e WHERE (e.order_no, e.kind, e.ref) = (o.no, k.kind, k.ref) AND (k.kind = 3 OR e.event_id = k.event_id OR e.content_hash = k.hash))
    AND NOT EXISTS (SELECT FROM order_event e WHERE k.kind = 1 AND (e.order_no, e.kind, e.ref) = (o.no, 4, encode(k.hash, 'hex')))
    AND NOT EXISTS (SELECT FROM order_conflict c WHERE (c.order_no, c.kind, c.ref) = (o.no, k.kind, k.ref) AND (c.event_id = k.event_id OR c.content_hash = k.hash))
    AND NOT EXISTS (SELECT FROM dead_letter d WHERE (d.consumer, d.topic, d.partition, d.spool, d.seq) = ($9, $10, k.partition, k.spool, k.seq))

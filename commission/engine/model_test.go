@@ -20,6 +20,7 @@ import (
 	"tributary/commission/audit"
 	"tributary/commission/ledger"
 	"tributary/internal/event"
+	"tributary/internal/outbox"
 )
 
 // modelOrder is an order as the model has it: the facts that count, in the order in which they were told.
@@ -235,7 +236,7 @@ func (m *machine) steps() map[string]func(*rapid.T) {
 		"send again": func(t *rapid.T) {
 			lane := rapid.IntRange(0, lanes-1).Draw(t, "lane")
 			if newest := m.w.number(`SELECT coalesce(max(last_seq), 0) FROM ledger_outbox WHERE lane = $1`, lane); newest > 0 {
-				check(m.w.t, Rewind(m.w.t.Context(), m.w.db, lane, rapid.Int64Range(1, newest).Draw(t, "sequence")))
+				check(m.w.t, outbox.Ledger().Rewind(m.w.t.Context(), m.w.db, lane, rapid.Int64Range(1, newest).Draw(t, "sequence")))
 			}
 		},
 		"all is quiet": m.compare,

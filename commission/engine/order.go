@@ -64,6 +64,9 @@ func (o *order) take(f *fact) {
 		}
 		addition := factKey{event.KindAddition, event.AdditionRef(f.hash)}
 		switch {
+		case f.key.kind == event.KindPath: // asked for again, as after PostgreSQL was restored
+			o.duplicates++
+			return
 		case !f.key.kind.IsSale():
 			o.disputed = append(o.disputed, f)
 			return

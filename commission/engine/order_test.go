@@ -284,16 +284,3 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
-
-// FuzzUnpack feeds arbitrary bytes to what reads the outbox.
-func FuzzUnpack(f *testing.F) {
-	f.Add([]byte{1, 'k', 2, 'v', 'v'}, int64(1))
-	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01}, int64(3))
-	f.Fuzz(func(t *testing.T, data []byte, n int64) {
-		l := &lane{Engine: &Engine{}}
-		records, err := l.unpack(nil, outboxRow{first: 1, last: n % 100, events: data})
-		if err == nil && n%100 > 0 && len(records) != int(n%100) {
-			t.Errorf("%d records of %d", len(records), n%100)
-		}
-	})
-}

@@ -15,6 +15,7 @@ import (
 	"tributary/commission/audit"
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/outbox"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/test/engines"
@@ -98,7 +99,7 @@ func TestLedgerEventsAreKeptAndSentAgain(t *testing.T) {
 	w := newWorldOf(t, 1, 1)
 	e := New(w.config("one"))
 	l := w.laneHeld(e, 0)
-	if err := Rewind(t.Context(), w.db, 0, 1); fault.Of(err).Kind != fault.NotFound {
+	if err := outbox.Ledger().Rewind(t.Context(), w.db, 0, 1); fault.Of(err).Kind != fault.NotFound {
 		t.Errorf("an empty outbox is set back: %v", err)
 	}
 	for i := range 10 {
@@ -108,7 +109,7 @@ func TestLedgerEventsAreKeptAndSentAgain(t *testing.T) {
 	}
 	drain := func() (sent int) {
 		for {
-			n, err := l.sendOnce(t.Context())
+			n, err := l.sender().SendOnce(t.Context())
 			check(t, err)
 			if n == 0 {
 				return sent
@@ -120,11 +121,9 @@ func TestLedgerEventsAreKeptAndSentAgain(t *testing.T) {
 	operator, err := postgres.Open(t.Context(), engines.As(w.url, postgres.Operator), postgres.Operator, 1)
 	check(t, err)
 	defer operator.Close()
-	check(t, Rewind(t.Context(), operator, 0, 14))
+	check(t, outbox.Ledger().Rewind(t.Context(), operator, 0, 14))
 	equal(t, "to be sent again", w.number(`SELECT sum(last_seq - first_seq + 1) FROM ledger_unsent`), 8)
 	w.clean()
-	// A sender that read the mark before it was set back does not move it on.
-	check(t, l.mark(t.Context(), 18, 20))
 	equal(t, "sent again, in whole rows", drain(), 8)
 	equal(t, "distinct events in the log", len(w.ledgerEvents()), 20)
 	_, end, err := w.kafka.Offsets(t.Context(), event.Decisions, 0)
@@ -133,10 +132,10 @@ func TestLedgerEventsAreKeptAndSentAgain(t *testing.T) {
 
 	w.exec(`UPDATE ledger_outbox SET at = now() - interval '49 hours' WHERE last_seq <= 10`)
 	w.exec(`UPDATE ledger_sent SET through_seq = 8`)
-	check(t, l.trim(t.Context()))
+	check(t, l.sender().Trim(t.Context()))
 	equal(t, "the oldest that is kept: not sent, though old", w.number(`SELECT min(first_seq) FROM ledger_outbox`), 9)
 	for _, seq := range []int64{0, 8, 21} {
-		if err := Rewind(t.Context(), operator, 0, seq); fault.Of(err).Kind != fault.NotFound {
+		if err := outbox.Ledger().Rewind(t.Context(), operator, 0, seq); fault.Of(err).Kind != fault.NotFound {
 			t.Errorf("lane 0 is set back to %d: %v", seq, err)
 		}
 	}
@@ -220,9 +219,7 @@ func TestBusyPlansStayOnIndexes(t *testing.T) {
 	w.sendMany(2000)
 	w.waitIdle()
 	for name, sql := range map[string]string{
-		"next outbox rows": `PREPARE next(int) AS ` + nextOutboxRows + `; EXPLAIN EXECUTE next(1)`,
-		"trim":             `PREPARE trim(int, float8, int) AS ` + trimOutbox + `; EXPLAIN EXECUTE trim(1, 5, 5)`,
-		"unsent":           `EXPLAIN SELECT * FROM ledger_unsent`,
+		"unsent": `EXPLAIN SELECT * FROM ledger_unsent`,
 	} {
 		check(t, pgx.BeginFunc(t.Context(), w.db, func(tx pgx.Tx) error {
 			_, err := tx.Exec(t.Context(), `SET LOCAL enable_seqscan = off`)

@@ -15,6 +15,7 @@ import (
 	"tributary/commission/ledger/chart"
 	"tributary/commission/period"
 	"tributary/internal/event"
+	"tributary/internal/outbox"
 	"tributary/internal/position"
 )
 
@@ -76,7 +77,7 @@ func (l *lane) postPeriods(ctx context.Context, tx pgx.Tx, at *position.Position
 	if err := queuePeriods(batch, l.held.Partition, periods); err != nil {
 		return 0, err
 	}
-	out := l.packing(batch, at)
+	out := outbox.Ledger().Pack(batch, l.held.Partition, &at.Out)
 	var postings []ledger.Posting
 	now := time.Now()
 	for _, p := range periods {
@@ -84,18 +85,18 @@ func (l *lane) postPeriods(ctx context.Context, tx pgx.Tx, at *position.Position
 		for n := range p.reported {
 			e, err := p.ledgerEvent(n, now)
 			if err == nil {
-				err = out.add(event.PeriodKey(int64(p.key.Program), int64(p.key.Partner)), e)
+				err = out.Add(event.PeriodKey(int64(p.key.Program), int64(p.key.Partner)), e)
 			}
 			if err != nil {
 				return 0, fmt.Errorf("the ledger events of period %d: %w", p.no, err)
 			}
 		}
 	}
-	out.flush()
+	events = out.End()
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, fmt.Errorf("writing %d periods: %w", len(periods), err)
 	}
-	return out.total, l.books.Post(ctx, tx, postings)
+	return events, l.books.Post(ctx, tx, postings)
 }
 
 // versionPostings is how many postings the books number under one version.

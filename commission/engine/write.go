@@ -39,7 +39,7 @@ type rows struct {
 	orders, events, commissions pgcopy.Rows
 	deltas                      pgcopy.Rows
 	counted                     []period.Contribution
-	seen, touched               pgcopy.Rows
+	seen, touched, wanted       pgcopy.Rows
 	postings                    []ledger.Posting
 	record                      []byte
 }
@@ -86,6 +86,9 @@ func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order
 		return err
 	}
 	if err := e.writeSeen(ctx, tx, orders, buf); err != nil {
+		return err
+	}
+	if err := askForPaths(ctx, tx, lane, orders, buf); err != nil {
 		return err
 	}
 	if len(changed.no) == 0 {

@@ -25,7 +25,7 @@ import (
 const (
 	// Touches carries clicks, keyed by click id.
 	Touches = "touches"
-	// Orders carries sales and refunds, keyed by merchant and order, so that one order is one partition.
+	// Orders carries all that is reported of orders, keyed by merchant and order, so that one order is one partition.
 	Orders = "orders"
 	// Decisions carries what the engine posted, partitioned as the orders were.
 	Decisions = "ledger"
@@ -72,12 +72,14 @@ func Lane(key []byte, partitions int) int {
 // databases store its numbers.
 type KeyKind int16
 
-// The kinds of key. That of counted clicks is taken: 2.
+// The kinds of key.
 const (
 	// Live is an order as a merchant reports it.
 	Live KeyKind = 0
 	// Trial is a test order: it is folded and shown, and never posted.
 	Trial KeyKind = 1
+	// Counted are the clicks of a day that are paid for, as the network has counted them.
+	Counted KeyKind = 2
 )
 
 // Key is the Kafka key of everything about one order of the kind. What stands behind the merchant's number differs by kind, so
@@ -85,9 +87,12 @@ const (
 func (k KeyKind) Key(merchant int64, orderID string) []byte {
 	key := make([]byte, 0, len(orderID)+21)
 	key = strconv.AppendInt(key, merchant, 10)
-	if k == Trial {
+	switch k {
+	case Trial:
 		key = append(key, '!')
-	} else {
+	case Counted:
+		key = append(key, '#')
+	case Live:
 		key = append(key, '|')
 	}
 	return append(key, orderID...)
@@ -186,10 +191,14 @@ func (h *hasher) came(s *Sale) {
 	}
 	if path := s.GetPath(); len(path) > 0 {
 		h.number(saleField(12), int64(len(path)))
-		for _, t := range path {
-			h.text(t.GetClickId())
-			h.number(int64(t.GetKind()), t.GetAt(), t.GetLinkId(), int64(t.GetMarks()))
-		}
+		h.touches(path)
+	}
+}
+
+func (h *hasher) touches(path []*Touch) {
+	for _, t := range path {
+		h.text(t.GetClickId())
+		h.number(int64(t.GetKind()), t.GetAt(), t.GetLinkId(), int64(t.GetMarks()))
 	}
 }
 
@@ -210,6 +219,9 @@ func (h *hasher) sold(s *Sale) {
 	h.optNumber(saleField(19), s.GetCartedAt())
 	if s.GetTest() {
 		h.number(saleField(20))
+	}
+	if s.GetCounted() {
+		h.number(saleField(29))
 	}
 }
 
@@ -235,6 +247,21 @@ func RefundHash(r *Refund, occurredAt int64) []byte {
 	if r.GetTest() {
 		h.number(saleField(11))
 	}
+	if r.GetCounted() {
+		h.number(saleField(12))
+	}
+	return h.sum()
+}
+
+// PathHash identifies what is said of a visitor's path.
+func PathHash(p *Path) []byte {
+	h := hasher{}
+	h.number(p.GetMerchantId())
+	h.text(p.GetOrderId(), p.GetClickId())
+	h.number(int64(len(p.GetTouches())))
+	h.touches(p.GetTouches())
+	h.flag(p.GetIncomplete())
+	h.flag(p.GetTest())
 	return h.sum()
 }
 

@@ -44,6 +44,7 @@ type Event struct {
 	//	*Event_Click
 	//	*Event_Sale
 	//	*Event_Refund
+	//	*Event_Path
 	//	*Event_Ledger
 	Body          isEvent_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
@@ -156,6 +157,15 @@ func (x *Event) GetRefund() *Refund {
 	return nil
 }
 
+func (x *Event) GetPath() *Path {
+	if x != nil {
+		if x, ok := x.Body.(*Event_Path); ok {
+			return x.Path
+		}
+	}
+	return nil
+}
+
 func (x *Event) GetLedger() *Ledger {
 	if x != nil {
 		if x, ok := x.Body.(*Event_Ledger); ok {
@@ -181,6 +191,10 @@ type Event_Refund struct {
 	Refund *Refund `protobuf:"bytes,21,opt,name=refund,proto3,oneof"`
 }
 
+type Event_Path struct {
+	Path *Path `protobuf:"bytes,22,opt,name=path,proto3,oneof"`
+}
+
 type Event_Ledger struct {
 	Ledger *Ledger `protobuf:"bytes,30,opt,name=ledger,proto3,oneof"`
 }
@@ -190,6 +204,8 @@ func (*Event_Click) isEvent_Body() {}
 func (*Event_Sale) isEvent_Body() {}
 
 func (*Event_Refund) isEvent_Body() {}
+
+func (*Event_Path) isEvent_Body() {}
 
 func (*Event_Ledger) isEvent_Body() {}
 
@@ -434,7 +450,9 @@ type Sale struct {
 	// When the first item went into the cart; 0 where the merchant does not say.
 	CartedAt int64 `protobuf:"varint,19,opt,name=carted_at,json=cartedAt,proto3" json:"carted_at,omitempty"`
 	// A trial: kept apart under a key of its own, and never posted.
-	Test          bool `protobuf:"varint,20,opt,name=test,proto3" json:"test,omitempty"`
+	Test bool `protobuf:"varint,20,opt,name=test,proto3" json:"test,omitempty"`
+	// The clicks of a day that are paid for, as the network has counted them: kept apart under a key of its own, too.
+	Counted       bool `protobuf:"varint,29,opt,name=counted,proto3" json:"counted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -609,6 +627,13 @@ func (x *Sale) GetTest() bool {
 	return false
 }
 
+func (x *Sale) GetCounted() bool {
+	if x != nil {
+		return x.Counted
+	}
+	return false
+}
+
 // Touch is a visit that may have led to an order.
 type Touch struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
@@ -689,6 +714,94 @@ func (x *Touch) GetMarks() uint32 {
 	return 0
 }
 
+// Path is what the tracker knew of a visitor's way when they made the click that an order names.
+type Path struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	MerchantId int64                  `protobuf:"varint,1,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	OrderId    string                 `protobuf:"bytes,2,opt,name=order_id,json=orderId,proto3" json:"order_id,omitempty"`
+	// The clicks before it, in the order of time. Each id is to be verified by its signature.
+	Touches []*Touch `protobuf:"bytes,3,rep,name=touches,proto3" json:"touches,omitempty"`
+	// The click's row was lost, so nobody knows what came before it.
+	Incomplete bool   `protobuf:"varint,4,opt,name=incomplete,proto3" json:"incomplete,omitempty"`
+	ClickId    string `protobuf:"bytes,5,opt,name=click_id,json=clickId,proto3" json:"click_id,omitempty"`
+	// Of a test order.
+	Test          bool `protobuf:"varint,6,opt,name=test,proto3" json:"test,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Path) Reset() {
+	*x = Path{}
+	mi := &file_event_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Path) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Path) ProtoMessage() {}
+
+func (x *Path) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Path.ProtoReflect.Descriptor instead.
+func (*Path) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *Path) GetMerchantId() int64 {
+	if x != nil {
+		return x.MerchantId
+	}
+	return 0
+}
+
+func (x *Path) GetOrderId() string {
+	if x != nil {
+		return x.OrderId
+	}
+	return ""
+}
+
+func (x *Path) GetTouches() []*Touch {
+	if x != nil {
+		return x.Touches
+	}
+	return nil
+}
+
+func (x *Path) GetIncomplete() bool {
+	if x != nil {
+		return x.Incomplete
+	}
+	return false
+}
+
+func (x *Path) GetClickId() string {
+	if x != nil {
+		return x.ClickId
+	}
+	return ""
+}
+
+func (x *Path) GetTest() bool {
+	if x != nil {
+		return x.Test
+	}
+	return false
+}
+
 // Line is one position of an order.
 type Line struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -715,7 +828,7 @@ type Line struct {
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +840,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +853,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{4}
+	return file_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Line) GetNumber() int64 {
@@ -832,14 +945,16 @@ type Refund struct {
 	// ISO 4217, where the merchant stated one: it must be the order's.
 	Currency string `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
 	// Of a test order.
-	Test          bool `protobuf:"varint,11,opt,name=test,proto3" json:"test,omitempty"`
+	Test bool `protobuf:"varint,11,opt,name=test,proto3" json:"test,omitempty"`
+	// Of counted clicks: pieces that turned out to be none.
+	Counted       bool `protobuf:"varint,12,opt,name=counted,proto3" json:"counted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Refund) Reset() {
 	*x = Refund{}
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -851,7 +966,7 @@ func (x *Refund) String() string {
 func (*Refund) ProtoMessage() {}
 
 func (x *Refund) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -864,7 +979,7 @@ func (x *Refund) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refund.ProtoReflect.Descriptor instead.
 func (*Refund) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{5}
+	return file_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Refund) GetMerchantId() int64 {
@@ -944,6 +1059,13 @@ func (x *Refund) GetTest() bool {
 	return false
 }
 
+func (x *Refund) GetCounted() bool {
+	if x != nil {
+		return x.Counted
+	}
+	return false
+}
+
 // RefundItem takes back pieces, an amount or the whole of one line or of the lines of one SKU: just one of the three.
 type RefundItem struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -959,7 +1081,7 @@ type RefundItem struct {
 
 func (x *RefundItem) Reset() {
 	*x = RefundItem{}
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1093,7 @@ func (x *RefundItem) String() string {
 func (*RefundItem) ProtoMessage() {}
 
 func (x *RefundItem) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1106,7 @@ func (x *RefundItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundItem.ProtoReflect.Descriptor instead.
 func (*RefundItem) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{6}
+	return file_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RefundItem) GetLine() int64 {
@@ -1076,7 +1198,7 @@ type Ledger struct {
 
 func (x *Ledger) Reset() {
 	*x = Ledger{}
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1210,7 @@ func (x *Ledger) String() string {
 func (*Ledger) ProtoMessage() {}
 
 func (x *Ledger) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1223,7 @@ func (x *Ledger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ledger.ProtoReflect.Descriptor instead.
 func (*Ledger) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{7}
+	return file_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Ledger) GetOrderNo() int64 {
@@ -1321,7 +1443,7 @@ type AccountChange struct {
 
 func (x *AccountChange) Reset() {
 	*x = AccountChange{}
-	mi := &file_event_proto_msgTypes[8]
+	mi := &file_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1333,7 +1455,7 @@ func (x *AccountChange) String() string {
 func (*AccountChange) ProtoMessage() {}
 
 func (x *AccountChange) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[8]
+	mi := &file_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1346,7 +1468,7 @@ func (x *AccountChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountChange.ProtoReflect.Descriptor instead.
 func (*AccountChange) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{8}
+	return file_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AccountChange) GetKind() int32 {
@@ -1367,7 +1489,7 @@ var File_event_proto protoreflect.FileDescriptor
 
 const file_event_proto_rawDesc = "" +
 	"\n" +
-	"\vevent.proto\x12\x0ftributary.event\"\x8d\x03\n" +
+	"\vevent.proto\x12\x0ftributary.event\"\xba\x03\n" +
 	"\x05Event\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\fR\x02id\x12\x1f\n" +
 	"\vreceived_at\x18\x02 \x01(\x03R\n" +
@@ -1381,7 +1503,8 @@ const file_event_proto_rawDesc = "" +
 	"\x05click\x18\n" +
 	" \x01(\v2\x16.tributary.event.ClickH\x00R\x05click\x12+\n" +
 	"\x04sale\x18\x14 \x01(\v2\x15.tributary.event.SaleH\x00R\x04sale\x121\n" +
-	"\x06refund\x18\x15 \x01(\v2\x17.tributary.event.RefundH\x00R\x06refund\x121\n" +
+	"\x06refund\x18\x15 \x01(\v2\x17.tributary.event.RefundH\x00R\x06refund\x12+\n" +
+	"\x04path\x18\x16 \x01(\v2\x15.tributary.event.PathH\x00R\x04path\x121\n" +
 	"\x06ledger\x18\x1e \x01(\v2\x17.tributary.event.LedgerH\x00R\x06ledgerB\x06\n" +
 	"\x04bodyJ\x04\b\v\x10\fR\n" +
 	"impression\"\xee\x03\n" +
@@ -1410,7 +1533,7 @@ const file_event_proto_rawDesc = "" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12\x10\n" +
 	"\x03bot\x18\x12 \x01(\tR\x03bot\x12\x12\n" +
 	"\x04path\x18\x13 \x03(\tR\x04path\x12\x18\n" +
-	"\acountry\x18\x14 \x01(\tR\acountry\"\xca\x05\n" +
+	"\acountry\x18\x14 \x01(\tR\acountry\"\xe4\x05\n" +
 	"\x04Sale\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1434,7 +1557,8 @@ const file_event_proto_rawDesc = "" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12?\n" +
 	"\bmetadata\x18\x12 \x03(\v2#.tributary.event.Sale.MetadataEntryR\bmetadata\x12\x1b\n" +
 	"\tcarted_at\x18\x13 \x01(\x03R\bcartedAt\x12\x12\n" +
-	"\x04test\x18\x14 \x01(\bR\x04test\x1a;\n" +
+	"\x04test\x18\x14 \x01(\bR\x04test\x12\x18\n" +
+	"\acounted\x18\x1d \x01(\bR\acounted\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"u\n" +
@@ -1443,7 +1567,17 @@ const file_event_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x0e\n" +
 	"\x02at\x18\x03 \x01(\x03R\x02at\x12\x17\n" +
 	"\alink_id\x18\x04 \x01(\x03R\x06linkId\x12\x14\n" +
-	"\x05marks\x18\x05 \x01(\rR\x05marks\"\xf4\x01\n" +
+	"\x05marks\x18\x05 \x01(\rR\x05marks\"\xc3\x01\n" +
+	"\x04Path\x12\x1f\n" +
+	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
+	"merchantId\x12\x19\n" +
+	"\border_id\x18\x02 \x01(\tR\aorderId\x120\n" +
+	"\atouches\x18\x03 \x03(\v2\x16.tributary.event.TouchR\atouches\x12\x1e\n" +
+	"\n" +
+	"incomplete\x18\x04 \x01(\bR\n" +
+	"incomplete\x12\x19\n" +
+	"\bclick_id\x18\x05 \x01(\tR\aclickId\x12\x12\n" +
+	"\x04test\x18\x06 \x01(\bR\x04test\"\xf4\x01\n" +
 	"\x04Line\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\x03R\x06number\x12\x10\n" +
 	"\x03sku\x18\x02 \x01(\tR\x03sku\x12\x1a\n" +
@@ -1455,7 +1589,7 @@ const file_event_proto_rawDesc = "" +
 	"\x04part\x18\b \x01(\tR\x04part\x12\x18\n" +
 	"\acountry\x18\t \x01(\tR\acountry\x12\x16\n" +
 	"\x06device\x18\n" +
-	" \x01(\tR\x06device\"\xd4\x02\n" +
+	" \x01(\tR\x06device\"\xee\x02\n" +
 	"\x06Refund\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1470,7 +1604,8 @@ const file_event_proto_rawDesc = "" +
 	"wholeOrder\x12\x1a\n" +
 	"\bcurrency\x18\n" +
 	" \x01(\tR\bcurrency\x12\x12\n" +
-	"\x04test\x18\v \x01(\bR\x04test\"\x85\x01\n" +
+	"\x04test\x18\v \x01(\bR\x04test\x12\x18\n" +
+	"\acounted\x18\f \x01(\bR\acounted\"\x85\x01\n" +
 	"\n" +
 	"RefundItem\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\x03R\x04line\x12\x10\n" +
@@ -1533,34 +1668,37 @@ func file_event_proto_rawDescGZIP() []byte {
 	return file_event_proto_rawDescData
 }
 
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_event_proto_goTypes = []any{
 	(*Event)(nil),         // 0: tributary.event.Event
 	(*Click)(nil),         // 1: tributary.event.Click
 	(*Sale)(nil),          // 2: tributary.event.Sale
 	(*Touch)(nil),         // 3: tributary.event.Touch
-	(*Line)(nil),          // 4: tributary.event.Line
-	(*Refund)(nil),        // 5: tributary.event.Refund
-	(*RefundItem)(nil),    // 6: tributary.event.RefundItem
-	(*Ledger)(nil),        // 7: tributary.event.Ledger
-	(*AccountChange)(nil), // 8: tributary.event.AccountChange
-	nil,                   // 9: tributary.event.Sale.MetadataEntry
+	(*Path)(nil),          // 4: tributary.event.Path
+	(*Line)(nil),          // 5: tributary.event.Line
+	(*Refund)(nil),        // 6: tributary.event.Refund
+	(*RefundItem)(nil),    // 7: tributary.event.RefundItem
+	(*Ledger)(nil),        // 8: tributary.event.Ledger
+	(*AccountChange)(nil), // 9: tributary.event.AccountChange
+	nil,                   // 10: tributary.event.Sale.MetadataEntry
 }
 var file_event_proto_depIdxs = []int32{
-	1, // 0: tributary.event.Event.click:type_name -> tributary.event.Click
-	2, // 1: tributary.event.Event.sale:type_name -> tributary.event.Sale
-	5, // 2: tributary.event.Event.refund:type_name -> tributary.event.Refund
-	7, // 3: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
-	4, // 4: tributary.event.Sale.lines:type_name -> tributary.event.Line
-	3, // 5: tributary.event.Sale.path:type_name -> tributary.event.Touch
-	9, // 6: tributary.event.Sale.metadata:type_name -> tributary.event.Sale.MetadataEntry
-	6, // 7: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
-	8, // 8: tributary.event.Ledger.accounts:type_name -> tributary.event.AccountChange
-	9, // [9:9] is the sub-list for method output_type
-	9, // [9:9] is the sub-list for method input_type
-	9, // [9:9] is the sub-list for extension type_name
-	9, // [9:9] is the sub-list for extension extendee
-	0, // [0:9] is the sub-list for field type_name
+	1,  // 0: tributary.event.Event.click:type_name -> tributary.event.Click
+	2,  // 1: tributary.event.Event.sale:type_name -> tributary.event.Sale
+	6,  // 2: tributary.event.Event.refund:type_name -> tributary.event.Refund
+	4,  // 3: tributary.event.Event.path:type_name -> tributary.event.Path
+	8,  // 4: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
+	5,  // 5: tributary.event.Sale.lines:type_name -> tributary.event.Line
+	3,  // 6: tributary.event.Sale.path:type_name -> tributary.event.Touch
+	10, // 7: tributary.event.Sale.metadata:type_name -> tributary.event.Sale.MetadataEntry
+	3,  // 8: tributary.event.Path.touches:type_name -> tributary.event.Touch
+	7,  // 9: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
+	9,  // 10: tributary.event.Ledger.accounts:type_name -> tributary.event.AccountChange
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1572,6 +1710,7 @@ func file_event_proto_init() {
 		(*Event_Click)(nil),
 		(*Event_Sale)(nil),
 		(*Event_Refund)(nil),
+		(*Event_Path)(nil),
 		(*Event_Ledger)(nil),
 	}
 	type x struct{}
@@ -1580,7 +1719,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   10,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

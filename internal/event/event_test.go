@@ -60,6 +60,18 @@ func samples() map[string]*Event {
 			Cause: "sale", Orders: 1, Revenue: 100, Gross: 10, Net: 10, Fee: 2, Pending: 10, FeePending: 2,
 			Accounts: []*AccountChange{{Kind: 1, Amount: 12}, {Kind: 2, Amount: -10}, {Kind: 4, Amount: -2}},
 		}}},
+		"path": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Path{Path: &Path{
+			MerchantId: 1, OrderId: "A-1001", ClickId: "AQEC", Incomplete: true, Test: true,
+			Touches: []*Touch{{ClickId: "AQEA", Kind: uint32(PathClick)}, {ClickId: "AQEB", Kind: uint32(PathClick)}},
+		}}},
+		"counted": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Sale{Sale: &Sale{
+			MerchantId: 1, OrderId: "clicks/2026-09-07/2/3", Currency: "GBP", Goal: "click", Counted: true, ContentHash: hash,
+			Lines: []*Line{{Number: 1, Quantity: 812, Country: "DE", Device: "mobile"}},
+		}}},
+		"uncounted": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Refund{Refund: &Refund{
+			MerchantId: 1, OrderId: "clicks/2026-09-07/2/3", RefundId: "1", Counted: true, ContentHash: hash,
+			Items: []*RefundItem{{Line: 1, Quantity: 2}},
+		}}},
 		"period": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Ledger{Ledger: &Ledger{
 			Version: 2, Step: 1, MerchantId: 1, ProgramId: 2, PartnerId: 3, Currency: "GBP", OrderedAt: occurred,
 			Cause: "period", Net: 10, Fee: 2, Pending: 10, FeePending: 2, Further: true, PeriodNo: 5, Rule: "volume", Span: "2026-09",

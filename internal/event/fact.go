@@ -3,13 +3,15 @@ package event
 import "encoding/hex"
 
 // Kind numbers the kinds of fact that an order is folded from, as the tables order_event of both databases store them. The
-// numbers 3 (path) and 7 (a sale that a tag reports) are taken.
+// number 7 (a sale that a tag reports) is taken.
 type Kind int16
 
 // The kinds that there are.
 const (
 	KindSale   Kind = 1
 	KindRefund Kind = 2
+	// KindPath is how the visitor came to the click that a sale names, as the tracker knew it. Its Ref is the id of the click.
+	KindPath Kind = 3
 	// KindAddition is a later report of a sale that contradicts nothing and adds to it how its customer came. Its Ref is the
 	// hash of its content in hexadecimal digits.
 	KindAddition Kind = 4
@@ -27,7 +29,8 @@ type Fact struct {
 	// Order is the merchant's id of the order.
 	Order string
 	Kind  Kind
-	// Ref is the merchant's id of the fact among those of its kind: of the refund; empty for the sale, of which there is one.
+	// Ref names the fact among those of its kind: the merchant's id of a refund, the click of a path; empty for the sale, of which
+	// there is one.
 	Ref string
 }
 
@@ -35,19 +38,32 @@ type Fact struct {
 func (e *Event) Fact() Fact {
 	switch body := e.GetBody().(type) {
 	case *Event_Sale:
-		return Fact{Merchant: body.Sale.GetMerchantId(), Keys: keysOf(body.Sale.GetTest()), Order: body.Sale.GetOrderId(), Kind: KindSale}
+		return Fact{Merchant: body.Sale.GetMerchantId(), Keys: keysOf(body.Sale), Order: body.Sale.GetOrderId(), Kind: KindSale}
 	case *Event_Refund:
 		return Fact{
-			Merchant: body.Refund.GetMerchantId(), Keys: keysOf(body.Refund.GetTest()), Order: body.Refund.GetOrderId(),
+			Merchant: body.Refund.GetMerchantId(), Keys: keysOf(body.Refund), Order: body.Refund.GetOrderId(),
 			Kind: KindRefund, Ref: body.Refund.GetRefundId(),
 		}
+	case *Event_Path:
+		f := Fact{Merchant: body.Path.GetMerchantId(), Order: body.Path.GetOrderId(), Kind: KindPath, Ref: body.Path.GetClickId()}
+		if body.Path.GetTest() {
+			f.Keys = Trial
+		}
+		return f
 	}
 	return Fact{}
 }
 
-func keysOf(test bool) KeyKind {
-	if test {
+// keysOf is the kind of key that a report's marks stand for.
+func keysOf(report interface {
+	GetTest() bool
+	GetCounted() bool
+}) KeyKind {
+	switch {
+	case report.GetTest():
 		return Trial
+	case report.GetCounted():
+		return Counted
 	}
 	return Live
 }
@@ -69,8 +85,8 @@ const (
 	PathImpression TouchKind = 3
 )
 
-// Content identifies what the event reports of an order, as SaleHash and RefundHash do: by the hash that it carries or, of
-// one that carries none, as if its merchant had stated no time. It is nil for any other event.
+// Content identifies what the event reports of an order, as SaleHash, RefundHash and PathHash do: by the hash that it carries or,
+// of a report that carries none, as if its merchant had stated no time. It is nil for any other event.
 func (e *Event) Content() []byte {
 	var hash []byte
 	switch body := e.GetBody().(type) {
@@ -82,6 +98,8 @@ func (e *Event) Content() []byte {
 		if hash = body.Refund.GetContentHash(); len(hash) == 0 {
 			hash = RefundHash(body.Refund, 0)
 		}
+	case *Event_Path:
+		hash = PathHash(body.Path)
 	}
 	return hash
 }

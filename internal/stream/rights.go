@@ -42,7 +42,7 @@ type Right struct {
 }
 
 // Rights are all that the roles need: the tracker writes touches and orders, the engine reads orders and writes the ledger, the
-// loader reads all, and nobody else does anything. Everybody may ask how the topics stand. The operator's commands read
+// loader reads all and writes to orders what the database says of them, and nobody else does anything. Everybody may ask how the topics stand. The operator's commands read
 // all and make topics that are missing; doctor looks at the brokers.
 func Rights() (all []Right) {
 	for _, r := range Roles() {
@@ -56,7 +56,7 @@ func Rights() (all []Right) {
 			Right{string(Operator), topic, "Create"}, Right{string(Operator), topic, "DescribeConfigs"})
 	}
 	return append(all,
-		Right{string(Tracker), event.Touches, "Write"}, Right{string(Tracker), event.Orders, "Write"},
+		Right{string(Tracker), event.Touches, "Write"}, Right{string(Tracker), event.Orders, "Write"}, Right{string(Loader), event.Orders, "Write"},
 		Right{string(Engine), event.Orders, "Read"}, Right{string(Engine), event.Decisions, "Read"}, Right{string(Engine), event.Decisions, "Write"},
 		Right{string(Operator), "", "Describe"}, Right{string(Operator), "", "DescribeConfigs"})
 }

@@ -2903,6 +2903,8 @@ func (p *Printer) Outcome(code string) string {
 	switch code {
 	case "after_cart":
 		return p.say("outcome/after_cart", 0)
+	case "awaiting_path":
+		return p.say("outcome/awaiting_path", 0)
 	case "awaiting_sale":
 		return p.say("outcome/awaiting_sale", 0)
 	case "bind_ended":
@@ -2995,7 +2997,7 @@ func (p *Printer) Outcome(code string) string {
 
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
-	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
+	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
 
 // OverviewAll says: All commissions
@@ -3564,6 +3566,8 @@ func (p *Printer) Reason(code string) string {
 	switch code {
 	case "after_cart":
 		return p.say("reason/after_cart", 0)
+	case "awaiting_path":
+		return p.say("reason/awaiting_path", 0)
 	case "awaiting_sale":
 		return p.say("reason/awaiting_sale", 0)
 	case "bind_ended":
@@ -3656,7 +3660,7 @@ func (p *Printer) Reason(code string) string {
 
 // ReasonCodes are the codes of which Reason says something.
 func ReasonCodes() []string {
-	return []string{"after_cart", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
+	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
 
 // ReportsAddition says: <b>Addition</b> to the order

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/event"
 	"tributary/internal/position"
 	"tributary/internal/stream"
 )
@@ -71,6 +73,7 @@ type Loader struct {
 	log       *slog.Logger
 	tables    []*table
 	keepers   []*position.Keeper // one a table
+	producers *position.Keeper   // of what is said of orders
 	settings  clickhouse.Settings
 	alone     bool // the server has no replicas
 	budget    *semaphore.Weighted
@@ -78,6 +81,8 @@ type Loader struct {
 	metrics   *metrics
 
 	kafkaAway, clickhouseAway, postgresAway outage
+
+	producersWait outage
 }
 
 // New makes a loader. registry may be nil.
@@ -89,11 +94,13 @@ func New(cfg Config, log *slog.Logger, registry prometheus.Registerer) *Loader {
 		kafkaAway:      outage{log: log, server: "Kafka"},
 		clickhouseAway: outage{log: log, server: "ClickHouse"},
 		postgresAway:   outage{log: log, server: "PostgreSQL"},
+		producersWait:  outage{log: log, server: "PostgreSQL, Kafka or ClickHouse"},
+		producers:      position.NewKeeper(cfg.DB, Producer, event.Orders, cfg.Partitions, cfg.Owner, log),
 	}
 	for _, t := range l.tables {
 		l.keepers = append(l.keepers, position.NewKeeper(cfg.DB, Consumer, t.topic, cfg.Partitions, cfg.Owner, log).WithKeys(cfg.Kafka.KeyIDs()))
 	}
-	l.metrics = newMetrics(registry, l.keepers)
+	l.metrics = newMetrics(registry, append(slices.Clip(l.keepers), l.producers))
 	return l
 }
 
@@ -112,6 +119,7 @@ func (l *Loader) Run(ctx context.Context) error {
 			})
 		})
 	}
+	group.Go(func() error { return l.producers.Run(ctx, l.produce) })
 	group.Go(func() error { return l.maintain(ctx) })
 	return group.Wait()
 }

@@ -13,6 +13,8 @@ import (
 type metrics struct {
 	rows, batches, duplicates, letters, forged, retries, parked *prometheus.CounterVec
 
+	said *prometheus.CounterVec // by kind
+
 	size, seconds, freshness *prometheus.HistogramVec
 
 	lag             *prometheus.GaugeVec
@@ -31,6 +33,10 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 		forged:     counter("forged_records_total", "Records in Kafka that no key of this network has signed."),
 		retries:    counter("retries_total", "Inserts that failed and were retried."),
 		parked:     counter("parked_total", "Batches that were parked, which need operator action."),
+		said: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "tributary", Subsystem: "loader", Name: "facts_total",
+			Help: "Facts of orders that this process has put into the outbox, by kind: path, incomplete_path.",
+		}, []string{"kind"}),
 		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "batch_rows", Help: "Rows of a batch.",
 			Buckets: prometheus.ExponentialBuckets(1, 4, 9),
@@ -56,7 +62,7 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 	if registry == nil {
 		return m
 	}
-	registry.MustRegister(m.rows, m.batches, m.duplicates, m.letters, m.forged, m.retries, m.parked, m.size, m.seconds, m.freshness, m.lag, m.waiting, m.oldest)
+	registry.MustRegister(m.rows, m.batches, m.duplicates, m.letters, m.forged, m.retries, m.parked, m.said, m.size, m.seconds, m.freshness, m.lag, m.waiting, m.oldest)
 	for _, k := range keepers {
 		k.Register(registry)
 	}

@@ -37,6 +37,8 @@ func (o *orders) add(e *event.Event, r *stream.Record) error {
 		o.addSale(body.Sale)
 	case *event.Event_Refund:
 		o.addRefund(body.Refund)
+	case *event.Event_Path:
+		o.addPath(body.Path)
 	default:
 		return misplaced(e, event.Orders)
 	}
@@ -88,6 +90,20 @@ func (o *orders) addRefund(f *event.Refund) {
 	o.customers = append(o.customers, "")
 	o.hashes = append(o.hashes, string(f.GetContentHash()))
 	o.addLines(l)
+}
+
+func (o *orders) addPath(p *event.Path) {
+	o.kinds = append(o.kinds, int8(event.KindPath))
+	o.merchants = append(o.merchants, p.GetMerchantId())
+	o.amounts = append(o.amounts, 0)
+	o.ids = append(o.ids, p.GetOrderId())
+	o.refs = append(o.refs, p.GetClickId())
+	o.currencies = append(o.currencies, "")
+	o.clicks = append(o.clicks, p.GetClickId())
+	o.coupons = append(o.coupons, "")
+	o.customers = append(o.customers, "")
+	o.hashes = append(o.hashes, string(event.PathHash(p)))
+	o.addLines(newLines(0))
 }
 
 func (o *orders) addLines(l lines) {

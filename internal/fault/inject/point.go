@@ -35,6 +35,12 @@ const (
 	LoaderAfterInsert  Point = "loader/after-insert"  // ClickHouse has answered
 	LoaderAfterDone    Point = "loader/after-done"    // the batch is marked as done
 
+	ProducerBeforeCommit  Point = "producer/before-commit" // what is to be said of orders is in the outbox, its transaction is open
+	ProducerAfterCommit   Point = "producer/after-commit"
+	ProducerBeforeProduce Point = "producer/before-produce" // it is read from the outbox
+	ProducerAfterProduce  Point = "producer/after-produce"  // Kafka has it, and nobody knows
+	ProducerAfterMark     Point = "producer/after-mark"     // it is marked as sent
+
 	EngineBeforeCommit  Point = "engine/before-commit" // orders are written, their transaction is open
 	EngineAfterCommit   Point = "engine/after-commit"
 	EngineBeforeProduce Point = "engine/before-produce" // ledger events are read from the outbox
@@ -56,6 +62,7 @@ func Points() []Point {
 		RelayBeforeProduce, RelayAfterProduce, RelayAfterAck, RelayBeforePlace, RelayAfterPlace,
 		PositionAfterClaim,
 		LoaderBeforePlan, LoaderAfterPlan, LoaderBeforeInsert, LoaderInsideInsert, LoaderAfterInsert, LoaderAfterDone,
+		ProducerBeforeCommit, ProducerAfterCommit, ProducerBeforeProduce, ProducerAfterProduce, ProducerAfterMark,
 		EngineBeforeCommit, EngineAfterCommit, EngineBeforeProduce, EngineAfterProduce, EngineAfterClear, EngineBeforeRelease, EngineAfterRelease,
 		EngineBeforeSettle, EngineAfterSettle,
 		SealBeforeCommit, SealAfterCommit,
