@@ -64,8 +64,12 @@ nudge              -     -     SID   -     S     S     -
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
 order_review       -     -     -     S     S     S     -
+order_outbox       -     SID   S     -     S     S     -
+order_sent         -     SIU   S     -     SU    S     -
+order_unsent       -     -     S     -     S     S     -
 orders*            -     -     SIU   S     Su    S     -
 partner*           S     -     S     S     SIU   S     s
+path_wanted        -     SD    SI    -     S     S     -
 period*            -     -     SIU   S     S     S     -
 period_cell        -     -     SIU   -     S     S     -
 period_delta       -     -     SID   -     S     S     -
@@ -81,7 +85,7 @@ session*           -     -     -     -     -     -     SIUD
 setting            SI    SI    SI    S     S     S     -
 signin_secret      -     -     -     -     -     -     S
 signing_secret*    S     -     -     I     I     -     -
-spool_progress     SIU   -     S     -     SD    S     -
+spool_progress     SIU   S     S     -     SD    S     -
 terms*             S     -     S     SI    SIU   S     -
 `
 

@@ -14,12 +14,7 @@ import (
 // addPathScheme is addScheme by position, under terms that count the earlier clicks of a visitor.
 func (w *world) addPathScheme() []program.LinkID {
 	w.t.Helper()
-	links := w.addScheme(program.Attribution{Model: program.ModelPosition, Touches: program.Touches{Click: &program.Touching{}}})
-	w.exec(`ALTER TABLE terms DISABLE TRIGGER USER`)
-	w.exec(`UPDATE terms SET document = jsonb_set(document::jsonb, '{attribution,path}', 'true')
-		WHERE program_id = (SELECT max(id) FROM program)`)
-	w.exec(`ALTER TABLE terms ENABLE TRIGGER USER`)
-	return links
+	return w.addScheme(program.Attribution{Model: program.ModelPosition, Path: true, Touches: program.Touches{Click: &program.Touching{}}})
 }
 
 // pathOf is what a resolver says of a click of an order of the third merchant; of no clicks, that they are lost.
@@ -46,7 +41,7 @@ func TestAnOrderWaitsForItsPath(t *testing.T) {
 		e.GetSale().ContentHash = event.SaleHash(e.GetSale(), e.GetOccurredAt())
 		return e
 	}
-	as := func(s *event.Sale) { _ = s }
+	as := func(*event.Sale) {}
 	bare := func(s *event.Sale) { s.ClickId = "" }
 	later := report("added", as)
 	later.Id = idOf("later")
@@ -102,7 +97,7 @@ func TestAnOrderWaitsForItsPath(t *testing.T) {
 // TestAnOrderThatWaitsForLongIsFound holds that verify names an order whose path nobody tells.
 func TestAnOrderThatWaitsForLongIsFound(t *testing.T) {
 	t.Parallel()
-	w := newWorldOf(t, 1, 1)
+	w := newWorldOf(t, 1, 2)
 	links := w.addPathScheme()
 	w.start(w.config("one"))
 	w.send(sale(3, "A", clickOn(links[0], noon().Add(-time.Hour)), 10_000))

@@ -9,7 +9,7 @@ SELECT l.consumer, l.topic, l.partition, coalesce(sum(greatest(p.sent - coalesce
   FROM health_lane l
   LEFT JOIN spools p ON p.topic = l.topic AND p.lane = l.partition
   LEFT JOIN health_seen s ON (s.consumer, s.topic, s.partition, s.spool) = (l.consumer, l.topic, l.partition, p.spool)
- WHERE l.topic IN ('touches', 'orders') GROUP BY l.consumer, l.topic, l.partition
+ WHERE l.topic IN ('touches', 'orders') AND l.consumer <> 'producer' GROUP BY l.consumer, l.topic, l.partition
 UNION ALL
 SELECT 'outbox', 'ledger', lane, unsent FROM health_sent
 UNION ALL
