@@ -69,7 +69,7 @@ func rightsHold(t *testing.T, k stream.Cluster) {
 		write, read []string
 	}{
 		{stream.Tracker, []string{event.Touches, event.Orders}, nil},
-		{stream.Loader, nil, []string{event.Touches, event.Orders, event.Decisions}},
+		{stream.Loader, []string{event.Orders}, []string{event.Touches, event.Orders, event.Decisions}},
 		{stream.Engine, []string{event.Decisions}, []string{event.Orders, event.Decisions}},
 		{stream.Operator, nil, []string{event.Touches, event.Orders, event.Decisions}},
 	} {
