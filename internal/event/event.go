@@ -220,8 +220,9 @@ func (h *hasher) sold(s *Sale) {
 	if s.GetTest() {
 		h.number(saleField(20))
 	}
-	if s.GetCounted() {
-		h.number(saleField(29))
+	if c := s.GetCounted(); c != nil {
+		h.number(saleField(29), c.GetProgramId(), c.GetPartnerId())
+		h.text(c.GetDay())
 	}
 }
 

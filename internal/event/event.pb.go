@@ -451,8 +451,9 @@ type Sale struct {
 	CartedAt int64 `protobuf:"varint,19,opt,name=carted_at,json=cartedAt,proto3" json:"carted_at,omitempty"`
 	// A trial: kept apart under a key of its own, and never posted.
 	Test bool `protobuf:"varint,20,opt,name=test,proto3" json:"test,omitempty"`
-	// The clicks of a day that are paid for, as the network has counted them: kept apart under a key of its own, too.
-	Counted       bool `protobuf:"varint,29,opt,name=counted,proto3" json:"counted,omitempty"`
+	// Set where the sale stands for the clicks of a day that are paid for, as the network has counted them: kept apart under a key
+	// of its own, too.
+	Counted       *CountedClicks `protobuf:"bytes,29,opt,name=counted,proto3" json:"counted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -627,11 +628,73 @@ func (x *Sale) GetTest() bool {
 	return false
 }
 
-func (x *Sale) GetCounted() bool {
+func (x *Sale) GetCounted() *CountedClicks {
 	if x != nil {
 		return x.Counted
 	}
-	return false
+	return nil
+}
+
+// CountedClicks says whose clicks were counted, and of which day.
+type CountedClicks struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	ProgramId int64                  `protobuf:"varint,1,opt,name=program_id,json=programId,proto3" json:"program_id,omitempty"`
+	PartnerId int64                  `protobuf:"varint,2,opt,name=partner_id,json=partnerId,proto3" json:"partner_id,omitempty"`
+	// A day of UTC: 2026-09-07.
+	Day           string `protobuf:"bytes,3,opt,name=day,proto3" json:"day,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountedClicks) Reset() {
+	*x = CountedClicks{}
+	mi := &file_event_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountedClicks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountedClicks) ProtoMessage() {}
+
+func (x *CountedClicks) ProtoReflect() protoreflect.Message {
+	mi := &file_event_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountedClicks.ProtoReflect.Descriptor instead.
+func (*CountedClicks) Descriptor() ([]byte, []int) {
+	return file_event_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *CountedClicks) GetProgramId() int64 {
+	if x != nil {
+		return x.ProgramId
+	}
+	return 0
+}
+
+func (x *CountedClicks) GetPartnerId() int64 {
+	if x != nil {
+		return x.PartnerId
+	}
+	return 0
+}
+
+func (x *CountedClicks) GetDay() string {
+	if x != nil {
+		return x.Day
+	}
+	return ""
 }
 
 // Touch is a visit that may have led to an order.
@@ -651,7 +714,7 @@ type Touch struct {
 
 func (x *Touch) Reset() {
 	*x = Touch{}
-	mi := &file_event_proto_msgTypes[3]
+	mi := &file_event_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +726,7 @@ func (x *Touch) String() string {
 func (*Touch) ProtoMessage() {}
 
 func (x *Touch) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[3]
+	mi := &file_event_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +739,7 @@ func (x *Touch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Touch.ProtoReflect.Descriptor instead.
 func (*Touch) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{3}
+	return file_event_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Touch) GetClickId() string {
@@ -732,7 +795,7 @@ type Path struct {
 
 func (x *Path) Reset() {
 	*x = Path{}
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -744,7 +807,7 @@ func (x *Path) String() string {
 func (*Path) ProtoMessage() {}
 
 func (x *Path) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[4]
+	mi := &file_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -757,7 +820,7 @@ func (x *Path) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Path.ProtoReflect.Descriptor instead.
 func (*Path) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{4}
+	return file_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Path) GetMerchantId() int64 {
@@ -828,7 +891,7 @@ type Line struct {
 
 func (x *Line) Reset() {
 	*x = Line{}
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -840,7 +903,7 @@ func (x *Line) String() string {
 func (*Line) ProtoMessage() {}
 
 func (x *Line) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[5]
+	mi := &file_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -853,7 +916,7 @@ func (x *Line) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Line.ProtoReflect.Descriptor instead.
 func (*Line) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{5}
+	return file_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Line) GetNumber() int64 {
@@ -954,7 +1017,7 @@ type Refund struct {
 
 func (x *Refund) Reset() {
 	*x = Refund{}
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1029,7 @@ func (x *Refund) String() string {
 func (*Refund) ProtoMessage() {}
 
 func (x *Refund) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[6]
+	mi := &file_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,7 +1042,7 @@ func (x *Refund) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Refund.ProtoReflect.Descriptor instead.
 func (*Refund) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{6}
+	return file_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Refund) GetMerchantId() int64 {
@@ -1081,7 +1144,7 @@ type RefundItem struct {
 
 func (x *RefundItem) Reset() {
 	*x = RefundItem{}
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1156,7 @@ func (x *RefundItem) String() string {
 func (*RefundItem) ProtoMessage() {}
 
 func (x *RefundItem) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[7]
+	mi := &file_event_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1169,7 @@ func (x *RefundItem) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefundItem.ProtoReflect.Descriptor instead.
 func (*RefundItem) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{7}
+	return file_event_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RefundItem) GetLine() int64 {
@@ -1198,7 +1261,7 @@ type Ledger struct {
 
 func (x *Ledger) Reset() {
 	*x = Ledger{}
-	mi := &file_event_proto_msgTypes[8]
+	mi := &file_event_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1210,7 +1273,7 @@ func (x *Ledger) String() string {
 func (*Ledger) ProtoMessage() {}
 
 func (x *Ledger) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[8]
+	mi := &file_event_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1223,7 +1286,7 @@ func (x *Ledger) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ledger.ProtoReflect.Descriptor instead.
 func (*Ledger) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{8}
+	return file_event_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Ledger) GetOrderNo() int64 {
@@ -1443,7 +1506,7 @@ type AccountChange struct {
 
 func (x *AccountChange) Reset() {
 	*x = AccountChange{}
-	mi := &file_event_proto_msgTypes[9]
+	mi := &file_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1455,7 +1518,7 @@ func (x *AccountChange) String() string {
 func (*AccountChange) ProtoMessage() {}
 
 func (x *AccountChange) ProtoReflect() protoreflect.Message {
-	mi := &file_event_proto_msgTypes[9]
+	mi := &file_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1468,7 +1531,7 @@ func (x *AccountChange) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccountChange.ProtoReflect.Descriptor instead.
 func (*AccountChange) Descriptor() ([]byte, []int) {
-	return file_event_proto_rawDescGZIP(), []int{9}
+	return file_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *AccountChange) GetKind() int32 {
@@ -1533,7 +1596,7 @@ const file_event_proto_rawDesc = "" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12\x10\n" +
 	"\x03bot\x18\x12 \x01(\tR\x03bot\x12\x12\n" +
 	"\x04path\x18\x13 \x03(\tR\x04path\x12\x18\n" +
-	"\acountry\x18\x14 \x01(\tR\acountry\"\xe4\x05\n" +
+	"\acountry\x18\x14 \x01(\tR\acountry\"\x84\x06\n" +
 	"\x04Sale\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1557,11 +1620,17 @@ const file_event_proto_rawDesc = "" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12?\n" +
 	"\bmetadata\x18\x12 \x03(\v2#.tributary.event.Sale.MetadataEntryR\bmetadata\x12\x1b\n" +
 	"\tcarted_at\x18\x13 \x01(\x03R\bcartedAt\x12\x12\n" +
-	"\x04test\x18\x14 \x01(\bR\x04test\x12\x18\n" +
-	"\acounted\x18\x1d \x01(\bR\acounted\x1a;\n" +
+	"\x04test\x18\x14 \x01(\bR\x04test\x128\n" +
+	"\acounted\x18\x1d \x01(\v2\x1e.tributary.event.CountedClicksR\acounted\x1a;\n" +
 	"\rMetadataEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"u\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"_\n" +
+	"\rCountedClicks\x12\x1d\n" +
+	"\n" +
+	"program_id\x18\x01 \x01(\x03R\tprogramId\x12\x1d\n" +
+	"\n" +
+	"partner_id\x18\x02 \x01(\x03R\tpartnerId\x12\x10\n" +
+	"\x03day\x18\x03 \x01(\tR\x03day\"u\n" +
 	"\x05Touch\x12\x19\n" +
 	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\rR\x04kind\x12\x0e\n" +
@@ -1668,37 +1737,39 @@ func file_event_proto_rawDescGZIP() []byte {
 	return file_event_proto_rawDescData
 }
 
-var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_event_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_event_proto_goTypes = []any{
 	(*Event)(nil),         // 0: tributary.event.Event
 	(*Click)(nil),         // 1: tributary.event.Click
 	(*Sale)(nil),          // 2: tributary.event.Sale
-	(*Touch)(nil),         // 3: tributary.event.Touch
-	(*Path)(nil),          // 4: tributary.event.Path
-	(*Line)(nil),          // 5: tributary.event.Line
-	(*Refund)(nil),        // 6: tributary.event.Refund
-	(*RefundItem)(nil),    // 7: tributary.event.RefundItem
-	(*Ledger)(nil),        // 8: tributary.event.Ledger
-	(*AccountChange)(nil), // 9: tributary.event.AccountChange
-	nil,                   // 10: tributary.event.Sale.MetadataEntry
+	(*CountedClicks)(nil), // 3: tributary.event.CountedClicks
+	(*Touch)(nil),         // 4: tributary.event.Touch
+	(*Path)(nil),          // 5: tributary.event.Path
+	(*Line)(nil),          // 6: tributary.event.Line
+	(*Refund)(nil),        // 7: tributary.event.Refund
+	(*RefundItem)(nil),    // 8: tributary.event.RefundItem
+	(*Ledger)(nil),        // 9: tributary.event.Ledger
+	(*AccountChange)(nil), // 10: tributary.event.AccountChange
+	nil,                   // 11: tributary.event.Sale.MetadataEntry
 }
 var file_event_proto_depIdxs = []int32{
 	1,  // 0: tributary.event.Event.click:type_name -> tributary.event.Click
 	2,  // 1: tributary.event.Event.sale:type_name -> tributary.event.Sale
-	6,  // 2: tributary.event.Event.refund:type_name -> tributary.event.Refund
-	4,  // 3: tributary.event.Event.path:type_name -> tributary.event.Path
-	8,  // 4: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
-	5,  // 5: tributary.event.Sale.lines:type_name -> tributary.event.Line
-	3,  // 6: tributary.event.Sale.path:type_name -> tributary.event.Touch
-	10, // 7: tributary.event.Sale.metadata:type_name -> tributary.event.Sale.MetadataEntry
-	3,  // 8: tributary.event.Path.touches:type_name -> tributary.event.Touch
-	7,  // 9: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
-	9,  // 10: tributary.event.Ledger.accounts:type_name -> tributary.event.AccountChange
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	7,  // 2: tributary.event.Event.refund:type_name -> tributary.event.Refund
+	5,  // 3: tributary.event.Event.path:type_name -> tributary.event.Path
+	9,  // 4: tributary.event.Event.ledger:type_name -> tributary.event.Ledger
+	6,  // 5: tributary.event.Sale.lines:type_name -> tributary.event.Line
+	4,  // 6: tributary.event.Sale.path:type_name -> tributary.event.Touch
+	11, // 7: tributary.event.Sale.metadata:type_name -> tributary.event.Sale.MetadataEntry
+	3,  // 8: tributary.event.Sale.counted:type_name -> tributary.event.CountedClicks
+	4,  // 9: tributary.event.Path.touches:type_name -> tributary.event.Touch
+	8,  // 10: tributary.event.Refund.items:type_name -> tributary.event.RefundItem
+	10, // 11: tributary.event.Ledger.accounts:type_name -> tributary.event.AccountChange
+	12, // [12:12] is the sub-list for method output_type
+	12, // [12:12] is the sub-list for method input_type
+	12, // [12:12] is the sub-list for extension type_name
+	12, // [12:12] is the sub-list for extension extendee
+	0,  // [0:12] is the sub-list for field type_name
 }
 
 func init() { file_event_proto_init() }
@@ -1719,7 +1790,7 @@ func file_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_event_proto_rawDesc), len(file_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

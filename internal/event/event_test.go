@@ -65,8 +65,9 @@ func samples() map[string]*Event {
 			Touches: []*Touch{{ClickId: "AQEA", Kind: uint32(PathClick)}, {ClickId: "AQEB", Kind: uint32(PathClick)}},
 		}}},
 		"counted": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Sale{Sale: &Sale{
-			MerchantId: 1, OrderId: "clicks/2026-09-07/2/3", Currency: "GBP", Goal: "click", Counted: true, ContentHash: hash,
-			Lines: []*Line{{Number: 1, Quantity: 812, Country: "DE", Device: "mobile"}},
+			MerchantId: 1, OrderId: "clicks/2026-09-07/2/3", Currency: "GBP", Goal: "click", ContentHash: hash,
+			Counted: &CountedClicks{ProgramId: 2, PartnerId: 3, Day: "2026-09-07"},
+			Lines:   []*Line{{Number: 1, Quantity: 812, Country: "DE", Device: "mobile"}},
 		}}},
 		"uncounted": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Refund{Refund: &Refund{
 			MerchantId: 1, OrderId: "clicks/2026-09-07/2/3", RefundId: "1", Counted: true, ContentHash: hash,

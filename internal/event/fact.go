@@ -38,31 +38,27 @@ type Fact struct {
 func (e *Event) Fact() Fact {
 	switch body := e.GetBody().(type) {
 	case *Event_Sale:
-		return Fact{Merchant: body.Sale.GetMerchantId(), Keys: keysOf(body.Sale), Order: body.Sale.GetOrderId(), Kind: KindSale}
+		return Fact{Merchant: body.Sale.GetMerchantId(), Keys: keysOf(body.Sale.GetTest(), body.Sale.GetCounted() != nil), Order: body.Sale.GetOrderId(), Kind: KindSale}
 	case *Event_Refund:
 		return Fact{
-			Merchant: body.Refund.GetMerchantId(), Keys: keysOf(body.Refund), Order: body.Refund.GetOrderId(),
+			Merchant: body.Refund.GetMerchantId(), Keys: keysOf(body.Refund.GetTest(), body.Refund.GetCounted()), Order: body.Refund.GetOrderId(),
 			Kind: KindRefund, Ref: body.Refund.GetRefundId(),
 		}
 	case *Event_Path:
-		f := Fact{Merchant: body.Path.GetMerchantId(), Order: body.Path.GetOrderId(), Kind: KindPath, Ref: body.Path.GetClickId()}
-		if body.Path.GetTest() {
-			f.Keys = Trial
+		return Fact{
+			Merchant: body.Path.GetMerchantId(), Keys: keysOf(body.Path.GetTest(), false), Order: body.Path.GetOrderId(),
+			Kind: KindPath, Ref: body.Path.GetClickId(),
 		}
-		return f
 	}
 	return Fact{}
 }
 
-// keysOf is the kind of key that a report's marks stand for.
-func keysOf(report interface {
-	GetTest() bool
-	GetCounted() bool
-}) KeyKind {
+// keysOf is the kind of key of a report of a test order, or of counted clicks.
+func keysOf(test, counted bool) KeyKind {
 	switch {
-	case report.GetTest():
+	case test:
 		return Trial
-	case report.GetCounted():
+	case counted:
 		return Counted
 	}
 	return Live

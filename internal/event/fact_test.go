@@ -13,7 +13,7 @@ func TestFactsAreNamedByTheirEvents(t *testing.T) {
 	trial := &Sale{MerchantId: 7, OrderId: "A-1", Currency: "GBP", Test: true}
 	back := &Refund{MerchantId: 7, OrderId: "A-1", RefundId: "R-1", WholeOrder: true, Test: true}
 	path := &Path{MerchantId: 7, OrderId: "A-1", ClickId: "c", Touches: []*Touch{{ClickId: "b", Kind: 1}}}
-	counted := &Sale{MerchantId: 7, OrderId: "clicks/1", Currency: "GBP", Counted: true}
+	counted := &Sale{MerchantId: 7, OrderId: "clicks/1", Currency: "GBP", Counted: &CountedClicks{ProgramId: 2, PartnerId: 3, Day: "2026-09-07"}}
 	for name, row := range map[string]struct {
 		event   *Event
 		fact    Fact
