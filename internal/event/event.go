@@ -248,9 +248,6 @@ func RefundHash(r *Refund, occurredAt int64) []byte {
 	if r.GetTest() {
 		h.number(saleField(11))
 	}
-	if r.GetCounted() {
-		h.number(saleField(12))
-	}
 	return h.sum()
 }
 

@@ -1008,9 +1008,7 @@ type Refund struct {
 	// ISO 4217, where the merchant stated one: it must be the order's.
 	Currency string `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
 	// Of a test order.
-	Test bool `protobuf:"varint,11,opt,name=test,proto3" json:"test,omitempty"`
-	// Of counted clicks: pieces that turned out to be none.
-	Counted       bool `protobuf:"varint,12,opt,name=counted,proto3" json:"counted,omitempty"`
+	Test          bool `protobuf:"varint,11,opt,name=test,proto3" json:"test,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1118,13 +1116,6 @@ func (x *Refund) GetCurrency() string {
 func (x *Refund) GetTest() bool {
 	if x != nil {
 		return x.Test
-	}
-	return false
-}
-
-func (x *Refund) GetCounted() bool {
-	if x != nil {
-		return x.Counted
 	}
 	return false
 }
@@ -1658,7 +1649,7 @@ const file_event_proto_rawDesc = "" +
 	"\x04part\x18\b \x01(\tR\x04part\x12\x18\n" +
 	"\acountry\x18\t \x01(\tR\acountry\x12\x16\n" +
 	"\x06device\x18\n" +
-	" \x01(\tR\x06device\"\xee\x02\n" +
+	" \x01(\tR\x06device\"\xd4\x02\n" +
 	"\x06Refund\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +
@@ -1673,8 +1664,7 @@ const file_event_proto_rawDesc = "" +
 	"wholeOrder\x12\x1a\n" +
 	"\bcurrency\x18\n" +
 	" \x01(\tR\bcurrency\x12\x12\n" +
-	"\x04test\x18\v \x01(\bR\x04test\x12\x18\n" +
-	"\acounted\x18\f \x01(\bR\acounted\"\x85\x01\n" +
+	"\x04test\x18\v \x01(\bR\x04test\"\x85\x01\n" +
 	"\n" +
 	"RefundItem\x12\x12\n" +
 	"\x04line\x18\x01 \x01(\x03R\x04line\x12\x10\n" +

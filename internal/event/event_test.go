@@ -69,10 +69,6 @@ func samples() map[string]*Event {
 			Counted: &CountedClicks{ProgramId: 2, PartnerId: 3, Day: "2026-09-07"},
 			Lines:   []*Line{{Number: 1, Quantity: 812, Country: "DE", Device: "mobile"}},
 		}}},
-		"uncounted": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Refund{Refund: &Refund{
-			MerchantId: 1, OrderId: "clicks/2026-09-07/2/3", RefundId: "1", Counted: true, ContentHash: hash,
-			Items: []*RefundItem{{Line: 1, Quantity: 2}},
-		}}},
 		"period": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Ledger{Ledger: &Ledger{
 			Version: 2, Step: 1, MerchantId: 1, ProgramId: 2, PartnerId: 3, Currency: "GBP", OrderedAt: occurred,
 			Cause: "period", Net: 10, Fee: 2, Pending: 10, FeePending: 2, Further: true, PeriodNo: 5, Rule: "volume", Span: "2026-09",

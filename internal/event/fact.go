@@ -41,7 +41,7 @@ func (e *Event) Fact() Fact {
 		return Fact{Merchant: body.Sale.GetMerchantId(), Keys: keysOf(body.Sale.GetTest(), body.Sale.GetCounted() != nil), Order: body.Sale.GetOrderId(), Kind: KindSale}
 	case *Event_Refund:
 		return Fact{
-			Merchant: body.Refund.GetMerchantId(), Keys: keysOf(body.Refund.GetTest(), body.Refund.GetCounted()), Order: body.Refund.GetOrderId(),
+			Merchant: body.Refund.GetMerchantId(), Keys: keysOf(body.Refund.GetTest(), false), Order: body.Refund.GetOrderId(),
 			Kind: KindRefund, Ref: body.Refund.GetRefundId(),
 		}
 	case *Event_Path:
