@@ -215,6 +215,10 @@ func (view *whyView) history(t *text.Printer) []milestone {
 			list = append(list, milestone{at: f.ReceivedAt, title: t.WhyAddition(), text: t.WhyAdditionReported(t.Second(f.ReceivedAt)), mood: "done"})
 			continue
 		}
+		if f.Kind == event.KindPath {
+			list = append(list, milestone{at: f.ReceivedAt, title: t.WhyPath(), text: view.pathText(t), mood: "done"})
+			continue
+		}
 		list = append(list, milestone{
 			at: f.OccurredAt, title: t.WhyRefundOf(f.Ref), mood: "bad",
 			text: t.WhyRefundReported(view.amount(view.takenBy(f.Ref)).text(), t.Second(f.ReceivedAt)),
@@ -232,6 +236,14 @@ func (view *whyView) history(t *text.Printer) []milestone {
 	}
 	slices.SortStableFunc(list, func(a, b milestone) int { return a.at.Compare(b.at) })
 	return list
+}
+
+// pathText says what looking up the visitor's earlier clicks has brought.
+func (view *whyView) pathText(t *text.Printer) string {
+	if view.Decision.Order.PathIncomplete {
+		return t.WhyPathLost()
+	}
+	return t.WhyPathKnown()
 }
 
 func (view *whyView) holdEnd(t *text.Printer, e *report.Earning) milestone {

@@ -4513,6 +4513,15 @@ func (p *Printer) WhyParts() string { return p.say("why.parts", 0) }
 // WhyPartsAre says: A rule’s commission, divided over its lines by what is left of them; odd minor units go to the largest remainders
 func (p *Printer) WhyPartsAre() string { return p.say("why.parts_are", 0) }
 
+// WhyPath says: Earlier clicks looked up
+func (p *Printer) WhyPath() string { return p.say("why.path", 0) }
+
+// WhyPathKnown says: What the tracker knew of the visitor's way counts from here on.
+func (p *Printer) WhyPathKnown() string { return p.say("why.path_known", 0) }
+
+// WhyPathLost says: The tracker's record of the click was lost, so it stands alone.
+func (p *Printer) WhyPathLost() string { return p.say("why.path_lost", 0) }
+
 // WhyPays says: Pays
 func (p *Printer) WhyPays() string { return p.say("why.pays", 0) }
 

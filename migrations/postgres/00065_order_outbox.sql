@@ -47,6 +47,13 @@ ALTER TABLE order_event
   DROP CONSTRAINT order_event_kind_check,
   ADD CONSTRAINT order_event_kind_check CHECK (kind IN (1, 2, 3, 4)); -- 3 path, whose ref is the click's id
 
+-- The click of a path may be another partner's.
+CREATE OR REPLACE VIEW scoped_order_event AS
+  SELECT e.order_no, e.kind, e.ref, e.occurred_at, e.received_at
+    FROM order_event e
+   WHERE EXISTS (SELECT FROM scoped_order o WHERE o.no = e.order_no)
+     AND (e.kind NOT IN (3, 4) OR (SELECT app_operator()) OR (SELECT app_merchant()) IS NOT NULL);
+
 GRANT SELECT, INSERT, DELETE ON order_outbox TO tributary_loader;
 GRANT SELECT, INSERT, UPDATE ON order_sent TO tributary_loader;
 GRANT SELECT, UPDATE ON order_sent TO tributary_operator;
