@@ -63,8 +63,8 @@ merchant*          S     -     S     S     SIU   S     s
 nudge              -     -     SID   -     S     S     -
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
-order_review       -     -     -     S     S     S     -
 order_outbox       -     SID   S     -     S     S     -
+order_review       -     -     -     S     S     S     -
 order_sent         -     SIU   S     -     SU    S     -
 order_unsent       -     -     S     -     S     S     -
 orders*            -     -     SIU   S     Su    S     -

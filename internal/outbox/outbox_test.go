@@ -70,7 +70,7 @@ func TestTheNextRowsAreLookedUp(t *testing.T) {
 	t.Parallel()
 	db := engines.Postgres(t)
 	for _, table := range []Table{Ledger(), Orders()} {
-		fill := `INSERT INTO ` + table.rows + ` (lane, first_seq, last_seq, events) SELECT n % 3, n, n, 'x' FROM generate_series(1, 2000) n`
+		fill := `INSERT INTO ` + table.rows + ` (lane, first_seq, last_seq, events) SELECT seq % 3, seq, seq + 0, 'x' FROM generate_series(1, 2000) seq`
 		if _, err := db.Exec(t.Context(), fill); err != nil {
 			t.Fatal(err)
 		}

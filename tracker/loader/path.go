@@ -105,10 +105,8 @@ func (w *wanted) answer(before []string, known bool) (saying, error) {
 		return saying{}, err
 	}
 	said := &event.Path{MerchantId: w.merchant, OrderId: w.order, ClickId: w.click, Incomplete: !known, Test: w.keys == event.Trial}
-	for _, id := range before {
-		if id != "" && len(id) <= event.MaxText && len(said.Touches) < event.MaxPath {
-			said.Touches = append(said.Touches, &event.Touch{ClickId: id, Kind: uint32(event.PathClick)})
-		}
+	for _, id := range before[:min(len(before), event.MaxPath)] {
+		said.Touches = append(said.Touches, &event.Touch{ClickId: id, Kind: uint32(event.PathClick)})
 	}
 	e.Body = &event.Event_Path{Path: said}
 	return saying{e.Fact().Key(), e}, nil

@@ -2,6 +2,7 @@ package loader
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -56,22 +57,23 @@ func (r *river) told() (all []string) {
 	return all
 }
 
-func pathText(t testing.TB, record stream.Record) string {
-	t.Helper()
+func pathText(tb testing.TB, record stream.Record) string {
+	tb.Helper()
 	e, err := event.Decode(record.Value)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	said := e.GetPath()
-	text := said.GetOrderId() + ":"
+	words := []string{said.GetOrderId() + ":"}
 	for _, touch := range said.GetTouches() {
-		text += " " + touch.GetClickId()
+		words = append(words, touch.GetClickId())
 	}
 	if said.GetIncomplete() {
-		text += " ?"
+		words = append(words, "?")
 	}
+	text := strings.Join(words, " ")
 	if string(record.Key) != string(e.Fact().Key()) {
-		t.Errorf("%s has the key %q", text, record.Key)
+		tb.Errorf("%s has the key %q", text, record.Key)
 	}
 	return text
 }
