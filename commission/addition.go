@@ -95,7 +95,15 @@ func (f *cameBy) contradicts(first, second *Order) bool {
 	return was != "" && is != "" && was != is
 }
 
-func couponText(coupons []string) string { return strings.Join(coupons, ", ") }
+// between stands between several values.
+const between = ", "
+
+func couponText(coupons []string) string { return strings.Join(coupons, between) }
+
+// added reports whether an addition brought the touch with an id.
+func (o *Order) added(id string) bool {
+	return slices.ContainsFunc(o.Added, func(a Added) bool { return strings.Contains(between+a.Value+between, between+id+between) })
+}
 
 // without are the texts that others do not have.
 func without(texts, others []string) []string {
@@ -107,7 +115,7 @@ func pathText(o *Order) string {
 	for i := range o.Path {
 		ids[i] = o.Path[i].ClickID
 	}
-	return strings.Join(ids, ", ")
+	return strings.Join(ids, between)
 }
 
 // additionsOf gives the additions among the facts of an order, which begin with its sales as the lane has taken them: each

@@ -22,7 +22,7 @@ func attribute(o *Order, evidence *Evidence, winners []winner) ([]Touch, []winne
 	candidates := evidence.Candidates
 	touches := make([]Touch, 0, len(candidates)+o.beside())
 	for i := range candidates {
-		touches = append(touches, candidates[i].judge(o))
+		touches = append(touches, candidates[i].judge(o, &evidence.Use))
 	}
 	winners = contest{touches: touches, candidates: candidates}.settle(winners)
 	return o.plainTouches(touches), winners

@@ -304,7 +304,7 @@ func TestWhetherATouchMayEarn(t *testing.T) {
 		if fact.order != nil {
 			fact.order(&o)
 		}
-		if got := fact.candidate.judge(&o); got.Reason != fact.want {
+		if got := fact.candidate.judge(&o, &Use{}); got.Reason != fact.want {
 			t.Errorf("%s: %s, want %s (%+v)", fact.name, got.Reason, fact.want, got)
 		}
 	}
@@ -374,7 +374,7 @@ func TestWhatADecisionMakesOfManyTouches(t *testing.T) {
 		touches, winners := attribute(&o, &Evidence{Candidates: candidates}, nil)
 		best, won := Rank(255), 0
 		for i, touch := range touches {
-			alone := candidates[i].judge(&o)
+			alone := candidates[i].judge(&o, &Use{})
 			if eligible := alone.Reason == Credited; touch.Won && (!eligible || touch.Reason != Credited) || !eligible && touch.Reason != alone.Reason || eligible && !touch.Won && touch.Reason == Credited {
 				t.Fatalf("touch %d is %+v, alone %s", i, touch, alone.Reason)
 			}

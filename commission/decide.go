@@ -24,6 +24,8 @@ type Evidence struct {
 	Candidates []Candidate
 	// Customer is how the order's customer stood when it was placed.
 	Customer View
+	// Use is how the click id that the order names had been used with it.
+	Use Use
 	// Rates are those of currencies, as they were last published before the order was placed.
 	Rates []Rate
 }

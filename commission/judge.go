@@ -10,8 +10,8 @@ import (
 )
 
 // judge tells whether a candidate may earn, apart from all others: then its reason is Credited. A closed link still earns for
-// the clicks it had. event.ClickAge says how old a visit was.
-func (c *Candidate) judge(o *Order) Touch {
+// the clicks it had. event.ClickAge says how old a visit was. use is of the click id that the order names.
+func (c *Candidate) judge(o *Order, use *Use) Touch {
 	t := Touch{Kind: c.Kind, ID: c.Code}
 	found := &c.Link
 	if c.Kind.visits() {
@@ -38,6 +38,7 @@ func (c *Candidate) judge(o *Order) Touch {
 			t.Link = found.Link
 		}
 		t.Reason = c.underTerms(o, &t)
+		t.Signs = c.signs(o, &t, use)
 	}
 	return t
 }
@@ -64,7 +65,7 @@ func (c *Candidate) underTerms(o *Order, t *Touch) Reason {
 		return ClickAfterOrder
 	case !earns:
 		return c.notCredited()
-	case c.Marks != 0:
+	case c.Marks != 0 && (c.Marks&^marksThatAreSigns != 0 || !terms.LooksFor(program.SignMarked)):
 		return MarkedClick
 	}
 	if why := c.ofAge(o, t, &bounds); why != "" {

@@ -36,6 +36,8 @@ type Order struct {
 	Customer     string      `json:"-"`
 	// Resolved says that an event has told the path of the click.
 	Resolved bool `json:"-"`
+	// Claims are those of partners who say that the order is theirs, in the order of time. A decision lists them among its touches.
+	Claims []Claim `json:"-"`
 	// Lines are in the order of their numbers.
 	Lines []Line `json:"lines,omitempty"`
 	// Amount and Refunded are the sums of the lines.

@@ -249,6 +249,13 @@ func (t *Touch) appendJSON(dst []byte) []byte {
 	}
 	dst = optText(dst, `,"part":`, string(t.Part))
 	dst = optNumber(dst, `,"weight":`, t.Weight)
+	if len(t.Signs) > 0 {
+		dst = append(dst, `,"signs":[`...)
+		for i, sign := range t.Signs {
+			dst = appendText(separate(dst, i), "", string(sign))
+		}
+		dst = append(dst, ']')
+	}
 	return append(dst, '}')
 }
 

@@ -92,6 +92,8 @@ type Touch struct {
 	Part Part `json:"part,omitempty"`
 	// Weight is its part of the weight of its partner's credit, where that has several touches.
 	Weight int64 `json:"weight,omitempty"`
+	// Signs are the warning signs that it has, of those that its terms look for.
+	Signs []program.Sign `json:"signs,omitempty"`
 }
 
 // Keyless are the click ids that were refused since their key was not there. The decision is to be made again once it is.

@@ -71,6 +71,9 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 	if err := n.codes(ctx, q, orders, all); err != nil {
 		return nil, err
 	}
+	if err := n.claims(ctx, q, orders, all); err != nil {
+		return nil, err
+	}
 	for i, o := range orders {
 		all[i].Rates = n.rates(o.Folded, all[i].Candidates)
 	}

@@ -60,12 +60,14 @@ func (w *world) decide() error {
 		if o.folded, err = commission.Fold(o.events, o.reviews...); err != nil {
 			return err
 		}
+		o.folded.Claims = commission.FoldClaims(w.claims[o.id])
 		o.evidence = w.evidence(&o.folded)
 		if seen, named := commission.SeenBy(&o.folded, &o.evidence); named {
 			seen.No = int64(i)
 			customers[o.folded.Customer] = append(customers[o.folded.Customer], seen)
 		}
 	}
+	w.useClicks()
 	for customer, seen := range customers {
 		commission.FoldCustomer(seen, w.binds[customer])
 		for _, s := range seen {
@@ -92,6 +94,23 @@ func (w *world) decide() error {
 	return nil
 }
 
+// useClicks works out how the click id of each order had been used with it.
+func (w *world) useClicks() {
+	clicks := map[string][]commission.Used{}
+	for i, o := range w.orders {
+		if used, names := commission.UsedBy(&o.folded); names {
+			used.No = int64(i)
+			clicks[o.folded.ClickID] = append(clicks[o.folded.ClickID], used)
+		}
+	}
+	for _, orders := range clicks {
+		commission.FoldClick(orders)
+		for _, used := range orders {
+			w.orders[used.No].evidence.Use = used.Use
+		}
+	}
+}
+
 // evidence is what there is to know about an order beside its customer.
 func (w *world) evidence(o *commission.Order) commission.Evidence {
 	e := commission.Evidence{Rates: w.ratesBefore(o.At)}
@@ -101,20 +120,29 @@ func (w *world) evidence(o *commission.Order) commission.Evidence {
 			of := program.PartnerID(click.Partner)
 			c.Click = commission.Click{ID: v.ClickID, Link: program.LinkID(of), At: click.At.UTC().Truncate(time.Millisecond)}
 			c.Link = w.linkTerms(c.Click.Link, of, o.At)
+			c.Marks |= click.marks
 			if click.Own {
 				c.Refused = commission.SelfReferral
 			}
 		}
 		e.Candidates = append(e.Candidates, c)
 	}
-	if !o.Placed() || !w.creditCodes(o.At) {
+	if !o.Placed() {
 		return e
 	}
-	for _, written := range o.Coupons {
-		e.Candidates = w.withCode(e.Candidates, commission.TouchCoupon, written, o.At)
+	if w.creditCodes(o.At) {
+		for _, written := range o.Coupons {
+			e.Candidates = w.withCode(e.Candidates, commission.TouchCoupon, written, o.At)
+		}
+		if o.ReferralCode != "" {
+			e.Candidates = w.withCode(e.Candidates, commission.TouchCode, o.ReferralCode, o.At)
+		}
 	}
-	if o.ReferralCode != "" {
-		e.Candidates = w.withCode(e.Candidates, commission.TouchCode, o.ReferralCode, o.At)
+	for i := range o.Claims {
+		c := &o.Claims[i]
+		e.Candidates = append(e.Candidates, commission.Candidate{
+			Kind: commission.TouchClaim, Code: c.ID, Refused: c.Refused(o), Link: w.linkTerms(0, c.Partner, o.At),
+		})
 	}
 	return e
 }

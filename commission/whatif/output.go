@@ -27,6 +27,7 @@ type touchLine struct {
 	Partner program.PartnerID    `json:"partner,omitempty"`
 	Reason  commission.Reason    `json:"reason"`
 	Won     bool                 `json:"won,omitempty"`
+	Signs   []program.Sign       `json:"signs,omitempty"`
 }
 
 type creditLine struct {
@@ -84,7 +85,7 @@ func (d *Decided) Write(to io.Writer) error {
 func lineOf(d *commission.Decision, asOf time.Time) orderLine {
 	line := orderLine{Order: d.Order.ID, Outcome: string(d.Outcome)}
 	for _, t := range d.Touches {
-		line.Touches = append(line.Touches, touchLine{t.Kind, t.ID, t.Partner, t.Reason, t.Won})
+		line.Touches = append(line.Touches, touchLine{t.Kind, t.ID, t.Partner, t.Reason, t.Won, t.Signs})
 	}
 	weights := map[string]int64{} // by unit: of all that share
 	for i := range d.Credits {

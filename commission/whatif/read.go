@@ -97,6 +97,8 @@ type clickEntry struct {
 	At      time.Time `json:"at"`
 	Marks   []string  `json:"marks"`
 	Own     bool      `json:"own"`
+
+	marks uint32
 }
 
 type orderEntry struct {

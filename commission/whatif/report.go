@@ -11,6 +11,7 @@ import (
 	"tributary/commission"
 	"tributary/internal/event"
 	"tributary/internal/text"
+	"tributary/partners/program"
 )
 
 // theKey reports all orders: additions must come by the key of the first report.
@@ -26,7 +27,7 @@ func (w *world) report(e *entry) *LineError {
 	case e.Review != nil:
 		return w.review(e.Review)
 	case e.Claim != nil:
-		return notYet("claim")
+		return w.claim(e.Claim)
 	case e.Dispute != nil:
 		return notYet("dispute")
 	}
@@ -55,6 +56,28 @@ func (w *world) review(r *reviewEntry) *LineError {
 	w.saw(r.At)
 	o := w.byID[r.Order]
 	o.reviews = append(o.reviews, commission.Review{ID: r.ID, At: r.At.UTC(), Verb: commission.Void, Code: r.Code})
+	return nil
+}
+
+// claim takes in what was said about a claim, which may stand before its order. The partner's program is the file's.
+func (w *world) claim(c *claimEntry) *LineError {
+	outcome := commission.ClaimOutcome(cmp.Or(c.Outcome, string(commission.ClaimIsOpen)))
+	switch {
+	case c.At.IsZero():
+		return wrong("claim.at", text.WrongMissing(), text.FixMoment())
+	case c.ID == "":
+		return wrong("claim.id", text.WrongMissing(), text.FixGiveID())
+	case c.Order == "":
+		return wrong("claim.order", text.WrongMissing(), text.FixGiveID())
+	case !slices.Contains(commission.ClaimOutcomes(), outcome):
+		return choice("claim.outcome", outcome, commission.ClaimOutcomes())
+	case w.partners[program.PartnerID(c.Partner)] == nil:
+		return noPartner("claim", c.Partner)
+	}
+	w.saw(c.At)
+	w.claims[c.Order] = append(w.claims[c.Order], commission.Claim{
+		ID: c.ID, At: c.At.UTC(), Program: theProgram, Partner: program.PartnerID(c.Partner), Outcome: outcome,
+	})
 	return nil
 }
 
@@ -142,10 +165,7 @@ func (w *world) sale(o *orderEntry) *LineError {
 // touch is a click as a path holds it.
 func (w *world) touch(id string) *event.Touch {
 	c := w.clicks[id]
-	t := &event.Touch{ClickId: id, Kind: uint32(kindsOfClick()[c.Kind]), At: micros(c.At)}
-	for _, m := range c.Marks {
-		t.Marks |= marksOfClick()[m]
-	}
+	t := &event.Touch{ClickId: id, Kind: uint32(kindsOfClick()[c.Kind]), At: micros(c.At), Marks: c.marks}
 	return t
 }
 

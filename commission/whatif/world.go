@@ -28,7 +28,8 @@ type world struct {
 	clicks   map[string]*clickEntry
 	coupons  []couponEntry
 	rates    []commission.Rate
-	binds    map[string][]commission.Bind // by customer
+	binds    map[string][]commission.Bind  // by customer
+	claims   map[string][]commission.Claim // by order
 	orders   []*order
 	byID     map[string]*order
 	tests    map[string]bool // orders that are trials, by id: a refund may be received before its order
@@ -58,6 +59,7 @@ func build(terms []program.Terms, lines []entry) (*world, error) {
 	w := &world{
 		terms: terms, partners: map[program.PartnerID]*partner{}, clicks: map[string]*clickEntry{},
 		binds: map[string][]commission.Bind{}, byID: map[string]*order{}, tests: map[string]bool{},
+		claims: map[string][]commission.Claim{},
 	}
 	for i := range lines { // whom and what orders name may stand behind them
 		if p := w.declare(&lines[i]); p != nil {
@@ -273,6 +275,7 @@ func (w *world) declareClick(c *clickEntry) *LineError {
 		if marksOfClick()[m] == 0 {
 			return choice("click.marks", m, []string{"bot", "duplicate", "embedded"})
 		}
+		c.marks |= marksOfClick()[m]
 	}
 	w.clicks[c.ID] = c
 	return nil

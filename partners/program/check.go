@@ -59,7 +59,7 @@ func (d *Document) CheckWhole(prefix string) []fault.Field {
 	c.length("refund_window", d.RefundWindow, false)
 	c.rate("network_fee", d.NetworkFee)
 	c.goals(d.Goals)
-	c.names("signs", d.Signs)
+	c.signs(d.Signs)
 	ids := map[string]bool{}
 	for i, z := range d.Zero {
 		at := fmt.Sprintf("zero[%d]", i)
@@ -244,6 +244,16 @@ func (c *checker) names(at string, list []string) {
 	for i, name := range list {
 		if c.name(fmt.Sprintf("%s[%d]", at, i), name); slices.Contains(list[:i], name) {
 			c.note(fmt.Sprintf("%s[%d]", at, i), text.WrongTwice(), text.FixOnce())
+		}
+	}
+}
+
+// signs checks the list of signs, none of which may be there twice.
+func (c *checker) signs(list []Sign) {
+	for i, sign := range list {
+		at := fmt.Sprintf("signs[%d]", i)
+		if choice(c, at, cmp.Or(sign, "?"), Signs()); slices.Contains(list[:i], sign) {
+			c.note(at, text.WrongTwice(), text.FixOnce())
 		}
 	}
 }

@@ -25,7 +25,7 @@ type Document struct {
 	RefundWindow Duration    `json:"refund_window,omitzero" jsonschema:"For how long after the end of the hold refunds still reduce the commission. Left out, without end."`
 	NetworkFee   money.Rate  `json:"network_fee"            jsonschema:"What the merchant owes the network on top of each commission, in millionths of the commission."`
 	Goals        []string    `json:"goals,omitempty"        jsonschema:"Goals of orders beside sale, lead, click and impression."`
-	Signs        []string    `json:"signs,omitempty"        jsonschema:"Warning signs that put an order on hold for review."`
+	Signs        []Sign      `json:"signs,omitempty"        jsonschema:"Warning signs that put an order on hold until somebody looks at it."`
 	Base         Base        `json:"base,omitzero"          jsonschema:"What percentages are taken of. Left out, the lines after discount, before tax, without shipping."`
 	Zero         []Zero      `json:"zero,omitempty"         jsonschema:"Orders on which nothing is paid."`
 	Rules        []Rule      `json:"rules"                  jsonschema:"What is paid. The closest rule that matches a line pays for it: one that names the sku comes before one that names the category or part, then the one with more conditions. A line without a rule earns nothing."`

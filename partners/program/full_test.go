@@ -13,7 +13,7 @@ import (
 
 // example is a document that says a bit of everything.
 const example = `{"schema":1,"currency":"USD","zone":"America/New_York","hold":"30d","extension":"30d","refund_window":"180d","network_fee":200000,
- "goals":["trial"],"signs":["too_fast"],
+ "goals":["trial"],"signs":["order_within_seconds"],
  "attribution":{"model":"position","bind":{"months":12,"only":"new"},"touches":{"click":{"window":"30d","min_age":"15s","cart":"90d"},"coupon":{},"code":{},"soft":{"window":"7d"},"impression":{}},"path":true,"exclusive_codes":true},
  "base":{"tax":true,"shipping":true,"shipping_tax":true,"before_discount":true},
  "zero":[{"id":"own-coupon","where":{"coupon":["STAFF"]},"code":"staff_coupon"}],

@@ -98,6 +98,8 @@ func choicesOf(t reflect.Type) []string {
 		return namesOf(Lengths())
 	case reflect.TypeFor[Mode]():
 		return namesOf([]Mode{Marginal, Retroactive})
+	case reflect.TypeFor[Sign]():
+		return namesOf(Signs())
 	}
 	return nil
 }

@@ -40,6 +40,7 @@ func schema(t *testing.T) []byte {
 		reflect.TypeFor[Measure]():    oneOf(choicesOf(reflect.TypeFor[Measure]())),
 		reflect.TypeFor[Length]():     oneOf(choicesOf(reflect.TypeFor[Length]())),
 		reflect.TypeFor[Mode]():       oneOf(choicesOf(reflect.TypeFor[Mode]())),
+		reflect.TypeFor[Sign]():       oneOf(choicesOf(reflect.TypeFor[Sign]())),
 		reflect.TypeFor[Cond]():       {Ref: "#/$defs/condition"},
 	}})
 	must(t, err)

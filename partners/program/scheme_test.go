@@ -90,7 +90,7 @@ func TestPlainDocumentsNeedNoScheme(t *testing.T) {
 		"zero":          func(d *Document) { d.Zero = []Zero{{Code: "x"}} },
 		"override":      func(d *Document) { d.Overrides = []Override{{Group: "x"}} },
 		"period":        func(d *Document) { d.Periods = []Period{{ID: "x"}} },
-		"signs":         func(d *Document) { d.Signs = []string{"x"} },
+		"signs":         func(d *Document) { d.Signs = []Sign{SignFast} },
 		"goals":         func(d *Document) { d.Goals = []string{"x"} },
 		"id":            func(d *Document) { d.Rules = []Rule{{ID: "x"}} },
 		"payee":         func(d *Document) { d.Rules = []Rule{{To: ToRecruiter}} },
