@@ -1,0 +1,201 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/unicode/norm"
+
+	"tributary/commission"
+	"tributary/commission/inbox"
+	"tributary/internal/event"
+	"tributary/internal/fault"
+	"tributary/internal/position"
+	"tributary/internal/postgres"
+	"tributary/internal/text"
+	"tributary/partners/program"
+)
+
+// NewClaim is what a partner says of an order.
+type NewClaim struct {
+	Program program.ProgramID
+	// Order is the merchant's id of it, and Click a click id by which the customer came, or empty. Both have at most 128 bytes.
+	Order, Click string
+	// Note says why it is theirs, in at most 500 characters.
+	Note string
+}
+
+const (
+	maxClaimed   = 128 // bytes, as of an order's id
+	maxClaimNote = 500 // characters
+)
+
+// check gives what is wrong with a claim, and brings its texts into the form in which reports have them.
+func (c *NewClaim) check() (bad []fault.Field) {
+	c.Order, c.Click, c.Note = norm.NFC.String(strings.TrimSpace(c.Order)), strings.TrimSpace(c.Click), strings.TrimSpace(c.Note)
+	unseen := func(r rune) bool { return !unicode.IsPrint(r) && !unicode.Is(unicode.Zs, r) }
+	for _, said := range [...]struct{ name, value string }{{"order", c.Order}, {"click", c.Click}} {
+		switch {
+		case len(said.value) > maxClaimed:
+			bad = append(bad, fault.Wrong(said.name, text.WrongBytes(strconv.Itoa(len(said.value))), text.FixGiveAtMost(strconv.Itoa(maxClaimed))))
+		case !utf8.ValidString(said.value) || strings.ContainsFunc(said.value, unseen):
+			bad = append(bad, fault.Wrong(said.name, text.WrongCodeInvisible(), text.FixRemove()))
+		}
+	}
+	if c.Order == "" {
+		bad = append(bad, fault.Wrong("order", text.WrongMissing(), text.FixClaimedOrder()))
+	}
+	switch n := utf8.RuneCountInString(c.Note); {
+	case n == 0:
+		bad = append(bad, fault.Wrong("note", text.WrongMissing(), text.FixNote()))
+	case n > maxClaimNote || !utf8.ValidString(c.Note):
+		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(c.Note))), text.FixGiveAtMost(strconv.Itoa(maxClaimNote))))
+	}
+	return bad
+}
+
+// ClaimOrder has the partner of the transaction's scope claim an order of a program's merchant, whether there is such an order or
+// not, and gives the claim's number. What is wrong with it is the fault "bad_claim" with its fields, and too many open claims the
+// conflict "too_many_claims".
+func ClaimOrder(ctx context.Context, tx pgx.Tx, c NewClaim, author string) (no int64, err error) {
+	if bad := c.check(); len(bad) > 0 {
+		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_claim", Fields: bad}
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return 0, fmt.Errorf("minting the id of a claim: %w", err)
+	}
+	lane, err := laneOfClaim(ctx, tx, &c)
+	if err != nil {
+		return 0, err
+	}
+	var claim *int64
+	var problem *string
+	err = tx.QueryRow(ctx, `SELECT claim, problem FROM claim_order($1, $2, $3, $4, $5, $6, $7)`, c.Program, c.Order, c.Click, id.String(), lane, author, c.Note).
+		Scan(&claim, &problem)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("claiming an order: %w", err)
+	case problem == nil:
+		return *claim, nil
+	case *problem == "not_enrolled":
+		return 0, badClaim(fault.Wrong("program", text.WrongNotEnrolled(), text.FixOwnProgram()))
+	case *problem == "claimed_already":
+		return 0, badClaim(fault.Wrong("order", text.WrongClaimedAlready(), text.FixClaimedAlready()))
+	}
+	return 0, fault.Coded(fault.Conflict, *problem, nil)
+}
+
+func badClaim(field fault.Field) error {
+	return &fault.Error{Kind: fault.Invalid, Code: "bad_claim", Fields: []fault.Field{field}}
+}
+
+// laneOfClaim is the partition of the order, whether there is one or not.
+func laneOfClaim(ctx context.Context, tx pgx.Tx, c *NewClaim) (int, error) {
+	value, _, err := postgres.Setting(ctx, tx, "partitions")
+	if err != nil {
+		return 0, err
+	}
+	partitions, err := strconv.Atoi(value)
+	if err != nil {
+		return 0, fmt.Errorf("reading the number of partitions: %w", err)
+	}
+	var merchant int64
+	// name: merchant of a program; nobody's programs are refused later
+	if err := tx.QueryRow(ctx, `SELECT coalesce((SELECT merchant_id FROM program WHERE id = $1), 0)`, c.Program).Scan(&merchant); err != nil {
+		return 0, fmt.Errorf("looking for the merchant of a claim: %w", err)
+	}
+	return event.Lane(event.OrderKey(merchant, c.Order), partitions), nil
+}
+
+// SettleClaim has the merchant of the transaction's scope, or the operator, grant or decline a claim. The engine takes it in ten
+// seconds later; until then UndoReview withdraws it by the number that it gives. A claim that is not theirs is the fault.NotFound
+// "unknown_claim"; the conflicts are "claim_settled", and of a grant "claim_without_order", "claim_too_late" and
+// "claim_of_another", where another partner's was granted.
+func SettleClaim(ctx context.Context, tx pgx.Tx, claim int64, outcome commission.ClaimOutcome, author, note string) (no int64, err error) {
+	if outcome == commission.ClaimIsOpen || !slices.Contains(commission.ClaimOutcomes(), outcome) {
+		return 0, fault.Coded(fault.NotFound, "unknown_claim", nil)
+	}
+	if note = strings.TrimSpace(note); note == "" || utf8.RuneCountInString(note) > maxClaimNote {
+		problem, fix := text.WrongMissing(), text.FixNote()
+		if note != "" {
+			problem, fix = text.WrongLabelSize(int64(len(note))), text.FixGiveAtMost(strconv.Itoa(maxClaimNote))
+		}
+		return 0, badClaim(fault.Wrong("note", problem, fix))
+	}
+	var row *int64
+	var problem *string
+	err = tx.QueryRow(ctx, `SELECT row_no, problem FROM settle_claim($1, $2, $3, $4)`, claim, outcome, author, note).Scan(&row, &problem)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("settling a claim: %w", err)
+	case problem == nil:
+		return *row, nil
+	case *problem == "unknown_claim":
+		return 0, fault.Coded(fault.NotFound, *problem, nil)
+	}
+	return 0, fault.Coded(fault.Conflict, *problem, nil)
+}
+
+// claim takes in what was said about a claim: its order is decided again. What is said of an order that was not reported yet waits
+// for it.
+func (l *lane) claim(ctx context.Context, tx pgx.Tx, p *position.Position, row inbox.Row, said commission.Claimed, t *txSummary) error {
+	if lane := event.Lane(row.Key, l.cfg.Partitions); lane != l.held.Partition {
+		return &recordError{cause: fmt.Errorf("order %q of merchant %d belongs to partition %d, not %d", said.Order, said.Merchant, lane, l.held.Partition), certain: true}
+	}
+	orders, err := l.gather(ctx, tx, []orderKey{{said.Merchant, said.Keys, said.Order}})
+	if err != nil {
+		return err
+	}
+	if sold, known := l.programs.Program(said.Program); !known || int64(sold.Merchant) != said.Merchant {
+		return &recordError{cause: fmt.Errorf("program %d is not one of merchant %d", said.Program, said.Merchant), certain: true}
+	}
+	if !orders[0].known {
+		_, err := tx.Exec(ctx, `INSERT INTO claim_waiting (no, lane, merchant_id, order_id) VALUES ($1, $2, $3, $4)`, row.No, l.held.Partition, said.Merchant, said.Order)
+		if err != nil {
+			return fmt.Errorf("keeping a claim until its order is reported: %w", err)
+		}
+		return nil
+	}
+	if err := l.decide(ctx, tx, orders); err != nil {
+		return err
+	}
+	return l.post(ctx, tx, p, orders, admitted{}, t)
+}
+
+// claimsAtOnce is how many claims that wait for their order a lane looks at in one go.
+const claimsAtOnce = 200
+
+// joinWaiting has claims behind the last that was looked at become part of their order, where that has been reported since, and the
+// order decided again.
+const joinWaiting = `
+WITH looked AS MATERIALIZED (
+  SELECT w.no, o.no AS order_no
+    FROM (SELECT * FROM claim_waiting WHERE lane = $1 AND no > $2 ORDER BY no LIMIT $3) w
+    LEFT JOIN LATERAL (SELECT no FROM orders WHERE merchant_id = w.merchant_id AND order_id = w.order_id AND keys = 0 OFFSET 0) o ON true
+), joined AS (
+  DELETE FROM claim_waiting w USING looked l WHERE w.no = l.no AND l.order_no IS NOT NULL RETURNING l.order_no
+), nudged AS (
+  INSERT INTO nudge (lane, order_no) SELECT DISTINCT $1::int, order_no FROM joined)
+SELECT count(*), coalesce(max(no), 0) FROM looked`
+
+// joinClaims looks at claims that wait for their order. It goes round: each time it looks at the next ones, so it costs the same
+// however many wait.
+func (l *lane) joinClaims(ctx context.Context) (more bool, err error) {
+	var looked int
+	err = l.cfg.DB.QueryRow(ctx, joinWaiting, l.held.Partition, l.claimsSeen, claimsAtOnce).Scan(&looked, &l.claimsSeen)
+	if err != nil {
+		return false, fmt.Errorf("looking for orders that were claimed: %w", err)
+	}
+	if looked < claimsAtOnce {
+		l.claimsSeen = 0
+	}
+	return false, nil
+}
