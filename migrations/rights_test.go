@@ -23,6 +23,9 @@ api_key*           S     -     S     SIU   SIU   S     s
 catalogue          S     -     S     S     S     S     -
 chain              -     -     SI    -     S     S     -
 checkpoint*        -     -     SI    S     S     S     -
+claim              -     -     S     -     S     S     -
+claim_outcome      -     -     S     -     S     S     -
+claim_waiting      -     -     SID   -     S     S     -
 clickhouse_batch   -     SIUD  S     -     SIUD  S     -
 commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -
@@ -78,6 +81,7 @@ position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
+scoped_claim       -     -     -     S     -     S     -
 scoped_order       -     -     -     S     -     S     -
 scoped_order_event -     -     -     S     -     S     -
 scoped_review      -     -     -     S     -     S     -
@@ -113,6 +117,7 @@ api_key_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 app_enrolled_in owner dashboard search_path=pg_catalog, public, pg_temp
 bind_customer owner dashboard,operator search_path=pg_catalog, public, pg_temp
 bump_catalogue owner - search_path=pg_catalog, public, pg_temp
+claim_order owner dashboard search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
@@ -124,6 +129,7 @@ session_keep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_list tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_open tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_sweep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+settle_claim owner dashboard,operator search_path=pg_catalog, public, pg_temp
 signin tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 undo_review owner dashboard,operator search_path=pg_catalog, public, pg_temp

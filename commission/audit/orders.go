@@ -32,6 +32,7 @@ type order struct {
 	posted   []commission.Movement
 	events   []*event.Event
 	reviews  []commission.Review
+	claims   []commission.Claim
 
 	lane                         int16
 	occurredAt, receivedAt       *time.Time
@@ -151,6 +152,7 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &o.recorded}
 		if o.recorded, o.unreadable = v.Forms.Read(o.record); len(o.events) > 0 {
 			o.folded, o.unfolded = commission.Fold(o.events, o.reviews...)
+			o.folded.Claims = commission.FoldClaims(o.claims)
 		}
 	}
 	network := evidence.Network{Programs: v.programs, Rates: v.rates, VerifyClick: v.VerifyClick}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/inbox"
 	"tributary/internal/event"
 )
 
@@ -68,19 +69,31 @@ func (v *Verification) event(o *order, e *eventRow) {
 // reviewed reads what people decided about the orders.
 func (v *Verification) reviewed(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
-	var id string
-	var at time.Time
-	var side commission.Side
-	var content, key []byte
-	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key}, func() error {
-		r, err := commission.ParseReviewed(content, key)
-		if err != nil {
-			v.Find(Finding{Check: "review", Table: "inbox", Key: fmt.Sprintf("(%d, %q)", no, id), Column: "content", Want: "a review of this order", Have: err.Error()})
-			return nil //nolint:nilerr // it is taken down as a finding
+	var said inbox.Row
+	_, err := pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key}, func() error {
+		if err := byNo[no].hear(&said); err != nil {
+			v.Find(Finding{
+				Check: "review", Table: "inbox", Key: fmt.Sprintf("(%d, %q)", no, said.Ref), Column: "content", Want: "a " + string(said.Kind) + " of this order", Have: err.Error(),
+			})
 		}
-		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at, side))
 		return nil
 	})
+	return err
+}
+
+// hear takes in what somebody said about the order.
+func (o *order) hear(said *inbox.Row) error {
+	if said.Kind == inbox.Claim {
+		c, err := commission.ParseClaimed(said.Content, said.Key)
+		if err == nil {
+			o.claims = append(o.claims, c.Of(said.At))
+		}
+		return err
+	}
+	r, err := commission.ParseReviewed(said.Content, said.Key)
+	if err == nil {
+		o.reviews = append(o.reviews, r.Of(said.Ref, said.At, commission.Side(said.Side)))
+	}
 	return err
 }
 

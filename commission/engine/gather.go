@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/inbox"
 	"tributary/internal/event"
 )
 
@@ -141,7 +142,7 @@ func number(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	return nil
 }
 
-// complete reads the events, the reviews, the commissions and the postings of known orders, in one round trip.
+// complete reads the events, what people decided, the commissions and the postings of known orders, in one round trip.
 func complete(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	if len(orders) == 0 {
 		return nil
@@ -155,7 +156,7 @@ func complete(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	}
 	batch := &pgx.Batch{}
 	batch.Queue(eventsOf, numbers).Query(func(rows pgx.Rows) error { return scanEvents(rows, byNo) })
-	batch.Queue(reviewsOf, numbers, keys).Query(func(rows pgx.Rows) error { return scanReviews(rows, byNo) })
+	batch.Queue(reviewsOf, numbers, keys).Query(func(rows pgx.Rows) error { return scanSaid(rows, byNo) })
 	batch.Queue(earningsOf, numbers).Query(func(rows pgx.Rows) error { return scanEarnings(rows, byNo) })
 	batch.Queue(postedOf, numbers).Query(func(rows pgx.Rows) error { return scanPosted(rows, byNo) })
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
@@ -184,20 +185,27 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 	return err
 }
 
-func scanReviews(rows pgx.Rows, byNo map[int64]*order) error {
+func scanSaid(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
-	var id string
-	var at time.Time
-	var side commission.Side
-	var content, key []byte
-	_, err := pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key}, func() error {
-		r, err := commission.ParseReviewed(content, key)
-		if err != nil {
-			return &recordError{cause: fmt.Errorf("order %d: its review %q: %w", no, id, err)}
+	var said inbox.Row
+	_, err := pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key}, func() error {
+		if err := byNo[no].hear(&said); err != nil {
+			return &recordError{cause: fmt.Errorf("order %d: its %s %q: %w", no, said.Kind, said.Ref, err)}
 		}
-		byNo[no].reviews = append(byNo[no].reviews, r.Of(id, at, side))
 		return nil
 	})
+	return err
+}
+
+// hear takes in what somebody said about the order.
+func (o *order) hear(said *inbox.Row) error {
+	if said.Kind == inbox.Claim {
+		c, err := commission.ParseClaimed(said.Content, said.Key)
+		o.claims = append(o.claims, c.Of(said.At))
+		return err
+	}
+	r, err := commission.ParseReviewed(said.Content, said.Key)
+	o.reviews = append(o.reviews, r.Of(said.Ref, said.At, commission.Side(said.Side)))
 	return err
 }
 

@@ -30,6 +30,11 @@ func (l *lane) effectOf(row inbox.Row) (effect, error) {
 		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
 			return l.review(ctx, tx, p, said, t)
 		}, err
+	case inbox.Claim:
+		said, err := commission.ParseClaimed(row.Content, row.Key)
+		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
+			return l.claim(ctx, tx, p, row, said, t)
+		}, err
 	case inbox.Letter:
 	}
 	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)

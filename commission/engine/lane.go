@@ -53,6 +53,8 @@ type lane struct {
 	sums, ranks    settling // periods that sums settle, and those that need their orders
 	// backfilled is of how many merchants the lane has gone through the orders of customers.
 	backfilled int
+	// claimsSeen is the last claim that was looked at of those that wait for their order.
+	claimsSeen int64
 	// reconsidered is the last order that was looked at for a click key that was added since.
 	reconsidered int64
 }

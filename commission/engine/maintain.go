@@ -22,6 +22,7 @@ func (l *lane) maintain(ctx context.Context) (more bool, err error) {
 	}{
 		{"ending holds", l.release},
 		{"taking in a row of the inbox", l.takeFromInbox},
+		{"looking for orders that were claimed", l.joinClaims},
 		{"looking for orders of a new click key", l.reconsider},
 		{"going through the orders of customers", l.backfill},
 		{"working out how customers stand", l.sweep},

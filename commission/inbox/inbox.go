@@ -27,6 +27,10 @@ const Letter Kind = "dead_letter"
 // Review is what a person decided about an order: its content is a commission.Reviewed as JSON, its ref an id of its own.
 const Review Kind = "review"
 
+// Claim is what somebody said about a partner's claim that an order is theirs: its content is a commission.Claimed as JSON, its ref
+// the claim's id.
+const Claim Kind = "claim"
+
 // Row is a fact that somebody made.
 type Row struct {
 	// No is given by Write.

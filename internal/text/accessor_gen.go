@@ -319,6 +319,163 @@ func (p *Printer) ChartValueBefore(before string, name string, value string) str
 	return p.say("chart.value_before", 0, before, name, value)
 }
 
+// ClaimOutcome says what is said of a code, and the code itself where that is nothing: see ClaimOutcomeCodes.
+func (p *Printer) ClaimOutcome(code string) string {
+	switch code {
+	case "declined":
+		return p.say("claim_outcome/declined", 0)
+	case "granted":
+		return p.say("claim_outcome/granted", 0)
+	case "open":
+		return p.say("claim_outcome/open", 0)
+	}
+	return code
+}
+
+// ClaimOutcomeCodes are the codes of which ClaimOutcome says something.
+func ClaimOutcomeCodes() []string {
+	return []string{"declined", "granted", "open"}
+}
+
+// ClaimsAnswer says: Answer
+func (p *Printer) ClaimsAnswer() string { return p.say("claims.answer", 0) }
+
+// ClaimsAt says: Claimed
+func (p *Printer) ClaimsAt() string { return p.say("claims.at", 0) }
+
+// ClaimsClaimIt says: Claim this order
+func (p *Printer) ClaimsClaimIt() string { return p.say("claims.claim_it", 0) }
+
+// ClaimsClick says: Click id
+func (p *Printer) ClaimsClick() string { return p.say("claims.click", 0) }
+
+// ClaimsClickHint says: Optional. If your own logs have the click id of the visit, it helps the merchant to decide.
+func (p *Printer) ClaimsClickHint() string { return p.say("claims.click_hint", 0) }
+
+// ClaimsCount says: {n} open claims
+func (p *Printer) ClaimsCount(n int64) string { return p.say("claims.count", n, p.Count(n)) }
+
+// ClaimsDecline says: Decline
+func (p *Printer) ClaimsDecline() string { return p.say("claims.decline", 0) }
+
+// ClaimsDeclinedSoon says: The claim is declined. This takes effect ten seconds from now; until then you can take it back.
+func (p *Printer) ClaimsDeclinedSoon() string { return p.say("claims.declined_soon", 0) }
+
+// ClaimsGrant says: Grant
+func (p *Printer) ClaimsGrant() string { return p.say("claims.grant", 0) }
+
+// ClaimsGrantedSoon says: The claim is granted. This takes effect ten seconds from now; until then you can take it back.
+func (p *Printer) ClaimsGrantedSoon() string { return p.say("claims.granted_soon", 0) }
+
+// ClaimsHow says: How claims work
+func (p *Printer) ClaimsHow() string { return p.say("claims.how", 0) }
+
+// ClaimsHowAny says: You can claim an order before it is reported. A claim says nothing about whether there is such an order: it stays open until the merchant answers.
+func (p *Printer) ClaimsHowAny() string { return p.say("claims.how_any", 0) }
+
+// ClaimsHowOnce says: You can claim an order once in each program, and have up to 100 open claims.
+func (p *Printer) ClaimsHowOnce() string { return p.say("claims.how_once", 0) }
+
+// ClaimsHowPaid says: A claim that is granted comes before every other touch. The order then earns by the terms that were in force when it was placed.
+func (p *Printer) ClaimsHowPaid() string { return p.say("claims.how_paid", 0) }
+
+// ClaimsHowTime says: A claim counts if it is made within 90 days after the order was placed, or reported where that is later.
+func (p *Printer) ClaimsHowTime() string { return p.say("claims.how_time", 0) }
+
+// ClaimsLate says: The claim was made more than 90 days after the order, so it cannot be granted.
+func (p *Printer) ClaimsLate() string { return p.say("claims.late", 0) }
+
+// ClaimsLeadMerchant says: Orders that partners say are theirs. A claim that you grant comes before every other touch of the order.
+func (p *Printer) ClaimsLeadMerchant() string { return p.say("claims.lead_merchant", 0) }
+
+// ClaimsLeadPartner says: Orders that you say are yours, and what the merchants answered.
+func (p *Printer) ClaimsLeadPartner() string { return p.say("claims.lead_partner", 0) }
+
+// ClaimsLink says: Claims
+func (p *Printer) ClaimsLink() string { return p.say("claims.link", 0) }
+
+// ClaimsMade says: The order is claimed. You find the merchant's answer here.
+func (p *Printer) ClaimsMade() string { return p.say("claims.made", 0) }
+
+// ClaimsNew says: Claim an order
+func (p *Printer) ClaimsNew() string { return p.say("claims.new", 0) }
+
+// ClaimsNoOrder says: No such order was reported yet. You can grant the claim once it is.
+func (p *Printer) ClaimsNoOrder() string { return p.say("claims.no_order", 0) }
+
+// ClaimsNone says: No claims
+func (p *Printer) ClaimsNone() string { return p.say("claims.none", 0) }
+
+// ClaimsNoneMerchant says: When a partner says that one of your orders is theirs, you find it here.
+func (p *Printer) ClaimsNoneMerchant() string { return p.say("claims.none_merchant", 0) }
+
+// ClaimsNonePartner says: If an order that you brought earned you nothing, claim it with the order's id.
+func (p *Printer) ClaimsNonePartner() string { return p.say("claims.none_partner", 0) }
+
+// ClaimsNote says: Why it is yours
+func (p *Printer) ClaimsNote() string { return p.say("claims.note", 0) }
+
+// ClaimsNoteHint says: For the merchant: when and how you brought the customer, at most 500 characters.
+func (p *Printer) ClaimsNoteHint() string { return p.say("claims.note_hint", 0) }
+
+// ClaimsOf says: {partner} claims order {order}
+func (p *Printer) ClaimsOf(order string, partner string) string {
+	return p.say("claims.of", 0, order, partner)
+}
+
+// ClaimsOne says: Claim of order {order}
+func (p *Printer) ClaimsOne(order string) string { return p.say("claims.one", 0, order) }
+
+// ClaimsOpenOrder says: Open the order
+func (p *Printer) ClaimsOpenOrder() string { return p.say("claims.open_order", 0) }
+
+// ClaimsOrder says: Order id
+func (p *Printer) ClaimsOrder() string { return p.say("claims.order", 0) }
+
+// ClaimsOrderHint says: The shop's own id of the order, as your customer has it.
+func (p *Printer) ClaimsOrderHint() string { return p.say("claims.order_hint", 0) }
+
+// ClaimsPlaced says: Order placed
+func (p *Printer) ClaimsPlaced() string { return p.say("claims.placed", 0) }
+
+// ClaimsReply says: Reason
+func (p *Printer) ClaimsReply() string { return p.say("claims.reply", 0) }
+
+// ClaimsReplyHint says: The partner reads it.
+func (p *Printer) ClaimsReplyHint() string { return p.say("claims.reply_hint", 0) }
+
+// ClaimsSearch says: Order or partner
+func (p *Printer) ClaimsSearch() string { return p.say("claims.search", 0) }
+
+// ClaimsSearchOrder says: Order
+func (p *Printer) ClaimsSearchOrder() string { return p.say("claims.search_order", 0) }
+
+// ClaimsSend says: Claim it
+func (p *Printer) ClaimsSend() string { return p.say("claims.send", 0) }
+
+// ClaimsSettle says: Your answer
+func (p *Printer) ClaimsSettle() string { return p.say("claims.settle", 0) }
+
+// ClaimsSettledAt says: {time}, by {who}
+func (p *Printer) ClaimsSettledAt(time string, who string) string {
+	return p.say("claims.settled_at", 0, time, who)
+}
+
+// ClaimsTakeBack says: Take it back
+func (p *Printer) ClaimsTakeBack() string { return p.say("claims.take_back", 0) }
+
+// ClaimsTakenBack says: The answer is taken back. The claim is open again.
+func (p *Printer) ClaimsTakenBack() string { return p.say("claims.taken_back", 0) }
+
+// ClaimsTitle says: Claims
+func (p *Printer) ClaimsTitle() string { return p.say("claims.title", 0) }
+
+// ClaimsUntil says: It takes effect at {time}.
+func (p *Printer) ClaimsUntil(time string) string { return p.say("claims.until", 0, time) }
+
+// ClaimsYours says: Your claims
+func (p *Printer) ClaimsYours() string { return p.say("claims.yours", 0) }
+
 // ColumnAmount says: Amount
 func (p *Printer) ColumnAmount() string { return p.say("column.amount", 0) }
 
@@ -1692,6 +1849,12 @@ func FixChooseOne(first string, second string, whole string) Message {
 	return Message{id: "fix.choose_one", values: []string{first, second, whole}}
 }
 
+// FixClaimedAlready is the message: see its answer under Claims
+func FixClaimedAlready() Message { return Message{id: "fix.claimed_already"} }
+
+// FixClaimedOrder is the message: give the shop's own id of the order
+func FixClaimedOrder() Message { return Message{id: "fix.claimed_order"} }
+
 // FixClickAfterOrder is the message: send the time of the order with its zone, and the click that came before it
 func FixClickAfterOrder() Message { return Message{id: "fix.click_after_order"} }
 
@@ -2020,6 +2183,9 @@ func FixOutsideWindow() Message { return Message{id: "fix.outside_window"} }
 
 // FixOverridesNothing is the message: give rules, a hold or periods, or leave the override out
 func FixOverridesNothing() Message { return Message{id: "fix.overrides_nothing"} }
+
+// FixOwnProgram is the message: choose one of your programs
+func FixOwnProgram() Message { return Message{id: "fix.own_program"} }
 
 // FixParameter is the message: use 1 to 40 letters, digits and _ . ~ -
 func FixParameter() Message { return Message{id: "fix.parameter"} }
@@ -3382,6 +3548,8 @@ func (p *Printer) Problem(code string) string {
 	switch code {
 	case "bad_binding":
 		return p.say("problem/bad_binding", 0)
+	case "bad_claim":
+		return p.say("problem/bad_claim", 0)
 	case "bad_coupon":
 		return p.say("problem/bad_coupon", 0)
 	case "bad_coupon_end":
@@ -3400,6 +3568,14 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/bad_target", 0)
 	case "bad_terms":
 		return p.say("problem/bad_terms", 0)
+	case "claim_of_another":
+		return p.say("problem/claim_of_another", 0)
+	case "claim_settled":
+		return p.say("problem/claim_settled", 0)
+	case "claim_too_late":
+		return p.say("problem/claim_too_late", 0)
+	case "claim_without_order":
+		return p.say("problem/claim_without_order", 0)
 	case "code_taken":
 		return p.say("problem/code_taken", 0)
 	case "counts_unavailable":
@@ -3440,6 +3616,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/too_late", 0)
 	case "too_many":
 		return p.say("problem/too_many", 0)
+	case "too_many_claims":
+		return p.say("problem/too_many_claims", 0)
 	case "too_many_files":
 		return p.say("problem/too_many_files", 0)
 	case "too_many_keys":
@@ -3450,6 +3628,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/too_many_orders", 0)
 	case "unavailable":
 		return p.say("problem/unavailable", 0)
+	case "unknown_claim":
+		return p.say("problem/unknown_claim", 0)
 	case "unknown_coupon":
 		return p.say("problem/unknown_coupon", 0)
 	case "unknown_key":
@@ -3468,7 +3648,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_binding", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_request", "bad_target", "bad_terms", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -4821,6 +5001,9 @@ func WrongCategoryNfc(value string) Message {
 
 // WrongChoice is the message: {value} is not one of the known values
 func WrongChoice(value string) Message { return Message{id: "wrong.choice", values: []string{value}} }
+
+// WrongClaimedAlready is the message: you have claimed this order already
+func WrongClaimedAlready() Message { return Message{id: "wrong.claimed_already"} }
 
 // WrongClickAfterOrder is the message: the click came after the order, so nobody earns by it
 func WrongClickAfterOrder() Message { return Message{id: "wrong.click_after_order"} }

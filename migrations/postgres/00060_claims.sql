@@ -100,6 +100,37 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
+-- What undo_review withdraws may be about a claim as well, of an order that is not there.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION undo_review(review bigint, author text, note text, OUT known boolean, OUT undone boolean, OUT taken timestamptz, OUT effect text)
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  act inbox;
+  said json;
+  own bigint;
+BEGIN
+  SELECT * INTO act FROM inbox i WHERE i.no = review AND i.kind IN ('review', 'claim', 'dispute');
+  said := convert_from(act.content, 'UTF8')::json;
+  known := coalesce(act.side = app_side((said ->> 'merchant')::bigint), false);
+  IF NOT known THEN RETURN; END IF;
+  INSERT INTO inbox_taken (no, problem) VALUES (review, 'withdrawn') ON CONFLICT DO NOTHING RETURNING no INTO own;
+  undone := own IS NOT NULL;
+  IF undone THEN
+    INSERT INTO inbox (lane, key, kind, ref, content, author, note, side)
+    VALUES (act.lane, act.key, 'undo', review::text, '', author, note, act.side) RETURNING no INTO own;
+    INSERT INTO inbox_taken (no) VALUES (own);
+    RETURN;
+  END IF;
+  SELECT t.at, t.problem INTO taken, effect FROM inbox_taken t WHERE t.no = review;
+  IF effect = '' THEN
+    SELECT r ->> 'no_effect' INTO effect FROM orders o, json_array_elements(o.decision -> 'order' -> 'reviews') r
+     WHERE o.merchant_id = (said ->> 'merchant')::bigint AND o.order_id = said ->> 'order' AND o.keys = coalesce((said ->> 'keys')::smallint, 0)
+       AND r ->> 'id' = act.ref;
+    effect := coalesce(effect, '');
+  END IF;
+END $$;
+-- +goose StatementEnd
+
 -- Claims as a tenant sees them. A partner sees what became of theirs once it has taken effect, and nothing about the order.
 CREATE VIEW scoped_claim AS
   SELECT c.no, c.merchant_id, c.program_id, c.partner_id, c.order_id, c.click_id, i.at, i.note, coalesce(s.outcome, 'open') AS outcome,
