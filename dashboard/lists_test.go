@@ -171,6 +171,8 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"shop", "/merchant/partners", "days=7&sort=name", "", []string{"partner"}, "Commission", "commission"},
 		{"shop", "/merchant/partners", "days=30&sort=clicks", "", []string{"partner"}, "Cost with fee", "cost"},
 		{"shop", "/merchant/conflicts", "", "article", []string{"order", "refund", "received_at"}, "", ""},
+		{"site", "/partner/claims", "", "", []string{"claim"}, "", ""},
+		{"shop", "/merchant/claims", "outcome=open", "", []string{"claim"}, "", ""},
 		{"shop", "/merchant/coupons", "state=to_come", "", []string{"code"}, "", ""},
 		{"site", "/partner/coupons", "kind=coupon", "", []string{"code"}, "", ""},
 		{"operator", "/network", "days=90", "", []string{"merchant"}, text.English().NetworkCosts(), "cost"},

@@ -22,6 +22,8 @@ type ordersView struct {
 	goals   []string // besides sales
 	// waiting counts orders of which only a refund is known, up to 1000.
 	waiting int64
+	// claims counts those that nobody has answered, up to 1000.
+	claims int64
 }
 
 func (s *Server) orders(c echo.Context, v *visit) error {
@@ -43,6 +45,9 @@ func (s *Server) loadOrders(c echo.Context, v *visit) (view ordersView, err erro
 			return err
 		}
 		if view.waiting, err = r.AwaitingSale(ctx); err != nil {
+			return err
+		}
+		if view.claims, err = r.OpenClaims(ctx); err != nil {
 			return err
 		}
 		if view.partner, err = r.PartnerName(ctx, view.filter.Partner); err != nil {

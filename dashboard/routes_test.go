@@ -89,15 +89,17 @@ func (w *world) targets() targets {
 	w.must(err)
 	coupon, err := w.access.AddCoupon(w.t.Context(), access.Scope{Merchant: w.shop}, w.program, "a test", partners.NewCoupon{Code: "KITCHEN10", Partner: w.site})
 	w.must(err)
+	claim := w.claim("A-1")
 	return targets{
 		values: map[string]string{
+			":claim": number10(claim),
 			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
 			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10),
 		},
 		owners: map[string][]string{
-			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":period": {"site", "shop"},
+			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":claim": {"shop"}, ":period": {"site", "shop"},
 		},
 	}
 }
@@ -119,10 +121,12 @@ func TestAuthorizationMatrix(t *testing.T) {
 	w.mustAccept(9)
 	// Forms that would succeed for those who may send them.
 	forms := map[string]url.Values{
-		"/partner/links":         {"program": {strconv.FormatInt(int64(w.program), 10)}},
-		"/merchant/keys":         {"label": {"another server"}},
-		"/merchant/coupons":      w.couponForm("code", "NEW10", "kind", "coupon"),
-		"/merchant/coupons/file": w.couponForm("file", "code\nNEW20\n"),
+		"/partner/links":          {"program": {strconv.FormatInt(int64(w.program), 10)}},
+		"/partner/claims":         w.claimForm("A-2"),
+		"/merchant/claims/:claim": {"outcome": {"declined"}, "note": {"not theirs"}},
+		"/merchant/keys":          {"label": {"another server"}},
+		"/merchant/coupons":       w.couponForm("code", "NEW10", "kind", "coupon"),
+		"/merchant/coupons/file":  w.couponForm("file", "code\nNEW20\n"),
 		"/merchant/programs/:program/terms": {
 			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
 		},
@@ -135,7 +139,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 	}
 	// A form that names a program answers as if it did not exist for partners who are not in it, and other merchants.
 	enrolledIn := map[string][]string{
-		"POST /partner/links": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
+		"POST /partner/links": {"site", "member"}, "POST /partner/claims": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
 		"POST /merchant/coupons": {"shop"}, "POST /merchant/coupons/file": {"shop"},
 	}
 	for _, who := range everyoneWho() {

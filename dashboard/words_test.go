@@ -174,6 +174,14 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 			{"program": {"999999"}},
 			{"program": {program}, "code": {"a-new-one"}},
 		}},
+		{"site", "/partner/claims", []url.Values{
+			{"program": {program}, "order": {" "}, "note": {strings.Repeat("a", 501)}, "click": {"A\u200b"}},
+			{"program": {program}, "order": {"A-1"}, "note": {"again"}},
+			{"program": {"999999"}, "order": {"A-1"}, "note": {"of another program"}},
+			{"program": {program}, "order": {"A-2"}, "note": {"by mail"}},
+		}},
+		{"shop", "/merchant/claims/:claim", []url.Values{{"outcome": {"granted"}}, {"outcome": {"declined"}, "note": {"not theirs"}}, {"outcome": {"granted"}, "note": {"again"}}}},
+		{"shop", "/merchant/claims/:claim/undo", []url.Values{{}, {}}},
 		{"shop", "/merchant/keys", []url.Values{{}, {"label": {"server"}}, {"label": {"another"}, "may": {"all"}}, {"label": {"another"}}, {"label": {"signer"}, "use": {"sign"}}}},
 		{"shop", "/merchant/keys/:key/revoke", []url.Values{{}}},
 		{"shop", "/merchant/coupons", []url.Values{

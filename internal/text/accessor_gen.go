@@ -343,17 +343,11 @@ func (p *Printer) ClaimsAnswer() string { return p.say("claims.answer", 0) }
 // ClaimsAt says: Claimed
 func (p *Printer) ClaimsAt() string { return p.say("claims.at", 0) }
 
-// ClaimsClaimIt says: Claim this order
-func (p *Printer) ClaimsClaimIt() string { return p.say("claims.claim_it", 0) }
-
 // ClaimsClick says: Click id
 func (p *Printer) ClaimsClick() string { return p.say("claims.click", 0) }
 
 // ClaimsClickHint says: Optional. If your own logs have the click id of the visit, it helps the merchant to decide.
 func (p *Printer) ClaimsClickHint() string { return p.say("claims.click_hint", 0) }
-
-// ClaimsCount says: {n} open claims
-func (p *Printer) ClaimsCount(n int64) string { return p.say("claims.count", n, p.Count(n)) }
 
 // ClaimsDecline says: Decline
 func (p *Printer) ClaimsDecline() string { return p.say("claims.decline", 0) }
@@ -425,9 +419,6 @@ func (p *Printer) ClaimsOf(order string, partner string) string {
 
 // ClaimsOne says: Claim of order {order}
 func (p *Printer) ClaimsOne(order string) string { return p.say("claims.one", 0, order) }
-
-// ClaimsOpenOrder says: Open the order
-func (p *Printer) ClaimsOpenOrder() string { return p.say("claims.open_order", 0) }
 
 // ClaimsOrder says: Order id
 func (p *Printer) ClaimsOrder() string { return p.say("claims.order", 0) }
@@ -2948,6 +2939,11 @@ func (p *Printer) OrdersAllGoals() string { return p.say("orders.all_goals", 0) 
 // OrdersAllOutcomes says: All outcomes
 func (p *Printer) OrdersAllOutcomes() string { return p.say("orders.all_outcomes", 0) }
 
+// OrdersClaims says: {n} open claims: partners say that orders are theirs. <a>Answer them</a>
+func (p *Printer) OrdersClaims(n int64, to templ.SafeURL) templ.Component {
+	return p.rich("orders.claims", n, to, p.Count(n))
+}
+
 // OrdersConflictChip says: conflict
 func (p *Printer) OrdersConflictChip() string { return p.say("orders.conflict_chip", 0) }
 
@@ -3546,6 +3542,8 @@ func PeriodMeasureCodes() []string {
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {
 	switch code {
+	case "answer_taken":
+		return p.say("problem/answer_taken", 0)
 	case "bad_binding":
 		return p.say("problem/bad_binding", 0)
 	case "bad_claim":
@@ -3570,6 +3568,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/bad_terms", 0)
 	case "claim_of_another":
 		return p.say("problem/claim_of_another", 0)
+	case "claim_open":
+		return p.say("problem/claim_open", 0)
 	case "claim_settled":
 		return p.say("problem/claim_settled", 0)
 	case "claim_too_late":
@@ -3648,7 +3648,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
