@@ -6,21 +6,15 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	"tributary/commission/engine"
-	"tributary/internal/postgres"
 	"tributary/partners/access"
 )
 
 // claim has the site claim an order of the shop's, and gives the claim's number.
-func (w *world) claim(order string) (no int64) {
+func (w *world) claim(order string) int64 {
 	w.t.Helper()
-	w.must(postgres.KeepSetting(w.t.Context(), w.owner, "partitions", "1"))
-	w.must(w.access.Change(w.t.Context(), access.Scope{Partner: w.site}, func(tx pgx.Tx) (err error) {
-		no, err = engine.ClaimOrder(w.t.Context(), tx, engine.NewClaim{Program: w.program, Order: order, Click: "c-1", Note: "sent by mail"}, "site@example.net")
-		return err
-	}))
+	no, err := w.server.desk.Claim(w.t.Context(), access.Scope{Partner: w.site}, engine.NewClaim{Program: w.program, Order: order, Click: "c-1", Note: "sent by mail"}, "site@example.net")
+	w.must(err)
 	return no
 }
 
@@ -33,7 +27,6 @@ func (w *world) claimForm(order string) url.Values {
 func TestAClaimIsMadeAndAnswered(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.must(postgres.KeepSetting(t.Context(), w.owner, "partitions", "1"))
 	site, shop, rival := w.as("site@example.net"), w.as("shop@example.net"), w.as("rival@example.net")
 	site.page("/partner/claims").holds(t, "No claims", "claim it with the order's id")
 	shop.page("/merchant/claims").holds(t, "No claims", "When a partner says that one of your orders is theirs")
@@ -43,7 +36,7 @@ func TestAClaimIsMadeAndAnswered(t *testing.T) {
 		if made := site.post("/partner/claims", w.claimForm(id)); made.status != http.StatusSeeOther || made.header.Get("Location") != "/partner/claims" {
 			t.Fatalf("%s: status %d: %s", id, made.status, made.text())
 		}
-		if again := site.post("/partner/claims", w.claimForm(id)); again.status != http.StatusUnprocessableEntity || !strings.Contains(again.text(), "you have claimed this order already") {
+		if again := site.post("/partner/claims", w.claimForm(id)); again.status != http.StatusUnprocessableEntity || !strings.Contains(again.text(), "You have claimed this order already") {
 			t.Errorf("%s again: status %d: %s", id, again.status, again.text())
 		}
 	}

@@ -101,6 +101,9 @@ func listWorld(t *testing.T) *world {
 	second := w.newLink(w.program, w.site, "second", "Second")
 	w.learn()
 	w.bulk = true
+	for _, order := range []string{"o-3", "o-7", "nowhere"} {
+		w.claim(order)
+	}
 	for i := range int64(64) {
 		at := w.now.Add(-time.Duration(i) * 14 * time.Hour)
 		o := sale{

@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
 	"tributary/commission"
@@ -134,12 +133,8 @@ func (s *Server) claimOrder(c echo.Context, v *visit) error {
 	if form.Program, ok = report.ParseID(c.FormValue("program")); !ok {
 		return notFound()
 	}
-	ctx := c.Request().Context()
-	err := s.access.Change(ctx, v.scope(), func(tx pgx.Tx) error {
-		said := engine.NewClaim{Program: program.ProgramID(form.Program), Order: form.Order, Click: form.Click, Note: form.Note}
-		_, err := engine.ClaimOrder(ctx, tx, said, v.login.Email)
-		return err
-	})
+	said := engine.NewClaim{Program: program.ProgramID(form.Program), Order: form.Order, Click: form.Click, Note: form.Note}
+	_, err := s.desk.Claim(c.Request().Context(), v.scope(), said, v.login.Email)
 	if f := fault.Of(err); err != nil && len(f.Fields) > 0 {
 		form.problems = f.Fields
 		return s.showNewClaim(c, v, f.Status(), form)
@@ -188,11 +183,7 @@ func (s *Server) settleClaim(c echo.Context, v *visit) error {
 	}
 	form := claimForm{Note: c.FormValue("note")}
 	outcome := commission.ClaimOutcome(c.FormValue("outcome"))
-	ctx := c.Request().Context()
-	err := s.access.Change(ctx, v.scope(), func(tx pgx.Tx) error {
-		_, err := engine.SettleClaim(ctx, tx, no, outcome, v.login.Email, form.Note)
-		return err
-	})
+	_, err := s.desk.Answer(c.Request().Context(), v.scope(), no, outcome, v.login.Email, form.Note)
 	if f := fault.Of(err); err != nil && len(f.Fields) > 0 {
 		form.problems = f.Fields
 		return s.showClaim(c, v, f.Status(), form)
@@ -226,9 +217,7 @@ func (s *Server) undoClaim(c echo.Context, v *visit) error {
 	if claim.OutcomeNo == nil {
 		return fault.Coded(fault.Conflict, "claim_open", nil)
 	}
-	err = s.access.Change(ctx, v.scope(), func(tx pgx.Tx) error {
-		return engine.UndoReview(ctx, tx, *claim.OutcomeNo, v.login.Email, "")
-	})
+	err = s.desk.TakeBack(ctx, v.scope(), *claim.OutcomeNo, v.login.Email)
 	if _, late := errors.AsType[*engine.TooLateError](err); late {
 		return fault.Coded(fault.Conflict, "answer_taken", nil)
 	}

@@ -18,8 +18,8 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/position"
-	"tributary/internal/postgres"
 	"tributary/internal/text"
+	"tributary/partners/access"
 	"tributary/partners/program"
 )
 
@@ -61,58 +61,64 @@ func (c *NewClaim) check() (bad []fault.Field) {
 	return bad
 }
 
-// ClaimOrder has the partner of the transaction's scope claim an order of a program's merchant, whether there is such an order or
-// not, and gives the claim's number. What is wrong with it is the fault "bad_claim" with its fields, and too many open claims the
-// conflict "too_many_claims".
-func ClaimOrder(ctx context.Context, tx pgx.Tx, c NewClaim, author string) (no int64, err error) {
+// Claim has the partner of the scope claim an order of a program's merchant, whether there is such an order or not, and gives the
+// claim's number. What is wrong with it is the fault "bad_claim" with its fields, too many open claims the conflict
+// "too_many_claims", and a program that the partner is not in is not found.
+func (d *Desk) Claim(ctx context.Context, scope access.Scope, c NewClaim, author string) (no int64, err error) {
 	if bad := c.check(); len(bad) > 0 {
-		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_claim", Fields: bad}
+		return 0, badClaim(bad...)
 	}
+	err = d.DB.Change(ctx, scope, func(tx pgx.Tx) (err error) {
+		no, err = c.write(ctx, tx, d.Partitions, author)
+		return err
+	})
+	return no, err
+}
+
+func badClaim(fields ...fault.Field) error {
+	return &fault.Error{Kind: fault.Invalid, Code: "bad_claim", Fields: fields}
+}
+
+// write has the partner of the transaction's scope claim the order.
+func (c *NewClaim) write(ctx context.Context, tx pgx.Tx, partitions int, author string) (no int64, err error) {
 	id, err := uuid.NewV7()
 	if err != nil {
 		return 0, fmt.Errorf("minting the id of a claim: %w", err)
-	}
-	lane, err := laneOfClaim(ctx, tx, &c)
-	if err != nil {
-		return 0, err
-	}
-	var claim *int64
-	var problem *string
-	err = tx.QueryRow(ctx, `SELECT claim, problem FROM claim_order($1, $2, $3, $4, $5, $6, $7)`, c.Program, c.Order, c.Click, id.String(), lane, author, c.Note).
-		Scan(&claim, &problem)
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("claiming an order: %w", err)
-	case problem == nil:
-		return *claim, nil
-	case *problem == "not_enrolled":
-		return 0, badClaim(fault.Wrong("program", text.WrongNotEnrolled(), text.FixOwnProgram()))
-	case *problem == "claimed_already":
-		return 0, badClaim(fault.Wrong("order", text.WrongClaimedAlready(), text.FixClaimedAlready()))
-	}
-	return 0, fault.Coded(fault.Conflict, *problem, nil)
-}
-
-func badClaim(field fault.Field) error {
-	return &fault.Error{Kind: fault.Invalid, Code: "bad_claim", Fields: []fault.Field{field}}
-}
-
-// laneOfClaim is the partition of the order, whether there is one or not.
-func laneOfClaim(ctx context.Context, tx pgx.Tx, c *NewClaim) (int, error) {
-	value, _, err := postgres.Setting(ctx, tx, "partitions")
-	if err != nil {
-		return 0, err
-	}
-	partitions, err := strconv.Atoi(value)
-	if err != nil {
-		return 0, fmt.Errorf("reading the number of partitions: %w", err)
 	}
 	var merchant int64
 	// name: merchant of a program; nobody's programs are refused later
 	if err := tx.QueryRow(ctx, `SELECT coalesce((SELECT merchant_id FROM program WHERE id = $1), 0)`, c.Program).Scan(&merchant); err != nil {
 		return 0, fmt.Errorf("looking for the merchant of a claim: %w", err)
 	}
-	return event.Lane(event.OrderKey(merchant, c.Order), partitions), nil
+	var claim *int64
+	var problem *string
+	err = tx.QueryRow(ctx, `SELECT claim, problem FROM claim_order($1, $2, $3, $4, $5, $6, $7)`,
+		c.Program, c.Order, c.Click, id.String(), event.Lane(event.OrderKey(merchant, c.Order), partitions), author, c.Note).Scan(&claim, &problem)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("claiming an order: %w", err)
+	case problem == nil:
+		return *claim, nil
+	case *problem == "not_enrolled":
+		return 0, fault.Coded(fault.NotFound, "not_found", nil)
+	case *problem == "claimed_already":
+		return 0, badClaim(fault.Wrong("order", text.WrongClaimedAlready(), text.FixClaimedAlready()))
+	}
+	return 0, fault.Coded(fault.Conflict, *problem, nil)
+}
+
+// Answer is SettleClaim for somebody on a page.
+func (d *Desk) Answer(ctx context.Context, scope access.Scope, claim int64, outcome commission.ClaimOutcome, author, note string) (no int64, err error) {
+	err = d.DB.Change(ctx, scope, func(tx pgx.Tx) (err error) {
+		no, err = SettleClaim(ctx, tx, claim, outcome, author, note)
+		return err
+	})
+	return no, err
+}
+
+// TakeBack withdraws an answer by its number. Where the engine has taken it that is a *TooLateError.
+func (d *Desk) TakeBack(ctx context.Context, scope access.Scope, no int64, author string) error {
+	return d.DB.Change(ctx, scope, func(tx pgx.Tx) error { return UndoReview(ctx, tx, no, author, "") })
 }
 
 // SettleClaim has the merchant of the transaction's scope, or the operator, grant or decline a claim. The engine takes it in ten

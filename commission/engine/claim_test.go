@@ -14,7 +14,6 @@ import (
 	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/fault"
-	"tributary/internal/postgres"
 	"tributary/partners/access"
 )
 
@@ -152,7 +151,6 @@ func (w *world) afterClaims(said []commission.Claim) string {
 func TestWhoMayClaimAndAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 2)
-	check(t, postgres.KeepSetting(t.Context(), w.db, "partitions", "1"))
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", clickOn(w.links[0], noon().Add(-time.Hour)), 10_000))
 	late := sale(1, "old", "", 10_000)
@@ -167,19 +165,10 @@ func TestWhoMayClaimAndAnswer(t *testing.T) {
 	ctx := t.Context()
 	me, other := access.Scope{Partner: w.partners[1]}, access.Scope{Partner: w.partners[0]}
 	merchant, rival, network := access.Scope{Merchant: 1}, access.Scope{Merchant: 2}, access.Scope{Network: true}
-	claim := func(scope access.Scope, c NewClaim) (no int64, err error) {
-		err = db.Change(ctx, scope, func(tx pgx.Tx) (err error) {
-			no, err = ClaimOrder(ctx, tx, c, "anna")
-			return err
-		})
-		return no, err
-	}
-	answer := func(scope access.Scope, no int64, outcome commission.ClaimOutcome) (row int64, err error) {
-		err = db.Change(ctx, scope, func(tx pgx.Tx) (err error) {
-			row, err = SettleClaim(ctx, tx, no, outcome, "bob", "they are right")
-			return err
-		})
-		return row, err
+	desk := Desk{DB: db, Partitions: 1}
+	claim := func(scope access.Scope, c NewClaim) (int64, error) { return desk.Claim(ctx, scope, c, "anna") }
+	answer := func(scope access.Scope, no int64, outcome commission.ClaimOutcome) (int64, error) {
+		return desk.Answer(ctx, scope, no, outcome, "bob", "they are right")
 	}
 	sees := func(scope access.Scope, sql string) (n int64) {
 		check(t, db.Read(ctx, scope, func(tx pgx.Tx) error { return tx.QueryRow(ctx, sql).Scan(&n) }))
@@ -187,17 +176,19 @@ func TestWhoMayClaimAndAnswer(t *testing.T) {
 	}
 	of := func(order string) NewClaim { return NewClaim{Program: w.programs[0], Order: order, Note: "by mail"} }
 	for name, c := range map[string]NewClaim{
-		"order": of(" "), "note": {Program: w.programs[0], Order: "A1"}, "program": {Program: 99, Order: "A1", Note: "x"},
-		"click": {Program: w.programs[0], Order: "A1", Note: "x", Click: strings.Repeat("c", 129)},
+		"order": of(" "), "note": {Program: w.programs[0], Order: "A1"}, "click": {Program: w.programs[0], Order: "A1", Note: "x", Click: strings.Repeat("c", 129)},
 	} {
 		if _, err := claim(me, c); len(fault.Of(err).Fields) != 1 || fault.Of(err).Fields[0].Name != name {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}
 	for _, scope := range []access.Scope{merchant, network} {
-		if _, err := claim(scope, of("A1")); err == nil {
-			t.Errorf("%+v claims", scope)
+		if _, err := claim(scope, of("A1")); kindOf(err) != fault.NotFound {
+			t.Errorf("%+v claims: %v", scope, err)
 		}
+	}
+	if _, err := claim(me, NewClaim{Program: 99, Order: "A1", Note: "x"}); kindOf(err) != fault.NotFound {
+		t.Errorf("in no program of theirs: %v", err)
 	}
 	var made []int64
 	for _, order := range []string{" A1 ", "A9", "old", "new"} {

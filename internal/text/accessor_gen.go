@@ -950,8 +950,18 @@ func (p *Printer) CSV(code string) string {
 	switch code {
 	case "amount":
 		return p.say("csv/amount", 0)
+	case "answer":
+		return p.say("csv/answer", 0)
+	case "answered_at":
+		return p.say("csv/answered_at", 0)
 	case "author":
 		return p.say("csv/author", 0)
+	case "claim":
+		return p.say("csv/claim", 0)
+	case "claimed_at":
+		return p.say("csv/claimed_at", 0)
+	case "click_id":
+		return p.say("csv/click_id", 0)
 	case "clicks":
 		return p.say("csv/clicks", 0)
 	case "closed":
@@ -1078,7 +1088,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "author", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
+	return []string{"amount", "answer", "answered_at", "author", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
 }
 
 // CustomersBind says: Bind again
