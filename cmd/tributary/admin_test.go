@@ -62,6 +62,8 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"add-terms|--program|1|--from|" + soon + "|--document|/nowhere", "", "/nowhere"},
 		{"void-order|--merchant|1|--order|A-1|--note|a trial", "", "No order A-1"},
 		{"void-order|--merchant|1|--order|A-1", "", "note"},
+		{"settle-claim|7|granted|--note|a trial", "", "unknown_claim"},
+		{"settle-claim|seven|granted|--note|a trial", "", "seven"},
 		{"add-terms|--program|9|--from|" + soon + "|--document|-", "", "does not exist"},
 		{"add-terms|--program|1|--from|tomorrow|--document|-", "", "--from"},
 		{"add-terms|--program|1|--from|2020-01-01T00:00:00Z|--document|-", "", "effective_from: it is not a minute away"},
