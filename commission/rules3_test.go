@@ -109,7 +109,7 @@ func TestAClickAfterTheReceiptIsAfterTheOrder(t *testing.T) {
 	} {
 		for rules, want := range map[int]Reason{2: row.two, 3: row.three} {
 			c := Candidate{Kind: TouchClick, Click: Click{ID: "click", Link: 7, At: o.Received.Add(row.after)}, Link: standing(rules, document(t, percent(100_000)), &s)}
-			if got := c.judge(&o); got.Reason != want || (got.AgeMillis < 0) != (want == ClickAfterOrder) {
+			if got := c.judge(&o, &Use{}); got.Reason != want || (got.AgeMillis < 0) != (want == ClickAfterOrder) {
 				t.Errorf("%s after the receipt, under rules %d: %s at an age of %d ms, want %s", row.after, rules, got.Reason, got.AgeMillis, want)
 			}
 		}

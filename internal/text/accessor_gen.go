@@ -2185,9 +2185,6 @@ func FixOutsideWindow() Message { return Message{id: "fix.outside_window"} }
 // FixOverridesNothing is the message: give rules, a hold or periods, or leave the override out
 func FixOverridesNothing() Message { return Message{id: "fix.overrides_nothing"} }
 
-// FixOwnProgram is the message: choose one of your programs
-func FixOwnProgram() Message { return Message{id: "fix.own_program"} }
-
 // FixParameter is the message: use 1 to 40 letters, digits and _ . ~ -
 func FixParameter() Message { return Message{id: "fix.parameter"} }
 
