@@ -43,7 +43,9 @@ type Claim struct {
 }
 
 // Late tells that the claim was made too long after its order to be granted.
-func (c *Claim) Late() bool { return c.PlacedAt != nil && c.At.After(c.PlacedAt.Add(commission.ClaimWithin)) }
+func (c *Claim) Late() bool {
+	return c.PlacedAt != nil && c.At.After(c.PlacedAt.Add(commission.ClaimWithin))
+}
 
 // Open tells that nobody has granted or declined it.
 func (c *Claim) Open() bool { return c.Outcome == string(commission.ClaimIsOpen) }
