@@ -62,7 +62,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"add-terms|--program|1|--from|" + soon + "|--document|/nowhere", "", "/nowhere"},
 		{"void-order|--merchant|1|--order|A-1|--note|a trial", "", "No order A-1"},
 		{"void-order|--merchant|1|--order|A-1", "", "note"},
-		{"settle-claim|7|granted|--note|a trial", "", "unknown_claim"},
+		{"settle-claim|7|granted|--note|a trial", "", "no such claim"},
 		{"settle-claim|seven|granted|--note|a trial", "", "seven"},
 		{"add-terms|--program|9|--from|" + soon + "|--document|-", "", "does not exist"},
 		{"add-terms|--program|1|--from|tomorrow|--document|-", "", "--from"},
