@@ -53,7 +53,7 @@ func (e *Evidence) awaitsPath(o *Order) bool {
 func (d *Decision) await(evidence *Evidence) {
 	d.Outcome = AwaitingPath
 	for i := range evidence.Candidates {
-		t := evidence.Candidates[i].judge(&d.Order)
+		t := evidence.Candidates[i].judge(&d.Order, &evidence.Use)
 		if t.Reason == Credited {
 			t.Reason = AwaitingPath
 		}
