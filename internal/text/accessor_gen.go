@@ -1798,6 +1798,11 @@ func FixAddressUser() Message { return Message{id: "fix.address_user"} }
 // FixAddressUtf8 is the message: percent-encode its bytes
 func FixAddressUtf8() Message { return Message{id: "fix.address_utf8"} }
 
+// FixAmountTyped is the message: give digits with a decimal point, such as {example}
+func FixAmountTyped(example string) Message {
+	return Message{id: "fix.amount_typed", values: []string{example}}
+}
+
 // FixAnother is the message: give another one
 func FixAnother() Message { return Message{id: "fix.another"} }
 
@@ -1953,6 +1958,9 @@ func FixGiveID() Message { return Message{id: "fix.give_id"} }
 // FixGiveOnce is the message: give it once
 func FixGiveOnce() Message { return Message{id: "fix.give_once"} }
 
+// FixGoodsOfNothing is the message: choose what it names: category, SKU or commission group
+func FixGoodsOfNothing() Message { return Message{id: "fix.goods_of_nothing"} }
+
 // FixHalfLife is the message: give one such as "7d" with the model decay, or leave it out
 func FixHalfLife() Message { return Message{id: "fix.half_life"} }
 
@@ -2081,6 +2089,9 @@ func FixNoCode() Message { return Message{id: "fix.no_code"} }
 // FixNoField is the message: leave it out, or correct its name
 func FixNoField() Message { return Message{id: "fix.no_field"} }
 
+// FixNoGoods is the message: name them as your orders do, or choose all goods
+func FixNoGoods() Message { return Message{id: "fix.no_goods"} }
+
 // FixNoItem is the message: leave the item out: a refund of nothing needs no report
 func FixNoItem() Message { return Message{id: "fix.no_item"} }
 
@@ -2190,6 +2201,9 @@ func FixParameter() Message { return Message{id: "fix.parameter"} }
 
 // FixPartnerKind is the message: use "site" or "member"
 func FixPartnerKind() Message { return Message{id: "fix.partner_kind"} }
+
+// FixPaysNothing is the message: give a percentage, an amount, or both; 0 % pays nothing
+func FixPaysNothing() Message { return Message{id: "fix.pays_nothing"} }
 
 // FixPercentage is the message: give a number from 0 to 100, such as 8 or 12.5
 func FixPercentage() Message { return Message{id: "fix.percentage"} }
@@ -4955,6 +4969,11 @@ func WrongAddressUser() Message { return Message{id: "wrong.address_user"} }
 // WrongAddressUtf8 is the message: the address is not valid UTF-8
 func WrongAddressUtf8() Message { return Message{id: "wrong.address_utf8"} }
 
+// WrongAmountTyped is the message: "{value}" is not an amount above zero
+func WrongAmountTyped(value string) Message {
+	return Message{id: "wrong.amount_typed", values: []string{value}}
+}
+
 // WrongAnyCategory is the message: "*" is not a category
 func WrongAnyCategory() Message { return Message{id: "wrong.any_category"} }
 
@@ -5114,6 +5133,9 @@ func WrongFuture(time string) Message { return Message{id: "wrong.future", value
 // WrongGivenTwice is the message: it is given twice
 func WrongGivenTwice() Message { return Message{id: "wrong.given_twice"} }
 
+// WrongGoodsOfNothing is the message: the rule names goods, but is about all
+func WrongGoodsOfNothing() Message { return Message{id: "wrong.goods_of_nothing"} }
+
 // WrongHalfLife is the message: the model decay needs a half-life, and no other model has one
 func WrongHalfLife() Message { return Message{id: "wrong.half_life"} }
 
@@ -5231,6 +5253,9 @@ func WrongNoField() Message { return Message{id: "wrong.no_field"} }
 
 // WrongNoFirstDay is the message: the last day is given and the first is not
 func WrongNoFirstDay() Message { return Message{id: "wrong.no_first_day"} }
+
+// WrongNoGoods is the message: it is not said which
+func WrongNoGoods() Message { return Message{id: "wrong.no_goods"} }
 
 // WrongNoLastDay is the message: the first day is given and the last is not
 func WrongNoLastDay() Message { return Message{id: "wrong.no_last_day"} }
@@ -5379,6 +5404,9 @@ func WrongParameter(value string) Message {
 func WrongPartnerKind(value string) Message {
 	return Message{id: "wrong.partner_kind", values: []string{value}}
 }
+
+// WrongPaysNothing is the message: the rule says neither a percentage nor an amount
+func WrongPaysNothing() Message { return Message{id: "wrong.pays_nothing"} }
 
 // WrongPercentage is the message: "{value}" is not a percentage
 func WrongPercentage(value string) Message {
