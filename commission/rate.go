@@ -3,6 +3,7 @@ package commission
 import (
 	"cmp"
 	"fmt"
+	"math/big"
 	"math/bits"
 	"time"
 
@@ -19,6 +20,18 @@ type Rate struct {
 	Num    int64     `json:"num"`
 	Den    int64     `json:"den"`
 }
+
+// Decimal writes the rate with all its decimals, or ten where it has more, the last one rounded.
+func (r *Rate) Decimal() string {
+	exactly := big.NewRat(r.Num, r.Den)
+	if digits, finite := exactly.FloatPrec(); finite {
+		return exactly.FloatString(min(digits, maxDecimals))
+	}
+	return exactly.FloatString(maxDecimals)
+}
+
+// maxDecimals are those of a rate that has more of them than anybody reads.
+const maxDecimals = 10
 
 // RateBetween finds what a unit of one currency is worth in another: by a rate between the two, whichever way round, or by
 // the quotient of two rates of one source for a third currency. Of several the first listed is taken. Amounts that no int64

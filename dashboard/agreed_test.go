@@ -105,10 +105,10 @@ func TestAMerchantWritesTermsAsADocument(t *testing.T) {
 	w := newWorld(t)
 	shop := w.as("shop@example.net")
 	path := "/merchant/programs/" + strconv.FormatInt(int64(w.program), 10) + "/terms"
-	shop.page(path).holds(t, "Write them as a document")
-	shop.page(path+"?as=text").holds(t, `"network_fee": 200000`, "Write them as a form")
+	shop.page(path).holds(t, "Show as text")
+	shop.page(path+"?as=text").holds(t, `"network_fee": 200000`, "Show as a form")
 	document := `{"schema":1,"attribution":{"touches":{"click":{"window":"7d"}}},"hold":"3d","network_fee":0,"rules":[{"pay":{"percent":50000}}]}`
-	form := url.Values{"from": {w.now.Add(3 * aDay).Format(formTime)}, "document": {`{"schema":1,"rules":[{"pay":{"percents":1}}]}`}}
+	form := url.Values{"from": {w.now.Add(3 * aDay).Format(formTime)}, "as": {"text"}, "document": {`{"schema":1,"rules":[{"pay":{"percents":1}}]}`}}
 	shop.post(path, form).holds(t, "rules[0].pay.percents", "There is no such field", "hold")
 	form.Set("document", document)
 	sure := shop.post(path, form)

@@ -56,7 +56,7 @@ func (w *world) forms() map[string]url.Values {
 		"/merchant/coupons/file":        w.couponForm("file", "code\nNEW20\n"),
 		"/merchant/coupons/:coupon/end": {"leaked_from": {""}},
 		"/merchant/programs/:program/terms": {
-			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
+			"from": {w.now.Add(aDay).Format(formTime)}, "click": {"yes"}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "rule0_to": {"partner"}, "rule0_percent": {"5"}, "do": {"set"},
 			"document": {""},
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}, "ends": {""}},

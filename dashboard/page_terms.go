@@ -3,12 +3,12 @@ package dashboard
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/fault"
-	"tributary/internal/money"
 	"tributary/internal/text"
 	"tributary/partners/program"
 	"tributary/report"
@@ -25,12 +25,17 @@ type termsView struct {
 	before, next *program.Version
 	// sure says that the form is right and waits for confirmation.
 	sure bool
+	// example is what an order earns under the draft; nil where the draft or the order is not right.
+	example *pricedExample
 }
 
 // path is the page's own.
 func (view *termsView) path() string {
 	return "/merchant/programs/" + strconv.FormatInt(int64(view.program.ID), 10) + "/terms"
 }
+
+// currency is what amounts are in where the terms name no currency.
+func (view *termsView) currency() string { return view.program.Currencies[0] }
 
 // findTerms reads the program that an address names.
 func (s *Server) findTerms(c echo.Context, v *visit) (*termsView, error) {
@@ -71,9 +76,12 @@ func (s *Server) newTermsPage(c echo.Context, v *visit) error {
 	if err := view.around(v.at); err != nil {
 		return err
 	}
-	view.form = termsFormOf(view.before, v.at)
-	if c.QueryParam("as") == "text" || !view.before.Document.Plain() {
-		view.form.Document = indented(&view.before.Document)
+	view.form = termsFormOf(view.before, view.currency(), v.at)
+	if c.QueryParam("as") == "text" {
+		view.asText(&view.before.Document)
+	}
+	if err := view.price(view.before.Document, true); err != nil {
+		return err
 	}
 	return s.showTerms(c, http.StatusOK, view)
 }
@@ -88,20 +96,46 @@ func (s *Server) setTerms(c echo.Context, v *visit) error {
 	if err != nil {
 		return fault.Coded(fault.Malformed, "unreadable", err)
 	}
-	view.form = readTermsForm(sent)
-	if err := view.around(view.form.effective(v.at)); err != nil {
+	if err := view.around(effective(sent, v.at)); err != nil {
 		return err
 	}
-	view.draft = view.form.version(view.before.Document, v.at)
+	if view.form, err = readTermsForm(sent, &view.before.Document, view.currency()); err != nil {
+		return err
+	}
+	if view.form.change(sent.Get("do")) {
+		return s.showTerms(c, http.StatusOK, view)
+	}
+	return s.actOnTerms(c, view, sent.Get("do"))
+}
+
+// actOnTerms does what a button asks of terms that somebody wrote.
+func (s *Server) actOnTerms(c echo.Context, view *termsView, do string) error {
+	v := view.visit
+	document, ok := view.form.document(&view.before.Document)
+	if err := view.price(document, ok); err != nil {
+		return err
+	}
+	if ok && do == "text" {
+		view.asText(&document)
+		return s.showTerms(c, http.StatusOK, view)
+	}
+	if ok && do == "form" {
+		view.asForm(&document)
+		return s.showTerms(c, http.StatusOK, view)
+	}
+	if do == "price" { // nothing is to be set yet, so nothing is told of when
+		return s.showTerms(c, http.StatusOK, view)
+	}
+	view.draft = view.form.version(document, v.at)
 	if view.before.EffectiveFrom.Equal(view.draft.EffectiveFrom) {
 		view.form.note("from", text.WrongTimeTaken(), text.FixAnother())
 	}
 	switch {
-	case len(view.form.problems) > 0:
+	case view.form.wrongTerms():
 		return s.showTerms(c, http.StatusUnprocessableEntity, view)
-	case sent.Get("do") == "edit":
+	case do == "edit":
 		return s.showTerms(c, http.StatusOK, view)
-	case sent.Get("do") != "set":
+	case do != "set":
 		view.sure = true
 		return s.showTerms(c, http.StatusOK, view)
 	}
@@ -113,37 +147,47 @@ func (s *Server) setTerms(c echo.Context, v *visit) error {
 	return s.redirect(c, "/merchant/programs")
 }
 
+// price decides the example under a document that is right.
+func (view *termsView) price(d program.Document, right bool) (err error) {
+	view.form.withExample(view.visit.at)
+	if right {
+		view.example, err = view.form.price(d, view.currency())
+	}
+	return err
+}
+
+// asText goes on with the document as text, and asForm with its fields. What is beside the document stays as it was typed.
+func (view *termsView) asText(d *program.Document) {
+	view.form.Text = true
+	view.form.Values.Set("as", "text")
+	view.form.Values.Set("document", indented(d))
+}
+
+func (view *termsView) asForm(d *program.Document) {
+	was := view.form
+	view.form = termsFormOf(&program.Version{Document: *d}, view.currency(), view.visit.at)
+	for name := range was.Values {
+		if name == "from" || name == "notice_days" || name == "needs_acceptance" || strings.HasPrefix(name, examplePrefix) {
+			view.form.Values.Set(name, was.Values.Get(name))
+		}
+	}
+}
+
+// wrongTerms tells whether the terms cannot be set; what is wrong with the example does not matter.
+func (f *termsForm) wrongTerms() bool {
+	for _, p := range f.Problems {
+		if !strings.HasPrefix(p.Name, examplePrefix) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *Server) showTerms(c echo.Context, status int, view *termsView) error {
 	v := view.visit
+	view.form.withExample(v.at)
 	if view.sure {
 		return s.render(c, status, frame(v, v.text.TermsConfirm(), confirmTermsPage(view)))
 	}
-	view.form.withSpare()
 	return s.render(c, status, frame(v, v.text.TermsNew(), newTermsView(view)))
-}
-
-// A termsExample is what an order would earn.
-type termsExample struct {
-	category        string
-	kind            program.Kind
-	commission, fee int64
-}
-
-// examples are what an order of 100.00 of each category earns under the draft, by kind of partner.
-func (view *termsView) examples() (order int64, currency string, list []termsExample) {
-	currency = view.program.Currencies[0]
-	digits, _ := money.Exponent(currency)
-	for order = 100; digits > 0; digits-- {
-		order *= 10
-	}
-	terms := view.draft.Terms()
-	for _, category := range categoriesOf(&terms) {
-		for _, kind := range program.Kinds() {
-			if rate, matched := terms.Rate(kind, category); matched != "" {
-				commission := rate.Of(order)
-				list = append(list, termsExample{category, kind, commission, terms.NetworkFee.Of(commission)})
-			}
-		}
-	}
-	return order, currency, list
 }

@@ -89,7 +89,7 @@ func (view *whyView) payeesOf(c *commission.Credit, rule int) string {
 
 // conversion says how amounts of the order became amounts of the credit.
 func conversion(t *text.Printer, r *commission.Rate) string {
-	return t.WhyConverted(r.Base, r.Day.UTC().Format(time.DateOnly), r.Quote, strconv.FormatInt(r.Num, 10)+"/"+strconv.FormatInt(r.Den, 10), r.Source)
+	return t.WhyConverted(r.Base, r.Day.UTC().Format(time.DateOnly), r.Quote, r.Decimal(), r.Source)
 }
 
 // baseText says what rates are taken of beside the lines' amounts.

@@ -351,7 +351,7 @@ func TestWhyExplainsEveryCent(t *testing.T) {
 		"row for all other categories 2 lines 42.50 9 % 42.50 × 9 % = 3.825 3.83", "row “books” 1 line 39.98 11 % 39.98 × 11 % = 4.3978 4.40",
 		"50.00 × 0 % = 0.00 0.00", "21.25 – 21.25 9 % row for all other categories 1.92", "21.25 – 21.25 9 % row for all other categories 1.91",
 		"152.47 19.99 132.48 GBP 8.23", "Network fee: GBP 1.65", "rounded once: 8.23 × 20 % = 1.646 , so GBP 1.65.",
-		"This was the last click before the order", "coupon known to the merchant", "The order carries this coupon.", "customer known to the merchant",
+		"It earns the commission", "coupon known to the merchant", "do not credit coupons", "customer known to the merchant",
 		"NOT-THERE 2 pieces", "The order has no such line.",
 		"Merchant owes Partner, pending GBP 10.43", "Partner, pending Merchant owes GBP 2.20",
 		"Click "+text.English().Second(at.Add(-26*time.Hour)), "Order placed "+text.English().Second(at), "Refund R-1 "+text.English().Second(at.Add(time.Hour)), "GBP 19.99 taken back", "Hold ends "+text.English().Second(at.Add(30*aDay+time.Second)),

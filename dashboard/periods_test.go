@@ -48,9 +48,9 @@ func TestAPeriodIsExplainedToItsTenants(t *testing.T) {
 	}{
 		{"site@example.net", "/partner/periods", http.StatusOK, []string{"volume", "2026-03", "6.00"}},
 		{"site@example.net", "/partner/periods.csv", http.StatusOK, []string{`"volume","2026-03","GBP",6.00,1.20,6.00,0.00`}},
-		{"site@example.net", "/partner/periods/" + no, http.StatusOK, []string{"2 % of the revenue", "They add GBP 6.00.", "2 orders", "2026-03-05"}},
+		{"site@example.net", "/partner/periods/" + no, http.StatusOK, []string{"2 % of the revenue", "Bonus: GBP 6.00.", "2 orders", "2026-03-05"}},
 		{"shop@example.net", "/merchant/periods", http.StatusOK, []string{"The Slow Kitchen", "6.00"}},
-		{"shop@example.net", "/merchant/periods/" + no, http.StatusOK, []string{"The Slow Kitchen", ", The Slow Kitchen as partner", "2 orders, GBP 500.00 of revenue and GBP 50.00 of commission count. They add GBP 6.00."}},
+		{"shop@example.net", "/merchant/periods/" + no, http.StatusOK, []string{"The Slow Kitchen", ", The Slow Kitchen as partner", "2 orders, GBP 500.00 of revenue and GBP 50.00 of commission count. Bonus: GBP 6.00."}},
 		{"outsider@example.net", "/partner/periods", http.StatusOK, []string{"No bonuses or caps"}},
 		{"outsider@example.net", "/partner/periods/" + no, http.StatusNotFound, nil},
 		{"rival@example.net", "/merchant/periods/" + no, http.StatusNotFound, nil},

@@ -128,7 +128,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 		"/merchant/coupons":       w.couponForm("code", "NEW10", "kind", "coupon"),
 		"/merchant/coupons/file":  w.couponForm("file", "code\nNEW20\n"),
 		"/merchant/programs/:program/terms": {
-			"from": {w.now.Add(aDay).Format(formTime)}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "site0": {"5"}, "do": {"set"},
+			"from": {w.now.Add(aDay).Format(formTime)}, "click": {"yes"}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "rule0_to": {"partner"}, "rule0_percent": {"5"}, "do": {"set"},
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"property"}, "value": {"blog"}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},

@@ -99,8 +99,8 @@ func New(cfg Config) (*Server, error) {
 // HashPassword gives the argon2id hash, as PHC text, that a login row holds for a password.
 func HashPassword(text string) (string, error) { return password.Hash(text) }
 
-// maxBody bounds a form: no page takes files.
-const maxBody = "64K"
+// maxBody bounds a form: the longest document of terms fits, however it is written. No page takes files.
+const maxBody = "256K"
 
 // bodyLimit bounds forms. The API bounds what programs send.
 func bodyLimit() echo.MiddlewareFunc {

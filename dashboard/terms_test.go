@@ -30,33 +30,48 @@ func (w *world) versions(id program.ProgramID) []program.Version {
 	return list[id]
 }
 
-// fields are what a page's form would send: its inputs and selects, as they are filled in.
+// fields are what a page's form would send: its inputs, selects and texts, as they are filled in.
 func (r reply) fields(t *testing.T) url.Values {
 	t.Helper()
 	sent := url.Values{}
-	for _, n := range r.find(t, func(n *html.Node) bool { return n.Data == "input" }) {
+	for _, n := range r.find(t, func(n *html.Node) bool { return n.Data == "input" || n.Data == "textarea" }) {
 		name, _ := attr(n, "name")
 		value, _ := attr(n, "value")
+		kind, _ := attr(n, "type")
+		if _, ticked := attr(n, "checked"); kind == "checkbox" && !ticked {
+			continue
+		}
+		if n.Data == "textarea" && n.FirstChild != nil {
+			value = n.FirstChild.Data
+		}
 		sent.Set(name, value)
 	}
-	for _, n := range r.find(t, func(n *html.Node) bool { _, ok := attr(n, "selected"); return ok }) {
-		name, _ := attr(n.Parent, "name")
-		value, _ := attr(n, "value")
-		sent.Set(name, value)
+	for _, n := range r.find(t, func(n *html.Node) bool { return n.Data == "select" }) {
+		name, _ := attr(n, "name")
+		for option := range n.ChildNodes() {
+			value, _ := attr(option, "value")
+			if _, chosen := attr(option, "selected"); chosen || !sent.Has(name) {
+				sent.Set(name, value)
+			}
+		}
 	}
 	return sent
+}
+
+// termsPath is the page of the terms of the world's program.
+func (w *world) termsPath() string {
+	return "/merchant/programs/" + strconv.FormatInt(int64(w.program), 10) + "/terms"
 }
 
 func TestAMerchantSetsTermsFromADay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	shop := w.as("shop@example.net")
-	path := "/merchant/programs/" + strconv.FormatInt(int64(w.program), 10) + "/terms"
+	shop, path := w.as("shop@example.net"), w.termsPath()
 	shop.page("/merchant/programs").holds(t, "Set new terms")
 	page := shop.page(path)
 	page.holds(t, "New terms", "20 % of the commission. The operator of the network sets it.", "Version 2 In force", "Version 1 Past")
 	form := page.fields(t)
-	if form.Has("network_fee") || form.Get("window") != "30" || form.Get("window_unit") != "d" || form.Get("site0") != "9" || form.Get("category1") != "books" || form.Get("site1") != "11" {
+	if form.Has("network_fee") || form.Get("window") != "30" || form.Get("window_unit") != "d" || form.Get("rule3_percent") != "9" || form.Get("rule1_value") != "books" || form.Get("rule1_percent") != "11" {
 		t.Fatalf("the form is filled with %v", form)
 	}
 	tomorrow := w.now.Truncate(aDay).Add(aDay)
@@ -65,26 +80,24 @@ func TestAMerchantSetsTermsFromADay(t *testing.T) {
 	}
 
 	from := w.now.Add(3 * aDay).Truncate(time.Hour)
-	form.Set("from", from.Format(formTime))
-	form.Set("window", "36")
-	form.Set("window_unit", "h")
-	form.Set("site1", "12.5")
-	form.Set("category3", " cafe\u0301 ")
-	form.Set("member3", "7.25 %")
-	form.Set("network_fee", "0")
+	form.Set("do", "add partner")
+	form = shop.post(path, form).fields(t)
+	for name, value := range map[string]string{
+		"from": from.Format(formTime), "window": "36", "window_unit": "h", "rule1_percent": "12.5", "network_fee": "0",
+		"rule4_goods": "category", "rule4_value": " cafe\u0301 ", "rule4_kind": "member", "rule4_percent": "7.25 %", "example_category": "books", "do": "",
+	} {
+		form.Set(name, value)
+	}
 	sure := shop.post(path, form)
 	if sure.status != http.StatusOK || len(w.versions(w.program)) != 2 {
 		t.Fatalf("status %d, %d versions: %s", sure.status, len(w.versions(w.program)), sure.text())
 	}
-	sure.holds(t, "Confirm the terms", "1 day 12 hours",
-		"An order of GBP 100.00 in books from a site earns GBP 12.50 to the partner, GBP 2.50 to the network",
-		"An order of GBP 100.00 in café from a member earns GBP 7.25 to the partner, GBP 1.45 to the network",
-		"An order of GBP 100.00 in any other category from a site earns GBP 9.00 to the partner, GBP 1.80 to the network")
+	sure.holds(t, "Confirm the terms", "1 day 12 hours", "An order of GBP 100.00", "The partner earns GBP 12.50.", "The network’s fee, on top: GBP 2.50. You pay GBP 15.00 in all.")
 
 	again := sure.fields(t)
 	again.Set("do", "edit")
 	edited := shop.post(path, again)
-	if form := edited.fields(t); edited.status != http.StatusOK || form.Get("site1") != "12.5" || form.Get("category3") != "café" || len(w.versions(w.program)) != 2 {
+	if form := edited.fields(t); edited.status != http.StatusOK || form.Get("rule1_percent") != "12.5" || strings.TrimSpace(form.Get("rule4_value")) != "cafe\u0301" || len(w.versions(w.program)) != 2 {
 		t.Errorf("back at the form: %d, %v", edited.status, form)
 	}
 
@@ -117,23 +130,21 @@ func TestAMerchantSetsTermsFromADay(t *testing.T) {
 func TestEachMistakeInTermsIsToldAtItsField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	shop := w.as("shop@example.net")
-	path := "/merchant/programs/" + strconv.FormatInt(int64(w.program), 10) + "/terms"
+	shop, path := w.as("shop@example.net"), w.termsPath()
 	filled := shop.page(path).fields(t)
 	for _, row := range []struct{ name, field, value, says string }{
 		{"no time", "from", "soon", `"soon" is not a time`},
 		{"now", "from", time.Now().UTC().Format(formTime), "It is not a minute away"},
-		{"no window", "window", "", `"" is not a whole number`},
-		{"a window of nothing", "window", "0", "is not a number of seconds above zero"},
+		{"a notice that is longer", "notice_days", "99", "It is less than 99 days of notice away"},
+		{"a notice in words", "notice_days", "some", `"some" is not a whole number`},
+		{"a window of nothing", "window", "0", "0"},
 		{"a window in another unit", "window_unit", "y", "is not a whole number"},
 		{"a negative hold", "hold", "-1", `"-1" is not a whole number`},
-		{"a rate above the sale", "site0", "101", `"101" is not a percentage`},
-		{"a rate that is no number", "member0", "five", `"five" is not a percentage`},
-		{"a category without a rate", "category3", "maps", "The row has no rate"},
-		{"a rate without a category", "site3", "5", "The row names no category"},
-		{"a category twice", "category2", "books", "is about the same"},
-		{"the category of all others", "category1", "*", `"*" is not a category`},
-		{"a category that cannot be seen", "category1", "bo\u200boks", "that cannot be seen"},
+		{"a rate above the sale", "rule0_percent", "101", `"101" is not a percentage`},
+		{"a rule without a rate", "rule0_percent", "", "The rule says neither a percentage nor an amount"},
+		{"a category twice", "rule2_value", "books", "is about the same"},
+		{"the category of all others", "rule1_value", "*", `"*" is not a category`},
+		{"a category that cannot be seen", "rule1_value", "bo\u200boks", "that cannot be seen"},
 	} {
 		form := maps.Clone(filled)
 		form.Set(row.field, row.value)
@@ -152,10 +163,114 @@ func TestEachMistakeInTermsIsToldAtItsField(t *testing.T) {
 		t.Errorf("%d versions", n)
 	}
 	form := shop.page(path).fields(t)
-	for _, name := range []string{"site0", "member0", "site1", "site2", "category1", "category2"} {
-		form.Set(name, "")
+	for range 4 {
+		form.Set("do", "drop rule0_")
+		form = shop.post(path, form).fields(t)
 	}
+	form.Del("do")
 	shop.post(path, form).holds(t, "No order earns anything under these terms.")
+}
+
+// The example is priced by what was typed, also where nothing can be set yet, and nothing is set.
+func TestAnExampleIsPricedAsTermsAreTyped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop, path := w.as("shop@example.net"), w.termsPath()
+	filled := shop.page(path)
+	filled.holds(t, "The partner earns GBP 9.00.", "on top: GBP 1.80", "You pay GBP 10.80 in all.")
+	for _, row := range []struct {
+		name  string
+		typed map[string]string
+		says  []string
+	}{
+		{"another rate", map[string]string{"rule3_percent": "10"}, []string{"The partner earns GBP 10.00."}},
+		{"a time that is over", map[string]string{"from": "2020-01-01T00:00"}, []string{"The partner earns GBP 9.00."}},
+		{"another order", map[string]string{"example_amount": "33.30", "example_category": "books"}, []string{"The partner earns GBP 3.66.", "books 11 %"}},
+		{"a coupon that earns nothing", map[string]string{"example_by": "coupon"}, []string{"do not credit coupons"}},
+		{"a coupon that does", map[string]string{"example_by": "coupon", "coupon": "yes"}, []string{"The partner earns GBP 9.00."}},
+		{"a code that does", map[string]string{"example_by": "code", "example_code": "MAYA", "code": "yes"}, []string{"The partner earns GBP 9.00."}},
+		{"a member", map[string]string{"example_kind": "member"}, []string{"The partner earns GBP 6.00."}},
+		{"a lead", map[string]string{"example_goal": "lead"}, []string{"terms pays for this, as for a lead"}},
+		{"a recruiter", map[string]string{
+			"rule0_to": "recruiter", "rule0_kind": "", "rule0_of": "commission", "rule0_name": "up", "rule0_percent": "10",
+		}, []string{"The partner earns GBP 9.00.", "Their recruiter earns GBP 0.90.", "up 10 % of"}},
+		{"points for the customer", map[string]string{
+			"rule0_to": "customer", "rule0_kind": "", "rule0_points": "yes", "rule0_fixed": "500", "rule0_percent": "", "rule0_customer": "new",
+		}, []string{"The customer gets POINT 500."}},
+		{"none for one who came before", map[string]string{
+			"rule0_to": "customer", "rule0_kind": "", "rule0_points": "yes", "rule0_fixed": "500", "rule0_percent": "", "rule0_customer": "new", "example_customer": "returning",
+		}, []string{"The partner earns GBP 9.00."}},
+		{"a rule that loses", map[string]string{"rule0_kind": "", "rule0_percent": "1", "rule0_name": "low", "rule3_name": "high"}, []string{"low does not pay: The other rule is closer"}},
+		{"tiers", map[string]string{
+			"currency": "GBP", "example_orders": "50", "period0_name": "vol", "period0_measure": "revenue", "period0_length": "month", "period0_pays": "marginal",
+			"period0_tier0_from": "2000", "period0_tier0_kind": "percent", "period0_tier0_value": "2", "example_day": "2026-11-03",
+		}, []string{"50 such orders on that day", "The partner earns GBP 450.00.", "vol (2026-11) Bonus: GBP 60.00."}},
+		{"a cap", map[string]string{
+			"currency": "GBP", "example_orders": "3", "period0_name": "cap", "period0_measure": "commission", "period0_length": "day", "period0_pays": "cap", "period0_cap": "20",
+		}, []string{"The partner earns GBP 27.00.", "The cap takes back GBP 7.00."}},
+		{"what is wrong with the order", map[string]string{"example_amount": "much"}, []string{`"much" is not an amount`, "Fix what is marked"}},
+		{"what is wrong with a rule", map[string]string{"rule0_percent": "101"}, []string{`"101" is not a percentage`, "Fix what is marked"}},
+		{"a group that cannot be", map[string]string{"example_group": "a\u200bb"}, []string{"that cannot be seen"}},
+		{"too many orders", map[string]string{"example_orders": "1001"}, []string{"is not within 1 and 1000"}},
+		{"no day", map[string]string{"example_day": "x"}, []string{"x"}},
+	} {
+		form := filled.fields(t)
+		for name, value := range row.typed {
+			form.Set(name, value)
+		}
+		form.Set("do", "price")
+		got := shop.post(path, form)
+		if got.status != http.StatusOK {
+			t.Errorf("%s: status %d", row.name, got.status)
+		}
+		for _, said := range row.says {
+			if !strings.Contains(got.text(), said) {
+				_, example, _ := strings.Cut(got.text(), "An order, priced")
+				t.Errorf("%s: %q is not there:\n%s", row.name, said, example)
+			}
+		}
+	}
+	if n := len(w.versions(w.program)); n != 2 {
+		t.Errorf("%d versions", n)
+	}
+}
+
+// Terms go from fields to text and back with what was typed, and what fields do not show stays.
+func TestTermsGoFromFieldsToTextAndBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop, path := w.as("shop@example.net"), w.termsPath()
+	form := shop.page(path).fields(t)
+	for name, value := range map[string]string{"do": "text", "rule0_percent": "6.5", "notice_days": "7", "needs_acceptance": "yes", "example_amount": "50"} {
+		form.Set(name, value)
+	}
+	page := shop.post(path, form)
+	page.holds(t, "Reference of terms", "attribution.touches.click.window")
+	written := page.fields(t)
+	if !strings.Contains(written.Get("document"), `"percent": 65000`) || written.Get("notice_days") != "7" || written.Get("needs_acceptance") != "yes" || written.Get("example_amount") != "50" {
+		t.Errorf("as text: %v", written)
+	}
+	written.Set("document", strings.Replace(written.Get("document"), `"rules"`, `"zero": [{"where": {"coupon": "STAFF"}, "code": "staff"}], "rules"`, 1))
+	written.Set("do", "form")
+	back := shop.post(path, written)
+	back.holds(t, "The form does not show all of these terms", "zero")
+	form = back.fields(t)
+	if form.Get("rule0_percent") != "6.5" || form.Get("notice_days") != "7" || form.Get("needs_acceptance") != "yes" || form.Get("example_amount") != "50" {
+		t.Errorf("as a form: %v", form)
+	}
+	form.Set("from", w.now.Add(9*aDay).Format(formTime))
+	form.Set("do", "set")
+	if done := shop.post(path, form); done.status != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", done.status, done.text())
+	}
+	versions := w.versions(w.program)
+	if v := versions[len(versions)-1]; len(v.Document.Zero) != 1 || v.NoticeDays != 7 || !v.NeedsAcceptance || v.Document.NetworkFee != 200_000 {
+		t.Errorf("%+v", v)
+	}
+	form.Set("base", "{}")
+	if got := shop.post(path, form); got.status != http.StatusBadRequest {
+		t.Errorf("a form laid out from nothing: status %d", got.status)
+	}
 }
 
 // Only its merchant sets a program's terms, whatever a page does: the row policies hold it.

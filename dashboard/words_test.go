@@ -205,8 +205,21 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 		}},
 		{"shop", "/merchant/programs/:program/terms", []url.Values{
 			{},
-			{"from": {"2020-01-01T00:00"}, "window": {"x"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "category0": {""}, "site0": {"200"}, "member0": {"x"}, "category1": {"books"}, "site1": {""}, "member1": {""}},
-			{"from": {"2200-01-01T00:00"}, "window": {"30"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "category0": {""}, "site0": {"8"}, "member0": {""}},
+			{
+				"from": {"2020-01-01T00:00"}, "notice_days": {"x"}, "window": {"x"}, "window_unit": {"d"}, "hold": {"1"}, "hold_unit": {"d"}, "currency": {"GBP"}, "goals": {"trial"},
+				"rule0_to": {"partner"}, "rule0_percent": {"200"}, "rule0_fixed": {"x"}, "rule0_goal": {"trial"}, "rule0_months": {"0"}, "rule1_to": {"customer"}, "rule1_points": {"yes"},
+				"period0_measure": {"count"}, "period0_pays": {"marginal"}, "period0_tier0_from": {"x"}, "period1_measure": {"revenue"}, "period1_pays": {"cap"}, "period1_cap": {"x"},
+				"example_amount": {"x"}, "do": {"price"},
+			},
+			{
+				"from": {"2200-01-01T00:00"}, "notice_days": {"14"}, "needs_acceptance": {"yes"}, "click": {"yes"}, "hold": {"1"}, "hold_unit": {"d"}, "currency": {"GBP"},
+				"rule0_to": {"partner"}, "rule0_percent": {"8"}, "rule1_to": {"customer"}, "rule1_points": {"yes"}, "rule1_fixed": {"5"}, "rule2_to": {"recruiter"}, "rule2_of": {"commission"}, "rule2_percent": {"1"},
+				"rule3_to": {"partner"}, "rule3_fixed": {"1"}, "rule3_goods": {"sku"}, "rule3_value": {"A"}, "period0_measure": {"count"}, "period0_length": {"day"}, "period0_pays": {"cap"}, "period0_cap": {"1"}, "period0_name": {"cap"},
+				"example_amount": {"9"}, "example_sku": {"A"}, "example_orders": {"3"},
+			},
+			{"from": {"2200-01-01T00:00"}, "as": {"text"}, "document": {`{"schema":1}`}},
+			{"from": {"2200-01-01T00:00"}, "as": {"text"}, "document": {`{"schema":1,"attribution":{"touches":{"click":{}}},"hold":"0d","network_fee":0,"signs":["x"],"zero":[{"code":"x"}],"rules":[]}`}},
+			{"from": {"2200-01-01T00:00"}, "as": {"text"}, "do": {"form"}, "document": {`{"schema":1,"attribution":{"touches":{"click":{"min_age":"1s"}}},"hold":"0d","network_fee":0,"zero":[{"where":{"coupon":"A"},"code":"x"}],"rules":[{"where":{"device":"mobile"},"pay":{"percent":0}}]}`}},
 		}},
 	} {
 		c := w.client()

@@ -90,7 +90,7 @@ func AddCoupons(ctx context.Context, tx pgx.Tx, id program.ProgramID, author str
 			continue
 		}
 		if n.Partner != 0 && !enrolled[n.Partner] {
-			a.Problems = append(a.Problems, fault.Wrong("partner", text.WrongNotEnrolled(), text.FixNotEnrolled()))
+			a.Problems = append(a.Problems, fault.Wrong("partner", text.WrongNotEnrolled(), text.FixChooseEnrolled()))
 			continue
 		}
 		c := n.coupon(id, now)

@@ -167,7 +167,7 @@ func newEndCoupon(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "end-coupon COUPON",
 		Short: "End a coupon, as when it has leaked",
-		Long: `End the coupon of this number from a time on that is a minute away at least. Orders of before keep what they earned; where it has
+		Long: `End the coupon of this number from a time on that is a minute away at least. Earlier orders keep what they earned; where it has
 leaked, --leaked-from says since when, and the merchant's page of the coupon lists the orders that used it since:
 
   tributary admin end-coupon 12 --leaked-from 2026-11-20T00:00:00Z --note "on a coupon site"`,

@@ -13,6 +13,7 @@ import (
 
 	"tributary/commission/fx"
 	"tributary/internal/postgres"
+	"tributary/internal/text"
 )
 
 func newRates(a *app) *cobra.Command {
@@ -76,7 +77,8 @@ func (a *app) enterRates(cmd *cobra.Command, entries []fx.Entry, note string) er
 			return err
 		})
 		if err == nil {
-			fmt.Fprintf(cmd.OutOrStdout(), "%d rates were entered, %d were known, %d are of the past and left out.\n", done.Added, done.Known, done.Late)
+			t := text.English()
+			fmt.Fprintln(cmd.OutOrStdout(), t.RatesEntered(int64(done.Added)), t.RatesKnown(int64(done.Known)), t.RatesLate(int64(done.Late)))
 		}
 		return err
 	})
@@ -127,7 +129,7 @@ func listRates(ctx context.Context, db *pgxpool.Pool, out io.Writer) error {
 		fmt.Fprintln(out, "There are no rates.")
 	}
 	for _, r := range last {
-		fmt.Fprintf(out, "%s/%s\t%d/%d\t%s\t%s\n", r.Base, r.Quote, r.Num, r.Den, r.Day.Format(time.DateOnly), r.Source)
+		fmt.Fprintf(out, "%s/%s\t%s\t%s\t%s\n", r.Base, r.Quote, r.Decimal(), r.Day.Format(time.DateOnly), r.Source)
 	}
 	return nil
 }

@@ -14,17 +14,17 @@ func TestAnOperatorEntersRatesByCommands(t *testing.T) {
 	const bank = "../../commission/fx/testdata/eurofxref.csv"
 	for _, row := range []struct{ command, prints, refused string }{
 		{"list", "There are no rates.\n", ""},
-		{"import|" + bank, "rates were entered, 0 were known, 0 are of the past and left out.\n", ""},
-		{"import|" + bank, "0 rates were entered, ", ""},
+		{"import|" + bank, "rates were entered. 0 were known already. 0 are of the past and left out.\n", ""},
+		{"import|" + bank, "0 rates were entered. ", ""},
 		{"import|nowhere.csv", "", "nowhere.csv"},
 		{"import|rates_test.go", "", "line 1"},
-		{"add|EUR|AED|4.0123|--source|Treasury|--day|2026-03-02|--note|month-end", "1 rates were entered", ""},
+		{"add|EUR|AED|4.0123|--source|Treasury|--day|2026-03-02|--note|month-end", "1 rate was entered.", ""},
 		{"add|EUR|AED|4.0124|--source|Treasury|--day|2026-03-02", "", "stands as 40123/10000"},
 		{"add|EUR|AED|4.0123", "", "source"},
 		{"add|EUR|POINT|4|--source|Treasury", "", "not a currency in force"},
 		{"add|EUR|AED|four|--source|Treasury", "", "is not a rate"},
-		{"list", "EUR/AED\t40123/10000\t2026-03-02\tTreasury\n", ""},
-		{"list", "EUR/USD\t10472/10000\t2025-01-24\tECB\n", ""},
+		{"list", "EUR/AED\t4.0123\t2026-03-02\tTreasury\n", ""},
+		{"list", "EUR/USD\t1.0472\t2025-01-24\tECB\n", ""},
 	} {
 		var out strings.Builder
 		root := newRoot(environ)

@@ -33,13 +33,13 @@ type Form struct {
 	at map[string]string
 }
 
-// baseField holds the document that the form was laid out from.
-const baseField = "base"
+// Base is the field that holds the document that the form was laid out from.
+const Base = "base"
 
 // Of lays out a document. Amounts are in the document's currency, else in the one given.
 func Of(d *program.Document, currency string) *Form {
 	f := &Form{Values: url.Values{}, base: *d, currency: currency}
-	f.set(baseField, string(d.JSON()))
+	f.set(Base, string(d.JSON()))
 	f.set("currency", d.Currency)
 	f.set("zone", d.Zone)
 	f.setSpan("hold", d.Hold)
@@ -99,7 +99,7 @@ const (
 func Read(sent url.Values, currency string) (*Form, error) {
 	f := &Form{Values: sent, currency: currency}
 	var err error
-	f.base, err = program.ParseDocument([]byte(sent.Get(baseField)))
+	f.base, err = program.ParseDocument([]byte(sent.Get(Base)))
 	return f, err //nolint:wrapcheck // it says what is wrong with the document
 }
 

@@ -218,3 +218,8 @@ func (f *Form) AddPeriod(pays string) {
 		f.set(prefix+"measure", string(program.MeasureCommission))
 	}
 }
+
+// Counted tells whether a period counts orders, and not amounts.
+func (f *Form) Counted(r Row) bool {
+	return f.Get(r.Prefix+"measure") == string(program.MeasureCount)
+}

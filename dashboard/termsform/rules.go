@@ -32,7 +32,9 @@ func single() map[program.Key]string {
 }
 
 // Goods are the keys that say which goods a rule is about.
-func Goods() []program.Key { return []program.Key{program.KeyCategory, program.KeySKU, program.KeyPart} }
+func Goods() []program.Key {
+	return []program.Key{program.KeyCategory, program.KeySKU, program.KeyPart}
+}
 
 // goods is the index of the test that the form shows as the goods of a condition, -1 for none.
 func goods(where program.Cond) int {
@@ -265,13 +267,18 @@ func (f *Form) Drop(prefix string) {
 	}
 }
 
-// Points tells whether a rule's amounts are points.
-func (f *Form) Points(r Row) bool { return f.Is(r.Prefix + "points") }
-
 // Unit is what a rule's amounts are in.
 func (f *Form) Unit(r Row) string {
-	if f.Points(r) {
+	if f.Is(r.Prefix + "points") {
 		return money.Points
 	}
 	return f.Currency()
+}
+
+// Goals are those of a merchant's own that the form lists.
+func (f *Form) Goals() []string {
+	if !listable(f.base.Goals) {
+		return f.base.Goals
+	}
+	return f.list("goals")
 }

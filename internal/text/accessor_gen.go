@@ -117,19 +117,22 @@ func (p *Printer) ActionShowAll() string { return p.say("action.show_all", 0) }
 // AgreedAccept says: Accept these terms
 func (p *Printer) AgreedAccept() string { return p.say("agreed.accept", 0) }
 
-// AgreedAccepted says: Version {version} is accepted, from a minute from now on.
+// AgreedAccepted says: You accepted version {version}. It applies from one minute from now.
 func (p *Printer) AgreedAccepted(version string) string { return p.say("agreed.accepted", 0, version) }
 
-// AgreedEnd says: It ends: the partner leaves the group, or has it no longer
+// AgreedEnd says: End this entry: the partner leaves the group or loses the property
 func (p *Printer) AgreedEnd() string { return p.say("agreed.end", 0) }
 
 // AgreedEnds says: ends
 func (p *Printer) AgreedEnds() string { return p.say("agreed.ends", 0) }
 
-// AgreedFacts says: What holds for this partner
+// AgreedFacts says: Groups, properties and own rules
 func (p *Printer) AgreedFacts() string { return p.say("agreed.facts", 0) }
 
-// AgreedKind says: What
+// AgreedFactsNone says: Nothing is agreed with this partner alone yet.
+func (p *Printer) AgreedFactsNone() string { return p.say("agreed.facts_none", 0) }
+
+// AgreedKind says: Kind
 func (p *Printer) AgreedKind() string { return p.say("agreed.kind", 0) }
 
 // AgreedLead says: What is paid for orders placed at {time}
@@ -138,7 +141,7 @@ func (p *Printer) AgreedLead(time string) string { return p.say("agreed.lead", 0
 // AgreedLink says: Terms at any time
 func (p *Printer) AgreedLink() string { return p.say("agreed.link", 0) }
 
-// AgreedNotAccepted says: Later terms wait to be accepted, and their notice is over: orders earn nothing until they are.
+// AgreedNotAccepted says: The notice of later terms is over and they were not accepted. Orders earn nothing until they are.
 func (p *Printer) AgreedNotAccepted() string { return p.say("agreed.not_accepted", 0) }
 
 // AgreedNote says: Note, for yourself
@@ -155,13 +158,13 @@ func (p *Printer) AgreedOpenIs(from string, until string) string {
 	return p.say("agreed.open_is", 0, from, until)
 }
 
-// AgreedSaid says: It is noted, and holds from a minute from now on.
+// AgreedSaid says: Saved. It applies from one minute from now.
 func (p *Printer) AgreedSaid() string { return p.say("agreed.said", 0) }
 
 // AgreedSay says: Add
 func (p *Printer) AgreedSay() string { return p.say("agreed.say", 0) }
 
-// AgreedSayHint says: It holds from a minute from now on and stays until another entry ends it. Orders placed before stay as they are.
+// AgreedSayHint says: It applies from one minute from now, until another entry ends it. Earlier orders stay as they are.
 func (p *Printer) AgreedSayHint() string { return p.say("agreed.say_hint", 0) }
 
 // AgreedTitle says: {program}: terms
@@ -170,7 +173,7 @@ func (p *Printer) AgreedTitle(program string) string { return p.say("agreed.titl
 // AgreedValue says: Value
 func (p *Printer) AgreedValue() string { return p.say("agreed.value", 0) }
 
-// AgreedValueHint says: The name of the group or property, the number of the recruiter, or the JSON of own rules. Nothing where a recruiter or own rules end.
+// AgreedValueHint says: The name of the group or property, the number of the recruiter, or the JSON of own rules. Leave it empty to end a recruiter or own rules.
 func (p *Printer) AgreedValueHint() string { return p.say("agreed.value_hint", 0) }
 
 // AmountNoPart says: all of it was refunded
@@ -243,6 +246,24 @@ func (p *Printer) APIProblem(code string) string {
 // APIProblemCodes are the codes of which APIProblem says something.
 func APIProblemCodes() []string {
 	return []string{"body_too_large", "internal", "invalid_conversion", "invalid_refund", "malformed_json", "missing_scope", "not_stored", "report_too_large", "too_many_reports", "unauthorized", "unexpected_query", "unknown_link", "unknown_route", "unreadable_body", "unsupported_charset", "unsupported_encoding", "unsupported_type", "wrong_method"}
+}
+
+// BonusKind says what is said of a code, and the code itself where that is nothing: see BonusKindCodes.
+func (p *Printer) BonusKind(code string) string {
+	switch code {
+	case "cap":
+		return p.say("bonus_kind/cap", 0)
+	case "marginal":
+		return p.say("bonus_kind/marginal", 0)
+	case "retroactive":
+		return p.say("bonus_kind/retroactive", 0)
+	}
+	return code
+}
+
+// BonusKindCodes are the codes of which BonusKind says something.
+func BonusKindCodes() []string {
+	return []string{"cap", "marginal", "retroactive"}
 }
 
 // ChangeAbout says: about the same
@@ -757,7 +778,7 @@ func (p *Printer) CouponsEndFrom() string { return p.say("coupons.end_from", 0) 
 // CouponsEndHint says: In UTC, a minute from now or later. Empty: as soon as possible.
 func (p *Printer) CouponsEndHint() string { return p.say("coupons.end_hint", 0) }
 
-// CouponsEndIs says: as when others than its owner's customers use it
+// CouponsEndIs says: for example when customers of others use it
 func (p *Printer) CouponsEndIs() string { return p.say("coupons.end_is", 0) }
 
 // CouponsEndNote says: Note at its end
@@ -798,7 +819,7 @@ func (p *Printer) CouponsHowCompared() string { return p.say("coupons.how_compar
 // CouponsHowOnce says: In one program, a code has one coupon at a time. It can be given to another partner once the coupon has ended.
 func (p *Printer) CouponsHowOnce() string { return p.say("coupons.how_once", 0) }
 
-// CouponsHowStays says: A coupon takes effect a minute after it is added or later, and stays as it is: orders of before keep what they earned. To change it, end it and add another.
+// CouponsHowStays says: A coupon takes effect a minute after it is added or later, and stays as it is: earlier orders keep what they earned. To change it, end it and add another.
 func (p *Printer) CouponsHowStays() string { return p.say("coupons.how_stays", 0) }
 
 // CouponsLead says: Coupons and referral codes of your programs, and the partners they belong to.
@@ -818,7 +839,7 @@ func (p *Printer) CouponsLineProblem(code string, field string, fix string, line
 	return p.say("coupons.line_problem", 0, code, field, fix, line, problem)
 }
 
-// CouponsLines says: What became of the lines
+// CouponsLines says: Result by line
 func (p *Printer) CouponsLines() string { return p.say("coupons.lines", 0) }
 
 // CouponsLinesAre says: {added} added, {already} there already, {wrong} not added
@@ -1089,6 +1110,24 @@ func (p *Printer) CSV(code string) string {
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
 	return []string{"amount", "answer", "answered_at", "author", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
+}
+
+// CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
+func (p *Printer) CustomerKind(code string) string {
+	switch code {
+	case "lapsed":
+		return p.say("customer_kind/lapsed", 0)
+	case "new":
+		return p.say("customer_kind/new", 0)
+	case "returning":
+		return p.say("customer_kind/returning", 0)
+	}
+	return code
+}
+
+// CustomerKindCodes are the codes of which CustomerKind says something.
+func CustomerKindCodes() []string {
+	return []string{"lapsed", "new", "returning"}
 }
 
 // CustomersBind says: Bind again
@@ -1558,6 +1597,99 @@ func (p *Printer) DevelopersWaitingFor() string { return p.say("developers.waiti
 // DevelopersWasRevoked says: The key is revoked. Within a second no order can be reported with it.
 func (p *Printer) DevelopersWasRevoked() string { return p.say("developers.was_revoked", 0) }
 
+// ExampleAmount says: Amount
+func (p *Printer) ExampleAmount() string { return p.say("example.amount", 0) }
+
+// ExampleBy says: Comes by
+func (p *Printer) ExampleBy() string { return p.say("example.by", 0) }
+
+// ExampleByCode says: a referral code
+func (p *Printer) ExampleByCode() string { return p.say("example.by_code", 0) }
+
+// ExampleByCoupon says: a coupon of the partner
+func (p *Printer) ExampleByCoupon() string { return p.say("example.by_coupon", 0) }
+
+// ExampleByLink says: a link
+func (p *Printer) ExampleByLink() string { return p.say("example.by_link", 0) }
+
+// ExampleCode says: Coupon or code
+func (p *Printer) ExampleCode() string { return p.say("example.code", 0) }
+
+// ExampleDay says: Day
+func (p *Printer) ExampleDay() string { return p.say("example.day", 0) }
+
+// ExampleFee says: The network’s fee, on top: {amount}.
+func (p *Printer) ExampleFee(amount string) string { return p.say("example.fee", 0, amount) }
+
+// ExampleGroup says: Group of the partner
+func (p *Printer) ExampleGroup() string { return p.say("example.group", 0) }
+
+// ExampleHold says: Pending until {time}, then payable.
+func (p *Printer) ExampleHold(time string) string { return p.say("example.hold", 0, time) }
+
+// ExampleInAll says: You pay {amount} in all.
+func (p *Printer) ExampleInAll(amount string) string { return p.say("example.in_all", 0, amount) }
+
+// ExampleLead says: Nothing is stored. It is priced by what the engine runs.
+func (p *Printer) ExampleLead() string { return p.say("example.lead", 0) }
+
+// ExampleLost says: {rule} does not pay: {reason}
+func (p *Printer) ExampleLost(reason string, rule string) string {
+	return p.say("example.lost", 0, reason, rule)
+}
+
+// ExampleMany says: {n} such orders on that day
+func (p *Printer) ExampleMany(n int64) string { return p.say("example.many", n, p.Count(n)) }
+
+// ExampleMistakes says: Fix what is marked in the terms, and the order is priced.
+func (p *Printer) ExampleMistakes() string { return p.say("example.mistakes", 0) }
+
+// ExampleOfPeriod says: {rule} ({span})
+func (p *Printer) ExampleOfPeriod(rule string, span string) string {
+	return p.say("example.of_period", 0, rule, span)
+}
+
+// ExampleOrder says: An order of {order}
+func (p *Printer) ExampleOrder(order string) string { return p.say("example.order", 0, order) }
+
+// ExampleOrders says: Such orders that day
+func (p *Printer) ExampleOrders() string { return p.say("example.orders", 0) }
+
+// ExamplePartner says: The partner is
+func (p *Printer) ExamplePartner() string { return p.say("example.partner", 0) }
+
+// ExamplePays says: What pays
+func (p *Printer) ExamplePays() string { return p.say("example.pays", 0) }
+
+// ExamplePrice says: Price the example
+func (p *Printer) ExamplePrice() string { return p.say("example.price", 0) }
+
+// ExampleQuantity says: Pieces
+func (p *Printer) ExampleQuantity() string { return p.say("example.quantity", 0) }
+
+// ExampleTitle says: An order, priced
+func (p *Printer) ExampleTitle() string { return p.say("example.title", 0) }
+
+// ExampleEarns says what is said of a code, and the code itself where that is nothing: see ExampleEarnsCodes.
+func (p *Printer) ExampleEarns(code string, amount string) string {
+	switch code {
+	case "customer":
+		return p.say("example_earns/customer", 0, amount)
+	case "partner":
+		return p.say("example_earns/partner", 0, amount)
+	case "recruiter":
+		return p.say("example_earns/recruiter", 0, amount)
+	case "recruiter2":
+		return p.say("example_earns/recruiter2", 0, amount)
+	}
+	return code
+}
+
+// ExampleEarnsCodes are the codes of which ExampleEarns says something.
+func ExampleEarnsCodes() []string {
+	return []string{"customer", "partner", "recruiter", "recruiter2"}
+}
+
 // Excess says what is said of a code, and the code itself where that is nothing: see ExcessCodes.
 func (p *Printer) Excess(code string, order string, refund string) string {
 	switch code {
@@ -1849,6 +1981,9 @@ func FixChoice(choices string) Message { return Message{id: "fix.choice", values
 func FixChoose(first string, second string, whole string) Message {
 	return Message{id: "fix.choose", values: []string{first, second, whole}}
 }
+
+// FixChooseEnrolled is the message: choose a partner of this program
+func FixChooseEnrolled() Message { return Message{id: "fix.choose_enrolled"} }
 
 // FixChooseOne is the message: say {first}, {second} or "{whole}": true for all that is left, just one of them; report another as a refund of its own
 func FixChooseOne(first string, second string, whole string) Message {
@@ -2263,7 +2398,7 @@ func FixSendBrackets() Message { return Message{id: "fix.send_brackets"} }
 // FixSendCountry is the message: send two letters of ISO 3166-1, such as DE, or leave it out
 func FixSendCountry() Message { return Message{id: "fix.send_country"} }
 
-// FixSendLike is the message: send {example}
+// FixSendLike is the message: send an object such as {example}
 func FixSendLike(example string) Message {
 	return Message{id: "fix.send_like", values: []string{example}}
 }
@@ -2384,6 +2519,276 @@ func FixYesOrNo() Message { return Message{id: "fix.yes_or_no"} }
 
 // FixZone is the message: use a name such as Europe/Berlin, or leave it out for UTC
 func FixZone() Message { return Message{id: "fix.zone"} }
+
+// FormAddBonus says: Add a bonus
+func (p *Printer) FormAddBonus() string { return p.say("form.add_bonus", 0) }
+
+// FormAddCap says: Add a cap
+func (p *Printer) FormAddCap() string { return p.say("form.add_cap", 0) }
+
+// FormAddCustomer says: Add a customer’s reward
+func (p *Printer) FormAddCustomer() string { return p.say("form.add_customer", 0) }
+
+// FormAddRecruiter says: Add a recruiter’s commission
+func (p *Printer) FormAddRecruiter() string { return p.say("form.add_recruiter", 0) }
+
+// FormAddRule says: Add a rule
+func (p *Printer) FormAddRule() string { return p.say("form.add_rule", 0) }
+
+// FormAdds says: On top of the rule that pays, not in its place
+func (p *Printer) FormAdds() string { return p.say("form.adds", 0) }
+
+// FormAllCustomers says: All customers
+func (p *Printer) FormAllCustomers() string { return p.say("form.all_customers", 0) }
+
+// FormAllGoods says: All goods
+func (p *Printer) FormAllGoods() string { return p.say("form.all_goods", 0) }
+
+// FormAllPartners says: All partners
+func (p *Printer) FormAllPartners() string { return p.say("form.all_partners", 0) }
+
+// FormBase says: Percentages are of the goods after discount, before tax, and as well of
+func (p *Printer) FormBase() string { return p.say("form.base", 0) }
+
+// FormBaseBeforeDiscount says: the discount (prices before it)
+func (p *Printer) FormBaseBeforeDiscount() string { return p.say("form.base_before_discount", 0) }
+
+// FormBaseShipping says: shipping
+func (p *Printer) FormBaseShipping() string { return p.say("form.base_shipping", 0) }
+
+// FormBaseShippingTax says: tax on shipping
+func (p *Printer) FormBaseShippingTax() string { return p.say("form.base_shipping_tax", 0) }
+
+// FormBaseTax says: tax on the goods
+func (p *Printer) FormBaseTax() string { return p.say("form.base_tax", 0) }
+
+// FormBind says: Customers stay with the partner who brought them
+func (p *Printer) FormBind() string { return p.say("form.bind", 0) }
+
+// FormBindLife says: for life
+func (p *Printer) FormBindLife() string { return p.say("form.bind_life", 0) }
+
+// FormBindMonths says: for some months
+func (p *Printer) FormBindMonths() string { return p.say("form.bind_months", 0) }
+
+// FormBindNew says: Only customers who had not bought before
+func (p *Printer) FormBindNew() string { return p.say("form.bind_new", 0) }
+
+// FormBindNot says: no: each order is credited by itself
+func (p *Printer) FormBindNot() string { return p.say("form.bind_not", 0) }
+
+// FormBoundFor says: For how many months
+func (p *Printer) FormBoundFor() string { return p.say("form.bound_for", 0) }
+
+// FormCap says: Nothing above, {unit}
+func (p *Printer) FormCap(unit string) string { return p.say("form.cap", 0, unit) }
+
+// FormClick says: Clicks on tracking links
+func (p *Printer) FormClick() string { return p.say("form.click", 0) }
+
+// FormCode says: Referral codes of partners
+func (p *Printer) FormCode() string { return p.say("form.code", 0) }
+
+// FormCountOf says: Counts
+func (p *Printer) FormCountOf() string { return p.say("form.count_of", 0) }
+
+// FormCountry says: Countries
+func (p *Printer) FormCountry() string { return p.say("form.country", 0) }
+
+// FormCountryHint says: Two capital letters each, with commas between.
+func (p *Printer) FormCountryHint() string { return p.say("form.country_hint", 0) }
+
+// FormCoupon says: Coupons of partners
+func (p *Printer) FormCoupon() string { return p.say("form.coupon", 0) }
+
+// FormCoupons says: Coupons of the order
+func (p *Printer) FormCoupons() string { return p.say("form.coupons", 0) }
+
+// FormCurrency says: Currency of amounts
+func (p *Printer) FormCurrency() string { return p.say("form.currency", 0) }
+
+// FormCurrencyNone says: none: percentages alone, in the order’s own
+func (p *Printer) FormCurrencyNone() string { return p.say("form.currency_none", 0) }
+
+// FormCustomers says: Customers
+func (p *Printer) FormCustomers() string { return p.say("form.customers", 0) }
+
+// FormDrop says: Remove
+func (p *Printer) FormDrop() string { return p.say("form.drop", 0) }
+
+// FormDropOf says: Remove {row}
+func (p *Printer) FormDropOf(row string) string { return p.say("form.drop_of", 0, row) }
+
+// FormEarns says: What can earn
+func (p *Printer) FormEarns() string { return p.say("form.earns", 0) }
+
+// FormEvery says: Every
+func (p *Printer) FormEvery() string { return p.say("form.every", 0) }
+
+// FormExclusiveCodes says: Referral codes come before clicks
+func (p *Printer) FormExclusiveCodes() string { return p.say("form.exclusive_codes", 0) }
+
+// FormFixed says: Amount, {unit}
+func (p *Printer) FormFixed(unit string) string { return p.say("form.fixed", 0, unit) }
+
+// FormForGoal says: For
+func (p *Printer) FormForGoal() string { return p.say("form.for_goal", 0) }
+
+// FormFromTier says: From, {unit}
+func (p *Printer) FormFromTier(unit string) string { return p.say("form.from_tier", 0, unit) }
+
+// FormGoals says: Goals of your own
+func (p *Printer) FormGoals() string { return p.say("form.goals", 0) }
+
+// FormGoalsHint says: As your orders name them, with commas between, beside sales and leads. With a list, any other goal earns nothing.
+func (p *Printer) FormGoalsHint() string { return p.say("form.goals_hint", 0) }
+
+// FormGoods says: Goods
+func (p *Printer) FormGoods() string { return p.say("form.goods", 0) }
+
+// FormGroups says: Groups of partners
+func (p *Printer) FormGroups() string { return p.say("form.groups", 0) }
+
+// FormHalfLife says: Half as much after
+func (p *Printer) FormHalfLife() string { return p.say("form.half_life", 0) }
+
+// FormKept says: It also says, and keeps:
+func (p *Printer) FormKept() string { return p.say("form.kept", 0) }
+
+// FormLead says: Leads
+func (p *Printer) FormLead() string { return p.say("form.lead", 0) }
+
+// FormListHint says: Several with commas between, as your orders name them.
+func (p *Printer) FormListHint() string { return p.say("form.list_hint", 0) }
+
+// FormMax says: At most for an order, {unit}
+func (p *Printer) FormMax(unit string) string { return p.say("form.max", 0, unit) }
+
+// FormMin says: Orders from, {unit}
+func (p *Printer) FormMin(unit string) string { return p.say("form.min", 0, unit) }
+
+// FormModel says: Who of several partners earns
+func (p *Printer) FormModel() string { return p.say("form.model", 0) }
+
+// FormMonths says: First months with the partner
+func (p *Printer) FormMonths() string { return p.say("form.months", 0) }
+
+// FormMonthsHint says: 12: for the first 12 months in which the customer is bound.
+func (p *Printer) FormMonthsHint() string { return p.say("form.months_hint", 0) }
+
+// FormMore says: Conditions and limits
+func (p *Printer) FormMore() string { return p.say("form.more", 0) }
+
+// FormName says: Name
+func (p *Printer) FormName() string { return p.say("form.name", 0) }
+
+// FormNeedsAcceptance says: Partners must accept them
+func (p *Printer) FormNeedsAcceptance() string { return p.say("form.needs_acceptance", 0) }
+
+// FormNeedsAcceptanceHint says: Until they do, the terms before go on, no longer than the notice. Then orders earn them nothing.
+func (p *Printer) FormNeedsAcceptanceHint() string { return p.say("form.needs_acceptance_hint", 0) }
+
+// FormNotice says: Notice, days
+func (p *Printer) FormNotice() string { return p.say("form.notice", 0) }
+
+// FormNoticeHint says: The terms begin at the earliest so many days from now.
+func (p *Printer) FormNoticeHint() string { return p.say("form.notice_hint", 0) }
+
+// FormOf says: of
+func (p *Printer) FormOf() string { return p.say("form.of", 0) }
+
+// FormPartners says: Partners
+func (p *Printer) FormPartners() string { return p.say("form.partners", 0) }
+
+// FormPays says: Pays
+func (p *Printer) FormPays() string { return p.say("form.pays", 0) }
+
+// FormPer says: for
+func (p *Printer) FormPer() string { return p.say("form.per", 0) }
+
+// FormPercent says: Percent
+func (p *Printer) FormPercent() string { return p.say("form.percent", 0) }
+
+// FormPeriods says: Bonuses and caps
+func (p *Printer) FormPeriods() string { return p.say("form.periods", 0) }
+
+// FormPeriodsHint says: What comes together in a period, beside what the rules pay.
+func (p *Printer) FormPeriodsHint() string { return p.say("form.periods_hint", 0) }
+
+// FormPoints says: In points, not money
+func (p *Printer) FormPoints() string { return p.say("form.points", 0) }
+
+// FormRefundWindow says: Refunds reduce the commission until
+func (p *Printer) FormRefundWindow() string { return p.say("form.refund_window", 0) }
+
+// FormRefundWindowHint says: So long after the end of the hold. Empty: without end.
+func (p *Printer) FormRefundWindowHint() string { return p.say("form.refund_window_hint", 0) }
+
+// FormRow says: Rule {row}
+func (p *Printer) FormRow(row string) string { return p.say("form.row", 0, row) }
+
+// FormRowPeriod says: Bonus or cap {row}
+func (p *Printer) FormRowPeriod(row string) string { return p.say("form.row_period", 0, row) }
+
+// FormRules says: What is paid
+func (p *Printer) FormRules() string { return p.say("form.rules", 0) }
+
+// FormRulesHint says: Of several rules about the same goods the closest pays: SKU before category, then the one with more conditions, then the one worth more.
+func (p *Printer) FormRulesHint() string { return p.say("form.rules_hint", 0) }
+
+// FormSale says: Sales
+func (p *Printer) FormSale() string { return p.say("form.sale", 0) }
+
+// FormSkipHold says: Payable at once, without a hold
+func (p *Printer) FormSkipHold() string { return p.say("form.skip_hold", 0) }
+
+// FormTerms says: When and how
+func (p *Printer) FormTerms() string { return p.say("form.terms", 0) }
+
+// FormTextOnly says: The form does not show all of these terms. It keeps the rest as it is; the text shows it:
+func (p *Printer) FormTextOnly() string { return p.say("form.text_only", 0) }
+
+// FormTier says: Tier {row}
+func (p *Printer) FormTier(row string) string { return p.say("form.tier", 0, row) }
+
+// FormTierPays says: pays
+func (p *Printer) FormTierPays() string { return p.say("form.tier_pays", 0) }
+
+// FormTierValue says: Percent or amount
+func (p *Printer) FormTierValue() string { return p.say("form.tier_value", 0) }
+
+// FormTo says: Who earns
+func (p *Printer) FormTo() string { return p.say("form.to", 0) }
+
+// FormValue says: Which
+func (p *Printer) FormValue() string { return p.say("form.value", 0) }
+
+// FormWindowEmpty says: Exactly this old still earns. Empty: 30 days.
+func (p *Printer) FormWindowEmpty() string { return p.say("form.window_empty", 0) }
+
+// FormZone says: Time zone of days and periods
+func (p *Printer) FormZone() string { return p.say("form.zone", 0) }
+
+// FormZoneHint says: Such as Europe/Berlin. Empty: UTC.
+func (p *Printer) FormZoneHint() string { return p.say("form.zone_hint", 0) }
+
+// Goods says what is said of a code, and the code itself where that is nothing: see GoodsCodes.
+func (p *Printer) Goods(code string) string {
+	switch code {
+	case "category":
+		return p.say("goods/category", 0)
+	case "part":
+		return p.say("goods/part", 0)
+	case "sku":
+		return p.say("goods/sku", 0)
+	}
+	return code
+}
+
+// GoodsCodes are the codes of which Goods says something.
+func GoodsCodes() []string {
+	return []string{"category", "part", "sku"}
+}
 
 // HealthBalanced says: balanced
 func (p *Printer) HealthBalanced() string { return p.say("health.balanced", 0) }
@@ -2581,6 +2986,30 @@ func (p *Printer) LayoutThemeSystem() string { return p.say("layout.theme_system
 // LayoutTitle says: {title} · Tributary
 func (p *Printer) LayoutTitle(title string) string { return p.say("layout.title", 0, title) }
 
+// Length says what is said of a code, and the code itself where that is nothing: see LengthCodes.
+func (p *Printer) Length(code string) string {
+	switch code {
+	case "day":
+		return p.say("length/day", 0)
+	case "ever":
+		return p.say("length/ever", 0)
+	case "month":
+		return p.say("length/month", 0)
+	case "quarter":
+		return p.say("length/quarter", 0)
+	case "week":
+		return p.say("length/week", 0)
+	case "year":
+		return p.say("length/year", 0)
+	}
+	return code
+}
+
+// LengthCodes are the codes of which Length says something.
+func LengthCodes() []string {
+	return []string{"day", "ever", "month", "quarter", "week", "year"}
+}
+
 // LinkAddSubs says: Add sub-ids
 func (p *Printer) LinkAddSubs() string { return p.say("link.add_subs", 0) }
 
@@ -2769,6 +3198,28 @@ func (p *Printer) MerchantShareOf(n int64, share string) string {
 // MerchantTop says: Top partners
 func (p *Printer) MerchantTop() string { return p.say("merchant.top", 0) }
 
+// Model says what is said of a code, and the code itself where that is nothing: see ModelCodes.
+func (p *Printer) Model(code string) string {
+	switch code {
+	case "decay":
+		return p.say("model/decay", 0)
+	case "first":
+		return p.say("model/first", 0)
+	case "last":
+		return p.say("model/last", 0)
+	case "linear":
+		return p.say("model/linear", 0)
+	case "position":
+		return p.say("model/position", 0)
+	}
+	return code
+}
+
+// ModelCodes are the codes of which Model says something.
+func ModelCodes() []string {
+	return []string{"decay", "first", "last", "linear", "position"}
+}
+
 // NetworkBalanced says: balanced
 func (p *Printer) NetworkBalanced() string { return p.say("network.balanced", 0) }
 
@@ -2945,10 +3396,10 @@ func (p *Printer) NewLinkTargetHint(domains string, landing string) string {
 // NewLinkTitle says: New link
 func (p *Printer) NewLinkTitle() string { return p.say("new_link.title", 0) }
 
-// OrdersAdded says: Added to later
+// OrdersAdded says: With additions
 func (p *Printer) OrdersAdded() string { return p.say("orders.added", 0) }
 
-// OrdersAddedChip says: added to
+// OrdersAddedChip says: additions
 func (p *Printer) OrdersAddedChip() string { return p.say("orders.added_chip", 0) }
 
 // OrdersAll says: All orders
@@ -3330,6 +3781,22 @@ func PartnerEarnsByCodes() []string {
 	return []string{"claim", "code", "coupon", "customer"}
 }
 
+// PartnerKinds says what is said of a code, and the code itself where that is nothing: see PartnerKindsCodes.
+func (p *Printer) PartnerKinds(code string) string {
+	switch code {
+	case "member":
+		return p.say("partner_kinds/member", 0)
+	case "site":
+		return p.say("partner_kinds/site", 0)
+	}
+	return code
+}
+
+// PartnerKindsCodes are the codes of which PartnerKinds says something.
+func PartnerKindsCodes() []string {
+	return []string{"member", "site"}
+}
+
 // PartnersAllKinds says: All kinds
 func (p *Printer) PartnersAllKinds() string { return p.say("partners.all_kinds", 0) }
 
@@ -3391,7 +3858,67 @@ func PasswordCodes() []string {
 	return []string{"common", "email", "long", "short"}
 }
 
-// PeriodAdds says: They add {amount}.
+// PayOf says what is said of a code, and the code itself where that is nothing: see PayOfCodes.
+func (p *Printer) PayOf(code string) string {
+	switch code {
+	case "commission":
+		return p.say("pay_of/commission", 0)
+	case "fee":
+		return p.say("pay_of/fee", 0)
+	case "sale":
+		return p.say("pay_of/sale", 0)
+	}
+	return code
+}
+
+// PayOfCodes are the codes of which PayOf says something.
+func PayOfCodes() []string {
+	return []string{"commission", "fee", "sale"}
+}
+
+// PayPer says what is said of a code, and the code itself where that is nothing: see PayPerCodes.
+func (p *Printer) PayPer(code string) string {
+	switch code {
+	case "click":
+		return p.say("pay_per/click", 0)
+	case "line":
+		return p.say("pay_per/line", 0)
+	case "mille":
+		return p.say("pay_per/mille", 0)
+	case "order":
+		return p.say("pay_per/order", 0)
+	case "piece":
+		return p.say("pay_per/piece", 0)
+	}
+	return code
+}
+
+// PayPerCodes are the codes of which PayPer says something.
+func PayPerCodes() []string {
+	return []string{"click", "line", "mille", "order", "piece"}
+}
+
+// Payee says what is said of a code, and the code itself where that is nothing: see PayeeCodes.
+func (p *Printer) Payee(code string) string {
+	switch code {
+	case "customer":
+		return p.say("payee/customer", 0)
+	case "partner":
+		return p.say("payee/partner", 0)
+	case "recruiter":
+		return p.say("payee/recruiter", 0)
+	case "recruiter2":
+		return p.say("payee/recruiter2", 0)
+	}
+	return code
+}
+
+// PayeeCodes are the codes of which Payee says something.
+func PayeeCodes() []string {
+	return []string{"customer", "partner", "recruiter", "recruiter2"}
+}
+
+// PeriodAdds says: Bonus: {amount}.
 func (p *Printer) PeriodAdds(amount string) string { return p.say("period.adds", 0, amount) }
 
 // PeriodAmountOf says: {amount} of {measure}
@@ -3399,7 +3926,7 @@ func (p *Printer) PeriodAmountOf(amount string, measure string) string {
 	return p.say("period.amount_of", 0, amount, measure)
 }
 
-// PeriodBefore says: Before it
+// PeriodBefore says: Counted before
 func (p *Printer) PeriodBefore() string { return p.say("period.before", 0) }
 
 // PeriodBetween says: {first} to {last}
@@ -3407,7 +3934,7 @@ func (p *Printer) PeriodBetween(first string, last string) string {
 	return p.say("period.between", 0, first, last)
 }
 
-// PeriodBoundary says: Order {order} of {time} is the first that goes beyond the start.
+// PeriodBoundary says: Order {order} of {time} is the first above the threshold.
 func (p *Printer) PeriodBoundary(order string, time string) string {
 	return p.say("period.boundary", 0, order, time)
 }
@@ -3417,7 +3944,7 @@ func (p *Printer) PeriodByVersion(version string) string {
 	return p.say("period.by_version", 0, version)
 }
 
-// PeriodCap says: What is above {limit} in a period of the length {length} is not paid.
+// PeriodCap says: What goes above {limit} {length} is not paid.
 func (p *Printer) PeriodCap(length string, limit string) string {
 	return p.say("period.cap", 0, length, limit)
 }
@@ -3447,13 +3974,13 @@ func (p *Printer) PeriodLastWithin(n int64) string { return p.say("period.last_w
 // PeriodLead says: What tiers, goals and caps of the terms add to commissions, or take back, period by period.
 func (p *Printer) PeriodLead() string { return p.say("period.lead", 0) }
 
-// PeriodMarginal says: Each tier pays for what is above its start, up to the next one. Length of the period: {length}.
+// PeriodMarginal says: Each tier pays for what is above its start, up to the next tier. Counted {length}.
 func (p *Printer) PeriodMarginal(length string) string { return p.say("period.marginal", 0, length) }
 
 // PeriodNone says: No bonuses or caps
 func (p *Printer) PeriodNone() string { return p.say("period.none", 0) }
 
-// PeriodNoneYet says: They appear with the first order that counts in a period of the terms.
+// PeriodNoneYet says: They appear with the first order that counts towards a tier, goal or cap of your program's terms.
 func (p *Printer) PeriodNoneYet() string { return p.say("period.none_yet", 0) }
 
 // PeriodOf says: {rule}, {span}
@@ -3477,7 +4004,7 @@ func (p *Printer) PeriodPays() string { return p.say("period.pays", 0) }
 // PeriodPending says: Pending
 func (p *Printer) PeriodPending() string { return p.say("period.pending", 0) }
 
-// PeriodRetroactive says: The highest tier that is reached pays for everything in the period. Length of the period: {length}.
+// PeriodRetroactive says: The highest tier reached pays for everything in the period. Counted {length}.
 func (p *Printer) PeriodRetroactive(length string) string {
 	return p.say("period.retroactive", 0, length)
 }
@@ -3761,6 +4288,15 @@ func (p *Printer) RankWindow(code string) string {
 func RankWindowCodes() []string {
 	return []string{"bound", "click", "exclusive", "impression", "operator", "shared", "soft"}
 }
+
+// RatesEntered says: {n} rates were entered.
+func (p *Printer) RatesEntered(n int64) string { return p.say("rates.entered", n, p.Count(n)) }
+
+// RatesKnown says: {n} were known already.
+func (p *Printer) RatesKnown(n int64) string { return p.say("rates.known", n, p.Count(n)) }
+
+// RatesLate says: {n} are of the past and left out.
+func (p *Printer) RatesLate(n int64) string { return p.say("rates.late", n, p.Count(n)) }
 
 // Reason says what is said of a code, and the code itself where that is nothing: see ReasonCodes.
 func (p *Printer) Reason(code string) string {
@@ -4144,16 +4680,11 @@ func (p *Printer) TabPrograms() string { return p.say("tab.programs", 0) }
 // TermsAllOthers says: all others
 func (p *Printer) TermsAllOthers() string { return p.say("terms.all_others", 0) }
 
-// TermsAsForm says: Write them as a form
+// TermsAsForm says: Show as a form
 func (p *Printer) TermsAsForm() string { return p.say("terms.as_form", 0) }
 
-// TermsAsText says: Write them as a document
+// TermsAsText says: Show as text
 func (p *Printer) TermsAsText() string { return p.say("terms.as_text", 0) }
-
-// TermsCell says: {column}, row {row}
-func (p *Printer) TermsCell(column string, row string) string {
-	return p.say("terms.cell", 0, column, row)
-}
 
 // TermsCheck says: Check
 func (p *Printer) TermsCheck() string { return p.say("terms.check", 0) }
@@ -4170,26 +4701,11 @@ func (p *Printer) TermsDaysFrom() string { return p.say("terms.days_from", 0) }
 // TermsDocument says: The document
 func (p *Printer) TermsDocument() string { return p.say("terms.document", 0) }
 
-// TermsDocumentHint says: JSON as the reference of terms describes it. The network fee stays as it is.
+// TermsDocumentHint says: JSON. Amounts are minor units, rates millionths: 80000 is 8 %. The network fee stays as it is.
 func (p *Printer) TermsDocumentHint() string { return p.say("terms.document_hint", 0) }
 
 // TermsEdit says: Back to the form
 func (p *Printer) TermsEdit() string { return p.say("terms.edit", 0) }
-
-// TermsExampleFee says: {commission} to the partner, {fee} to the network
-func (p *Printer) TermsExampleFee(commission string, fee string) string {
-	return p.say("terms.example_fee", 0, commission, fee)
-}
-
-// TermsExampleOf says: An order of {order} in {category} from a {kind} earns
-func (p *Printer) TermsExampleOf(category string, kind string, order string) string {
-	return p.say("terms.example_of", 0, category, kind, order)
-}
-
-// TermsExampleOfOthers says: An order of {order} in any other category from a {kind} earns
-func (p *Printer) TermsExampleOfOthers(kind string, order string) string {
-	return p.say("terms.example_of_others", 0, kind, order)
-}
 
 // TermsExamples says: What that means
 func (p *Printer) TermsExamples() string { return p.say("terms.examples", 0) }
@@ -4207,6 +4723,15 @@ func (p *Printer) TermsFeeIs(rate string) string { return p.say("terms.fee_is", 
 func (p *Printer) TermsFeeOfNetwork(rate string) string {
 	return p.say("terms.fee_of_network", 0, rate)
 }
+
+// TermsField says: Field
+func (p *Printer) TermsField() string { return p.say("terms.field", 0) }
+
+// TermsFieldSays says: Means
+func (p *Printer) TermsFieldSays() string { return p.say("terms.field_says", 0) }
+
+// TermsFieldValue says: Looks like
+func (p *Printer) TermsFieldValue() string { return p.say("terms.field_value", 0) }
 
 // TermsFrom says: from {time}
 func (p *Printer) TermsFrom(time string) string { return p.say("terms.from", 0, time) }
@@ -4229,6 +4754,11 @@ func (p *Printer) TermsInForce() string { return p.say("terms.in_force", 0) }
 // TermsLater says: A later version of Tributary wrote these terms, so this page cannot show them. Orders under them are decided once that version runs.
 func (p *Printer) TermsLater() string { return p.say("terms.later", 0) }
 
+// TermsNeedAcceptance says: Partners must accept them. The terms before go on for those who have not, until {until}; from then on their orders earn nothing.
+func (p *Printer) TermsNeedAcceptance(until string) string {
+	return p.say("terms.need_acceptance", 0, until)
+}
+
 // TermsNew says: New terms
 func (p *Printer) TermsNew() string { return p.say("terms.new", 0) }
 
@@ -4241,11 +4771,11 @@ func (p *Printer) TermsNothing() string { return p.say("terms.nothing", 0) }
 // TermsPast says: Past
 func (p *Printer) TermsPast() string { return p.say("terms.past", 0) }
 
-// TermsRates says: Rates in percent
-func (p *Printer) TermsRates() string { return p.say("terms.rates", 0) }
+// TermsReference says: Reference of terms
+func (p *Printer) TermsReference() string { return p.say("terms.reference", 0) }
 
-// TermsRatesHint says: A category is spelled as your orders name it. An empty rate means that the rate of all others applies, or nothing where that is empty, too.
-func (p *Printer) TermsRatesHint() string { return p.say("terms.rates_hint", 0) }
+// TermsReferenceIs says: Every field of the document. A field that is not here is refused.
+func (p *Printer) TermsReferenceIs() string { return p.say("terms.reference_is", 0) }
 
 // TermsSeeBelow says: The terms are not right yet: see below.
 func (p *Printer) TermsSeeBelow() string { return p.say("terms.see_below", 0) }
@@ -4281,8 +4811,25 @@ func (p *Printer) TermsVersions() string { return p.say("terms.versions", 0) }
 // TermsWindow says: A click counts for
 func (p *Printer) TermsWindow() string { return p.say("terms.window", 0) }
 
-// TermsWindowHint says: A click that is older when the order is placed earns nothing.
-func (p *Printer) TermsWindowHint() string { return p.say("terms.window_hint", 0) }
+// TierPays says what is said of a code, and the code itself where that is nothing: see TierPaysCodes.
+func (p *Printer) TierPays(code string) string {
+	switch code {
+	case "each":
+		return p.say("tier_pays/each", 0)
+	case "of_commission":
+		return p.say("tier_pays/of_commission", 0)
+	case "once":
+		return p.say("tier_pays/once", 0)
+	case "percent":
+		return p.say("tier_pays/percent", 0)
+	}
+	return code
+}
+
+// TierPaysCodes are the codes of which TierPays says something.
+func TierPaysCodes() []string {
+	return []string{"each", "of_commission", "once", "percent"}
+}
 
 // TodoBatch says: {place} {first} to {last}
 func (p *Printer) TodoBatch(first string, last string, place string) string {
@@ -4548,7 +5095,7 @@ func (p *Printer) WhyCommissionIn(currency string) string {
 // WhyCompare says: This order was reported again with other content. The first report counts. <a>Compare both versions</a>
 func (p *Printer) WhyCompare(to templ.SafeURL) templ.Component { return p.rich("why.compare", 0, to) }
 
-// WhyConverted says: Amounts in {base} became {quote} at {rate} {quote} for 1 {base}, the rate of {day} ({source}).
+// WhyConverted says: Amounts in {base} became {quote}: 1 {base} was {rate} {quote}, the rate of {day} ({source}).
 func (p *Printer) WhyConverted(base string, day string, quote string, rate string, source string) string {
 	return p.say("why.converted", 0, base, day, quote, rate, source)
 }
@@ -5051,7 +5598,7 @@ func WrongCodeTaken(code string) Message {
 	return Message{id: "wrong.code_taken", values: []string{code}}
 }
 
-// WrongColumn is the message: the first line names no usable column "{name}"
+// WrongColumn is the message: the column "{name}" is missing, unknown or there twice
 func WrongColumn(name string) Message { return Message{id: "wrong.column", values: []string{name}} }
 
 // WrongCountedGoal is the message: that goal is counted by the network itself
@@ -5161,7 +5708,7 @@ func WrongLateReport(hours string) Message {
 	return Message{id: "wrong.late_report", values: []string{hours}}
 }
 
-// WrongLeakAhead is the message: it has not come yet
+// WrongLeakAhead is the message: it is in the future
 func WrongLeakAhead() Message { return Message{id: "wrong.leak_ahead"} }
 
 // WrongLineAndSKU is the message: it names a line and a sku
@@ -5370,7 +5917,7 @@ func WrongNumber(value string) Message { return Message{id: "wrong.number", valu
 // WrongObject is the message: {value} is not an object
 func WrongObject(value string) Message { return Message{id: "wrong.object", values: []string{value}} }
 
-// WrongOfNothing is the message: there is no {value} that it says something of
+// WrongOfNothing is the message: it only makes sense beside {value}, which is missing
 func WrongOfNothing(value string) Message {
 	return Message{id: "wrong.of_nothing", values: []string{value}}
 }

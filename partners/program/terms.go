@@ -39,7 +39,11 @@ const Ahead = time.Minute
 
 // Check gives what is wrong with a version that is to be added now, each field by its path.
 func (v *Version) Check(now time.Time) []fault.Field {
-	bad := v.Document.Check("")
+	return append(v.Document.Check(""), v.CheckTimes(now)...)
+}
+
+// CheckTimes is Check of all but the document.
+func (v *Version) CheckTimes(now time.Time) (bad []fault.Field) {
 	if v.EffectiveFrom.Sub(now) < Ahead {
 		bad = append(bad, fault.Wrong("effective_from", text.WrongTooSoon(), text.FixTooSoon()))
 	} else if v.EffectiveFrom.Sub(now) < time.Duration(v.NoticeDays)*24*time.Hour {
