@@ -40,17 +40,28 @@ func TestAPartnerAcceptsTerms(t *testing.T) {
 	id := strconv.FormatInt(int64(w.program), 10)
 	path := "/partner/programs/" + id + "/terms"
 	site := w.as("site@example.net")
+	for _, page := range []string{"/partner", "/partner/programs"} {
+		site.page(page).holds(t, "Version 9 of the terms of Alder & Finch Home needs your acceptance by", "After that, orders earn nothing", "Review these terms")
+		if theirs := w.as("outsider@example.net").page(page); strings.Contains(theirs.body, "needs your acceptance") {
+			t.Errorf("%s asks whom the terms do not concern", page)
+		}
+	}
 	after := path + "?on=" + w.now.Add(4*aDay).Format(formTime)
-	site.page(after).holds(t, "Version 9 needs to be accepted", "orders earn nothing until they are")
+	site.page(after).holds(t, "Version 9 needs to be accepted", "Orders earn nothing until they are.")
 	if refused := site.post(path+"/accept", url.Values{"version": {"1"}}); refused.status < 400 {
 		t.Errorf("what nobody need accept is accepted: %d", refused.status)
 	}
 	if done := site.post(path+"/accept", url.Values{"version": {"9"}}); done.status != http.StatusSeeOther {
 		t.Fatalf("status %d: %s", done.status, done.text())
 	}
-	site.page(path).holds(t, "Version 9 is accepted")
+	site.page(path).holds(t, "You accepted version 9.")
 	got := site.page(after)
 	got.holds(t, "Version 9")
+	for _, page := range []string{"/partner", "/partner/programs"} {
+		if asks := site.page(page); strings.Contains(asks.body, "needs your acceptance") {
+			t.Errorf("%s asks again", page)
+		}
+	}
 	if strings.Contains(got.body, "needs to be accepted") || strings.Contains(got.body, "orders earn nothing") {
 		t.Error("what was accepted is still open")
 	}

@@ -100,8 +100,8 @@ func TestAFileOfCouponsIsReportedLineByLine(t *testing.T) {
 	}
 	send(file).holds(t, "0 added, 2 there already, 3 not added")
 	for name, row := range map[string]struct{ file, want string }{
-		"no heading":     {"SAVE10\nSAVE20\n", "o usable column \"save10\""},
-		"no code":        {"partner,from\n1,2026-01-01\n", "o usable column \"code\""},
+		"no heading":     {"SAVE10\nSAVE20\n", "column \"save10\" is missing, unknown or there twice"},
+		"no code":        {"partner,from\n1,2026-01-01\n", "column \"code\" is missing, unknown or there twice"},
 		"an open quote":  {"code\nA\n\"B\n", "A quotation mark does not fit"},
 		"not UTF-8":      {"code\nA\xff\n", "UTF-8"},
 		"nothing at all": {"\n", "It has no lines"},

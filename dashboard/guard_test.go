@@ -357,7 +357,7 @@ func TestPostgresAwayIsSaidKindly(t *testing.T) {
 func TestAFormLargerThanAnyPageNeedsIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	got := w.client().post("/signin", url.Values{"email": {strings.Repeat("x", 70_000)}})
+	got := w.client().post("/signin", url.Values{"email": {strings.Repeat("x", 300_000)}})
 	if got.status != http.StatusRequestEntityTooLarge {
 		t.Errorf("status %d", got.status)
 	}

@@ -57,6 +57,7 @@ func (w *world) forms() map[string]url.Values {
 		"/merchant/coupons/:coupon/end": {"leaked_from": {""}},
 		"/merchant/programs/:program/terms": {
 			"from": {w.now.Add(aDay).Format(formTime)}, "click": {"yes"}, "window": {"30"}, "window_unit": {"d"}, "hold": {"0"}, "hold_unit": {"d"}, "rule0_to": {"partner"}, "rule0_percent": {"5"}, "do": {"set"},
+			"currency": {""}, "zone": {""}, "notice_days": {""}, "needs_acceptance": {""},
 			"document": {""},
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}, "ends": {""}},

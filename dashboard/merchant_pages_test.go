@@ -463,7 +463,7 @@ func TestOrdersThatAreNoPlainSales(t *testing.T) {
 			t.Errorf("%q lists %q, want %q", query, got, want)
 		}
 	}
-	c.page("/merchant/orders").holds(t, "plain test", "lead-1 lead", "told-more lead added to", "All goals", "trial")
+	c.page("/merchant/orders").holds(t, "plain test", "lead-1 lead", "told-more lead additions", "All goals", "trial")
 	c.page(string(whyURL(true, tried))).holds(t, "This is a test order", "What it would earn", "Nothing is posted for this order")
 	c.page(string(whyURL(true, more))).holds(t, "Added after the first report", "Customer c-3", "Goal lead", "Customer status returning", "Delivery GBP 4.95", "plan=yearly", "Addition to the order")
 	records := c.page("/merchant/orders.csv?oddity=test").records(t)

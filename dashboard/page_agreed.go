@@ -1,7 +1,9 @@
 package dashboard
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,11 +42,30 @@ func (view *agreedView) wrong(name string) *fault.Field {
 		return nil
 	}
 	for i := range view.problem.Fields {
-		if f := &view.problem.Fields[i]; f.Name == name || name == "value" && f.Name != "kind" && f.Name != "ends" && f.Name != "note" {
+		if f := &view.problem.Fields[i]; f.Name == name {
 			return f
 		}
 	}
 	return nil
+}
+
+// within are the problems that lie in the value, as in rules of the partner's own, each by its path.
+func (view *agreedView) within() (list []fault.Field) {
+	if view.problem == nil {
+		return nil
+	}
+	for _, p := range view.problem.Fields {
+		if !slices.Contains([]string{"kind", "value", "ends", "note"}, p.Name) {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// recruiter is the name of who recruited the partner, or else their number.
+func (view *agreedView) recruiter() string {
+	number := strconv.FormatInt(int64(view.agreed.Enrolment.Recruiter), 10)
+	return cmp.Or(view.agreed.Recruiters[number], number)
 }
 
 // findAgreed reads what an address names, as of its time or of now.

@@ -13,6 +13,7 @@ type partnerOverviewView struct {
 	overview
 
 	latest []report.Commission
+	programs []report.Program
 	// link is one that is open, empty where there is none.
 	link string
 }
@@ -33,6 +34,10 @@ func (s *Server) loadPartnerOverview(c echo.Context, v *visit) (*partnerOverview
 	view, ctx := &partnerOverviewView{overview: o}, c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
 		if err := view.readMoney(ctx, r, asked); err != nil {
+			return err
+		}
+		var err error
+		if view.programs, err = r.Programs(ctx); err != nil {
 			return err
 		}
 		latest, err := r.Commissions(ctx, report.CommissionFilter{}, 6)

@@ -19,6 +19,8 @@ type periodsView struct {
 	forMerchant bool
 	filter      report.PeriodFilter
 	list        report.Page[report.PeriodPaid]
+	programs    []report.Choice
+	partners    []report.Choice
 }
 
 // periodsPath is where a role finds its periods.
@@ -36,12 +38,23 @@ func (s *Server) periods(c echo.Context, v *visit) (err error) {
 	}
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		view.list, err = r.Periods(ctx, view.filter, report.PageSize)
+		if view.list, err = r.Periods(ctx, view.filter, report.PageSize); err != nil {
+			return err
+		}
+		if !view.forMerchant {
+			view.programs, err = r.EnrolledPrograms(ctx)
+			return err
+		}
+		if view.programs, err = r.OwnPrograms(ctx); err != nil {
+			return err
+		}
+		view.partners, err = r.Owners(ctx)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	keepAddress(c, view.path, view.filter.Query())
 	return s.page(c, v, v.text.PeriodTitle(), periodsPage(view))
 }
 

@@ -73,7 +73,7 @@ func TestThePageWhySaysWhatRulesPay(t *testing.T) {
 	for _, said := range []string{
 		"gold group 1 line 10 % 99.00 × 10 % = 9.90 9.90",
 		"boots 1 line USD 0.60 for each piece while the order is at least USD 50.00 at most USD 1.20 0.60 × 2 1.20",
-		"Rates are taken of the lines with their tax.", "Amounts in EUR became USD at 11/10 USD for 1 EUR, the rate of 2026-03-01 (ecb).",
+		"Rates are taken of the lines with their tax.", "Amounts in EUR became USD: 1 EUR was 1.1 USD, the rate of 2026-03-01 (ecb).",
 		"Refunds count until", "any gold group A partner’s own rules come before those of a group, and these before the program’s. 5.50 11.00",
 		"up for the part of Trailworthy 10 % of the commission 11.10 × 10 % = 1.11 1.11",
 		"The program's terms pay nothing on orders like this one. The terms’ own code is own_coupon.",

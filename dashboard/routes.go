@@ -120,6 +120,7 @@ func tabs(role string) []tab {
 		return []tab{
 			{"/partner", (*text.Printer).TabOverview, "chart"},
 			{"/partner/commissions", (*text.Printer).TabCommissions, "coins"},
+			{"/partner/periods", (*text.Printer).PeriodTitle, "check"},
 			{"/partner/links", (*text.Printer).TabLinks, "link"},
 			{"/partner/coupons", (*text.Printer).TabCoupons, "tag"},
 			{"/partner/programs", (*text.Printer).TabPrograms, "book"},
@@ -128,6 +129,7 @@ func tabs(role string) []tab {
 		return []tab{
 			{"/merchant", (*text.Printer).TabOverview, "chart"},
 			{"/merchant/orders", (*text.Printer).TabOrders, "bag"},
+			{"/merchant/periods", (*text.Printer).PeriodTitle, "check"},
 			{"/merchant/partners", (*text.Printer).TabPartners, "people"},
 			{"/merchant/conflicts", (*text.Printer).TabConflicts, "alert"},
 			{"/merchant/programs", (*text.Printer).TabPrograms, "book"},

@@ -30,9 +30,9 @@ const (
 
 // How the customer of the example comes.
 const (
-	byLink   = "link"
-	byCoupon = "coupon"
-	byCode   = "code"
+	byLink     = "link"
+	byCoupon   = "coupon"
+	byReferral = "code"
 )
 
 // withExample fills in the example where nobody has: an order of 100.00 of a new customer.
@@ -137,7 +137,7 @@ func (e *example) facts() io.Reader {
 			"customer": fmt.Sprintf("customer-%04d", n+1), "customer_status": e.customer, "lines": []any{e.line()},
 		}
 		switch {
-		case e.by == byCode:
+		case e.by == byReferral:
 			order["referral_code"] = code
 		case e.by == byCoupon || e.code != "":
 			order["coupons"] = []string{code}

@@ -263,7 +263,7 @@ func termsExample(view *termsView) templ.Component {
 
 // comings are how a customer can come.
 func comings(t *text.Printer) []pick {
-	return []pick{{value: byLink, name: t.ExampleByLink()}, {value: byCoupon, name: t.ExampleByCoupon()}, {value: byCode, name: t.ExampleByCode()}}
+	return []pick{{value: byLink, name: t.ExampleByLink()}, {value: byCoupon, name: t.ExampleByCoupon()}, {value: byReferral, name: t.ExampleByCode()}}
 }
 
 // exampleGoals are those that the order can have.

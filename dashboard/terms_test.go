@@ -267,7 +267,7 @@ func TestTermsGoFromFieldsToTextAndBack(t *testing.T) {
 	if v := versions[len(versions)-1]; len(v.Document.Zero) != 1 || v.NoticeDays != 7 || !v.NeedsAcceptance || v.Document.NetworkFee != 200_000 {
 		t.Errorf("%+v", v)
 	}
-	form.Set("base", "{}")
+	form.Set("laid_out", "{}")
 	if got := shop.post(path, form); got.status != http.StatusBadRequest {
 		t.Errorf("a form laid out from nothing: status %d", got.status)
 	}

@@ -34,6 +34,8 @@ type Agreed struct {
 	Unreadable error
 	// Facts are all that there are, also later ones, as they begin.
 	Facts []partners.Fact
+	// Recruiters are the names of recruiters by their numbers, for a merchant.
+	Recruiters map[string]string
 	// Open are the versions, in force or to come, that the partner has not accepted and must.
 	Open []program.Terms
 }
@@ -68,7 +70,7 @@ func (s *Snapshot) Agreed(ctx context.Context, id program.ProgramID, partner pro
 	a.Facts = facts[id]
 	a.Enrolment, a.Unreadable = partners.EnrolmentAt(a.Facts, at)
 	a.settle()
-	return a, nil
+	return a, a.recruiters(ctx, s)
 }
 
 // settle finds the terms by what is known of the partner.
@@ -83,15 +85,37 @@ func (a *Agreed) settle() {
 		terms := v.Terms()
 		a.Terms = &terms
 	}
-	said := map[string]bool{}
-	for i := range a.Facts {
-		said[a.Facts[i].Value] = said[a.Facts[i].Value] || a.Facts[i].Kind == program.FactAccept
-	}
-	for i := range a.Program.Terms {
-		if t := a.Program.Terms[i]; t.NeedsAcceptance && t.Unreadable == nil && !said[strconv.Itoa(t.Version)] {
-			a.Open = append(a.Open, t)
+	a.Open = program.Unaccepted(a.Program.Terms, acceptedBy(a.Facts), a.At)
+}
+
+// acceptedBy are the versions that facts say are accepted, also those that are so only in a minute.
+func acceptedBy(facts []partners.Fact) (versions []int) {
+	for i := range facts {
+		if version, err := strconv.Atoi(facts[i].Value); err == nil && facts[i].Kind == program.FactAccept {
+			versions = append(versions, version)
 		}
 	}
+	return versions
+}
+
+// recruiters reads the names of those who recruited the partner, as facts say, for the partner's merchant.
+func (a *Agreed) recruiters(ctx context.Context, s *Snapshot) error {
+	var ids []int64
+	for i := range a.Facts {
+		if id, ok := ParseID(a.Facts[i].Value); ok && a.Facts[i].Kind == program.FactRecruiter {
+			ids = append(ids, id)
+		}
+	}
+	if s.scope.Merchant == 0 || len(ids) == 0 {
+		return nil
+	}
+	// name: recruiters
+	list, err := s.choices(ctx, `SELECT id, name FROM partner WHERE id = ANY ($1)`, ids)
+	a.Recruiters = map[string]string{}
+	for _, p := range list {
+		a.Recruiters[strconv.FormatInt(p.ID, 10)] = p.Name
+	}
+	return err
 }
 
 // ParseOn reads an address that may name a minute, in UTC; now otherwise.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission"
 	"tributary/commission/period"
 	"tributary/internal/fault"
 	"tributary/partners/access"
@@ -30,33 +31,49 @@ type PeriodPaid struct {
 }
 
 // PeriodFilter is what a list of periods is narrowed to.
-type PeriodFilter struct{ After string }
+type PeriodFilter struct {
+	Program int64
+	Partner int64  // for a merchant
+	State   string // of PeriodStates
+	After   string
+}
+
+// PeriodStates are those that a period can be in: something of it is pending, or nothing is any more.
+func PeriodStates() []string { return []string{string(commission.Pending), string(commission.Payable)} }
 
 // ParsePeriods reads the address of a list.
 func ParsePeriods(values url.Values, now time.Time) (PeriodFilter, error) {
 	q := newQuery(values, now)
-	f := PeriodFilter{After: q.get("after")}
+	f := PeriodFilter{Program: q.id("program"), Partner: q.id("partner"), State: q.oneOf("state", PeriodStates()...), After: q.get("after")}
 	return f, q.err()
 }
 
 // Query is the filter as ParsePeriods reads it.
 func (f PeriodFilter) Query() url.Values {
 	q := url.Values{}
+	setID(q, "program", f.Program)
+	setID(q, "partner", f.Partner)
+	set(q, "state", f.State)
 	set(q, "after", f.After)
 	return q
 }
+
+// Narrowed tells whether the filter leaves anything out.
+func (f PeriodFilter) Narrowed() bool { return f != PeriodFilter{After: f.After} }
 
 const periodColumns = `SELECT p.no, p.program_id, coalesce(g.name, '') AS program, p.partner_id, coalesce(a.name, '') AS partner, p.role, p.rule, p.span, p.unit,
 	       p.last_day::timestamptz AS last_day, p.net, p.fee, p.pending, p.payable
 	  FROM period p LEFT JOIN program g ON g.id = p.program_id LEFT JOIN partner a ON a.id = p.partner_id`
 
-// periodsOf is the list of the periods of a scope's partner, or else merchant, $1, each read by an index of its own.
+// periodsOf is the list of the periods of a scope's partner, or else merchant, $1, each read by an index of its own, narrowed to
+// program $5 and partner $6, 0 for all, and to what is pending $7, NULL for either.
 func periodsOf(scope access.Scope) string {
 	whose := "p.merchant_id"
 	if scope.Partner != 0 {
 		whose = "p.partner_id"
 	}
-	return periodColumns + ` WHERE ` + whose + ` = $1 AND (p.last_day, p.no) < ($2::date, $3) ORDER BY p.last_day DESC, p.no DESC LIMIT $4`
+	return periodColumns + ` WHERE ` + whose + ` = $1 AND (p.last_day, p.no) < ($2::date, $3) AND ($5 = 0 OR p.program_id = $5) AND ($6 = 0 OR p.partner_id = $6)
+		AND ($7::boolean IS NULL OR (p.pending <> 0) = $7) ORDER BY p.last_day DESC, p.no DESC LIMIT $4`
 }
 
 // Periods reads at most limit periods of the scope, those with the latest sales first.
@@ -69,8 +86,12 @@ func (s *Snapshot) Periods(ctx context.Context, f PeriodFilter, limit int) (Page
 	if !begun {
 		from = key{At: endOfTime()}
 	}
+	var pending *bool
+	if f.State != "" {
+		pending = new(f.State == string(commission.Pending))
+	}
 	// name: periods
-	rows, err := s.tx.Query(ctx, periodsOf(s.scope), cmp.Or(int64(s.scope.Partner), int64(s.scope.Merchant)), from.At, from.ID, limit+1)
+	rows, err := s.tx.Query(ctx, periodsOf(s.scope), cmp.Or(int64(s.scope.Partner), int64(s.scope.Merchant)), from.At, from.ID, limit+1, f.Program, f.Partner, pending)
 	if err != nil {
 		return Page[PeriodPaid]{}, fmt.Errorf("listing periods: %w", err)
 	}

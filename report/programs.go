@@ -24,6 +24,8 @@ type Program struct {
 	// Versions are the terms as they were agreed, where Terms are what follows from them. Either says of those that a later
 	// version of this program wrote that they are Unreadable.
 	Versions []program.Version
+	// Unaccepted are the terms that the scope's partner must accept and has not.
+	Unaccepted []program.Terms
 }
 
 //go:embed query/programs.sql
@@ -76,6 +78,9 @@ func (s *Snapshot) programs(ctx context.Context, at time.Time) ([]Program, error
 				p.Versions[n].Document = p.Versions[n].Document.For(s.scope.Partner, &enrolment)
 			}
 			p.Terms = append(p.Terms, p.Versions[n].Terms())
+		}
+		if s.scope.Partner != 0 {
+			p.Unaccepted = program.Unaccepted(p.Terms, acceptedBy(facts[p.ID]), at)
 		}
 	}
 	return programs, nil

@@ -34,7 +34,7 @@ type Form struct {
 }
 
 // Base is the field that holds the document that the form was laid out from.
-const Base = "base"
+const Base = "laid_out"
 
 // Of lays out a document. Amounts are in the document's currency, else in the one given.
 func Of(d *program.Document, currency string) *Form {

@@ -141,6 +141,11 @@ func (p *Printer) AgreedLead(time string) string { return p.say("agreed.lead", 0
 // AgreedLink says: Terms at any time
 func (p *Printer) AgreedLink() string { return p.say("agreed.link", 0) }
 
+// AgreedNeeds says: Version {version} of the terms of {program} needs your acceptance by {until}. After that, orders earn nothing until you accept it.
+func (p *Printer) AgreedNeeds(program string, until string, version string) string {
+	return p.say("agreed.needs", 0, program, until, version)
+}
+
 // AgreedNotAccepted says: The notice of later terms is over and they were not accepted. Orders earn nothing until they are.
 func (p *Printer) AgreedNotAccepted() string { return p.say("agreed.not_accepted", 0) }
 
@@ -157,6 +162,14 @@ func (p *Printer) AgreedOpen(version string) string { return p.say("agreed.open"
 func (p *Printer) AgreedOpenIs(from string, until string) string {
 	return p.say("agreed.open_is", 0, from, until)
 }
+
+// AgreedOverdue says: Orders of {program} earn nothing: version {version} of its terms needed your acceptance by {until}. They earn again once you accept it.
+func (p *Printer) AgreedOverdue(program string, until string, version string) string {
+	return p.say("agreed.overdue", 0, program, until, version)
+}
+
+// AgreedReview says: Review these terms
+func (p *Printer) AgreedReview() string { return p.say("agreed.review", 0) }
 
 // AgreedSaid says: Saved. It applies from one minute from now.
 func (p *Printer) AgreedSaid() string { return p.say("agreed.said", 0) }
@@ -658,6 +671,54 @@ func (p *Printer) CommissionsTitle() string { return p.say("commissions.title", 
 
 // CommissionsYourLinks says: Your links
 func (p *Printer) CommissionsYourLinks() string { return p.say("commissions.your_links", 0) }
+
+// Condition says what is said of a code, and the code itself where that is nothing: see ConditionCodes.
+func (p *Printer) Condition(code string) string {
+	switch code {
+	case "any":
+		return p.say("condition/any", 0)
+	case "category":
+		return p.say("condition/category", 0)
+	case "country":
+		return p.say("condition/country", 0)
+	case "coupon":
+		return p.say("condition/coupon", 0)
+	case "customer":
+		return p.say("condition/customer", 0)
+	case "device":
+		return p.say("condition/device", 0)
+	case "goal":
+		return p.say("condition/goal", 0)
+	case "link":
+		return p.say("condition/link", 0)
+	case "meta":
+		return p.say("condition/meta", 0)
+	case "months_bound":
+		return p.say("condition/months_bound", 0)
+	case "not":
+		return p.say("condition/not", 0)
+	case "order_amount":
+		return p.say("condition/order_amount", 0)
+	case "part":
+		return p.say("condition/part", 0)
+	case "partner":
+		return p.say("condition/partner", 0)
+	case "partner_group":
+		return p.say("condition/partner_group", 0)
+	case "partner_kind":
+		return p.say("condition/partner_kind", 0)
+	case "property":
+		return p.say("condition/property", 0)
+	case "sku":
+		return p.say("condition/sku", 0)
+	}
+	return code
+}
+
+// ConditionCodes are the codes of which Condition says something.
+func ConditionCodes() []string {
+	return []string{"any", "category", "country", "coupon", "customer", "device", "goal", "link", "meta", "months_bound", "not", "order_amount", "part", "partner", "partner_group", "partner_kind", "property", "sku"}
+}
 
 // ConflictsField says: Field
 func (p *Printer) ConflictsField() string { return p.say("conflicts.field", 0) }

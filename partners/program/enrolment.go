@@ -186,3 +186,19 @@ func InForceFor(terms []Terms, e *Enrolment, at time.Time) (is *Terms, accepted 
 	}
 	return latest, latest == nil // nothing binds them
 }
+
+// Unaccepted are the terms of a program, in force or to come, that a partner must accept and has not, given the versions accepted.
+// Those before the last that binds the partner at a time matter no more.
+func Unaccepted(terms []Terms, accepted []int, at time.Time) (open []Terms) {
+	for _, t := range slices.Backward(terms) {
+		switch binds := !t.NeedsAcceptance || slices.Contains(accepted, t.Version); {
+		case !binds && t.Unreadable == nil:
+			open = append(open, t)
+		case binds && !t.EffectiveFrom.After(at):
+			slices.Reverse(open)
+			return open
+		}
+	}
+	slices.Reverse(open)
+	return open
+}

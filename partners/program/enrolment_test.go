@@ -135,3 +135,33 @@ func TestWhichTermsBindWhom(t *testing.T) {
 		}
 	}
 }
+
+func TestTermsThatWaitForAcceptance(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	version := func(n, days int, needs bool) Terms {
+		return Terms{Version: n, EffectiveFrom: at.AddDate(0, 0, days), NeedsAcceptance: needs, NoticeDays: 7}
+	}
+	for _, row := range []struct {
+		name     string
+		terms    []Terms
+		accepted []int
+		want     []int
+	}{
+		{"none needs it", []Terms{version(1, -9, false), version(2, 9, false)}, nil, nil},
+		{"one to come", []Terms{version(1, -9, false), version(2, 9, true)}, nil, []int{2}},
+		{"two, the first in force", []Terms{version(1, -20, false), version(2, -9, true), version(3, 9, true)}, nil, []int{2, 3}},
+		{"the first accepted", []Terms{version(1, -20, false), version(2, -9, true), version(3, 9, true)}, []int{2}, []int{3}},
+		{"later ones bind", []Terms{version(1, -20, false), version(2, -9, true), version(3, -1, false)}, nil, nil},
+		{"later ones are to bind", []Terms{version(1, -20, false), version(2, -9, true), version(3, 9, false)}, nil, []int{2}},
+		{"nothing ever bound", []Terms{version(1, -20, true)}, nil, []int{1}},
+	} {
+		var got []int
+		for _, open := range Unaccepted(row.terms, row.accepted, at) {
+			got = append(got, open.Version)
+		}
+		if diff := cmp.Diff(row.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", row.name, diff)
+		}
+	}
+}

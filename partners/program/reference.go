@@ -7,6 +7,7 @@ import (
 
 	"tributary/internal/event"
 	"tributary/internal/money"
+	"tributary/internal/text"
 )
 
 // Help is a field of a document, as its reference has it.
@@ -24,7 +25,7 @@ type Help struct {
 func Reference() []Help {
 	list := helpOf(nil, "", reflect.TypeFor[Document]())
 	for key, row := range keyRows() {
-		list = append(list, Help{Path: "where." + row.name, Like: likeOfKey(Key(key), row.shape), Says: meanings()[key]})
+		list = append(list, Help{Path: "where." + row.name, Like: likeOfKey(Key(key), row.shape), Says: meaning(Key(key))})
 	}
 	return list
 }
@@ -126,26 +127,7 @@ func namesOf[T ~string](list []T) []string {
 	return names
 }
 
-// meanings say what the keys of conditions are about.
-func meanings() [KeyNot + 1]string {
-	return [...]string{
-		KeyPartnerKind:  "The kind of the partner who earns.",
-		KeyCategory:     "The category of the goods, as orders name it.",
-		KeyGoal:         "What was reached: sale, lead, click, impression, or one of the document's goals.",
-		KeySKU:          "The line's SKU.",
-		KeyPart:         "The line's commission group, as orders name it.",
-		KeyCustomer:     "Whether the customer is new, returning or lapsed.",
-		KeyMonthsBound:  "For how many whole months the customer has been bound to the partner; it does not hold for one who is not bound.",
-		KeyCountry:      "The country, two capital letters of ISO 3166-1.",
-		KeyDevice:       "The device: desktop, mobile or tablet.",
-		KeyCoupon:       "A coupon of the order; upper and lower case are the same.",
-		KeyLink:         "The number of the link.",
-		KeyOrderAmount:  "What the order's lines add up to, in minor units.",
-		KeyPartner:      "The number of the partner.",
-		KeyPartnerGroup: "A group of the program that the partner is in.",
-		KeyProperty:     "A property of the partner, such as coupon_site.",
-		KeyMeta:         "A field of the order's metadata, by its name.",
-		KeyAny:          "One of these conditions must hold.",
-		KeyNot:          "This condition must not hold.",
-	}
+// meaning says what a key of conditions is about.
+func meaning(key Key) string {
+	return text.English().Condition(strings.TrimSuffix(key.String(), "."))
 }

@@ -99,7 +99,7 @@ func conditionSchema() *jsonschema.Schema {
 	}
 	for key, row := range keyRows() {
 		value := shapes[row.shape]()
-		value.Description = meanings()[key]
+		value.Description = meaning(Key(key))
 		if Key(key) == KeyMeta {
 			c.PatternProperties[`^meta\..`] = value
 			continue
@@ -107,7 +107,7 @@ func conditionSchema() *jsonschema.Schema {
 		if from := choicesOfKey(Key(key)); from != nil {
 			value = one(oneOf(from))
 		}
-		value.Description = meanings()[key]
+		value.Description = meaning(Key(key))
 		c.Properties[row.name] = value
 	}
 	return c
