@@ -1279,6 +1279,10 @@ func ruleFields(view *termsView, row termsform.Row, name string) templ.Component
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
+		templ_7745c5c3_Err = picked(f, p+"kind", t.FormPartners(), either(t.FormAllPartners(), picks([]program.Kind{program.Site, program.Member}, t.PartnerKinds))).Render(ctx, templ_7745c5c3_Buffer)
+		if templ_7745c5c3_Err != nil {
+			return templ_7745c5c3_Err
+		}
 		templ_7745c5c3_Err = picked(f, p+"goods", t.FormGoods(), either(t.FormAllGoods(), picks(keys(), t.Goods))).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
@@ -1292,10 +1296,6 @@ func ruleFields(view *termsView, row termsform.Row, name string) templ.Component
 			return templ_7745c5c3_Err
 		}
 		templ_7745c5c3_Err = picked(f, p+"of", t.FormOf(), picks(program.Ofs(), t.PayOf)).Render(ctx, templ_7745c5c3_Buffer)
-		if templ_7745c5c3_Err != nil {
-			return templ_7745c5c3_Err
-		}
-		templ_7745c5c3_Err = typed(f, p+"name", t.FormName(), "").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1346,7 +1346,7 @@ func ruleFields(view *termsView, row termsform.Row, name string) templ.Component
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = picked(f, p+"kind", t.FormPartners(), either(t.FormAllPartners(), picks([]program.Kind{program.Site, program.Member}, t.PartnerKinds))).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = typed(f, p+"name", t.FormName(), "").Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -1434,7 +1434,7 @@ func keys() (names []string) {
 
 // conditions tells that a rule says more than who gets how much for which goods.
 func (view *termsView) conditions(prefix string) bool {
-	for _, name := range []string{"kind", "customer", "goal", "group", "coupon", "country", "min", "max", "months", "points"} {
+	for _, name := range []string{"customer", "goal", "group", "coupon", "country", "min", "max", "months", "points"} {
 		if f := &view.form; f.Values.Get(prefix+name) != "" || f.Wrong(prefix+name) != nil {
 			return true
 		}

@@ -84,18 +84,32 @@ test("terms from a day on are set, without scripts as well, once it is said what
   await page.goto(`${demo.dashboard}/merchant/programs`);
   await page.getByRole("link", { name: "Set new terms" }).first().click();
   await page.getByLabel("In force from, UTC").fill(new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 16));
-  await page.getByLabel("Sites, row 1").fill("101");
-  await page.getByRole("button", { name: "Check" }).click();
+  const rate = page.getByRole("group", { name: "Rule 5" }).getByLabel("Percent"); // of sites, for all other goods
+  await rate.fill("101");
+  await page.getByRole("button", { name: "Check", exact: true }).click();
   assert.match(await page.locator(".wrong").innerText(), /"101" is not a percentage/u);
-  await page.getByLabel("Sites, row 1").fill("11.5");
-  await page.getByRole("button", { name: "Check" }).click();
-  assert.match(await page.locator("main").innerText(), /any other category from a site earns\s+GBP 11\.50 to the partner, GBP 2\.30 to the network/u);
+  await rate.fill("11.5");
+  await page.getByRole("button", { name: "Price the example" }).click();
+  assert.match(await page.locator("#example").innerText(), /The partner earns GBP 11\.50\./u);
+  await page.getByRole("button", { name: "Check", exact: true }).click();
+  assert.match(await page.locator("main").innerText(), /The partner earns GBP 11\.50\.[^]*on top: GBP 2\.30\. You pay GBP 13\.80 in all\./u);
   await page.getByRole("button", { name: "Set these terms" }).click();
   await page.waitForURL(`${demo.dashboard}/merchant/programs`);
   assert.match(await page.locator("main").innerText(), /Version 3 is set/u);
   await page.locator("summary").first().click();
   assert.match(await page.locator("main").innerText(), /Version 3\s+To come/u);
   await plain.close();
+});
+
+test("an order is priced as terms are typed", async () => {
+  const { page, context } = await signIn(browser, "merchant");
+  await page.goto(`${demo.dashboard}/merchant/programs`);
+  await page.getByRole("link", { name: "Set new terms" }).first().click();
+  await page.getByRole("group", { name: "Rule 5" }).getByLabel("Percent").fill("12.5");
+  await page.locator("#example", { hasText: "The partner earns GBP 12.50." }).waitFor();
+  await page.getByLabel("Amount", { exact: true }).fill("1x");
+  await page.locator("#example", { hasText: "Fix what is marked" }).waitFor();
+  await context.close();
 });
 
 test("a merchant sees nothing of another's", async () => {
