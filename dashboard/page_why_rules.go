@@ -31,6 +31,13 @@ func (view *whyView) pays(t *text.Printer, c *commission.Credit, r *commission.R
 	if r.Max > 0 {
 		parts = append(parts, t.WhyAtMost(amount{c.Unit, r.Max}.text()))
 	}
+	switch alone := r.Exact.Round(); {
+	case r.Max > 0 && alone > r.Max || alone == r.Net:
+	case r.Of == program.OfFee:
+		parts = append(parts, t.WhyFeeTogether())
+	case r.Of == program.OfCommission:
+		parts = append(parts, t.WhyRoundedTogether())
+	}
 	return parts
 }
 

@@ -40,6 +40,13 @@ func explained(t *testing.T, forMerchant bool) string {
 				Partner: 5, Role: commission.RoleRecruiter, Unit: "USD", Gross: 120, Net: 111, Terms: commission.TermsApplied{Full: true}, From: [][]program.PartnerID{recruited},
 				Rules: []commission.Rule{{ID: "up", Rate: 100_000, Of: program.OfCommission, Amount: 1_200, Base: 1_110, Exact: exactly(t, "111"), Net: 111}},
 			},
+			{
+				Partner: 6, Role: commission.RoleRecruiter2, Unit: "USD", Gross: 120, Net: 120, Fee: -120, Terms: commission.TermsApplied{Full: true, Rules: 3}, From: [][]program.PartnerID{recruited, recruited},
+				Rules: []commission.Rule{
+					{ID: "fee", Rate: 800_000, Of: program.OfFee, Amount: 240, Base: 240, Exact: exactly(t, "192"), Net: 120},
+					{ID: "odd", Rate: 500_000, Of: program.OfCommission, Amount: 3, Base: 3, Exact: exactly(t, "1.5"), Net: 1},
+				},
+			},
 			{Partner: 8, Unit: "USD", Weight: 1, Terms: commission.TermsApplied{Full: true}, Unpaid: commission.Restricted("own_coupon")},
 		},
 	}
@@ -76,6 +83,8 @@ func TestThePageWhySaysWhatRulesPay(t *testing.T) {
 		"Rates are taken of the lines with their tax.", "Amounts in EUR became USD: 1 EUR was 1.1 USD, the rate of 2026-03-01 (ecb).",
 		"Refunds count until", "any gold group A partner’s own rules come before those of a group, and these before the program’s. 5.50 11.00",
 		"up for the part of Trailworthy 10 % of the commission 11.10 × 10 % = 1.11 1.11",
+		"fee for the part of Trailworthy 80 % of the network’s fee shared with others, who have no more than the fee together 2.40 × 80 % = 1.92 1.20",
+		"odd for the part of Trailworthy 50 % of the commission rounded together with others 0.03 × 50 % = 0.015 0.01",
 		"The program's terms pay nothing on orders like this one. The terms’ own code is own_coupon.",
 	} {
 		if !strings.Contains(page, said) {

@@ -5182,7 +5182,7 @@ func (p *Printer) WhyEffective() string { return p.say("why.effective", 0) }
 // WhyExactly says: Exactly
 func (p *Printer) WhyExactly() string { return p.say("why.exactly", 0) }
 
-// WhyExcess says: Refunds asked for something that this order did not have. It is listed below and changed nothing.
+// WhyExcess says: Refunds asked for something that the lines of this order did not have. It is listed below and took nothing from them.
 func (p *Printer) WhyExcess() string { return p.say("why.excess", 0) }
 
 // WhyFee says: Network fee
@@ -5198,6 +5198,9 @@ func (p *Printer) WhyFeeIs(rate string) string { return p.say("why.fee_is", 0, r
 
 // WhyFeeSummary says: Network fee: {amount}, paid by the merchant on top
 func (p *Printer) WhyFeeSummary(amount string) string { return p.say("why.fee_summary", 0, amount) }
+
+// WhyFeeTogether says: shared with others, who have no more than the fee together
+func (p *Printer) WhyFeeTogether() string { return p.say("why.fee_together", 0) }
 
 // WhyForPartOf says: for the part of {partners}
 func (p *Printer) WhyForPartOf(partners string) string { return p.say("why.for_part_of", 0, partners) }
@@ -5278,7 +5281,7 @@ func (p *Printer) WhyLostTo() string { return p.say("why.lost_to", 0) }
 // WhyLostWorth says: Worth, {currency}
 func (p *Printer) WhyLostWorth(currency string) string { return p.say("why.lost_worth", 0, currency) }
 
-// WhyNoEffect says: Why it changed nothing
+// WhyNoEffect says: Why it took nothing
 func (p *Printer) WhyNoEffect() string { return p.say("why.no_effect", 0) }
 
 // WhyNoPostings says: Nothing is posted for this order: nobody earns on it.
@@ -5427,6 +5430,9 @@ func (p *Printer) WhyRefundReported(amount string, time string) string {
 
 // WhyRefundsUntil says: Refunds count until {time}. Later ones are shown and change nothing.
 func (p *Printer) WhyRefundsUntil(time string) string { return p.say("why.refunds_until", 0, time) }
+
+// WhyRoundedTogether says: rounded together with others
+func (p *Printer) WhyRoundedTogether() string { return p.say("why.rounded_together", 0) }
 
 // WhyRow says: row “{category}”
 func (p *Printer) WhyRow(category string) string { return p.say("why.row", 0, category) }
