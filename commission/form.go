@@ -147,8 +147,13 @@ type Contradiction struct {
 func Contradictions(recorded, decided *Decision) []Contradiction {
 	c := comparison{}
 	c.text("outcome", string(recorded.Outcome), string(decided.Outcome))
-	c.number("number of credits", int64(len(recorded.Credits)), int64(len(decided.Credits)))
 	if len(recorded.Credits) != len(decided.Credits) {
+		for _, d := range []*Decision{recorded, decided} {
+			for i := range d.Credits {
+				c.atFirst(&d.Credits[i])
+			}
+		}
+		c.number("number of credits", int64(len(recorded.Credits)), int64(len(decided.Credits)))
 		return c.found
 	}
 	for i := range decided.Credits {
@@ -205,11 +210,13 @@ func (c *comparison) credit(recorded, decided *Credit, currency string) {
 	if decided.Unit != currency {
 		of += " in " + decided.Unit
 	}
+	c.atFirst(decided)
 	c.number("partner", int64(recorded.Partner), int64(decided.Partner))
+	c.number("weight"+of, recorded.Weight, decided.Weight)
+	c.line, c.rule = 0, ""
 	c.number("program"+of, int64(recorded.Program), int64(decided.Program))
 	c.number("link"+of, int64(recorded.Link), int64(decided.Link))
 	c.text("role"+of, recorded.Role.String(), decided.Role.String())
-	c.number("weight"+of, recorded.Weight, decided.Weight)
 	c.text("unit"+of, recorded.Unit, decided.Unit)
 	c.text("end of the hold"+of, recorded.HoldUntil.UTC().String(), decided.HoldUntil.UTC().String())
 	for _, until := range []time.Time{{}, decided.HoldUntil} {
@@ -259,6 +266,14 @@ func (c *comparison) rules(recorded, decided *Credit, of string) {
 
 // at says which line and rule what follows is about.
 func (c *comparison) at(line int64, rule *Rule) { c.line, c.rule = line, rule.Name() }
+
+// atFirst says that it is about the first line of a credit, and so about all of them.
+func (c *comparison) atFirst(credit *Credit) {
+	if len(credit.Priced) > 0 {
+		first := credit.Priced[0]
+		c.at(first.Line, &credit.Rules[first.Rule])
+	}
+}
 
 // firstOf is the first line that a rule prices.
 func (c *Credit) firstOf(rule int) int64 {

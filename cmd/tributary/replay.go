@@ -18,7 +18,7 @@ import (
 
 func newReplay(a *app) *cobra.Command {
 	var o replayOptions
-	replay := &cobra.Command{Use: "replay", Short: "Send recorded history through the whole pipeline"}
+	replay := &cobra.Command{Use: "replay", Short: "Send recorded history through the pipeline, or rebuild the books from it"}
 	file := &cobra.Command{
 		Use:   "retail FILE",
 		Short: "Replay the orders of a real web shop and print what everyone earned",
@@ -45,7 +45,7 @@ clicks placed by a fixed rule, go through spool, Kafka, engine and loader with t
 	file.Flags().BoolVar(&o.json, "json", false, "print one JSON object")
 	file.Flags().Uint64Var(&o.order.Seed, "shuffle", 0, "send the events in a random order drawn from this seed")
 	file.Flags().BoolVar(&o.order.Twice, "twice", false, "send every event twice")
-	replay.AddCommand(file)
+	replay.AddCommand(file, newReplayBooks(a))
 	return replay
 }
 

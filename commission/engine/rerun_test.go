@@ -248,3 +248,74 @@ func TestSimulatingTheTermsThatStandGivesTheBooks(t *testing.T) {
 		equal(t, name+": changed", result.Changed+int64(len(result.Most)+len(result.Outcomes)), 0)
 	}
 }
+
+// replay rebuilds the books from what a transaction sees, its own changes included.
+func (w *world) replay(tx pgx.Tx, in rerun.Range) *rerun.Replayed {
+	w.t.Helper()
+	r, err := rerun.Replay(w.t.Context(), tx, rerun.Replaying{In: in, VerifyClick: verifyClick})
+	check(w.t, err)
+	return r
+}
+
+// tampered is what a replay finds after a change of rows that nobody may make, and that is rolled back.
+func (w *rich) tampered(sql string) []rerun.Difference {
+	w.t.Helper()
+	ctx := w.t.Context()
+	tx, err := w.db.Begin(ctx)
+	check(w.t, err)
+	defer tx.Rollback(ctx)
+	for _, statement := range []string{`SET LOCAL session_replication_role = replica`, sql, `SET LOCAL app.operator = 'on'`} {
+		_, err = tx.Exec(ctx, statement)
+		check(w.t, err)
+	}
+	return w.replay(tx, rerun.Always()).Differences
+}
+
+// TestReplayedBooksAreIdentical replays a world whole and in part, and once for each change of a row, which it names.
+func TestReplayedBooksAreIdentical(t *testing.T) {
+	t.Parallel()
+	w := newRich(t)
+	w.live(w.history(2, 150))
+	w.asReader(func(tx pgx.Tx) error {
+		all := w.replay(tx, rerun.Always())
+		equal(t, "differences", fmt.Sprint(all.Differences), "[]")
+		equal(t, "orders", all.Orders, 150)
+		equal(t, "periods", all.Periods, w.number(`SELECT count(*) FROM period`))
+		equal(t, "postings", all.Postings, w.number(`SELECT count(*) FROM posting WHERE source = 1`)+w.number(`SELECT count(*) FROM
+			(SELECT DISTINCT source_no, debit, credit, effective_at FROM posting WHERE source = 2) p`))
+		equal(t, "waiting", all.Waiting+all.Partial, 0)
+		return nil
+	})
+	w.asReader(func(tx pgx.Tx) error {
+		newYork, err := time.LoadLocation("America/New_York")
+		check(t, err)
+		march := w.replay(tx, rerun.Range{From: time.Date(2026, 3, 1, 0, 0, 0, 0, newYork), To: time.Date(2026, 4, 1, 0, 0, 0, 0, newYork)})
+		equal(t, "differences in March", fmt.Sprint(march.Differences), "[]")
+		if march.Orders == 0 || march.Orders == 150 || march.Partial == 0 || march.Periods == 0 {
+			t.Errorf("March: %+v", march)
+		}
+		return nil
+	})
+	for _, row := range []struct{ name, sql, want string }{
+		{"a posting of an order", `UPDATE posting SET amount = amount + 1 WHERE (source_no, version, n) = (SELECT source_no, version, n FROM posting
+			WHERE source = 1 ORDER BY 1, 2, 3 LIMIT 1) AND source = 1`, `postings from`},
+		{"a posting of a period", `DELETE FROM posting WHERE source = 2 AND source_no = (SELECT no FROM period WHERE rule = 'volume' AND net > 0 ORDER BY no LIMIT 1)`, `rule "volume", day 2026-0`},
+		{"what a line earns", `UPDATE orders SET decision = regexp_replace(decision::text, '"rate":400000', '"rate":300000')::json
+			WHERE no = (SELECT min(no) FROM orders WHERE decision::text LIKE '%"id":"gold","rate":400000%')`, `, rule "gold": rate of rule "gold"`},
+		{"a fact", `UPDATE order_event SET payload = (SELECT payload FROM order_event o WHERE o.order_no <> e.order_no AND o.kind = 1 AND o.payload <> e.payload LIMIT 1)
+			FROM order_event e WHERE e.order_no = order_event.order_no AND order_event.kind = 1 AND order_event.order_no = (SELECT min(order_no) FROM commission WHERE net > 0)`, `, line `},
+		{"the record of a period", `UPDATE period SET record = replace(record::text, '"amount":50,', '"amount":51,')::json WHERE no = (SELECT min(no) FROM period
+			WHERE record::text LIKE '%"amount":50,%')`, `want 50, have 51`},
+		{"all of a period", `DELETE FROM period WHERE no = (SELECT min(no) FROM period WHERE net > 0)`, `have no such period`},
+		{"how a customer stands", `UPDATE customer_seen SET view = '{"nth":7}' WHERE order_no = (SELECT min(order_no) FROM customer_seen)`, ``},
+	} {
+		found := w.tampered(row.sql)
+		text := make([]string, len(found))
+		for i := range found {
+			text[i] = found[i].String()
+		}
+		if all := strings.Join(text, "\n"); row.want == "" && len(found) > 0 || row.want != "" && !strings.Contains(all, row.want) {
+			t.Errorf("%s: want %q in:\n%s", row.name, row.want, all)
+		}
+	}
+}
