@@ -303,7 +303,9 @@ func TestReplayedBooksAreIdentical(t *testing.T) {
 		{"what a line earns", `UPDATE orders SET decision = regexp_replace(decision::text, '"rate":400000', '"rate":300000')::json
 			WHERE no = (SELECT min(no) FROM orders WHERE decision::text LIKE '%"id":"gold","rate":400000%')`, `, rule "gold": rate of rule "gold"`},
 		{"a fact", `UPDATE order_event SET payload = (SELECT payload FROM order_event o WHERE o.order_no <> e.order_no AND o.kind = 1 AND o.payload <> e.payload LIMIT 1)
-			FROM order_event e WHERE e.order_no = order_event.order_no AND order_event.kind = 1 AND order_event.order_no = (SELECT min(order_no) FROM commission WHERE net > 0)`, `, line `},
+			FROM order_event e WHERE e.order_no = order_event.order_no AND order_event.kind = 1 AND order_event.order_no = (SELECT min(order_no) FROM commission WHERE net > 0)`, `: facts: want`},
+		{"what an order names", `UPDATE orders SET decision = regexp_replace(decision::text, '"credits":.*', '"credits":[]}')::json
+			WHERE no = (SELECT min(order_no) FROM commission WHERE net > 0 AND role = 'partner')`, `, line 1, rule "`},
 		{"the record of a period", `UPDATE period SET record = replace(record::text, '"amount":50,', '"amount":51,')::json WHERE no = (SELECT min(no) FROM period
 			WHERE record::text LIKE '%"amount":50,%')`, `want 50, have 51`},
 		{"all of a period", `DELETE FROM period WHERE no = (SELECT min(no) FROM period WHERE net > 0)`, `have no such period`},

@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -169,13 +170,14 @@ func (r *replay) merchant(ctx context.Context, merchant program.MerchantID) erro
 		if err != nil {
 			return err
 		}
-		if len(orders) == 0 {
+		read := len(orders)
+		if read == 0 {
 			break
 		}
-		if err := r.orders(ctx, s, book, orders); err != nil {
+		if err := r.orders(ctx, s, book, r.whole(merchant, orders)); err != nil {
 			return err
 		}
-		if r.done.Orders += int64(len(orders)); r.asked.Progress != nil {
+		if r.done.Orders += int64(read); r.asked.Progress != nil {
 			r.asked.Progress(r.done.Orders, max(r.total, r.done.Orders))
 		}
 	}
@@ -183,6 +185,16 @@ func (r *replay) merchant(ctx context.Context, merchant program.MerchantID) erro
 		return err
 	}
 	return r.periods(ctx, merchant, book)
+}
+
+// whole are the orders whose facts can be folded; the others are differences.
+func (r *replay) whole(merchant program.MerchantID, orders []*past) []*past {
+	return slices.DeleteFunc(orders, func(o *past) bool {
+		if o.unfolded != nil {
+			r.find(Difference{Merchant: merchant, Order: o.id, No: o.no, What: "facts", Want: "what can be folded", Have: o.unfolded.Error()})
+		}
+		return o.unfolded != nil
+	})
 }
 
 // keeps tells which periods of a merchant need their orders.

@@ -34,6 +34,8 @@ type past struct {
 	events  []*event.Event
 	reviews []commission.Review
 	folded  commission.Order
+	// unfolded is why its facts cannot be folded: somebody has changed them.
+	unfolded error
 }
 
 // batchRows is how many facts are read at a time.
@@ -42,6 +44,7 @@ const batchRows = 3000
 // history is the orders of a merchant in a range, read in batches within a transaction.
 type history struct {
 	tx       pgx.Tx
+	merchant program.MerchantID
 	reviewed bool // anybody has reviewed an order
 	last     *past
 	ended    bool
@@ -78,7 +81,7 @@ var reviewsOf string
 // openHistory begins to read the orders of a merchant, chosen by one of byNumber, byCustomer and asking. One history at a time can
 // be open in a transaction.
 func openHistory(ctx context.Context, tx pgx.Tx, merchant program.MerchantID, in Range, chosen string) (*history, error) {
-	h := &history{tx: tx}
+	h := &history{tx: tx, merchant: merchant}
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
        set_config('jit', 'off', true), set_config('cursor_tuple_fraction', '1', true)`)
@@ -113,12 +116,18 @@ func (h *history) next(ctx context.Context) ([]*past, error) {
 		}
 	}
 	for _, o := range orders {
-		var err error
-		if o.folded, err = commission.Fold(o.events, o.reviews...); err != nil {
-			return nil, fmt.Errorf("order %q: %w", o.id, err)
-		}
+		o.fold()
 	}
 	return orders, nil
+}
+
+func (o *past) fold() {
+	if o.unfolded != nil {
+		return
+	}
+	if o.folded, o.unfolded = commission.Fold(o.events, o.reviews...); o.unfolded == nil && o.folded.ID != o.id {
+		o.unfolded = fmt.Errorf("they are of order %q", o.folded.ID)
+	}
 }
 
 // fetch reads the next facts, and gives the orders whose facts are all there.
@@ -133,17 +142,16 @@ func (h *history) fetch(ctx context.Context) (orders []*past, err error) {
 	read := 0
 	_, err = pgx.ForEachRow(rows, []any{&o.no, &o.keys, &o.id, &o.earlier, &kind, &payload}, func() error {
 		read++
-		e, err := event.Decode(payload)
-		if err != nil {
-			return fmt.Errorf("order %q: its fact of kind %d: %w", o.id, kind, err)
-		}
 		if h.last == nil || h.last.no != o.no {
 			if h.last != nil {
 				orders = append(orders, h.last)
 			}
 			h.last = &past{no: o.no, keys: o.keys, id: o.id, earlier: o.earlier}
 		}
-		h.last.events = append(h.last.events, e)
+		e, err := event.Decode(payload)
+		if h.last.events = append(h.last.events, e); err != nil {
+			h.last.unfolded = fmt.Errorf("that of kind %d: %w", kind, err)
+		}
 		return nil
 	})
 	if err != nil {
@@ -160,7 +168,7 @@ func (h *history) review(ctx context.Context, orders []*past) error {
 	numbers, keys := make([]int64, len(orders)), make([][]byte, len(orders))
 	byNo := make(map[int64]*past, len(orders))
 	for i, o := range orders {
-		numbers[i], keys[i], byNo[o.no] = o.no, o.key(), o
+		numbers[i], keys[i], byNo[o.no] = o.no, o.keys.Key(int64(h.merchant), o.id), o
 	}
 	rows, err := h.tx.Query(ctx, reviewsOf, numbers, keys)
 	if err != nil {
@@ -181,6 +189,3 @@ func (h *history) review(ctx context.Context, orders []*past) error {
 	})
 	return err
 }
-
-// key is that of the order in the inbox.
-func (o *past) key() []byte { return o.keys.Key(o.events[0].Fact().Merchant, o.id) }

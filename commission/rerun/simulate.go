@@ -149,6 +149,11 @@ func (s *simulation) read(ctx context.Context, tx pgx.Tx, batches chan<- batch) 
 		if len(b.orders) == 0 {
 			return h.close(ctx)
 		}
+		for _, o := range b.orders {
+			if o.unfolded != nil {
+				return fmt.Errorf("folding the facts of order %q: %w", o.id, o.unfolded)
+			}
+		}
 		if err := s.resolve(ctx, tx, &b); err != nil {
 			return err
 		}

@@ -82,12 +82,13 @@ func (a Addresses) PostgresEnvironment(change func(address string) (string, erro
 
 // ClickHouseEnvironment is the same for ClickHouse.
 func (a Addresses) ClickHouseEnvironment(change func(address string) (string, error)) ([]string, error) {
-	return environment("CLICKHOUSE", a.ClickHouseURL, a.ClickHouseRoles, change)
+	roles := maps.Clone(a.ClickHouseRoles)
+	delete(roles, postgres.Reader.Name()) // no process is that
+	return environment("CLICKHOUSE", a.ClickHouseURL, roles, change)
 }
 
 func environment(server, owner string, roles map[string]string, change func(address string) (string, error)) ([]string, error) {
 	all := maps.Clone(roles)
-	delete(all, postgres.Reader.Name()) // no process is that
 	all["owner"] = owner
 	env := make([]string, 0, len(all))
 	for name, address := range all {

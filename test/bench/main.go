@@ -65,6 +65,7 @@ func rows() []row {
 		{"freshness", false, freshness},
 		{"size", false, size},
 		{"pairs", false, pairs},
+		{"simulate", false, simulate},
 	}
 }
 
