@@ -36,6 +36,18 @@ func Contradictions(rules Rules, recorded, decided *Settlement) (all []Contradic
 		note(at, "commission", was.Sums.Commission, is.Sums.Commission)
 		note(at, "amount", was.Amount, is.Amount)
 		note(at, "fee", was.Fee, is.Fee)
+		for n := range max(len(was.Changes), len(is.Changes)) {
+			var before, after Change
+			if n < len(was.Changes) {
+				before = was.Changes[n]
+			}
+			if n < len(is.Changes) {
+				after = is.Changes[n]
+			}
+			note(at, fmt.Sprintf("change %d of its amount", n+1), before.Amount, after.Amount)
+			note(at, fmt.Sprintf("change %d of its fee", n+1), before.Fee, after.Fee)
+			note(at, fmt.Sprintf("day of change %d", n+1), int64(before.Day), int64(after.Day))
+		}
 	}
 	for i := range decided.Buckets {
 		is := &decided.Buckets[i]
