@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"tributary/dashboard/api"
 	"tributary/partners"
 	"tributary/partners/program"
 )
@@ -36,7 +37,7 @@ func (c *client) calls(t *testing.T, calls map[string]call) {
 		if answer.status != row.status {
 			t.Errorf("%s: status %d: %s", name, answer.status, answer.body)
 		}
-		for _, text := range strings.Split(row.holds, " | ") {
+		for text := range strings.SplitSeq(row.holds, " | ") {
 			if !strings.Contains(answer.body, text) {
 				t.Errorf("%s: no %s in %s", name, text, answer.body)
 			}
@@ -54,11 +55,11 @@ func TestTheAPIKeepsCoupons(t *testing.T) {
 	of, site := fmt.Sprintf(`"program":"prg_%d"`, w.program), fmt.Sprintf("prt_%d", w.site)
 
 	made := shop.do(http.MethodPost, "/v1/coupons", `{`+of+`,"code":" Slow10 ","partner":"`+site+`","exclusive":true,"until":null,"note":"spring"}`)
-	var coupon struct{ ID, Code, Partner, State string }
+	var coupon api.Coupon
 	if err := json.Unmarshal([]byte(made.body), &coupon); err != nil || made.status != http.StatusCreated {
 		t.Fatalf("status %d: %s: %v", made.status, made.body, err)
 	}
-	if coupon.Code != "Slow10" || coupon.Partner != site || coupon.State != "to_come" || !strings.HasPrefix(coupon.ID, "cpn_") {
+	if coupon.Code != "Slow10" || coupon.Partner == nil || *coupon.Partner != site || coupon.State != "to_come" || !strings.HasPrefix(coupon.ID, "cpn_") {
 		t.Errorf("added as %+v", coupon)
 	}
 	w.as("shop@example.net").page("/merchant/coupons").holds(t, "Slow10")
@@ -112,7 +113,7 @@ func TestTheAPIAnswersTheKeysOwnMerchant(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	made := w.caller(w.shop, "till", partners.ScopeCoupons).do(http.MethodPost, "/v1/coupons", fmt.Sprintf(`{"program":%d,"code":"mine"}`, w.program))
-	var coupon struct{ ID string }
+	var coupon api.Coupon
 	if err := json.Unmarshal([]byte(made.body), &coupon); err != nil {
 		t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func malformed(field fault.Field) error {
 func unfit(err error) fault.Field {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		name := strings.TrimPrefix(wrong.Field, "couponBody.") // encoding/json names embedded structs, too
-		switch wrong.Type.Kind() {                             //nolint:exhaustive // bodies are made of these
+		switch wrong.Type.Kind() {
 		case reflect.Bool:
 			return fault.Wrong(name, text.WrongNoTruth(), text.FixTruth())
 		case reflect.Slice:

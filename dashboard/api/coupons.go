@@ -1,9 +1,9 @@
 package api
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -77,7 +77,7 @@ func (a *API) listCoupons(c echo.Context, who caller) error {
 	for name, given := range c.QueryParams() {
 		for _, value := range given {
 			if mark := map[string]string{"program": markProgram, "partner": markPartner}[name]; mark != "" && value != "" {
-				value = fmt.Sprint(id(value).number(name, mark, &bad))
+				value = strconv.FormatInt(id(value).number(name, mark, &bad), 10)
 			}
 			values.Add(name, value)
 		}
@@ -218,7 +218,7 @@ func (a *API) addCoupons(c echo.Context, who caller) error {
 	case n == 0:
 		bad = append(bad, fault.Wrong("coupons", text.WrongEmptyList(), text.FixAtLeastOne()))
 	case n > MaxBatch:
-		bad = append(bad, fault.Wrong("coupons", text.WrongEntries(int64(n)), text.FixGiveAtMost(fmt.Sprint(MaxBatch))))
+		bad = append(bad, fault.Wrong("coupons", text.WrongEntries(int64(n)), text.FixGiveAtMost(strconv.Itoa(MaxBatch))))
 	}
 	if len(bad) > 0 {
 		return badCoupon(bad)
