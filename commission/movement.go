@@ -20,6 +20,8 @@ const (
 	CauseCorrection Cause = "correction"
 	// CausePeriod is what the sums of a period pay or take back.
 	CausePeriod Cause = "period"
+	// CauseManual is a line that somebody entered.
+	CauseManual Cause = "manual"
 )
 
 // Movement moves an amount, above zero, from a credited account to a debited one.

@@ -62,6 +62,8 @@ ledger_sent        -     -     SIU   -     SU    S     -
 ledger_unsent      -     -     S     -     S     S     -
 link*              S     -     S     SIu   SIU   S     -
 login*             -     -     -     -     sIU   s     su
+manual_line        -     -     S     -     S     S     -
+manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
 nudge              -     -     SID   -     S     S     -
 order_conflict*    -     -     SI    S     S     S     -

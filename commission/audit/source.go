@@ -13,8 +13,9 @@ type Source func(ctx context.Context, v *Verification) error
 // Sources are the checks of the sources that post. Whoever adds a source adds its check.
 func Sources() map[chart.Source]Source {
 	return map[chart.Source]Source{
-		chart.OfOrder:  func(ctx context.Context, v *Verification) error { return v.ofOrders(ctx) },
-		chart.OfPeriod: func(ctx context.Context, v *Verification) error { return v.ofPeriods(ctx) },
+		chart.OfOrder:   func(ctx context.Context, v *Verification) error { return v.ofOrders(ctx) },
+		chart.OfPeriod:  func(ctx context.Context, v *Verification) error { return v.ofPeriods(ctx) },
+		chart.OfJournal: func(ctx context.Context, v *Verification) error { return v.ofManualLines(ctx) },
 	}
 }
 

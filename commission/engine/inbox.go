@@ -35,6 +35,10 @@ func (l *lane) effectOf(row inbox.Row) (effect, error) {
 		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
 			return l.claim(ctx, tx, p, row, said, t)
 		}, err
+	case inbox.Manual:
+		return func(ctx context.Context, tx pgx.Tx, p *position.Position, _ *txSummary) error {
+			return l.manualLine(ctx, tx, p, row)
+		}, nil
 	case inbox.Letter:
 	}
 	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)

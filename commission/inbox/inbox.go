@@ -31,6 +31,9 @@ const Review Kind = "review"
 // the claim's id.
 const Claim Kind = "claim"
 
+// Manual posts a manual line: its ref is the number of the line.
+const Manual Kind = "manual_line"
+
 // Row is a fact that somebody made.
 type Row struct {
 	// No is given by Write.

@@ -1394,6 +1394,9 @@ func DetailLoaderLetterUnreadable(problem string) Message {
 // DetailMalformedKey is the message: The header Authorization does not hold an API key of ours: it must be Bearer tk_live_... with the whole key.
 func DetailMalformedKey() Message { return Message{id: "detail.malformed_key"} }
 
+// DetailManualUnknown is the message: There is no such partner of the merchant, or no such period of the partner; and only the network enters what the network pays.
+func DetailManualUnknown() Message { return Message{id: "detail.manual_unknown"} }
+
 // DetailMissingScope is the message: This key reports {scopes}, and no {wanted}. Nothing was stored: use a key that has the scope.
 func DetailMissingScope(scopes string, wanted string) Message {
 	return Message{id: "detail.missing_scope", values: []string{scopes, wanted}}
@@ -2275,6 +2278,9 @@ func FixNameCharacters() Message { return Message{id: "fix.name_characters"} }
 
 // FixNamePartner is the message: name a partner
 func FixNamePartner() Message { return Message{id: "fix.name_partner"} }
+
+// FixNoAmount is the message: give an amount, below zero to take back
+func FixNoAmount() Message { return Message{id: "fix.no_amount"} }
 
 // FixNoCategory is the message: name one, or use the first row for all others
 func FixNoCategory() Message { return Message{id: "fix.no_category"} }
@@ -4167,6 +4173,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/bad_filter", 0)
 	case "bad_link":
 		return p.say("problem/bad_link", 0)
+	case "bad_manual_line":
+		return p.say("problem/bad_manual_line", 0)
 	case "bad_program":
 		return p.say("problem/bad_program", 0)
 	case "bad_request":
@@ -4203,6 +4211,14 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/key_label_in_use", 0)
 	case "later_terms":
 		return p.say("problem/later_terms", 0)
+	case "manual_not_waiting":
+		return p.say("problem/manual_not_waiting", 0)
+	case "manual_not_yours":
+		return p.say("problem/manual_not_yours", 0)
+	case "manual_same_person":
+		return p.say("problem/manual_same_person", 0)
+	case "manual_too_late":
+		return p.say("problem/manual_too_late", 0)
 	case "no_page":
 		return p.say("problem/no_page", 0)
 	case "not_a_form":
@@ -4257,7 +4273,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -5849,6 +5865,9 @@ func WrongName(value string) Message { return Message{id: "wrong.name", values: 
 
 // WrongNoAddress is the message: there is no address
 func WrongNoAddress() Message { return Message{id: "wrong.no_address"} }
+
+// WrongNoAmount is the message: it moves nothing
+func WrongNoAmount() Message { return Message{id: "wrong.no_amount"} }
 
 // WrongNoCart is the message: only a click can be measured to the cart
 func WrongNoCart() Message { return Message{id: "wrong.no_cart"} }
