@@ -84,6 +84,7 @@ posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
 scoped_claim       -     -     -     S     -     S     -
+scoped_manual_line -     -     -     S     S     S     -
 scoped_order       -     -     -     S     -     S     -
 scoped_order_event -     -     -     S     -     S     -
 scoped_review      -     -     -     S     -     S     -
@@ -115,11 +116,13 @@ func TestEveryRightInPostgreSQL(t *testing.T) {
 }
 
 const functions = `
+add_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 api_key_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 app_enrolled_in owner dashboard search_path=pg_catalog, public, pg_temp
 bind_customer owner dashboard,operator search_path=pg_catalog, public, pg_temp
 bump_catalogue owner - search_path=pg_catalog, public, pg_temp
 claim_order owner dashboard search_path=pg_catalog, public, pg_temp
+decide_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
