@@ -62,6 +62,10 @@ func (w *world) forms() map[string]url.Values {
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}, "ends": {""}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
+		"/merchant/manual":                           w.lineForm("5.00"),
+		"/merchant/manual/:line":                     {"said": {"decline"}},
+		"/network/manual":                            w.lineForm("5.00"),
+		"/network/manual/:line":                      {"said": {"decline"}},
 		"/network/customers": {
 			"merchant": {number10(int64(w.shop))}, "customer": {"c-1"}, "to": {bindTo(int64(w.program), 0)}, "from": {w.now.Add(-aDay).Format(formTime)}, "note": {"they asked"},
 		},

@@ -142,6 +142,10 @@ func listWorld(t *testing.T) *world {
 		_, err := partners.AddCoupons(t.Context(), tx, w.program, "a test", list)
 		return err
 	}))
+	for amount := range int64(70) {
+		w.enterLine("shop@example.net", 100+amount)
+	}
+	w.takeLines()
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	return w
@@ -177,6 +181,9 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"site", "/partner/claims", "", "", []string{"claim"}, "", ""},
 		{"shop", "/merchant/claims", "outcome=open", "", []string{"claim"}, "", ""},
 		{"shop", "/merchant/coupons", "state=to_come", "", []string{"code"}, "", ""},
+		{"site", "/partner/manual", "", "", []string{"line"}, "Amount", "amount"},
+		{"shop", "/merchant/manual", "", "", []string{"line"}, "Amount", "amount"},
+		{"operator", "/network/manual", "state=posted", "", []string{"line"}, "Amount", "amount"},
 		{"site", "/partner/coupons", "kind=coupon", "", []string{"code"}, "", ""},
 		{"operator", "/network", "days=90", "", []string{"merchant"}, text.English().NetworkCosts(), "cost"},
 		{"operator", "/network/late", "", "", []string{"merchant", "order"}, "Amount", "amount"},

@@ -56,6 +56,8 @@ func (s *Server) routes() []route {
 		{post, "/partner/links/:link/close", partnerOnly, s.closeLink},
 		{get, "/partner/coupons", partnerOnly, s.coupons},
 		{get, "/partner/coupons.csv", partnerOnly, s.couponsCSV},
+		{get, "/partner/manual", partnerOnly, s.manual},
+		{get, "/partner/manual.csv", partnerOnly, s.manualCSV},
 		{get, "/partner/programs", partnerOnly, s.programs},
 		{get, "/partner/programs/:program/terms", partnerOnly, s.agreedPage},
 		{post, "/partner/programs/:program/terms/accept", partnerOnly, s.acceptTerms},
@@ -73,6 +75,10 @@ func (s *Server) routes() []route {
 		{get, "/merchant/periods", merchantOnly, s.periods},
 		{get, "/merchant/periods.csv", merchantOnly, s.periodsCSV},
 		{get, "/merchant/periods/:period", merchantOnly, s.periodPage},
+		{get, "/merchant/manual", merchantOnly, s.manual},
+		{get, "/merchant/manual.csv", merchantOnly, s.manualCSV},
+		{post, "/merchant/manual", merchantOnly, s.enterManual},
+		{post, "/merchant/manual/:line", merchantOnly, s.decideManual},
 		{get, "/merchant/conflicts", merchantOnly, s.conflicts},
 		{get, "/merchant/conflicts.csv", merchantOnly, s.conflictsCSV},
 		{get, "/merchant/claims", merchantOnly, s.claims},
@@ -100,6 +106,10 @@ func (s *Server) routes() []route {
 		{get, "/network/orders/:order", operatorOnly, s.why},
 		{get, "/network/customers", operatorOnly, s.customers},
 		{post, "/network/customers", operatorOnly, s.bindCustomer},
+		{get, "/network/manual", operatorOnly, s.manual},
+		{get, "/network/manual.csv", operatorOnly, s.manualCSV},
+		{post, "/network/manual", operatorOnly, s.enterManual},
+		{post, "/network/manual/:line", operatorOnly, s.decideManual},
 		{get, "/network/late", operatorOnly, s.late},
 		{get, "/network/late.csv", operatorOnly, s.lateCSV},
 		{get, "/network/health", operatorOnly, s.health},
@@ -134,12 +144,14 @@ func tabs(role string) []tab {
 			{"/merchant/conflicts", (*text.Printer).TabConflicts, "alert"},
 			{"/merchant/programs", (*text.Printer).TabPrograms, "book"},
 			{"/merchant/coupons", (*text.Printer).TabCoupons, "tag"},
+			{"/merchant/manual", (*text.Printer).TabManual, "coins"},
 			{"/merchant/developers", (*text.Printer).TabDevelopers, "code"},
 		}
 	case operatorOnly:
 		return []tab{
 			{"/network", (*text.Printer).TabNetwork, "people"},
 			{"/network/customers", (*text.Printer).TabCustomers, "person"},
+			{"/network/manual", (*text.Printer).TabManual, "coins"},
 			{"/network/health", (*text.Printer).TabHealth, "alert"},
 		}
 	case everyone, anybodySignedIn:

@@ -96,10 +96,10 @@ func (w *world) targets() targets {
 			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
-			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10),
+			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10), ":line": number10(w.enterLine("shop@example.net", 50_000)),
 		},
 		owners: map[string][]string{
-			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":claim": {"shop"}, ":period": {"site", "shop"},
+			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":claim": {"shop"}, ":period": {"site", "shop"}, ":line": {"shop", "operator"},
 		},
 	}
 }
@@ -135,12 +135,16 @@ func TestAuthorizationMatrix(t *testing.T) {
 		"/network/customers": {
 			"merchant": {number10(int64(w.shop))}, "customer": {"c-1"}, "to": {bindTo(int64(w.program), 0)}, "from": {w.now.Add(-aDay).Format(formTime)}, "note": {"they asked"},
 		},
-		"/account/password": {"old": {"not the password"}, "new": {"quite another sentence"}},
+		"/merchant/manual":       w.lineForm("5.00"),
+		"/merchant/manual/:line": {"said": {"decline"}},
+		"/network/manual":        w.lineForm("5.00"),
+		"/network/manual/:line":  {"said": {"decline"}},
+		"/account/password":      {"old": {"not the password"}, "new": {"quite another sentence"}},
 	}
 	// A form that names a program answers as if it did not exist for partners who are not in it, and other merchants.
 	enrolledIn := map[string][]string{
 		"POST /partner/links": {"site", "member"}, "POST /partner/claims": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
-		"POST /merchant/coupons": {"shop"}, "POST /merchant/coupons/file": {"shop"},
+		"POST /merchant/manual": {"shop"}, "POST /merchant/coupons": {"shop"}, "POST /merchant/coupons/file": {"shop"},
 	}
 	for _, who := range everyoneWho() {
 		t.Run(who, func(t *testing.T) {

@@ -18,8 +18,8 @@ import (
 	"github.com/labstack/echo/v4/middleware"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"tributary/dashboard/api"
 	"tributary/commission/engine"
+	"tributary/dashboard/api"
 	"tributary/dashboard/asset"
 	"tributary/dashboard/password"
 	"tributary/internal/proxy"

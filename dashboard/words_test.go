@@ -198,6 +198,9 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 			{"program": {program}, "file": {"code,partner,exclusive\nKITCHEN11,The Slow Kitchen,yes"}},
 		}},
 		{"shop", "/merchant/coupons/:coupon/end", []url.Values{{"from": {"x"}, "leaked_from": {"2200-01-01T00:00"}}, {"leaked_from": {"2026-01-01T00:00"}, "note": {"leaked"}}, {}}},
+		{"shop", "/merchant/manual", []url.Values{
+			w.lineForm("1.234"), w.lineForm("0"), {"to": w.lineForm("")["to"], "amount": {"5"}, "currency": {"GBP"}, "payer": {"merchant"}, "note": {" "}}, w.lineForm("5.00"), w.lineForm("500.00"),
+		}},
 		{"operator", "/network/customers", []url.Values{
 			{"merchant": {"1"}, "customer": {"c-1"}, "to": {program + "-0"}},
 			{"merchant": {"1"}, "customer": {"c-1"}, "to": {program + "-" + number10(int64(w.site))}, "from": {"2200-01-01T00:00"}, "note": {"x"}},

@@ -5,6 +5,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission"
 	"tributary/commission/inbox"
 	"tributary/internal/fault"
 	"tributary/partners/access"
@@ -24,4 +25,18 @@ func (d *Desk) Bind(ctx context.Context, scope access.Scope, b inbox.Binding, au
 		return fault.Coded(fault.NotFound, "not_found", nil)
 	}
 	return d.DB.Change(ctx, scope, func(tx pgx.Tx) error { return Rebind(ctx, tx, b, author, note, d.Partitions) })
+}
+
+// EnterLine is AddManualLine on a page.
+func (d *Desk) EnterLine(ctx context.Context, scope access.Scope, l commission.ManualLine, author string) (no int64, err error) {
+	err = d.DB.Change(ctx, scope, func(tx pgx.Tx) (err error) {
+		no, err = AddManualLine(ctx, tx, l, author)
+		return err
+	})
+	return no, err
+}
+
+// DecideLine is DecideManualLine on a page.
+func (d *Desk) DecideLine(ctx context.Context, scope access.Scope, no int64, said ManualVerdict, author, note string) error {
+	return d.DB.Change(ctx, scope, func(tx pgx.Tx) error { return DecideManualLine(ctx, tx, no, said, author, note) })
 }

@@ -138,7 +138,8 @@ func TestManualLinesArePostedOnceAndWithTwoPeople(t *testing.T) {
 		{access.Scope{Partner: w.partners[0]}, large, ApproveLine, "bert", "not_found"},
 		{network, small, WithdrawLine, "olga", "manual_not_yours"},
 		{merchant, gone, WithdrawLine, "anna", "done"},
-		{merchant, gone, WithdrawLine, "anna", "manual_not_waiting"},
+		{merchant, gone, WithdrawLine, "anna", "done"},
+		{merchant, gone, DeclineLine, "bert", "manual_not_waiting"},
 		{network, refused, DeclineLine, "olga", "done"},
 		{network, refused, ApproveLine, "olga", "manual_not_waiting"},
 	} {

@@ -1036,6 +1036,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/answer", 0)
 	case "answered_at":
 		return p.say("csv/answered_at", 0)
+	case "approved_by":
+		return p.say("csv/approved_by", 0)
 	case "author":
 		return p.say("csv/author", 0)
 	case "claim":
@@ -1068,8 +1070,12 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/day", 0)
 	case "earned":
 		return p.say("csv/earned", 0)
+	case "effective_at":
+		return p.say("csv/effective_at", 0)
 	case "end_note":
 		return p.say("csv/end_note", 0)
+	case "entered_at":
+		return p.say("csv/entered_at", 0)
 	case "exclusive":
 		return p.say("csv/exclusive", 0)
 	case "fee":
@@ -1096,6 +1102,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/late", 0)
 	case "leaked_from":
 		return p.say("csv/leaked_from", 0)
+	case "line":
+		return p.say("csv/line", 0)
 	case "link":
 		return p.say("csv/link", 0)
 	case "merchant":
@@ -1116,6 +1124,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/outcome", 0)
 	case "over_refund":
 		return p.say("csv/over_refund", 0)
+	case "paid_by":
+		return p.say("csv/paid_by", 0)
 	case "partner":
 		return p.say("csv/partner", 0)
 	case "partner_id":
@@ -1170,7 +1180,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "answer", "answered_at", "author", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "end_note", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
+	return []string{"amount", "answer", "answered_at", "approved_by", "author", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "effective_at", "end_note", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
@@ -2267,6 +2277,9 @@ func FixMissing() Message { return Message{id: "fix.missing"} }
 // FixMoment is the message: write a day such as 2026-12-01, or a time such as 2026-12-01T09:00:00Z
 func FixMoment() Message { return Message{id: "fix.moment"} }
 
+// FixMoney is the message: give digits with a point before the decimals, such as 25.00
+func FixMoney() Message { return Message{id: "fix.money"} }
+
 // FixMoneyBack is the message: report money that goes back to the customer as a refund of its order
 func FixMoneyBack() Message { return Message{id: "fix.money_back"} }
 
@@ -3198,6 +3211,130 @@ func (p *Printer) ListRowsHere(n int64) string { return p.say("list.rows_here", 
 
 // ListWiden says: Nothing here matches this filter. Widen it to see more.
 func (p *Printer) ListWiden() string { return p.say("list.widen", 0) }
+
+// ManualAmountHint says: Such as 25.00, or -25.00 to take back.
+func (p *Printer) ManualAmountHint() string { return p.say("manual.amount_hint", 0) }
+
+// ManualApprove says: Approve
+func (p *Printer) ManualApprove() string { return p.say("manual.approve", 0) }
+
+// ManualDecidedBy says: decided by {name}
+func (p *Printer) ManualDecidedBy(name string) string { return p.say("manual.decided_by", 0, name) }
+
+// ManualDecline says: Decline
+func (p *Printer) ManualDecline() string { return p.say("manual.decline", 0) }
+
+// ManualDo says: Enter the line
+func (p *Printer) ManualDo() string { return p.say("manual.do", 0) }
+
+// ManualEnter says: Enter a line
+func (p *Printer) ManualEnter() string { return p.say("manual.enter", 0) }
+
+// ManualEntered says: Entered. It is posted in ten seconds; until then you can withdraw it.
+func (p *Printer) ManualEntered() string { return p.say("manual.entered", 0) }
+
+// ManualEnteredAt says: Entered
+func (p *Printer) ManualEnteredAt() string { return p.say("manual.entered_at", 0) }
+
+// ManualForPeriod says: for the period {span}
+func (p *Printer) ManualForPeriod(span string) string { return p.say("manual.for_period", 0, span) }
+
+// ManualLead says: What you pay partners beside their orders, or take back. Above {limit} of a currency a second person approves it.
+func (p *Printer) ManualLead(limit string) string { return p.say("manual.lead", 0, limit) }
+
+// ManualNoPartner says: No partner yet
+func (p *Printer) ManualNoPartner() string { return p.say("manual.no_partner", 0) }
+
+// ManualNoPartnerYet says: A line is entered for a partner of a program.
+func (p *Printer) ManualNoPartnerYet() string { return p.say("manual.no_partner_yet", 0) }
+
+// ManualNone says: No manual lines
+func (p *Printer) ManualNone() string { return p.say("manual.none", 0) }
+
+// ManualNoneYet says: Enter one above, as to pay what was over a cap.
+func (p *Printer) ManualNoneYet() string { return p.say("manual.none_yet", 0) }
+
+// ManualNote says: Reason
+func (p *Printer) ManualNote() string { return p.say("manual.note", 0) }
+
+// ManualNoteHint says: For those who look later. Partners do not see it.
+func (p *Printer) ManualNoteHint() string { return p.say("manual.note_hint", 0) }
+
+// ManualPartnerLead says: What merchants and the network paid you beside your orders, or took back. It is in your balance.
+func (p *Printer) ManualPartnerLead() string { return p.say("manual.partner_lead", 0) }
+
+// ManualPartnerNone says: When somebody pays you something beside your orders, it is listed here.
+func (p *Printer) ManualPartnerNone() string { return p.say("manual.partner_none", 0) }
+
+// ManualPayer says: Who pays
+func (p *Printer) ManualPayer() string { return p.say("manual.payer", 0) }
+
+// ManualTitle says: Manual lines
+func (p *Printer) ManualTitle() string { return p.say("manual.title", 0) }
+
+// ManualWaits says: Entered. A second person has to approve it.
+func (p *Printer) ManualWaits() string { return p.say("manual.waits", 0) }
+
+// ManualWithdraw says: Withdraw
+func (p *Printer) ManualWithdraw() string { return p.say("manual.withdraw", 0) }
+
+// ManualPaidBy says what is said of a code, and the code itself where that is nothing: see ManualPaidByCodes.
+func (p *Printer) ManualPaidBy(code string) string {
+	switch code {
+	case "merchant":
+		return p.say("manual_paid_by/merchant", 0)
+	case "network":
+		return p.say("manual_paid_by/network", 0)
+	}
+	return code
+}
+
+// ManualPaidByCodes are the codes of which ManualPaidBy says something.
+func ManualPaidByCodes() []string {
+	return []string{"merchant", "network"}
+}
+
+// ManualSaid says what is said of a code, and the code itself where that is nothing: see ManualSaidCodes.
+func (p *Printer) ManualSaid(code string) string {
+	switch code {
+	case "approve":
+		return p.say("manual_said/approve", 0)
+	case "decline":
+		return p.say("manual_said/decline", 0)
+	case "withdraw":
+		return p.say("manual_said/withdraw", 0)
+	}
+	return code
+}
+
+// ManualSaidCodes are the codes of which ManualSaid says something.
+func ManualSaidCodes() []string {
+	return []string{"approve", "decline", "withdraw"}
+}
+
+// ManualState says what is said of a code, and the code itself where that is nothing: see ManualStateCodes.
+func (p *Printer) ManualState(code string) string {
+	switch code {
+	case "declined":
+		return p.say("manual_state/declined", 0)
+	case "posted":
+		return p.say("manual_state/posted", 0)
+	case "refused":
+		return p.say("manual_state/refused", 0)
+	case "to_come":
+		return p.say("manual_state/to_come", 0)
+	case "waiting":
+		return p.say("manual_state/waiting", 0)
+	case "withdrawn":
+		return p.say("manual_state/withdrawn", 0)
+	}
+	return code
+}
+
+// ManualStateCodes are the codes of which ManualState says something.
+func ManualStateCodes() []string {
+	return []string{"declined", "posted", "refused", "to_come", "waiting", "withdrawn"}
+}
 
 // MerchantAllPartners says: All partners
 func (p *Printer) MerchantAllPartners() string { return p.say("merchant.all_partners", 0) }
@@ -4739,6 +4876,9 @@ func (p *Printer) TabHealth() string { return p.say("tab.health", 0) }
 // TabLinks says: Links
 func (p *Printer) TabLinks() string { return p.say("tab.links", 0) }
 
+// TabManual says: Manual lines
+func (p *Printer) TabManual() string { return p.say("tab.manual", 0) }
+
 // TabNetwork says: Network
 func (p *Printer) TabNetwork() string { return p.say("tab.network", 0) }
 
@@ -5898,6 +6038,11 @@ func WrongNoLine() Message { return Message{id: "wrong.no_line"} }
 
 // WrongNoLines is the message: it has no lines
 func WrongNoLines() Message { return Message{id: "wrong.no_lines"} }
+
+// WrongNoMoney is the message: {value} is no amount of {currency}
+func WrongNoMoney(currency string, value string) Message {
+	return Message{id: "wrong.no_money", values: []string{currency, value}}
+}
 
 // WrongNoPage is the message: it is no page of this list
 func WrongNoPage() Message { return Message{id: "wrong.no_page"} }

@@ -73,6 +73,7 @@ BEGIN
   IF NOT FOUND THEN RETURN 'unknown'; END IF;
   own := app_side(line.merchant_id);
   IF line.payer <> 'merchant' AND own <> 'operator' OR said = 'withdraw' AND own <> line.side THEN RETURN 'not_yours'; END IF;
+  IF EXISTS (SELECT FROM manual_verdict v WHERE v.line = of AND v.verdict = said) THEN RETURN 'done'; END IF; -- said again
   IF EXISTS (SELECT FROM manual_verdict v WHERE v.line = of AND v.verdict IN ('decline', 'withdraw')) THEN RETURN 'not_waiting'; END IF;
   IF said = 'withdraw' THEN
     INSERT INTO inbox_taken (no, problem) SELECT i.no, 'withdrawn' FROM inbox i WHERE i.kind = 'manual_line' AND i.ref = of::text ON CONFLICT DO NOTHING;

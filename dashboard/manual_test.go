@@ -1,0 +1,100 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/commission/engine"
+	"tributary/internal/postgres"
+	"tributary/partners/access"
+)
+
+// lineForm enters a manual line for the partner site at the shop.
+func (w *world) lineForm(amount string) url.Values {
+	return url.Values{"to": {bindTo(int64(w.shop), int64(w.site))}, "amount": {amount}, "currency": {"GBP"}, "payer": {"merchant"}, "note": {"a photograph"}}
+}
+
+// enterLine enters a line of so many pence for the partner site, by somebody of the shop.
+func (w *world) enterLine(author string, amount int64) (no int64) {
+	w.t.Helper()
+	w.must(w.access.Change(w.t.Context(), access.Scope{Merchant: w.shop}, func(tx pgx.Tx) (err error) {
+		no, err = engine.AddManualLine(w.t.Context(), tx, commission.ManualLine{Merchant: w.shop, Partner: w.site, Unit: "GBP", Amount: amount, Payer: commission.MerchantPays, Note: "a photograph"}, author)
+		return err
+	}))
+	return no
+}
+
+// takeLines has the lines of manual lines be posted, as far as the pages see it.
+func (w *world) takeLines() {
+	w.t.Helper()
+	w.must(postgres.InTx(w.t.Context(), w.owner, func(tx pgx.Tx) error {
+		_, err := tx.Exec(w.t.Context(), `INSERT INTO inbox_taken (no) SELECT no FROM inbox WHERE kind = 'manual_line' ON CONFLICT DO NOTHING`)
+		return err
+	}))
+}
+
+func TestAManualLineIsEnteredAndApprovedOnPages(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.login("second@example.net", "merchant", 0, w.shop)
+	shop, second, operator, site := w.as("shop@example.net"), w.as("second@example.net"), w.as("operator@example.net"), w.as("site@example.net")
+	shop.page("/merchant/manual").holds(t, "No manual lines", "Above 100 of a currency a second person approves it.")
+	site.page("/partner/manual").holds(t, "No manual lines")
+	for amount, says := range map[string]string{"1.234": "is no amount of GBP", "much": "is no amount of GBP", "0": "It moves nothing", "": "is no amount of GBP"} {
+		if answer := shop.post("/merchant/manual", w.lineForm(amount)); answer.status != http.StatusUnprocessableEntity || !strings.Contains(answer.text(), says) {
+			t.Errorf("%q: status %d: %s", amount, answer.status, answer.text())
+		}
+	}
+	for _, amount := range []string{"25.00", "250.00"} {
+		if made := shop.post("/merchant/manual", w.lineForm(amount)); made.status != http.StatusSeeOther {
+			t.Fatalf("status %d: %s", made.status, made.text())
+		}
+	}
+	shop.page("/merchant/manual").holds(t, "GBP 25.00", "posted in seconds", "GBP 250.00", "waits for a second person", "a photograph")
+	lines := map[string]int64{}
+	rows, err := w.owner.Query(t.Context(), `SELECT no, amount::text FROM manual_line`)
+	w.must(err)
+	var no int64
+	var amount string
+	_, err = pgx.ForEachRow(rows, []any{&no, &amount}, func() error { lines[amount] = no; return nil })
+	w.must(err)
+	say := func(c *client, path string, no int64, said string) int {
+		return c.post(path+"/"+number10(no), url.Values{"said": {said}}).status
+	}
+	for _, row := range []struct {
+		c      *client
+		path   string
+		line   string
+		said   string
+		status int
+	}{
+		{shop, "/merchant/manual", "25000", "approve", http.StatusConflict},
+		{w.as("rival@example.net"), "/merchant/manual", "25000", "approve", http.StatusNotFound},
+		{operator, "/network/manual", "25000", "withdraw", http.StatusConflict},
+		{second, "/merchant/manual", "25000", "do", http.StatusNotFound},
+		{second, "/merchant/manual", "25000", "approve", http.StatusSeeOther},
+		{shop, "/merchant/manual", "25000", "decline", http.StatusConflict},
+		{shop, "/merchant/manual", "2500", "withdraw", http.StatusSeeOther},
+	} {
+		if status := say(row.c, row.path, lines[row.line], row.said); status != row.status {
+			t.Errorf("%s of line %s: status %d, want %d", row.said, row.line, status, row.status)
+		}
+	}
+	if strings.Contains(site.page("/partner/manual").body, "250.00") {
+		t.Error("a partner sees what is not posted")
+	}
+	w.takeLines()
+	page := site.page("/partner/manual")
+	page.holds(t, "GBP 250.00", "Alder & Finch")
+	for _, hidden := range []string{"a photograph", "shop@example.net", "25.00 "} {
+		if strings.Contains(page.text(), hidden) {
+			t.Errorf("a partner sees %q: %s", hidden, page.text())
+		}
+	}
+	operator.page("/network/manual?state=posted").holds(t, "GBP 250.00", "decided by second@example.net")
+}

@@ -1,0 +1,144 @@
+package report
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// A ManualLine is what somebody entered for a partner beside its orders. Amount is in minor units of Unit.
+type ManualLine struct {
+	No         int64
+	MerchantID int64
+	Merchant   string
+	PartnerID  int64
+	Partner    string
+	Unit       string
+	Amount     int64
+	Payer      string
+	// PeriodNo is the period that it settles, Span its name; 0 and empty for none.
+	PeriodNo int64
+	Span     string
+	// Second tells that a second person has to approve it, Own that the scope's own side entered it.
+	Second bool
+	Own    bool
+	// Author, Note and DecidedBy are empty for a partner.
+	Author, Note string
+	At           time.Time
+	// State is waiting for a second person, to_come until it is posted, posted, declined, withdrawn or refused for Problem.
+	State, Problem string
+	Due            *time.Time
+	EffectiveAt    *time.Time
+	DecidedBy      string
+	DecidedAt      *time.Time
+}
+
+// Open tells whether the line can still be withdrawn.
+func (l *ManualLine) Open() bool { return l.State == "waiting" || l.State == "to_come" }
+
+// ManualStates lists the states of a manual line.
+func ManualStates() []string {
+	return []string{"waiting", "to_come", "posted", "declined", "withdrawn", "refused"}
+}
+
+// A ManualFilter is what a list of manual lines is narrowed to.
+type ManualFilter struct {
+	Partner int64
+	Period  int64
+	State   string
+	After   string
+}
+
+// ParseManual reads the address of a list.
+func ParseManual(values url.Values, now time.Time) (ManualFilter, error) {
+	q := newQuery(values, now)
+	f := ManualFilter{Partner: q.id("partner"), Period: q.id("period"), State: q.oneOf("state", ManualStates()...), After: q.get("after")}
+	return f, q.err()
+}
+
+// Query is the filter as ParseManual reads it.
+func (f ManualFilter) Query() url.Values {
+	q := url.Values{}
+	setID(q, "partner", f.Partner)
+	setID(q, "period", f.Period)
+	set(q, "state", f.State)
+	set(q, "after", f.After)
+	return q
+}
+
+// Narrowed tells whether the filter leaves anything out.
+func (f ManualFilter) Narrowed() bool {
+	f.After = ""
+	return len(f.Query()) > 0
+}
+
+// ManualLines reads at most limit manual lines of the scope, newest first.
+func (s *Snapshot) ManualLines(ctx context.Context, f ManualFilter, limit int) (Page[ManualLine], error) {
+	of := list{"manual", f.Query()}
+	from, begun, err := of.after(f.After)
+	if err != nil {
+		return Page[ManualLine]{}, err
+	}
+	if !begun {
+		from.ID = math.MaxInt64
+	}
+	side := ""
+	switch {
+	case s.scope.Network:
+		side = "operator"
+	case s.scope.Merchant != 0:
+		side = "merchant"
+	}
+	// name: manual lines
+	rows, err := s.tx.Query(ctx, `
+SELECT l.no, l.merchant_id, coalesce(m.name, '') AS merchant, l.partner_id, coalesce(p.name, '') AS partner, l.unit, l.amount, l.payer, coalesce(l.period_no, 0) AS period_no,
+       coalesce(d.span, '') AS span, l.second, l.side = @side AS own, l.author, l.note, l.at, l.state, l.problem, l.due, l.effective_at, l.decided_by, l.decided_at
+  FROM scoped_manual_line l LEFT JOIN merchant m ON m.id = l.merchant_id LEFT JOIN partner p ON p.id = l.partner_id LEFT JOIN period d ON d.no = l.period_no
+ WHERE l.no < @after AND (@partner::bigint = 0 OR l.partner_id = @partner) AND (@period::bigint = 0 OR l.period_no = @period) AND (@state::text = '' OR l.state = @state)
+ ORDER BY l.no DESC LIMIT @limit`,
+		pgx.NamedArgs{"side": side, "after": from.ID, "partner": f.Partner, "period": f.Period, "state": f.State, "limit": limit + 1})
+	if err != nil {
+		return Page[ManualLine]{}, fmt.Errorf("listing manual lines: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[ManualLine])
+	if err != nil {
+		return Page[ManualLine]{}, fmt.Errorf("listing manual lines: %w", err)
+	}
+	return cut(of, found, limit, func(l ManualLine) key { return key{ID: l.No} })
+}
+
+// A ManualPartner is a partner for whom a line can be entered, at a merchant.
+type ManualPartner struct {
+	MerchantID int64
+	Merchant   string
+	PartnerID  int64
+	Partner    string
+}
+
+// ManualPartners lists the first 500 partners of the scope's merchants, by the names of both, and the currencies of their programs.
+func (s *Snapshot) ManualPartners(ctx context.Context) (partners []ManualPartner, currencies []string, err error) {
+	// name: partners for manual lines
+	rows, err := s.tx.Query(ctx, `
+SELECT DISTINCT g.merchant_id, m.name AS merchant, e.partner_id, p.name AS partner
+  FROM enrolment e JOIN program g ON g.id = e.program_id JOIN merchant m ON m.id = g.merchant_id JOIN partner p ON p.id = e.partner_id
+ WHERE $1::bigint = 0 OR g.merchant_id = $1 ORDER BY m.name, g.merchant_id, p.name, e.partner_id LIMIT 500`, int64(s.scope.Merchant))
+	if err == nil {
+		partners, err = pgx.CollectRows(rows, pgx.RowToStructByName[ManualPartner])
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing partners: %w", err)
+	}
+	// name: currencies of programs
+	rows, err = s.tx.Query(ctx, `SELECT DISTINCT unnest(currencies) FROM program WHERE $1::bigint = 0 OR merchant_id = $1 ORDER BY 1`, int64(s.scope.Merchant))
+	if err == nil {
+		currencies, err = pgx.CollectRows(rows, pgx.RowTo[string])
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing currencies: %w", err)
+	}
+	return partners, currencies, nil
+}
