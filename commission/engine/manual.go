@@ -15,6 +15,7 @@ import (
 	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/fault"
+	"tributary/internal/outbox"
 	"tributary/internal/position"
 	"tributary/internal/text"
 )
@@ -91,11 +92,11 @@ func (l *lane) manualLine(ctx context.Context, tx pgx.Tx, at *position.Position,
 	said.Version, said.MerchantId, said.Currency, said.OrderedAt = 1, int64(m.Merchant), m.Unit, event.Micros(move.At)
 	e.Body = &event.Event_Ledger{Ledger: said}
 	batch := &pgx.Batch{}
-	out := l.packing(batch, at)
-	if err := out.add(row.Key, e); err != nil {
+	out := outbox.Ledger().Pack(batch, l.held.Partition, &at.Out)
+	if err := out.Add(row.Key, e); err != nil {
 		return err
 	}
-	out.flush()
+	out.End()
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("writing manual line %d: %w", no, err)
 	}
