@@ -48,6 +48,9 @@ func drawAttribution(t *rapid.T) object {
 	if a["model"] == "decay" {
 		a["half_life"] = "2d"
 	}
+	if chance(t, 4, "asks for paths") {
+		a["path"] = true
+	}
 	if chance(t, 2, "binds") {
 		a["bind"] = oneOf(t, "for", object{"life": true}, object{"months": 1}, object{"life": true, "only": "new"})
 	}

@@ -17,7 +17,7 @@ type scene struct {
 	terms string
 	// known are lines about partners, clicks, coupons, rates and bindings; those of partners come first.
 	partners, known []string
-	// told are reports of orders, in the order in which they arrive, and reviews come after them.
+	// told are reports of orders, in the order in which they arrive, and reviews and claims come after them.
 	told    []told
 	reviews []string
 	orders  []string
@@ -140,6 +140,12 @@ func (s *scene) drawOrder(t *rapid.T, id string, clicks []string) {
 	}
 	for n := range rapid.IntRange(0, 4).Draw(t, "refunds") {
 		s.drawRefund(t, id, fmt.Sprint("r", n), len(lines))
+	}
+	if chance(t, 6, "claimed") {
+		s.reviews = append(s.reviews, line("claim", object{
+			"order": id, "id": "c", "at": when(rapid.IntRange(300, 700).Draw(t, "claimed at")), "partner": 1,
+			"outcome": oneOf(t, "outcome", "open", "granted", "declined"),
+		}))
 	}
 	if chance(t, 8, "void") {
 		s.reviews = append(s.reviews, line("review", object{"order": id, "id": "v", "at": when(700), "verb": "void"}))

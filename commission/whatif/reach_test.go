@@ -35,7 +35,7 @@ func TestScenesReachWhatPaysAndTakesBack(t *testing.T) {
 	}
 	for _, what := range []string{
 		"credited", "no_rule", "restricted", "split", "position of three", "recruiter", "recruiter2", "customer", "points", "converted", "added", "void", "test",
-		"excess", "delivery back", "free pieces back", "won by click", "won by soft", "won by coupon", "won by code", "won by customer", "of the fee", "of the commission",
+		"excess", "delivery back", "free pieces back", "won by click", "won by soft", "won by coupon", "won by code", "won by customer", "won by claim", "of the fee", "of the commission",
 		"recruiters of a split", "conflict of rules", "late refund", "period of partner", "period of recruiter", "period that pays or takes back", "group",
 	} {
 		if reached[what] < 3 {
