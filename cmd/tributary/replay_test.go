@@ -4,10 +4,13 @@ import (
 	"compress/gzip"
 	"encoding/json"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"tributary/commission/rerun"
 	"tributary/test/oracle"
 )
 
@@ -66,6 +69,34 @@ func TestTheBooksOfARetailReplayAreThoseOfTheRule(t *testing.T) {
 			if out, err := tributary(t.Context(), t, nil, "verify", "--data", data); err != nil {
 				t.Errorf("verify after the replay: %v\n%s", err, out)
 			}
+			if out, err := tributary(t.Context(), t, nil, "replay", "books", "--data", data); err != nil || !strings.Contains(out, "identical") {
+				t.Errorf("the books, replayed: %v\n%s", err, out)
+			}
+			simulatesTheBooks(t, data, want.Total)
 		})
+	}
+}
+
+// simulatesTheBooks holds a simulation of the terms that stand against the books, and has terms that pay nothing beside them.
+func simulatesTheBooks(t *testing.T, data string, total oracle.Row) {
+	t.Helper()
+	terms := filepath.Join(t.TempDir(), "terms.json")
+	document := `{"schema":1,"attribution":{"touches":{"click":{"window":"30d"}}},"hold":"30d","network_fee":0,"rules":[]}`
+	if err := os.WriteFile(terms, []byte(document), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := tributary(t.Context(), t, nil, "simulate", "--program", "1", "--terms", terms, "--from", "2009-01-01", "--to", "2013-01-01", "--json", "--data", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got rerun.Result
+	if err := json.Unmarshal([]byte(out), &got); err != nil || len(got.Totals) != 1 {
+		t.Fatalf("the simulation: %v\n%s", err, out)
+	}
+	if is := got.Totals[0]; is.Old != (rerun.Earned{Orders: total.Net, Fee: total.Fee}) || is.New != (rerun.Earned{}) {
+		t.Errorf("simulated: %+v, want %d and a fee of %d, then nothing", is, total.Net, total.Fee)
+	}
+	if got.Credited.Old == 0 || len(got.Most) != 50 || got.Most[0].Old < got.Most[49].Old || got.Most[49].New != 0 {
+		t.Errorf("simulated: %+v", got)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
@@ -187,6 +188,19 @@ func (w *rich) simulate(asked rerun.Asked) (r *rerun.Result) {
 	return r
 }
 
+// simulatePage simulates as a page does in the scope of the merchant.
+func (w *rich) simulatePage(asked rerun.Asked) (r *rerun.Result) {
+	w.t.Helper()
+	db, err := postgres.Open(w.t.Context(), engines.As(w.url, postgres.Dashboard), postgres.Dashboard, 1)
+	check(w.t, err)
+	defer db.Close()
+	check(w.t, access.New(db).Read(w.t.Context(), access.Scope{Merchant: richMerchant}, func(tx pgx.Tx) (err error) {
+		r, err = rerun.Simulate(w.t.Context(), tx, asked)
+		return err
+	}))
+	return r
+}
+
 // earned is what the books say that everybody has of the program.
 func (w *rich) earned() map[commission.Earner]rerun.Earned {
 	w.t.Helper()
@@ -246,6 +260,9 @@ func TestSimulatingTheTermsThatStandGivesTheBooks(t *testing.T) {
 		equal(t, name+": orders", result.Orders, 240)
 		equal(t, name+": credited", result.Credited.Old, w.number(`SELECT count(DISTINCT order_no) FROM commission WHERE program_id = $1 AND state <> 'declined'`, w.program))
 		equal(t, name+": changed", result.Changed+int64(len(result.Most)+len(result.Outcomes)), 0)
+		if diff := cmp.Diff(result, w.simulatePage(asked)); diff != "" {
+			t.Errorf("%s: the merchant's page (-reader +page):\n%s", name, diff)
+		}
 	}
 }
 
@@ -269,6 +286,57 @@ func (w *rich) tampered(sql string) []rerun.Difference {
 		check(w.t, err)
 	}
 	return w.replay(tx, rerun.Always()).Differences
+}
+
+// TestOtherTermsAreSimulated has terms that change one thing each, and asks what of it is said.
+func TestOtherTermsAreSimulated(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 2)
+	w.start(w.config("one"))
+	var events []*event.Event
+	for i := range 4 {
+		e := sale(1, fmt.Sprint("A", i), clickOn(w.links[i%2], noon().Add(-10*day)), int64(1+i)*10_000)
+		e.GetSale().CustomerId = []string{"c", "d"}[i/2]
+		e.OccurredAt = event.Micros(noon().Add(time.Duration(i) * time.Hour))
+		e.ReceivedAt = e.GetOccurredAt()
+		e.GetSale().ContentHash = event.SaleHash(e.GetSale(), e.GetOccurredAt())
+		events = append(events, e)
+	}
+	w.send(events...)
+	w.waitIdle()
+	for _, row := range []struct{ name, terms, from, want string }{
+		{"twice the rate", `"touches":{"click":{}}},"hold":"30d","network_fee":200000,"rules":[{"pay":{"percent":200000}}]`, "", "4 4 4; 10000 20000; 2000 4000; A3 4000 8000; "},
+		{"a shorter window", `"touches":{"click":{"window":"5d"}}},"hold":"30d","network_fee":200000,"rules":[{"pay":{"percent":100000}}]`, "", "4 0 4; 10000 0; 2000 0; A3 4000 0; credited outside_window 4"},
+		{"new customers alone", `"touches":{"click":{}}},"hold":"30d","network_fee":0,"rules":[{"where":{"customer":"new"},"pay":{"percent":100000}}]`, "",
+			"4 2 4; 10000 4000; 2000 0; A3 4000 0; credited no_rule 2"},
+		{"of whom one bought before the range", `"touches":{"click":{}}},"hold":"30d","network_fee":200000,"rules":[{"where":{"customer":"new"},"pay":{"percent":100000}}]`,
+			"2026-03-01T12:30:00Z", "3 1 2; 9000 3000; 1800 600; A3 4000 0; credited no_rule 2"},
+		{"bound to the first", `"bind":{"life":true},"touches":{"click":{}}},"hold":"30d","network_fee":200000,"rules":[{"pay":{"percent":100000}}]`, "", "4 4 0; 10000 10000; 2000 2000; ; "},
+	} {
+		terms, err := whatif.ReadTerms(strings.NewReader(`{"schema":1,"attribution":{` + row.terms + `}`))
+		check(t, err)
+		asked := rerun.Asked{Program: w.programs[0], Terms: terms, In: rerun.Always(), VerifyClick: verifyClick}
+		if row.from != "" {
+			asked.In.From, err = time.Parse(time.RFC3339, row.from)
+			check(t, err)
+		}
+		w.asReader(func(tx pgx.Tx) error {
+			r, err := rerun.Simulate(t.Context(), tx, asked)
+			check(t, err)
+			got := fmt.Sprintf("%d %d %d; ", r.Credited.Old, r.Credited.New, r.Changed)
+			got += fmt.Sprintf("%d %d; %d %d; ", r.Totals[0].Old.Net(), r.Totals[0].New.Net(), r.Totals[0].Old.Fee, r.Totals[0].New.Fee)
+			if len(r.Most) > 0 {
+				got += fmt.Sprintf("%s %d %d", r.Most[0].Order, r.Most[0].Old, r.Most[0].New)
+			}
+			got += "; "
+			for _, o := range r.Outcomes {
+				got += fmt.Sprintf("%s %s %d", o.Old, o.New, o.Orders)
+			}
+			equal(t, row.name, got, row.want)
+			return nil
+		})
+	}
+	equal(t, "written", w.number(`SELECT (SELECT count(*) FROM customer_seen) + (SELECT count(*) FROM period)`), 0)
 }
 
 // TestReplayedBooksAreIdentical replays a world whole and in part, and once for each change of a row, which it names.
