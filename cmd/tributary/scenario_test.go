@@ -9,6 +9,7 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -139,7 +140,7 @@ func readScenario(t *testing.T, file string) *scenario {
 	}
 	for line := range bytes.Lines(part["facts.jsonl"]) {
 		var f scenarioFact
-		if err := json.Unmarshal(line, &f); err != nil {
+		if err := json.Unmarshal(line, &f); err != nil { //nolint:musttag // members are named as they are written, but for capitals
 			t.Fatalf("%s: %v", s.name, err)
 		}
 		if f.beyond() {
@@ -209,7 +210,7 @@ func (s *scenario) create(ctx context.Context, tx pgx.Tx) (err error) {
 		if p := f.Partner; p != nil {
 			known := map[string][]string{"group": p.Groups, "property": p.Properties}
 			if p.Recruiter != 0 {
-				known["recruiter"] = []string{fmt.Sprint(p.Recruiter)}
+				known["recruiter"] = []string{strconv.FormatInt(p.Recruiter, 10)}
 			}
 			for kind, values := range known {
 				for _, value := range values {

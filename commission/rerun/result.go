@@ -84,20 +84,19 @@ type RuleTotal struct {
 	New int64 `json:"new"`
 }
 
-// OrderChange is an order on which something else would be earned.
+// OrderChange is an order on which something else would be earned, or by others.
 type OrderChange struct {
 	Order string    `json:"order"`
 	At    time.Time `json:"at"`
 	Unit  string    `json:"unit"`
 	Old   int64     `json:"old"`
 	New   int64     `json:"new"`
+	// Moved is what some would gain or others lose on it, whichever is more.
+	Moved int64 `json:"moved"`
 	// OldOutcome and NewOutcome are the same on most.
 	OldOutcome commission.Reason `json:"old_outcome"`
 	NewOutcome commission.Reason `json:"new_outcome"`
 }
-
-// size is by how much it changes.
-func (c *OrderChange) size() int64 { return max(c.New-c.Old, c.Old-c.New) }
 
 // OutcomeChange is of orders whose outcome would be another.
 type OutcomeChange struct {
@@ -135,21 +134,20 @@ func newTally(id program.ProgramID, old, other *partners.Programs) *tally {
 	}
 }
 
-// onOrder is what an order earns in a unit.
+// onOrder is what somebody earns on an order.
 type onOrder struct {
-	unit     string
+	of       commission.Earner
 	old, new int64
 }
 
 // add adds an order as it is decided on both sides.
 func (t *tally) add(old, other *commission.Decision) {
 	t.orders++
-	units := t.credits(nil, old, true)
-	was := len(units) > 0
-	units = t.credits(units, other, false)
-	if was {
+	earned := t.credits(nil, old, true)
+	if len(earned) > 0 {
 		t.credited.Old++
 	}
+	earned = t.credits(earned, other, false)
 	if slices.ContainsFunc(other.Credits, t.counts) {
 		t.credited.New++
 	}
@@ -157,10 +155,20 @@ func (t *tally) add(old, other *commission.Decision) {
 	if changed {
 		t.outcomes[[2]commission.Reason{old.Outcome, other.Outcome}]++
 	}
-	for _, u := range units {
-		if u.old != u.new {
+	for len(earned) > 0 {
+		c := OrderChange{Order: old.Order.ID, At: old.Order.At, Unit: earned[0].of.Unit, OldOutcome: old.Outcome, NewOutcome: other.Outcome}
+		var gained, lost int64
+		earned = slices.DeleteFunc(earned, func(e onOrder) bool {
+			if e.of.Unit != c.Unit {
+				return false
+			}
+			c.Old, c.New = c.Old+e.old, c.New+e.new
+			gained, lost = gained+max(0, e.new-e.old), lost+max(0, e.old-e.new)
+			return true
+		})
+		if c.Moved = max(gained, lost); c.Moved > 0 {
 			changed = true
-			t.change(OrderChange{Order: old.Order.ID, At: old.Order.At, Unit: u.unit, Old: u.old, New: u.new, OldOutcome: old.Outcome, NewOutcome: other.Outcome})
+			t.change(c)
 		}
 	}
 	if changed {
@@ -171,7 +179,7 @@ func (t *tally) add(old, other *commission.Decision) {
 func (t *tally) counts(c commission.Credit) bool { return c.Program == t.program }
 
 // credits adds up what the program gives on an order, on one side.
-func (t *tally) credits(units []onOrder, d *commission.Decision, old bool) []onOrder {
+func (t *tally) credits(earned []onOrder, d *commission.Decision, old bool) []onOrder {
 	counted := false
 	for i := range d.Credits {
 		c := &d.Credits[i]
@@ -179,16 +187,17 @@ func (t *tally) credits(units []onOrder, d *commission.Decision, old bool) []onO
 			continue
 		}
 		counted = counted || c.Counted != nil
-		n := slices.IndexFunc(units, func(u onOrder) bool { return u.unit == c.Unit })
+		of := c.Earner()
+		n := slices.IndexFunc(earned, func(e onOrder) bool { return e.of == of })
 		if n < 0 {
-			n, units = len(units), append(units, onOrder{unit: c.Unit})
+			n, earned = len(earned), append(earned, onOrder{of: of})
 		}
-		sums := t.partner(c.Earner())
+		sums := t.partner(of)
 		if old {
-			units[n].old += c.Net
+			earned[n].old += c.Net
 			sums.Old.Orders, sums.Old.Fee = sums.Old.Orders+c.Net, sums.Old.Fee+c.Fee
 		} else {
-			units[n].new += c.Net
+			earned[n].new += c.Net
 			sums.New.Orders, sums.New.Fee = sums.New.Orders+c.Net, sums.New.Fee+c.Fee
 		}
 		t.byRule(c, old)
@@ -200,7 +209,7 @@ func (t *tally) credits(units []onOrder, d *commission.Decision, old bool) []onO
 	default:
 		t.new.Add(d)
 	}
-	return units
+	return earned
 }
 
 // partner finds the sums of an earner.
@@ -245,7 +254,7 @@ func (t *tally) rule(key ruleKey, amount int64, old bool) {
 // change keeps an order if it is among those that change most.
 func (t *tally) change(c OrderChange) {
 	at, _ := slices.BinarySearchFunc(t.most, c, func(have, c OrderChange) int {
-		return cmp.Or(cmp.Compare(c.size(), have.size()), have.At.Compare(c.At), cmp.Compare(have.Order, c.Order))
+		return cmp.Or(cmp.Compare(c.Moved, have.Moved), have.At.Compare(c.At), cmp.Compare(have.Order, c.Order))
 	})
 	if at == mostChanged {
 		return
