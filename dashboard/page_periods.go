@@ -84,6 +84,9 @@ type periodView struct {
 
 	path        string
 	forMerchant bool
+	// overCap are the orders over the cap, where the rule is one that ranks its orders.
+	filter  report.OverCapFilter
+	overCap report.Page[report.OverCapOrder]
 }
 
 func (s *Server) periodPage(c echo.Context, v *visit) error {
@@ -92,15 +95,55 @@ func (s *Server) periodPage(c echo.Context, v *visit) error {
 		return notFound()
 	}
 	view := periodView{path: periodsPath(v), forMerchant: v.login.Merchant != 0}
+	var err error
+	if view.filter, err = report.ParseOverCap(c.QueryParams(), v.at); err != nil {
+		return err
+	}
 	ctx := c.Request().Context()
-	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		view.PeriodExplained, err = r.ExplainPeriod(ctx, no)
+	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		if view.PeriodExplained, err = r.ExplainPeriod(ctx, no); err != nil {
+			return err
+		}
+		view.overCap, err = r.OverCap(ctx, &view.PeriodExplained, view.filter, report.PageSize)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	keepAddress(c, view.at(), view.filter.Query())
 	return s.page(c, v, v.text.PeriodOf(view.Rule, view.Span), onePeriod(view))
+}
+
+// at is the address of the period's page.
+func (view *periodView) at() string { return view.path + "/" + strconv.FormatInt(view.No, 10) }
+
+// overCapCSV is the list of a period's orders over the cap, as a file.
+func (s *Server) overCapCSV(c echo.Context, v *visit) error {
+	no, ok := report.ParseID(c.Param("period"))
+	if !ok {
+		return notFound()
+	}
+	f, err := report.ParseOverCap(c.QueryParams(), v.at)
+	if err != nil {
+		return err
+	}
+	var of report.PeriodExplained
+	return listFile[report.OverCapOrder]{
+		name:    "over-cap",
+		heading: []string{"order", "ordered_at", "currency", "commission", "state", "cap"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (page report.Page[report.OverCapOrder], err error) {
+			if after == "" {
+				if of, err = r.ExplainPeriod(ctx, no); err != nil {
+					return page, err
+				}
+			}
+			f.After = after
+			return r.OverCap(ctx, &of, f, rowsAtOnce)
+		},
+		row: func(w *export.Writer, o *report.OverCapOrder) error {
+			return w.Row(export.Text(o.OrderID), export.Number(text.Machine(o.OccurredAt)), export.Text(of.Unit), inCurrency(of.Unit)(o.Net), export.Text(o.State), export.Text(string(o.Part)))
+		},
+	}.send(s, c, v)
 }
 
 // measured is a value of what a rule counts.

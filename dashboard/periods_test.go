@@ -8,6 +8,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/period"
+	"tributary/internal/event"
 	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/test/schemes"
@@ -69,5 +70,74 @@ func TestAPeriodIsExplainedToItsTenants(t *testing.T) {
 				t.Errorf("%s at %s: %q is not there:\n%s", row.who, row.at, said, got.body)
 			}
 		}
+	}
+}
+
+// capped stores orders that count in a month with a cap of two, and the period as the engine does. The refund is of all that an order had.
+func (w *world) capped() (no int64) {
+	w.t.Helper()
+	rule := schemes.Rules(200_000, program.Period{ID: "first two", Period: program.Month, Measure: program.MeasureCount, Cap: 2})[0]
+	decide := schemes.Counting(commission.Decide, rule)
+	key := period.Key{Merchant: w.shop, Program: w.program, Partner: w.site, Rule: "first two", Span: "2026-03", Unit: "GBP"}
+	var orders []period.Order
+	for i, id := range []string{"first", "second", "third", "fourth", "back"} {
+		o := sale{id: id, link: w.link, at: time.Date(2026, 3, 5+i, 12, 0, 0, 0, time.UTC)}
+		o.decide = func(order commission.Order, evidence commission.Evidence) (commission.Decision, error) {
+			d, err := decide(order, evidence)
+			if err == nil {
+				orders = append(orders, period.OrderOf(&d, 0, key))
+			}
+			return d, err
+		}
+		if id == "back" {
+			o.refunds = []*event.Refund{{WholeOrder: true}}
+		}
+		w.order(o)
+	}
+	rules := period.Rules{rule.ID: rule}
+	settled, err := period.Rank(rules, orders)
+	w.must(err)
+	record := period.NewRecord(key, rules, &settled)
+	written, err := record.JSON()
+	w.must(err)
+	w.must(w.owner.QueryRow(w.t.Context(), `INSERT INTO period (no, merchant_id, program_id, partner_id, role, rule, span, unit, lane, version, ranked, first_day, last_day,
+		net, fee, pending, payable, fee_pending, fee_earned, record)
+		SELECT nextval('period_no'), merchant_id, id, $2, 'partner', 'first two', '2026-03', 'GBP', 0, 1, true, '2026-03-05', '2026-03-09', $3, $4, $3, 0, $4, 0, $5 FROM program WHERE id = $1 RETURNING no`,
+		int64(w.program), int64(w.site), settled.Amount, settled.Fee, string(written)).Scan(&no))
+	return no
+}
+
+// The orders over a cap are those from its boundary on of which something is left, and what they earned is what the cap takes back.
+func TestOrdersOverACapAreListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := number10(w.capped())
+	for who, base := range map[string]string{"site": "/partner", "shop": "/merchant"} {
+		c := w.as(who + "@example.net")
+		path := base + "/periods/" + no
+		for query, want := range map[string][]string{"": {"third", "fourth"}, "?q=THIR": {"third"}, "?from=2026-03-08": {"fourth"}, "?q=first": nil} {
+			listed, _ := c.listed(t, path+query, "tr", "")
+			filed, sum := c.filed(t, path+"/over.csv"+query, []string{"order"}, "commission")
+			if int(listed) != len(want) || int(filed) != len(want) {
+				t.Errorf("%s%s lists %d orders and its file %d, want %v", path, query, listed, filed, want)
+			}
+			if query == "" && sum["GBP"] != 2*600 {
+				t.Errorf("they earned %v", sum)
+			}
+			c.page(path+query).holds(t, want...)
+		}
+		c.page(path).holds(t, "Orders over the cap", "over the cap", "The cap takes back GBP 12.00")
+	}
+	var third, second string
+	w.must(w.owner.QueryRow(t.Context(), `SELECT (SELECT no FROM orders WHERE order_id = 'third')::text, (SELECT no FROM orders WHERE order_id = 'second')::text`).Scan(&third, &second))
+	for who, path := range map[string]string{"site": "/partner/commissions/", "shop": "/merchant/orders/", "operator": "/network/orders/"} {
+		c := w.as(who + "@example.net")
+		c.page(path+third).holds(t, "over the cap")
+		if strings.Contains(c.page(path+second).text(), "over the cap") {
+			t.Errorf("%s reads that an order within the cap is over it", who)
+		}
+	}
+	if got := w.as("rival@example.net").get("/merchant/periods/" + no + "/over.csv"); got.status != http.StatusNotFound {
+		t.Errorf("another merchant's: %d", got.status)
 	}
 }

@@ -37,6 +37,8 @@ type Explanation struct {
 	Facts    []Fact
 	// Reports are what came in, with or without effect, for merchant and operator alone.
 	Reports []Report
+	// OverCaps are caps of periods that it is over, or crosses.
+	OverCaps []OverCap
 	// Conflicts counts reports of the order or of its refunds that said something else.
 	Conflicts int64
 }
@@ -89,7 +91,7 @@ type Report struct {
 // Explain reads an order that the scope may see: of a partner those with a commission of theirs. Any other is not found.
 func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 	e := Explanation{No: no}
-	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts} {
+	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts, s.readCaps} {
 		if err := read(ctx, &e); err != nil {
 			return e, err
 		}

@@ -1040,6 +1040,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/approved_by", 0)
 	case "author":
 		return p.say("csv/author", 0)
+	case "cap":
+		return p.say("csv/cap", 0)
 	case "claim":
 		return p.say("csv/claim", 0)
 	case "claimed_at":
@@ -1180,7 +1182,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "answer", "answered_at", "approved_by", "author", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "effective_at", "end_note", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
+	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "effective_at", "end_note", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
@@ -3836,6 +3838,31 @@ func (p *Printer) Outcome(code string) string {
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
 	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
+}
+
+// OverCapBefore says: Commission before the cap
+func (p *Printer) OverCapBefore() string { return p.say("over_cap.before", 0) }
+
+// OverCapLead says: They count in the period, and the cap takes their commission back.
+func (p *Printer) OverCapLead() string { return p.say("over_cap.lead", 0) }
+
+// OverCapTitle says: Orders over the cap
+func (p *Printer) OverCapTitle() string { return p.say("over_cap.title", 0) }
+
+// OverCap says what is said of a code, and the code itself where that is nothing: see OverCapCodes.
+func (p *Printer) OverCap(code string) string {
+	switch code {
+	case "crossing":
+		return p.say("over_cap/crossing", 0)
+	case "over":
+		return p.say("over_cap/over", 0)
+	}
+	return code
+}
+
+// OverCapCodes are the codes of which OverCap says something.
+func OverCapCodes() []string {
+	return []string{"crossing", "over"}
 }
 
 // OverviewAll says: All commissions
