@@ -12,7 +12,7 @@ import (
 type partnerOverviewView struct {
 	overview
 
-	latest []report.Commission
+	latest   []report.Commission
 	programs []report.Program
 	// link is one that is open, empty where there is none.
 	link string

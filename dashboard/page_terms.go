@@ -27,6 +27,8 @@ type termsView struct {
 	sure bool
 	// example is what an order earns under the draft; nil where the draft or the order is not right.
 	example *pricedExample
+	// simulates says that what the draft would have paid is being found out.
+	simulates bool
 }
 
 // path is the page's own.
@@ -135,6 +137,12 @@ func (s *Server) actOnTerms(c echo.Context, view *termsView, do string) error {
 		return s.showTerms(c, http.StatusUnprocessableEntity, view)
 	case do == "edit":
 		return s.showTerms(c, http.StatusOK, view)
+	case do == "simulate":
+		view.sure = true
+		if in, ok := view.form.simulated(); ok {
+			return s.simulate(c, view, in)
+		}
+		return s.showTerms(c, http.StatusUnprocessableEntity, view)
 	case do != "set":
 		view.sure = true
 		return s.showTerms(c, http.StatusOK, view)
@@ -186,6 +194,7 @@ func (f *termsForm) wrongTerms() bool {
 func (s *Server) showTerms(c echo.Context, status int, view *termsView) error {
 	v := view.visit
 	view.form.withExample(v.at)
+	view.form.withSimulation(v.at)
 	if view.sure {
 		return s.render(c, status, frame(v, v.text.TermsConfirm(), confirmTermsPage(view)))
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/net/html"
 
+	"tributary/internal/event"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -270,6 +271,41 @@ func TestTermsGoFromFieldsToTextAndBack(t *testing.T) {
 	form.Set("laid_out", "{}")
 	if got := shop.post(path, form); got.status != http.StatusBadRequest {
 		t.Errorf("a form laid out from nothing: status %d", got.status)
+	}
+}
+
+// What terms would have paid is shown before they are set, and nothing is written.
+func TestTermsAreSimulatedBeforeTheyAreSet(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{id: "one", link: w.link})
+	w.order(sale{id: "two", link: w.link, lines: []*event.Line{{Number: 1, Sku: "B", Quantity: 1, Amount: 10_000, Category: "books"}}})
+	shop, path := w.as("shop@example.net"), w.termsPath()
+	form := shop.page(path).fields(t)
+	form.Set("rule1_percent", "22")
+	sure := shop.post(path, form)
+	sure.holds(t, "What would these terms have paid?", "Nothing is written.")
+	form = sure.fields(t)
+	form.Set("do", "simulate")
+	got := shop.post(path, form)
+	got.holds(t, "2 orders were gone through.", "2 of them would earn otherwise.", "The Slow Kitchen", "books GBP 17.60 GBP 35.20 GBP 17.60", "two GBP 11.00 GBP 22.00 GBP 11.00")
+	if got.status != http.StatusOK || len(w.versions(w.program)) != 2 || !strings.HasSuffix(strings.TrimSpace(got.body), "</html>") {
+		t.Errorf("status %d, %d versions", got.status, len(w.versions(w.program)))
+	}
+	if again := got.fields(t); again.Get("rule1_percent") != "22" {
+		t.Errorf("the page forgets the terms: %v", again)
+	}
+	for _, row := range []struct{ from, to, says string }{
+		{"2026-01-01", "x", "is not a day"}, {"2026-02-02", "2026-01-01", "before"}, {"2020-01-01", "2026-01-01", "These are more than 366 days"},
+	} {
+		form.Set("simulate_from", row.from)
+		form.Set("simulate_to", row.to)
+		if wrong := shop.post(path, form); wrong.status != http.StatusUnprocessableEntity || strings.Count(wrong.body, `class="wrong"`) != 1 {
+			t.Errorf("%s to %s: %d %s", row.from, row.to, wrong.status, wrong.text())
+		}
+	}
+	if theirs := w.as("rival@example.net").post(path, form); theirs.status != http.StatusNotFound {
+		t.Errorf("a rival simulates: %d", theirs.status)
 	}
 }
 

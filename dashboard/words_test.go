@@ -220,6 +220,8 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 				"rule3_to": {"partner"}, "rule3_fixed": {"1"}, "rule3_goods": {"sku"}, "rule3_value": {"A"}, "period0_measure": {"count"}, "period0_length": {"day"}, "period0_pays": {"cap"}, "period0_cap": {"1"}, "period0_name": {"cap"},
 				"example_amount": {"9"}, "example_sku": {"A"}, "example_orders": {"3"},
 			},
+			{"from": {"2200-01-01T00:00"}, "click": {"yes"}, "hold": {"1"}, "hold_unit": {"d"}, "rule0_to": {"partner"}, "rule0_percent": {"8"}, "do": {"simulate"}, "simulate_from": {"2026-01-01"}, "simulate_to": {"2026-12-31"}},
+			{"from": {"2200-01-01T00:00"}, "click": {"yes"}, "hold": {"1"}, "hold_unit": {"d"}, "rule0_to": {"partner"}, "rule0_percent": {"8"}, "do": {"simulate"}, "simulate_from": {"2026-01-01"}, "simulate_to": {"x"}},
 			{"from": {"2200-01-01T00:00"}, "as": {"text"}, "document": {`{"schema":1}`}},
 			{"from": {"2200-01-01T00:00"}, "as": {"text"}, "document": {`{"schema":1,"attribution":{"touches":{"click":{}}},"hold":"0d","network_fee":0,"signs":["x"],"zero":[{"code":"x"}],"rules":[]}`}},
 			{"from": {"2200-01-01T00:00"}, "as": {"text"}, "do": {"form"}, "document": {`{"schema":1,"attribution":{"touches":{"click":{"min_age":"1s"}}},"hold":"0d","network_fee":0,"zero":[{"where":{"coupon":"A"},"code":"x"}],"rules":[{"where":{"device":"mobile"},"pay":{"percent":0}}]}`}},

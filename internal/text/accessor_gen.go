@@ -2138,6 +2138,9 @@ func FixEscape() Message { return Message{id: "fix.escape"} }
 // FixExclusiveOfNobody is the message: name the partner, or leave it shared
 func FixExclusiveOfNobody() Message { return Message{id: "fix.exclusive_of_nobody"} }
 
+// FixFewerDays is the message: choose fewer days
+func FixFewerDays() Message { return Message{id: "fix.fewer_days"} }
+
 // FixFieldMeant is the message: did you mean "{name}"? If not, remove it
 func FixFieldMeant(name string) Message {
 	return Message{id: "fix.field_meant", values: []string{name}}
@@ -4797,6 +4800,76 @@ func (p *Printer) SigninTitle() string { return p.say("signin.title", 0) }
 // SigninWrong says: E-mail and password do not match an account. Check both and try again.
 func (p *Printer) SigninWrong() string { return p.say("signin.wrong", 0) }
 
+// SimulateByPeriod says: bonus or cap
+func (p *Printer) SimulateByPeriod() string { return p.say("simulate.by_period", 0) }
+
+// SimulateChanged says: {n} of them would earn otherwise.
+func (p *Printer) SimulateChanged(n int64) string { return p.say("simulate.changed", n, p.Count(n)) }
+
+// SimulateDifference says: Difference
+func (p *Printer) SimulateDifference() string { return p.say("simulate.difference", 0) }
+
+// SimulateDo says: Compare
+func (p *Printer) SimulateDo() string { return p.say("simulate.do", 0) }
+
+// SimulateEarned says: Earned, {unit}
+func (p *Printer) SimulateEarned(unit string) string { return p.say("simulate.earned", 0, unit) }
+
+// SimulateFailed says: The comparison could not be finished. Choose fewer days, or try again.
+func (p *Printer) SimulateFailed() string { return p.say("simulate.failed", 0) }
+
+// SimulateFee says: Network fee, {unit}
+func (p *Printer) SimulateFee(unit string) string { return p.say("simulate.fee", 0, unit) }
+
+// SimulateFrom says: From
+func (p *Printer) SimulateFrom() string { return p.say("simulate.from", 0) }
+
+// SimulateLead says: The orders of these days, decided again under the terms that stand and under these. Periods count the orders of these days alone. Nothing is written.
+func (p *Printer) SimulateLead() string { return p.say("simulate.lead", 0) }
+
+// SimulateMost says: Orders that change most
+func (p *Printer) SimulateMost() string { return p.say("simulate.most", 0) }
+
+// SimulateNone says: No order of these days would earn otherwise.
+func (p *Printer) SimulateNone() string { return p.say("simulate.none", 0) }
+
+// SimulateNow says: Now
+func (p *Printer) SimulateNow() string { return p.say("simulate.now", 0) }
+
+// SimulateOfPeriods says: of which bonuses and caps, {unit}
+func (p *Printer) SimulateOfPeriods(unit string) string { return p.say("simulate.of_periods", 0, unit) }
+
+// SimulateOrders says: {n} orders were gone through.
+func (p *Printer) SimulateOrders(n int64) string { return p.say("simulate.orders", n, p.Count(n)) }
+
+// SimulateOutcome says: {was}, then {is}
+func (p *Printer) SimulateOutcome(is string, was string) string {
+	return p.say("simulate.outcome", 0, is, was)
+}
+
+// SimulatePartners says: By partner
+func (p *Printer) SimulatePartners() string { return p.say("simulate.partners", 0) }
+
+// SimulateProgress says: {done} of {total} orders
+func (p *Printer) SimulateProgress(done string, total string) string {
+	return p.say("simulate.progress", 0, done, total)
+}
+
+// SimulateRules says: By rule
+func (p *Printer) SimulateRules() string { return p.say("simulate.rules", 0) }
+
+// SimulateThen says: Then
+func (p *Printer) SimulateThen() string { return p.say("simulate.then", 0) }
+
+// SimulateTitle says: What would these terms have paid?
+func (p *Printer) SimulateTitle() string { return p.say("simulate.title", 0) }
+
+// SimulateTo says: To
+func (p *Printer) SimulateTo() string { return p.say("simulate.to", 0) }
+
+// SimulateTotals says: In all
+func (p *Printer) SimulateTotals() string { return p.say("simulate.totals", 0) }
+
 // SpanDays says: {n} days
 func (p *Printer) SpanDays(n int64) string { return p.say("span.days", n, p.Count(n)) }
 
@@ -6316,6 +6389,11 @@ func WrongTimeTaken() Message { return Message{id: "wrong.time_taken"} }
 
 // WrongTooDeep is the message: its conditions are within too many others
 func WrongTooDeep() Message { return Message{id: "wrong.too_deep"} }
+
+// WrongTooManyDays is the message: these are more than {n} days
+func WrongTooManyDays(n int64) Message {
+	return Message{id: "wrong.too_many_days", counted: true, n: n}
+}
 
 // WrongTooOld is the message: {time} is more than 90 days ago
 func WrongTooOld(time string) Message { return Message{id: "wrong.too_old", values: []string{time}} }
