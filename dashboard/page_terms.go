@@ -27,6 +27,8 @@ type termsView struct {
 	sure bool
 	// example is what an order earns under the draft; nil where the draft or the order is not right.
 	example *pricedExample
+	// noCountry says that a condition on the country would match nothing, so far.
+	noCountry bool
 	// simulates says that what the draft would have paid is being found out.
 	simulates bool
 }
@@ -48,7 +50,11 @@ func (s *Server) findTerms(c echo.Context, v *visit) (*termsView, error) {
 	view := &termsView{visit: v}
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		view.program, err = r.Program(ctx, program.ProgramID(id))
+		if view.program, err = r.Program(ctx, program.ProgramID(id)); err != nil {
+			return err
+		}
+		seen, err := r.CountrySeen(ctx)
+		view.noCountry = !seen
 		return err
 	})
 	if err == nil && len(view.program.Versions) == 0 {
@@ -105,6 +111,7 @@ func (s *Server) setTerms(c echo.Context, v *visit) error {
 		return err
 	}
 	if view.form.change(sent.Get("do")) {
+		view.noCountry = false
 		return s.showTerms(c, http.StatusOK, view)
 	}
 	return s.actOnTerms(c, view, sent.Get("do"))
@@ -158,6 +165,7 @@ func (s *Server) actOnTerms(c echo.Context, view *termsView, do string) error {
 // price decides the example under a document that is right.
 func (view *termsView) price(d program.Document, right bool) (err error) {
 	view.form.withExample(view.visit.at)
+	view.noCountry = view.noCountry && d.AsksForCountry()
 	if right {
 		view.example, err = view.form.price(d, view.currency())
 	}

@@ -309,6 +309,27 @@ func TestTermsAreSimulatedBeforeTheyAreSet(t *testing.T) {
 	}
 }
 
+// Who writes a condition on the country is told where it would match nothing.
+func TestACountryThatNothingNamesIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop, path := w.as("shop@example.net"), w.termsPath()
+	form := shop.page(path).fields(t)
+	form.Set("rule0_country", "DE")
+	warns := func() bool { return strings.Contains(shop.post(path, form).body, "A condition on the country matches nothing so far") }
+	if !warns() {
+		t.Error("nothing is said where no order names a country")
+	}
+	w.order(sale{id: "german", link: w.link, change: func(s *event.Sale) { s.Country = "DE" }})
+	if warns() {
+		t.Error("it is said though an order names a country")
+	}
+	form.Del("rule0_country")
+	if fresh := newWorld(t); strings.Contains(fresh.as("shop@example.net").page(path).body, "matches nothing so far") {
+		t.Error("it is said of terms without a country")
+	}
+}
+
 // Only its merchant sets a program's terms, whatever a page does: the row policies hold it.
 func TestOnlyItsMerchantSetsTerms(t *testing.T) {
 	t.Parallel()

@@ -37,3 +37,18 @@ func (s *Snapshot) Simulate(ctx context.Context, asked rerun.Asked) (*Simulated,
 	}
 	return &Simulated{result, names}, nil
 }
+
+// CountrySeen tells whether a condition on the country can match: a tracker knows the countries of clicks, or one of the last
+// thousand orders of the scope's merchant names one.
+func (s *Snapshot) CountrySeen(ctx context.Context) (seen bool, err error) {
+	if seen, err = s.CountryKnown(ctx); err != nil || seen {
+		return seen, err
+	}
+	// name: orders that name a country
+	err = s.tx.QueryRow(ctx, `SELECT coalesce(bool_or(record::text LIKE '%"country":"%'), false)
+		FROM scoped_order JOIN (SELECT no FROM orders WHERE merchant_id = $1 ORDER BY occurred_at DESC, no DESC LIMIT 1000) o USING (no)`, int64(s.scope.Merchant)).Scan(&seen)
+	if err != nil {
+		return false, fmt.Errorf("looking for orders that name a country: %w", err)
+	}
+	return seen, nil
+}

@@ -5012,6 +5012,9 @@ func (p *Printer) TermsConfirm() string { return p.say("terms.confirm", 0) }
 // TermsConfirmLead says: Nothing is set yet. Once they are in force they stay: what is to change later is set as further terms.
 func (p *Printer) TermsConfirmLead() string { return p.say("terms.confirm_lead", 0) }
 
+// TermsCountryUnknown says: A condition on the country matches nothing so far: none of your last orders names one, and this network has no database of countries. Send country with your orders.
+func (p *Printer) TermsCountryUnknown() string { return p.say("terms.country_unknown", 0) }
+
 // TermsDaysFrom says: In force from, UTC
 func (p *Printer) TermsDaysFrom() string { return p.say("terms.days_from", 0) }
 
