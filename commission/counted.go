@@ -14,6 +14,8 @@ type Counted struct {
 	// Day is that of the order in the zone of the terms, Refunds are those of the order's refunds, one for each.
 	Day     Day   `json:"day"`
 	Refunds []Day `json:"refunds,omitempty"`
+	// Declines are the days of the order's declines, one for each that has an effect.
+	Declines []Day `json:"declines,omitempty"`
 	// In are the periods, in the order in which the terms list their rules.
 	In []CountedIn `json:"in"`
 }
@@ -124,6 +126,15 @@ func (c *Credit) checkCounted(o *Order) error {
 	if c.Counted == nil {
 		return nil
 	}
+	declines := 0
+	for _, r := range o.Reviews {
+		if r.Verb == Decline && r.NoEffect == "" {
+			declines++
+		}
+	}
+	if n := len(c.Counted.Declines); n > declines {
+		return fmt.Errorf("reading the record of a decision: partner %d has the days of %d of %d declines", c.Partner, n, declines)
+	}
 	if len(c.Counted.Refunds) != len(o.Refunds) {
 		return fmt.Errorf("reading the record of a decision: partner %d has the days of %d of %d refunds", c.Partner, len(c.Counted.Refunds), len(o.Refunds))
 	}
@@ -143,20 +154,26 @@ func (c *Credit) checkCounted(o *Order) error {
 }
 
 func (c *Counted) appendJSON(dst []byte) []byte {
-	dst = c.Day.append(append(dst, `{"day":"`...))
-	if len(c.Refunds) > 0 {
-		dst = append(dst, `","refunds":[`...)
-		for i, day := range c.Refunds {
-			dst = append(day.append(append(separate(dst, i), '"')), '"')
-		}
-		dst = append(dst, `],"in":[`...)
-	} else {
-		dst = append(dst, `","in":[`...)
-	}
+	dst = append(c.Day.append(append(dst, `{"day":"`...)), '"')
+	dst = appendDays(dst, `,"refunds":[`, c.Refunds)
+	dst = appendDays(dst, `,"declines":[`, c.Declines)
+	dst = append(dst, `,"in":[`...)
 	for i := range c.In {
 		dst = c.In[i].appendJSON(separate(dst, i))
 	}
 	return append(dst, `]}`...)
+}
+
+// appendDays appends nothing where there are none.
+func appendDays(dst []byte, name string, days []Day) []byte {
+	if len(days) == 0 {
+		return dst
+	}
+	dst = append(dst, name...)
+	for i, day := range days {
+		dst = append(day.append(append(separate(dst, i), '"')), '"')
+	}
+	return append(dst, ']')
 }
 
 func (c *CountedIn) appendJSON(dst []byte) []byte {

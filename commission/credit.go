@@ -66,6 +66,8 @@ type Credit struct {
 	Priced []Priced `json:"priced,omitempty"`
 	// Lost are the rules of a full document that were about the same lines as others, which came before them.
 	Lost []Lost `json:"lost,omitempty"`
+	// Held and Declined are what reviews have made of it in the end: kept back, or nobody's. Order.Reviews says so in the record.
+	Held, Declined bool `json:"-"`
 }
 
 // TermsApplied names the terms that priced a credit.
@@ -73,6 +75,8 @@ type TermsApplied struct {
 	Version       int       `json:"version"`
 	EffectiveFrom time.Time `json:"effective_from"`
 	HoldSeconds   int64     `json:"hold_s"`
+	// ExtensionSeconds is by how much the merchant may extend the hold, once.
+	ExtensionSeconds int64 `json:"extension_s,omitempty"`
 	// NetworkFee is a rate of the commission.
 	NetworkFee money.Rate `json:"network_fee"`
 	// Kind is that of the partner whose rates apply.

@@ -51,6 +51,7 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 	}
 	d := Decision{Order: order, Outcome: AwaitingSale}
 	if !order.Placed() {
+		d.review()
 		return d, nil
 	}
 	if evidence.awaitsPath(&d.Order) {
@@ -62,6 +63,7 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 	d.Touches, winners = attribute(&d.Order, &evidence, room[:0])
 	d.Outcome = outcome(d.Touches)
 	d.credit(winners, &evidence)
+	d.review()
 	if err := d.Share(); err != nil {
 		return d, err
 	}

@@ -37,9 +37,12 @@ func (d *Decision) Earning(i int, until time.Time) Earning {
 		Lines: c.Lines, Leads: i == 0, Counts: d.Counts(i), Revenue: c.Revenue, Refunded: c.Refunded,
 		Gross: c.Gross, Net: c.Net, Fee: c.Fee, HoldUntil: c.HoldUntil, State: c.State(until), Released: c.Released(until),
 	}
-	if e.Released {
+	switch {
+	case c.Held:
+		e.Held = c.Net
+	case e.Released:
 		e.Payable = c.Net
-	} else {
+	default:
 		e.Pending = c.Net
 	}
 	return e

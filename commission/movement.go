@@ -14,9 +14,11 @@ type Cause string
 // The causes. Correction is what brings the books to where they should be when an event arrives late and changes what
 // was posted for a time that has passed.
 const (
-	CauseSale       Cause = "sale"
-	CauseRefund     Cause = "refund"
-	CauseRelease    Cause = "release"
+	CauseSale    Cause = "sale"
+	CauseRefund  Cause = "refund"
+	CauseRelease Cause = "release"
+	// CauseReview is what somebody has decided: to hold, to release or to decline.
+	CauseReview     Cause = "review"
 	CauseCorrection Cause = "correction"
 	// CausePeriod is what the sums of a period pay or take back.
 	CausePeriod Cause = "period"

@@ -191,8 +191,9 @@ func (o *Order) line(number int64) (index int, found bool) {
 	return sort.Find(len(o.Lines), func(i int) int { return cmp.Compare(number, o.Lines[i].Number) })
 }
 
-// Fold folds the events of one order and what people decided about it. The events are sales, refunds and paths, in the order in which its lane has taken them, with any number of
-// copies. Of several sales the first stands, and those that Adds says so add to it; of several refunds with one id the first
+// Fold folds the events of one order and what people decided about it. The events are sales, refunds and paths, in the order in
+// which its lane has taken them, with any number of copies. Of several sales the first stands, or the one that a review has put in
+// its place, and those that Adds says so add to it; of several refunds with one id the first
 // stands. Refunds are taken by their time, those of one time by their id, and additions by their receipt, so the order of
 // different facts changes nothing. It fails on what Check refuses, on events of different orders and on none at all.
 func Fold(events []*event.Event, reviews ...Review) (Order, error) {
@@ -212,11 +213,15 @@ func Fold(events []*event.Event, reviews ...Review) (Order, error) {
 		}
 	}
 	events, paths := apart(events)
+	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order, Test: first.Keys == event.Trial}
+	if len(reviews) > 0 {
+		o.review(reviews)
+		events = o.replaced(events)
+	}
 	var additions []*event.Event
 	if len(events) > 1 {
 		events, additions = firsts(events)
 	}
-	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order, Test: first.Keys == event.Trial}
 	if len(events) > 0 && events[0].GetSale() != nil {
 		o.place(events[0].GetSale(), events[0])
 		events = events[1:]
@@ -228,7 +233,6 @@ func Fold(events []*event.Event, reviews ...Review) (Order, error) {
 		o.resolve(paths)
 	}
 	o.refund(events)
-	o.review(reviews)
 	return o, nil
 }
 

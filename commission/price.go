@@ -30,7 +30,8 @@ func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (*pricer, Reason
 		Program: found.Program, Partner: found.Partner, Link: found.Link, HoldUntil: o.heldFrom().Add(hold),
 		Terms: TermsApplied{
 			Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(hold / time.Second),
-			NetworkFee: terms.NetworkFee, Kind: found.Kind, Full: true, Base: p.doc.Base,
+			ExtensionSeconds: int64(time.Duration(p.doc.Extension) / time.Second),
+			NetworkFee:       terms.NetworkFee, Kind: found.Kind, Full: true, Base: p.doc.Base,
 		},
 	}
 	if terms.Rules >= program.Rules3 {
@@ -228,7 +229,7 @@ func (c *Credit) reckon(o *Order) bool {
 	}
 	for i := range c.Priced {
 		n, _ := o.line(c.Priced[i].Line)
-		c.Priced[i].Base = baseOf(&o.Lines[n], c.Terms.Base, f.lines[n])
+		c.Priced[i].Base, c.Priced[i].Net = baseOf(&o.Lines[n], c.Terms.Base, f.lines[n]), 0
 	}
 	for i := range c.Rules {
 		r := &c.Rules[i]

@@ -59,6 +59,7 @@ func (d *Decision) complete() error {
 		d.Credits, d.Would = d.Would, nil
 		defer func() { d.Credits, d.Would = nil, d.Credits }()
 	}
+	d.stand()
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.takeOver(&d.Order)
@@ -172,7 +173,8 @@ func (o *Order) appendFurther(dst []byte) []byte {
 			dst = optNumber(dst, `,"partner":`, int64(r.Partner))
 			dst = optTime(dst, `,"until":`, r.Until)
 			dst = optText(dst, `,"report":`, r.Report)
-			dst = append(optText(dst, `,"by":`, string(r.By)), '}')
+			dst = optText(dst, `,"by":`, string(r.By))
+			dst = append(optText(dst, `,"no_effect":`, string(r.NoEffect)), '}')
 		}
 		dst = append(dst, ']')
 	}

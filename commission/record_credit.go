@@ -90,6 +90,7 @@ func (t *TermsApplied) appendJSON(dst []byte) []byte {
 	dst = appendNumber(dst, `{"version":`, int64(t.Version))
 	dst = appendTime(dst, `,"effective_from":`, t.EffectiveFrom)
 	dst = appendNumber(dst, `,"hold_s":`, t.HoldSeconds)
+	dst = optNumber(dst, `,"extension_s":`, t.ExtensionSeconds)
 	dst = appendNumber(dst, `,"network_fee":`, int64(t.NetworkFee))
 	dst = appendText(dst, `,"kind":`, string(t.Kind))
 	if t.Full {

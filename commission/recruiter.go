@@ -39,10 +39,10 @@ func (d *Decision) partners() int {
 }
 
 // value enters credit i in worths.
-func (d *Decision) value(worths []int64, i int, of func(rule int) (base, units int64)) {
+func (d *Decision) value(worths []int64, i int, of func(rule int) (base, units int64), gone set) {
 	c, levelled := &d.Credits[i], worths[len(d.Credits):]
 	if len(levelled) == 0 || !c.recruits() {
-		worths[i] = d.full(i, of)
+		worths[i] = d.full(i, of, gone)
 		return
 	}
 	partners := d.partners()
@@ -64,7 +64,7 @@ func (d *Decision) value(worths []int64, i int, of func(rule int) (base, units i
 
 // payRecruiters adds to the credits of recruiters their parts of what worths says of each level, by the weights of the partners
 // whom they brought in.
-func (d *Decision) payRecruiters(parts []part, worths []int64) {
+func (d *Decision) payRecruiters(parts []part, worths []int64, gone set) {
 	levelled := worths[len(d.Credits):]
 	if len(levelled) == 0 {
 		return
@@ -76,9 +76,12 @@ func (d *Decision) payRecruiters(parts []part, worths []int64) {
 	}
 	for n, role := range [...]Role{RoleRecruiter, RoleRecruiter2} {
 		for p, share := range money.Blend(levelled[n*partners:][:partners], weights) {
+			if gone.has(p) {
+				continue
+			}
 			brought := func(of []program.PartnerID) bool { return slices.Contains(of, d.Credits[p].Partner) }
 			for i := range d.Credits {
-				if c := &d.Credits[i]; c.Role == role && c.recruits() && slices.ContainsFunc(c.From, brought) {
+				if c := &d.Credits[i]; c.Role == role && c.recruits() && !gone.has(i) && slices.ContainsFunc(c.From, brought) {
 					parts[i].net += share
 				}
 			}
@@ -94,12 +97,12 @@ type upline struct {
 
 // uplines are what all rules pay that pay of what partners earn, whose parts are given. By rules 3 those who are paid by the same
 // rule for several partners of the order are rounded together, and all that is paid of the fee is no more than the fee.
-func (d *Decision) uplines(parts []part) []upline {
+func (d *Decision) uplines(parts []part, gone set) []upline {
 	var all []upline
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		for n := range c.Rules {
-			if len(c.From) > 0 && c.Rules[n].Of != "" {
+			if len(c.From) > 0 && c.Rules[n].Of != "" && !gone.has(i) {
 				base := d.earnedBy(c, n, parts)
 				all = append(all, upline{i, n, base, c.Rules[n].ofEarned(base)})
 			}

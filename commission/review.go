@@ -35,6 +35,11 @@ type Review struct {
 	Report string `json:"report,omitempty"`
 	// By is whose people made it; empty for the operator's of before that was noted.
 	By Side `json:"by,omitempty"`
+	// NoEffect is why it does nothing, as a decision finds; empty where it does what it says.
+	NoEffect NoEffect `json:"no_effect,omitempty"`
+
+	// Reported is the report that Report names, for Fold, where it is none of the order's events.
+	Reported *event.Event `json:"-"`
 }
 
 // Side is whose people somebody is of.
@@ -92,7 +97,7 @@ func ParseReviewed(content, key []byte) (r Reviewed, err error) {
 	switch {
 	case r.Verb == "":
 		return r, errors.New("reading a review: it has no verb")
-	case r.Verb != Void:
+	case !slices.Contains(Verbs(), r.Verb):
 		return r, &NewerError{What: fmt.Sprintf("verb %q of a review", r.Verb)}
 	case string(r.Key()) != string(key):
 		return r, fmt.Errorf("reading a review: it is of order %q of merchant %d, its row of %q", r.Order, r.Merchant, key)
@@ -111,9 +116,6 @@ func (r *Reviewed) Of(id string, at time.Time, by Side) Review {
 
 // review enters the reviews, in the order of their times, those of one time by their ids.
 func (o *Order) review(reviews []Review) {
-	if len(reviews) == 0 {
-		return
-	}
 	o.Reviews = slices.SortedFunc(slices.Values(reviews), func(a, b Review) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
 	})
@@ -139,11 +141,8 @@ func (r *Reviewed) Check() (wrong []fault.Field) {
 			add(name, text.WrongNotOfVerb(string(r.Verb)), text.FixLeaveOut())
 		}
 	}
-	switch verbs := Verbs(); {
-	case !slices.Contains(verbs, r.Verb):
+	if verbs := Verbs(); !slices.Contains(verbs, r.Verb) {
 		add("verb", text.WrongChoice(strconv.Quote(string(r.Verb))), text.FixChoice(joined(verbs)))
-	case r.Verb != Void:
-		add("verb", text.WrongNotBuilt(), text.FixLeaveOut())
 	}
 	switch {
 	case r.Verb == Decline && !slices.Contains(DeclineCodes(), r.Code):

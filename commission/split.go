@@ -69,6 +69,13 @@ func (c *Credit) Earner() Earner { return Earner{c.Partner, c.Role, c.Unit} }
 // in points. With MaxRefunds it keeps the postings of a version below the 32,767 that can be numbered.
 const MaxCredits = 29
 
+// set is some of the credits of an order, by their indexes.
+type set uint32
+
+func (s set) has(i int) bool { return s>>i&1 != 0 }
+
+func (s set) with(i int) set { return s | 1<<i }
+
 // Share divides the order among its credits, whose rules are priced: it sets Gross, Net, Fee and FeeExact of each. Credits
 // of one unit with a weight share the order by weight, each at its own price (money.Blend); one without has all that its
 // rules give. The fee is rounded once, on what credits of RolePartner in the order's currency have together, and split over
@@ -87,16 +94,17 @@ func (d *Decision) Share() error {
 			return errors.New("sharing an order: its customer has a credit, and it names no customer")
 		}
 	}
-	full := d.worths(room.full[:0], (*Credit).sold)
-	parts := d.parts(room.parts[:0], full)
+	gone := d.declined()
+	full := d.worths(room.full[:0], (*Credit).sold, 0)
+	parts := d.parts(room.parts[:0], full, 0)
 	for i := range d.Credits {
 		d.Credits[i].Gross = parts[i].net
 	}
-	for _, u := range d.uplines(parts) {
+	for _, u := range d.uplines(parts, 0) {
 		d.Credits[u.credit].Rules[u.rule].Amount = u.base
 	}
-	parts = d.parts(parts[:0], d.worths(full[:0], (*Credit).left))
-	for _, u := range d.uplines(parts) {
+	parts = d.parts(parts[:0], d.worths(full[:0], (*Credit).left, gone), gone)
+	for _, u := range d.uplines(parts, gone) {
 		r := &d.Credits[u.credit].Rules[u.rule]
 		r.Base, r.Exact, r.Net = u.base, r.Rate.Exact(u.base), u.worth
 	}
@@ -104,7 +112,7 @@ func (d *Decision) Share() error {
 	for i := range d.Credits {
 		c := &d.Credits[i]
 		c.Net, c.Fee, c.FeeExact = parts[i].net, parts[i].fee, money.Product{}
-		if d.Charges(c) {
+		if d.Charges(c) && !gone.has(i) {
 			if feeOn += c.Net; first < 0 {
 				first = i
 			}
@@ -155,8 +163,8 @@ func (d *Decision) checkCredits() error {
 const maxWeight = 1 << 44
 
 // full is what credit i would have if it took all, of what its rules do not pay of what others earn. of says for each rule what
-// counts of its lines.
-func (d *Decision) full(i int, of func(rule int) (base, units int64)) int64 {
+// counts of its lines, gone which credits are declined.
+func (d *Decision) full(i int, of func(rule int) (base, units int64), gone set) int64 {
 	c, sum := &d.Credits[i], int64(0)
 	for n := range c.Rules {
 		r := &c.Rules[n]
@@ -165,7 +173,7 @@ func (d *Decision) full(i int, of func(rule int) (base, units int64)) int64 {
 		}
 		base, units := of(n)
 		worth := c.worth(r, base, units)
-		if part, whole := d.share(c, n); whole > 0 {
+		if part, whole := d.share(c, n, gone); whole > 0 {
 			worth = money.Scale(worth, part, whole)
 		}
 		sum += worth
@@ -179,13 +187,14 @@ func (c *Credit) sold(rule int) (base, units int64) { return c.Rules[rule].Amoun
 func (c *Credit) left(rule int) (base, units int64) { return c.Rules[rule].Base, c.Rules[rule].Left }
 
 // worths appends what the credits are worth as parts takes it: for each what it would have if it took all, of what of says counts
-// of the lines of a rule; then, where recruiters are rounded together, what they would have of each partner's order.
-func (d *Decision) worths(dst []int64, of func(c *Credit, rule int) (base, units int64)) []int64 {
+// of the lines of a rule; then, where recruiters are rounded together, what they would have of each partner's order. gone are the
+// credits that are declined.
+func (d *Decision) worths(dst []int64, of func(c *Credit, rule int) (base, units int64), gone set) []int64 {
 	from := len(dst)
 	dst = append(dst, make([]int64, d.width())...)
 	for i := range d.Credits {
 		c := &d.Credits[i]
-		d.value(dst[from:], i, func(rule int) (base, units int64) { return of(c, rule) })
+		d.value(dst[from:], i, func(rule int) (base, units int64) { return of(c, rule) }, gone)
 	}
 	return dst
 }
@@ -200,9 +209,12 @@ type scratch struct {
 	full  [2]int64
 }
 
-// parts appends what each credit has by what worths gives.
-func (d *Decision) parts(dst []part, full []int64) []part {
+// parts appends what each credit has by what worths gives. Those that are gone have nothing, and nobody else has it.
+func (d *Decision) parts(dst []part, full []int64, gone set) []part {
 	if len(d.Credits) == 1 {
+		if gone.has(0) {
+			return append(dst, part{})
+		}
 		p := part{net: full[0]}
 		if c := &d.Credits[0]; d.Charges(c) {
 			p.fee = c.Terms.NetworkFee.Of(p.net)
@@ -220,7 +232,7 @@ func (d *Decision) parts(dst []part, full []int64) []part {
 		if slices.ContainsFunc(d.Credits[:i], func(c Credit) bool { return c.Unit == unit }) {
 			continue
 		}
-		d.spreadOver(func(c *Credit) bool { return c.Weight > 0 && c.Unit == unit }, func(members []int, weights []int64) {
+		d.spreadOver(func(i int) bool { return d.Credits[i].Weight > 0 && d.Credits[i].Unit == unit }, func(members []int, weights []int64) {
 			amounts := make([]int64, len(members))
 			for n, i := range members {
 				amounts[n] = full[i]
@@ -230,7 +242,12 @@ func (d *Decision) parts(dst []part, full []int64) []part {
 			}
 		})
 	}
-	d.spreadOver(d.Charges, func(members []int, weights []int64) {
+	for i := range parts {
+		if gone.has(i) {
+			parts[i].net = 0
+		}
+	}
+	d.spreadOver(func(i int) bool { return d.Charges(&d.Credits[i]) && !gone.has(i) }, func(members []int, weights []int64) {
 		feeOn := int64(0)
 		for _, i := range members {
 			feeOn += parts[i].net
@@ -240,8 +257,8 @@ func (d *Decision) parts(dst []part, full []int64) []part {
 			parts[members[n]].fee = share
 		}
 	})
-	d.payRecruiters(parts, full)
-	for _, u := range d.uplines(parts) {
+	d.payRecruiters(parts, full, gone)
+	for _, u := range d.uplines(parts, gone) {
 		c := &d.Credits[u.credit]
 		parts[u.credit].net += u.worth
 		if c.Rules[u.rule].Of == program.OfFee {
@@ -252,12 +269,12 @@ func (d *Decision) parts(dst []part, full []int64) []part {
 }
 
 // spreadOver calls what spreads an amount over some credits with their indexes and weights, if there are any.
-func (d *Decision) spreadOver(belongs func(*Credit) bool, spread func(members []int, weights []int64)) {
+func (d *Decision) spreadOver(belongs func(i int) bool, spread func(members []int, weights []int64)) {
 	var members []int
 	var weights []int64
 	for i := range d.Credits {
-		if c := &d.Credits[i]; belongs(c) {
-			members, weights = append(members, i), append(weights, c.Weight)
+		if belongs(i) {
+			members, weights = append(members, i), append(weights, d.Credits[i].Weight)
 		}
 	}
 	if len(members) > 0 {

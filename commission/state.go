@@ -37,7 +37,7 @@ func (s State) next() []State {
 	case Paid:
 		return []State{Declined, Reversed} // what was paid is then a debt, netted from the next payout
 	case Reversed:
-		return []State{Pending, Payable} // a share of nothing may become one again: shares are rounded by largest remainder
+		return []State{Pending, Payable, Held, Declined} // a share of nothing may become one again: shares are rounded by largest remainder
 	case Declined:
 		// What was declined comes back when a later fact makes the decision credit it again: a review is withdrawn, a claim
 		// granted, a missing click key added. Nothing else can, since states follow from decisions; and what was paid comes
@@ -60,12 +60,16 @@ func (e *TransitionError) Error() string {
 	return fmt.Sprintf("a commission that is %s cannot become %s", e.From, e.To)
 }
 
-// State is where the facts alone put the credit once all holds that end at or before until are over: reversed when refunds
-// have taken all that was earned and charged, else payable once its own hold is over, else pending.
+// State is where the facts alone put the credit once all holds that end at or before until are over: declined, reversed when
+// refunds have taken all that was earned and charged, held, else payable once its own hold is over, else pending.
 func (c *Credit) State(until time.Time) State {
 	switch {
+	case c.Declined:
+		return Declined
 	case c.Gross > 0 && c.Net == 0 && c.Fee == 0:
 		return Reversed
+	case c.Held:
+		return Held
 	case c.Released(until):
 		return Payable
 	}

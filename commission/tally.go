@@ -21,11 +21,19 @@ func (d *Decision) Tally(i int) [][]Tally {
 	t := d.timeline(&scratch{})
 	f := c.before(&d.Order)
 	earners := d.earners(i)
-	of := d.partOf(c)
+	of, nothing := d.partOf(c, 0)
 	all := make([][]Tally, len(c.Counted.In))
 	day := c.Counted.Day
-	next := 0 // of the refunds
+	next, declines := 0, 0 // of the refunds, and of the declines
 	for step := range t.at {
+		if gone := t.goneAt(step); step > 0 && gone != t.goneAt(step-1) {
+			of, nothing = d.partOf(c, gone)
+			nothing = nothing || gone.has(i)
+			if declines < len(c.Counted.Declines) {
+				day = max(day, c.Counted.Declines[declines])
+			}
+			declines++
+		}
 		for step > 0 && next < len(d.Order.Refunds) && d.Order.Refunds[next].Effective.Equal(t.at[step]) {
 			f.take(&d.Order.Refunds[next])
 			for _, e := range earners {
@@ -37,7 +45,10 @@ func (d *Decision) Tally(i int) [][]Tally {
 		parts := t.parts[step*len(d.Credits):][:len(d.Credits)]
 		for n := range all {
 			in := &c.Counted.In[n]
-			is := f.tally(in)
+			is := Tally{}
+			if !nothing {
+				is = f.tally(in)
+			}
 			is.Day, is.Revenue = day, of.share(is.Revenue)
 			if is.Count > 0 || c.Terms.rules3() {
 				for _, e := range earners {
@@ -89,18 +100,22 @@ func (d *Decision) counts(e earner, in *CountedIn, parts []part) int64 {
 	return money.Split(net, []int64{counted, others})[0]
 }
 
-// partOf is the credit's part of the order: by its weight or, where it has what it has for what others bring, by theirs.
-func (d *Decision) partOf(c *Credit) parting {
-	var p parting
+// partOf is the credit's part of the order: by its weight or, where it has what it has for what others bring, by theirs. nothing
+// says that all who bring it are declined.
+func (d *Decision) partOf(c *Credit, gone set) (p parting, nothing bool) {
+	left := false
 	for i := range d.Credits {
 		o := &d.Credits[i]
-		if o.Weight == 0 || o.Role != RolePartner {
+		if o.Role != RolePartner {
 			continue
 		}
 		brought := slices.ContainsFunc(c.From, func(of []program.PartnerID) bool { return slices.Contains(of, o.Partner) })
-		p.weights, p.own = append(p.weights, o.Weight), append(p.own, o.Earner() == c.Earner() || brought)
+		own := o.Earner() == c.Earner() || brought && (c.Role == RoleCustomer || !gone.has(i))
+		if left = left || own; o.Weight > 0 {
+			p.weights, p.own = append(p.weights, o.Weight), append(p.own, own)
+		}
 	}
-	return p
+	return p, gone != 0 && !left && len(c.From) > 0
 }
 
 // parting divides an order among those who share it, and says whose parts are a credit's. It has nobody where nobody shares.

@@ -8,47 +8,118 @@ import (
 )
 
 // timeline is what the credits of a decision amount to from each time on: from the sale, then from the refunds of each
-// effective time.
+// effective time and from each decline.
 type timeline struct {
 	at []time.Time
 	// parts are those of all credits at each time in turn.
 	parts []part
+	// gone are the credits that are declined from each time on, and after counts the order's reviews that come before it; both
+	// are nil where there are no reviews.
+	gone  []set
+	after []int
 }
 
 // of is what credit i of n amounts to from a step on.
 func (t *timeline) of(step, i, n int) part { return t.parts[step*n+i] }
 
+// goneAt are the credits that are declined from a step on.
+func (t *timeline) goneAt(step int) set {
+	if t.gone == nil {
+		return 0
+	}
+	return t.gone[step]
+}
+
 // timeline works out what is left of the lines of each rule at each time and divides it, so that nothing is ever a sum of
-// rounded refunds.
+// rounded refunds. Refunds come before reviews of the same time.
 func (d *Decision) timeline(room *scratch) timeline {
 	t := timeline{at: room.at[:0], parts: room.parts[:0]}
-	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, d.worths(room.full[:0], (*Credit).sold))
-	if len(d.Order.Refunds) == 0 {
+	worths := d.worths(room.full[:0], (*Credit).sold, 0)
+	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, worths, 0)
+	o := &d.Order
+	if len(o.Refunds) == 0 && len(o.Reviews) == 0 {
 		return t
 	}
-	left, width := d.afterEach(), d.width()
-	for n := range d.Order.Refunds {
-		r := &d.Order.Refunds[n]
-		if last := len(t.at) - 1; last > 0 && t.at[last].Equal(r.Effective) {
-			t.at, t.parts = t.at[:last], t.parts[:last*len(d.Credits)]
-		}
-		t.at, t.parts = append(t.at, r.Effective), d.parts(t.parts, left[n*width:][:width])
+	if len(o.Reviews) > 0 {
+		t.gone, t.after = []set{0}, []int{0}
 	}
+	w := walk{d: d, worths: worths}
+	for n := range o.Refunds {
+		r := &o.Refunds[n]
+		w.declines(&t, r.Effective)
+		w.refund(r)
+		t.step(d, &w, r.Effective, n > 0 && o.Refunds[n-1].Effective.Equal(r.Effective))
+	}
+	w.declines(&t, time.Time{})
 	return t
 }
 
-// afterEach is what worths gives after each refund in turn.
-func (d *Decision) afterEach() []int64 {
-	width := d.width()
-	all := make([]int64, len(d.Order.Refunds)*width)
-	for i := range d.Credits {
-		remains := d.Credits[i].before(&d.Order)
-		for n := range d.Order.Refunds {
-			remains.take(&d.Order.Refunds[n])
-			d.value(all[n*width:][:width], i, remains.of)
+// step appends what the credits amount to from a time on, in place of the last step where it is again the same time's.
+func (t *timeline) step(d *Decision, w *walk, at time.Time, again bool) {
+	if last := len(t.at) - 1; again {
+		t.at, t.parts = t.at[:last], t.parts[:last*len(d.Credits)]
+		if t.gone != nil {
+			t.gone, t.after = t.gone[:last], t.after[:last]
 		}
 	}
-	return all
+	t.at, t.parts = append(t.at, at), d.parts(t.parts, w.worths, w.gone)
+	if t.gone != nil {
+		t.gone, t.after = append(t.gone, w.gone), append(t.after, w.next)
+	}
+}
+
+// walk goes through what happens to an order after its sale.
+type walk struct {
+	d *Decision
+	// remains is what is left for each credit; nil before the first refund. worths are those of what is left.
+	remains []remainder
+	worths  []int64
+	gone    set
+	next    int // the first review that has not come yet
+}
+
+// refund takes a refund from the order.
+func (w *walk) refund(r *Refund) {
+	if w.remains == nil {
+		w.remains = make([]remainder, len(w.d.Credits))
+		for i := range w.remains {
+			w.remains[i] = w.d.Credits[i].before(&w.d.Order)
+		}
+	}
+	for i := range w.remains {
+		w.remains[i].take(r)
+	}
+	w.reckon()
+}
+
+// reckon works out what the credits are worth with what is left.
+func (w *walk) reckon() {
+	if w.remains == nil {
+		w.worths = w.d.worths(w.worths[:0], (*Credit).sold, w.gone)
+		return
+	}
+	clear(w.worths)
+	for i := range w.remains {
+		w.d.value(w.worths, i, w.remains[i].of, w.gone)
+	}
+}
+
+// declines appends the steps of the declines of before a time; the zero time stands for all.
+func (w *walk) declines(t *timeline, before time.Time) {
+	o := &w.d.Order
+	for ; w.next < len(o.Reviews); w.next++ {
+		r := &o.Reviews[w.next]
+		at := r.effective(o)
+		if !before.IsZero() && !at.Before(before) {
+			return
+		}
+		if r.Verb != Decline || r.NoEffect != "" {
+			continue
+		}
+		w.gone |= w.d.of(r)
+		w.reckon()
+		t.step(w.d, w, at, false)
+	}
 }
 
 // ByCredit is what should stand on the books for each credit, in the order of time, once all holds that end at or before
@@ -61,78 +132,139 @@ func (d *Decision) ByCredit(until time.Time) [][]Movement {
 	t := d.timeline(&scratch{})
 	all := make([][]Movement, len(d.Credits))
 	for i := range d.Credits {
-		all[i] = d.Credits[i].movements(&t, i, len(d.Credits), d.Credits[i].Released(until))
+		all[i] = d.movements(&t, i, until)
 	}
 	return all
 }
 
-// places are the accounts that a credit comes from and where it is, pending and later payable.
-type places struct{ from, pending, payable chart.Kind }
+// places are the accounts that a credit comes from and where it is: pending, later payable, or held.
+type places struct{ from, pending, payable, held chart.Kind }
 
-// places are those of the credit's role: a customer is given what its merchant issues.
+// places are those of the credit's role: a customer is given what its merchant issues, and what is held of that is pending.
 func (c *Credit) places() places {
 	if c.Role == RoleCustomer {
-		return places{chart.PromotionsIssued, chart.WalletPending, chart.Wallet}
+		return places{chart.PromotionsIssued, chart.WalletPending, chart.Wallet, chart.WalletPending}
 	}
-	return places{chart.MerchantReceivable, chart.PartnerPending, chart.PartnerPayable}
+	return places{chart.MerchantReceivable, chart.PartnerPending, chart.PartnerPayable, chart.PartnerHeld}
 }
 
-// movements are those of credit i of n.
-func (c *Credit) movements(t *timeline, i, n int, released bool) []Movement {
-	was, of := t.of(0, i, n), c.places()
+// at is the account of a credit that is in a state.
+func (p places) at(s State) chart.Kind {
+	switch s {
+	case Payable:
+		return p.payable
+	case Held:
+		return p.held
+	}
+	return p.pending
+}
+
+// course is a credit on its way through the books.
+type course struct {
+	c        *Credit
+	places   places
+	released bool // its hold is over, as of now
+	state    State
+	fee      chart.Kind
+	has      part
+	done     []Movement
+}
+
+// movements are those of credit i once all holds that end at or before until are over.
+func (d *Decision) movements(t *timeline, i int, until time.Time) []Movement {
+	c, n := &d.Credits[i], len(d.Credits)
+	w := course{c: c, places: c.places(), released: c.Released(until), state: Pending, fee: chart.FeePending, has: t.of(0, i, n)}
 	count := 2 * len(t.at)
-	if released {
+	if w.released {
 		count += 2
 	}
-	dst := make([]Movement, 0, count)
-	dst = c.earn(dst, CauseSale, c.OrderedAt, of.from, of.pending, was.net)
-	dst = c.charge(dst, CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.FeePending, was.fee)
-	held, fee := of.pending, chart.FeePending
+	w.done = make([]Movement, 0, count)
+	w.earn(CauseSale, c.OrderedAt, w.places.from, w.places.pending, w.has.net)
+	w.charge(CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.FeePending, w.has.fee)
+	next := 0
 	for step := 1; step < len(t.at); step++ {
-		now, at := t.of(step, i, n), t.at[step]
-		if released && held == of.pending && !at.Before(c.HoldUntil) {
-			dst = c.release(dst, of, was)
-			held, fee = of.payable, chart.FeeEarned
+		cause := CauseRefund
+		if t.gone != nil {
+			w.reviews(d, i, next, t.after[step])
+			if next = t.after[step]; t.gone[step] != t.gone[step-1] {
+				cause = CauseReview
+			}
 		}
-		dst = c.earn(dst, CauseRefund, at, held, of.from, was.net-now.net)
-		dst = c.charge(dst, CauseRefund, at, fee, chart.MerchantReceivable, was.fee-now.fee)
-		was = now
+		w.change(cause, t.at[step], t.of(step, i, n))
 	}
-	if released && held == of.pending {
-		dst = c.release(dst, of, was)
-	}
-	return dst
+	w.reviews(d, i, next, len(d.Order.Reviews))
+	w.release(c.HoldUntil)
+	return w.done
 }
 
-// release moves what is pending when the hold ends.
-func (c *Credit) release(dst []Movement, of places, left part) []Movement {
-	dst = c.earn(dst, CauseRelease, c.HoldUntil, of.pending, of.payable, left.net)
-	return c.charge(dst, CauseRelease, c.HoldUntil, chart.FeePending, chart.FeeEarned, left.fee)
+// release moves what is pending when the hold ends, if that is by a time.
+func (w *course) release(by time.Time) {
+	if !w.released || w.state != Pending || by.Before(w.c.HoldUntil) {
+		return
+	}
+	w.move(CauseRelease, w.c.HoldUntil, Payable)
+}
+
+// move moves what there is to another state, and the fee with it where that becomes payable for the first time.
+func (w *course) move(cause Cause, at time.Time, to State) {
+	w.earn(cause, at, w.places.at(w.state), w.places.at(to), w.has.net)
+	if w.state = to; to == Payable && w.fee == chart.FeePending {
+		w.charge(cause, at, w.fee, chart.FeeEarned, w.has.fee)
+		w.fee = chart.FeeEarned
+	}
+}
+
+// change takes back what there is no more of.
+func (w *course) change(cause Cause, at time.Time, now part) {
+	w.release(at)
+	w.earn(cause, at, w.places.at(w.state), w.places.from, w.has.net-now.net)
+	w.charge(cause, at, w.fee, chart.MerchantReceivable, w.has.fee-now.fee)
+	w.has = now
+}
+
+// reviews has the order's reviews from first to before last hold and release credit i.
+func (w *course) reviews(d *Decision, i, first, last int) {
+	for n := first; n < last; n++ {
+		r := &d.Order.Reviews[n]
+		if r.NoEffect != "" || !d.of(r).has(i) {
+			continue
+		}
+		at := r.effective(&d.Order)
+		switch {
+		case r.Verb == Hold && w.state != Held:
+			w.release(at)
+			w.move(CauseReview, at, Held)
+		case r.Verb == Unhold && w.state == Held && w.released && !at.Before(w.c.HoldUntil):
+			w.move(CauseReview, at, Payable)
+		case r.Verb == Unhold && w.state == Held:
+			w.move(CauseReview, at, Pending)
+		}
+	}
 }
 
 // earn appends a movement of what the credit earns.
-func (c *Credit) earn(dst []Movement, cause Cause, at time.Time, debit, credit chart.Kind, amount int64) []Movement {
-	m := Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Partner: c.Partner, Amount: amount}
-	if c.Role == RoleCustomer {
-		m.Customer = c.Customer
+func (w *course) earn(cause Cause, at time.Time, debit, credit chart.Kind, amount int64) {
+	m := Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Partner: w.c.Partner, Amount: amount}
+	if w.c.Role == RoleCustomer {
+		m.Customer = w.c.Customer
 	}
-	return c.book(dst, &m)
+	w.book(&m)
 }
 
 // charge appends a movement of the network's fee on it.
-func (c *Credit) charge(dst []Movement, cause Cause, at time.Time, debit, credit chart.Kind, amount int64) []Movement {
-	return c.book(dst, &Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Amount: amount})
+func (w *course) charge(cause Cause, at time.Time, debit, credit chart.Kind, amount int64) {
+	w.book(&Movement{At: at, Cause: cause, Debit: debit, Credit: credit, Amount: amount})
 }
 
 // book appends a movement, unless it moves nothing. An amount below zero goes the other way: by largest remainder a refund
 // may take one more from one share and give it to another.
-func (c *Credit) book(dst []Movement, m *Movement) []Movement {
-	if m.Amount == 0 {
-		return dst
+func (w *course) book(m *Movement) {
+	if m.Amount == 0 || m.Debit == m.Credit {
+		return
 	}
-	m.Merchant, m.Unit = c.Merchant, c.Unit
+	m.Merchant, m.Unit = w.c.Merchant, w.c.Unit
 	m.setUpright()
-	return append(dst, *m)
+	w.done = append(w.done, *m)
 }
 
 // setUpright turns a movement of an amount below zero round.

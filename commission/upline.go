@@ -92,7 +92,7 @@ func (d *Decision) addUplines(pricers []*pricer) (ok bool) {
 		if p == nil {
 			continue
 		}
-		h := hanging{p: p, earned: d.full(i, d.Credits[i].sold), of: []program.PartnerID{d.Credits[i].Partner}}
+		h := hanging{p: p, earned: d.full(i, d.Credits[i].sold, 0), of: []program.PartnerID{d.Credits[i].Partner}}
 		if first.p == nil {
 			first = h
 		} else {
@@ -204,15 +204,16 @@ func (c *Credit) linesOf(rule int) (lines []int64) {
 	return lines
 }
 
-// share is what a rule's partners have of the order, in parts of the whole; both 0 where that is all of it.
-func (d *Decision) share(c *Credit, rule int) (part, whole int64) {
+// share is what a rule's partners have of the order, but for those that are gone, in parts of the whole; both 0 where that is all
+// of it.
+func (d *Decision) share(c *Credit, rule int, gone set) (part, whole int64) {
 	if len(c.From) == 0 || c.Role == RoleCustomer {
 		return 0, 0
 	}
 	for i := range d.Credits {
 		if o := &d.Credits[i]; o.Role == RolePartner {
 			whole += o.Weight
-			if slices.Contains(c.From[rule], o.Partner) {
+			if !gone.has(i) && slices.Contains(c.From[rule], o.Partner) {
 				part += o.Weight
 			}
 		}
