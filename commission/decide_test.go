@@ -343,7 +343,7 @@ func TestStepsBetweenStates(t *testing.T) {
 		{Held, Pending}: true, {Held, Payable}: true, {Held, Declined}: true, {Held, Reversed}: true,
 		{Paid, Declined}: true, {Paid, Reversed}: true,
 		{Declined, Pending}: true, {Declined, Payable}: true, {Declined, Held}: true, {Declined, Reversed}: true,
-		{Reversed, Pending}: true, {Reversed, Payable}: true,
+		{Reversed, Pending}: true, {Reversed, Payable}: true, {Reversed, Held}: true, {Reversed, Declined}: true,
 	}
 	for _, from := range states {
 		for _, to := range states {

@@ -20,7 +20,7 @@ type Earning struct {
 	// Leads marks the first credit of an order, under which the order is counted, Counts the first of each earner's.
 	Leads, Counts bool
 	// Minor units: the order's amounts in its currency, the rest in the unit. Pending, Payable, Held and Paid are what the
-	// books hold.
+	// books hold; what is held of a customer's is pending there.
 	Revenue, Refunded, Gross, Net, Fee, Pending, Payable, Held, Paid int64
 
 	HoldUntil time.Time
@@ -38,9 +38,9 @@ func (d *Decision) Earning(i int, until time.Time) Earning {
 		Gross: c.Gross, Net: c.Net, Fee: c.Fee, HoldUntil: c.HoldUntil, State: c.State(until), Released: c.Released(until),
 	}
 	switch {
-	case c.Held:
+	case c.Held && c.Role != RoleCustomer:
 		e.Held = c.Net
-	case e.Released:
+	case e.Released && !c.Held:
 		e.Payable = c.Net
 	default:
 		e.Pending = c.Net

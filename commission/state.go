@@ -37,7 +37,9 @@ func (s State) next() []State {
 	case Paid:
 		return []State{Declined, Reversed} // what was paid is then a debt, netted from the next payout
 	case Reversed:
-		return []State{Pending, Payable, Held, Declined} // a share of nothing may become one again: shares are rounded by largest remainder
+		// A share of nothing may become one again: shares are rounded by largest remainder. And what is taken back whole may be
+		// held or declined all the same.
+		return []State{Pending, Payable, Held, Declined}
 	case Declined:
 		// What was declined comes back when a later fact makes the decision credit it again: a review is withdrawn, a claim
 		// granted, a missing click key added. Nothing else can, since states follow from decisions; and what was paid comes

@@ -165,7 +165,6 @@ type course struct {
 	places   places
 	released bool // its hold is over, as of now
 	state    State
-	fee      chart.Kind
 	has      part
 	done     []Movement
 }
@@ -173,7 +172,7 @@ type course struct {
 // movements are those of credit i once all holds that end at or before until are over.
 func (d *Decision) movements(t *timeline, i int, until time.Time) []Movement {
 	c, n := &d.Credits[i], len(d.Credits)
-	w := course{c: c, places: c.places(), released: c.Released(until), state: Pending, fee: chart.FeePending, has: t.of(0, i, n)}
+	w := course{c: c, places: c.places(), released: c.Released(until), state: Pending, has: t.of(0, i, n)}
 	count := 2 * len(t.at)
 	if w.released {
 		count += 2
@@ -205,20 +204,26 @@ func (w *course) release(by time.Time) {
 	w.move(CauseRelease, w.c.HoldUntil, Payable)
 }
 
-// move moves what there is to another state, and the fee with it where that becomes payable for the first time.
+// move moves what there is to another state, and the fee with it: only with what is payable it is earned.
 func (w *course) move(cause Cause, at time.Time, to State) {
 	w.earn(cause, at, w.places.at(w.state), w.places.at(to), w.has.net)
-	if w.state = to; to == Payable && w.fee == chart.FeePending {
-		w.charge(cause, at, w.fee, chart.FeeEarned, w.has.fee)
-		w.fee = chart.FeeEarned
+	w.charge(cause, at, feeOf(w.state), feeOf(to), w.has.fee)
+	w.state = to
+}
+
+// feeOf is the account of the network's fee on what is in a state.
+func feeOf(s State) chart.Kind {
+	if s == Payable {
+		return chart.FeeEarned
 	}
+	return chart.FeePending
 }
 
 // change takes back what there is no more of.
 func (w *course) change(cause Cause, at time.Time, now part) {
 	w.release(at)
 	w.earn(cause, at, w.places.at(w.state), w.places.from, w.has.net-now.net)
-	w.charge(cause, at, w.fee, chart.MerchantReceivable, w.has.fee-now.fee)
+	w.charge(cause, at, feeOf(w.state), chart.MerchantReceivable, w.has.fee-now.fee)
 	w.has = now
 }
 

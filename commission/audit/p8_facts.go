@@ -70,8 +70,9 @@ func (v *Verification) event(o *order, e *eventRow) {
 func (v *Verification) reviewed(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
 	var said inbox.Row
-	_, err := pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key}, func() error {
-		if err := byNo[no].hear(&said); err != nil {
+	var reported []byte
+	_, err := pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key, &reported}, func() error {
+		if err := byNo[no].hear(&said, reported); err != nil {
 			v.Find(Finding{
 				Check: "review", Table: "inbox", Key: fmt.Sprintf("(%d, %q)", no, said.Ref), Column: "content", Want: "a " + string(said.Kind) + " of this order", Have: err.Error(),
 			})
@@ -82,7 +83,7 @@ func (v *Verification) reviewed(rows pgx.Rows, byNo map[int64]*order) error {
 }
 
 // hear takes in what somebody said about the order.
-func (o *order) hear(said *inbox.Row) error {
+func (o *order) hear(said *inbox.Row, reported []byte) error {
 	if said.Kind == inbox.Claim {
 		c, err := commission.ParseClaimed(said.Content, said.Key)
 		if err == nil {
@@ -91,9 +92,14 @@ func (o *order) hear(said *inbox.Row) error {
 		return err
 	}
 	r, err := commission.ParseReviewed(said.Content, said.Key)
-	if err == nil {
-		o.reviews = append(o.reviews, r.Of(said.Ref, said.At, commission.Side(said.Side)))
+	if err != nil {
+		return err
 	}
+	review := r.Of(said.Ref, said.At, commission.Side(said.Side))
+	if reported != nil {
+		review.Reported, err = event.Decode(reported)
+	}
+	o.reviews = append(o.reviews, review)
 	return err
 }
 

@@ -188,8 +188,9 @@ func scanEvents(rows pgx.Rows, byNo map[int64]*order) error {
 func scanSaid(rows pgx.Rows, byNo map[int64]*order) error {
 	var no int64
 	var said inbox.Row
-	_, err := pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key}, func() error {
-		if err := byNo[no].hear(&said); err != nil {
+	var reported []byte
+	_, err := pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key, &reported}, func() error {
+		if err := byNo[no].hear(&said, reported); err != nil {
 			return &recordError{cause: fmt.Errorf("order %d: its %s %q: %w", no, said.Kind, said.Ref, err)}
 		}
 		return nil
@@ -198,14 +199,21 @@ func scanSaid(rows pgx.Rows, byNo map[int64]*order) error {
 }
 
 // hear takes in what somebody said about the order.
-func (o *order) hear(said *inbox.Row) error {
+func (o *order) hear(said *inbox.Row, reported []byte) error {
 	if said.Kind == inbox.Claim {
 		c, err := commission.ParseClaimed(said.Content, said.Key)
 		o.claims = append(o.claims, c.Of(said.At))
 		return err
 	}
 	r, err := commission.ParseReviewed(said.Content, said.Key)
-	o.reviews = append(o.reviews, r.Of(said.Ref, said.At, commission.Side(said.Side)))
+	if err != nil {
+		return err
+	}
+	review := r.Of(said.Ref, said.At, commission.Side(said.Side))
+	if reported != nil {
+		review.Reported, err = event.Decode(reported)
+	}
+	o.reviews = append(o.reviews, review)
 	return err
 }
 

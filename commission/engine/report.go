@@ -203,11 +203,12 @@ func (s *step) ledger(currency string) *event.Ledger {
 	}
 	pending := s.grown(chart.PartnerPending) + s.grown(chart.WalletPending)
 	payable := s.grown(chart.PartnerPayable) + s.grown(chart.Wallet)
+	held := s.grown(chart.PartnerHeld)
 	feePending, feeEarned := s.grown(chart.FeePending), s.grown(chart.FeeEarned)
 	return &event.Ledger{
 		ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.Partner), LinkId: int64(s.owner.link),
 		Cause: string(s.cause), Orders: s.orders, Revenue: s.revenue, Refunded: s.refunded, Gross: s.gross,
-		Net: pending + payable, Fee: feePending + feeEarned, Further: s.owner.further, Role: role, Unit: unit,
+		Net: pending + payable + held, Fee: feePending + feeEarned, Further: s.owner.further, Role: role, Unit: unit,
 		Pending: pending, Payable: payable, FeePending: feePending, FeeEarned: feeEarned, Accounts: s.changes(),
 	}
 }

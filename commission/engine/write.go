@@ -31,7 +31,7 @@ const (
 		imported) FROM STDIN BINARY`
 
 	copyCommissions = `COPY commission (order_no, partner_id, role, unit, merchant_id, program_id, link_id, lane, leads, counts, occurred_at,
-		currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable, released) FROM STDIN BINARY`
+		currency, lines, revenue, refunded, gross, net, fee, hold_until, state, pending, payable, held, released) FROM STDIN BINARY`
 )
 
 // rows are the buffers of one transaction, reused by the next.
@@ -49,7 +49,7 @@ type rows struct {
 func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order, buf *rows) error {
 	buf.orders.Reset(20)
 	buf.events.Reset(11)
-	buf.commissions.Reset(23)
+	buf.commissions.Reset(24)
 	buf.postings, buf.counted = buf.postings[:0], buf.counted[:0]
 	var changed orderColumns
 	var earned commissionColumns
@@ -180,6 +180,7 @@ func copyCommission(r *pgcopy.Rows, o *order, lane int, c *commission.Earning) {
 	r.Text(string(c.State))
 	r.Int8(c.Pending)
 	r.Int8(c.Payable)
+	r.Int8(c.Held)
 	r.Bool(c.Released)
 }
 
@@ -233,13 +234,13 @@ func (c *orderColumns) queue(batch *pgx.Batch) {
 
 // commissionColumns are the changed commissions, column by column.
 type commissionColumns struct {
-	order, partner, merchant, program, link              []int64
-	lane                                                 []int16
-	occurredAt, holdUntil                                []time.Time
-	role, unit, currency, state                          []string
-	leads, counts, released                              []bool
-	lines                                                []int32
-	revenue, refunded, gross, net, fee, pending, payable []int64
+	order, partner, merchant, program, link                    []int64
+	lane                                                       []int16
+	occurredAt, holdUntil                                      []time.Time
+	role, unit, currency, state                                []string
+	leads, counts, released                                    []bool
+	lines                                                      []int32
+	revenue, refunded, gross, net, fee, pending, payable, held []int64
 }
 
 func (c *commissionColumns) add(o *order, lane int) {
@@ -268,6 +269,7 @@ func (c *commissionColumns) add(o *order, lane int) {
 		c.state = append(c.state, string(e.State))
 		c.pending = append(c.pending, e.Pending)
 		c.payable = append(c.payable, e.Payable)
+		c.held = append(c.held, e.Held)
 	}
 }
 
@@ -277,5 +279,5 @@ func (c *commissionColumns) queue(batch *pgx.Batch) {
 	}
 	batch.Queue(upsertCommissions, c.order, c.partner, c.merchant, c.program, c.link, c.lane, c.occurredAt, c.currency, c.lines,
 		c.revenue, c.refunded, c.gross, c.net, c.fee, c.holdUntil, c.state, c.pending, c.payable,
-		c.role, c.unit, c.leads, c.counts, c.released)
+		c.role, c.unit, c.leads, c.counts, c.released, c.held)
 }

@@ -1217,7 +1217,7 @@ type Ledger struct {
 	Currency   string `protobuf:"bytes,10,opt,name=currency,proto3" json:"currency,omitempty"`
 	// When the order was placed; the event's occurred_at is when this change took effect.
 	OrderedAt int64 `protobuf:"varint,11,opt,name=ordered_at,json=orderedAt,proto3" json:"ordered_at,omitempty"`
-	// Why: sale, refund, release, correction, period.
+	// Why: sale, refund, release, review, correction, period.
 	Cause string `protobuf:"bytes,12,opt,name=cause,proto3" json:"cause,omitempty"`
 	// 1 when the order is first counted for this partner, -1 when it moves away. Revenue and refunded go with it: they are 0
 	// where the partner has an earlier credit on the order.

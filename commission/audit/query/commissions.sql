@@ -7,7 +7,7 @@ WITH balance AS (
          coalesce((SELECT sum(amount) FROM posting WHERE debit = a.id AND source = 1), 0) AS amount
     FROM account a),
 earned AS (
-  SELECT merchant_id, partner_id, unit, sum(pending) AS pending, sum(payable + paid) AS payable, sum(net) AS net, sum(fee) AS fee
+  SELECT merchant_id, partner_id, unit, sum(pending) AS pending, sum(payable + paid) AS payable, sum(held) AS held, sum(net) AS net, sum(fee) AS fee
     FROM commission WHERE role <> 'customer' GROUP BY 1, 2, 3),
 given AS (
   SELECT c.merchant_id, k.no AS customer_no, c.unit, sum(c.pending) AS pending, sum(c.payable + c.paid) AS payable, sum(c.net) AS net
@@ -16,6 +16,7 @@ given AS (
 expected AS (
   SELECT 'partner_pending' AS kind, merchant_id, partner_id, NULL::bigint AS customer_no, unit, pending AS amount FROM earned
   UNION ALL SELECT 'partner_payable', merchant_id, partner_id, NULL, unit, payable FROM earned
+  UNION ALL SELECT 'partner_held', merchant_id, partner_id, NULL, unit, held FROM earned
   UNION ALL SELECT 'fee', merchant_id, NULL, NULL, unit, fee FROM earned
   UNION ALL SELECT 'merchant_receivable', merchant_id, NULL, NULL, unit, -net - fee FROM earned
   UNION ALL SELECT 'wallet_pending', merchant_id, NULL, customer_no, unit, pending FROM given

@@ -1,12 +1,12 @@
 -- What the commissions add up to for each merchant, partner, role, unit and currency, those apart under which orders are
--- counted. An order counts once for each partner. The fees are pending as long as the hold is. Orders on which nobody
--- earns stand under partner 0. Test orders and void ones count nowhere, and what periods and manual lines pay counts no orders.
+-- counted. An order counts once for each partner. The fees are pending as long as the hold is, or while a review holds. Orders on
+-- which nobody earns stand under partner 0. Test orders and void ones count nowhere, and what periods and manual lines pay counts no orders.
 SELECT c.merchant_id, c.partner_id, c.role, c.unit, c.currency, c.leads,
        count(*) FILTER (WHERE c.counts), sum(CASE WHEN c.counts THEN c.revenue ELSE 0 END)::bigint,
        sum(CASE WHEN c.counts THEN c.refunded ELSE 0 END)::bigint, sum(c.gross)::bigint,
        sum(c.net)::bigint, sum(c.fee)::bigint, sum(c.pending)::bigint, sum(c.payable)::bigint,
-       sum(CASE WHEN o.released_until >= c.hold_until THEN 0 ELSE c.fee END)::bigint,
-       sum(CASE WHEN o.released_until >= c.hold_until THEN c.fee ELSE 0 END)::bigint
+       sum(CASE WHEN o.released_until >= c.hold_until AND c.state <> 'held' THEN 0 ELSE c.fee END)::bigint,
+       sum(CASE WHEN o.released_until >= c.hold_until AND c.state <> 'held' THEN c.fee ELSE 0 END)::bigint
   FROM commission c JOIN orders o ON o.no = c.order_no
  GROUP BY c.merchant_id, c.partner_id, c.role, c.unit, c.currency, c.leads
 UNION ALL
