@@ -82,7 +82,7 @@ func sharedBy(t rapid.TB, d program.Document, s sale, weights []int64, enrolled 
 		one := s.by(program.Site, program.PartnerID(21+i)).as(enrolled)
 		winners, found = append(winners, winner{i, w}), append(found, underTerms(d, &one))
 	}
-	return decideShared(t, mustFold(t, s.events...), s, winners, found...)
+	return decideShared(t, s.folded(t), s, winners, found...)
 }
 
 // roundedOnce is what a rule gives on an order in the currency of its terms, worked out in fractions.

@@ -24,6 +24,7 @@ type sale struct {
 	enrolled program.Enrolment
 	customer View
 	rates    []Rate
+	reviews  []Review
 }
 
 // of is an order of lines that came by partner 3, a site.
@@ -75,8 +76,11 @@ func (s sale) bound(months int) sale {
 // otherwise.
 func document(t rapid.TB, parts ...string) program.Document {
 	t.Helper()
-	parts = append([]string{`"schema":1`, `"attribution":{"touches":{"click":{"window":"30d"}}}`, `"hold":"0d"`}, parts...)
+	parts = append([]string{`"schema":1`, `"attribution":{"touches":{"click":{"window":"30d"}}}`}, parts...)
 	text := strings.Join(parts, ",")
+	if !slices.ContainsFunc(parts, func(p string) bool { return strings.HasPrefix(p, `"hold":`) }) {
+		text += `,"hold":"0d"`
+	}
 	if !strings.Contains(text, `"currency":`) {
 		text += `,"currency":"USD"`
 	}
@@ -103,11 +107,17 @@ func underTerms(d program.Document, s *sale) program.LinkTerms {
 // decideBy decides the order by a document, and holds that its record reads back as the decision, with the same movements.
 func decideBy(t rapid.TB, d program.Document, s sale) Decision {
 	t.Helper()
-	o, err := Fold(s.events)
+	return decideShared(t, s.folded(t), s, []winner{{}}, underTerms(d, &s))
+}
+
+// folded is the order of what happened.
+func (s *sale) folded(t rapid.TB) Order {
+	t.Helper()
+	o, err := Fold(s.events, s.reviews...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return decideShared(t, o, s, []winner{{}}, underTerms(d, &s))
+	return o
 }
 
 // decideShared prices the order as candidates win it that are given with their weights.
@@ -122,6 +132,7 @@ func decideShared(t rapid.TB, o Order, s sale, winners []winner, found ...progra
 		decision.Touches = []Touch{{Kind: TouchCustomer, ID: o.Customer, Reason: CustomerNotCredited}}
 	}
 	decision.credit(winners, &e)
+	decision.review()
 	if err := decision.Share(); err != nil {
 		t.Fatal(err)
 	}
@@ -416,7 +427,7 @@ func partnersOf(t rapid.TB, document program.Document, s sale, enrolled ...progr
 		one.partner, one.enrolled = program.PartnerID(21+i), e
 		winners, found = append(winners, winner{i, 1}), append(found, underTerms(document, &one))
 	}
-	return decideShared(t, mustFold(t, s.events...), s, winners, found...)
+	return decideShared(t, s.folded(t), s, winners, found...)
 }
 
 // TestOneCreditForARecruiterOfSeveral shares an order among three partners, two of whom partner 5 recruited.

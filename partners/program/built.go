@@ -14,7 +14,7 @@ import (
 func notBuilt() map[string]bool {
 	fields := map[string]bool{}
 	for name := range strings.FieldsSeq(`
-		extension signs`) {
+		signs`) {
 		fields[name] = true
 	}
 	return fields
