@@ -2,7 +2,6 @@ package commission
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -153,14 +152,18 @@ func (r *Reviewed) Check() (wrong []fault.Field) {
 	unasked("partner", r.Partner != 0 && slices.Contains([]Verb{Void, Extend, Replace}, r.Verb))
 	unasked("until", !r.Until.IsZero() && r.Verb != Extend)
 	unasked("report", r.Report != "" && r.Verb != Replace)
-	if hash, err := hex.DecodeString(r.Report); r.Verb == Replace && (err != nil || len(hash) != sha256.Size) {
+	if hash, err := hex.DecodeString(r.Report); r.Verb == Replace && (err != nil || len(hash) != contentHash) {
 		add("report", text.WrongNotReport(r.Report), text.FixReport())
 	}
 	return wrong
 }
 
-// maxCode bounds the code of a review, in bytes.
-const maxCode = 64
+const (
+	// maxCode bounds the code of a review, in bytes.
+	maxCode = 64
+	// contentHash is how long the hash of a report's content is, in bytes.
+	contentHash = 16
+)
 
 func joined[T ~string](list []T) string {
 	names := make([]string, len(list))

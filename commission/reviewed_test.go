@@ -295,7 +295,7 @@ func TestAReportStandsInPlaceOfTheFirst(t *testing.T) {
 		{"once more", []Review{ask("a", ByMerchant, second), ask("b", ByOperator, second), ask("c", ByMerchant, second)}, 2_000, "  stands_already"},
 		{"another one then", []Review{ask("a", ByMerchant, second), ask("b", ByOperator, second), ask("c", ByMerchant, third), ask("d", ByOperator, third)}, 3_000, "   "},
 		{"the first", []Review{ask("a", ByMerchant, first)}, 1_000, "stands_already"},
-		{"one that nobody sent", []Review{{ID: "a", At: noon(), Verb: Replace, By: ByMerchant, Report: strings.Repeat("0", 64)}}, 1_000, "no_such_report"},
+		{"one that nobody sent", []Review{{ID: "a", At: noon(), Verb: Replace, By: ByMerchant, Report: strings.Repeat("0", 32)}}, 1_000, "no_such_report"},
 		{"of a void order", []Review{ask("a", ByMerchant, second), ask("b", ByOperator, second), {ID: "c", At: noon(), Verb: Void}}, 1_000, " order_void order_void"},
 	} {
 		o, err := Fold([]*event.Event{first, refunded("R", 2*day, 500)}, row.reviews...)

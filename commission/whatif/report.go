@@ -2,6 +2,7 @@ package whatif
 
 import (
 	"cmp"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -46,16 +47,37 @@ func (w *world) review(r *reviewEntry) *LineError {
 		return wrong("review.at", text.WrongMissing(), text.FixMoment())
 	case r.ID == "":
 		return wrong("review.id", text.WrongMissing(), text.FixGiveID())
-	case commission.Verb(r.Verb) != commission.Void:
-		return choice("review.verb", r.Verb, []string{string(commission.Void)})
-	case r.Partner != 0:
-		return notYet("review.partner")
 	case w.byID[r.Order] == nil:
 		return wrong("review.order", text.WrongNotAbove(strconv.Quote(r.Order)), text.FixAddAbove())
+	case r.Partner != 0 && w.partners[program.PartnerID(r.Partner)] == nil:
+		return noPartner("review", r.Partner)
 	}
 	w.saw(r.At)
 	o := w.byID[r.Order]
-	o.reviews = append(o.reviews, commission.Review{ID: r.ID, At: r.At.UTC(), Verb: commission.Void, Code: r.Code})
+	said := commission.Reviewed{Verb: commission.Verb(r.Verb), Code: r.Code, Partner: r.Partner, Until: r.Until}
+	if said.Verb == commission.Replace {
+		return o.replace(r, said)
+	}
+	if bad := said.Check(); len(bad) > 0 {
+		return within("review", bad[0])
+	}
+	o.reviews = append(o.reviews, said.Of(r.ID, r.At, commission.ByOperator))
+	return nil
+}
+
+// replace has both sides ask for the last report of the order above the line.
+func (o *order) replace(r *reviewEntry, said commission.Reviewed) *LineError {
+	for _, e := range o.events {
+		if e.GetSale() != nil {
+			said.Report = hex.EncodeToString(e.Content())
+		}
+	}
+	if bad := said.Check(); len(bad) > 0 {
+		return within("review", bad[0])
+	}
+	for _, side := range []commission.Side{commission.ByMerchant, commission.ByOperator} {
+		o.reviews = append(o.reviews, said.Of(r.ID+" "+string(side), r.At, side))
+	}
 	return nil
 }
 

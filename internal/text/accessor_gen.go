@@ -2457,7 +2457,7 @@ func FixRemove() Message { return Message{id: "fix.remove"} }
 // FixRemoveOrCorrect is the message: remove it or correct it
 func FixRemoveOrCorrect() Message { return Message{id: "fix.remove_or_correct"} }
 
-// FixReport is the message: give the content hash of the report, 64 hexadecimal digits
+// FixReport is the message: give the content hash of the report, 32 hexadecimal digits
 func FixReport() Message { return Message{id: "fix.report"} }
 
 // FixRfc3339 is the message: send it with its zone, such as 2026-11-22T10:00:00Z or 2026-11-22T11:00:00+01:00
