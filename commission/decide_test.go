@@ -339,7 +339,7 @@ func TestStepsBetweenStates(t *testing.T) {
 	states := []State{Pending, Payable, Paid, Held, Declined, Reversed}
 	legal := map[[2]State]bool{
 		{Pending, Payable}: true, {Pending, Held}: true, {Pending, Declined}: true, {Pending, Reversed}: true,
-		{Payable, Paid}: true, {Payable, Held}: true, {Payable, Declined}: true, {Payable, Reversed}: true,
+		{Payable, Pending}: true, {Payable, Paid}: true, {Payable, Held}: true, {Payable, Declined}: true, {Payable, Reversed}: true,
 		{Held, Pending}: true, {Held, Payable}: true, {Held, Declined}: true, {Held, Reversed}: true,
 		{Paid, Declined}: true, {Paid, Reversed}: true,
 		{Declined, Pending}: true, {Declined, Payable}: true, {Declined, Held}: true, {Declined, Reversed}: true,

@@ -31,7 +31,8 @@ func (s State) next() []State {
 	case Pending:
 		return []State{Payable, Held, Declined, Reversed}
 	case Payable:
-		return []State{Paid, Held, Declined, Reversed}
+		// It is pending again when an extension that was made in the hold is taken in after it.
+		return []State{Pending, Paid, Held, Declined, Reversed}
 	case Held:
 		return []State{Pending, Payable, Declined, Reversed}
 	case Paid:
