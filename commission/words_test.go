@@ -18,6 +18,8 @@ func TestEveryCodeIsSaid(t *testing.T) {
 		"excesses": {codes([]ExcessReason{NothingLeft, NoSuchLine, FreePieces, OtherCurrency}), text.ExcessCodes()},
 		"states":   {codes([]State{Pending, Payable, Paid, Held, Declined, Reversed}), text.StateCodes()},
 		"touches":  {codes(TouchKinds()), text.TouchCodes()},
+		"declines": {DeclineCodes(), text.DeclineCodeCodes()},
+		"verbs":    {codes(Verbs()), text.VerbCodes()},
 
 		"parts":                       {codes(Parts()), text.PartCodes()},
 		"ranks":                       {rankNames(), text.RankCodes()},

@@ -225,6 +225,28 @@ func TestWarningsAreThoseOfTheEngineAndDocumented(t *testing.T) {
 	}
 }
 
+// TestWhatReviewsDoIsDocumented holds that docs/reference/reviews.md names every act, every reason for which one does nothing, and
+// explains every code of a decline in the words that pages have for it.
+func TestWhatReviewsDoIsDocumented(t *testing.T) {
+	t.Parallel()
+	page := read(t, "docs", "reference", "reviews.md")
+	var wanted []string
+	for _, v := range commission.Verbs() {
+		wanted = append(wanted, "| `"+string(v)+"`")
+	}
+	for _, r := range commission.NoEffects() {
+		wanted = append(wanted, "`"+string(r)+"`")
+	}
+	for _, code := range commission.DeclineCodes() {
+		wanted = append(wanted, "| `"+code+"` | "+text.English().DeclineCode(code)+" |")
+	}
+	for _, w := range wanted {
+		if !strings.Contains(page, w) {
+			t.Errorf("docs/reference/reviews.md lacks %s", w)
+		}
+	}
+}
+
 func TestTheDashboardShowsFiguresThatExist(t *testing.T) {
 	t.Parallel()
 	var board struct {

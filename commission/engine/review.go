@@ -73,7 +73,11 @@ type TooLateError struct {
 
 // Error says when it was taken.
 func (e *TooLateError) Error() string {
-	return "the review was taken at " + e.Taken.UTC().Format(time.RFC3339)
+	text := "it is too late to withdraw it: it was taken at " + e.Taken.UTC().Format(time.RFC3339)
+	if e.Effect != "" {
+		text += ", and did nothing: " + e.Effect
+	}
+	return text
 }
 
 // UndoReview withdraws a review of the side that the transaction acts for. Where the engine has taken it that is a
