@@ -111,7 +111,7 @@ func decideBy(t rapid.TB, d program.Document, s sale) Decision {
 }
 
 // folded is the order of what happened.
-func (s *sale) folded(t rapid.TB) Order {
+func (s sale) folded(t rapid.TB) Order {
 	t.Helper()
 	o, err := Fold(s.events, s.reviews...)
 	if err != nil {

@@ -150,10 +150,10 @@ func (c *Credit) places() places {
 
 // at is the account of a credit that is in a state.
 func (p places) at(s State) chart.Kind {
-	switch s {
-	case Payable:
+	switch {
+	case s == Payable:
 		return p.payable
-	case Held:
+	case s == Held:
 		return p.held
 	}
 	return p.pending
