@@ -178,14 +178,18 @@ func (h *history) review(ctx context.Context, orders []*past) error {
 	var id string
 	var at time.Time
 	var side commission.Side
-	var content, key []byte
-	_, err = pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key}, func() error {
+	var content, key, reported []byte
+	_, err = pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key, &reported}, func() error {
 		said, err := commission.ParseReviewed(content, key)
 		if err != nil {
 			return fmt.Errorf("order %q: its review %q: %w", byNo[no].id, id, err)
 		}
-		byNo[no].reviews = append(byNo[no].reviews, said.Of(id, at, side))
-		return nil
+		review := said.Of(id, at, side)
+		if reported != nil {
+			review.Reported, err = event.Decode(reported)
+		}
+		byNo[no].reviews = append(byNo[no].reviews, review)
+		return err
 	})
 	return err
 }
