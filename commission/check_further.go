@@ -22,6 +22,7 @@ func checkFurther(s *event.Sale) error {
 	for _, check := range [...]error{
 		checkTexts(s.GetGoal(), s.GetReferralCode()), checkPlace(s.GetCountry(), s.GetDevice()),
 		checkCoupons(s.GetCoupons()), checkPath(s.GetPath()), checkMetadata(s.GetMetadata()), checkBeside(s),
+		checkCounted(s),
 	} {
 		if check != nil {
 			return check

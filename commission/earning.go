@@ -17,7 +17,8 @@ type Earning struct {
 	// Currency is that of the order.
 	Currency string
 	Lines    int
-	// Leads marks the first credit of an order, under which the order is counted, Counts the first of each earner's.
+	// Leads marks the first credit of an order, under which the order is counted, Counts the first of each earner's. Clicks are
+	// counted as no order.
 	Leads, Counts bool
 	// Minor units: the order's amounts in its currency, the rest in the unit. Pending, Payable, Held and Paid are what the
 	// books hold; what is held of a customer's is pending there.
@@ -34,7 +35,7 @@ func (d *Decision) Earning(i int, until time.Time) Earning {
 	c := &d.Credits[i]
 	e := Earning{
 		Earner: c.Earner(), Program: c.Program, Link: c.Link, OrderedAt: c.OrderedAt, Currency: d.Order.Currency,
-		Lines: c.Lines, Leads: i == 0, Counts: d.Counts(i), Revenue: c.Revenue, Refunded: c.Refunded,
+		Lines: c.Lines, Leads: i == 0 && d.Order.Clicks == nil, Counts: d.Counts(i), Revenue: c.Revenue, Refunded: c.Refunded,
 		Gross: c.Gross, Net: c.Net, Fee: c.Fee, HoldUntil: c.HoldUntil, State: c.State(until), Released: c.Released(until),
 	}
 	switch {
@@ -51,6 +52,9 @@ func (d *Decision) Earning(i int, until time.Time) Earning {
 // Counts reports whether no earlier credit is of the partner of credit i: where what partners brought is counted, an order
 // counts once for each of them.
 func (d *Decision) Counts(i int) bool {
+	if d.Order.Clicks != nil {
+		return false
+	}
 	for n := range i {
 		if d.Credits[n].Partner == d.Credits[i].Partner {
 			return false

@@ -112,6 +112,9 @@ func (c *Candidate) bounds(terms *program.Terms) (bounds program.Touching, earns
 		return bounds, true
 	case terms.Scheme == nil:
 		return program.Touching{Window: program.Duration(terms.Window)}, c.kind() == TouchClick
+	case c.Kind == TouchClicks:
+		_, earns = terms.Scheme.Document.Attribution.Touches.Of(program.TouchClick)
+		return bounds, earns
 	case c.Kind == TouchCustomer:
 		return bounds, terms.Scheme.Document.Attribution.Bind != nil
 	}
@@ -121,7 +124,7 @@ func (c *Candidate) bounds(terms *program.Terms) (bounds program.Touching, earns
 // notCredited is why a touch earns nothing whose kind the terms do not list.
 func (c *Candidate) notCredited() Reason {
 	switch c.kind() {
-	case TouchClick, TouchClaim:
+	case TouchClick, TouchClaim, TouchClicks:
 		return ClickNotCredited
 	case TouchSoft:
 		return SoftClickNotCredited

@@ -67,6 +67,8 @@ type Order struct {
 	PathIncomplete bool `json:"path_incomplete,omitempty"`
 	// CartedAt is when the first item went into the cart.
 	CartedAt time.Time `json:"carted_at,omitzero"`
+	// Clicks are set where the order stands for clicks that are paid for.
+	Clicks *Clicks `json:"clicks,omitempty"`
 	// Test marks a trial: nobody earns on it, and nothing is posted.
 	Test bool `json:"test,omitempty"`
 	// Added lists what additions brought, in the order in which they were received. It is a warning sign.
@@ -183,6 +185,9 @@ const (
 	OtherCurrency ExcessReason = "other_currency"
 )
 
+// asStated reports whether the order's times are taken as stated, whenever it was reported.
+func (o *Order) asStated() bool { return o.Imported || o.Clicks != nil }
+
 // Placed reports whether the sale itself is known, and not only refunds of it.
 func (o *Order) Placed() bool { return !o.At.IsZero() }
 
@@ -261,7 +266,8 @@ func compareFacts(a, b *event.Event) int {
 // place enters the sale.
 func (o *Order) place(s *event.Sale, e *event.Event) {
 	o.At, o.Received, o.Imported = event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt()), e.GetImported()
-	o.Late = !o.Imported && o.Received.Sub(o.At) > event.LateAfter
+	o.Clicks = clicksOf(s)
+	o.Late = !o.asStated() && o.Received.Sub(o.At) > event.LateAfter
 	o.Currency = s.GetCurrency()
 	o.came(s)
 	o.Goal, o.CustomerStatus = s.GetGoal(), s.GetCustomerStatus()

@@ -39,7 +39,7 @@ func (c *Credit) pricePlain(o *Order, found *program.LinkTerms) {
 
 // heldFrom is when a hold of the order begins.
 func (o *Order) heldFrom() time.Time {
-	if o.Imported {
+	if o.asStated() {
 		return o.At
 	}
 	return later(o.At, o.Received)

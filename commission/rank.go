@@ -62,7 +62,7 @@ func rankOf(kind TouchKind) Rank {
 		return RankSoft
 	case TouchImpression:
 		return RankImpression
-	case TouchClick:
+	case TouchClick, TouchClicks:
 		return RankClick
 	}
 	return RankClick

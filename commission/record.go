@@ -151,6 +151,11 @@ func (o *Order) appendFurther(dst []byte) []byte {
 		dst = append(dst, `,"path_incomplete":true`...)
 	}
 	dst = optTime(dst, `,"carted_at":`, o.CartedAt)
+	if c := o.Clicks; c != nil {
+		dst = appendNumber(dst, `,"clicks":{"program":`, int64(c.Program))
+		dst = appendNumber(dst, `,"partner":`, int64(c.Partner))
+		dst = append(appendText(dst, `,"day":`, c.Day), '}')
+	}
 	if o.Test {
 		dst = append(dst, `,"test":true`...)
 	}

@@ -38,11 +38,13 @@ const (
 	TouchClaim TouchKind = "claim"
 	// TouchCustomer is who bought: a customer may belong to a partner.
 	TouchCustomer TouchKind = "customer"
+	// TouchClicks are the clicks of a day, where it is these that are paid for.
+	TouchClicks TouchKind = "clicks"
 )
 
 // TouchKinds are all of them.
 func TouchKinds() []TouchKind {
-	return []TouchKind{TouchClick, TouchSoft, TouchImpression, TouchCoupon, TouchCode, TouchClaim, TouchCustomer}
+	return []TouchKind{TouchClick, TouchSoft, TouchImpression, TouchCoupon, TouchCode, TouchClaim, TouchCustomer, TouchClicks}
 }
 
 // visits reports whether a touch of the kind is something that a visitor did at a time of its own, before the order.

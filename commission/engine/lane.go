@@ -55,6 +55,8 @@ type lane struct {
 	backfilled int
 	// claimsSeen is the last claim that was looked at of those that wait for their order.
 	claimsSeen int64
+	// asksClicks is when the lane next looks for days whose clicks are to be counted.
+	asksClicks time.Time
 	// reconsidered is the last order that was looked at for a click key that was added since.
 	reconsidered int64
 }

@@ -27,6 +27,7 @@ func (l *lane) maintain(ctx context.Context) (more bool, err error) {
 		{"going through the orders of customers", l.backfill},
 		{"working out how customers stand", l.sweep},
 		{"deciding orders again", l.decideNudged},
+		{"asking for the clicks of a day", l.askForClicks},
 		{"settling periods", l.settleSums},
 		{"settling periods by their orders", l.rankOrders},
 	} {

@@ -17,7 +17,7 @@ type owner struct {
 
 	program program.ProgramID
 	link    program.LinkID
-	// further marks all credits but the first of an order, whose events count the order, too.
+	// further marks all credits but the first of an order, whose events count the order, too. Those of clicks count none.
 	further bool
 }
 
@@ -26,7 +26,7 @@ func ownerOf(d *commission.Decision, i int) owner {
 		return owner{}
 	}
 	c := &d.Credits[i]
-	return owner{c.Earner(), c.Program, c.Link, i > 0}
+	return owner{c.Earner(), c.Program, c.Link, i > 0 || d.Order.Clicks != nil}
 }
 
 // moving is a decision and what each of its credits moves.
@@ -134,9 +134,9 @@ func (s *steps) add(d *commission.Decision, sign int64) {
 		first := s.at(o, d.Order.At, sale)
 		if i < len(d.Credits) {
 			first.gross += sign * d.Credits[i].Gross
-			if !d.Counts(i) {
-				continue
-			}
+		}
+		if !d.Counts(i) {
+			continue
 		}
 		first.orders += int32(sign)
 		first.revenue += sign * d.Order.Amount

@@ -74,10 +74,35 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 	if err := n.claims(ctx, q, orders, all); err != nil {
 		return nil, err
 	}
+	if err := n.clicks(ctx, q, orders, all); err != nil {
+		return nil, err
+	}
 	for i, o := range orders {
 		all[i].Rates = n.rates(o.Folded, all[i].Candidates)
 	}
 	return all, nil
+}
+
+// clicks gives orders that stand for clicks whose these were.
+func (n Network) clicks(ctx context.Context, q partners.Querier, orders []Order, all []commission.Evidence) error {
+	kinds := map[program.PartnerID]program.Kind{}
+	for i := range orders {
+		if of := orders[i].Folded.Clicks; of != nil {
+			kinds[of.Partner] = ""
+		}
+	}
+	if err := readKinds(ctx, q, kinds); err != nil {
+		return err
+	}
+	for i := range orders {
+		o := orders[i].Folded
+		if o.Clicks != nil {
+			all[i].Candidates = append(all[i].Candidates, commission.Candidate{
+				Kind: commission.TouchClicks, Code: o.ID, Link: n.Programs.LinkTerms(o.Clicks.Program, 0, o.Clicks.Partner, kinds[o.Clicks.Partner], o.At),
+			})
+		}
+	}
+	return nil
 }
 
 // rates are those by which an order may have to be converted: to the currency of each document that it may fall under.

@@ -5214,6 +5214,8 @@ func (p *Printer) Touch(code string) string {
 		return p.say("touch/claim", 0)
 	case "click":
 		return p.say("touch/click", 0)
+	case "clicks":
+		return p.say("touch/clicks", 0)
 	case "code":
 		return p.say("touch/code", 0)
 	case "coupon":
@@ -5230,7 +5232,7 @@ func (p *Printer) Touch(code string) string {
 
 // TouchCodes are the codes of which Touch says something.
 func TouchCodes() []string {
-	return []string{"claim", "click", "code", "coupon", "customer", "impression", "soft"}
+	return []string{"claim", "click", "clicks", "code", "coupon", "customer", "impression", "soft"}
 }
 
 // Unit says what is said of a code, and the code itself where that is nothing: see UnitCodes.

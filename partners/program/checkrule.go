@@ -248,7 +248,10 @@ const (
 	CustomerLapsed    = "lapsed"
 )
 
-func builtInGoals() []string { return []string{goalSale, "lead", "click", "impression"} }
+func builtInGoals() []string { return []string{goalSale, "lead", GoalClick, "impression"} }
+
+// GoalClick is the goal of the clicks of a day.
+const GoalClick = "click"
 
 // Lists tells whether orders with a goal can be paid under the document: one of every program, or one of its own. "" is a sale.
 // A document that lists none leaves that to its rules.

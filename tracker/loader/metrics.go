@@ -35,7 +35,7 @@ func newMetrics(registry prometheus.Registerer, keepers []*position.Keeper) *met
 		parked:     counter("parked_total", "Batches that were parked, which need operator action."),
 		said: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "facts_total",
-			Help: "Facts of orders that this process has put into the outbox, by kind: path, incomplete_path.",
+			Help: "Facts of orders that this process has put into the outbox, by kind: path, incomplete_path, clicks.",
 		}, []string{"kind"}),
 		size: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "tributary", Subsystem: "loader", Name: "batch_rows", Help: "Rows of a batch.",

@@ -9,6 +9,9 @@ const orderColumns = "kind, merchant_id, order_id, ref, currency, amount, click_
 	"`line.number`, `line.sku`, `line.quantity`, `line.amount`, `line.category`, `line.whole`, " +
 	"whole_order, api_key_id, ip_prefix, imported, test, content_hash"
 
+// kindClicks is the value of order_event.kind for clicks that the network has counted, which are sales of another sort.
+const kindClicks int8 = 100
+
 // orders are rows of the table order_event.
 type orders struct {
 	head
@@ -59,7 +62,11 @@ func (o *orders) addSale(s *event.Sale) {
 		amount += line.GetAmount()
 		l.add(line.GetNumber(), line.GetSku(), line.GetQuantity(), line.GetAmount(), line.GetCategory(), false)
 	}
-	o.kinds = append(o.kinds, int8(event.KindSale))
+	kind := int8(event.KindSale)
+	if s.GetCounted() != nil {
+		kind = kindClicks
+	}
+	o.kinds = append(o.kinds, kind)
 	o.merchants = append(o.merchants, s.GetMerchantId())
 	o.amounts = append(o.amounts, amount)
 	o.ids = append(o.ids, s.GetOrderId())

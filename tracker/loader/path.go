@@ -19,8 +19,8 @@ import (
 const (
 	// resolveSlice is how many clicks are looked up at a time.
 	resolveSlice = 1000
-	// settle is how long a click that is not found is asked for again before it is asked whether all is loaded: trackers tell how
-	// far they are every few seconds.
+	// settle is how long a click that is not found is asked for again before it is asked whether all is loaded, and by how much
+	// that is taken to be earlier: trackers tell how far they are every few seconds.
 	settle = 5 * time.Second
 	// silent is how long a tracker says nothing until nobody waits for what it has not sent.
 	silent = 5 * time.Minute
@@ -143,9 +143,9 @@ func distinct(numbers []int64) []int64 {
 	return slices.Compact(numbers)
 }
 
-// loadedUpTo is a time before which every tracker that is heard of had stored no touch of a lane that is not in ClickHouse by
+// touchesLoaded is a time before which every tracker that is heard of had stored no touch of a lane that is not in ClickHouse by
 // now; 1970 where one had. A mark of the loader may be ahead of a batch that is planned and not done.
-const loadedUpTo = `
+const touchesLoaded = `
 SELECT coalesce(min(CASE WHEN coalesce(h.seq, 0) >= p.last AND NOT EXISTS (
          SELECT FROM clickhouse_batch b WHERE b.topic = $2 AND b.partition = p.lane AND b.state <> 'done'
             AND coalesce((b.before -> encode(p.spool, 'hex') ->> 'seq')::bigint, 0) < p.last)
@@ -162,12 +162,21 @@ func (p *producer) loaded(ctx context.Context, asked []wanted) (map[int]time.Tim
 		if _, looked := upTo[lane]; looked || !asked[i].old {
 			continue
 		}
-		var at time.Time
-		err := p.db.QueryRow(ctx, loadedUpTo, lane, event.Touches, Consumer, settle.Seconds(), silent.Seconds()).Scan(&at)
+		at, err := p.loadedUpTo(ctx, lane, silent)
 		if err != nil {
-			return nil, fmt.Errorf("reading up to when touches are loaded: %w", err)
+			return nil, err
 		}
 		upTo[lane] = at
 	}
 	return upTo, nil
+}
+
+// loadedUpTo is a time before which no tracker that was heard of within so long had stored a touch of a lane that is not in
+// ClickHouse by now.
+func (p *producer) loadedUpTo(ctx context.Context, lane int, within time.Duration) (at time.Time, err error) {
+	err = p.db.QueryRow(ctx, touchesLoaded, lane, event.Touches, Consumer, settle.Seconds(), within.Seconds()).Scan(&at)
+	if err != nil {
+		return at, fmt.Errorf("reading up to when touches are loaded: %w", err)
+	}
+	return at, nil
 }

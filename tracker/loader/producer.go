@@ -28,7 +28,7 @@ const (
 )
 
 // producer is a lane of the topic orders in the hands of this process, as far as its producers go: the resolver, which tells the
-// paths of visitors (path.go). What one has to say goes into the outbox, in the transaction that
+// paths of visitors (path.go), and the counter of clicks that are paid for (clicks.go). What one has to say goes into the outbox, in the transaction that
 // takes its cause off, under the lock of the lane's position: so it is said once, whoever dies when.
 type producer struct {
 	*Loader
@@ -71,6 +71,11 @@ func (p *producer) once(ctx context.Context) (busy bool, err error) {
 	if busy, err = p.resolve(ctx); err != nil {
 		return false, err
 	}
+	counted, err := p.countClicks(ctx)
+	if err != nil {
+		return false, err
+	}
+	busy = busy || counted
 	for sent := 1; sent > 0; {
 		if sent, err = p.out.SendOnce(ctx); err != nil {
 			return false, err

@@ -1,0 +1,155 @@
+package loader
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/clickhouse"
+	"tributary/internal/event"
+)
+
+// The click counter answers what an engine wants to know of a day: how many clicks that count each partner of a program brought.
+// It counts when ClickHouse has all that trackers had stored as the day ended, and says it as orders, one for each partner: a line
+// for each country and device, with as many pieces as there were clicks.
+
+const (
+	// countDays is how many days of programs are counted in one go.
+	countDays = 20
+	// gone is how long a tracker says nothing until its clicks are counted without: longer than for paths, since these are paid for.
+	gone = 24 * time.Hour
+	// clockRoom is how much later than the day's end it is counted: the clocks of trackers may be off by so much.
+	clockRoom = 10 * time.Minute
+)
+
+// clickDay is a day of a program whose clicks are to be counted.
+type clickDay struct {
+	program, merchant int64
+	day               time.Time
+	currency          string
+}
+
+// ends is when the day is over, in UTC.
+func (d *clickDay) ends() time.Time { return d.day.Add(24 * time.Hour) }
+
+// countClicks counts the days that can be counted, and tells whether there may be more.
+func (p *producer) countClicks(ctx context.Context) (more bool, err error) {
+	rows, err := p.db.Query(ctx, `SELECT program_id, merchant_id, day, currency FROM click_day
+		WHERE lane = $1 AND counted_at IS NULL ORDER BY day, program_id LIMIT $2`, p.held.Partition, countDays)
+	if err != nil {
+		return false, fmt.Errorf("listing days whose clicks are to be counted: %w", err)
+	}
+	days, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d clickDay, err error) {
+		err = row.Scan(&d.program, &d.merchant, &d.day, &d.currency)
+		return d, err
+	})
+	if err != nil {
+		return false, fmt.Errorf("listing days whose clicks are to be counted: %w", err)
+	}
+	if len(days) == 0 {
+		return false, nil
+	}
+	loaded, err := p.allLoaded(ctx)
+	if err != nil {
+		return false, err
+	}
+	for i := range days {
+		if !loaded.After(days[i].ends().Add(clockRoom)) {
+			return false, nil // nor are those after it
+		}
+		if err := p.countDay(ctx, &days[i]); err != nil {
+			return false, err
+		}
+	}
+	return len(days) == countDays, nil
+}
+
+// allLoaded is a time before which trackers had stored no touch that is not in ClickHouse.
+func (p *producer) allLoaded(ctx context.Context) (earliest time.Time, err error) {
+	for lane := range p.Partitions {
+		at, err := p.loadedUpTo(ctx, lane, gone)
+		if err != nil {
+			return at, err
+		}
+		if lane == 0 || at.Before(earliest) {
+			earliest = at
+		}
+	}
+	return earliest, nil
+}
+
+// countDay counts a day and says what it comes to for the orders of this lane.
+func (p *producer) countDay(ctx context.Context, d *clickDay) error {
+	orders, err := p.clicksOf(ctx, d)
+	if err != nil {
+		return err
+	}
+	var said []saying
+	clicks := int64(0)
+	for _, s := range orders {
+		e := d.event(s)
+		key := e.Fact().Key()
+		if event.Lane(key, p.Partitions) != p.held.Partition {
+			continue
+		}
+		said = append(said, saying{key, e})
+		for _, l := range s.Lines {
+			clicks += l.GetQuantity()
+		}
+	}
+	err = p.say(ctx, said, func(batch *pgx.Batch) {
+		batch.Queue(`UPDATE click_day SET counted_at = now(), orders = $4, clicks = $5 WHERE lane = $1 AND program_id = $2 AND day = $3`,
+			p.held.Partition, d.program, d.day, len(said), clicks)
+	})
+	if err == nil {
+		p.metrics.said.WithLabelValues("clicks").Add(float64(len(said)))
+	}
+	return err
+}
+
+// clicksOf counts the clicks of a day, one sale for each partner who had some.
+func (p *producer) clicksOf(ctx context.Context, d *clickDay) ([]*event.Sale, error) {
+	rows, err := p.ClickHouse.Query(ctx, `SELECT partner_id, country, if(device IN (?), toString(device), '') AS used, toInt64(count()) FROM touch
+		WHERE kind = 'click' AND marks = 0 AND merchant_id = ? AND program_id = ? AND occurred_at >= ? AND occurred_at < ?
+		GROUP BY partner_id, country, used ORDER BY partner_id, country, used`,
+		event.Devices(), d.merchant, d.program, d.day.UTC(), d.ends().UTC())
+	if err != nil {
+		return nil, fmt.Errorf("counting clicks: %w", err)
+	}
+	var all []*event.Sale
+	var partner, clicks int64
+	var country, device string
+	err = clickhouse.ForEachRow(rows, []any{&partner, &country, &device, &clicks}, func() {
+		if len(all) == 0 || all[len(all)-1].GetCounted().GetPartnerId() != partner {
+			day := d.day.Format(time.DateOnly)
+			all = append(all, &event.Sale{
+				MerchantId: d.merchant, OrderId: fmt.Sprintf("clicks/%s/%d/%d", day, d.program, partner), Currency: d.currency, Goal: "click",
+				Counted: &event.CountedClicks{ProgramId: d.program, PartnerId: partner, Day: day},
+			})
+		}
+		s := all[len(all)-1]
+		if !event.IsCountry(country) {
+			country = ""
+		}
+		s.Lines = append(s.Lines, &event.Line{Number: int64(len(s.Lines) + 1), Quantity: clicks, Country: country, Device: device})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("counting clicks: %w", err)
+	}
+	return all, nil
+}
+
+// event is the order of a partner, placed as the day ended. Its id follows from its key, so that a day that is counted again, as
+// after PostgreSQL was restored, is the same order.
+func (d *clickDay) event(s *event.Sale) *event.Event {
+	at := event.Micros(d.ends()) - 1
+	e := &event.Event{ReceivedAt: event.Micros(time.Now()), OccurredAt: at, Body: &event.Event_Sale{Sale: s}}
+	s.ContentHash = event.SaleHash(s, at)
+	id := uuid.NewSHA1(uuid.Nil, slices.Concat([]byte("tributary "), e.Fact().Key()))
+	e.Id = id[:]
+	return e
+}
