@@ -26,6 +26,7 @@ checkpoint*        -     -     SI    S     S     S     -
 claim              -     -     S     -     S     S     -
 claim_outcome      -     -     S     -     S     S     -
 claim_waiting      -     -     SID   -     S     S     -
+click_day          -     SU    SI    -     S     S     -
 clickhouse_batch   -     SIUD  S     -     SIUD  S     -
 commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -

@@ -31,6 +31,7 @@ type Commission struct {
 	State      string
 	HoldUntil  time.Time
 	Late       bool // the order was
+	Clicks     bool // the order stands for the clicks of a day
 	Program    string
 	Partner    string
 	PartnerID  int64
@@ -143,7 +144,7 @@ func (f CommissionFilter) first() key {
 }
 
 // commissionNames gives the names of what a page of commissions speaks of by number.
-const commissionNames = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until, o.late,
+const commissionNames = `SELECT c.order_no, o.order_id, c.occurred_at, c.currency, c.lines, c.revenue, c.refunded, c.gross, c.net, c.fee, c.state, c.hold_until, o.late, o.clicks,
 	g.name AS program, coalesce(p.name, '') AS partner, c.partner_id, c.role, c.unit, coalesce(l.code, '') AS link, coalesce(l.label, '') AS label, c.link_id
 	FROM page c JOIN scoped_order o ON o.no = c.order_no JOIN program g ON g.id = c.program_id LEFT JOIN partner p ON p.id = c.partner_id LEFT JOIN link l ON l.id = c.link_id`
 

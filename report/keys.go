@@ -76,7 +76,7 @@ type LatestReport struct {
 func (s *Snapshot) LatestReports(ctx context.Context) ([]LatestReport, error) {
 	// name: latest orders of a merchant, by their time, with the event that was received last of each
 	rows, err := s.tx.Query(ctx, `SELECT o.no AS order_no, o.order_id, e.kind, e.ref, e.received_at, o.outcome, o.late AND e.kind = 1 AS late, o.keys = 1 AS test
-		FROM (SELECT no, order_id, outcome, late, keys FROM orders WHERE merchant_id = $1 AND occurred_at IS NOT NULL ORDER BY occurred_at DESC, no DESC LIMIT 20) o
+		FROM (SELECT no, order_id, outcome, late, keys FROM orders WHERE merchant_id = $1 AND occurred_at IS NOT NULL AND keys <> 2 ORDER BY occurred_at DESC, no DESC LIMIT 20) o
 		JOIN order_event e ON e.order_no = o.no AND e.kind <> 3 ORDER BY e.received_at DESC LIMIT 8`, int64(s.scope.Merchant))
 	if err != nil {
 		return nil, fmt.Errorf("listing reports: %w", err)

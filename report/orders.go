@@ -22,6 +22,7 @@ type Order struct {
 	Currency   string
 	Goal       string // empty for a sale
 	Test       bool
+	Clicks     bool // it stands for the clicks of a day
 	Added      bool // a later report added to it
 	Lines      int
 	Amount     int64

@@ -3625,6 +3625,9 @@ func (p *Printer) OrdersClaims(n int64, to templ.SafeURL) templ.Component {
 	return p.rich("orders.claims", n, to, p.Count(n))
 }
 
+// OrdersClicks says: Clicks of {day}
+func (p *Printer) OrdersClicks(day string) string { return p.say("orders.clicks", 0, day) }
+
 // OrdersConflictChip says: conflict
 func (p *Printer) OrdersConflictChip() string { return p.say("orders.conflict_chip", 0) }
 

@@ -21,6 +21,20 @@ ALTER TABLE orders
   DROP CONSTRAINT orders_keys_check,
   ADD CONSTRAINT orders_keys_check CHECK (keys IN (0, 1, 2)); -- 2 clicks that the network has counted
 
+CREATE OR REPLACE VIEW scoped_order AS
+  SELECT o.no, o.merchant_id, o.order_id, o.version, o.late,
+         (SELECT coalesce(jsonb_object_agg(unit, weight), '{}')
+            FROM (SELECT coalesce(c ->> 'unit', o.currency) AS unit, sum((c ->> 'weight')::bigint)::bigint AS weight
+                    FROM json_array_elements(o.decision -> 'credits') c WHERE c ->> 'weight' IS NOT NULL
+                   GROUP BY 1
+                  HAVING (SELECT app_operator()) OR o.merchant_id = (SELECT app_merchant()) OR bool_or((c ->> 'partner')::bigint = (SELECT app_partner()))) w) AS whole,
+         CASE WHEN (SELECT app_operator()) OR o.merchant_id = (SELECT app_merchant()) THEN o.decision::text
+              ELSE partner_record(o.decision::jsonb, (SELECT app_partner())) END AS record,
+         o.keys = 2 AS clicks
+    FROM orders o
+   WHERE (SELECT app_operator()) OR o.merchant_id = (SELECT app_merchant())
+      OR EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = (SELECT app_partner()));
+
 GRANT SELECT, INSERT ON click_day TO tributary_engine;
 GRANT SELECT, UPDATE ON click_day TO tributary_loader;
 GRANT SELECT ON click_day TO tributary_operator, tributary_reader;

@@ -21,10 +21,10 @@ func notBuilt() map[string]bool {
 }
 
 // notProduced are the values of texts, behind the name of their field, that no order there is can have: the network does not
-// count clicks and impressions yet. Engines can price them, so a document that has them is read; none is added.
+// count impressions yet. Engines can price them, so a document that has them is read; none is added.
 func notProduced() map[string]bool {
 	return map[string]bool{
-		"where.goal=click": true, "where.goal=impression": true, "rules[].pay.per=click": true, "rules[].pay.per=mille": true,
+		"where.goal=impression": true, "rules[].pay.per=mille": true,
 	}
 }
 

@@ -1,6 +1,6 @@
 -- Orders of a merchant by their time, newest first; those of which only a refund is known have none, and come last, by
 -- number. Of several commissions on one order the list has the names, the sums, and the state of the first; those of one partner where one is asked for.
-SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.goal, o.keys = 1 AS test,
+SELECT o.no, o.order_id, o.occurred_at, coalesce(o.currency, '') AS currency, o.goal, o.keys = 1 AS test, o.keys = 2 AS clicks,
        EXISTS (SELECT FROM order_event e WHERE e.order_no = o.no AND e.kind = 4) AS added, o.lines, o.amount, o.refunded, o.customer_id, o.outcome, o.over_refund, o.refund_oddities, o.late, o.received_at,
        EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no) AS conflict,
        coalesce(c.partner, '') AS partner, coalesce(c.net, 0) AS net, coalesce(c.fee, 0) AS fee, coalesce(c.state, '') AS state
