@@ -154,12 +154,13 @@ func TestWhatNothingActsOnIsRefused(t *testing.T) {
 func TestWhatNoOrderCanBeIsReadAndNotAdded(t *testing.T) {
 	t.Parallel()
 	for rules, want := range map[string]string{
-		`{"where":{"goal":"lead"},"pay":{"fixed":1,"per":"piece"}}`:                       "",
-		`{"where":{"category":"click"},"pay":{"fixed":1}}`:                                "",
-		`{"where":{"goal":"click"},"pay":{"fixed":1}}`:                                    "rules[0].where.goal",
-		`{"where":{"goal":["sale","impression"]},"pay":{"fixed":1}}`:                      "rules[0].where.goal[1]",
-		`{"where":{"any":[{"goal":"lead"},{"not":{"goal":"click"}}]},"pay":{"fixed":1}}`:  "rules[0].where.any[1].not.goal",
-		`{"pay":{"fixed":1,"per":"click"}},{"adds":true,"pay":{"fixed":1,"per":"mille"}}`: "rules[0].pay.per, rules[1].pay.per",
+		`{"where":{"goal":"lead"},"pay":{"fixed":1,"per":"piece"}}`:                           "",
+		`{"where":{"category":"click"},"pay":{"fixed":1}}`:                                    "",
+		`{"where":{"goal":"click"},"pay":{"fixed":1,"per":"click"}}`:                          "",
+		`{"where":{"goal":"impression"},"pay":{"fixed":1}}`:                                   "rules[0].where.goal",
+		`{"where":{"goal":["sale","impression"]},"pay":{"fixed":1}}`:                          "rules[0].where.goal[1]",
+		`{"where":{"any":[{"goal":"lead"},{"not":{"goal":"impression"}}]},"pay":{"fixed":1}}`: "rules[0].where.any[1].not.goal",
+		`{"pay":{"fixed":1,"per":"click"}},{"adds":true,"pay":{"fixed":1,"per":"mille"}}`:     "rules[1].pay.per",
 	} {
 		d, err := ParseDocument([]byte(`{"schema":1,"currency":"USD","hold":"30d","network_fee":0,"attribution":{"touches":{"click":{}}},"rules":[` + rules + `]}`))
 		must(t, err)
