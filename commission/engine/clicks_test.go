@@ -39,8 +39,8 @@ func (w *world) addClickScheme(from time.Time) program.ProgramID {
 	return id
 }
 
-// counted is what a counter says of a partner's clicks on a day.
-func counted(id program.ProgramID, partner program.PartnerID, date string, clicks ...int64) *event.Event {
+// clicksOf is what a counter says of a partner's clicks on a day.
+func clicksOf(id program.ProgramID, partner program.PartnerID, date string, clicks ...int64) *event.Event {
 	ended, err := time.Parse(time.DateOnly, date)
 	if err != nil {
 		panic(err)
@@ -88,10 +88,10 @@ func TestClicksArePaidAndAreNoOrders(t *testing.T) {
 	w := newWorldOf(t, 2, 2)
 	id := w.addClickScheme(noon().Add(-300 * day))
 	w.start(w.config("one"))
-	first, again := counted(id, w.partners[0], "2026-02-27", 10, 3), counted(id, w.partners[0], "2026-02-27", 10, 3)
+	first, again := clicksOf(id, w.partners[0], "2026-02-27", 10, 3), clicksOf(id, w.partners[0], "2026-02-27", 10, 3)
 	// A merchant's order may be called so.
 	named := sale(3, first.GetSale().GetOrderId(), "", 10_000)
-	w.send(first, again, counted(id, w.partners[1], "2026-02-27", 100), named)
+	w.send(first, again, clicksOf(id, w.partners[1], "2026-02-27", 100), named)
 	w.waitIdle()
 	rows, err := w.db.Query(t.Context(), `SELECT o.keys || ' ' || o.outcome || ' ' || coalesce(c.net::text, '-') || ' ' || coalesce(c.counts OR c.leads, false) || ' ' || o.late
 		FROM orders o LEFT JOIN commission c ON c.order_no = o.no WHERE o.merchant_id = 3 ORDER BY o.keys, o.order_id`)

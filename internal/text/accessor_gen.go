@@ -4003,6 +4003,8 @@ func (p *Printer) PartnerEarnsBy(code string, amount string, id string, partner 
 	switch code {
 	case "claim":
 		return p.say("partner_earns_by/claim", 0, amount, partner)
+	case "clicks":
+		return p.say("partner_earns_by/clicks", 0, amount, partner)
 	case "code":
 		return p.say("partner_earns_by/code", 0, amount, id, partner)
 	case "coupon":
@@ -4015,7 +4017,7 @@ func (p *Printer) PartnerEarnsBy(code string, amount string, id string, partner 
 
 // PartnerEarnsByCodes are the codes of which PartnerEarnsBy says something.
 func PartnerEarnsByCodes() []string {
-	return []string{"claim", "code", "coupon", "customer"}
+	return []string{"claim", "clicks", "code", "coupon", "customer"}
 }
 
 // PartnerKinds says what is said of a code, and the code itself where that is nothing: see PartnerKindsCodes.
@@ -6498,6 +6500,8 @@ func (p *Printer) YouEarnBy(code string, amount string, id string) string {
 	switch code {
 	case "claim":
 		return p.say("you_earn_by/claim", 0, amount)
+	case "clicks":
+		return p.say("you_earn_by/clicks", 0, amount)
 	case "code":
 		return p.say("you_earn_by/code", 0, amount, id)
 	case "coupon":
@@ -6510,5 +6514,5 @@ func (p *Printer) YouEarnBy(code string, amount string, id string) string {
 
 // YouEarnByCodes are the codes of which YouEarnBy says something.
 func YouEarnByCodes() []string {
-	return []string{"claim", "code", "coupon", "customer"}
+	return []string{"claim", "clicks", "code", "coupon", "customer"}
 }
