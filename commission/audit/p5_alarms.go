@@ -82,6 +82,16 @@ SELECT 'orders', no::text, 'outcome', format('decided; received at %s', received
   FROM orders WHERE outcome = 'awaiting_path' AND received_at < $1 ORDER BY received_at LIMIT $2`, v.Now.Add(-overdue), v.Limit)
 }
 
+// clicks reports days whose clicks should have been counted: touches are not all in ClickHouse, or no loader runs.
+func (v *Verification) clicks(ctx context.Context) error {
+	return v.Rows(ctx, "clicks are counted", Attention, `
+SELECT 'click_day', format('(%s, %s, %s)', lane, program_id, day), 'counted_at', format('counted; asked for at %s', asked_at), 'nothing'
+  FROM click_day WHERE counted_at IS NULL AND asked_at < now() - $1 * interval '1 second' ORDER BY day LIMIT $2`, uncounted.Seconds(), v.Limit)
+}
+
+// uncounted is how long a day may wait to be counted: a tracker that is away is waited for as long as a day.
+const uncounted = 26 * time.Hour
+
 // letters reports dead letters that are not closed.
 func (v *Verification) letters(ctx context.Context) error {
 	return v.Rows(ctx, "dead letters are settled", Attention, `

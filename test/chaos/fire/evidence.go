@@ -120,7 +120,7 @@ func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 }
 
 func (e *Evidence) facts(ctx context.Context, db *pgx.Conn) error {
-	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, f.kind = 1, f.ref, f.received_at FROM order_event f JOIN orders o ON o.no = f.order_no`)
+	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, f.kind = 1, f.ref, f.received_at FROM order_event f JOIN orders o ON o.no = f.order_no WHERE f.kind <> 3`)
 	if err != nil {
 		return err
 	}
@@ -208,7 +208,9 @@ SELECT format('%s is halted on %s/%s: %s', consumer, topic, partition, halted) F
 UNION ALL SELECT format('%s has a gap in %s/%s', consumer, topic, partition) FROM high_water WHERE gap <> 0
 UNION ALL SELECT format('batch %s/%s from %s on is %s: %s', topic, partition, first_offset, state, problem) FROM clickhouse_batch WHERE state <> 'done'
 UNION ALL SELECT format('dead letter of %s in %s/%s at %s: %s', consumer, topic, partition, "offset", error) FROM dead_letter
-UNION ALL SELECT format('ledger events %s to %s of lane %s have not left', first_seq, last_seq, lane) FROM ledger_outbox o LEFT JOIN ledger_sent s USING (lane) WHERE o.last_seq > coalesce(s.through_seq, 0)`)
+UNION ALL SELECT format('ledger events %s to %s of lane %s have not left', first_seq, last_seq, lane) FROM ledger_outbox o LEFT JOIN ledger_sent s USING (lane) WHERE o.last_seq > coalesce(s.through_seq, 0)
+UNION ALL SELECT format('facts %s to %s of lane %s have not left', first_seq, last_seq, lane) FROM order_outbox o LEFT JOIN order_sent s USING (lane) WHERE o.last_seq > coalesce(s.through_seq, 0)
+UNION ALL SELECT format('order %s waits for its path', no) FROM orders WHERE outcome = 'awaiting_path'`)
 	if err != nil {
 		return err
 	}
@@ -237,7 +239,7 @@ func (e *Evidence) clicks(ctx context.Context, conn clickhouse.Conn) error {
 }
 
 func (e *Evidence) reports(ctx context.Context, conn clickhouse.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT toString(event_id), merchant_id, order_id, kind = 'sale', ref FROM order_event`)
+	rows, err := conn.Query(ctx, `SELECT toString(event_id), merchant_id, order_id, kind = 'sale', ref FROM order_event WHERE kind != 'path'`)
 	if err != nil {
 		return err
 	}

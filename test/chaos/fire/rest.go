@@ -78,7 +78,9 @@ func (q *quiet) look(ctx context.Context, at embedded.Addresses) (left string, e
 		q.arrived("clicks", `SELECT uniqExact(click_id) FROM touch WHERE has(?, click_id)`, q.last.clicks),
 		q.arrived("orders", `SELECT uniqExact(order_id) FROM order_event WHERE has(?, order_id)`, q.last.orders),
 		q.none("holds to end", `SELECT count(*) FROM commission WHERE NOT released AND hold_until < now() + interval '1 hour'`),
-		q.none("ledger events to leave", `SELECT count(*) FROM ledger_unsent`),
+		q.none("orders to learn their paths", `SELECT count(*) FROM orders WHERE outcome = 'awaiting_path'`),
+		q.none("clicks to be counted", `SELECT count(*) FROM click_day WHERE counted_at IS NULL AND day < current_date - 1`),
+		q.none("events to leave", `SELECT (SELECT count(*) FROM ledger_unsent) + (SELECT count(*) FROM order_unsent)`),
 		q.behind("loader", event.Decisions),
 		q.none("batches to finish", `SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`),
 	} {

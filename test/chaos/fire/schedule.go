@@ -119,7 +119,7 @@ func thawAfter(seed uint64, start int) time.Duration {
 func pointsOf(role string) []inject.Point {
 	stages := map[string][]string{
 		"tracker": {"tracker", "spool", "relay"},
-		"loader":  {"loader", "position"},
+		"loader":  {"loader", "position", "producer"},
 		"engine":  {"engine", "position", "seal"},
 	}[role]
 	var points []inject.Point

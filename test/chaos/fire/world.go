@@ -50,6 +50,9 @@ type programSpec struct {
 	currencies []string
 	terms      []model.Terms
 	exact      bool
+	// path says that the terms count a visitor's earlier clicks. No visitor of a run keeps a cookie, so there are none, and what the
+	// order's own click earns stays as the model has it; but each order waits until a loader has said so.
+	path bool
 }
 
 // programs are what the merchants pay: different rates and fees, holds that end at once, during the run and long after
@@ -65,7 +68,7 @@ func programs(now time.Time) []programSpec {
 		return r
 	}
 	return []programSpec{
-		{merchant: 0, currencies: []string{"GBP", "EUR"}, terms: []model.Terms{
+		{merchant: 0, currencies: []string{"GBP", "EUR"}, path: true, terms: []model.Terms{
 			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 200_000, Rates: rates(80_000, 50_000, map[string]int64{"footwear": 125_000})},
 		}},
 		{merchant: 0, currencies: []string{"EUR"}, exact: true, terms: []model.Terms{
@@ -140,7 +143,9 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec progra
 		Currencies: spec.currencies,
 	}
 	for _, t := range spec.terms {
-		created.Terms = append(created.Terms, partnerTerms(t))
+		version := partnerTerms(t)
+		version.Document.Attribution.Path = spec.path
+		created.Terms = append(created.Terms, version)
 	}
 	id, err := partners.CreateProgram(ctx, tx, created)
 	if err != nil {
