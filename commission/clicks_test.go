@@ -38,11 +38,12 @@ func perClick(change func(d *program.Document)) program.LinkTerms {
 			},
 			{Pay: program.Pay{Percent: 100_000}},
 		},
+		Periods: []program.Period{{ID: "cap", Measure: program.MeasureCommission, Period: program.Month, Cap: 1_000_000}},
 	}
 	if change != nil {
 		change(&d)
 	}
-	v := program.Version{EffectiveFrom: noon().Add(-100 * day), Document: d}
+	v := program.Version{EffectiveFrom: noon().Add(-100 * day), Rules: program.Rules3, Document: d}
 	found := linkTerms(noon(), v.Terms())
 	found.Partner = 7
 	return found
@@ -84,6 +85,9 @@ func TestWhatClicksEarn(t *testing.T) {
 		}
 		if e := d.Earning(0, time.Time{}); e.Counts || e.Leads {
 			t.Errorf("%s: it is counted as an order", fact.name)
+		}
+		if tally := d.Tally(0)[0][0]; tally.Count != 0 || tally.Commission != fact.net {
+			t.Errorf("%s: it counts in a period as %+v", fact.name, tally)
 		}
 		read, err := UnmarshalRecord(d.AppendJSON(nil))
 		if err != nil {

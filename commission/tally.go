@@ -8,7 +8,7 @@ import (
 )
 
 // Tally is what a credit counts for in a period from a day on: 1 as long as something remains of the order's lines that
-// count, the credit's part of what remains of them, without delivery, and what it earns for them after refunds. A recruiter
+// count and are no clicks, the credit's part of what remains of them, without delivery, and what it earns for them after refunds. A recruiter
 // whom no rule pays counts what those earn who were brought in. Amounts are in the credit's unit.
 type Tally struct {
 	Day                        Day
@@ -149,7 +149,9 @@ func (f *remainder) tally(in *CountedIn) (t Tally) {
 	if !remains {
 		return Tally{}
 	}
-	t.Count, t.Revenue = 1, f.c.converted(t.Revenue)
+	if t.Revenue = f.c.converted(t.Revenue); f.o.Clicks == nil {
+		t.Count = 1
+	}
 	return t
 }
 
