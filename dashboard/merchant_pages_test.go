@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -470,4 +471,24 @@ func TestOrdersThatAreNoPlainSales(t *testing.T) {
 	if last := records[len(records)-1]; len(records) != 2 || last[len(last)-1] != "true" || last[len(last)-2] != "sale" {
 		t.Errorf("the file of test orders is %q", records)
 	}
+}
+
+func TestClicksOfADayAreShownAsSuch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := w.now.UTC().Truncate(24 * time.Hour).Add(-time.Microsecond)
+	day := at.Format(time.DateOnly)
+	counted := w.order(sale{id: "clicks/" + day + "/1/1", at: at, lines: []*event.Line{{Number: 1, Quantity: 812, Country: "DE"}}, change: func(s *event.Sale) {
+		s.Goal, s.ClickId = "click", ""
+		s.Counted = &event.CountedClicks{ProgramId: int64(w.program), PartnerId: 1, Day: day}
+	}})
+	w.order(sale{id: "clicks/" + day + "/7", at: at})
+	c := w.as("shop@example.net")
+	said := "Clicks of " + at.Format("2 Jan 2006")
+	page := c.page("/merchant/orders")
+	page.holds(t, said, "clicks/"+day+"/7")
+	if strings.Contains(page.text(), "clicks/"+day+"/1/1") {
+		t.Error("the list names the clicks as an order")
+	}
+	c.page(string(whyURL(true, counted))).holds(t, said)
 }
