@@ -1,25 +1,17 @@
 package program
 
+import "slices"
+
 // PaysClicks tells whether some rule of the document may be about clicks: a rule that names no goal is about sales.
 func (d *Document) PaysClicks() bool {
-	for _, scope := range d.scopes() {
-		if payClicks(scope) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(d.scopes(), payClicks)
 }
 
 // PaysClicks tells that of rules of a partner's own.
 func (o *Override) PaysClicks() bool { return payClicks(o.Rules) }
 
 func payClicks(rules []Rule) bool {
-	for i := range rules {
-		if rules[i].Where.mayBeOf(GoalClick) && rules[i].Where.Tests(KeyGoal) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(rules, func(r Rule) bool { return r.Where.Tests(KeyGoal) && r.Where.mayBeOf(GoalClick) })
 }
 
 // mayBeOf tells whether the condition can hold for an order with a goal, whatever else that has.

@@ -97,7 +97,7 @@ func (p *producer) countDay(ctx context.Context, d *clickDay) error {
 			continue
 		}
 		said = append(said, saying{key, e})
-		for _, l := range s.Lines {
+		for _, l := range s.GetLines() {
 			clicks += l.GetQuantity()
 		}
 	}
@@ -135,7 +135,7 @@ func (p *producer) clicksOf(ctx context.Context, d *clickDay) ([]*event.Sale, er
 		if !event.IsCountry(country) {
 			country = ""
 		}
-		s.Lines = append(s.Lines, &event.Line{Number: int64(len(s.Lines) + 1), Quantity: clicks, Country: country, Device: device})
+		s.Lines = append(s.Lines, &event.Line{Number: int64(len(s.GetLines()) + 1), Quantity: clicks, Country: country, Device: device})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("counting clicks: %w", err)

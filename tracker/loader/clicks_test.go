@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,7 +116,7 @@ func TestTheClicksOfADayAreCountedOnce(t *testing.T) {
 	stop()
 	ids := func() (all []string) {
 		for p := range r.lanes {
-			r.admitted(p, func(e *event.Event) { all = append(all, fmt.Sprintf("%x", e.GetId())) })
+			r.admitted(p, func(e *event.Event) { all = append(all, hex.EncodeToString(e.GetId())) })
 		}
 		slices.Sort(all)
 		return all
