@@ -70,7 +70,7 @@ nudge              -     -     SID   -     S     S     -
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
 order_outbox       -     SID   S     -     S     S     -
-order_review       -     -     -     S     S     S     -
+order_said         -     -     -     S     S     S     -
 order_sent         -     SIU   S     -     SU    S     -
 order_unsent       -     -     S     -     S     S     -
 orders*            -     -     SIU   S     Su    S     -

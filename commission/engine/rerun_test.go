@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/inbox"
 	"tributary/commission/rerun"
 	"tributary/commission/whatif"
 	"tributary/internal/event"
@@ -142,7 +144,7 @@ func (w *rich) history(seed uint64, orders int) (events []*event.Event) {
 	return events
 }
 
-// live has two engines take a history in, voids some orders, and lets time pass.
+// live has two engines take a history in, has people review and claim some orders, and lets time pass.
 func (w *rich) live(events []*event.Event) {
 	w.t.Helper()
 	w.setClock(noon().Add(-20 * day))
@@ -157,12 +159,31 @@ func (w *rich) live(events []*event.Event) {
 	w.setClock(noon().Add(15 * day))
 	w.send(events[third:]...)
 	w.waitIdle()
-	for _, order := range []string{"R1", "R5", "R8"} {
-		check(w.t, postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error {
-			return w.reviewIn(tx, commission.Reviewed{Merchant: richMerchant, Order: order, Verb: commission.Void, Code: "trial"}, commission.ByOperator, time.Time{})
-		}))
+	for _, said := range []commission.Reviewed{
+		{Order: "R1", Verb: commission.Void, Code: "trial"},
+		{Order: "R5", Verb: commission.Void, Code: "trial"},
+		{Order: "R8", Verb: commission.Void, Code: "trial"},
+		{Order: "R20", Verb: commission.Hold},
+		{Order: "R21", Verb: commission.Decline, Code: "fraud"},
+		{Order: "R22", Verb: commission.Approve},
+		{Order: "R23", Verb: commission.Decline, Code: "fraud", Partner: int64(w.partners[1])},
+		{Order: "R24", Verb: commission.Decline, Code: "fraud", Partner: int64(w.partners[0])},
+	} {
+		said.Merchant = richMerchant
+		check(w.t, postgres.InTx(w.t.Context(), w.db, func(tx pgx.Tx) error { return w.reviewIn(tx, said, commission.ByOperator, time.Time{}) }))
 	}
-	w.taken(3)
+	for i, outcome := range []commission.ClaimOutcome{commission.ClaimIsOpen, commission.ClaimIsGranted, commission.ClaimIsDeclined} {
+		for _, is := range []commission.ClaimOutcome{commission.ClaimIsOpen, outcome}[:min(i+1, 2)] {
+			said := commission.Claimed{Merchant: richMerchant, Order: fmt.Sprint("R", 10+i), Claim: fmt.Sprint("k", i), Program: w.program, Partner: w.partners[i], Outcome: is}
+			content, err := json.Marshal(&said)
+			check(w.t, err)
+			row := inbox.Row{Kind: inbox.Claim, Key: said.Key(), Ref: said.Claim, Content: content, Author: "a test", At: noon().Add(time.Duration(i) * day)}
+			row.Lane = event.Lane(row.Key, w.partitions)
+			check(w.t, inbox.Write(w.t.Context(), w.db, row))
+		}
+	}
+	w.taken(13)
+	w.joined()
 	w.setClock(noon().Add(32 * day))
 	w.waitIdle()
 	w.eventually("periods are settled", func() bool { return w.number(`SELECT count(*) FROM period_delta`) == 0 })

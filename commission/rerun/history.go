@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/partners/program"
 )
@@ -33,6 +34,7 @@ type past struct {
 	earlier bool
 	events  []*event.Event
 	reviews []commission.Review
+	claims  []commission.Claim
 	folded  commission.Order
 	// unfolded is why its facts cannot be folded: somebody has changed them.
 	unfolded error
@@ -45,7 +47,7 @@ const batchRows = 3000
 type history struct {
 	tx       pgx.Tx
 	merchant program.MerchantID
-	reviewed bool // anybody has reviewed an order
+	spoken   bool // anybody has said anything about an order
 	last     *past
 	ended    bool
 }
@@ -75,8 +77,8 @@ SELECT o.no, o.keys, o.order_id, o.earlier, e.kind, e.payload
   FROM (%s OFFSET 0) o
  CROSS JOIN LATERAL (SELECT kind, payload FROM order_event WHERE order_no = o.no ORDER BY kind, ref OFFSET 0) e`
 
-//go:embed query/reviews.sql
-var reviewsOf string
+//go:embed query/said.sql
+var saidOf string
 
 // openHistory begins to read the orders of a merchant, chosen by one of byNumber, byCustomer and asking. One history at a time can
 // be open in a transaction.
@@ -85,7 +87,7 @@ func openHistory(ctx context.Context, tx pgx.Tx, merchant program.MerchantID, in
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
        set_config('jit', 'off', true), set_config('cursor_tuple_fraction', '1', true)`)
-	batch.Queue(`SELECT EXISTS (SELECT FROM order_review)`).QueryRow(func(row pgx.Row) error { return row.Scan(&h.reviewed) })
+	batch.Queue(`SELECT EXISTS (SELECT FROM order_said)`).QueryRow(func(row pgx.Row) error { return row.Scan(&h.spoken) })
 	batch.Queue(fmt.Sprintf(historySQL, chosen), merchant, in.From, in.To)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("looking for the orders of merchant %d: %w", merchant, err)
@@ -110,9 +112,9 @@ func (h *history) next(ctx context.Context) ([]*past, error) {
 			return nil, fmt.Errorf("reading orders: %w", err)
 		}
 	}
-	if h.reviewed && len(orders) > 0 {
-		if err := h.review(ctx, orders); err != nil {
-			return nil, fmt.Errorf("reading reviews: %w", err)
+	if h.spoken && len(orders) > 0 {
+		if err := h.listen(ctx, orders); err != nil {
+			return nil, fmt.Errorf("reading what was said about orders: %w", err)
 		}
 	}
 	for _, o := range orders {
@@ -128,6 +130,7 @@ func (o *past) fold() {
 	if o.folded, o.unfolded = commission.Fold(o.events, o.reviews...); o.unfolded == nil && o.folded.ID != o.id {
 		o.unfolded = fmt.Errorf("they are of order %q", o.folded.ID)
 	}
+	o.folded.Claims = commission.FoldClaims(o.claims)
 }
 
 // fetch reads the next facts, and gives the orders whose facts are all there.
@@ -163,33 +166,44 @@ func (h *history) fetch(ctx context.Context) (orders []*past, err error) {
 	return orders, nil
 }
 
-// review reads what people decided about orders.
-func (h *history) review(ctx context.Context, orders []*past) error {
+// listen reads what people said about orders.
+func (h *history) listen(ctx context.Context, orders []*past) error {
 	numbers, keys := make([]int64, len(orders)), make([][]byte, len(orders))
 	byNo := make(map[int64]*past, len(orders))
 	for i, o := range orders {
 		numbers[i], keys[i], byNo[o.no] = o.no, o.keys.Key(int64(h.merchant), o.id), o
 	}
-	rows, err := h.tx.Query(ctx, reviewsOf, numbers, keys)
+	rows, err := h.tx.Query(ctx, saidOf, numbers, keys)
 	if err != nil {
 		return err
 	}
 	var no int64
-	var id string
-	var at time.Time
-	var side commission.Side
-	var content, key, reported []byte
-	_, err = pgx.ForEachRow(rows, []any{&no, &id, &at, &side, &content, &key, &reported}, func() error {
-		said, err := commission.ParseReviewed(content, key)
-		if err != nil {
-			return fmt.Errorf("order %q: its review %q: %w", byNo[no].id, id, err)
+	var said inbox.Row
+	var reported []byte
+	_, err = pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key, &reported}, func() error {
+		if err := byNo[no].hear(&said, reported); err != nil {
+			return fmt.Errorf("order %q: its %s %q: %w", byNo[no].id, said.Kind, said.Ref, err)
 		}
-		review := said.Of(id, at, side)
-		if reported != nil {
-			review.Reported, err = event.Decode(reported)
-		}
-		byNo[no].reviews = append(byNo[no].reviews, review)
-		return err
+		return nil
 	})
+	return err
+}
+
+// hear takes in what somebody said about the order.
+func (o *past) hear(said *inbox.Row, reported []byte) error {
+	if said.Kind == inbox.Claim {
+		c, err := commission.ParseClaimed(said.Content, said.Key)
+		o.claims = append(o.claims, c.Of(said.At))
+		return err
+	}
+	r, err := commission.ParseReviewed(said.Content, said.Key)
+	if err != nil {
+		return err
+	}
+	review := r.Of(said.Ref, said.At, commission.Side(said.Side))
+	if reported != nil {
+		review.Reported, err = event.Decode(reported)
+	}
+	o.reviews = append(o.reviews, review)
 	return err
 }

@@ -1,8 +1,0 @@
--- What people decided about the orders numbered $1, whose keys are $2, as far as it was taken in. Beside each is the
--- conflicting report that it names, as one that is to stand in place of the first does.
-SELECT k.no, r.ref, r.at, r.side, r.content, r.key,
-       (SELECT payload FROM order_conflict x
-         WHERE x.order_no = k.no AND x.content_hash = decode(substring(encode(r.content, 'escape') FROM '"report":"([0-9a-f]{32})"'), 'hex')
-         ORDER BY x.received_at, x.event_id LIMIT 1)
-  FROM unnest($1::bigint[], $2::bytea[]) k (no, key)
- CROSS JOIN LATERAL (SELECT ref, at, side, content, key FROM order_review WHERE key = k.key OFFSET 0) r
