@@ -143,11 +143,10 @@ type onOrder struct {
 // add adds an order as it is decided on both sides.
 func (t *tally) add(old, other *commission.Decision) {
 	t.orders++
-	earned := t.credits(nil, old, true)
-	if len(earned) > 0 {
+	earned := t.credits(t.credits(nil, old, true), other, false)
+	if slices.ContainsFunc(old.Credits, t.counts) {
 		t.credited.Old++
 	}
-	earned = t.credits(earned, other, false)
 	if slices.ContainsFunc(other.Credits, t.counts) {
 		t.credited.New++
 	}
@@ -176,7 +175,7 @@ func (t *tally) add(old, other *commission.Decision) {
 	}
 }
 
-func (t *tally) counts(c commission.Credit) bool { return c.Program == t.program }
+func (t *tally) counts(c commission.Credit) bool { return c.Program == t.program && !c.Declined }
 
 // credits adds up what the program gives on an order, on one side.
 func (t *tally) credits(earned []onOrder, d *commission.Decision, old bool) []onOrder {
