@@ -316,7 +316,9 @@ func TestACountryThatNothingNamesIsTold(t *testing.T) {
 	shop, path := w.as("shop@example.net"), w.termsPath()
 	form := shop.page(path).fields(t)
 	form.Set("rule0_country", "DE")
-	warns := func() bool { return strings.Contains(shop.post(path, form).body, "A condition on the country matches nothing so far") }
+	warns := func() bool {
+		return strings.Contains(shop.post(path, form).body, "A condition on the country matches nothing so far")
+	}
 	if !warns() {
 		t.Error("nothing is said where no order names a country")
 	}

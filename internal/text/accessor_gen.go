@@ -5093,6 +5093,12 @@ func (p *Printer) TermsNewOf(program string) string { return p.say("terms.new_of
 // TermsNothing says: nothing
 func (p *Printer) TermsNothing() string { return p.say("terms.nothing", 0) }
 
+// TermsOfGroup says: For the group {group}
+func (p *Printer) TermsOfGroup(group string) string { return p.say("terms.of_group", 0, group) }
+
+// TermsOfPartner says: For partner {partner}
+func (p *Printer) TermsOfPartner(partner string) string { return p.say("terms.of_partner", 0, partner) }
+
 // TermsPast says: Past
 func (p *Printer) TermsPast() string { return p.say("terms.past", 0) }
 
