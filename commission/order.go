@@ -220,8 +220,8 @@ func Fold(events []*event.Event, reviews ...Review) (Order, error) {
 	events, paths := apart(events)
 	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order, Test: first.Keys == event.Trial}
 	if len(reviews) > 0 {
-		o.review(reviews)
-		events = o.replaced(events)
+		o.Reviews = inOrder(reviews)
+		events = replaced(events, o.Reviews)
 	}
 	var additions []*event.Event
 	if len(events) > 1 {

@@ -113,16 +113,18 @@ func (r *Reviewed) Of(id string, at time.Time, by Side) Review {
 	return of
 }
 
-// review enters the reviews, in the order of their times, those of one time by their ids.
-func (o *Order) review(reviews []Review) {
-	o.Reviews = slices.SortedFunc(slices.Values(reviews), func(a, b Review) int {
+// inOrder gives reviews in the order of their times, those of one time by their ids.
+func inOrder(reviews []Review) []Review {
+	return slices.SortedFunc(slices.Values(reviews), func(a, b Review) int {
 		return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID))
 	})
 }
 
 // IsVoid reports whether somebody has said that the order never was.
-func (o *Order) IsVoid() bool {
-	return slices.ContainsFunc(o.Reviews, func(r Review) bool { return r.Verb == Void })
+func (o *Order) IsVoid() bool { return void(o.Reviews) }
+
+func void(reviews []Review) bool {
+	return slices.ContainsFunc(reviews, func(r Review) bool { return r.Verb == Void })
 }
 
 // DeclineCodes are the reasons for a decline; internal/text explains each.

@@ -203,14 +203,14 @@ func (d *Decision) countDeclines() {
 }
 
 // replaced gives the reports of an order with those in front that stand in place of others, once both sides have asked for them.
-func (o *Order) replaced(events []*event.Event) []*event.Event {
+func replaced(events []*event.Event, reviews []Review) []*event.Event {
 	asked := map[string]map[Side]*Review{}
-	for i := range o.Reviews {
-		r := &o.Reviews[i]
+	for i := range reviews {
+		r := &reviews[i]
 		if r.Verb != Replace {
 			continue
 		}
-		if o.IsVoid() {
+		if void(reviews) {
 			r.NoEffect = OrderVoid
 			continue
 		}
@@ -237,8 +237,8 @@ func (o *Order) replaced(events []*event.Event) []*event.Event {
 			events = slices.Insert(events, 0, chosen)
 		}
 	}
-	for i := range o.Reviews {
-		o.Reviews[i].Reported = nil
+	for i := range reviews {
+		reviews[i].Reported = nil
 	}
 	return events
 }

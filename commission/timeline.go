@@ -31,95 +31,93 @@ func (t *timeline) goneAt(step int) set {
 }
 
 // timeline works out what is left of the lines of each rule at each time and divides it, so that nothing is ever a sum of
-// rounded refunds. Refunds come before reviews of the same time.
+// rounded refunds.
 func (d *Decision) timeline(room *scratch) timeline {
 	t := timeline{at: room.at[:0], parts: room.parts[:0]}
-	worths := d.worths(room.full[:0], (*Credit).sold, 0)
-	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, worths, 0)
-	o := &d.Order
-	if len(o.Refunds) == 0 && len(o.Reviews) == 0 {
+	t.at, t.parts = append(t.at, d.Order.At), d.parts(t.parts, d.worths(room.full[:0], (*Credit).sold, 0), 0)
+	happened := d.happened()
+	if len(happened) == 0 {
 		return t
 	}
-	if len(o.Reviews) > 0 {
+	if len(d.Order.Reviews) > 0 {
 		t.gone, t.after = []set{0}, []int{0}
 	}
-	w := walk{d: d, worths: worths}
-	for n := range o.Refunds {
-		r := &o.Refunds[n]
-		w.declines(&t, r.Effective)
-		w.refund(r)
-		t.step(d, &w, r.Effective, n > 0 && o.Refunds[n-1].Effective.Equal(r.Effective))
+	left, width := d.afterEach(happened), d.width()
+	for n := range happened {
+		h := &happened[n]
+		if last := len(t.at) - 1; n > 0 && h.refund && happened[n-1].refund && t.at[last].Equal(h.at) {
+			t.cut(last, len(d.Credits))
+		}
+		t.at, t.parts = append(t.at, h.at), d.parts(t.parts, left[n*width:][:width], h.gone)
+		if t.gone != nil {
+			t.gone, t.after = append(t.gone, h.gone), append(t.after, h.after)
+		}
 	}
-	w.declines(&t, time.Time{})
 	return t
 }
 
-// step appends what the credits amount to from a time on, in place of the last step where it is again the same time's.
-func (t *timeline) step(d *Decision, w *walk, at time.Time, again bool) {
-	if last := len(t.at) - 1; again {
-		t.at, t.parts = t.at[:last], t.parts[:last*len(d.Credits)]
-		if t.gone != nil {
-			t.gone, t.after = t.gone[:last], t.after[:last]
-		}
-	}
-	t.at, t.parts = append(t.at, at), d.parts(t.parts, w.worths, w.gone)
+// cut takes the steps from one on off, of so many credits.
+func (t *timeline) cut(step, credits int) {
+	t.at, t.parts = t.at[:step], t.parts[:step*credits]
 	if t.gone != nil {
-		t.gone, t.after = append(t.gone, w.gone), append(t.after, w.next)
+		t.gone, t.after = t.gone[:step], t.after[:step]
 	}
 }
 
-// walk goes through what happens to an order after its sale.
-type walk struct {
-	d *Decision
-	// remains is what is left for each credit; nil before the first refund. worths are those of what is left.
-	remains []remainder
-	worths  []int64
-	gone    set
-	next    int // the first review that has not come yet
+// happening is a refund or a decline.
+type happening struct {
+	at     time.Time
+	refund bool
+	// of is its index among the refunds or the reviews.
+	of int
+	// gone are the credits that are declined from it on, and after counts the reviews that come before it.
+	gone  set
+	after int
 }
 
-// refund takes a refund from the order.
-func (w *walk) refund(r *Refund) {
-	if w.remains == nil {
-		w.remains = make([]remainder, len(w.d.Credits))
-		for i := range w.remains {
-			w.remains[i] = w.d.Credits[i].before(&w.d.Order)
+// happened are the refunds and the declines of the order, the refunds of one time before its reviews.
+func (d *Decision) happened() (all []happening) {
+	o := &d.Order
+	gone, next := set(0), 0
+	declines := func(before time.Time) {
+		for ; next < len(o.Reviews); next++ {
+			r := &o.Reviews[next]
+			at := r.effective(o)
+			if !before.IsZero() && !at.Before(before) {
+				return
+			}
+			if r.Verb == Decline && r.NoEffect == "" {
+				gone |= d.of(r)
+				all = append(all, happening{at: at, of: next, gone: gone, after: next})
+			}
 		}
 	}
-	for i := range w.remains {
-		w.remains[i].take(r)
+	if len(o.Refunds) > 0 {
+		all = make([]happening, 0, len(o.Refunds))
 	}
-	w.reckon()
+	for n := range o.Refunds {
+		declines(o.Refunds[n].Effective)
+		all = append(all, happening{at: o.Refunds[n].Effective, refund: true, of: n, gone: gone, after: next})
+	}
+	declines(time.Time{})
+	return all
 }
 
-// reckon works out what the credits are worth with what is left.
-func (w *walk) reckon() {
-	if w.remains == nil {
-		w.worths = w.d.worths(w.worths[:0], (*Credit).sold, w.gone)
-		return
-	}
-	clear(w.worths)
-	for i := range w.remains {
-		w.d.value(w.worths, i, w.remains[i].of, w.gone)
-	}
-}
-
-// declines appends the steps of the declines of before a time; the zero time stands for all.
-func (w *walk) declines(t *timeline, before time.Time) {
-	o := &w.d.Order
-	for ; w.next < len(o.Reviews); w.next++ {
-		r := &o.Reviews[w.next]
-		at := r.effective(o)
-		if !before.IsZero() && !at.Before(before) {
-			return
+// afterEach is what worths gives after each of what happened in turn.
+func (d *Decision) afterEach(happened []happening) []int64 {
+	width := d.width()
+	all := make([]int64, len(happened)*width)
+	for i := range d.Credits {
+		remains := d.Credits[i].before(&d.Order)
+		for n := range happened {
+			h := &happened[n]
+			if h.refund {
+				remains.take(&d.Order.Refunds[h.of])
+			}
+			d.value(all[n*width:][:width], i, remains.of, h.gone)
 		}
-		if r.Verb != Decline || r.NoEffect != "" {
-			continue
-		}
-		w.gone |= w.d.of(r)
-		w.reckon()
-		t.step(w.d, w, at, false)
 	}
+	return all
 }
 
 // ByCredit is what should stand on the books for each credit, in the order of time, once all holds that end at or before
@@ -150,10 +148,10 @@ func (c *Credit) places() places {
 
 // at is the account of a credit that is in a state.
 func (p places) at(s State) chart.Kind {
-	switch {
-	case s == Payable:
+	if s == Payable {
 		return p.payable
-	case s == Held:
+	}
+	if s == Held {
 		return p.held
 	}
 	return p.pending
