@@ -46,6 +46,10 @@ properties: ## try the properties of decisions, periods and books on CHECKS (100
 	@seed=$(or $(SEED),$$(date +%s)); echo "SEED=$$seed"; go test ./commission/whatif -count=1 -timeout 3h -v -rapid.nofailfile -rapid.checks=$(or $(CHECKS),100000) \
 	-rapid.seed=$$seed -run 'TestFactsInAnyOrder|TestBooksBalance|TestRefundingEverything|TestSharesSum'
 
+.PHONY: simulation
+simulation: ## simulate the engine on SEEDS (20000) seeds, from SEED (1) on
+	TRIBUTARY_SEED=$(or $(SEED),1) TRIBUTARY_SEEDS=$(or $(SEEDS),20000) go test ./commission/engine -count=1 -timeout 3h -v -run '^TestSimulation$$'
+
 .PHONY: mutation
 mutation: ## hold that tests notice each change of test/mutation to how money is reckoned
 	go run ./test/mutation

@@ -1,0 +1,214 @@
+package engine
+
+import (
+	"maps"
+	"slices"
+
+	"tributary/commission"
+	"tributary/commission/evidence"
+	"tributary/commission/period"
+	"tributary/internal/event"
+)
+
+// slice is lane.apply.
+func (tx *memoryTx) slice(facts []fact) error {
+	if len(facts) == 0 {
+		return errNothing
+	}
+	var t txSummary
+	in, err := admit(tx.position, facts, &t)
+	if err != nil {
+		return err
+	}
+	if tx.broken == copiesCount {
+		in.accepted = copies(facts, in.accepted)
+	}
+	var keys []orderKey
+	for _, f := range in.accepted {
+		if !slices.Contains(keys, f.order) {
+			keys = append(keys, f.order)
+		}
+	}
+	orders := tx.gather(keys...)
+	for _, f := range in.accepted {
+		orders[slices.Index(keys, f.order)].take(f)
+	}
+	for _, o := range orders {
+		if len(o.disputed) > 0 {
+			tx.disputed = append(tx.disputed, o)
+		}
+	}
+	return tx.decide(slices.DeleteFunc(slices.Clone(orders), func(o *order) bool { return len(o.fresh) == 0 }))
+}
+
+// due is dueOrders.
+func (m *memory) due(lane int) (numbers []int64) {
+	for no, row := range m.byNo {
+		if m.laneOf(row.key) == lane && slices.ContainsFunc(row.earnings, func(e commission.Earning) bool {
+			return !e.Released && !e.HoldUntil.After(m.now)
+		}) {
+			numbers = append(numbers, no)
+		}
+	}
+	return numbers
+}
+
+func (m *memory) laneOf(key orderKey) int { return event.Lane(key.bytes(), lanes) }
+
+// decideAgain is lane.decideAgain.
+func (tx *memoryTx) decideAgain(numbers []int64) error {
+	if len(numbers) == 0 {
+		return errNothing
+	}
+	slices.Sort(numbers)
+	var keys []orderKey
+	for _, no := range slices.Compact(numbers) {
+		keys = append(keys, tx.byNo[no].key)
+	}
+	return tx.decide(tx.gather(keys...))
+}
+
+// takeNudges is lane.decideNudged.
+func (tx *memoryTx) takeNudges() error {
+	var numbers []int64
+	tx.nudged = map[int64]bool{}
+	for _, n := range tx.nudges {
+		if tx.laneOf(tx.byNo[n.order].key) == tx.lane {
+			numbers = append(numbers, n.order)
+			tx.nudged[n.no] = true
+		}
+	}
+	return tx.decideAgain(numbers)
+}
+
+// takeSaid is lane.takeFromInbox.
+func (tx *memoryTx) takeSaid() error {
+	i := slices.IndexFunc(tx.said, func(r *saidRow) bool { return r.lane == tx.lane && !r.taken })
+	if i < 0 {
+		return errNothing
+	}
+	tx.row = tx.said[i]
+	if tx.row.key == (orderKey{}) {
+		tx.touches = append(tx.touches, evidence.Place{Customer: tx.customer(tx.row.bind.Customer), At: tx.row.bind.From})
+		return nil
+	}
+	orders := tx.gather(tx.row.key)
+	orders[0].reviews = append(orders[0].reviews, tx.heard(tx.row))
+	return tx.decide(orders)
+}
+
+// sweep is lane.sweep.
+func (tx *memoryTx) sweep() error {
+	by := map[evidence.Customer]*stretch{}
+	tx.swept, tx.views = map[int64]bool{}, map[evidence.Customer][]commission.Seen{}
+	for _, row := range tx.touched {
+		if row.Customer.Lane(lanes) != tx.lane {
+			continue
+		}
+		tx.swept[row.no] = true
+		s := by[row.Customer]
+		if s == nil {
+			s = &stretch{Place: row.Place}
+			by[row.Customer] = s
+		}
+		if row.Before(s.Place) {
+			s.Place = row.Place
+		}
+		s.touched = append(s.touched, row.Place)
+	}
+	if len(by) == 0 {
+		return errNothing
+	}
+	binds := tx.sortedBinds()
+	for customer, s := range by {
+		prev, from := tx.from(s.Place, tx.sweeps)
+		changed, settled := commission.Refresh(prev, from, binds[customer], s.through())
+		for _, n := range changed {
+			tx.views[customer] = append(tx.views[customer], from[n])
+			tx.claimed = append(tx.claimed, placeOf(customer, &from[n]))
+		}
+		if settled || len(from) < tx.sweeps {
+			continue
+		}
+		last := placeOf(customer, &from[len(from)-1])
+		tx.touches = append(tx.touches, last)
+		for _, p := range s.touched {
+			if last.Before(p) {
+				tx.touches = append(tx.touches, p)
+			}
+		}
+	}
+	return nil
+}
+
+// settle is lane.settle.
+func (tx *memoryTx) settle(ranked bool) error {
+	tx.settling, tx.ranked, tx.added = true, ranked, map[int64]bool{}
+	byKey := map[period.Key]*periodState{}
+	find := func(key period.Key) *periodState {
+		p := byKey[key]
+		if p == nil {
+			p = tx.state(key)
+			byKey[key] = p
+		}
+		return p
+	}
+	for key, row := range tx.memory.periods {
+		if laneOfPeriod(&key) == tx.lane && row.ranked == ranked && !row.next.IsZero() && !row.next.After(tx.now) && tx.broken != holdsOfPeriodsForgotten {
+			find(key)
+		}
+	}
+	for _, d := range tx.deltas {
+		if laneOfPeriod(&d.Key) == tx.lane && d.ranked == ranked {
+			tx.added[d.no] = true
+			find(d.Key).add(d.Cell, d.Sums)
+		}
+	}
+	if len(byKey) == 0 {
+		return errNothing
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(byKey), period.Key.Compare) {
+		p := byKey[key]
+		p.rules = period.Rules{}
+		for _, id := range p.ruleIDs() {
+			p.rules[id] = tx.rules[id]
+		}
+		if p.ranked = p.rules.Ranked(); p.ranked {
+			p.orders = tx.ordersOf(key)
+		}
+		if p.settle(tx.now); p.problem != nil {
+			return p.problem
+		}
+		tx.periods = append(tx.periods, p)
+	}
+	return nil
+}
+
+// state is a period as it stands.
+func (m *memory) state(key period.Key) *periodState {
+	p := newPeriodState(key)
+	row := m.periods[key]
+	if row == nil {
+		p.no = m.number()
+		return p
+	}
+	p.stood(row.no, row.version, &row.released, row.record)
+	p.cells, p.posted = maps.Clone(row.cells), slices.Clone(row.posted)
+	return p
+}
+
+// ordersOf is evidence.PeriodOrders.
+func (m *memory) ordersOf(key period.Key) (orders []period.Order) {
+	for _, row := range m.orders {
+		for i := range row.decision.Credits {
+			if o := period.OrderOf(&row.decision, i, key); len(o.Cells) > 0 {
+				orders = append(orders, o)
+			}
+		}
+	}
+	return orders
+}
+
+func laneOfPeriod(k *period.Key) int {
+	return event.Lane(event.PeriodKey(int64(k.Program), int64(k.Partner)), lanes)
+}

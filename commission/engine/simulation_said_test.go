@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"time"
+
+	"tributary/commission"
+	"tributary/commission/inbox"
+)
+
+// say has somebody say something on a page: that an order never was, or whom a customer belongs to.
+func (s *simulation) say() {
+	r := &saidRow{no: s.store.number()}
+	if s.random.IntN(2) == 0 {
+		var known []string
+		for key := range s.store.orders {
+			known = append(known, key.id)
+		}
+		if len(known) == 0 {
+			return
+		}
+		slices.Sort(known)
+		r.key = orderKey{merchant: s.merchant(), id: known[s.random.IntN(len(known))]}
+		r.lane = s.store.laneOf(r.key)
+		r.review = s.review(s.store.orders[r.key])
+		r.review.ID = fmt.Sprintf("review %06d", r.no)
+		s.tally.Reviews++
+	} else {
+		r.bind = inbox.Binding{
+			Merchant: s.sold.Merchant, Customer: fmt.Sprint("customer ", 1+s.random.IntN(s.customers)), Program: s.sold.ID,
+			From: noon().Add(time.Duration(s.random.IntN(50)-30) * day),
+		}
+		if s.random.IntN(4) > 0 {
+			r.bind.Partner = s.sites[s.random.IntN(len(s.sites))]
+		}
+		r.lane = s.customer(r.bind.Customer).Lane(lanes)
+		s.tally.Bindings++
+	}
+	s.store.said = append(s.store.said, r)
+	s.did(happening{deed: say, said: r})
+}
+
+// review draws what somebody decides about an order.
+func (s *simulation) review(row *orderRow) commission.Review {
+	r := commission.Review{At: s.store.now, By: commission.ByOperator}
+	if s.random.IntN(2) == 0 {
+		r.By = commission.ByMerchant
+	}
+	verbs := commission.Verbs()
+	switch r.Verb = verbs[s.random.IntN(len(verbs))]; r.Verb {
+	case commission.Void:
+		r.Code = "fraud"
+	case commission.Decline, commission.Hold, commission.Unhold:
+		r.Code = "other"
+		if s.random.IntN(2) == 0 {
+			r.Partner = s.sites[s.random.IntN(len(s.sites))]
+		}
+	case commission.Replace:
+		if r.Report = s.conflicting(row); r.Report == "" {
+			r.Verb = commission.Hold
+		}
+	}
+	return r
+}
+
+// conflicting is the content of a report that conflicts with the one that stands, and names the same customer.
+func (s *simulation) conflicting(row *orderRow) string {
+	for _, i := range s.random.Perm(len(row.conflicts)) {
+		if e := row.conflicts[i]; e.GetSale() != nil && e.GetSale().GetCustomerId() == row.facts[0].event.GetSale().GetCustomerId() {
+			return hex.EncodeToString(e.Content())
+		}
+	}
+	return ""
+}
