@@ -97,6 +97,29 @@ func (u *Use) Equal(o *Use) bool {
 	return u.Orders == o.Orders && u.Other == o.Other && slices.Equal(u.Customers, o.Customers)
 }
 
+// many tells which signs there are: too many orders, and too many customers.
+func (u *Use) many() (orders, customers bool) { return u.Orders > ManyOrders, u.Other }
+
+// RefreshUses works the uses of the orders of a click id out again, of which prev, nil where there is none, comes before the first.
+// through is the last place at which something has changed. changed gets each whose use was another, and whether its signs were.
+// It reports whether those behind the orders are right, as they are from the first on behind through that was.
+func RefreshUses(prev *Used, orders []Used, through *Used, changed func(u *Used, signs bool)) (settled bool) {
+	for i := range orders {
+		u := &orders[i]
+		was := u.Use
+		u.Use = u.Follow(prev)
+		if !u.Use.Equal(&was) {
+			manyOrders, manyCustomers := u.Use.many()
+			before, beforeCustomers := was.many()
+			changed(u, manyOrders != before || manyCustomers != beforeCustomers)
+		} else if u.Compare(through) > 0 {
+			return true
+		}
+		prev = u
+	}
+	return false
+}
+
 // marksThatAreSigns are those by which a visit earns nothing, unless the terms look at them as a sign.
 const marksThatAreSigns = event.MarkBot | event.MarkDuplicate
 
@@ -119,9 +142,11 @@ func (c *Candidate) signs(o *Order, t *Touch, use *Use) (signs []program.Sign) {
 func (c *Candidate) shows(sign program.Sign, o *Order, t *Touch, use *Use, named bool) bool {
 	switch sign {
 	case program.SignManyOrders:
-		return named && use.Orders > ManyOrders
+		many, _ := use.many()
+		return named && many
 	case program.SignManyCustomers:
-		return named && use.Other
+		_, many := use.many()
+		return named && many
 	case program.SignFast:
 		age, _ := event.ClickAge(t.At, o.At, o.Received, o.Imported)
 		return c.Kind.visits() && age >= 0 && age < Fast.Milliseconds()

@@ -27,6 +27,8 @@ claim              -     -     S     -     S     S     -
 claim_outcome      -     -     S     -     S     S     -
 claim_waiting      -     -     SID   -     S     S     -
 click_day          -     SU    SI    -     S     S     -
+click_touched      -     -     SID   -     S     S     -
+click_use          -     -     SIU   -     S     S     -
 clickhouse_batch   -     SIUD  S     -     SIUD  S     -
 commission*        -     -     SIU   S     S     S     -
 consumer_owner     -     SIUD  SIUD  -     S     S     -

@@ -17,6 +17,32 @@ func (p *Programs) AsksForCustomers(merchant program.MerchantID) (from time.Time
 	return from, asks
 }
 
+// CountsClicks tells whether terms of a merchant had by t looked at how many orders name one click id, and their program was there:
+// orders of before never count.
+func (p *Programs) CountsClicks(merchant program.MerchantID, t time.Time) bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	from, counts := p.counting[merchant]
+	return counts && !t.Before(from)
+}
+
+// noteCounting enters from when on a program counts. mu is held.
+func (p *Programs) noteCounting(sold *Program) {
+	for i := range sold.Terms {
+		t := &sold.Terms[i]
+		if !t.CountsClicks() {
+			continue
+		}
+		from := t.EffectiveFrom
+		if there := sold.CreatedAt.Add(program.Ahead); from.Before(there) {
+			from = there
+		}
+		if first, counts := p.counting[sold.Merchant]; !counts || from.Before(first) {
+			p.counting[sold.Merchant] = from
+		}
+	}
+}
+
 // AskingMerchants are all merchants of whom AsksForCustomers is true, in the order of their numbers.
 func (p *Programs) AskingMerchants() []program.MerchantID {
 	p.mu.RLock()

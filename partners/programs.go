@@ -24,6 +24,7 @@ type Programs struct {
 	facts    map[enrolled][]program.Fact // by From and No; a list is replaced, never changed
 	codes    map[program.MerchantID]crediting
 	asking   map[program.MerchantID]time.Time // see AsksForCustomers
+	counting map[program.MerchantID]time.Time // see CountsClicks
 
 	refreshing sync.Mutex // held by the one that reads
 	mark       uint64     // oldest transaction that was running at the last look, under refreshing
@@ -34,7 +35,7 @@ type Programs struct {
 func NewPrograms() *Programs {
 	return &Programs{
 		programs: map[program.ProgramID]*Program{}, facts: map[enrolled][]program.Fact{},
-		codes: map[program.MerchantID]crediting{}, asking: map[program.MerchantID]time.Time{},
+		codes: map[program.MerchantID]crediting{}, asking: map[program.MerchantID]time.Time{}, counting: map[program.MerchantID]time.Time{},
 	}
 }
 
@@ -161,10 +162,12 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 		clear(p.facts)
 		clear(p.codes)
 		clear(p.asking)
+		clear(p.counting)
 	}
 	for _, program := range programs {
 		p.programs[program.ID] = program
 		p.noteCodes(program)
+		p.noteCounting(program)
 	}
 	takeIn(p.facts, facts)
 	p.noteAsking(programs, facts)

@@ -142,7 +142,7 @@ func (v *Verification) run(ctx context.Context) error {
 		return err
 	}
 	for _, check := range []func(context.Context) error{
-		v.sources, v.accounts, v.sums, v.trialBalance, v.checkpoints, v.chain, v.positions, v.holds, v.paths, v.clicks, v.views, v.letters, v.reports,
+		v.sources, v.accounts, v.sums, v.trialBalance, v.checkpoints, v.chain, v.positions, v.holds, v.paths, v.clicks, v.views, v.clickUses, v.letters, v.reports,
 	} {
 		if err := check(ctx); err != nil {
 			return err

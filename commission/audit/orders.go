@@ -163,6 +163,9 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 	for i := range resolved {
 		page[i].evidence = resolved[i]
 	}
+	if err := v.uses(ctx, page); err != nil {
+		return err
+	}
 	if err := v.customers(ctx, network, page); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func (l *lane) maintain(ctx context.Context) (more bool, err error) {
 		{"looking for orders of a new click key", l.reconsider},
 		{"going through the orders of customers", l.backfill},
 		{"working out how customers stand", l.sweep},
+		{"working out how click ids are used", l.sweepClicks},
 		{"deciding orders again", l.decideNudged},
 		{"asking for the clicks of a day", l.askForClicks},
 		{"settling periods", l.settleSums},

@@ -41,6 +41,7 @@ type order struct {
 	evidence commission.Evidence
 
 	seen *seen // as the customer fold is to have it; nil where nobody asks
+	use  *use  // as the fold of its click id is; nil where nobody asks
 
 	decided  commission.Decision
 	due      []commission.Movement // to be posted

@@ -226,6 +226,9 @@ func (e *Engine) decide(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	for i, o := range orders {
 		o.evidence = resolved[i]
 	}
+	if err := e.uses(ctx, tx, orders); err != nil {
+		return err
+	}
 	if err := e.customers(ctx, tx, network, orders); err != nil {
 		return err
 	}

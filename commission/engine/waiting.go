@@ -15,7 +15,7 @@ type Waiting struct {
 	// Unsent counts the events in the outboxes that Kafka has not acknowledged, and Oldest is the age of the first of them.
 	Unsent int64
 	Oldest time.Duration
-	// Customers counts what has changed in the orders of customers and nobody has looked at, and CustomersOldest is how long
+	// Customers counts what has changed in the orders of customers, or of click ids, and nobody has looked at, and CustomersOldest is how long
 	// the first of it has waited; Nudged and NudgedOldest are the same of orders to be decided again.
 	Customers, Nudged             int64
 	CustomersOldest, NudgedOldest time.Duration
@@ -30,10 +30,11 @@ func ReadWaiting(ctx context.Context, q postgres.Rower) (Waiting, error) {
 	var age, customers, nudged, paths float64
 	w := Waiting{}
 	err := q.QueryRow(ctx, `
+WITH touched AS (SELECT written FROM customer_touched UNION ALL SELECT written FROM click_touched)
 SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM (SELECT * FROM ledger_unsent UNION ALL SELECT * FROM order_unsent) u),
        (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM (SELECT at FROM ledger_unsent UNION ALL SELECT at FROM order_unsent) u),
-       (SELECT count(*) FROM customer_touched), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM customer_touched),
+       (SELECT count(*) FROM touched), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM touched),
        (SELECT count(*) FROM nudge), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM nudge),
        (SELECT count(*) FROM path_wanted), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM path_wanted)
   FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(

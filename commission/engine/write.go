@@ -40,6 +40,7 @@ type rows struct {
 	deltas                      pgcopy.Rows
 	counted                     []period.Contribution
 	seen, touched, wanted       pgcopy.Rows
+	uses, clicks                pgcopy.Rows
 	postings                    []ledger.Posting
 	record                      []byte
 }
@@ -86,6 +87,9 @@ func (e *Engine) write(ctx context.Context, tx pgx.Tx, lane int, orders []*order
 		return err
 	}
 	if err := e.writeSeen(ctx, tx, orders, buf); err != nil {
+		return err
+	}
+	if err := e.writeUses(ctx, tx, orders, buf); err != nil {
 		return err
 	}
 	if err := askForPaths(ctx, tx, lane, orders, buf); err != nil {

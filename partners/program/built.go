@@ -10,15 +10,8 @@ import (
 )
 
 // notBuilt are the fields of a document on which no part of the engine acts yet: they are refused. "where." stands before the
-// keys of all conditions, "[]" for an index. A field leaves the list in the change that acts on it.
-func notBuilt() map[string]bool {
-	fields := map[string]bool{}
-	for name := range strings.FieldsSeq(`
-		signs`) {
-		fields[name] = true
-	}
-	return fields
-}
+// keys of all conditions, "[]" for an index. There are none at present.
+func notBuilt() map[string]bool { return nil }
 
 // notProduced are the values of texts, behind the name of their field, that no order there is can have: the network does not
 // count impressions yet. Engines can price them, so a document that has them is read; none is added.
