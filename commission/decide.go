@@ -63,6 +63,7 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 	d.Touches, winners = attribute(&d.Order, &evidence, room[:0])
 	d.Outcome = outcome(d.Touches)
 	d.credit(winners, &evidence)
+	d.watch()
 	d.review()
 	if err := d.Share(); err != nil {
 		return d, err

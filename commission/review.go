@@ -48,6 +48,8 @@ type Side string
 const (
 	ByMerchant Side = "merchant"
 	ByOperator Side = "operator"
+	// ByTerms is nobody's: the terms hold an order for its signs.
+	ByTerms Side = "terms"
 )
 
 // Verb is what a review does.

@@ -158,7 +158,28 @@ func (c *Candidate) shows(sign program.Sign, o *Order, t *Touch, use *Use, named
 	return false
 }
 
-// Signs are the warning signs of the touches that earn, each once. Any of them has the order held until somebody looks at it.
+// watch enters a hold in front of what people decided, where a touch that earns has a sign. It is as if somebody had held the order
+// when it was placed: until it is released, or approved by somebody who has not held it themselves.
+func (d *Decision) watch() {
+	signs := d.Signs()
+	if len(signs) == 0 || d.Order.IsVoid() {
+		return
+	}
+	said := d.Order.Reviews
+	reviews := append(make([]Review, 0, len(said)+2), Review{ID: "signs", At: d.Order.At, Verb: Hold, Code: string(signs[0]), By: ByTerms})
+	for i := range said {
+		if r := &said[i]; r.Verb == Hold || r.Verb == Unhold {
+			d.Order.Reviews = append(reviews, said[i:]...)
+			return
+		} else if r.Verb == Approve {
+			reviews = append(reviews, Review{ID: "signs, " + r.ID, At: r.At, Verb: Unhold, Partner: r.Partner, By: ByTerms})
+		}
+		reviews = append(reviews, said[i])
+	}
+	d.Order.Reviews = reviews
+}
+
+// Signs are the warning signs of the touches that earn, each once.
 func (d *Decision) Signs() (signs []program.Sign) {
 	for i := range d.Touches {
 		if t := &d.Touches[i]; t.Won {

@@ -59,13 +59,22 @@ func TestManyOrdersOfAClickIDAreASign(t *testing.T) {
 	equal(t, "as they come", w.signs(), "o1 1, o2 2, o3 3, o4 4 many_orders_per_click+many_customers_per_click, o5 4 many_orders_per_click")
 	w.send(w.named("o0", "d", click, 0)) // an earlier order arrives later
 	w.waitIdle()
+	held := func() int64 { return w.number(`SELECT count(*) FROM commission WHERE merchant_id = $1 AND state = 'held' AND held = net`, keeper) }
+	equal(t, "held", held(), 3)
 	equal(t, "with an earlier one", w.signs(), "o0 1, o1 2, o2 3, o3 4 many_orders_per_click+many_customers_per_click, o4 4 many_orders_per_click+many_customers_per_click, o5 4 many_orders_per_click")
 	w.clean()
 	check(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
 		return w.reviewIn(tx, commission.Reviewed{Merchant: keeper, Order: "o0", Verb: commission.Void}, commission.ByOperator, time.Time{})
 	}))
 	w.quietly()
+	equal(t, "held then", held(), 2)
 	equal(t, "which never was", w.signs(), "o0 0, o1 1, o2 2, o3 3, o4 4 many_orders_per_click+many_customers_per_click, o5 4 many_orders_per_click")
+	w.clean()
+	check(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+		return w.reviewIn(tx, commission.Reviewed{Merchant: keeper, Order: "o5", Verb: commission.Unhold}, commission.ByMerchant, w.later().Add(day))
+	}))
+	w.quietly()
+	equal(t, "held at last", held(), 1)
 	w.clean()
 }
 

@@ -4778,6 +4778,28 @@ func ScopesCodes() []string {
 	return []string{"coupons", "coupons_orders_refunds", "orders", "orders_refunds", "refunds"}
 }
 
+// Sign says what is said of a code, and the code itself where that is nothing: see SignCodes.
+func (p *Printer) Sign(code string) string {
+	switch code {
+	case "added_touch":
+		return p.say("sign/added_touch", 0)
+	case "many_customers_per_click":
+		return p.say("sign/many_customers_per_click", 0)
+	case "many_orders_per_click":
+		return p.say("sign/many_orders_per_click", 0)
+	case "marked_click":
+		return p.say("sign/marked_click", 0)
+	case "order_within_seconds":
+		return p.say("sign/order_within_seconds", 0)
+	}
+	return code
+}
+
+// SignCodes are the codes of which Sign says something.
+func SignCodes() []string {
+	return []string{"added_touch", "many_customers_per_click", "many_orders_per_click", "marked_click", "order_within_seconds"}
+}
+
 // SigninBusy says: Too many people are signing in right now. Please try again shortly.
 func (p *Printer) SigninBusy() string { return p.say("signin.busy", 0) }
 
@@ -5738,6 +5760,9 @@ func (p *Printer) WhySharesAre() string { return p.say("why.shares_are", 0) }
 func (p *Printer) WhyShippingRefunded(amount string, refunded string) string {
 	return p.say("why.shipping_refunded", 0, amount, refunded)
 }
+
+// WhySign says: Warning sign: {sign}
+func (p *Printer) WhySign(sign string) string { return p.say("why.sign", 0, sign) }
 
 // WhyTakenBack says: taken back after it was payable
 func (p *Printer) WhyTakenBack() string { return p.say("why.taken_back", 0) }
