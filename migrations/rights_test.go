@@ -75,6 +75,7 @@ order_outbox       -     SID   S     -     S     S     -
 order_said         -     -     -     S     S     S     -
 order_sent         -     SIU   S     -     SU    S     -
 order_unsent       -     -     S     -     S     S     -
+order_use          -     -     -     S     S     S     -
 orders*            -     -     SIU   S     Su    S     -
 partner*           S     -     S     S     SIU   S     s
 path_wanted        -     SD    SI    -     S     S     -

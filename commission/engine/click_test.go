@@ -59,7 +59,9 @@ func TestManyOrdersOfAClickIDAreASign(t *testing.T) {
 	equal(t, "as they come", w.signs(), "o1 1, o2 2, o3 3, o4 4 many_orders_per_click+many_customers_per_click, o5 4 many_orders_per_click")
 	w.send(w.named("o0", "d", click, 0)) // an earlier order arrives later
 	w.waitIdle()
-	held := func() int64 { return w.number(`SELECT count(*) FROM commission WHERE merchant_id = $1 AND state = 'held' AND held = net`, keeper) }
+	held := func() int64 {
+		return w.number(`SELECT count(*) FROM commission WHERE merchant_id = $1 AND state = 'held' AND held = net`, keeper)
+	}
 	equal(t, "held", held(), 3)
 	equal(t, "with an earlier one", w.signs(), "o0 1, o1 2, o2 3, o3 4 many_orders_per_click+many_customers_per_click, o4 4 many_orders_per_click+many_customers_per_click, o5 4 many_orders_per_click")
 	w.clean()

@@ -44,6 +44,9 @@ func (s *side) resolve(ctx context.Context, tx pgx.Tx, orders []*past, known *cu
 		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &commission.Decision{}}
 	}
 	all, err := s.network.Resolve(ctx, tx, asked)
+	if err == nil {
+		err = s.uses(ctx, tx, orders, all)
+	}
 	if err != nil || !s.asks {
 		return all, err
 	}
@@ -59,6 +62,35 @@ func (s *side) resolve(ctx context.Context, tx pgx.Tx, orders []*past, known *cu
 		named, standing = append(named, asked[i]), append(standing, &all[i])
 	}
 	return all, s.network.Belong(ctx, tx, named, standing)
+}
+
+// uses adds to the evidence how the click ids of orders were used, as it is stored: terms that begin to look at it never look at
+// orders of before.
+func (s *side) uses(ctx context.Context, tx pgx.Tx, orders []*past, all []commission.Evidence) error {
+	var numbers []int64
+	index := map[int64]int{}
+	for i, o := range orders {
+		if s.network.Programs.CountsClicks(s.merchant, o.folded.At) {
+			numbers, index[o.no] = append(numbers, o.no), i
+		}
+	}
+	if len(numbers) == 0 {
+		return nil
+	}
+	rows, err := tx.Query(ctx, `SELECT order_no, use FROM order_use WHERE order_no = ANY ($1)`, numbers)
+	if err != nil {
+		return fmt.Errorf("reading how click ids are used: %w", err)
+	}
+	var no int64
+	var use []byte
+	_, err = pgx.ForEachRow(rows, []any{&no, &use}, func() (err error) {
+		all[index[no]].Use, err = evidence.ReadUse(use)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("reading how click ids are used: %w", err)
+	}
+	return nil
 }
 
 // follow gives the next order of a customer its view.
