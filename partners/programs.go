@@ -182,7 +182,7 @@ func (p *Programs) Refresh(ctx context.Context, q Querier) error {
 func (p *Programs) With(id program.ProgramID, terms []program.Terms) *Programs {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	with := &Programs{programs: maps.Clone(p.programs), facts: maps.Clone(p.facts), codes: maps.Clone(p.codes), asking: maps.Clone(p.asking), mark: p.mark}
+	with := &Programs{programs: maps.Clone(p.programs), facts: maps.Clone(p.facts), codes: maps.Clone(p.codes), asking: maps.Clone(p.asking), counting: maps.Clone(p.counting), mark: p.mark}
 	with.version.Store(p.Version())
 	if was, known := p.programs[id]; known {
 		sold := *was
