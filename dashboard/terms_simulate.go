@@ -93,7 +93,7 @@ func (s *Server) simulation(ctx context.Context, view *termsView, in rerun.Range
 	asked := rerun.Asked{Program: view.program.ID, Terms: []program.Terms{terms.Terms()}, In: in, Progress: func(done, total int64) {
 		if now := time.Now(); now.Sub(said) >= simulatedSteps {
 			said = now
-			out.render(ctx, simulationStep(done, total))
+			out.render(ctx, simulationStep(done, total)) //nolint:contextcheck // it is given as the piece is rendered
 		}
 	}}
 	var result *report.Simulated
@@ -105,7 +105,7 @@ func (s *Server) simulation(ctx context.Context, view *termsView, in rerun.Range
 		s.cfg.Log.Warn("simulating terms", "program", view.program.ID, "error", err)
 		return simulationFailed()
 	}
-	return simulationResult(result)
+	return simulationResult(result) //nolint:contextcheck // as above
 }
 
 // trickle is an answer that is sent piece by piece. After an error it sends no more.

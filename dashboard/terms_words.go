@@ -29,7 +29,7 @@ func saidTests(t *text.Printer, where program.Cond, unit string) (list []saidTes
 		case test.Key == program.KeyOrderAmount && test.Range.Min != nil && test.Range.Max == nil:
 			list = append(list, saidTest{t.FormMin(unit), amount{unit, *test.Range.Min}.figures()})
 		default:
-			written, _ := program.Cond{*test}.MarshalJSON() //nolint:errcheck // texts and numbers alone
+			written, _ := program.Cond{*test}.MarshalJSON()
 			list = append(list, saidTest{"", string(written)})
 		}
 	}

@@ -44,10 +44,10 @@ func goods(where program.Cond) int {
 // shown tells whether the form shows a test of a condition.
 func shown(where program.Cond, i int) bool {
 	t := &where[i]
-	switch t.Key {
-	case program.KeyMonthsBound:
+	if t.Key == program.KeyMonthsBound {
 		return t.Range.Min == nil && t.Range.Max != nil
-	case program.KeyOrderAmount:
+	}
+	if t.Key == program.KeyOrderAmount {
 		return t.Range.Max == nil && t.Range.Min != nil && *t.Range.Min > 0
 	}
 	if listed()[t.Key] != "" {
@@ -220,7 +220,7 @@ func (f *Form) Rules() (rows []Row) {
 	for n := 0; f.Values.Has(rulePrefix(n) + "to"); n++ {
 		row := Row{Prefix: rulePrefix(n)}
 		if tests := kept(f.before(row.Prefix).Where); len(tests) > 0 {
-			written, _ := program.Cond(tests).MarshalJSON() //nolint:errcheck // texts and numbers alone
+			written, _ := program.Cond(tests).MarshalJSON()
 			row.Kept = string(written)
 		}
 		rows = append(rows, row)
@@ -235,6 +235,7 @@ func (f *Form) AddRule(to program.Payee) {
 	f.set(prefix+"per", string(program.PerOrder))
 	f.set(prefix+"of", string(program.OfSale))
 	switch to {
+	case program.ToPartner:
 	case program.ToRecruiter, program.ToRecruiter2:
 		f.set(prefix+"of", string(program.OfCommission))
 	case program.ToCustomer:

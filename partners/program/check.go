@@ -238,26 +238,6 @@ func (c *checker) goals(list []string) {
 	}
 }
 
-// names checks a list of names, none of which may be there twice.
-func (c *checker) names(at string, list []string) {
-	c.number(at, int64(len(list)), maxPeriods)
-	for i, name := range list {
-		if c.name(fmt.Sprintf("%s[%d]", at, i), name); slices.Contains(list[:i], name) {
-			c.note(fmt.Sprintf("%s[%d]", at, i), text.WrongTwice(), text.FixOnce())
-		}
-	}
-}
-
-// signs checks the list of signs, none of which may be there twice.
-func (c *checker) signs(list []Sign) {
-	for i, sign := range list {
-		at := fmt.Sprintf("signs[%d]", i)
-		if choice(c, at, cmp.Or(sign, "?"), Signs()); slices.Contains(list[:i], sign) {
-			c.note(at, text.WrongTwice(), text.FixOnce())
-		}
-	}
-}
-
 const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 // name checks what a document calls something by.
