@@ -238,6 +238,16 @@ func (c *checker) goals(list []string) {
 	}
 }
 
+// signs checks the list of signs, none of which may be there twice.
+func (c *checker) signs(list []Sign) {
+	for i, sign := range list {
+		at := fmt.Sprintf("signs[%d]", i)
+		if choice(c, at, cmp.Or(sign, "?"), Signs()); slices.Contains(list[:i], sign) {
+			c.note(at, text.WrongTwice(), text.FixOnce())
+		}
+	}
+}
+
 const nameCharacters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-"
 
 // name checks what a document calls something by.
