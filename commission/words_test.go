@@ -21,6 +21,9 @@ func TestEveryCodeIsSaid(t *testing.T) {
 		"declines": {DeclineCodes(), text.DeclineCodeCodes()},
 		"verbs":    {codes(Verbs()), text.VerbCodes()},
 
+		"what verbs do":             {codes(Verbs()), text.ActHintCodes()},
+		"why a review does nothing": {codes(NoEffects()), text.NoEffectCodes()},
+
 		"parts":                       {codes(Parts()), text.PartCodes()},
 		"ranks":                       {rankNames(), text.RankCodes()},
 		"windows of ranks":            {rankNames(), text.RankWindowCodes()},

@@ -66,6 +66,13 @@ func (w *world) forms() map[string]url.Values {
 		"/merchant/manual/:line":                     {"said": {"decline"}},
 		"/network/manual":                            w.lineForm("5.00"),
 		"/network/manual/:line":                      {"said": {"decline"}},
+		"/merchant/orders/:order/review":             {"verb": {"void"}, "note": {"a trial"}},
+		"/network/orders/:order/review":              {"verb": {"void"}, "note": {"a trial"}},
+		"/merchant/orders/review":                    w.marked("void", w.orderNo),
+		"/merchant/review":                           w.marked("void", w.orderNo),
+		"/network/review":                            w.marked("void", w.orderNo),
+		"/merchant/review/undo":                      {"review": {number10(w.said["shop"])}, "order": {number10(w.orderNo)}},
+		"/network/review/undo":                       {"review": {number10(w.said["operator"])}, "order": {number10(w.orderNo)}},
 		"/network/customers": {
 			"merchant": {number10(int64(w.shop))}, "customer": {"c-1"}, "to": {bindTo(int64(w.program), 0)}, "from": {w.now.Add(-aDay).Format(formTime)}, "note": {"they asked"},
 		},

@@ -3,6 +3,7 @@ package dashboard
 import (
 	"cmp"
 	"context"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -24,21 +25,31 @@ type ordersView struct {
 	waiting int64
 	// claims counts those that nobody has answered, up to 1000.
 	claims int64
+	form   bulkForm
 }
 
 func (s *Server) orders(c echo.Context, v *visit) error {
-	view, err := s.loadOrders(c, v)
+	f, err := report.ParseOrders(c.QueryParams(), v.at)
 	if err != nil {
 		return err
 	}
-	keepAddress(c, "/merchant/orders", view.filter.Query())
-	return s.page(c, v, v.text.OrdersTitle(), ordersPage(view))
+	keepAddress(c, "/merchant/orders", f.Query())
+	return s.showOrders(c, v, http.StatusOK, f, bulkForm{})
 }
 
-func (s *Server) loadOrders(c echo.Context, v *visit) (view ordersView, err error) {
-	if view.filter, err = report.ParseOrders(c.QueryParams(), v.at); err != nil {
-		return view, err
+func (s *Server) showOrders(c echo.Context, v *visit, status int, f report.OrderFilter, form bulkForm) error {
+	v.path = "/merchant/orders" // also where it answers a form
+	form.action, form.Filter = "/merchant/orders/review", without(f.Query(), "after").Encode()
+	view, err := s.loadOrders(c, v, f)
+	if err != nil {
+		return err
 	}
+	view.form = form
+	return s.render(c, status, frame(v, v.text.OrdersTitle(), ordersPage(view)))
+}
+
+func (s *Server) loadOrders(c echo.Context, v *visit, f report.OrderFilter) (view ordersView, err error) {
+	view.filter = f
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.list, err = r.Orders(ctx, view.filter, report.PageSize); err != nil {
@@ -83,6 +94,9 @@ func (s *Server) ordersCSV(c echo.Context, v *visit) error {
 		},
 	}.send(s, c, v)
 }
+
+// marks tells whether orders of the list can be marked, to say something of several: once the list is narrowed, as to a coupon.
+func (view *ordersView) marks() bool { return view.filter.Narrowed() }
 
 // timeCell is a time of a file, or nothing.
 func timeCell(t *time.Time) export.Cell {

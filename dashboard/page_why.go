@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/commission"
+	"tributary/commission/engine"
 	"tributary/commission/ledger/chart"
 	"tributary/internal/event"
 	"tributary/internal/money"
@@ -26,6 +28,10 @@ type whyView struct {
 	forMerchant bool
 	// role is the reader's.
 	role audience
+	// act is what somebody says of the order, where something is wrong with it, and late what happened to a review that somebody
+	// wanted to withdraw.
+	act  actForm
+	late *engine.TooLateError
 }
 
 func (s *Server) why(c echo.Context, v *visit) error {
@@ -33,7 +39,13 @@ func (s *Server) why(c echo.Context, v *visit) error {
 	if !ok {
 		return notFound()
 	}
-	view := whyView{at: v.at, forMerchant: v.login.Partner == 0, role: audience(v.login.Role)}
+	return s.showWhy(c, v, http.StatusOK, no, whyView{})
+}
+
+// showWhy shows an order, also where that answers a form.
+func (s *Server) showWhy(c echo.Context, v *visit, status int, no int64, view whyView) error {
+	view.at, view.forMerchant, view.role = v.at, v.login.Partner == 0, audience(v.login.Role)
+	v.path = strings.TrimSuffix(v.path, "/review")
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		view.Explanation, err = r.Explain(ctx, no)
@@ -42,7 +54,7 @@ func (s *Server) why(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	return s.page(c, v, v.text.WhyTitle(view.OrderID), whyPage(view))
+	return s.render(c, status, frame(v, v.text.WhyTitle(view.OrderID), whyPage(view)))
 }
 
 // earning is the commission of a credit as it stands.
@@ -190,6 +202,7 @@ type milestone struct {
 	title string
 	of    string // whose it is, where it is not the whole order's
 	text  string
+	note  string // what somebody wrote beside it
 	// mood is done, bad or empty for what is still to come.
 	mood string
 }
@@ -224,8 +237,8 @@ func (view *whyView) history(t *text.Printer) []milestone {
 			text: t.WhyRefundReported(view.amount(view.takenBy(f.Ref)).text(), t.Second(f.ReceivedAt)),
 		})
 	}
-	for _, r := range d.Order.Reviews {
-		list = append(list, milestone{at: r.At, title: t.WhyVoided(), text: t.WhyVoidedBy(), mood: "bad"})
+	for i := range view.Reviews {
+		list = append(list, view.reviewed(t, &view.Reviews[i]))
 	}
 	for i := range view.Earnings {
 		end := view.holdEnd(t, &view.Earnings[i])

@@ -85,6 +85,7 @@ type targets struct {
 
 func (w *world) targets() targets {
 	order := w.order(sale{id: "A-1", link: w.link})
+	act := w.say("A-1", order)
 	_, key, err := partners.IssueKey(w.t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	coupon, err := w.access.AddCoupon(w.t.Context(), access.Scope{Merchant: w.shop}, w.program, "a test", partners.NewCoupon{Code: "KITCHEN10", Partner: w.site})
@@ -93,6 +94,7 @@ func (w *world) targets() targets {
 	return targets{
 		values: map[string]string{
 			":claim": number10(claim),
+			":act":   act,
 			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
@@ -100,6 +102,7 @@ func (w *world) targets() targets {
 		},
 		owners: map[string][]string{
 			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":claim": {"shop"}, ":period": {"site", "shop"}, ":line": {"shop", "operator"},
+			":act": {"shop", "operator"},
 		},
 	}
 }
@@ -132,6 +135,13 @@ func TestAuthorizationMatrix(t *testing.T) {
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"property"}, "value": {"blog"}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
+		"/merchant/orders/:order/review":             {"verb": {"void"}, "note": {"a trial"}},
+		"/network/orders/:order/review":              {"verb": {"void"}, "note": {"a trial"}},
+		"/merchant/orders/review":                    w.marked("void", w.orderNo),
+		"/merchant/review":                           w.marked("void", w.orderNo),
+		"/network/review":                            w.marked("void", w.orderNo),
+		"/merchant/review/undo":                      {"review": {number10(w.said["shop"])}, "order": {number10(w.orderNo)}},
+		"/network/review/undo":                       {"review": {number10(w.said["operator"])}, "order": {number10(w.orderNo)}},
 		"/network/customers": {
 			"merchant": {number10(int64(w.shop))}, "customer": {"c-1"}, "to": {bindTo(int64(w.program), 0)}, "from": {w.now.Add(-aDay).Format(formTime)}, "note": {"they asked"},
 		},
@@ -145,6 +155,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 	enrolledIn := map[string][]string{
 		"POST /partner/links": {"site", "member"}, "POST /partner/claims": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
 		"POST /merchant/manual": {"shop"}, "POST /merchant/coupons": {"shop"}, "POST /merchant/coupons/file": {"shop"},
+		"POST /merchant/orders/review": {"shop"}, "POST /merchant/review": {"shop"}, "POST /merchant/review/undo": {"shop"},
 	}
 	for _, who := range everyoneWho() {
 		t.Run(who, func(t *testing.T) {

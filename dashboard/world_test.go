@@ -52,6 +52,10 @@ type world struct {
 	sub1, referrer                   string
 	orderRows, ledgerRows, clickRows [][]any
 
+	// said are reviews of the order of targets by the people of a log-in, and orderNo is that order.
+	said    map[string]int64
+	orderNo int64
+
 	shop, rival          program.MerchantID
 	program, other       program.ProgramID
 	site, member, outsid program.PartnerID

@@ -87,6 +87,7 @@ position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
+review_act         -     -     -     S     -     S     -
 scoped_claim       -     -     -     S     -     S     -
 scoped_manual_line -     -     -     S     S     S     -
 scoped_order       -     -     -     S     -     S     -

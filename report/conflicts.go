@@ -57,6 +57,25 @@ func (f ConflictFilter) Narrowed() bool {
 	return len(f.Query()) > 0
 }
 
+const conflictColumns = `SELECT x.order_no, o.order_id, x.event_id::text AS event_id, x.kind, x.ref, x.received_at,
+			coalesce(e.received_at, x.received_at) AS first_at, e.payload AS first, x.payload AS second, x.reason
+		FROM order_conflict x JOIN orders o ON o.no = x.order_no
+		LEFT JOIN order_event e ON e.order_no = x.order_no AND e.kind = x.kind AND e.ref = x.ref`
+
+// rivals reads the reports of an order that said something else, the last first.
+func (s *Snapshot) rivals(ctx context.Context, order int64) ([]Conflict, error) {
+	// name: conflicts of an order
+	rows, err := s.tx.Query(ctx, conflictColumns+` WHERE x.order_no = $1 ORDER BY x.received_at DESC, x.event_id DESC LIMIT 20`, order)
+	if err != nil {
+		return nil, fmt.Errorf("reading the conflicts of an order: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Conflict])
+	if err != nil {
+		return nil, fmt.Errorf("reading the conflicts of an order: %w", err)
+	}
+	return found, nil
+}
+
 // Conflicts reads at most limit conflicts of the scope's merchant, newest first. Those that were received in one
 // microsecond are kept apart by order and event.
 func (s *Snapshot) Conflicts(ctx context.Context, f ConflictFilter, limit int) (Page[Conflict], error) {
@@ -70,11 +89,7 @@ func (s *Snapshot) Conflicts(ctx context.Context, f ConflictFilter, limit int) (
 	}
 	begin, end := f.Days.bounds()
 	// name: conflicts
-	rows, err := s.tx.Query(ctx, `SELECT x.order_no, o.order_id, x.event_id::text AS event_id, x.kind, x.ref, x.received_at,
-			coalesce(e.received_at, x.received_at) AS first_at, e.payload AS first, x.payload AS second, x.reason
-		FROM order_conflict x JOIN orders o ON o.no = x.order_no
-		LEFT JOIN order_event e ON e.order_no = x.order_no AND e.kind = x.kind AND e.ref = x.ref
-		WHERE x.merchant_id = $1 AND ($2 = '' OR position(lower($2) IN lower(o.order_id)) > 0)
+	rows, err := s.tx.Query(ctx, conflictColumns+` WHERE x.merchant_id = $1 AND ($2 = '' OR position(lower($2) IN lower(o.order_id)) > 0)
 		  AND x.received_at >= $3 AND x.received_at < $4 AND (x.received_at, x.order_no, x.event_id) < ($5, $6, $7::uuid)
 		ORDER BY x.received_at DESC, x.order_no DESC, x.event_id DESC LIMIT $8`,
 		int64(s.scope.Merchant), f.Text, begin, end, from.At, from.ID, from.Text, limit+1)

@@ -39,6 +39,10 @@ type Explanation struct {
 	Reports []Report
 	// OverCaps are caps of periods that it is over, or crosses.
 	OverCaps []OverCap
+	// Reviews are what people have said about the order, oldest first: of those about others' shares a partner sees nothing.
+	Reviews []Review
+	// Rivals are reports of it that said something else, the last first and at most 20, for merchant and operator alone.
+	Rivals []Conflict
 	// Conflicts counts reports of the order or of its refunds that said something else.
 	Conflicts int64
 }
@@ -91,7 +95,7 @@ type Report struct {
 // Explain reads an order that the scope may see: of a partner those with a commission of theirs. Any other is not found.
 func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 	e := Explanation{No: no}
-	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts, s.readCaps} {
+	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts, s.readCaps, s.readReviews} {
 		if err := read(ctx, &e); err != nil {
 			return e, err
 		}
@@ -99,7 +103,12 @@ func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 	if s.scope.Partner != 0 {
 		return e, nil
 	}
-	return e, s.readReports(ctx, &e)
+	if err := s.readReports(ctx, &e); err != nil || e.Conflicts == 0 {
+		return e, err
+	}
+	var err error
+	e.Rivals, err = s.rivals(ctx, no)
+	return e, err
 }
 
 func (s *Snapshot) readOrder(ctx context.Context, e *Explanation) error {

@@ -90,6 +90,32 @@ func AccountKindCodes() []string {
 	return []string{"bank", "fee_earned", "fee_pending", "merchant_receivable", "partner_held", "partner_payable", "partner_pending", "payout_clearing", "promotion", "promotions_issued", "wallet", "wallet_pending"}
 }
 
+// ActHint says what is said of a code, and the code itself where that is nothing: see ActHintCodes.
+func (p *Printer) ActHint(code string) string {
+	switch code {
+	case "approve":
+		return p.say("act_hint/approve", 0)
+	case "decline":
+		return p.say("act_hint/decline", 0)
+	case "extend":
+		return p.say("act_hint/extend", 0)
+	case "hold":
+		return p.say("act_hint/hold", 0)
+	case "replace":
+		return p.say("act_hint/replace", 0)
+	case "unhold":
+		return p.say("act_hint/unhold", 0)
+	case "void":
+		return p.say("act_hint/void", 0)
+	}
+	return code
+}
+
+// ActHintCodes are the codes of which ActHint says something.
+func ActHintCodes() []string {
+	return []string{"approve", "decline", "extend", "hold", "replace", "unhold", "void"}
+}
+
 // ActionApply says: Apply
 func (p *Printer) ActionApply() string { return p.say("action.apply", 0) }
 
@@ -259,6 +285,22 @@ func (p *Printer) APIProblem(code string) string {
 // APIProblemCodes are the codes of which APIProblem says something.
 func APIProblemCodes() []string {
 	return []string{"body_too_large", "internal", "invalid_conversion", "invalid_refund", "malformed_json", "missing_scope", "not_stored", "report_too_large", "too_many_reports", "unauthorized", "unexpected_query", "unknown_link", "unknown_route", "unreadable_body", "unsupported_charset", "unsupported_encoding", "unsupported_type", "wrong_method"}
+}
+
+// AskedBy says what is said of a code, and the code itself where that is nothing: see AskedByCodes.
+func (p *Printer) AskedBy(code string) string {
+	switch code {
+	case "merchant":
+		return p.say("asked_by/merchant", 0)
+	case "operator":
+		return p.say("asked_by/operator", 0)
+	}
+	return code
+}
+
+// AskedByCodes are the codes of which AskedBy says something.
+func AskedByCodes() []string {
+	return []string{"merchant", "operator"}
 }
 
 // BonusKind says what is said of a code, and the code itself where that is nothing: see BonusKindCodes.
@@ -1176,13 +1218,15 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/until", 0)
 	case "url":
 		return p.say("csv/url", 0)
+	case "why":
+		return p.say("csv/why", 0)
 	}
 	return code
 }
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "effective_at", "end_note", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url"}
+	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "effective_at", "end_note", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url", "why"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
@@ -2065,6 +2109,9 @@ func FixChooseEnrolled() Message { return Message{id: "fix.choose_enrolled"} }
 func FixChooseOne(first string, second string, whole string) Message {
 	return Message{id: "fix.choose_one", values: []string{first, second, whole}}
 }
+
+// FixChooseOrders is the message: mark the orders, or choose all that match
+func FixChooseOrders() Message { return Message{id: "fix.choose_orders"} }
 
 // FixClaimedAlready is the message: see its answer under Claims
 func FixClaimedAlready() Message { return Message{id: "fix.claimed_already"} }
@@ -3605,6 +3652,44 @@ func (p *Printer) NewLinkTargetHint(domains string, landing string) string {
 // NewLinkTitle says: New link
 func (p *Printer) NewLinkTitle() string { return p.say("new_link.title", 0) }
 
+// NoEffect says what is said of a code, and the code itself where that is nothing: see NoEffectCodes.
+func (p *Printer) NoEffect(code string) string {
+	switch code {
+	case "already_declined":
+		return p.say("no_effect/already_declined", 0)
+	case "already_extended":
+		return p.say("no_effect/already_extended", 0)
+	case "already_held":
+		return p.say("no_effect/already_held", 0)
+	case "beyond_extension":
+		return p.say("no_effect/beyond_extension", 0)
+	case "hold_over":
+		return p.say("no_effect/hold_over", 0)
+	case "needs_other_side":
+		return p.say("no_effect/needs_other_side", 0)
+	case "no_extension":
+		return p.say("no_effect/no_extension", 0)
+	case "no_such_report":
+		return p.say("no_effect/no_such_report", 0)
+	case "not_held":
+		return p.say("no_effect/not_held", 0)
+	case "nothing_earned":
+		return p.say("no_effect/nothing_earned", 0)
+	case "order_void":
+		return p.say("no_effect/order_void", 0)
+	case "stands_already":
+		return p.say("no_effect/stands_already", 0)
+	case "still_held":
+		return p.say("no_effect/still_held", 0)
+	}
+	return code
+}
+
+// NoEffectCodes are the codes of which NoEffect says something.
+func NoEffectCodes() []string {
+	return []string{"already_declined", "already_extended", "already_held", "beyond_extension", "hold_over", "needs_other_side", "no_extension", "no_such_report", "not_held", "nothing_earned", "order_void", "stands_already", "still_held"}
+}
+
 // OrdersAdded says: With additions
 func (p *Printer) OrdersAdded() string { return p.say("orders.added", 0) }
 
@@ -4649,6 +4734,69 @@ func ReasonCodes() []string {
 	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
 
+// ReplaceAsk says: Ask for it
+func (p *Printer) ReplaceAsk() string { return p.say("replace.ask", 0) }
+
+// ReplaceBoth says: Merchant and network have both asked for it: it counts within seconds.
+func (p *Printer) ReplaceBoth() string { return p.say("replace.both", 0) }
+
+// ReplaceLead says: What came first counts. Another report can stand in its place once merchant and network have both asked for it.
+func (p *Printer) ReplaceLead() string { return p.say("replace.lead", 0) }
+
+// ReplaceStands says: This report counts now, in place of the first.
+func (p *Printer) ReplaceStands() string { return p.say("replace.stands", 0) }
+
+// ReplaceTitle says: Other reports of this order
+func (p *Printer) ReplaceTitle() string { return p.say("replace.title", 0) }
+
+// ReplaceMine says what is said of a code, and the code itself where that is nothing: see ReplaceMineCodes.
+func (p *Printer) ReplaceMine(code string) string {
+	switch code {
+	case "merchant":
+		return p.say("replace_mine/merchant", 0)
+	case "operator":
+		return p.say("replace_mine/operator", 0)
+	}
+	return code
+}
+
+// ReplaceMineCodes are the codes of which ReplaceMine says something.
+func ReplaceMineCodes() []string {
+	return []string{"merchant", "operator"}
+}
+
+// ReplaceNobody says what is said of a code, and the code itself where that is nothing: see ReplaceNobodyCodes.
+func (p *Printer) ReplaceNobody(code string) string {
+	switch code {
+	case "merchant":
+		return p.say("replace_nobody/merchant", 0)
+	case "operator":
+		return p.say("replace_nobody/operator", 0)
+	}
+	return code
+}
+
+// ReplaceNobodyCodes are the codes of which ReplaceNobody says something.
+func ReplaceNobodyCodes() []string {
+	return []string{"merchant", "operator"}
+}
+
+// ReplaceTheirs says what is said of a code, and the code itself where that is nothing: see ReplaceTheirsCodes.
+func (p *Printer) ReplaceTheirs(code string) string {
+	switch code {
+	case "merchant":
+		return p.say("replace_theirs/merchant", 0)
+	case "operator":
+		return p.say("replace_theirs/operator", 0)
+	}
+	return code
+}
+
+// ReplaceTheirsCodes are the codes of which ReplaceTheirs says something.
+func ReplaceTheirsCodes() []string {
+	return []string{"merchant", "operator"}
+}
+
 // ReportsAddition says: <b>Addition</b> to the order
 func (p *Printer) ReportsAddition() templ.Component { return p.rich("reports.addition", 0, "") }
 
@@ -4679,6 +4827,184 @@ func (p *Printer) ReportsTitle() string { return p.say("reports.title", 0) }
 
 // ReportsWithoutEffect says: without effect
 func (p *Printer) ReportsWithoutEffect() string { return p.say("reports.without_effect", 0) }
+
+// ReviewActed says: {act}: what was done
+func (p *Printer) ReviewActed(act string) string { return p.say("review.acted", 0, act) }
+
+// ReviewActedAt says: By {who}, {time}
+func (p *Printer) ReviewActedAt(time string, who string) string {
+	return p.say("review.acted_at", 0, time, who)
+}
+
+// ReviewActsAre says: It takes effect ten seconds after you say it, and until then you can undo it.
+func (p *Printer) ReviewActsAre() string { return p.say("review.acts_are", 0) }
+
+// ReviewAll says: All that match the filter, the first 1,000 at most
+func (p *Printer) ReviewAll() string { return p.say("review.all", 0) }
+
+// ReviewAnyMoment says: It takes effect at any moment.
+func (p *Printer) ReviewAnyMoment() string { return p.say("review.any_moment", 0) }
+
+// ReviewBecame says: Now
+func (p *Printer) ReviewBecame() string { return p.say("review.became", 0) }
+
+// ReviewBulkIs says: It takes effect ten seconds later, for each order by itself; until then you can undo it. The partner reads the reason, and not the note.
+func (p *Printer) ReviewBulkIs() string { return p.say("review.bulk_is", 0) }
+
+// ReviewCode says: Reason
+func (p *Printer) ReviewCode() string { return p.say("review.code", 0) }
+
+// ReviewCodeHint says: The partner reads it, too.
+func (p *Printer) ReviewCodeHint() string { return p.say("review.code_hint", 0) }
+
+// ReviewCounts says: {done} done, {nothing} without effect, {waits} not yet, {withdrawn} undone
+func (p *Printer) ReviewCounts(done string, nothing string, waits string, withdrawn string) string {
+	return p.say("review.counts", 0, done, nothing, waits, withdrawn)
+}
+
+// ReviewDo says: Do it
+func (p *Printer) ReviewDo() string { return p.say("review.do", 0) }
+
+// ReviewLate says: Too late to undo: it took effect at {time}.
+func (p *Printer) ReviewLate(time string) string { return p.say("review.late", 0, time) }
+
+// ReviewLateNothing says: Too late to undo: it was looked at {time}, and had no effect. {why}
+func (p *Printer) ReviewLateNothing(time string, why string) string {
+	return p.say("review.late_nothing", 0, time, why)
+}
+
+// ReviewLateWithdrawn says: It was undone already, at {time}.
+func (p *Printer) ReviewLateWithdrawn(time string) string {
+	return p.say("review.late_withdrawn", 0, time)
+}
+
+// ReviewLead says: Orders that a person has to decide: on hold, or reported again with other content in the last 90 days.
+func (p *Printer) ReviewLead() string { return p.say("review.lead", 0) }
+
+// ReviewMark says: Mark order {order}
+func (p *Printer) ReviewMark(order string) string { return p.say("review.mark", 0, order) }
+
+// ReviewMarked says: With those marked
+func (p *Printer) ReviewMarked() string { return p.say("review.marked", 0) }
+
+// ReviewMissing says: {n} orders that you chose are not there; nothing was done for them.
+func (p *Printer) ReviewMissing(n int64) string { return p.say("review.missing", n, p.Count(n)) }
+
+// ReviewNoCode says: none
+func (p *Printer) ReviewNoCode() string { return p.say("review.no_code", 0) }
+
+// ReviewNone says: Nothing to decide
+func (p *Printer) ReviewNone() string { return p.say("review.none", 0) }
+
+// ReviewNoneYet says: Orders that are put on hold, and those that are reported again with other content, are listed here.
+func (p *Printer) ReviewNoneYet() string { return p.say("review.none_yet", 0) }
+
+// ReviewNotSaid says: Nothing was done yet.
+func (p *Printer) ReviewNotSaid() string { return p.say("review.not_said", 0) }
+
+// ReviewNoteHint says: Why, for those who look later. Partners do not see it.
+func (p *Printer) ReviewNoteHint() string { return p.say("review.note_hint", 0) }
+
+// ReviewNothing says: Without effect: {why}
+func (p *Printer) ReviewNothing(why string) string { return p.say("review.nothing", 0, why) }
+
+// ReviewOrders says: {n} orders
+func (p *Printer) ReviewOrders(n int64) string { return p.say("review.orders", n, p.Count(n)) }
+
+// ReviewSaid says: {act}: {effect}
+func (p *Printer) ReviewSaid(act string, effect string) string {
+	return p.say("review.said", 0, act, effect)
+}
+
+// ReviewTakesEffect says: It takes effect in ten seconds, at {time}.
+func (p *Printer) ReviewTakesEffect(time string) string { return p.say("review.takes_effect", 0, time) }
+
+// ReviewTitle says: Review
+func (p *Printer) ReviewTitle() string { return p.say("review.title", 0) }
+
+// ReviewTooLateOf says: It was too late for {n} orders, of which the list says what happened. Undone: {undone}.
+func (p *Printer) ReviewTooLateOf(n int64, undone string) string {
+	return p.say("review.too_late_of", n, p.Count(n), undone)
+}
+
+// ReviewUndo says: Undo
+func (p *Printer) ReviewUndo() string { return p.say("review.undo", 0) }
+
+// ReviewUndoAll says: Undo all
+func (p *Printer) ReviewUndoAll() string { return p.say("review.undo_all", 0) }
+
+// ReviewUndone says: It is undone for {n} orders.
+func (p *Printer) ReviewUndone(n int64) string { return p.say("review.undone", n, p.Count(n)) }
+
+// ReviewUntil says: Until, UTC
+func (p *Printer) ReviewUntil() string { return p.say("review.until", 0) }
+
+// ReviewUntilHint says: Leave it empty for as long as the terms allow.
+func (p *Printer) ReviewUntilHint() string { return p.say("review.until_hint", 0) }
+
+// ReviewWholeOrder says: The whole order
+func (p *Printer) ReviewWholeOrder() string { return p.say("review.whole_order", 0) }
+
+// ReviewWhose says: Whose share
+func (p *Printer) ReviewWhose() string { return p.say("review.whose", 0) }
+
+// ReviewWhy says: Waits because
+func (p *Printer) ReviewWhy() string { return p.say("review.why", 0) }
+
+// ReviewWithdrawn says: Undone before it took effect.
+func (p *Printer) ReviewWithdrawn() string { return p.say("review.withdrawn", 0) }
+
+// ReviewBy says what is said of a code, and the code itself where that is nothing: see ReviewByCodes.
+func (p *Printer) ReviewBy(code string) string {
+	switch code {
+	case "merchant":
+		return p.say("review_by/merchant", 0)
+	case "operator":
+		return p.say("review_by/operator", 0)
+	}
+	return code
+}
+
+// ReviewByCodes are the codes of which ReviewBy says something.
+func ReviewByCodes() []string {
+	return []string{"merchant", "operator"}
+}
+
+// ReviewByWhom says what is said of a code, and the code itself where that is nothing: see ReviewByWhomCodes.
+func (p *Printer) ReviewByWhom(code string, who string) string {
+	switch code {
+	case "merchant":
+		return p.say("review_by_whom/merchant", 0, who)
+	case "operator":
+		return p.say("review_by_whom/operator", 0, who)
+	}
+	return code
+}
+
+// ReviewByWhomCodes are the codes of which ReviewByWhom says something.
+func ReviewByWhomCodes() []string {
+	return []string{"merchant", "operator"}
+}
+
+// ReviewState says what is said of a code, and the code itself where that is nothing: see ReviewStateCodes.
+func (p *Printer) ReviewState(code string) string {
+	switch code {
+	case "done":
+		return p.say("review_state/done", 0)
+	case "nothing":
+		return p.say("review_state/nothing", 0)
+	case "waits":
+		return p.say("review_state/waits", 0)
+	case "withdrawn":
+		return p.say("review_state/withdrawn", 0)
+	}
+	return code
+}
+
+// ReviewStateCodes are the codes of which ReviewState says something.
+func ReviewStateCodes() []string {
+	return []string{"done", "nothing", "waits", "withdrawn"}
+}
 
 // Role says what is said of a code, and the code itself where that is nothing: see RoleCodes.
 func (p *Printer) Role(code string) string {
@@ -5021,6 +5347,9 @@ func (p *Printer) TabPartners() string { return p.say("tab.partners", 0) }
 // TabPrograms says: Programs
 func (p *Printer) TabPrograms() string { return p.say("tab.programs", 0) }
 
+// TabReview says: Review
+func (p *Printer) TabReview() string { return p.say("tab.review", 0) }
+
 // TermsAllOthers says: all others
 func (p *Printer) TermsAllOthers() string { return p.say("terms.all_others", 0) }
 
@@ -5346,6 +5675,24 @@ func (p *Printer) VisitorTroubleTitle() string { return p.say("visitor.trouble_t
 
 // VisitorTroubleWhat says: The link may be fine; we could not follow it just now.
 func (p *Printer) VisitorTroubleWhat() string { return p.say("visitor.trouble_what", 0) }
+
+// Waits says what is said of a code, and the code itself where that is nothing: see WaitsCodes.
+func (p *Printer) Waits(code string) string {
+	switch code {
+	case "asked":
+		return p.say("waits/asked", 0)
+	case "conflict":
+		return p.say("waits/conflict", 0)
+	case "held":
+		return p.say("waits/held", 0)
+	}
+	return code
+}
+
+// WaitsCodes are the codes of which Waits says something.
+func WaitsCodes() []string {
+	return []string{"asked", "conflict", "held"}
+}
 
 // WhyAdded says: Added after the first report
 func (p *Printer) WhyAdded() string { return p.say("why.added", 0) }
@@ -5790,12 +6137,6 @@ func (p *Printer) WhyTouches() string { return p.say("why.touches", 0) }
 // WhyTouchesAre says: What could have earned on this order, and what became of it
 func (p *Printer) WhyTouchesAre() string { return p.say("why.touches_are", 0) }
 
-// WhyVoided says: Declared void
-func (p *Printer) WhyVoided() string { return p.say("why.voided", 0) }
-
-// WhyVoidedBy says: The network declared that this order never was.
-func (p *Printer) WhyVoidedBy() string { return p.say("why.voided_by", 0) }
-
 // WhyWasBeforeRefunds says: {sentence} Before refunds it was {amount}.
 func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {
 	return p.say("why.was_before_refunds", 0, amount, sentence)
@@ -6225,6 +6566,9 @@ func WrongNoWindow() Message { return Message{id: "wrong.no_window"} }
 
 // WrongNone is the message: there is none
 func WrongNone() Message { return Message{id: "wrong.none"} }
+
+// WrongNoneChosen is the message: no order is marked
+func WrongNoneChosen() Message { return Message{id: "wrong.none_chosen"} }
 
 // WrongNotAbove is the message: {what} is not named above this line
 func WrongNotAbove(what string) Message {
