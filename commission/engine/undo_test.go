@@ -12,6 +12,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/inbox"
+	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/postgres"
 	"tributary/partners/access"
@@ -150,4 +151,15 @@ func TestAReviewIsTakenOrWithdrawnNeverBoth(t *testing.T) {
 		w.number(`SELECT count(*) FROM inbox i JOIN inbox_taken t USING (no) WHERE i.kind = $1 AND t.problem = ''`, inbox.Review))
 	equal(t, "withdrawn", w.number(`SELECT count(*) FROM inbox_taken WHERE problem = 'withdrawn'`), w.number(`SELECT count(*) FROM inbox WHERE kind = 'undo'`))
 	w.clean()
+}
+
+// TestTheDatabaseHasTheKeysOfEveryKindOfOrder holds that what is said on pages of an order has the key that engines look for.
+func TestTheDatabaseHasTheKeysOfEveryKindOfOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	for kind := event.Live; kind <= event.Counted; kind++ {
+		var key []byte
+		check(t, w.db.QueryRow(t.Context(), `SELECT order_key(7, $1::smallint, 'Ä1')`, kind).Scan(&key))
+		equal(t, "key", string(key), string(kind.Key(7, "Ä1")))
+	}
 }
