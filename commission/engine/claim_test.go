@@ -131,7 +131,8 @@ func TestClaimsNeverDependOnArrival(t *testing.T) {
 
 // afterClaims is what earns says of an order on which the first partner would earn without claims.
 func (w *world) afterClaims(said []commission.Claim) string {
-	owner, words := w.partners[0], ""
+	owner := w.partners[0]
+	var words strings.Builder
 	o := commission.Order{At: noon(), Received: noon()}
 	for _, c := range commission.FoldClaims(said) {
 		reason := c.Refused(&o)
@@ -141,9 +142,9 @@ func (w *world) afterClaims(said []commission.Claim) string {
 		case reason == "":
 			reason = commission.Outranked
 		}
-		words += fmt.Sprintf(" %s %s", c.ID, reason)
+		fmt.Fprintf(&words, " %s %s", c.ID, reason)
 	}
-	return fmt.Sprintf(" %d%s", owner-w.partners[0], words)
+	return fmt.Sprintf(" %d%s", owner-w.partners[0], words.String())
 }
 
 // TestWhoMayClaimAndAnswer has pages claim orders and answer for each scope. What a partner is told is the same whether there is

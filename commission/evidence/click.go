@@ -35,7 +35,8 @@ type Use struct {
 
 const usesOfOrders = `
 SELECT order_no, merchant_id, click_id, at, ref, customer_id, void, use
-  FROM unnest($1::bigint[]) k (no) CROSS JOIN LATERAL (SELECT * FROM click_use WHERE order_no = k.no OFFSET 0) u`
+  FROM unnest($1::bigint[]) k (no)
+ CROSS JOIN LATERAL (SELECT order_no, merchant_id, click_id, at, ref, customer_id, void, use FROM click_use WHERE order_no = k.no OFFSET 0) u`
 
 // Uses gives what is stored of orders by their numbers, as far as something is.
 func Uses(ctx context.Context, q partners.Querier, numbers []int64) (map[int64]Use, error) {
