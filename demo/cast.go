@@ -1,10 +1,11 @@
 package demo
 
 import (
-	"maps"
+	"embed"
+	"fmt"
+	"strings"
 	"time"
 
-	"tributary/internal/money"
 	"tributary/partners"
 	"tributary/partners/program"
 )
@@ -16,6 +17,9 @@ type castMerchant struct {
 	currencies  []string
 	goods       []product
 	terms       func(now time.Time) []program.Version
+	// customers is how many the merchant has, and codes what some of them type; first is the first partner.
+	customers int
+	codes     func(first *castPartner) []code
 
 	id      program.MerchantID
 	program program.ProgramID
@@ -48,16 +52,26 @@ type castLink struct {
 
 const day = 24 * time.Hour
 
-// castMerchants is the cast: three merchants who pay differently, in five currencies.
-func castMerchants() []*castMerchant {
-	rates := func(site, member money.Rate, extra map[string]money.Rate) program.Rates {
-		forSites := map[string]money.Rate{program.AnyCategory: site, "service": 0}
-		maps.Copy(forSites, extra)
-		return program.Rates{
-			program.Site:   forSites,
-			program.Member: {program.AnyCategory: member, "service": 0},
-		}
+//go:embed terms
+var termsFiles embed.FS
+
+// document is one of the demo's terms. They are part of the program, so one that cannot be read ends it.
+func document(name string) program.Document {
+	data, err := termsFiles.ReadFile("terms/" + name + ".json")
+	if err != nil {
+		panic(err)
 	}
+	d, err := program.ParseDocument(data)
+	if err != nil {
+		panic(fmt.Errorf("the demo's terms %s: %w", name, err))
+	}
+	return d
+}
+
+// castMerchants is the cast: three merchants who pay differently, in four currencies. The first shares an order among those who
+// led to it, and takes coupons; the second pays more for more, up to a limit; the third keeps customers with who brought them,
+// and rewards both sides.
+func castMerchants() []*castMerchant {
 	return []*castMerchant{
 		{
 			name: "Fernhill Outdoor", orderPrefix: "FH", currencies: []string{"GBP", "EUR"},
@@ -69,30 +83,37 @@ func castMerchants() []*castMerchant {
 				{"POST", "Delivery", "service", map[string]int64{"GBP": 495, "EUR": 595}},
 			},
 			terms: func(now time.Time) []program.Version {
-				// Until the rates went up, ten orders in a month earned a tenth more.
-				before := program.NewDocument(30*day, 30*day, 200_000, rates(80_000, 50_000, nil))
+				// At first the last click took all, and ten orders in a month earned a tenth more.
+				before := program.NewDocument(30*day, 30*day, 200_000, program.Rates{
+					program.Site:   {program.AnyCategory: 80_000, "service": 0},
+					program.Member: {program.AnyCategory: 50_000, "service": 0},
+				})
 				before.Periods = []program.Period{{
 					ID: "ten-a-month", Measure: program.MeasureCount, Period: program.Month, Mode: program.Retroactive,
 					Tiers: []program.Tier{{From: 10, OfCommission: 100_000}},
 				}}
 				return []program.Version{
 					{EffectiveFrom: now.Add(-200 * day), Document: before},
-					{EffectiveFrom: now.Add(-35 * day).Truncate(day), Document: program.NewDocument(30*day, 30*day, 200_000, rates(100_000, 60_000, map[string]money.Rate{"footwear": 120_000}))},
+					{EffectiveFrom: now.Add(-65 * day).Truncate(day), Document: document("fernhill")},
 				}
+			},
+			customers: 1400,
+			codes: func(first *castPartner) []code {
+				return []code{{coupon: "WELCOME10", parts: 9}, {coupon: couponOf(first), parts: 4}, {coupon: "STAFF", parts: 1}}
 			},
 		},
 		{
-			name: "Kumo Audio", orderPrefix: "KA", currencies: []string{"JPY", "USD"},
+			name: "Kumo Audio", orderPrefix: "KA", currencies: []string{"JPY"},
 			goods: []product{
-				{"HP-100", "Open headphones", "headphones", map[string]int64{"JPY": 24800, "USD": 16900}},
-				{"HP-200", "Travel headphones", "headphones", map[string]int64{"JPY": 38500, "USD": 25900}},
-				{"DAC-1", "Desktop converter", "electronics", map[string]int64{"JPY": 15800, "USD": 10900}},
-				{"PAD-1", "Ear pads", "accessories", map[string]int64{"JPY": 2980, "USD": 2195}},
+				{"HP-100", "Open headphones", "headphones", map[string]int64{"JPY": 24800}},
+				{"HP-200", "Travel headphones", "headphones", map[string]int64{"JPY": 38500}},
+				{"DAC-1", "Desktop converter", "electronics", map[string]int64{"JPY": 15800}},
+				{"PAD-1", "Ear pads", "accessories", map[string]int64{"JPY": 2980}},
 			},
-			terms: func(now time.Time) []program.Version {
-				return []program.Version{
-					{EffectiveFrom: now.Add(-200 * day), Document: program.NewDocument(7*day, 14*day, 250_000, rates(55_000, 40_000, map[string]money.Rate{"headphones": 72_500}))},
-				}
+			terms:     since("kumo"),
+			customers: 1400,
+			codes: func(first *castPartner) []code {
+				return []code{{coupon: "WELCOME10", parts: 9}, {referral: slug(first.name), parts: 3}}
 			},
 		},
 		{
@@ -104,13 +125,31 @@ func castMerchants() []*castMerchant {
 				{"SOIL-10", "Potting soil, 10 l", "supplies", map[string]int64{"EUR": 799, "CHF": 890}},
 				{"CARE", "A year of plant care", "service", map[string]int64{"EUR": 5900, "CHF": 6400}},
 			},
-			terms: func(now time.Time) []program.Version {
-				return []program.Version{
-					{EffectiveFrom: now.Add(-200 * day), Document: program.NewDocument(45*day, 21*day, 200_000, rates(90_000, 60_000, map[string]money.Rate{"plants": 125_000}))},
-				}
+			terms:     since("verte"),
+			customers: 260,
+			codes: func(first *castPartner) []code {
+				return []code{{coupon: "WELCOME10", parts: 6}, {referral: slug(first.name), parts: 8}}
 			},
 		},
 	}
+}
+
+// since are terms that have stood for longer than the history.
+func since(name string) func(now time.Time) []program.Version {
+	return func(now time.Time) []program.Version {
+		return []program.Version{{EffectiveFrom: now.Add(-200 * day), Document: document(name)}}
+	}
+}
+
+// A code is a coupon or referral code that so many in a hundred customers type.
+type code struct {
+	coupon, referral string
+	parts            int
+}
+
+// couponOf is the coupon of a partner.
+func couponOf(p *castPartner) string {
+	return strings.ToUpper(strings.ReplaceAll(slug(p.name), "-", ""))
 }
 
 // castPartners are thirty-two sites and eight members. The first site and the first member have log-ins.

@@ -34,8 +34,10 @@ type purchase struct {
 	currency string
 	customer string
 	coupon   string
+	referral string // a partner's code
 	lines    []purchaseLine
-	visit    *visit // nil: nobody sent the customer
+	visit    *visit   // nil: nobody sent the customer
+	earlier  []*visit // by which the customer came before, in the order of time
 }
 
 type purchaseLine struct {
@@ -68,12 +70,15 @@ type historian struct {
 	weights []float64 // running sums over links
 	orders  int
 	facts   []fact
+	// recent are the latest visits to each merchant.
+	recent map[*castMerchant][]*visit
+	first  *castPartner
 }
 
 // history draws what happened in the historyDays before now.
-func history(seed uint64, network []*castMerchant, now time.Time) []fact {
+func history(seed uint64, network []*castMerchant, first *castPartner, now time.Time) []fact {
 	h := &historian{random: rand.New(rand.NewPCG(seed, 0)), //nolint:gosec // a history to be repeated, not a secret
-		network: network}
+		network: network, recent: map[*castMerchant][]*visit{}, first: first}
 	sum := 0.0
 	for _, m := range network {
 		for _, l := range m.links {
@@ -131,6 +136,8 @@ func (h *historian) visit(at time.Time) {
 		again.at = at.Add(time.Duration(1+h.random.IntN(20)) * time.Second)
 		h.facts = append(h.facts, fact{at: again.at, visit: &again})
 	}
+	seen := append(h.recent[link.merchant], v)
+	h.recent[link.merchant] = seen[max(0, len(seen)-300):]
 	if h.random.Float64() < 0.032*link.partner.skill {
 		lag := time.Duration(math.Exp(7+2.2*h.random.NormFloat64())) * time.Second // around 20 minutes, up to weeks
 		h.purchase(at.Add(min(max(lag, 20*time.Second), 50*24*time.Hour)), link.merchant, v)
@@ -143,13 +150,14 @@ func (h *historian) purchase(at time.Time, m *castMerchant, v *visit) {
 		at: at, merchant: m, visit: v,
 		id:       fmt.Sprintf("%s-%06d", m.orderPrefix, 100000+h.orders),
 		currency: m.currencies[0],
-		customer: fmt.Sprintf("c%04d", h.random.IntN(1400)),
+		customer: fmt.Sprintf("c%04d", h.random.IntN(m.customers)),
 	}
 	if h.random.IntN(100) < 18 {
 		p.currency = m.currencies[len(m.currencies)-1]
 	}
-	if h.random.IntN(100) < 9 {
-		p.coupon = "WELCOME10"
+	p.coupon, p.referral = m.typed(h.first, h.random.IntN(100))
+	if v != nil && h.random.IntN(100) < 40 {
+		p.earlier = h.before(v, 1+h.random.IntN(2))
 	}
 	p.lines = drawLines(h.random, m, p.currency)
 	h.facts = append(h.facts, fact{at: at, purchase: p})
@@ -160,6 +168,29 @@ func (h *historian) purchase(at time.Time, m *castMerchant, v *visit) {
 		}
 		h.facts = append(h.facts, fact{at: t.at, takeback: t})
 	}
+}
+
+// typed is what the customer types whose part of a hundred this is: mostly nothing.
+func (m *castMerchant) typed(first *castPartner, part int) (coupon, referral string) {
+	for _, c := range m.codes(first) {
+		if part -= c.parts; part < 0 {
+			return c.coupon, c.referral
+		}
+	}
+	return "", ""
+}
+
+// before draws up to n earlier visits to the same merchant by other links, in the order of time.
+func (h *historian) before(v *visit, n int) (found []*visit) {
+	recent := h.recent[v.link.merchant]
+	for range n {
+		e := recent[h.random.IntN(len(recent))]
+		if e.at.Before(v.at) && e.link != v.link && !slices.Contains(found, e) {
+			found = append(found, e)
+		}
+	}
+	slices.SortFunc(found, func(a, b *visit) int { return a.at.Compare(b.at) })
+	return found
 }
 
 // drawLines fills a basket with one to three different goods.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -166,10 +167,42 @@ func (n *Network) createCoupons(ctx context.Context, tx pgx.Tx, m *castMerchant)
 	first, since := n.partners[0], time.Now().AddDate(0, 0, -200)
 	_, err := partners.AddCoupons(ctx, tx, m.program, "merchant@demo.example", []partners.NewCoupon{
 		{Code: "WELCOME10", From: since, Note: "for new customers"},
-		{Code: strings.ToUpper(strings.ReplaceAll(slug(first.name), "-", "")), Partner: first.id, Exclusive: true, From: since},
+		{Code: "STAFF", From: since, Note: "people of ours"},
+		{Code: couponOf(first), Partner: first.id, Exclusive: true, From: since},
 		{Code: slug(first.name), Kind: program.ReferralCode, Partner: first.id, From: since},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return n.agree(ctx, tx, m)
+}
+
+// agree notes what holds for some partners of a program alone: the second is a group of its own, and the first has recruited the
+// next ones.
+func (n *Network) agree(ctx context.Context, tx pgx.Tx, m *castMerchant) error {
+	enrolled := 0
+	for _, p := range n.partners[1:] {
+		is, err := partners.Enrolled(ctx, tx, m.program, p.id)
+		if err != nil {
+			return err
+		}
+		if !is {
+			continue
+		}
+		f := partners.Fact{Program: m.program, Partner: p.id, Author: "merchant@demo.example", Fact: program.Fact{From: time.Now().Add(-200 * day)}}
+		switch enrolled++; {
+		case enrolled == 1:
+			f.Kind, f.Value = program.FactGroup, "vip"
+		case enrolled <= 6:
+			f.Kind, f.Value = program.FactRecruiter, strconv.FormatInt(int64(n.partners[0].id), 10)
+		default:
+			return nil
+		}
+		if _, err := partners.AddFact(ctx, tx, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func trimCode(code string) string {

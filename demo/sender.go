@@ -14,7 +14,7 @@ import (
 // SendHistory sends the ninety days before State.Past.Until through the intake, which judges them as live visits, and waits for the
 // disk. The first stored of its events are in the spool already; say hears how many there are to send.
 func (n *Network) SendHistory(ctx context.Context, intake *tracker.Intake, ring *clickid.Ring, stored int, say func(events int)) error {
-	facts := history(seed, n.merchants, n.State.Past.Until)
+	facts := history(seed, n.merchants, n.partners[0], n.State.Past.Until)
 	// Each fact is one record, and the spool keeps their order: what it has is the beginning.
 	sender := &historySender{bulk: intake.Bulk(), intake: intake, ring: ring, stored: stored}
 	say(len(facts) - stored)
@@ -87,11 +87,16 @@ func (h *historySender) sendVisit(ctx context.Context, v *visit, known bool) err
 
 func (h *historySender) sendPurchase(ctx context.Context, p *purchase) error {
 	report := &tracker.SaleReport{
-		OrderID: p.id, Currency: p.currency, CustomerID: p.customer, Coupon: p.coupon, OccurredAt: p.at,
+		OrderID: p.id, Currency: p.currency, CustomerID: p.customer, Coupon: p.coupon, ReferralCode: p.referral, OccurredAt: p.at,
 		EventID: tracker.ImportID("demo sale", p.id, p.at),
 	}
 	if p.visit != nil {
 		report.ClickID = p.visit.clickID
+		for _, e := range append(p.earlier, p.visit) {
+			if e.clickID != "" && len(p.earlier) > 0 {
+				report.Path = append(report.Path, e.clickID)
+			}
+		}
 	}
 	for i, l := range p.lines {
 		report.Amount += l.amount

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	randv2 "math/rand/v2"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"slices"
 	"time"
@@ -21,6 +22,8 @@ type traffic struct {
 	orders  int64
 	// looking holds the click ids of who came to a merchant and has not bought, the latest maxLooking of them.
 	looking map[*castMerchant][]string
+	// known are the cookies of who came to a merchant: some come again.
+	known map[*castMerchant][]http.CookieJar
 }
 
 // maxLooking lets a visitor look around for some minutes before buying.
@@ -31,7 +34,7 @@ func (n *Network) Visit(ctx context.Context, s *Shop) { newTraffic(n.merchants, 
 
 func newTraffic(network []*castMerchant, s *Shop) *traffic {
 	return &traffic{
-		network: network, shop: s, orders: time.Now().UnixMilli(), looking: map[*castMerchant][]string{},
+		network: network, shop: s, orders: time.Now().UnixMilli(), looking: map[*castMerchant][]string{}, known: map[*castMerchant][]http.CookieJar{},
 		random: randv2.New(randv2.NewPCG(uint64(time.Now().UnixNano()), 1)), //nolint:gosec // whose visit it is need not be secret
 		client: &http.Client{
 			Timeout:       5 * time.Second,
@@ -84,7 +87,9 @@ func (t *traffic) visit(ctx context.Context, m *castMerchant) string {
 	if link.partner.site != "" {
 		request.Header.Set("Referer", link.partner.site)
 	}
-	response, err := t.client.Do(request)
+	visitor := *t.client
+	visitor.Jar = t.visitor(m)
+	response, err := visitor.Do(request)
 	if err != nil {
 		return ""
 	}
@@ -94,6 +99,17 @@ func (t *traffic) visit(ctx context.Context, m *castMerchant) string {
 		return ""
 	}
 	return landing.Query().Get(partners.DefaultClickParam)
+}
+
+// visitor gives the cookies of somebody who comes to a merchant: one in three was there before.
+func (t *traffic) visitor(m *castMerchant) http.CookieJar {
+	if n := len(t.known[m]); n > 0 && t.random.IntN(3) == 0 {
+		return t.known[m][t.random.IntN(n)]
+	}
+	jar, _ := cookiejar.New(nil) // gives no error
+	jars := append(t.known[m], jar)
+	t.known[m] = jars[max(0, len(jars)-maxLooking):]
+	return jar
 }
 
 // decide gives the click id of one who looks around at a merchant and now buys, "" when nobody does.
@@ -112,7 +128,7 @@ func (t *traffic) buy(ctx context.Context, m *castMerchant, clickID string) {
 	currency := m.currencies[t.random.IntN(len(m.currencies))]
 	p := &purchase{
 		merchant: m, currency: currency, id: fmt.Sprintf("%s-%d", m.orderPrefix, t.orders),
-		customer: fmt.Sprintf("c%04d", t.random.IntN(1400)), lines: drawLines(t.random, m, currency),
+		customer: fmt.Sprintf("c%04d", t.random.IntN(m.customers)), lines: drawLines(t.random, m, currency),
 	}
 	t.shop.report(ctx, p, clickID) //nolint:errcheck // an order that failed is one that did not come
 }
