@@ -84,7 +84,7 @@ test("terms from a day on are set, without scripts as well, once it is said what
   await page.goto(`${demo.dashboard}/merchant/programs`);
   await page.getByRole("link", { name: "Set new terms" }).first().click();
   await page.getByLabel("In force from, UTC").fill(new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 16));
-  const rate = page.getByRole("group", { name: "Rule 5" }).getByLabel("Percent"); // of sites, for all other goods
+  const rate = page.getByRole("group", { name: "Rule 4" }).getByLabel("Percent"); // of sites, for all other goods
   await rate.fill("101");
   await page.getByRole("button", { name: "Check", exact: true }).click();
   assert.match(await page.locator(".wrong").innerText(), /"101" is not a percentage/u);
@@ -105,7 +105,7 @@ test("an order is priced as terms are typed", async () => {
   const { page, context } = await signIn(browser, "merchant");
   await page.goto(`${demo.dashboard}/merchant/programs`);
   await page.getByRole("link", { name: "Set new terms" }).first().click();
-  await page.getByRole("group", { name: "Rule 5" }).getByLabel("Percent").fill("12.5");
+  await page.getByRole("group", { name: "Rule 4" }).getByLabel("Percent").fill("12.5");
   await page.locator("#example", { hasText: "The partner earns GBP 12.50." }).waitFor();
   await page.getByLabel("Amount", { exact: true }).fill("1x");
   await page.locator("#example", { hasText: "Fix what is marked" }).waitFor();
