@@ -62,6 +62,7 @@ func rows() []row {
 		{"links", false, links},
 		{"river", false, river},
 		{"engine", false, engine},
+		{"schemes", false, engineSchemes},
 		{"freshness", false, freshness},
 		{"size", false, size},
 		{"pairs", false, pairs},

@@ -49,6 +49,7 @@ type network struct {
 	partners []program.PartnerID
 	links    []*partners.Link
 	apiKey   string
+	scheme   scheme
 
 	stops []func()
 }
@@ -143,13 +144,17 @@ func (n *network) migrate(ctx context.Context, env []string) error {
 // people fills the network.
 func (n *network) people(ctx context.Context, db *pgxpool.Pool, sites int) error {
 	const day = 24 * time.Hour
-	err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+	terms, err := n.scheme.document()
+	if err != nil {
+		return err
+	}
+	err = postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
 		if n.merchant, err = partners.CreateMerchant(ctx, tx, "Shop"); err != nil {
 			return err
 		}
 		n.program, err = partners.CreateProgram(ctx, tx, partners.NewProgram{
 			Merchant: n.merchant, Name: "Partners", LandingURL: "https://shop.example/", Currencies: []string{"GBP"},
-			Terms: []program.Version{{EffectiveFrom: time.Now().Add(-100 * day).UTC(), Document: program.NewDocument(30*day, 30*day, 200_000, program.Rates{program.Site: {program.AnyCategory: 100_000}})}},
+			Terms: []program.Version{{EffectiveFrom: time.Now().Add(-100 * day).UTC(), Document: terms}},
 		})
 		if err != nil {
 			return err
@@ -258,7 +263,11 @@ func (n *network) fill(ctx context.Context, folder string, clicks, orders, first
 	}
 	for i := first; i < first+orders; i++ {
 		link := n.links[i%len(n.links)]
-		if _, err := bulk.Sale(ctx, n.merchant, n.order(i, ring.Mint(int64(link.ID), time.Now().Add(-time.Hour)))); err != nil {
+		order := n.order(i, ring.Mint(int64(link.ID), time.Now().Add(-time.Hour)))
+		if n.scheme.name != "" {
+			n.scheme.more(n, ring, i, order)
+		}
+		if _, err := bulk.Sale(ctx, n.merchant, order); err != nil {
 			return err
 		}
 	}
