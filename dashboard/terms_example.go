@@ -143,7 +143,7 @@ func (e *example) facts() io.Reader {
 			order["coupons"] = []string{code}
 		}
 		if e.by == byLink {
-			order["click"] = "click"
+			order["click"], order["path"] = "click", []string{"click"} // nobody came before, where terms ask
 		}
 		write("order", order)
 	}

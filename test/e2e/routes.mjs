@@ -14,6 +14,9 @@ if (routes.length < 20) throw new Error(`dashboard/routes.go reads as ${routes.l
 
 export const roles = ["partner", "merchant", "operator"];
 
+// elsewhere are lists that stand at another address than their entries.
+const elsewhere = { "/network/orders": "/network/late" };
+
 // isFile tells routes that are downloads from pages.
 export const isFile = ({ path }) => path.endsWith(".csv");
 
@@ -27,15 +30,17 @@ export async function pathsFor(role, page) {
   const first = (hrefs, pattern) => hrefs.find((href) => new RegExp(`^${pattern}(\\?|$)`, "u").test(href));
   const paths = [];
   for (const route of routes.filter((r) => r.who === role || r.who === "anybody")) {
-    const [list, ...parameters] = route.path.split("/:");
+    const [named, ...parameters] = route.path.split("/:");
+    const list = elsewhere[named] ?? named;
     if (!parameters.length) {
       paths.push(route);
       continue;
     }
     const pattern = route.path.replaceAll(/:\w+/gu, "\\d+");
     const listed = await links(list);
-    const parent = first(listed, `${list}/\\d+`);
+    const parent = first(listed, `${named}/\\d+`);
     const entry = first(listed, pattern) ?? (parent && first(await links(parent), pattern));
+    if (!entry && isFile(route)) continue; // a file of what one entry has and another has not
     if (!entry) throw new Error(`${list} has no entry to stand for ${route.path}`);
     paths.push({ ...route, path: entry, name: route.path });
   }
