@@ -17,6 +17,10 @@ export const roles = ["partner", "merchant", "operator"];
 // elsewhere are lists that stand at another address than their entries.
 const elsewhere = { "/network/orders": "/network/late" };
 
+// mayLack are pages of which a demo may have none: nobody has claimed an order, and none came late. Files may be of what one entry
+// has and another has not.
+const mayLack = ["/merchant/claims/:claim", "/network/orders/:order"];
+
 // isFile tells routes that are downloads from pages.
 export const isFile = ({ path }) => path.endsWith(".csv");
 
@@ -40,7 +44,7 @@ export async function pathsFor(role, page) {
     const listed = await links(list);
     const parent = first(listed, `${named}/\\d+`);
     const entry = first(listed, pattern) ?? (parent && first(await links(parent), pattern));
-    if (!entry && isFile(route)) continue; // a file of what one entry has and another has not
+    if (!entry && (isFile(route) || mayLack.includes(route.path))) continue;
     if (!entry) throw new Error(`${list} has no entry to stand for ${route.path}`);
     paths.push({ ...route, path: entry, name: route.path });
   }
