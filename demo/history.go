@@ -142,6 +142,11 @@ func (h *historian) visit(at time.Time) {
 		lag := time.Duration(math.Exp(7+2.2*h.random.NormFloat64())) * time.Second // around 20 minutes, up to weeks
 		h.purchase(at.Add(min(max(lag, 20*time.Second), 50*24*time.Hour)), link.merchant, v)
 	}
+	if h.random.IntN(2000) == 0 { // a click id that was handed on
+		for n := range 5 {
+			h.purchase(at.Add(time.Duration(n+1)*37*time.Minute), link.merchant, v)
+		}
+	}
 }
 
 func (h *historian) purchase(at time.Time, m *castMerchant, v *visit) {
