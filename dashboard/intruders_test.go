@@ -52,7 +52,7 @@ func (w *world) forms() map[string]url.Values {
 		"/partner/claims":               w.claimForm("A-2"),
 		"/merchant/claims/:claim":       {"outcome": {"declined"}, "note": {"not theirs"}},
 		"/merchant/keys":                {"label": {"another server"}},
-		"/merchant/coupons":             w.couponForm("code", "NEW10", "kind", "coupon", "exclusive", "no"),
+		"/merchant/coupons":             w.couponForm("code", "NEW10", "kind", "coupon", "exclusive", "no", "until", ""),
 		"/merchant/coupons/file":        w.couponForm("file", "code\nNEW20\n"),
 		"/merchant/coupons/:coupon/end": {"leaked_from": {""}},
 		"/merchant/programs/:program/terms": {
@@ -519,7 +519,7 @@ func TestColumnsInAFormHaveNoEffect(t *testing.T) {
 	w := newWorld(t)
 	w.mustAccept(9)
 	named := w.targets()
-	people := map[string]*client{"site@example.net": w.as("site@example.net"), "shop@example.net": w.as("shop@example.net")}
+	people := map[string]*client{"site@example.net": w.as("site@example.net"), "shop@example.net": w.as("shop@example.net"), "operator@example.net": w.as("operator@example.net")}
 	rows, err := w.owner.Query(t.Context(), `SELECT DISTINCT column_name::text FROM information_schema.columns WHERE table_schema = 'public'`)
 	w.must(err)
 	columns, err := pgx.CollectRows(rows, pgx.RowTo[string])
