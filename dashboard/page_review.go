@@ -385,6 +385,7 @@ func (f *actForm) of(order commission.Reviewed) commission.Reviewed {
 		}
 	case commission.Replace:
 		order.Report = f.Report
+	case commission.Void, commission.Unhold, commission.Approve:
 	}
 	if partner, ok := report.ParseID(f.Partner); ok {
 		order.Partner = partner

@@ -60,8 +60,12 @@ func (view *whyView) verbs() (list []commission.Verb) {
 		is   commission.Verb
 		fits bool
 	}{
-		{commission.Hold, free}, {commission.Unhold, held}, {commission.Approve, inHold}, {commission.Extend, extends && !extended},
-		{commission.Decline, free || held}, {commission.Void, true},
+		{commission.Hold, free},
+		{commission.Unhold, held},
+		{commission.Approve, inHold},
+		{commission.Extend, extends && !extended},
+		{commission.Decline, free || held},
+		{commission.Void, true},
 	} {
 		if verb.fits {
 			list = append(list, verb.is)

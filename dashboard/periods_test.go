@@ -118,7 +118,7 @@ func TestOrdersOverACapAreListed(t *testing.T) {
 		for query, want := range map[string][]string{"": {"third", "fourth"}, "?q=THIR": {"third"}, "?from=2026-03-08": {"fourth"}, "?q=first": nil} {
 			listed, _ := c.listed(t, path+query, "tr", "")
 			filed, sum := c.filed(t, path+"/over.csv"+query, []string{"order"}, "commission")
-			if int(listed) != len(want) || int(filed) != len(want) {
+			if listed != len(want) || filed != len(want) {
 				t.Errorf("%s%s lists %d orders and its file %d, want %v", path, query, listed, filed, want)
 			}
 			if query == "" && sum["GBP"] != 2*600 {

@@ -219,12 +219,12 @@ func TestOrdersThatAwaitADecisionAreListed(t *testing.T) {
 	} {
 		listed, _ := shop.listed(t, "/merchant/review"+query, "tr", "")
 		page := shop.page("/merchant/review" + query).text()
-		for _, id := range strings.Fields(want) {
+		for id := range strings.FieldsSeq(want) {
 			if !strings.Contains(page, "Mark order "+id) && !strings.Contains(page, id) {
 				t.Errorf("%q does not list %s", query, id)
 			}
 		}
-		if filed := strings.Count(shop.page("/merchant/review.csv"+query).body, "\n") - 1; int(listed) != len(strings.Fields(want)) || filed != int(listed) {
+		if filed := strings.Count(shop.page("/merchant/review.csv"+query).body, "\n") - 1; listed != len(strings.Fields(want)) || filed != listed {
 			t.Errorf("%q lists %d orders, its file %d, want %s", query, listed, filed, want)
 		}
 	}
