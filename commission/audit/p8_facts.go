@@ -91,6 +91,9 @@ func (o *order) hear(said *inbox.Row, reported []byte) error {
 		}
 		return err
 	}
+	if said.Kind != inbox.Review {
+		return &commission.NewerError{What: fmt.Sprintf("%q that people say of orders", said.Kind)}
+	}
 	r, err := commission.ParseReviewed(said.Content, said.Key)
 	if err != nil {
 		return err

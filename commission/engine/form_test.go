@@ -203,6 +203,24 @@ func TestNewerRulesStopALaneBeforeItDecides(t *testing.T) {
 	}
 }
 
+// TestWhatALaterVersionTookInStopsALane holds that an order about which a later version took something in is not decided without it.
+func TestWhatALaterVersionTookInStopsALane(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000))
+	w.waitIdle()
+	w.exec(`WITH said AS (INSERT INTO inbox (lane, key, kind, ref, content, author) VALUES (0, '1|A1', 'dispute', 'd', '{"merchant":1,"order":"A1"}', 'a test') RETURNING no)
+		INSERT INTO inbox_taken (no) SELECT no FROM said`)
+	w.send(refund(1, "A1", "r", day, 4_000))
+	w.eventually("the lane is given up", func() bool {
+		return w.number(`SELECT count(*) FROM position WHERE consumer = $1 AND owner = ''`, Consumer) == 1
+	})
+	equal(t, "events", w.number(`SELECT count(*) FROM order_event`), 1)
+	equal(t, "failures counted against the record", w.number(`SELECT attempts FROM position WHERE consumer = $1`, Consumer), 0)
+	equal(t, "dead letters", w.number(`SELECT count(*) FROM dead_letter`), 0)
+}
+
 func TestUnreadableTermsStopTheirOwnOrdersOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 2)

@@ -196,6 +196,9 @@ func (o *past) hear(said *inbox.Row, reported []byte) error {
 		o.claims = append(o.claims, c.Of(said.At))
 		return err
 	}
+	if said.Kind != inbox.Review {
+		return &commission.NewerError{What: fmt.Sprintf("%q that people say of orders", said.Kind)}
+	}
 	r, err := commission.ParseReviewed(said.Content, said.Key)
 	if err != nil {
 		return err
