@@ -48,16 +48,29 @@ func (q *quiet) await(ctx context.Context, report func(left string)) error {
 	}
 }
 
-// inFlight names the first stage that has something left to do, "" when none has. The stages are asked in the order of
-// the river, so that nothing can slip from one that was asked into one that was not.
+// inFlight names the first stage that has something left to do, "" when none has. Paths go back from the loader to the engine, so
+// all are asked twice.
 func (q *quiet) inFlight(ctx context.Context) (string, error) {
+	if left, err := q.downstream(ctx); err != nil || left != "" {
+		return left, err
+	}
+	return q.downstream(ctx)
+}
+
+// downstream asks the stages in the order of the river, so that nothing can slip from one that was asked into one that was not.
+func (q *quiet) downstream(ctx context.Context) (string, error) {
 	if q.intake != nil && !slices.Equal(q.intake.spool.Sequences(), q.intake.relay.Stats().Acknowledged) {
 		return "the relay to send the spool", nil
 	}
 	for _, h := range position.Hops() {
 		if h.Topic == event.Decisions {
-			if waiting, err := engine.ReadWaiting(ctx, q.db); err != nil || waiting.Unsent > 0 {
+			switch waiting, err := engine.ReadWaiting(ctx, q.db); {
+			case err != nil || waiting.Unsent > 0:
 				return "the engine to send its ledger events", err
+			case waiting.Paths > 0:
+				return fmt.Sprintf("the paths of %d orders", waiting.Paths), nil
+			case waiting.Customers+waiting.Nudged > 0:
+				return "the engine to decide orders again", nil
 			}
 		}
 		if behind, err := q.behind(ctx, h); err != nil || behind != "" {

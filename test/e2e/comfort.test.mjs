@@ -14,7 +14,7 @@ after(() => browser.close());
 function cramped(page) {
   return page.evaluate(() => {
     const pressed = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary")]
-      .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.matches(".skip"))
+      .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.matches(".skip, [aria-hidden=true]"))
       .filter((e) => !(e.matches("a") && e.closest("p, dd, li, td, h2, .notice, footer") && !e.matches(".btn, a.row")));
     return pressed.map((e) => {
       const box = ((e.matches("a.row") && e.closest("tr")) || (e.matches("[type=checkbox]") && e.closest("label")) || e).getBoundingClientRect();

@@ -97,7 +97,7 @@ test("terms from a day on are set, without scripts as well, once it is said what
   await page.getByRole("button", { name: "Set these terms" }).click();
   await page.waitForURL(`${demo.dashboard}/merchant/programs`);
   assert.match(await page.locator("main").innerText(), /Version 3 is set/u);
-  await page.locator("summary", { hasText: "Version 3" }).click();
+  await page.locator("details.more > summary", { hasText: "All 3 versions" }).first().click();
   assert.match(await page.locator("main").innerText(), /Version 3\s+To come/u);
   await plain.close();
 });

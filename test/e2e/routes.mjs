@@ -17,9 +17,9 @@ export const roles = ["partner", "merchant", "operator"];
 // elsewhere are lists that stand at another address than their entries.
 const elsewhere = { "/network/orders": "/network/late" };
 
-// mayLack are pages of which a demo may have none: nobody has claimed an order, and none came late. Files may be of what one entry
+// mayLack are pages of which a demo may have none: nobody has claimed or reviewed an order, and none came late. Files may be of what one entry
 // has and another has not.
-const mayLack = ["/merchant/claims/:claim", "/network/orders/:order"];
+const mayLack = ["/merchant/claims/:claim", "/network/orders/:order", "/merchant/review/acts/:act", "/network/review/acts/:act"];
 
 // isFile tells routes that are downloads from pages.
 export const isFile = ({ path }) => path.endsWith(".csv");
