@@ -1778,9 +1778,6 @@ func (p *Printer) ExampleOrders() string { return p.say("example.orders", 0) }
 // ExamplePartner says: The partner is
 func (p *Printer) ExamplePartner() string { return p.say("example.partner", 0) }
 
-// ExamplePays says: What pays
-func (p *Printer) ExamplePays() string { return p.say("example.pays", 0) }
-
 // ExamplePrice says: Price the example
 func (p *Printer) ExamplePrice() string { return p.say("example.price", 0) }
 
@@ -2347,9 +2344,6 @@ func FixNamePartner() Message { return Message{id: "fix.name_partner"} }
 // FixNoAmount is the message: give an amount, below zero to take back
 func FixNoAmount() Message { return Message{id: "fix.no_amount"} }
 
-// FixNoCategory is the message: name one, or use the first row for all others
-func FixNoCategory() Message { return Message{id: "fix.no_category"} }
-
 // FixNoCode is the message: give the code as customers type it
 func FixNoCode() Message { return Message{id: "fix.no_code"} }
 
@@ -2376,9 +2370,6 @@ func FixNoPartner() Message { return Message{id: "fix.no_partner"} }
 
 // FixNoProgram is the message: you have no program yet: ask the network to set one up
 func FixNoProgram() Message { return Message{id: "fix.no_program"} }
-
-// FixNoRate is the message: give a rate, 0 for none, or clear the category
-func FixNoRate() Message { return Message{id: "fix.no_rate"} }
 
 // FixNoRefund is the message: a refund of nothing needs no report
 func FixNoRefund() Message { return Message{id: "fix.no_refund"} }
@@ -2726,9 +2717,6 @@ func (p *Printer) FormCountOf() string { return p.say("form.count_of", 0) }
 
 // FormCountry says: Countries
 func (p *Printer) FormCountry() string { return p.say("form.country", 0) }
-
-// FormCountryHint says: Two capital letters each, with commas between.
-func (p *Printer) FormCountryHint() string { return p.say("form.country_hint", 0) }
 
 // FormCoupon says: Coupons of partners
 func (p *Printer) FormCoupon() string { return p.say("form.coupon", 0) }
@@ -5183,9 +5171,6 @@ func (p *Printer) SimulateLead() string { return p.say("simulate.lead", 0) }
 // SimulateMost says: Orders that change most
 func (p *Printer) SimulateMost() string { return p.say("simulate.most", 0) }
 
-// SimulateNone says: No order of these days would earn otherwise.
-func (p *Printer) SimulateNone() string { return p.say("simulate.none", 0) }
-
 // SimulateNow says: Now
 func (p *Printer) SimulateNow() string { return p.say("simulate.now", 0) }
 
@@ -6494,9 +6479,6 @@ func WrongNoAmount() Message { return Message{id: "wrong.no_amount"} }
 // WrongNoCart is the message: only a click can be measured to the cart
 func WrongNoCart() Message { return Message{id: "wrong.no_cart"} }
 
-// WrongNoCategory is the message: the row names no category
-func WrongNoCategory() Message { return Message{id: "wrong.no_category"} }
-
 // WrongNoCode is the message: it names no code
 func WrongNoCode() Message { return Message{id: "wrong.no_code"} }
 
@@ -6538,9 +6520,6 @@ func WrongNoPartner(name string) Message {
 func WrongNoProgramTakes(currency string) Message {
 	return Message{id: "wrong.no_program_takes", values: []string{currency}}
 }
-
-// WrongNoRate is the message: the row has no rate
-func WrongNoRate() Message { return Message{id: "wrong.no_rate"} }
 
 // WrongNoRecruiter is the message: partner {number} is not in the program
 func WrongNoRecruiter(number string) Message {
