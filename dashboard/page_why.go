@@ -262,6 +262,10 @@ func (view *whyView) pathText(t *text.Printer) string {
 func (view *whyView) holdEnd(t *text.Printer, e *report.Earning) milestone {
 	h := milestone{at: e.HoldUntil, title: t.WhyHoldEnd()}
 	switch {
+	case e.State == string(commission.Held):
+		h.text = t.WhyHoldHeld()
+	case e.State == string(commission.Declined):
+		h.text = t.WhyHoldDeclined()
 	case e.State != string(commission.Reversed) && e.Pending == 0 && e.Payable == 0:
 		h.text = t.WhyHoldNone()
 	case e.State == string(commission.Pending) && e.HoldUntil.After(view.at):

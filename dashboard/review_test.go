@@ -229,6 +229,7 @@ func TestOrdersThatAwaitADecisionAreListed(t *testing.T) {
 		}
 	}
 	shop.page("/merchant/review").holds(t, "The merchant has asked that another report stand.")
+	shop.page(string(whyURL(true, held))).holds(t, "It is on hold for review, and becomes payable once it is released.")
 	operator.page("/network/review").holds(t, "theirs", "held", "Kestrel Outdoor")
 	if listed, _ := operator.listed(t, "/network/review?merchant="+number10(int64(w.rival)), "tr", ""); listed != 1 {
 		t.Errorf("%d orders of the rival", listed)

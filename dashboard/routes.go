@@ -155,7 +155,7 @@ func tabs(role string) []tab {
 			{"/merchant", (*text.Printer).TabOverview, "chart"},
 			{"/merchant/orders", (*text.Printer).TabOrders, "bag"},
 			{"/merchant/periods", (*text.Printer).PeriodTitle, "check"},
-			{"/merchant/review", (*text.Printer).TabReview, "check"},
+			{"/merchant/review", (*text.Printer).TabReview, "clock"},
 			{"/merchant/partners", (*text.Printer).TabPartners, "people"},
 			{"/merchant/conflicts", (*text.Printer).TabConflicts, "alert"},
 			{"/merchant/programs", (*text.Printer).TabPrograms, "book"},
@@ -166,7 +166,7 @@ func tabs(role string) []tab {
 	case operatorOnly:
 		return []tab{
 			{"/network", (*text.Printer).TabNetwork, "people"},
-			{"/network/review", (*text.Printer).TabReview, "check"},
+			{"/network/review", (*text.Printer).TabReview, "clock"},
 			{"/network/customers", (*text.Printer).TabCustomers, "person"},
 			{"/network/manual", (*text.Printer).TabManual, "coins"},
 			{"/network/health", (*text.Printer).TabHealth, "alert"},

@@ -5840,6 +5840,9 @@ func (p *Printer) WhyHistory() string { return p.say("why.history", 0) }
 // WhyHold says: Hold
 func (p *Printer) WhyHold() string { return p.say("why.hold", 0) }
 
+// WhyHoldDeclined says: It was declined, so nothing becomes payable.
+func (p *Printer) WhyHoldDeclined() string { return p.say("why.hold_declined", 0) }
+
 // WhyHoldDone says: The commission became payable.
 func (p *Printer) WhyHoldDone() string { return p.say("why.hold_done", 0) }
 
@@ -5848,6 +5851,9 @@ func (p *Printer) WhyHoldEnd() string { return p.say("why.hold_end", 0) }
 
 // WhyHoldEnds says: hold ends {day}
 func (p *Printer) WhyHoldEnds(day string) string { return p.say("why.hold_ends", 0, day) }
+
+// WhyHoldHeld says: It is on hold for review, and becomes payable once it is released.
+func (p *Printer) WhyHoldHeld() string { return p.say("why.hold_held", 0) }
 
 // WhyHoldNone says: Nothing was earned, so nothing becomes payable.
 func (p *Printer) WhyHoldNone() string { return p.say("why.hold_none", 0) }
