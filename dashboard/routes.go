@@ -1,6 +1,9 @@
 package dashboard
 
 import (
+	"net/http"
+	"slices"
+
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/text"
@@ -26,7 +29,13 @@ type route struct {
 
 // routes is every page there is.
 func (s *Server) routes() []route {
-	const get, post = "GET", "POST"
+	return slices.Concat(s.sharedRoutes(), s.partnerRoutes(), s.merchantRoutes(), s.networkRoutes())
+}
+
+const get, post = http.MethodGet, http.MethodPost
+
+// sharedRoutes are the pages of everybody.
+func (s *Server) sharedRoutes() []route {
 	return []route{
 		{get, "/", everyone, s.home},
 		{get, "/signin", everyone, s.signInPage},
@@ -35,7 +44,12 @@ func (s *Server) routes() []route {
 		{get, "/account", anybodySignedIn, s.accountPage},
 		{post, "/account/password", anybodySignedIn, s.changePassword},
 		{post, "/account/signout", anybodySignedIn, s.signOutEverywhere},
+	}
+}
 
+// partnerRoutes are the pages of partners.
+func (s *Server) partnerRoutes() []route {
+	return []route{
 		{get, "/partner", partnerOnly, s.partnerOverview},
 		{get, "/partner/days.csv", partnerOnly, s.partnerDaysCSV},
 		{get, "/partner/commissions", partnerOnly, s.commissions},
@@ -62,7 +76,12 @@ func (s *Server) routes() []route {
 		{get, "/partner/programs", partnerOnly, s.programs},
 		{get, "/partner/programs/:program/terms", partnerOnly, s.agreedPage},
 		{post, "/partner/programs/:program/terms/accept", partnerOnly, s.acceptTerms},
+	}
+}
 
+// merchantRoutes are the pages of merchants.
+func (s *Server) merchantRoutes() []route {
+	return []route{
 		{get, "/merchant", merchantOnly, s.merchantOverview},
 		{get, "/merchant/days.csv", merchantOnly, s.merchantDaysCSV},
 		{get, "/merchant/partners", merchantOnly, s.merchantPartners},
@@ -109,7 +128,12 @@ func (s *Server) routes() []route {
 		{get, "/merchant/programs", merchantOnly, s.programs},
 		{get, "/merchant/programs/:program/terms", merchantOnly, s.newTermsPage},
 		{post, "/merchant/programs/:program/terms", merchantOnly, s.setTerms},
+	}
+}
 
+// networkRoutes are the operator's pages.
+func (s *Server) networkRoutes() []route {
+	return []route{
 		{get, "/network", operatorOnly, s.network},
 		{get, "/network.csv", operatorOnly, s.networkCSV},
 		{get, "/network/orders/:order", operatorOnly, s.why},
