@@ -161,7 +161,7 @@ func TestShapesCanBeSeen(t *testing.T) {
 	}{
 		{"input, select, textarea", "border", []string{"surface", "bg", "sunken"}},
 		{".with-prefix > span", "border", []string{"surface", "sunken"}},
-		{`input[aria-invalid="true"]`, "border-color", []string{"surface"}},
+		{`input[aria-invalid="true"], select[aria-invalid="true"], textarea[aria-invalid="true"]`, "border-color", []string{"surface"}},
 		{":focus-visible", "outline", []string{"surface", "bg", "sunken", "hover"}},
 		{".chart .bar", "fill", []string{"surface"}},
 		{".chart .bar.open", "stroke", []string{"surface"}},
