@@ -56,12 +56,13 @@ test("a partner's overview, commissions and days tell the same", async () => {
   const { context, page } = await signIn(browser, "partner");
   const shown = await stats(page, "/partner");
   const commissions = await file(context, "/partner/commissions.csv");
-  assert.equal(number(shown.Orders), commissions.filter((c) => c.role === "partner").length); // a recruiter earns on orders of others
+  const orders = new Set(commissions.map((c) => c.order)).size; // some earn twice on one, as partner and as recruiter
+  assert.equal(number(shown.Orders), orders);
   const pence = (text) => Math.round(Number(text) * 100);
   const earned = sum(commissions.filter((c) => c.currency === "GBP").map((c) => pence(c.commission)));
   assert.equal(pence(shown.Earned.match(/GBP ([\d,.]+)/u)[1].replaceAll(",", "")), earned);
   const byDay = await file(context, "/partner/days.csv");
   assert.equal(sum(byDay.map((d) => Number(d.clicks))), number(shown.Clicks));
-  assert.equal(sum(byDay.map((d) => Number(d.orders))), commissions.length);
+  assert.equal(sum(byDay.map((d) => Number(d.orders))), orders);
   await context.close();
 });

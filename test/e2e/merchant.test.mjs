@@ -44,7 +44,7 @@ test("an order names its partner, and another content of it is kept as a conflic
   await until("the mark on the order", () => findOrder(page, sale.order_id), (row) => row[0].includes("conflict"));
   await page.getByRole("link", { name: sale.order_id, exact: true }).click();
   await page.getByRole("link", { name: "Compare both versions" }).click();
-  const conflict = page.locator(".conflict");
+  const conflict = page.locator("#conflicts .conflict");
   await conflict.first().waitFor();
   assert.equal(await conflict.count(), 1, "the repetition is no conflict");
   assert.doesNotMatch(await conflict.innerText(), /^Time$/mu, "no time was stated in either");
