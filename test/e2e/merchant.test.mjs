@@ -46,7 +46,7 @@ test("an order names its partner, and another content of it is kept as a conflic
   await page.getByRole("link", { name: "Compare both versions" }).click();
   const conflict = page.locator("#conflicts .conflict");
   await conflict.first().waitFor();
-  assert.equal(await conflict.count(), 1, "the repetition is no conflict");
+  assert.equal(await conflict.count(), 1, `the repetition is no conflict: ${(await page.locator("#conflicts").allInnerTexts()).join("\n=====\n")}`);
   assert.doesNotMatch(await conflict.innerText(), /^Time$/mu, "no time was stated in either");
   const differing = await conflict.locator(".diff").allInnerTexts();
   assert.ok(differing.includes("GBP 151.17") && differing.includes("GBP 129.12"), differing.join(" | "));
