@@ -96,7 +96,9 @@ func TestTouchesAreCutToOnePartner(t *testing.T) {
 func leaveOwn(d *commission.Decision, partner program.PartnerID) {
 	d.Credits = slices.DeleteFunc(d.Credits, func(c commission.Credit) bool { return c.Partner != partner })
 	for i := range d.Credits {
-		if c := &d.Credits[i]; c.Weight > 0 {
+		c := &d.Credits[i]
+		c.From = nil // for whose part it is paid is the merchant's to know
+		if c.Weight > 0 {
 			c.FeeExact = money.Product{}
 		}
 	}

@@ -53,7 +53,7 @@ func TestMigrateMakesUsersWithTheirRights(t *testing.T) {
 		k.User, k.Password = string(r), kafkaPassword(r)
 		own, err := k.Open(t).Own(t.Context())
 		writes := slices.Contains(own, stream.Right{User: string(r), Topic: event.Orders, Operation: "Write"})
-		if err != nil || writes != (r == stream.Tracker) {
+		if err != nil || writes != (r == stream.Tracker || r == stream.Loader) {
 			t.Errorf("%s writes orders: %v (%v)", r, writes, err)
 		}
 	}
