@@ -176,10 +176,15 @@ func (n *NewCoupon) check(now, earliest time.Time) (bad []fault.Field) {
 	if !c.Until.IsZero() && !c.Until.After(c.From) {
 		note("until", text.WrongUntil(), text.FixUntil())
 	}
-	if len([]rune(n.Note)) > MaxCouponNote {
+	if badNote(n.Note) {
 		note("note", text.WrongLabelSize(int64(len(n.Note))), text.FixGiveAtMost("500"))
 	}
 	return bad
+}
+
+// badNote tells whether a note is too long, or no text that a database can hold.
+func badNote(note string) bool {
+	return utf8.RuneCountInString(note) > MaxCouponNote || !utf8.ValidString(note) || strings.ContainsRune(note, 0)
 }
 
 // overlapping finds the coupon of a code that is in force at some time at which c would be.
@@ -274,7 +279,7 @@ func EndCoupon(ctx context.Context, tx pgx.Tx, id program.CouponID, author strin
 	if end.LeakedFrom.After(now) {
 		bad = append(bad, fault.Wrong("leaked_from", text.WrongLeakAhead(), text.FixLeakAhead()))
 	}
-	if len([]rune(end.Note)) > MaxCouponNote {
+	if badNote(end.Note) {
 		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(end.Note))), text.FixGiveAtMost("500")))
 	}
 	if len(bad) > 0 {

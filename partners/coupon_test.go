@@ -78,6 +78,7 @@ func TestACouponNamesEveryFieldThatIsWrong(t *testing.T) {
 		"of somebody else":             {NewCoupon{Code: "D", Partner: s.partner + 1}, []string{"partner"}},
 		"from now on":                  {NewCoupon{Code: "E", From: now.Add(30 * time.Second)}, []string{"from"}},
 		"until before it begins":       {NewCoupon{Code: "F", From: now.Add(time.Hour), Until: now.Add(time.Hour)}, []string{"until"}},
+		"a note that is no text":       {NewCoupon{Code: "H", Note: "a\x00b"}, []string{"note"}},
 		"a long note and another kind": {NewCoupon{Code: "G", Kind: "x", Note: fmt.Sprintf("%0501d", 1)}, []string{"kind", "note"}},
 	} {
 		var got []string

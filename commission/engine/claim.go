@@ -55,7 +55,7 @@ func (c *NewClaim) check() (bad []fault.Field) {
 	switch n := utf8.RuneCountInString(c.Note); {
 	case n == 0:
 		bad = append(bad, fault.Wrong("note", text.WrongMissing(), text.FixNote()))
-	case n > maxClaimNote || !utf8.ValidString(c.Note):
+	case n > maxClaimNote || !utf8.ValidString(c.Note) || strings.ContainsRune(c.Note, 0):
 		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(c.Note))), text.FixGiveAtMost(strconv.Itoa(maxClaimNote))))
 	}
 	return bad
@@ -129,7 +129,7 @@ func SettleClaim(ctx context.Context, tx pgx.Tx, claim int64, outcome commission
 	if outcome == commission.ClaimIsOpen || !slices.Contains(commission.ClaimOutcomes(), outcome) {
 		return 0, fault.Coded(fault.NotFound, "unknown_claim", nil)
 	}
-	if note = strings.TrimSpace(note); note == "" || utf8.RuneCountInString(note) > maxClaimNote {
+	if note = strings.TrimSpace(note); note == "" || utf8.RuneCountInString(note) > maxClaimNote || !utf8.ValidString(note) || strings.ContainsRune(note, 0) {
 		problem, fix := text.WrongMissing(), text.FixNote()
 		if note != "" {
 			problem, fix = text.WrongLabelSize(int64(len(note))), text.FixGiveAtMost(strconv.Itoa(maxClaimNote))

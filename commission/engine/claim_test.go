@@ -177,7 +177,7 @@ func TestWhoMayClaimAndAnswer(t *testing.T) {
 	}
 	of := func(order string) NewClaim { return NewClaim{Program: w.programs[0], Order: order, Note: "by mail"} }
 	for name, c := range map[string]NewClaim{
-		"order": of(" "), "note": {Program: w.programs[0], Order: "A1"}, "click": {Program: w.programs[0], Order: "A1", Note: "x", Click: strings.Repeat("c", 129)},
+		"order": of(" "), "note": {Program: w.programs[0], Order: "A1", Note: "a\x00b"}, "click": {Program: w.programs[0], Order: "A1", Note: "x", Click: strings.Repeat("c", 129)},
 	} {
 		if _, err := claim(me, c); len(fault.Of(err).Fields) != 1 || fault.Of(err).Fields[0].Name != name {
 			t.Errorf("without %s: %v", name, err)
