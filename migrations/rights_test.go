@@ -39,7 +39,7 @@ customer*          -     -     SI    S     S     S     -
 customer_backfill  -     -     SIU   -     S     S     -
 customer_bind      -     -     -     S     -     S     -
 customer_event*    -     -     SI    S     S     S     -
-customer_seen*     -     -     SIU   S     S     S     -
+customer_seen*     -     -     SIUD  S     S     S     -
 customer_touched   -     -     SID   -     S     S     -
 dead_letter        -     SIU   SIU   -     SIU   S     -
 enrolment*         S     -     S     S     SIU   S     -

@@ -13,6 +13,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/evidence"
+	"tributary/internal/event"
 	"tributary/internal/pgcopy"
 )
 
@@ -43,6 +44,7 @@ func (e *Engine) customers(ctx context.Context, tx pgx.Tx, network evidence.Netw
 			continue
 		}
 		s, ok := commission.SeenBy(&o.folded, &o.evidence)
+		o.left = o.leaves(s, ok)
 		if !ok {
 			continue
 		}
@@ -73,6 +75,31 @@ func (e *Engine) customers(ctx context.Context, tx pgx.Tx, network evidence.Netw
 		resolved[i].Customer = s.View
 	}
 	return network.Belong(ctx, tx, asked, resolved)
+}
+
+// leaves gives the places among the orders of customers that an order may have had before people put another report in place of the
+// one that stood: those of all its reports but for the place at which it now is, if there is one.
+func (o *order) leaves(now commission.Seen, named bool) (places []evidence.Place) {
+	if !slices.ContainsFunc(o.reviews, func(r commission.Review) bool { return r.Verb == commission.Replace }) {
+		return nil
+	}
+	reports := slices.Clone(o.events)
+	for _, r := range o.reviews {
+		reports = append(reports, r.Reported)
+	}
+	for _, e := range reports {
+		sale := e.GetSale()
+		if sale.GetCustomerId() == "" {
+			continue
+		}
+		p := evidence.Place{
+			Customer: evidence.Customer{Merchant: o.folded.Merchant, ID: sale.GetCustomerId()}, At: event.Time(e.GetOccurredAt()), Ref: o.key.id,
+		}
+		if stays := named && p == placeOf(evidence.Customer{Merchant: o.folded.Merchant, ID: o.folded.Customer}, &now); !stays && !slices.Contains(places, p) {
+			places = append(places, p)
+		}
+	}
+	return places
 }
 
 // meet compares an order with what is stored of it and takes down which comes before it. One that is stored as it is keeps the
@@ -140,6 +167,28 @@ func (e *Engine) writeSeen(ctx context.Context, tx pgx.Tx, orders []*order, buf 
 	if err := buf.touched.Send(ctx, tx, copyTouched); err != nil {
 		return fmt.Errorf("writing which customers to look at: %w", err)
 	}
+	return e.leavePlaces(ctx, tx, orders)
+}
+
+//go:embed query/leave_places.sql
+var leavePlaces string
+
+// leavePlaces takes orders off the places that they have left, and has their customers looked at.
+func (e *Engine) leavePlaces(ctx context.Context, tx pgx.Tx, orders []*order) error {
+	var c seenColumns
+	for _, o := range orders {
+		for _, p := range o.left {
+			c.lane = append(c.lane, p.Customer.Lane(e.cfg.Partitions))
+			c.merchant, c.customer = append(c.merchant, int64(p.Customer.Merchant)), append(c.customer, p.Customer.ID)
+			c.at, c.ref = append(c.at, p.At), append(c.ref, p.Ref)
+		}
+	}
+	if len(c.merchant) == 0 {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, leavePlaces, c.lane, c.merchant, c.customer, c.at, c.ref); err != nil {
+		return fmt.Errorf("taking orders off %d places: %w", len(c.merchant), err)
+	}
 	return nil
 }
 
@@ -184,6 +233,7 @@ func asJSON(v any) []byte {
 
 // seenColumns are orders that the customer fold has seen already and that have changed, column by column.
 type seenColumns struct {
+	lane                []int
 	merchant            []int64
 	customer, ref, view []string
 	at                  []time.Time

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -132,6 +134,28 @@ func TestABindingEndsAfterItsMonths(t *testing.T) {
 	w.send(w.bought("1", "c", 0, 0), w.bought("2", "c", 1, year-time.Microsecond), w.bought("3", "c", 1, year), w.bought("4", "c", 2, year+day))
 	w.waitIdle()
 	equal(t, "how they stand", w.stands(), "1 +0, 2 0, 3 +1, 4 1")
+	w.clean()
+}
+
+// An order is its customer's by the report that stands: the one who had it by another is as if it had never been.
+func TestAReplacedReportMovesTheOrderToItsCustomer(t *testing.T) {
+	t.Parallel()
+	w := keeping(t, lanes, binding(0))
+	w.start(w.config("one"))
+	w.send(w.bought("X", "c", 1, 0))
+	w.waitIdle()
+	other := w.bought("X", "d", 1, 2*day)
+	other.Id = idOf("another report")
+	w.send(other, w.bought("Y", "c", 0, day), w.bought("Z", "d", 2, 3*day))
+	w.waitIdle()
+	equal(t, "by the first report", w.stands(), "X +1, Y 1, Z +2")
+	said := commission.Reviewed{Merchant: keeper, Order: "X", Verb: commission.Replace, Report: hex.EncodeToString(other.Content())}
+	check(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+		return errors.Join(w.reviewIn(tx, said, commission.ByMerchant, noon().Add(4*day)), w.reviewIn(tx, said, commission.ByOperator, noon().Add(4*day)))
+	}))
+	w.allTaken()
+	equal(t, "by the other", w.stands(), "X +1, Y +0, Z 1")
+	equal(t, "who earns", w.owners(), "X 1, Y 0, Z 1")
 	w.clean()
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/commission/ledger"
 	"tributary/commission/ledger/chart"
 	"tributary/commission/period"
@@ -40,8 +41,9 @@ type order struct {
 	folded   commission.Order // the events, as read has folded them
 	evidence commission.Evidence
 
-	seen *seen // as the customer fold is to have it; nil where nobody asks
-	use  *use  // as the fold of its click id is; nil where nobody asks
+	seen *seen            // as the customer fold is to have it; nil where nobody asks
+	left []evidence.Place // where the customer fold may have it by a report in whose place another stands
+	use  *use             // as the fold of its click id is; nil where nobody asks
 
 	decided  commission.Decision
 	due      []commission.Movement // to be posted

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -30,12 +31,13 @@ const (
 	copiesCount
 	holdsForgotten
 	holdsOfPeriodsForgotten
+	ordersStay
 )
 
 func mistakes() []mistake {
 	return []mistake{
 		crashTakesDeltas, crashMovesPosition, crashTakesSaid, sweepTakesUnseen, sweepNudgesNobody, nudgesTakenUnseen, ordersTouchNobody,
-		ownersNotFenced, copiesCount, holdsForgotten, holdsOfPeriodsForgotten,
+		ownersNotFenced, copiesCount, holdsForgotten, holdsOfPeriodsForgotten, ordersStay,
 	}
 }
 
@@ -44,6 +46,7 @@ func (f mistake) String() string {
 		"none", "a crash takes changes of sums off", "a crash moves the position", "a crash takes a row of the inbox",
 		"a sweep takes what it did not see", "a sweep nudges nobody", "nudges are taken that were not seen", "an order touches nobody",
 		"an owner that lost its lease commits", "a copy counts as another fact", "ended holds are forgotten", "holds of periods never end",
+		"an order stays with the customer of its first report",
 	}[f]
 }
 
@@ -98,9 +101,7 @@ func (tx *memoryTx) commit() error {
 	}
 	m.keepDeltas(counted)
 	for _, o := range tx.disputed {
-		for _, f := range o.disputed {
-			m.orders[o.key].conflicts = append(m.orders[o.key].conflicts, f.event)
-		}
+		m.keepConflicts(o)
 	}
 	for customer, changed := range tx.views {
 		for i := range changed {
@@ -143,8 +144,25 @@ func (m *memory) keep(o *order) error {
 	if o.seen != nil && o.seen.changed {
 		m.stand(o.seen.customer, &o.seen.Seen, false)
 	}
+	for _, p := range o.left {
+		was := len(m.seen[p.Customer])
+		m.seen[p.Customer] = slices.DeleteFunc(m.seen[p.Customer], func(s commission.Seen) bool { return placeOf(p.Customer, &s) == p })
+		if len(m.seen[p.Customer]) < was {
+			m.touched = append(m.touched, touchedRow{m.number(), p})
+		}
+	}
 	row.posted = append(row.posted, o.due...)
 	return m.post(chart.OfOrder, row.no, o.version, len(o.due))
+}
+
+// keepConflicts is what conflictColumns.queue does for an order: each content is kept once.
+func (m *memory) keepConflicts(o *order) {
+	row := m.orders[o.key]
+	for _, f := range o.disputed {
+		if !slices.ContainsFunc(row.conflicts, func(e *event.Event) bool { return bytes.Equal(e.Content(), f.event.Content()) }) {
+			row.conflicts = append(row.conflicts, f.event)
+		}
+	}
 }
 
 // post notes postings, none of which may be there.

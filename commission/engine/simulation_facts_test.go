@@ -156,6 +156,8 @@ func (c *cast) life(random *rand.Rand, id string) (all []*event.Event) {
 		report(time.Minute, func(s *event.Sale) { s.CustomerId = "" })
 	case 2, 3:
 		report(days(0, 3), func(s *event.Sale) { s.Lines[0].Amount++ })
+		at = at.Add(time.Duration(random.IntN(3)) * day)
+		report(days(0, 3), func(s *event.Sale) { s.CustomerId = "customer 1" })
 	}
 	for n := range random.IntN(3) {
 		r := &event.Refund{MerchantId: c.merchant(), OrderId: id, RefundId: fmt.Sprint("r", n), WholeOrder: random.IntN(4) == 0}

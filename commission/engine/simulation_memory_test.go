@@ -224,6 +224,10 @@ func (tx *memoryTx) decide(orders []*order) error {
 		}
 		o.evidence = tx.evidence(&o.folded)
 		s, ok := commission.SeenBy(&o.folded, &o.evidence)
+		if o.left = o.leaves(s, ok); tx.broken == ordersStay {
+			o.left = nil
+		}
+		tx.claimed = append(tx.claimed, o.left...)
 		if !ok {
 			continue
 		}

@@ -100,8 +100,10 @@ func (s *simulation) compare() error {
 			return fmt.Errorf("%s (-one look +simulation):\n%s", customer.ID, diff)
 		}
 	}
-	if len(m.seen) != len(want.views) {
-		return fmt.Errorf("there are %d customers, want %d", len(m.seen), len(want.views))
+	for customer, seen := range m.seen {
+		if len(seen) > 0 && want.views[customer] == nil {
+			return fmt.Errorf("%s has %d orders, want none", customer.ID, len(seen))
+		}
 	}
 	return s.comparePeriods(want)
 }

@@ -58,19 +58,11 @@ func (s *simulation) review(row *orderRow) commission.Review {
 			r.Partner = s.sites[s.random.IntN(len(s.sites))]
 		}
 	case commission.Replace:
-		if r.Report = s.conflicting(row); r.Report == "" {
+		if len(row.conflicts) == 0 {
 			r.Verb = commission.Hold
+			break
 		}
+		r.Report = hex.EncodeToString(row.conflicts[s.random.IntN(len(row.conflicts))].Content())
 	}
 	return r
-}
-
-// conflicting is the content of a report that conflicts with the one that stands, and names the same customer.
-func (s *simulation) conflicting(row *orderRow) string {
-	for _, i := range s.random.Perm(len(row.conflicts)) {
-		if e := row.conflicts[i]; e.GetSale() != nil && e.GetSale().GetCustomerId() == row.facts[0].event.GetSale().GetCustomerId() {
-			return hex.EncodeToString(e.Content())
-		}
-	}
-	return ""
 }
