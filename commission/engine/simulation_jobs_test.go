@@ -193,7 +193,20 @@ func (m *memory) state(key period.Key) *periodState {
 		return p
 	}
 	p.stood(row.no, row.version, &row.released, row.record)
-	p.cells, p.posted = maps.Clone(row.cells), slices.Clone(row.posted)
+	p.cells = maps.Clone(row.cells)
+	for _, on := range row.posted { // as evidence.PeriodPostings adds them up
+		on.Cause = ""
+		i := slices.IndexFunc(p.posted, func(m commission.Movement) bool {
+			same := m.At.Equal(on.At)
+			m.Amount, m.At = on.Amount, on.At
+			return same && m == on
+		})
+		if i < 0 {
+			p.posted = append(p.posted, on)
+		} else {
+			p.posted[i].Amount += on.Amount
+		}
+	}
 	return p
 }
 
