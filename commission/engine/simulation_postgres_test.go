@@ -245,7 +245,7 @@ func (p *player) stored() (lines []string) {
 	tb := p.w.t
 	for _, sql := range []string{
 		`SELECT format('order %s version %s released %s %s', order_id, version, micros(released_until), decision) FROM orders`,
-		`SELECT format('commission %s %s %s %s: %s %s %s %s %s, %s %s', order_id, partner_id, role, state, net, fee, pending, payable, held, micros(hold_until), released::text)
+		`SELECT format('commission %s of %s %s %s %s: %s %s %s %s %s, %s %s', order_id, micros(c.occurred_at), partner_id, role, state, net, fee, pending, payable, held, micros(hold_until), released::text)
 		   FROM commission c JOIN orders o ON o.no = c.order_no`,
 		`SELECT format('posting of %s %s %s %s %s %s', coalesce(o.order_id, q.rule || ' ' || q.partner_id || ' ' || q.span), micros(effective_at), d.kind, c.kind,
 		        coalesce(d.partner_id, c.partner_id, 0), p.amount)

@@ -190,7 +190,7 @@ func (m *memory) stored() (lines []string) {
 	for key, row := range m.orders {
 		add("order %s version %d released %s %s", key.id, row.version, stamp(row.released), row.record)
 		for _, e := range row.earnings {
-			add("commission %s %d %s %s: %d %d %d %d %d, %s %t", key.id, e.Partner, e.Role, e.State, e.Net, e.Fee, e.Pending, e.Payable, e.Held, stamp(e.HoldUntil), e.Released)
+			add("commission %s of %s %d %s %s: %d %d %d %d %d, %s %t", key.id, stamp(e.OrderedAt), e.Partner, e.Role, e.State, e.Net, e.Fee, e.Pending, e.Payable, e.Held, stamp(e.HoldUntil), e.Released)
 		}
 		for _, p := range row.posted {
 			add("posting of %s %s %s %s %d %d", key.id, stamp(p.At), p.Debit, p.Credit, p.Partner, p.Amount)
