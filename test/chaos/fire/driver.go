@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -271,6 +272,7 @@ func (r *report) encode() ([]byte, error) {
 		if r.clickID != "" {
 			body["click_id"] = r.clickID
 		}
+		further(s, body)
 		at = s.At
 	} else {
 		body["order_id"], body["refund_id"] = r.refund.Order, r.refund.ID
@@ -289,6 +291,26 @@ func (r *report) encode() ([]byte, error) {
 		body["occurred_at"] = at.Format(time.RFC3339Nano)
 	}
 	return json.Marshal(body)
+}
+
+// further writes what an order carries beside a click id. Codes are typed in as people do.
+func further(s *model.Sale, body map[string]any) {
+	path := []string{}
+	for _, c := range s.Path {
+		path = append(path, c.ID)
+	}
+	if len(path) > 0 {
+		body["path"] = path
+	}
+	if s.Coupon != "" {
+		body["coupon"] = strings.ToLower(s.Coupon) + " "
+	}
+	if s.Code != "" {
+		body["referral_code"] = " " + strings.ToLower(s.Code)
+	}
+	if s.Customer != "" {
+		body["customer_id"] = s.Customer
+	}
 }
 
 // pace spaces requests evenly. Time that was lost while nobody answered is not made up for.

@@ -42,6 +42,8 @@ type Evidence struct {
 	Received map[model.OrderKey]time.Time
 	// Orders are the orders as the engine sees them, with their commission.
 	Orders map[model.OrderKey]model.Order
+	// Bonuses are what the months of partners come to, without those that come to nothing.
+	Bonuses map[model.Bonus]int64
 	// Balances are the sums of the postings, of all accounts that are not at zero.
 	Balances map[model.Account]int64
 	// Decided is what the ledger events in ClickHouse add up to.
@@ -94,7 +96,7 @@ func (e *Evidence) Stored() Stored {
 func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 	e := &Evidence{
 		At: time.Now(), Clicks: map[int64][]string{}, Crowd: map[string]int{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
-		Disputed: map[Fact]int{}, Received: map[model.OrderKey]time.Time{}, Orders: map[model.OrderKey]model.Order{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
+		Disputed: map[Fact]int{}, Received: map[model.OrderKey]time.Time{}, Orders: map[model.OrderKey]model.Order{}, Bonuses: map[model.Bonus]int64{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
 	}
 	db, err := pgx.Connect(ctx, at.PostgresURL)
 	if err != nil {
@@ -106,7 +108,7 @@ func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	for _, read := range []func(context.Context, *pgx.Conn) error{e.facts, e.disputes, e.orders, e.balances, e.resent, e.alarms} {
+	for _, read := range []func(context.Context, *pgx.Conn) error{e.facts, e.disputes, e.orders, e.bonuses, e.balances, e.resent, e.alarms} {
 		if err := read(ctx, db); err != nil {
 			return nil, fmt.Errorf("gathering evidence from PostgreSQL: %w", err)
 		}
@@ -173,6 +175,20 @@ SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credit
 			o.Commissions = append(o.Commissions, c)
 		}
 		e.Orders[k] = o
+		return nil
+	})
+	return err
+}
+
+func (e *Evidence) bonuses(ctx context.Context, db *pgx.Conn) error {
+	rows, err := db.Query(ctx, `SELECT merchant_id, program_id, partner_id, rule, span, unit, net FROM period WHERE net <> 0`)
+	if err != nil {
+		return err
+	}
+	var b model.Bonus
+	var net int64
+	_, err = pgx.ForEachRow(rows, []any{&b.Merchant, &b.Program, &b.Partner, &b.Rule, &b.Month, &b.Currency, &net}, func() error {
+		e.Bonuses[b] = net
 		return nil
 	})
 	return err

@@ -36,6 +36,7 @@ const (
 	AcceptedWrongly = "accepted wrongly" // an unsound one was not
 	OrderWrong      = "order wrong"      // the order or its commission is not what the model says
 	BalanceWrong    = "balance wrong"    // an account is not what the model says
+	PeriodWrong     = "period wrong"     // what a partner's month comes to is not what the model says
 	DecisionWrong   = "decision wrong"   // the ledger events in ClickHouse do not add up to the commission
 	Alarm           = "alarm"            // something asks for a person
 )
@@ -221,6 +222,7 @@ func (j *judgement) received(key model.OrderKey, t *told) time.Time {
 func (j *judgement) compareBooks() {
 	e := j.evidence
 	orders, balances := j.books.Close(e.At)
+	j.compareBonuses(j.books.Bonuses(orders))
 	for key, want := range orders {
 		if have, known := e.Orders[key]; !known || !have.Equal(want) {
 			j.findf(OrderWrong, "%+v: want %+v, have %+v", key, want, have)
@@ -240,6 +242,20 @@ func (j *judgement) compareBooks() {
 	for account, have := range e.Balances {
 		if _, known := balances[account]; !known {
 			j.findf(BalanceWrong, "%+v: want 0, have %d", account, have)
+		}
+	}
+}
+
+// compareBonuses holds what months come to against those of the network.
+func (j *judgement) compareBonuses(bonuses map[model.Bonus]int64) {
+	for of, want := range bonuses {
+		if have := j.evidence.Bonuses[of]; have != want {
+			j.findf(PeriodWrong, "%+v: want %d, have %d", of, want, have)
+		}
+	}
+	for of, have := range j.evidence.Bonuses {
+		if _, known := bonuses[of]; !known {
+			j.findf(PeriodWrong, "%+v: want 0, have %d", of, have)
 		}
 	}
 }

@@ -65,6 +65,9 @@ func (s *shopper) sale() model.Sale {
 			SKU: "SKU-" + strconv.Itoa((n+s.random.IntN(2))%4), Category: category,
 			Quantity: 1 + s.random.Int64N(5), Amount: s.random.Int64N(30_000),
 		})
+		if m.Carries != (carries{}) {
+			sale.Lines[n].Amount++
+		}
 	}
 	return sale
 }
@@ -80,11 +83,12 @@ func (s *shopper) buy(ctx context.Context) {
 	sale := s.sale()
 	r.sale = &sale
 	r.clickID = s.carry(&sale)
-	if place := s.placeOf(sale.Click); !place.Exact && s.random.IntN(2) == 0 {
+	merchant := s.world.merchant(sale.Merchant)
+	s.tellMore(&r, merchant)
+	if place := s.placeOf(sale.Click); !place.Exact && merchant.Carries == (carries{}) && s.random.IntN(2) == 0 {
 		r.stated = false
 		sale.At = time.Now().UTC()
 	}
-	merchant := s.world.merchant(sale.Merchant)
 	stubborn := s.random.IntN(20) > 0
 	if s.random.IntN(20) == 0 {
 		s.refund(ctx, sale, 90, stubborn)
@@ -103,6 +107,48 @@ func (s *shopper) buy(ctx context.Context) {
 		other.Lines[0].Amount++
 		r.sale = &other
 		s.persist(ctx, merchant, r, stubborn)
+	}
+}
+
+// tellMore adds to an order what its merchant reports beside a click id.
+func (s *shopper) tellMore(r *report, m *Merchant) {
+	sale := r.sale
+	if m.Carries.Path {
+		s.lead(sale)
+	}
+	if m.Carries.Customer && s.random.IntN(10) > 0 {
+		sale.Customer = "C" + strconv.Itoa(s.random.IntN(60))
+	}
+	if m.Carries.Past && s.random.IntN(3) == 0 {
+		sale.At = sale.At.Add(-time.Duration(s.random.Int64N(int64(85 * 24 * time.Hour)))).Truncate(time.Microsecond)
+		if c := sale.Click; c != nil && !c.Forged {
+			c.At = sale.At.Add(-time.Minute).Truncate(time.Millisecond)
+			r.clickID = s.world.ring.Mint(c.Link, c.At)
+		}
+	}
+}
+
+// lead adds what else led to an order: up to four earlier clicks, each of a millisecond of its own, a coupon and a referral code,
+// now and then one that is nobody's.
+func (s *shopper) lead(sale *model.Sale) {
+	taken := map[int64]bool{}
+	if sale.Click != nil {
+		taken[sale.Click.At.UnixMilli()] = true
+	}
+	for range s.random.IntN(5) {
+		if c := s.remembered(sale.Merchant); c != nil && !taken[c.at.UnixMilli()] {
+			taken[c.at.UnixMilli()] = true
+			sale.Path = append(sale.Path, model.Click{ID: c.id, Link: c.spot.Link, At: c.at})
+		}
+	}
+	code := func(names ...string) string {
+		return names[s.random.IntN(len(names))] + strconv.Itoa(1+s.random.IntN(9))
+	}
+	if s.random.IntN(4) == 0 {
+		sale.Coupon = code("OWN", "SHARED", "NOBODY")
+	}
+	if s.random.IntN(6) == 0 {
+		sale.Code = code("FRIEND", "NOBODY")
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/commission"
 	"tributary/internal/keyring"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
@@ -33,6 +34,15 @@ type Merchant struct {
 	ID         int64    `json:"id"`
 	Key        string   `json:"key"` // of its API; the network is thrown away after the run
 	Currencies []string `json:"currencies"`
+	// Carries says what the merchant's orders carry beside a click id.
+	Carries carries `json:"carries"`
+}
+
+// carries is what a merchant reports with some orders. Where it is anything, the time of each is stated, and no line costs nothing.
+type carries struct {
+	Path     bool `json:"path,omitempty"`     // earlier clicks of the visitor, and coupons and referral codes
+	Customer bool `json:"customer,omitempty"` // who bought
+	Past     bool `json:"past,omitempty"`     // of long ago, as after a merchant's own outage
 }
 
 // Place is a tracking link that visitors follow.
@@ -59,7 +69,7 @@ type programSpec struct {
 // it, a window that some orders miss, and terms that change under way.
 func programs(now time.Time) []programSpec {
 	const day = 24 * time.Hour
-	past := now.Add(-100 * day)
+	past := now.Add(-200 * day)
 	rates := func(site, member int64, more ...map[string]int64) map[string]map[string]int64 {
 		r := map[string]map[string]int64{"site": {"*": site, "service": 0}, "member": {"*": member}}
 		for _, m := range more {
@@ -81,6 +91,33 @@ func programs(now time.Time) []programSpec {
 		{merchant: 2, currencies: []string{"USD", "KWD"}, terms: []model.Terms{
 			{From: past, Window: 7 * day, Hold: 30 * day, Fee: 1_000_000, Rates: rates(1_000_000, 25_000, map[string]int64{"toys": 5})},
 		}},
+		{merchant: 3, currencies: []string{"EUR", "JPY"}, exact: true, terms: []model.Terms{
+			{From: past, Window: 30 * day, Hold: 8 * time.Second, Fee: 333_333, Position: true, Codes: true, Rates: rates(99_999, 50_001, map[string]int64{"footwear": 125_000})},
+		}},
+		{merchant: 3, currencies: []string{"EUR"}, exact: true, terms: []model.Terms{
+			{From: past, Window: 30 * day, Hold: 30 * day, Fee: 100_000, Rates: rates(70_000, 30_000)},
+		}},
+		{merchant: 4, currencies: []string{"USD"}, exact: true, terms: []model.Terms{
+			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 150_000, Months: 1, Rates: rates(200_000, 100_000), Returning: rates(33_333, 20_000)},
+		}},
+		{merchant: 5, currencies: []string{"USD"}, exact: true, terms: []model.Terms{
+			{From: past, Window: 30 * day, Hold: 200 * day, Fee: 200_000, Rates: rates(100_000, 50_000), Periods: []model.Period{
+				{ID: "volume", Measure: "revenue", Tiers: []model.Tier{{From: 100_000, Percent: 20_000}, {From: 400_000, Percent: 33_333}}},
+				{ID: "lift", Measure: "revenue", Retroactive: true, Tiers: []model.Tier{{From: 200_000, Percent: 10_000}, {From: 600_000, Percent: 15_000}}},
+				{ID: "goal", Measure: "count", Tiers: []model.Tier{{From: 5, Once: 2_000}, {From: 20, Once: 10_000}}},
+				{ID: "cap", Measure: "commission", Cap: 50_000},
+			}},
+		}},
+	}
+}
+
+// merchants are those of the world before they have numbers and keys.
+func merchants() []Merchant {
+	return []Merchant{
+		{Currencies: []string{"GBP", "EUR"}}, {Currencies: []string{"JPY"}}, {Currencies: []string{"USD", "KWD"}},
+		{Currencies: []string{"EUR", "JPY"}, Carries: carries{Path: true}},
+		{Currencies: []string{"USD"}, Carries: carries{Customer: true, Past: true}},
+		{Currencies: []string{"USD"}, Carries: carries{Past: true}},
 	}
 }
 
@@ -91,7 +128,7 @@ func NewWorld(ctx context.Context, url string, key keyring.Key) (*World, error) 
 		return nil, err
 	}
 	defer db.Close()
-	w := &World{World: model.World{Programs: map[int64]*model.Program{}, Links: map[int64]model.Link{}, Partners: map[int64]string{}}}
+	w := &World{World: model.World{Programs: map[int64]*model.Program{}, Links: map[int64]model.Link{}, Partners: map[int64]string{}, Codes: map[int64]map[string]model.Code{}}}
 	if w.ring, err = clickid.NewRing([]keyring.Key{key}); err != nil {
 		return nil, err
 	}
@@ -106,7 +143,7 @@ func NewWorld(ctx context.Context, url string, key keyring.Key) (*World, error) 
 }
 
 func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
-	for n, currencies := range [][]string{{"GBP", "EUR"}, {"JPY"}, {"USD", "KWD"}} {
+	for n, m := range merchants() {
 		id, err := partners.CreateMerchant(ctx, tx, fmt.Sprintf("Merchant %d", n+1))
 		if err != nil {
 			return err
@@ -115,7 +152,8 @@ func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		w.Merchants = append(w.Merchants, Merchant{ID: int64(id), Key: key, Currencies: currencies})
+		m.ID, m.Key = int64(id), key
+		w.Merchants = append(w.Merchants, m)
 	}
 	for n := range 8 {
 		kind := program.Site
@@ -165,18 +203,78 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec progra
 		}
 		w.Links[int64(link.ID)] = model.Link{Program: int64(id), Partner: partner}
 		w.Places = append(w.Places, Place{Link: int64(link.ID), Code: link.Code, Merchant: merchant, Exact: spec.exact})
+		if spec.terms[0].Codes {
+			if err := w.createCodes(ctx, tx, id, partner, spec.terms[0].From); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// createCodes gives a partner a coupon of their own, one that is shared, and a referral code.
+func (w *World) createCodes(ctx context.Context, tx pgx.Tx, id program.ProgramID, partner int64, from time.Time) error {
+	merchant := w.Programs[int64(id)].Merchant
+	if w.Codes[merchant] == nil {
+		w.Codes[merchant] = map[string]model.Code{}
+	}
+	for _, n := range []partners.NewCoupon{
+		{Code: fmt.Sprintf("OWN%d", partner), Exclusive: true}, {Code: fmt.Sprintf("SHARED%d", partner)},
+		{Code: fmt.Sprintf("FRIEND%d", partner), Kind: program.ReferralCode},
+	} {
+		n.Partner, n.From = program.PartnerID(partner), from
+		if _, err := partners.AddCoupon(ctx, tx, id, "operator", n); err != nil {
+			return err
+		}
+		w.Codes[merchant][n.Code] = model.Code{Program: int64(id), Partner: partner, Exclusive: n.Exclusive}
 	}
 	return nil
 }
 
 // partnerTerms are the model's terms as the network takes them.
 func partnerTerms(t model.Terms) program.Version {
+	d := program.NewDocument(t.Window, t.Hold, money.Rate(t.Fee), partnerRates(t.Rates))
+	if t.Returning != nil {
+		rules := program.NewDocument(t.Window, t.Hold, 0, partnerRates(t.Returning)).Rules
+		for i := range rules {
+			rules[i].Where = program.All(append(rules[i].Where, program.Test{Key: program.KeyCustomer, Texts: []string{commission.ReturningCustomer}})...)
+		}
+		d.Rules = append(d.Rules, rules...)
+	}
+	if t.Position {
+		d.Attribution.Model = program.ModelPosition
+	}
+	if t.Codes {
+		d.Attribution.Touches.Coupon, d.Attribution.Touches.Code = &program.Touching{}, &program.Touching{}
+	}
+	if t.Months > 0 {
+		d.Attribution.Bind = &program.Bind{Months: t.Months}
+	}
+	for _, p := range t.Periods {
+		d.Currency = "USD"
+		d.Periods = append(d.Periods, partnerPeriod(p))
+	}
+	return program.Version{EffectiveFrom: t.From, Document: d}
+}
+
+func partnerRates(byKind map[string]map[string]int64) program.Rates {
 	rates := program.Rates{}
-	for kind, byCategory := range t.Rates {
+	for kind, byCategory := range byKind {
 		rates[program.Kind(kind)] = map[string]money.Rate{}
 		for category, rate := range byCategory {
 			rates[program.Kind(kind)][category] = money.Rate(rate)
 		}
 	}
-	return program.Version{EffectiveFrom: t.From, Document: program.NewDocument(t.Window, t.Hold, money.Rate(t.Fee), rates)}
+	return rates
+}
+
+func partnerPeriod(p model.Period) program.Period {
+	rule := program.Period{ID: p.ID, Measure: program.Measure(p.Measure), Period: program.Month, Cap: p.Cap}
+	if p.Retroactive {
+		rule.Mode = program.Retroactive
+	}
+	for _, t := range p.Tiers {
+		rule.Tiers = append(rule.Tiers, program.Tier{From: t.From, Percent: money.Rate(t.Percent), Once: t.Once})
+	}
+	return rule
 }

@@ -9,6 +9,7 @@ import (
 // Books collects facts and closes into what must stand. The zero value is empty books of nobody's.
 type Books struct {
 	world   *World
+	seen    map[OrderKey]customer // how the customer of each order stood when it was placed, as of Close
 	sales   map[OrderKey]Sale
 	refunds map[OrderKey][]Refund
 }
@@ -43,6 +44,7 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 			orders[key] = Order{}
 		}
 	}
+	b.meetCustomers()
 	for key, sale := range b.sales {
 		o := b.order(sale, now)
 		orders[key] = o
@@ -56,6 +58,15 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 			}
 			balances[Account{fees, key.Merchant, 0, c.Currency}] += c.Fee
 		}
+	}
+	for of, amount := range b.Bonuses(orders) {
+		fee := part(max(amount, -amount), b.world.Programs[of.Program].Terms[0].Fee)
+		if amount < 0 {
+			fee = -fee
+		}
+		balances[Account{"merchant_receivable", of.Merchant, 0, of.Currency}] += amount + fee
+		balances[Account{"partner_pending", of.Merchant, of.Partner, of.Currency}] += amount
+		balances[Account{"fee_pending", of.Merchant, 0, of.Currency}] += fee
 	}
 	for account, amount := range balances {
 		if amount == 0 {
@@ -73,36 +84,29 @@ func (b *Books) order(s Sale, now time.Time) Order {
 		o.Amount += l.Amount
 		o.Refunded += l.Amount - left[n]
 	}
-	terms, link := b.earns(s)
+	terms, shares := b.earns(s, b.seen[s.OrderKey])
 	if terms == nil {
 		return o
 	}
 	o.Credited = true
-	shares := terms.Shares
-	if len(shares) == 0 {
-		shares = []Share{{Role: "partner", Parts: 1}}
-	}
 	sold := make([]int64, len(s.Lines))
 	for n, l := range s.Lines {
 		sold[n] = l.Amount
 	}
-	gross, _ := b.divide(s, shares, terms, link, sold)
-	net, fees := b.divide(s, shares, terms, link, left)
+	gross, _ := b.divide(s, shares, terms, sold)
+	net, fees := b.divide(s, shares, terms, left)
 	for n, share := range shares {
 		c := Commission{
-			Partner: link.Partner, Program: link.Program, Link: s.Click.Link, Role: share.Role, Currency: s.Currency,
+			Partner: share.partner, Program: share.program, Link: share.link, Role: "partner", Currency: s.Currency,
 			Revenue: o.Amount, Refunded: o.Refunded, Gross: gross[n], Net: net[n], Fee: fees[n], Pending: net[n], State: "pending",
 		}
-		if share.Partner != 0 {
-			c.Partner, c.Link = share.Partner, 0
-		}
-		rates := terms.Rates[b.world.Partners[c.Partner]]
+		rates := b.rates(s, terms, c.Partner)
 		for _, l := range s.Lines {
 			if rates[row(rates, l)] > 0 {
 				c.Lines++
 			}
 		}
-		if !s.heldFrom().Add(terms.Hold + share.Longer).After(now) {
+		if !s.heldFrom().Add(terms.Hold).After(now) {
 			c.Pending, c.Payable, c.State = 0, c.Net, "payable"
 		}
 		if c.Gross > 0 && c.Net == 0 && c.Fee == 0 {
@@ -111,7 +115,7 @@ func (b *Books) order(s Sale, now time.Time) Order {
 		o.Commissions = append(o.Commissions, c)
 	}
 	slices.SortFunc(o.Commissions, func(a, b Commission) int {
-		return cmp.Or(cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Role, b.Role))
+		return cmp.Compare(a.Partner, b.Partner)
 	})
 	return o
 }
@@ -124,41 +128,36 @@ func row(rates map[string]int64, l Line) string {
 	return "*"
 }
 
+// rates are what a partner is paid for an order.
+func (b *Books) rates(s Sale, terms *Terms, partner int64) map[string]int64 {
+	if terms.Returning != nil && b.seen[s.OrderKey].returning {
+		return terms.Returning[b.world.Partners[partner]]
+	}
+	return terms.Rates[b.world.Partners[partner]]
+}
+
 // divide gives what each share is worth of lines of these amounts, and its part of the network's fee. Everyone's worth is
 // what the lines of each row together earn at the rates of the own kind, and counts as many times as it has parts.
-func (b *Books) divide(s Sale, shares []Share, terms *Terms, link Link, amounts []int64) (worth, fees []int64) {
+func (b *Books) divide(s Sale, shares []share, terms *Terms, amounts []int64) (worth, fees []int64) {
 	parts, weighed, whole := int64(0), make([]int64, len(shares)), int64(0)
 	for n, share := range shares {
-		partner := share.Partner
-		if partner == 0 {
-			partner = link.Partner
-		}
-		rates, rows := terms.Rates[b.world.Partners[partner]], map[string]int64{}
+		rates, rows := b.rates(s, terms, share.partner), map[string]int64{}
 		for m, l := range s.Lines {
 			rows[row(rates, l)] += amounts[m]
 		}
 		for name, amount := range rows {
-			weighed[n] += share.Parts * part(amount, rates[name])
+			weighed[n] += share.parts * part(amount, rates[name])
 		}
-		parts += share.Parts
+		parts += share.parts
 		whole += weighed[n]
 	}
-	worth = pieces((2*whole+parts)/(2*parts), weighed, parts)
-	charged, held := make([]int64, len(shares)), int64(0)
+	total := (2*whole + parts) / (2 * parts)
+	worth = pieces(total, weighed, parts)
+	fee, charged := part(total, terms.Fee), make([]int64, len(shares))
 	for n, share := range shares {
-		if share.Role == "partner" {
-			charged[n] = share.Parts
-			held += worth[n]
-		}
+		charged[n] = share.parts * fee
 	}
-	fee, of := part(held, terms.Fee), int64(0)
-	for _, c := range charged {
-		of += c
-	}
-	for n := range charged {
-		charged[n] *= fee
-	}
-	return worth, pieces(fee, charged, of)
+	return worth, pieces(fee, charged, parts)
 }
 
 // pieces gives each its weight divided by of, in whole units that add up to the total: who lacks most of a unit gets one
@@ -177,31 +176,6 @@ func pieces(total int64, weights []int64, of int64) []int64 {
 	return out
 }
 
-// earns finds the terms under which the order's click earns; nil when it does not.
-func (b *Books) earns(s Sale) (*Terms, Link) {
-	if s.Click == nil || s.Click.Forged {
-		return nil, Link{}
-	}
-	link, known := b.world.Links[s.Click.Link]
-	if !known {
-		return nil, Link{}
-	}
-	program := b.world.Programs[link.Program]
-	if program.Merchant != s.Merchant || !slices.Contains(program.Currencies, s.Currency) {
-		return nil, Link{}
-	}
-	var terms *Terms
-	for i := range program.Terms {
-		if !program.Terms[i].From.After(s.At) {
-			terms = &program.Terms[i]
-		}
-	}
-	if terms == nil || !s.wentThrough(terms.Window) {
-		return nil, Link{}
-	}
-	return terms, link
-}
-
 // heldFrom is when the hold begins.
 func (s *Sale) heldFrom() time.Time {
 	if !s.Imported && s.Received.After(s.At) {
@@ -213,15 +187,19 @@ func (s *Sale) heldFrom() time.Time {
 // wentThrough tells whether the click was before the order and within the window. A shop's clock may be 5 minutes off: as
 // long as it is, the order came when it was received, and a click up to 5 minutes behind the order is taken for one at the
 // order's time. Imports are taken by the word. A click id holds milliseconds, so that is what ages are counted in.
-func (s *Sale) wentThrough(window time.Duration) bool {
+// Terms that are more than plain give no 5 minutes to a click after the receipt: both are by the network's own clock.
+func (s *Sale) wentThrough(click time.Time, terms *Terms) bool {
 	const off = 5 * time.Minute
-	came, grace := s.At, off.Milliseconds()
+	window, came, grace := terms.Window, s.At, off.Milliseconds()
 	if s.Imported {
 		grace = 0
 	} else if s.Received.Sub(s.At).Abs() <= off {
 		came = s.Received
+		if !terms.plain() {
+			grace = 0
+		}
 	}
-	age := came.UnixMilli() - s.Click.At.UnixMilli()
+	age := came.UnixMilli() - click.UnixMilli()
 	return age >= -grace && age <= window.Milliseconds()
 }
 

@@ -15,6 +15,15 @@ type World struct {
 	Programs map[int64]*Program `json:"programs"`
 	Links    map[int64]Link     `json:"links"`
 	Partners map[int64]string   `json:"partners"` // "site" or "member"
+	// Codes are the coupons and referral codes of each merchant. All are in force at all times.
+	Codes map[int64]map[string]Code `json:"codes,omitempty"`
+}
+
+// Code is a coupon or referral code of a partner.
+type Code struct {
+	Program   int64 `json:"program"`
+	Partner   int64 `json:"partner"`
+	Exclusive bool  `json:"exclusive,omitempty"` // comes before clicks; others come after them
 }
 
 // Program belongs to a merchant and has terms, in the order in which they take effect.
@@ -32,16 +41,39 @@ type Terms struct {
 	Fee    int64         `json:"fee"`    // the network's part of the commission, per million, on top of it
 	// Rates are per million of a line's amount, by kind of partner and by category; "*" is for the categories not named.
 	Rates map[string]map[string]int64 `json:"rates"`
-	// Shares divide what an order earns; none is all of it for the partner of the link.
-	Shares []Share `json:"shares,omitempty"`
+	// Returning are the rates for customers who had bought before, where they have others than Rates.
+	Returning map[string]map[string]int64 `json:"returning,omitempty"`
+	// Position divides an order between all clicks that led to it: two fifths for the first, two for the last, one for those
+	// between them. Else the last one has all.
+	Position bool `json:"position,omitempty"`
+	// Codes says that coupons and referral codes earn too.
+	Codes bool `json:"codes,omitempty"`
+	// Months is for how long a customer stays with the partner who brought them; 0 is not at all.
+	Months int `json:"months,omitempty"`
+	// Periods are what a calendar month's orders come to beside what each earns.
+	Periods []Period `json:"periods,omitempty"`
 }
 
-// Share is somebody's part of an order, at the rates of its own kind.
-type Share struct {
-	Partner int64         `json:"partner,omitempty"` // 0 is the partner of the link
-	Role    string        `json:"role"`              // the network's fee is on what those in the role "partner" have
-	Parts   int64         `json:"parts"`             // of those of all shares
-	Longer  time.Duration `json:"longer,omitempty"`  // how much longer it is held
+// Period pays for what a partner's orders of a calendar month, UTC, come to together.
+type Period struct {
+	ID          string `json:"id"`
+	Measure     string `json:"measure"` // count, revenue or commission, after refunds
+	Retroactive bool   `json:"retroactive,omitempty"`
+	Tiers       []Tier `json:"tiers,omitempty"`
+	Cap         int64  `json:"cap,omitempty"` // what is above is taken back
+}
+
+// Tier pays from a measure on: millionths of the measure, or an amount once.
+type Tier struct {
+	From    int64 `json:"from"`
+	Percent int64 `json:"percent,omitempty"`
+	Once    int64 `json:"once,omitempty"`
+}
+
+// Bonus names what a rule pays a partner for a month.
+type Bonus struct {
+	Merchant, Program, Partner int64
+	Rule, Month, Currency      string
 }
 
 // Link leads from a partner to a program.
@@ -67,6 +99,12 @@ type Sale struct {
 	Currency string    `json:"currency"`
 	Lines    []Line    `json:"lines"`
 	Click    *Click    `json:"click,omitempty"`
+	// Path are earlier clicks of the visitor, none at the same millisecond as another.
+	Path []Click `json:"path,omitempty"`
+	// Coupon and Code are what was typed in, Customer is who bought; empty for none.
+	Coupon   string `json:"coupon,omitempty"`
+	Code     string `json:"code,omitempty"`
+	Customer string `json:"customer,omitempty"`
 }
 
 // Line is a position, numbered from 1 in the order of the list. Amount is of all pieces, in minor units.
@@ -79,6 +117,7 @@ type Line struct {
 
 // Click is what an order's click id says; Forged where it says nothing that can be believed.
 type Click struct {
+	ID     string    `json:"id,omitempty"` // of one in a path
 	Link   int64     `json:"link"`
 	At     time.Time `json:"at"`
 	Forged bool      `json:"forged,omitempty"`
