@@ -13,6 +13,7 @@ import (
 
 	"tributary/commission"
 	"tributary/commission/ledger/chart"
+	"tributary/commission/period"
 	"tributary/internal/event"
 	"tributary/internal/keyring"
 	"tributary/internal/postgres"
@@ -58,7 +59,7 @@ func TestTheModelAndTheEngineAgree(t *testing.T) {
 		if diff := cmp.Diff(orders[h.sale.OrderKey], order); diff != "" {
 			t.Fatalf("the model and the engine disagree on %+v:\n%s", h, diff)
 		}
-		if diff := cmp.Diff(balances, sumOf(decided.Movements(now))); diff != "" {
+		if diff := cmp.Diff(balances, sumOf(append(decided.Movements(now), monthOf(t, &decided, now)...))); diff != "" {
 			t.Fatalf("the model and the engine disagree on the accounts after %+v:\n%s", h, diff)
 		}
 	})
@@ -175,6 +176,17 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 	return o, d
 }
 
+// monthOf is what a month in which there was nothing but a decision comes to.
+func monthOf(t *rapid.T, d *commission.Decision, now time.Time) (all []commission.Movement) {
+	var book period.Book
+	book.Add(d)
+	err := book.Settle(func(of period.Key, _ period.Rules, s *period.Settlement) { all = append(all, s.Movements(of, now)...) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
 // events are the history as the tracker writes it.
 func (h *history) events() []*event.Event {
 	s := &event.Sale{MerchantId: h.sale.Merchant, OrderId: h.sale.Order, Currency: h.sale.Currency}
@@ -192,6 +204,11 @@ func (h *history) events() []*event.Event {
 	sale.ReceivedAt, sale.Imported = event.Micros(h.sale.Received), h.sale.Imported
 	sale.Body = &event.Event_Sale{Sale: s}
 	events := []*event.Event{sale}
+	if s.ClickId != "" { // a resolver has looked, and the visitor came once
+		path := stamped(h.sale.At)
+		path.Body = &event.Event_Path{Path: &event.Path{MerchantId: s.GetMerchantId(), OrderId: s.GetOrderId(), ClickId: s.GetClickId(), Touches: []*event.Touch{{ClickId: s.GetClickId(), Kind: uint32(event.PathClick)}}}}
+		events = append(events, path)
+	}
 	for _, r := range h.refunds {
 		back := &event.Refund{MerchantId: r.Merchant, OrderId: r.Order, RefundId: r.ID, Amount: r.Amount, WholeOrder: r.Whole}
 		for _, item := range r.Items {

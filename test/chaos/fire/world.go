@@ -60,9 +60,6 @@ type programSpec struct {
 	currencies []string
 	terms      []model.Terms
 	exact      bool
-	// path says that the terms count a visitor's earlier clicks. No visitor of a run keeps a cookie, so there are none, and what the
-	// order's own click earns stays as the model has it; but each order waits until a loader has said so.
-	path bool
 }
 
 // programs are what the merchants pay: different rates and fees, holds that end at once, during the run and long after
@@ -78,8 +75,8 @@ func programs(now time.Time) []programSpec {
 		return r
 	}
 	return []programSpec{
-		{merchant: 0, currencies: []string{"GBP", "EUR"}, path: true, terms: []model.Terms{
-			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 200_000, Rates: rates(80_000, 50_000, map[string]int64{"footwear": 125_000})},
+		{merchant: 0, currencies: []string{"GBP", "EUR"}, terms: []model.Terms{
+			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 200_000, Path: true, Rates: rates(80_000, 50_000, map[string]int64{"footwear": 125_000})},
 		}},
 		{merchant: 0, currencies: []string{"EUR"}, exact: true, terms: []model.Terms{
 			{From: past, Window: 4 * time.Second, Hold: 0, Fee: 0, Rates: rates(333_333, 1)},
@@ -181,9 +178,7 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec progra
 		Currencies: spec.currencies,
 	}
 	for _, t := range spec.terms {
-		version := partnerTerms(t)
-		version.Document.Attribution.Path = spec.path
-		created.Terms = append(created.Terms, version)
+		created.Terms = append(created.Terms, partnerTerms(t))
 	}
 	id, err := partners.CreateProgram(ctx, tx, created)
 	if err != nil {
@@ -241,6 +236,7 @@ func partnerTerms(t model.Terms) program.Version {
 		}
 		d.Rules = append(d.Rules, rules...)
 	}
+	d.Attribution.Path = t.Path
 	if t.Position {
 		d.Attribution.Model = program.ModelPosition
 	}

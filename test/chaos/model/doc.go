@@ -46,6 +46,8 @@ type Terms struct {
 	// Position divides an order between all clicks that led to it: two fifths for the first, two for the last, one for those
 	// between them. Else the last one has all.
 	Position bool `json:"position,omitempty"`
+	// Path says that earlier clicks of the visitor are looked up. No visitor of a run keeps a cookie, so there are none.
+	Path bool `json:"path,omitempty"`
 	// Codes says that coupons and referral codes earn too.
 	Codes bool `json:"codes,omitempty"`
 	// Months is for how long a customer stays with the partner who brought them; 0 is not at all.

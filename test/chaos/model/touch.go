@@ -23,7 +23,7 @@ type touch struct {
 
 // plain tells whether the terms say nothing but rates for the last click.
 func (t *Terms) plain() bool {
-	return !t.Position && !t.Codes && t.Months == 0 && t.Returning == nil && len(t.Periods) == 0
+	return !t.Position && !t.Path && !t.Codes && t.Months == 0 && t.Returning == nil && len(t.Periods) == 0
 }
 
 // earns finds the terms under which an order earns and who shares in it, in the order of their first touches; nil terms when
