@@ -198,8 +198,8 @@ func printCounts(out io.Writer, s *fire.Summary) {
 	if s.Stored.Crowd > 0 {
 		fmt.Fprintf(out, "stored of the crowd: %d clicks\n", s.Stored.Crowd)
 	}
-	fmt.Fprintf(out, "stored: %d clicks, %d reports, %d orders, %d of them credited, %d disputed, %d accounts; %d records more than once in Kafka\n",
-		s.Stored.Clicks, s.Stored.Reports, s.Stored.Orders, s.Stored.Credited, s.Stored.Disputed, s.Stored.Accounts, s.Stored.Resent)
+	fmt.Fprintf(out, "stored: %d clicks, %d reports, %d orders, %d of them credited (%d to several partners, %d by a code alone), %d months of partners, %d disputed, %d accounts; %d records more than once in Kafka\n",
+		s.Stored.Clicks, s.Stored.Reports, s.Stored.Orders, s.Stored.Credited, s.Stored.Shared, s.Stored.Coded, s.Stored.Months, s.Stored.Disputed, s.Stored.Accounts, s.Stored.Resent)
 	for _, f := range s.Findings {
 		fmt.Fprintln(out, "WRONG", f)
 	}

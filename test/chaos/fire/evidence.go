@@ -64,6 +64,9 @@ type Stored struct {
 	Reports  int `json:"reports"`
 	Orders   int `json:"orders"`
 	Credited int `json:"credited"`
+	Shared   int `json:"shared"` // by several partners
+	Coded    int `json:"coded"`  // by a coupon or referral code alone
+	Months   int `json:"months"` // of partners, that came to something
 	Disputed int `json:"disputed"`
 	Accounts int `json:"accounts"`
 	Resent   int `json:"resent"`
@@ -76,6 +79,9 @@ func (s *Stored) Add(other Stored) {
 	s.Reports += other.Reports
 	s.Orders += other.Orders
 	s.Credited += other.Credited
+	s.Shared += other.Shared
+	s.Coded += other.Coded
+	s.Months += other.Months
 	s.Disputed += other.Disputed
 	s.Accounts += other.Accounts
 	s.Resent += other.Resent
@@ -83,10 +89,16 @@ func (s *Stored) Add(other Stored) {
 
 // Stored counts what there is.
 func (e *Evidence) Stored() Stored {
-	s := Stored{Clicks: len(e.Clicks), Crowd: len(e.Crowd), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Accounts: len(e.Balances), Resent: int(e.Resent)}
+	s := Stored{Clicks: len(e.Clicks), Crowd: len(e.Crowd), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Months: len(e.Bonuses), Accounts: len(e.Balances), Resent: int(e.Resent)}
 	for _, o := range e.Orders {
 		if o.Credited {
 			s.Credited++
+		}
+		if len(o.Commissions) > 1 {
+			s.Shared++
+		}
+		if len(o.Commissions) == 1 && o.Commissions[0].Link == 0 {
+			s.Coded++
 		}
 	}
 	return s
