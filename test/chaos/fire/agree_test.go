@@ -204,7 +204,7 @@ func (h *history) events() []*event.Event {
 	sale.ReceivedAt, sale.Imported = event.Micros(h.sale.Received), h.sale.Imported
 	sale.Body = &event.Event_Sale{Sale: s}
 	events := []*event.Event{sale}
-	if s.ClickId != "" { // a resolver has looked, and the visitor came once
+	if s.GetClickId() != "" { // a resolver has looked, and the visitor came once
 		path := stamped(h.sale.At)
 		path.Body = &event.Event_Path{Path: &event.Path{MerchantId: s.GetMerchantId(), OrderId: s.GetOrderId(), ClickId: s.GetClickId(), Touches: []*event.Touch{{ClickId: s.GetClickId(), Kind: uint32(event.PathClick)}}}}
 		events = append(events, path)

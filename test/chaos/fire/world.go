@@ -111,7 +111,9 @@ func programs(now time.Time) []programSpec {
 // merchants are those of the world before they have numbers and keys.
 func merchants() []Merchant {
 	return []Merchant{
-		{Currencies: []string{"GBP", "EUR"}}, {Currencies: []string{"JPY"}}, {Currencies: []string{"USD", "KWD"}},
+		{Currencies: []string{"GBP", "EUR"}},
+		{Currencies: []string{"JPY"}},
+		{Currencies: []string{"USD", "KWD"}},
 		{Currencies: []string{"EUR", "JPY"}, Carries: carries{Path: true}},
 		{Currencies: []string{"USD"}, Carries: carries{Customer: true, Past: true}},
 		{Currencies: []string{"USD"}, Carries: carries{Past: true}},
@@ -214,7 +216,8 @@ func (w *World) createCodes(ctx context.Context, tx pgx.Tx, id program.ProgramID
 		w.Codes[merchant] = map[string]model.Code{}
 	}
 	for _, n := range []partners.NewCoupon{
-		{Code: fmt.Sprintf("OWN%d", partner), Exclusive: true}, {Code: fmt.Sprintf("SHARED%d", partner)},
+		{Code: fmt.Sprintf("OWN%d", partner), Exclusive: true},
+		{Code: fmt.Sprintf("SHARED%d", partner)},
 		{Code: fmt.Sprintf("FRIEND%d", partner), Kind: program.ReferralCode},
 	} {
 		n.Partner, n.From = program.PartnerID(partner), from

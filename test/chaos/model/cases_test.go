@@ -73,15 +73,21 @@ func TestTheModelKnowsTheCases(t *testing.T) {
 		"10, a click over a code": {last, []model.Sale{shared}, nil, map[string][]earned{"A": {{2, 2, 1000}}}},
 		"a code alone":            {last, []model.Sale{alone}, nil, map[string][]earned{"A": {{1, 0, 1000}}}},
 		"54, an earlier order, late": {
-			bound, []model.Sale{to("x", sold("X", 10, 1000, by(2, 9))), to("x", sold("Y", 2, 1000, by(1, 1)))}, nil,
+			bound,
+			[]model.Sale{to("x", sold("X", 10, 1000, by(2, 9))), to("x", sold("Y", 2, 1000, by(1, 1)))},
+			nil,
 			map[string][]earned{"X": {{1, 1, 100}}, "Y": {{1, 1, 100}}},
 		},
 		"55, bound for twelve months": {
-			bound, []model.Sale{to("x", sold("first", 1, 1000, by(1, -1))), ending, free}, nil,
+			bound,
+			[]model.Sale{to("x", sold("first", 1, 1000, by(1, -1))), ending, free},
+			nil,
 			map[string][]earned{"first": {{1, 1, 100}}, "last": {{1, 1, 100}}, "free": {{2, 2, 100}}},
 		},
 		"57, new and returning": {
-			back, []model.Sale{to("x", sold("two", 3, 10_000, by(1, 1))), to("x", sold("one", 2, 10_000, by(1, 1)))}, nil,
+			back,
+			[]model.Sale{to("x", sold("two", 3, 10_000, by(1, 1))), to("x", sold("one", 2, 10_000, by(1, 1)))},
+			nil,
 			map[string][]earned{"one": {{1, 1, 2000}}, "two": {{1, 1, 500}}},
 		},
 	} {
