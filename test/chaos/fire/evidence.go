@@ -163,13 +163,15 @@ func (e *Evidence) disputes(ctx context.Context, db *pgx.Conn) error {
 	return err
 }
 
+// orders leaves out what remains of a commission that its order is no longer decided for: it is declined or, where it was taken
+// back whole before, still reversed, of nothing.
 func (e *Evidence) orders(ctx context.Context, db *pgx.Conn) error {
 	rows, err := db.Query(ctx, `
 SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credited', o.amount, o.refunded, c.partner_id IS NOT NULL,
        coalesce(c.partner_id, 0), coalesce(c.role, ''), coalesce(c.program_id, 0), coalesce(c.link_id, 0), coalesce(c.unit, ''), coalesce(c.lines, 0),
        coalesce(c.revenue, 0), coalesce(c.refunded, 0), coalesce(c.gross, 0), coalesce(c.net, 0), coalesce(c.fee, 0),
        coalesce(c.pending, 0), coalesce(c.payable, 0), coalesce(c.state, '')
-  FROM orders o LEFT JOIN commission c ON c.order_no = o.no AND c.state <> 'declined'
+  FROM orders o LEFT JOIN commission c ON c.order_no = o.no AND c.state <> 'declined' AND (c.state <> 'reversed' OR c.gross > 0)
  ORDER BY o.no, c.partner_id, c.role COLLATE "C"`)
 	if err != nil {
 		return err

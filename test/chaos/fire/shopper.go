@@ -114,7 +114,7 @@ func (s *shopper) buy(ctx context.Context) {
 func (s *shopper) tellMore(r *report, m *Merchant) {
 	sale := r.sale
 	if m.Carries.Path {
-		s.lead(sale)
+		s.lead(r)
 	}
 	if m.Carries.Customer && s.random.IntN(10) > 0 {
 		sale.Customer = "C" + strconv.Itoa(s.random.IntN(60))
@@ -129,8 +129,9 @@ func (s *shopper) tellMore(r *report, m *Merchant) {
 }
 
 // lead adds what else led to an order: up to four earlier clicks, each of a millisecond of its own, a coupon and a referral code,
-// now and then one that is nobody's.
-func (s *shopper) lead(sale *model.Sale) {
+// now and then one that is nobody's. Some orders have a code alone.
+func (s *shopper) lead(r *report) {
+	sale := r.sale
 	taken := map[int64]bool{}
 	if sale.Click != nil {
 		taken[sale.Click.At.UnixMilli()] = true
@@ -144,11 +145,14 @@ func (s *shopper) lead(sale *model.Sale) {
 	code := func(names ...string) string {
 		return names[s.random.IntN(len(names))] + strconv.Itoa(1+s.random.IntN(9))
 	}
-	if s.random.IntN(4) == 0 {
+	if s.random.IntN(3) == 0 {
 		sale.Coupon = code("OWN", "SHARED", "NOBODY")
 	}
 	if s.random.IntN(6) == 0 {
 		sale.Code = code("FRIEND", "NOBODY")
+	}
+	if sale.Coupon+sale.Code != "" && s.random.IntN(3) == 0 {
+		r.clickID, sale.Click, sale.Path = "", nil, nil
 	}
 }
 

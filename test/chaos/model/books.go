@@ -97,7 +97,7 @@ func (b *Books) order(s Sale, now time.Time) Order {
 	net, fees := b.divide(s, shares, terms, left)
 	for n, share := range shares {
 		c := Commission{
-			Partner: share.partner, Program: share.program, Link: share.link, Role: "partner", Currency: s.Currency,
+			Partner: share.partner, Program: share.program, Link: share.link, Role: share.role, Currency: s.Currency,
 			Revenue: o.Amount, Refunded: o.Refunded, Gross: gross[n], Net: net[n], Fee: fees[n], Pending: net[n], State: "pending",
 		}
 		rates := b.rates(s, terms, c.Partner)
@@ -106,7 +106,7 @@ func (b *Books) order(s Sale, now time.Time) Order {
 				c.Lines++
 			}
 		}
-		if !s.heldFrom().Add(terms.Hold).After(now) {
+		if !s.heldFrom().Add(terms.Hold + share.longer).After(now) {
 			c.Pending, c.Payable, c.State = 0, c.Net, "payable"
 		}
 		if c.Gross > 0 && c.Net == 0 && c.Fee == 0 {
@@ -115,7 +115,7 @@ func (b *Books) order(s Sale, now time.Time) Order {
 		o.Commissions = append(o.Commissions, c)
 	}
 	slices.SortFunc(o.Commissions, func(a, b Commission) int {
-		return cmp.Compare(a.Partner, b.Partner)
+		return cmp.Or(cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Role, b.Role))
 	})
 	return o
 }
@@ -151,13 +151,20 @@ func (b *Books) divide(s Sale, shares []share, terms *Terms, amounts []int64) (w
 		parts += share.parts
 		whole += weighed[n]
 	}
-	total := (2*whole + parts) / (2 * parts)
-	worth = pieces(total, weighed, parts)
-	fee, charged := part(total, terms.Fee), make([]int64, len(shares))
+	worth = pieces((2*whole+parts)/(2*parts), weighed, parts)
+	charged, held, of := make([]int64, len(shares)), int64(0), int64(0)
 	for n, share := range shares {
-		charged[n] = share.parts * fee
+		if share.role == "partner" {
+			charged[n] = share.parts
+			held += worth[n]
+			of += share.parts
+		}
 	}
-	return worth, pieces(fee, charged, parts)
+	fee := part(held, terms.Fee)
+	for n := range charged {
+		charged[n] *= fee
+	}
+	return worth, pieces(fee, charged, of)
 }
 
 // pieces gives each its weight divided by of, in whole units that add up to the total: who lacks most of a unit gets one

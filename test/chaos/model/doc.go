@@ -41,6 +41,8 @@ type Terms struct {
 	Fee    int64         `json:"fee"`    // the network's part of the commission, per million, on top of it
 	// Rates are per million of a line's amount, by kind of partner and by category; "*" is for the categories not named.
 	Rates map[string]map[string]int64 `json:"rates"`
+	// Shares divide what an order earns by its last click; none is all of it for whose click that was.
+	Shares []Share `json:"shares,omitempty"`
 	// Returning are the rates for customers who had bought before, where they have others than Rates.
 	Returning map[string]map[string]int64 `json:"returning,omitempty"`
 	// Position divides an order between all clicks that led to it: two fifths for the first, two for the last, one for those
@@ -54,6 +56,14 @@ type Terms struct {
 	Months int `json:"months,omitempty"`
 	// Periods are what a calendar month's orders come to beside what each earns.
 	Periods []Period `json:"periods,omitempty"`
+}
+
+// Share is somebody's part of an order, at the rates of its own kind.
+type Share struct {
+	Partner int64         `json:"partner,omitempty"` // 0 is the partner of the link
+	Role    string        `json:"role"`              // the network's fee is on what those in the role "partner" have
+	Parts   int64         `json:"parts"`             // of those of all shares
+	Longer  time.Duration `json:"longer,omitempty"`  // how much longer it is held
 }
 
 // Period pays for what a partner's orders of a calendar month, UTC, come to together.

@@ -10,6 +10,13 @@ import (
 type share struct {
 	program, partner, link int64
 	parts                  int64 // of those of all shares
+	role                   string
+	longer                 time.Duration
+}
+
+// whole is all of an order for one partner.
+func whole(program, partner, link int64) share {
+	return share{program: program, partner: partner, link: link, parts: 1, role: "partner"}
 }
 
 // touch is something about an order that may earn.
@@ -51,7 +58,22 @@ func (b *Books) earns(s Sale, of customer) (*Terms, []share) {
 		clicks = clicks[:1]
 	}
 	slices.Reverse(clicks)
+	if len(best.terms.Shares) > 0 {
+		return best.terms, best.among(best.terms.Shares)
+	}
 	return best.terms, byPosition(clicks)
+}
+
+// among shares what a touch earns as the terms name who has a part of it.
+func (t *touch) among(named []Share) (shares []share) {
+	for _, n := range named {
+		s := share{program: t.program, partner: n.Partner, parts: n.Parts, role: n.Role, longer: n.Longer}
+		if n.Partner == 0 {
+			s.partner, s.link = t.partner, t.link
+		}
+		shares = append(shares, s)
+	}
+	return shares
 }
 
 // byPosition shares an order between clicks in the order of time. Those of one partner count together, by the link of the last.
@@ -85,7 +107,7 @@ func (b *Books) touches(s Sale, of customer) (all []touch) {
 			continue
 		}
 		if terms := b.terms(s, link.Program); terms != nil && s.wentThrough(c.At, terms) {
-			all = append(all, touch{share: share{link.Program, link.Partner, c.Link, 1}, rank: 3, at: c.At, terms: terms})
+			all = append(all, touch{share: whole(link.Program, link.Partner, c.Link), rank: 3, at: c.At, terms: terms})
 		}
 	}
 	for _, text := range []string{s.Coupon, s.Code} {
@@ -93,7 +115,7 @@ func (b *Books) touches(s Sale, of customer) (all []touch) {
 		if !known {
 			continue
 		}
-		t := touch{share: share{code.Program, code.Partner, 0, 1}, rank: 4, terms: b.terms(s, code.Program)}
+		t := touch{share: whole(code.Program, code.Partner, 0), rank: 4, terms: b.terms(s, code.Program)}
 		if code.Exclusive {
 			t.rank = 2
 		}
