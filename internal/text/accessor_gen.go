@@ -3291,7 +3291,7 @@ func (p *Printer) ManualNoPartnerYet() string { return p.say("manual.no_partner_
 // ManualNone says: No manual lines
 func (p *Printer) ManualNone() string { return p.say("manual.none", 0) }
 
-// ManualNoneYet says: Enter one above, as to pay what was over a cap.
+// ManualNoneYet says: Enter one above, for example to pay what a cap held back.
 func (p *Printer) ManualNoneYet() string { return p.say("manual.none_yet", 0) }
 
 // ManualNote says: Reason
