@@ -159,7 +159,10 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 	for _, who := range []string{"site", "shop", "operator"} {
 		people[who] = w.as(who + "@example.net")
 	}
-	tested := map[string]bool{"/partner/days.csv": true, "/merchant/days.csv": true} // TestEachDayIsThatOfItsFile
+	tested := map[string]bool{
+		"/partner/days.csv": true, "/merchant/days.csv": true, // TestEachDayIsThatOfItsFile
+		"/partner/periods/:period/over.csv": true, "/merchant/periods/:period/over.csv": true, // TestOrdersOverACapAreListed
+	}
 	for _, tc := range []struct {
 		who, path, query string
 		entry            string   // element of an entry, a row where empty
@@ -178,6 +181,8 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"shop", "/merchant/partners", "days=7&sort=name", "", []string{"partner"}, "Commission", "commission"},
 		{"shop", "/merchant/partners", "days=30&sort=clicks", "", []string{"partner"}, "Cost with fee", "cost"},
 		{"shop", "/merchant/conflicts", "", "article", []string{"order", "refund", "received_at"}, "", ""},
+		{"shop", "/merchant/review", "", "", []string{"order"}, "", ""},
+		{"operator", "/network/review", "", "", []string{"merchant", "order"}, "", ""},
 		{"site", "/partner/claims", "", "", []string{"claim"}, "", ""},
 		{"shop", "/merchant/claims", "outcome=open", "", []string{"claim"}, "", ""},
 		{"shop", "/merchant/coupons", "state=to_come", "", []string{"code"}, "", ""},

@@ -180,7 +180,7 @@ func TestUnquotedCellsOfFilesHoldNumbersOrNothing(t *testing.T) {
 	quoted := regexp.MustCompile(`"(?:[^"]|"")*"`)
 	files := 0
 	for _, r := range w.server.routes() {
-		if !strings.HasSuffix(r.path, ".csv") {
+		if !strings.HasSuffix(r.path, ".csv") || strings.Contains(r.path, ":") { // those of one entry: TestOrdersOverACapAreListed
 			continue
 		}
 		files++

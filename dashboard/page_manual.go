@@ -1,8 +1,10 @@
 package dashboard
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -46,6 +48,25 @@ func (f *manualForm) wrong(name string) *fault.Field {
 		}
 	}
 	return nil
+}
+
+// nameOf is how a partner is called where there are several merchants.
+func (view *manualView) nameOf(p report.ManualPartner) string {
+	if view.network {
+		return p.Partner + " · " + p.Merchant
+	}
+	return p.Partner
+}
+
+// choices are the partners, each once, by name.
+func (view *manualView) choices() (list []report.Choice) {
+	for _, p := range view.form.partners {
+		if !slices.ContainsFunc(list, func(c report.Choice) bool { return c.ID == p.PartnerID }) {
+			list = append(list, report.Choice{ID: p.PartnerID, Name: p.Partner})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b report.Choice) int { return cmp.Compare(a.Name, b.Name) })
+	return list
 }
 
 func (s *Server) manual(c echo.Context, v *visit) error {
@@ -115,6 +136,10 @@ func manualTo(partners []report.ManualPartner, partner int64) string {
 func (s *Server) enterManual(c echo.Context, v *visit) error {
 	form := manualForm{
 		To: c.FormValue("to"), Amount: strings.TrimSpace(c.FormValue("amount")), Currency: c.FormValue("currency"), Payer: c.FormValue("payer"), Note: strings.TrimSpace(c.FormValue("note")),
+	}
+	if form.To == "" {
+		form.problems = append(form.problems, fault.Wrong("to", text.WrongMissing(), text.FixNamePartner()))
+		return s.showManual(c, v, http.StatusUnprocessableEntity, form)
 	}
 	at, to, _ := strings.Cut(form.To, "-")
 	merchant, ok := report.ParseID(at)

@@ -104,8 +104,9 @@ func TestComposePassesEverySetting(t *testing.T) {
 	t.Parallel()
 	services := readCompose(t).Services
 	noUse := map[string][]string{ // of which a role has no use
-		"migrate": {"click-keys", "record-keys"}, "loader": {"click-keys"}, "tracker": {"clickhouse-url"}, "engine": {"clickhouse-url"},
-		"dashboard": {"click-keys", "record-keys", "kafka-brokers", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"},
+		"migrate": {"click-keys", "record-keys", "country-db"}, "loader": {"click-keys", "country-db"}, "tracker": {"clickhouse-url"},
+		"engine": {"clickhouse-url", "country-db"}, "operator": {"country-db"},
+		"dashboard": {"country-db", "click-keys", "record-keys", "kafka-brokers", "kafka-tls", "kafka-ca", "kafka-user", "kafka-password", "kafka-mechanism"},
 	}
 	newRoot(nil).PersistentFlags().VisitAll(func(f *pflag.Flag) {
 		several := strings.HasSuffix(f.Name, "-url") && (strings.HasPrefix(f.Name, "postgres-") || strings.HasPrefix(f.Name, "clickhouse-")) &&

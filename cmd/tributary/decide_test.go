@@ -20,9 +20,9 @@ func TestTheExampleOfDecideIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := strings.Split(string(page), "```")
-	facts := strings.TrimPrefix(blocks[1], "json\n")
-	want, _, _ := strings.Cut(strings.TrimPrefix(blocks[3], "json\n"), "\n")
-	got, err := decideText(t, tenPercent, facts)
+	terms, facts := strings.TrimPrefix(blocks[1], "json\n"), strings.TrimPrefix(blocks[3], "json\n")
+	want, _, _ := strings.Cut(strings.TrimPrefix(blocks[5], "json\n"), "\n")
+	got, err := decideText(t, terms, facts)
 	if err != nil || strings.TrimSpace(got) != want {
 		t.Errorf("%v\ngot  %swant %s", err, got, want)
 	}

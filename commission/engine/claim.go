@@ -63,7 +63,7 @@ func (c *NewClaim) check() (bad []fault.Field) {
 
 // Claim has the partner of the scope claim an order of a program's merchant, whether there is such an order or not, and gives the
 // claim's number. What is wrong with it is the fault "bad_claim" with its fields, too many open claims the conflict
-// "too_many_claims", and a program that the partner is not in is not found.
+// CodeTooManyClaims, and a program that the partner is not in is not found.
 func (d *Desk) Claim(ctx context.Context, scope access.Scope, c NewClaim, author string) (no int64, err error) {
 	if bad := c.check(); len(bad) > 0 {
 		return 0, badClaim(bad...)
@@ -106,6 +106,15 @@ func (c *NewClaim) write(ctx context.Context, tx pgx.Tx, partitions int, author 
 	}
 	return 0, fault.Coded(fault.Conflict, *problem, nil)
 }
+
+// Why the database takes no claim, or no answer to one.
+const (
+	CodeTooManyClaims     = "too_many_claims"
+	CodeClaimSettled      = "claim_settled"
+	CodeClaimWithoutOrder = "claim_without_order"
+	CodeClaimTooLate      = "claim_too_late"
+	CodeClaimOfAnother    = "claim_of_another"
+)
 
 // Answer is SettleClaim for somebody on a page.
 func (d *Desk) Answer(ctx context.Context, scope access.Scope, claim int64, outcome commission.ClaimOutcome, author, note string) (no int64, err error) {

@@ -51,6 +51,14 @@ const (
 	WithdrawLine ManualVerdict = "withdraw"
 )
 
+// Why the database does not take a verdict.
+const (
+	CodeManualNotYours   = "manual_not_yours"
+	CodeManualSamePerson = "manual_same_person"
+	CodeManualNotWaiting = "manual_not_waiting"
+	CodeManualTooLate    = "manual_too_late"
+)
+
 // DecideManualLine approves, declines or withdraws a line for the side that the transaction acts for. A line that is not the
 // side's is a fault.NotFound; what cannot be done with it any more, or by this person, a fault.Conflict whose code says why.
 func DecideManualLine(ctx context.Context, tx pgx.Tx, no int64, said ManualVerdict, author, note string) error {
@@ -65,7 +73,7 @@ func DecideManualLine(ctx context.Context, tx pgx.Tx, no int64, said ManualVerdi
 	case "unknown":
 		return fault.Coded(fault.NotFound, "not_found", nil)
 	}
-	return fault.Coded(fault.Conflict, "manual_"+became, nil)
+	return fault.Coded(fault.Conflict, "manual_"+became, nil) // one of the codes above
 }
 
 // manualLine posts a line, as of when its row was made.

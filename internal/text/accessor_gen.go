@@ -3258,6 +3258,9 @@ func (p *Printer) ManualAmountHint() string { return p.say("manual.amount_hint",
 // ManualApprove says: Approve
 func (p *Printer) ManualApprove() string { return p.say("manual.approve", 0) }
 
+// ManualChoose says: Choose
+func (p *Printer) ManualChoose() string { return p.say("manual.choose", 0) }
+
 // ManualDecidedBy says: decided by {name}
 func (p *Printer) ManualDecidedBy(name string) string { return p.say("manual.decided_by", 0, name) }
 
@@ -4482,8 +4485,6 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/repeated", 0)
 	case "too_large":
 		return p.say("problem/too_large", 0)
-	case "too_late":
-		return p.say("problem/too_late", 0)
 	case "too_many":
 		return p.say("problem/too_many", 0)
 	case "too_many_claims":
@@ -4518,7 +4519,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_late", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
