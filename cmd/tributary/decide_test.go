@@ -21,7 +21,7 @@ func TestTheExampleOfDecideIsTrue(t *testing.T) {
 	}
 	blocks := strings.Split(string(page), "```")
 	terms, facts := strings.TrimPrefix(blocks[1], "json\n"), strings.TrimPrefix(blocks[3], "json\n")
-	want, _, _ := strings.Cut(strings.TrimPrefix(blocks[5], "json\n"), "\n")
+	want := strings.TrimSpace(strings.TrimPrefix(blocks[5], "json\n"))
 	got, err := decideText(t, terms, facts)
 	if err != nil || strings.TrimSpace(got) != want {
 		t.Errorf("%v\ngot  %swant %s", err, got, want)
