@@ -3,6 +3,3 @@
 
 -- +goose Up
 GRANT DELETE ON customer_seen TO tributary_engine;
-
--- +goose Down
-REVOKE DELETE ON customer_seen FROM tributary_engine;
