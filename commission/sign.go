@@ -169,7 +169,7 @@ func (d *Decision) watch() {
 	reviews := append(make([]Review, 0, len(said)+2), Review{ID: "signs", At: d.Order.At, Verb: Hold, Code: string(signs[0]), By: ByTerms})
 	for i := range said {
 		if r := &said[i]; r.Verb == Hold || r.Verb == Unhold {
-			d.Order.Reviews = append(reviews, said[i:]...)
+			d.Order.Reviews = slices.Concat(reviews, said[i:])
 			return
 		} else if r.Verb == Approve {
 			reviews = append(reviews, Review{ID: "signs, " + r.ID, At: r.At, Verb: Unhold, Partner: r.Partner, By: ByTerms})

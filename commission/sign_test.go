@@ -38,7 +38,7 @@ func TestWhichSignsATouchShows(t *testing.T) {
 		{"of another click id", time.Hour, all, nil, func(o *Order) { o.ClickID = "another" }, Use{Orders: ManyOrders + 1, Other: true}, "credited"},
 		{"a bot", time.Hour, all, marked(event.MarkBot), nil, Use{}, "credited marked_click"},
 		{"a duplicate", time.Hour, all, marked(event.MarkDuplicate), nil, Use{}, "credited marked_click"},
-		{"a bot in a frame", time.Hour, all, marked(event.MarkBot | event.MarkEmbedded), nil, Use{}, "marked_click marked_click"},
+		{"a bot in a frame", time.Hour, all, marked(event.MarkBot | event.MarkEmbedded), nil, Use{}, "marked_click marked_click"}, //nolint:dupword // a reason and a sign
 		{"nobody navigated", time.Hour, all, marked(event.MarkEmbedded), nil, Use{}, "marked_click"},
 		{"a bot that nobody looks for", time.Hour, []program.Sign{program.SignFast}, marked(event.MarkBot), nil, Use{}, "marked_click"},
 		{"added", time.Hour, all, nil, func(o *Order) { o.Added = []Added{{Field: "path", Value: "x, the click, y"}} }, Use{}, "credited added_touch"},
@@ -57,10 +57,11 @@ func TestWhichSignsATouchShows(t *testing.T) {
 			fact.change(&c)
 		}
 		touch := c.judge(&o, &fact.use)
-		got := string(touch.Reason)
+		words := []string{string(touch.Reason)}
 		for _, sign := range touch.Signs {
-			got += " " + string(sign)
+			words = append(words, string(sign))
 		}
+		got := strings.Join(words, " ")
 		if got != fact.want {
 			t.Errorf("%s: %s, want %s", fact.name, got, fact.want)
 		}

@@ -48,36 +48,36 @@ func TestAClaimIsMadeAndAnswered(t *testing.T) {
 	site.page("/partner/claims?outcome=granted").holds(t, "No results match")
 	shop.page("/merchant/orders").holds(t, "2 open claims")
 	shop.page("/merchant/claims?q=their&outcome=open").holds(t, "THEIRS-1", "The Slow Kitchen")
-	var real, unreal int64
-	w.must(w.owner.QueryRow(t.Context(), `SELECT max(no) FILTER (WHERE order_id = 'THEIRS-1'), max(no) FILTER (WHERE order_id = 'NOWHERE-1') FROM claim`).Scan(&real, &unreal))
-	page := shop.page(claimURL(real))
+	var there, nowhere int64
+	w.must(w.owner.QueryRow(t.Context(), `SELECT max(no) FILTER (WHERE order_id = 'THEIRS-1'), max(no) FILTER (WHERE order_id = 'NOWHERE-1') FROM claim`).Scan(&there, &nowhere))
+	page := shop.page(claimURL(there))
 	page.holds(t, "The Slow Kitchen claims order THEIRS-1", "Grant", "Decline")
 	if !strings.Contains(page.body, "/merchant/orders/"+number10(order)) {
 		t.Error("the claim does not lead to its order")
 	}
-	shop.page(claimURL(unreal)).holds(t, "No such order was reported yet", "Decline")
+	shop.page(claimURL(nowhere)).holds(t, "No such order was reported yet", "Decline")
 	answer := url.Values{"outcome": {"granted"}, "note": {"it was by mail"}}
-	if got := shop.post(claimURL(unreal), answer); got.status != http.StatusConflict {
+	if got := shop.post(claimURL(nowhere), answer); got.status != http.StatusConflict {
 		t.Errorf("a claim without an order is granted: %d", got.status)
 	}
-	if got := rival.post(claimURL(real), answer); got.status != http.StatusNotFound {
+	if got := rival.post(claimURL(there), answer); got.status != http.StatusNotFound {
 		t.Errorf("another merchant answers: %d", got.status)
 	}
-	if got := shop.post(claimURL(real), url.Values{"outcome": {"granted"}}); got.status != http.StatusUnprocessableEntity {
+	if got := shop.post(claimURL(there), url.Values{"outcome": {"granted"}}); got.status != http.StatusUnprocessableEntity {
 		t.Errorf("without a reason: %d", got.status)
 	}
-	if got := shop.post(claimURL(real), answer); got.status != http.StatusSeeOther {
+	if got := shop.post(claimURL(there), answer); got.status != http.StatusSeeOther {
 		t.Fatalf("granting: %d: %s", got.status, got.text())
 	}
-	shop.page(claimURL(real)).holds(t, "granted", "it was by mail", "Take it back", "shop@example.net")
-	if got := shop.post(claimURL(real), answer); got.status != http.StatusConflict {
+	shop.page(claimURL(there)).holds(t, "granted", "it was by mail", "Take it back", "shop@example.net")
+	if got := shop.post(claimURL(there), answer); got.status != http.StatusConflict {
 		t.Errorf("granted twice: %d", got.status)
 	}
-	if got := shop.post(claimURL(real)+"/undo", nil); got.status != http.StatusSeeOther {
+	if got := shop.post(claimURL(there)+"/undo", nil); got.status != http.StatusSeeOther {
 		t.Errorf("taking back: %d: %s", got.status, got.text())
 	}
-	if got := shop.post(claimURL(real)+"/undo", nil); got.status != http.StatusConflict {
+	if got := shop.post(claimURL(there)+"/undo", nil); got.status != http.StatusConflict {
 		t.Errorf("taking back twice: %d", got.status)
 	}
-	shop.page(claimURL(real)).holds(t, "open", "Grant")
+	shop.page(claimURL(there)).holds(t, "open", "Grant")
 }

@@ -25,7 +25,8 @@ const (
 	simulatedSteps  = 250 * time.Millisecond // between words of how far it is
 )
 
-// simulationMark stands in a page where a simulation is to be written. No text of a page holds it, since texts are escaped.
+// simulationMark stands in a page where a simulation is to be written, as terms_simulate.templ has it. No text of a page holds it, since
+// texts are escaped.
 const simulationMark = "<!--simulation-->"
 
 // withSimulation fills in the days of a simulation where nobody has: the last ninety.

@@ -136,8 +136,8 @@ func (h *historian) visit(at time.Time) {
 		again.at = at.Add(time.Duration(1+h.random.IntN(20)) * time.Second)
 		h.facts = append(h.facts, fact{at: again.at, visit: &again})
 	}
-	seen := append(h.recent[link.merchant], v)
-	h.recent[link.merchant] = seen[max(0, len(seen)-300):]
+	h.recent[link.merchant] = append(h.recent[link.merchant], v)
+	h.recent[link.merchant] = h.recent[link.merchant][max(0, len(h.recent[link.merchant])-300):]
 	if h.random.Float64() < 0.032*link.partner.skill {
 		lag := time.Duration(math.Exp(7+2.2*h.random.NormFloat64())) * time.Second // around 20 minutes, up to weeks
 		h.purchase(at.Add(min(max(lag, 20*time.Second), 50*24*time.Hour)), link.merchant, v)

@@ -107,8 +107,8 @@ func (t *traffic) visitor(m *castMerchant) http.CookieJar {
 		return t.known[m][t.random.IntN(n)]
 	}
 	jar, _ := cookiejar.New(nil) // gives no error
-	jars := append(t.known[m], jar)
-	t.known[m] = jars[max(0, len(jars)-maxLooking):]
+	t.known[m] = append(t.known[m], jar)
+	t.known[m] = t.known[m][max(0, len(t.known[m])-maxLooking):]
 	return jar
 }
 

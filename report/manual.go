@@ -29,7 +29,7 @@ type ManualLine struct {
 	// Author, Note and DecidedBy are empty for a partner.
 	Author, Note string
 	At           time.Time
-	// State is waiting for a second person, to_come until it is posted, posted, declined, withdrawn or refused for Problem.
+	// State is one of ManualStates: waiting is for a second person, to_come until it is posted, refused for Problem.
 	State, Problem string
 	Due            *time.Time
 	EffectiveAt    *time.Time

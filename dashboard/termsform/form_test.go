@@ -19,7 +19,8 @@ import (
 // sent is what a browser sends of a form: its fields as texts.
 func sent(t interface {
 	Fatalf(format string, args ...any)
-}, f *termsform.Form) *termsform.Form {
+}, f *termsform.Form,
+) *termsform.Form {
 	again, err := url.ParseQuery(f.Values.Encode())
 	if err != nil {
 		t.Fatalf("%v", err)
