@@ -93,20 +93,11 @@ func (s *Server) claimsCSV(c echo.Context, v *visit) error {
 
 // A claimForm is what a partner says of an order, or a merchant answers.
 type claimForm struct {
+	mistakes
+
 	programs           []report.Choice
 	Program            int64
 	Order, Click, Note string
-	problems           []fault.Field
-}
-
-// wrong is what is wrong with a field, or nil.
-func (f *claimForm) wrong(name string) *fault.Field {
-	for i := range f.problems {
-		if f.problems[i].Name == name {
-			return &f.problems[i]
-		}
-	}
-	return nil
 }
 
 func (s *Server) newClaimPage(c echo.Context, v *visit) error {

@@ -23,22 +23,13 @@ type couponView struct {
 
 // A couponForm is what the forms of a coupon hold: those that add one or a file of them, and the one that ends one.
 type couponForm struct {
+	mistakes
+
 	programs, partners                              []report.Choice
 	Program, Partner                                int64
 	Code, Kind, From, Until, LeakedFrom, Note, File string
 	Exclusive                                       bool
-	problems                                        []fault.Field
 	lines                                           []partners.CouponLine
-}
-
-// wrong is what is wrong with a field, or nil.
-func (f *couponForm) wrong(name string) *fault.Field {
-	for i := range f.problems {
-		if f.problems[i].Name == name {
-			return &f.problems[i]
-		}
-	}
-	return nil
 }
 
 // time reads a time as an input of type datetime-local has it, in UTC; zero where it is empty.

@@ -28,18 +28,9 @@ type customersView struct {
 
 // A bindForm is what the form that binds a customer holds.
 type bindForm struct {
-	To, From, Note string
-	problems       []fault.Field
-}
+	mistakes
 
-// wrong is what is wrong with a field, or nil.
-func (f *bindForm) wrong(name string) *fault.Field {
-	for i := range f.problems {
-		if f.problems[i].Name == name {
-			return &f.problems[i]
-		}
-	}
-	return nil
+	To, From, Note string
 }
 
 func (s *Server) customers(c echo.Context, v *visit) error {

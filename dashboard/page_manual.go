@@ -33,21 +33,12 @@ type manualView struct {
 
 // A manualForm is what the form that enters a line holds.
 type manualForm struct {
+	mistakes
+
 	partners                                []report.ManualPartner
 	currencies                              []string
 	To, Amount, Currency, Payer, Note, Span string
 	Period                                  int64
-	problems                                []fault.Field
-}
-
-// wrong is what is wrong with a field, or nil.
-func (f *manualForm) wrong(name string) *fault.Field {
-	for i := range f.problems {
-		if f.problems[i].Name == name {
-			return &f.problems[i]
-		}
-	}
-	return nil
 }
 
 // nameOf is how a partner is called where there are several merchants.

@@ -348,8 +348,9 @@ func (s *Server) undoOne(c echo.Context, v *visit) error {
 
 // An actForm is what somebody says of an order.
 type actForm struct {
+	mistakes
+
 	Verb, Code, Partner, Until, Report, Note string
-	problems                                 []fault.Field
 }
 
 func readAct(c echo.Context) actForm {
@@ -357,16 +358,6 @@ func readAct(c echo.Context) actForm {
 		Verb: c.FormValue("verb"), Code: c.FormValue("code"), Partner: c.FormValue("partner"), Until: c.FormValue("until"), Report: c.FormValue("report"),
 		Note: strings.TrimSpace(c.FormValue("note")),
 	}
-}
-
-// wrong is what is wrong with a field, or nil.
-func (f *actForm) wrong(name string) *fault.Field {
-	for i := range f.problems {
-		if f.problems[i].Name == name {
-			return &f.problems[i]
-		}
-	}
-	return nil
 }
 
 // of is what the form says of an order, without what is not asked of its verb.
