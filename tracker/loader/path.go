@@ -22,7 +22,7 @@ const (
 	// settle is how long a click that is not found is asked for again before it is asked whether all is loaded, and by how much
 	// that is taken to be earlier: trackers tell how far they are every few seconds.
 	settle = 5 * time.Second
-	// silent is how long a tracker says nothing until nobody waits for what it has not sent.
+	// silent is how long a tracker says nothing until nobody waits for what it has not sent to Kafka.
 	silent = 5 * time.Minute
 )
 
@@ -144,15 +144,17 @@ func distinct(numbers []int64) []int64 {
 }
 
 // touchesLoaded is a time before which every tracker that is heard of had stored no touch of a lane that is not in ClickHouse by
-// now; 1970 where one had. A mark of the loader may be ahead of a batch that is planned and not done.
+// now; 1970 where one had. What a tracker has sent is waited for when it is silent too, for gone: it is in Kafka. A mark of the
+// loader may be ahead of a batch that is planned and not done.
 const touchesLoaded = `
-SELECT coalesce(min(CASE WHEN coalesce(h.seq, 0) >= p.last AND NOT EXISTS (
+SELECT coalesce(min(CASE WHEN coalesce(h.seq, 0) < p.due OR EXISTS (
          SELECT FROM clickhouse_batch b WHERE b.topic = $2 AND b.partition = p.lane AND b.state <> 'done'
-            AND coalesce((b.before -> encode(p.spool, 'hex') ->> 'seq')::bigint, 0) < p.last)
-       THEN p.seen ELSE 'epoch' END), now()) - $4 * interval '1 second'
-  FROM spool_progress p
+            AND coalesce((b.before -> encode(p.spool, 'hex') ->> 'seq')::bigint, 0) < p.due) THEN 'epoch'
+       WHEN p.heard THEN p.seen END), now()) - $4 * interval '1 second'
+  FROM (SELECT spool, lane, seen, heard, CASE WHEN heard THEN last ELSE sent END AS due
+          FROM (SELECT *, seen > now() - $5 * interval '1 second' AS heard FROM spool_progress) s) p
   LEFT JOIN high_water h ON h.consumer = $3 AND h.topic = $2 AND h.partition = p.lane AND h.spool = p.spool
- WHERE p.lane = $1 AND p.seen > now() - $5 * interval '1 second'`
+ WHERE p.lane = $1 AND p.seen > now() - $6 * interval '1 second'`
 
 // loaded tells for each lane of touches with clicks that have been asked for long up to when all is loaded.
 func (p *producer) loaded(ctx context.Context, asked []wanted) (map[int]time.Time, error) {
@@ -174,7 +176,7 @@ func (p *producer) loaded(ctx context.Context, asked []wanted) (map[int]time.Tim
 // loadedUpTo is a time before which no tracker that was heard of within so long had stored a touch of a lane that is not in
 // ClickHouse by now.
 func (p *producer) loadedUpTo(ctx context.Context, lane int, within time.Duration) (at time.Time, err error) {
-	err = p.db.QueryRow(ctx, touchesLoaded, lane, event.Touches, Consumer, settle.Seconds(), within.Seconds()).Scan(&at)
+	err = p.db.QueryRow(ctx, touchesLoaded, lane, event.Touches, Consumer, settle.Seconds(), within.Seconds(), gone.Seconds()).Scan(&at)
 	if err != nil {
 		return at, fmt.Errorf("reading up to when touches are loaded: %w", err)
 	}
