@@ -152,7 +152,7 @@ SELECT coalesce(min(CASE WHEN coalesce(h.seq, 0) < p.due OR EXISTS (
             AND coalesce((b.before -> encode(p.spool, 'hex') ->> 'seq')::bigint, 0) < p.due) THEN 'epoch'
        WHEN p.heard THEN p.seen END), now()) - $4 * interval '1 second'
   FROM (SELECT spool, lane, seen, heard, CASE WHEN heard THEN last ELSE sent END AS due
-          FROM (SELECT *, seen > now() - $5 * interval '1 second' AS heard FROM spool_progress) s) p
+          FROM (SELECT spool, lane, seen, last, sent, seen > now() - $5 * interval '1 second' AS heard FROM spool_progress) s) p
   LEFT JOIN high_water h ON h.consumer = $3 AND h.topic = $2 AND h.partition = p.lane AND h.spool = p.spool
  WHERE p.lane = $1 AND p.seen > now() - $6 * interval '1 second'`
 
