@@ -40,7 +40,8 @@ const (
 func Payers() []Payer { return []Payer{MerchantPays, NetworkPays} }
 
 const (
-	// AloneUpTo is up to what amount one person may enter a line, in whole units of its currency. Above, a second person approves.
+	// AloneUpTo is what one person may enter for a partner within 24 hours, in whole units of a currency. From the line on that is
+	// more a second person approves.
 	AloneUpTo = 100
 	// MaxNote bounds the note of a line, in characters.
 	MaxNote = 500
@@ -70,13 +71,13 @@ func (l *ManualLine) Check() (wrong []fault.Field) {
 	return wrong
 }
 
-// NeedsSecond tells whether a second person must approve the line.
-func (l *ManualLine) NeedsSecond() bool {
+// Alone is AloneUpTo in minor units of the line's.
+func (l *ManualLine) Alone() int64 {
 	limit := int64(AloneUpTo)
 	for digits, _ := money.Exponent(l.Unit); digits > 0; digits-- {
 		limit *= 10
 	}
-	return max(l.Amount, -l.Amount) > limit
+	return limit
 }
 
 // Movement is what the line moves at a time: from what its payer owes, or from what the network pays, to what the partner may be

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,8 +23,10 @@ func (w *world) lineForm(amount string) url.Values {
 // enterLine enters a line of so many pence for the partner site, by somebody of the shop.
 func (w *world) enterLine(author string, amount int64) (no int64) {
 	w.t.Helper()
-	w.must(w.access.Change(w.t.Context(), access.Scope{Merchant: w.shop}, func(tx pgx.Tx) (err error) {
-		no, err = engine.AddManualLine(w.t.Context(), tx, commission.ManualLine{Merchant: w.shop, Partner: w.site, Unit: "GBP", Amount: amount, Payer: commission.MerchantPays, Note: "a photograph"}, author)
+	line := commission.ManualLine{Merchant: w.shop, Partner: w.site, Unit: "GBP", Amount: amount, Payer: commission.MerchantPays, Note: "a photograph"}
+	w.must(w.access.Change(w.t.Context(), access.Scope{Merchant: w.shop}, func(tx pgx.Tx) error {
+		entered, err := engine.AddManualLine(w.t.Context(), tx, line, author)
+		no = entered.No
 		return err
 	}))
 	return no
@@ -43,7 +46,7 @@ func TestAManualLineIsEnteredAndApprovedOnPages(t *testing.T) {
 	w := newWorld(t)
 	w.login("second@example.net", "merchant", 0, w.shop)
 	shop, second, operator, site := w.as("shop@example.net"), w.as("second@example.net"), w.as("operator@example.net"), w.as("site@example.net")
-	shop.page("/merchant/manual").holds(t, "No manual lines", "Above 100 of a currency a second person approves it.")
+	shop.page("/merchant/manual").holds(t, "No manual lines", "above 100 of a currency a second person approves it.")
 	site.page("/partner/manual").holds(t, "No manual lines")
 	for amount, says := range map[string]string{"1.234": "is no amount of GBP", "much": "is no amount of GBP", "0": "It moves nothing", "": "is no amount of GBP"} {
 		if answer := shop.post("/merchant/manual", w.lineForm(amount)); answer.status != http.StatusUnprocessableEntity || !strings.Contains(answer.text(), says) {
@@ -97,4 +100,31 @@ func TestAManualLineIsEnteredAndApprovedOnPages(t *testing.T) {
 		}
 	}
 	operator.page("/network/manual?state=posted").holds(t, "GBP 250.00", "decided by second@example.net")
+}
+
+// A line that settles a period is of its partner and its currency: the form leaves nothing else to choose, and nothing else is taken.
+func TestAManualLineSettlesAPeriodInItsCurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := number10(w.period(w.link, "USD", time.March, 50_000))
+	for _, at := range []struct{ who, path string }{{"shop@example.net", "/merchant/manual"}, {"operator@example.net", "/network/manual"}} {
+		c := w.as(at.who)
+		page := c.page(at.path + "?period=" + no)
+		page.holds(t, "for the period 2026-03")
+		if !strings.Contains(page.body, `<option value="USD" selected`) || strings.Contains(page.body, `<option value="GBP"`) {
+			t.Errorf("%s: the currencies of a line for a period in USD: %s", at.path, page.body)
+		}
+		form := w.lineForm("5.00")
+		form.Set("period", no)
+		if answer := c.post(at.path, form); answer.status != http.StatusUnprocessableEntity || !strings.Contains(answer.text(), "The period is not in GBP") {
+			t.Errorf("%s: status %d: %s", at.path, answer.status, answer.text())
+		}
+		form.Set("currency", "USD")
+		if answer := c.post(at.path, form); answer.status != http.StatusSeeOther {
+			t.Errorf("%s: status %d: %s", at.path, answer.status, answer.text())
+		}
+	}
+	if answer := w.as("rival@example.net").get("/merchant/manual?period=" + no); answer.status != http.StatusNotFound {
+		t.Errorf("another merchant's period: status %d", answer.status)
+	}
 }

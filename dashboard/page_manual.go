@@ -94,33 +94,20 @@ func (s *Server) showManual(c echo.Context, v *visit, status int, form manualFor
 	return s.render(c, status, frame(v, v.text.ManualTitle(), manualPage(view)))
 }
 
-// settles has the form settle the period that the list is narrowed to, if nothing else was filled in.
+// settles has the form settle the period that the list is narrowed to, or that the form was sent for: it then leaves no other
+// partner and no other currency to choose.
 func (view *manualView) settles(ctx context.Context, r *report.Snapshot) error {
 	form := &view.form
-	if form.Period == 0 {
-		form.Period = view.filter.Period
-	}
-	if form.Period == 0 || view.network {
+	if form.Period = cmp.Or(form.Period, view.filter.Period); form.Period == 0 {
 		return nil
 	}
-	p, err := r.ExplainPeriod(ctx, form.Period)
+	p, err := r.ManualPeriod(ctx, form.Period)
 	if err != nil {
 		return err
 	}
-	if form.Span = p.Span; form.To == "" {
-		form.To, form.Currency = manualTo(form.partners, int64(p.PartnerID)), p.Unit
-	}
+	form.Span, form.To, form.Currency = p.Span, bindTo(p.MerchantID, p.PartnerID), p.Unit
+	form.partners, form.currencies = []report.ManualPartner{p.ManualPartner}, []string{p.Unit}
 	return nil
-}
-
-// manualTo is how the form names a partner of the scope's one merchant.
-func manualTo(partners []report.ManualPartner, partner int64) string {
-	for _, p := range partners {
-		if p.PartnerID == partner {
-			return bindTo(p.MerchantID, p.PartnerID)
-		}
-	}
-	return ""
 }
 
 // enterManual enters a line.
@@ -151,7 +138,7 @@ func (s *Server) enterManual(c echo.Context, v *visit) error {
 		form.problems = append(form.problems, fault.Wrong("amount", text.WrongNoMoney(form.Currency, strconv.Quote(form.Amount)), text.FixMoney()))
 		return s.showManual(c, v, http.StatusUnprocessableEntity, form)
 	}
-	_, err = s.desk.EnterLine(c.Request().Context(), v.scope(), line, v.login.Email)
+	entered, err := s.desk.EnterLine(c.Request().Context(), v.scope(), line, v.login.Email)
 	if err != nil {
 		f := fault.Of(err)
 		if form.problems = f.Fields; len(f.Fields) == 0 {
@@ -159,7 +146,7 @@ func (s *Server) enterManual(c echo.Context, v *visit) error {
 		}
 		return s.showManual(c, v, f.Status(), form)
 	}
-	if line.NeedsSecond() {
+	if entered.Waits {
 		s.flash(c, v.text.ManualWaits())
 	} else {
 		s.flash(c, v.text.ManualEntered())

@@ -2,12 +2,15 @@ package report
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/url"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/fault"
 )
 
 // A ManualLine is what somebody entered for a partner beside its orders. Amount is in minor units of Unit.
@@ -141,4 +144,30 @@ SELECT DISTINCT g.merchant_id, m.name AS merchant, e.partner_id, p.name AS partn
 		return nil, nil, fmt.Errorf("listing currencies: %w", err)
 	}
 	return partners, currencies, nil
+}
+
+// A ManualPeriod is a period that a line can settle: its partner, its name, and its currency.
+type ManualPeriod struct {
+	ManualPartner
+
+	Span, Unit string
+}
+
+// ManualPeriod reads a period of the scope's merchants. One that is not theirs is not found.
+func (s *Snapshot) ManualPeriod(ctx context.Context, no int64) (p ManualPeriod, err error) {
+	// name: period for a manual line
+	rows, err := s.tx.Query(ctx, `
+SELECT d.merchant_id, m.name AS merchant, d.partner_id, p.name AS partner, d.span, d.unit
+  FROM period d JOIN merchant m ON m.id = d.merchant_id JOIN partner p ON p.id = d.partner_id
+ WHERE d.no = $1 AND ($2::bigint = 0 OR d.merchant_id = $2)`, no, int64(s.scope.Merchant))
+	if err == nil {
+		p, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[ManualPeriod])
+	}
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, fault.Coded(fault.NotFound, "not_found", nil)
+	}
+	if err != nil {
+		return p, fmt.Errorf("reading period %d: %w", no, err)
+	}
+	return p, nil
 }

@@ -33,12 +33,12 @@ func (d *Desk) Bind(ctx context.Context, scope access.Scope, b inbox.Binding, au
 }
 
 // EnterLine is AddManualLine on a page.
-func (d *Desk) EnterLine(ctx context.Context, scope access.Scope, l commission.ManualLine, author string) (no int64, err error) {
+func (d *Desk) EnterLine(ctx context.Context, scope access.Scope, l commission.ManualLine, author string) (entered EnteredLine, err error) {
 	err = d.DB.Change(ctx, scope, func(tx pgx.Tx) (err error) {
-		no, err = AddManualLine(ctx, tx, l, author)
+		entered, err = AddManualLine(ctx, tx, l, author)
 		return err
 	})
-	return no, err
+	return entered, err
 }
 
 // DecideLine is DecideManualLine on a page.

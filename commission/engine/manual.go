@@ -19,24 +19,39 @@ import (
 	"tributary/internal/text"
 )
 
-// AddManualLine enters a line for the side that the transaction acts for (app_operator, app_merchant), and gives its number. It is
-// posted ten seconds later, or ten seconds after a second person has approved it where it needs one (commission.ManualLine).
-// What is wrong with it is a fault.Invalid; a merchant, partner or period that is not the side's is a fault.NotFound.
-func AddManualLine(ctx context.Context, tx pgx.Tx, l commission.ManualLine, author string) (no int64, err error) {
+// An EnteredLine is a manual line as it was entered.
+type EnteredLine struct {
+	No int64
+	// Waits tells that a second person must approve it: it is more than its author may enter for the partner within 24 hours.
+	Waits bool
+}
+
+// AddManualLine enters a line for the side that the transaction acts for (app_operator, app_merchant). It is posted ten seconds
+// later, or ten seconds after a second person has approved it where it waits for one (commission.AloneUpTo). What is wrong with it,
+// as a period of another currency, is a fault.Invalid; a merchant, partner or period that is not the side's is a fault.NotFound.
+func AddManualLine(ctx context.Context, tx pgx.Tx, l commission.ManualLine, author string) (entered EnteredLine, err error) {
 	if wrong := l.Check(); len(wrong) > 0 {
-		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_manual_line", Fields: wrong}
+		return entered, badLine(wrong...)
 	}
-	var made *int64
+	var no *int64
+	var waits *bool
+	var problem string
 	// name: manual line
-	err = tx.QueryRow(ctx, `SELECT add_manual_line($1, $2, $3, $4, $5, nullif($6::bigint, 0), $7, $8, $9)`,
-		l.Merchant, l.Partner, l.Unit, l.Amount, l.Payer, l.Period, l.NeedsSecond(), author, l.Note).Scan(&made)
-	if err != nil {
-		return 0, fmt.Errorf("entering a manual line: %w", err)
+	err = tx.QueryRow(ctx, `SELECT no, waits, problem FROM add_manual_line($1, $2, $3, $4, $5, nullif($6::bigint, 0), $7, $8, $9)`,
+		l.Merchant, l.Partner, l.Unit, l.Amount, l.Payer, l.Period, l.Alone(), author, l.Note).Scan(&no, &waits, &problem)
+	switch {
+	case err != nil:
+		return entered, fmt.Errorf("entering a manual line: %w", err)
+	case problem == "other_unit":
+		return entered, badLine(fault.Wrong("currency", text.WrongPeriodUnit(l.Unit), text.FixPeriodUnit()))
+	case problem != "":
+		return entered, fault.Detailed(fault.NotFound, "not_found", text.DetailManualUnknown(), nil)
 	}
-	if made == nil {
-		return 0, fault.Detailed(fault.NotFound, "not_found", text.DetailManualUnknown(), nil)
-	}
-	return *made, nil
+	return EnteredLine{*no, *waits}, nil
+}
+
+func badLine(wrong ...fault.Field) error {
+	return &fault.Error{Kind: fault.Invalid, Code: "bad_manual_line", Fields: wrong}
 }
 
 // A ManualVerdict is what becomes of a line that was entered.

@@ -3,10 +3,12 @@ package engine
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
 
 	"tributary/commission"
 	"tributary/commission/audit"
@@ -16,7 +18,7 @@ import (
 )
 
 // manual enters a line for the first partner at merchant 1.
-func (w *world) manual(db *access.DB, scope access.Scope, l commission.ManualLine, author string) (no int64, err error) {
+func (w *world) manual(db *access.DB, scope access.Scope, l commission.ManualLine, author string) (entered EnteredLine, err error) {
 	w.t.Helper()
 	if l.Merchant == 0 {
 		l.Merchant = 1
@@ -34,10 +36,10 @@ func (w *world) manual(db *access.DB, scope access.Scope, l commission.ManualLin
 		l.Note = "a photograph"
 	}
 	err = db.Change(w.t.Context(), scope, func(tx pgx.Tx) (err error) {
-		no, err = AddManualLine(w.t.Context(), tx, l, author)
+		entered, err = AddManualLine(w.t.Context(), tx, l, author)
 		return err
 	})
-	return no, err
+	return entered, err
 }
 
 // verdict decides a line, and gives the code of why that is not possible.
@@ -114,15 +116,15 @@ func TestManualLinesArePostedOnceAndWithTwoPeople(t *testing.T) {
 	merchant, network := access.Scope{Merchant: 1}, access.Scope{Network: true}
 	must := func(scope access.Scope, l commission.ManualLine, author string) int64 {
 		t.Helper()
-		no, err := w.manual(db, scope, l, author)
+		entered, err := w.manual(db, scope, l, author)
 		check(t, err)
-		return no
+		return entered.No
 	}
 	small := must(merchant, commission.ManualLine{Amount: 10_000}, "anna")
 	large := must(merchant, commission.ManualLine{Amount: 10_001}, "anna")
 	back := must(network, commission.ManualLine{Amount: -2_500}, "olga")
 	gift := must(network, commission.ManualLine{Amount: 700, Payer: commission.NetworkPays}, "olga")
-	gone := must(merchant, commission.ManualLine{Amount: 99}, "anna")
+	gone := must(merchant, commission.ManualLine{Amount: 99}, "carl")
 	refused := must(merchant, commission.ManualLine{Amount: 20_000}, "anna")
 	for _, row := range []struct {
 		scope  access.Scope
@@ -184,10 +186,74 @@ func TestAManualLineIsOfThoseWhoMayEnterIt(t *testing.T) {
 		"more than there is of money": {merchant, commission.ManualLine{Amount: 1 << 60}, "bad_manual_line"},
 		"no reason":                   {merchant, commission.ManualLine{Amount: 1, Note: " "}, "bad_manual_line"},
 	} {
-		if no, err := w.manual(db, row.scope, row.line, "anna"); no != 0 || fault.Of(err).Code != row.want {
-			t.Errorf("%s: line %d, %v", name, no, err)
+		if made, err := w.manual(db, row.scope, row.line, "anna"); made.No != 0 || fault.Of(err).Code != row.want {
+			t.Errorf("%s: line %d, %v", name, made.No, err)
 		}
 	}
+}
+
+// TestWhatOnePersonEntersInADayIsOneAmount enters lines one after the other: the first that takes a person above 100.00 in 24 hours
+// waits for a second person, in however many pieces.
+func TestWhatOnePersonEntersInADayIsOneAmount(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 2)
+	db, merchant, network := w.pages(), access.Scope{Merchant: 1}, access.Scope{Network: true}
+	enter := func(scope access.Scope, l commission.ManualLine, author string) EnteredLine {
+		t.Helper()
+		made, err := w.manual(db, scope, l, author)
+		check(t, err)
+		return made
+	}
+	var last EnteredLine
+	for i, row := range []struct {
+		line   commission.ManualLine
+		author string
+		waits  bool
+	}{
+		{commission.ManualLine{Amount: 9_900}, "anna", false},
+		{commission.ManualLine{Amount: 9_900}, "anna", true},
+		{commission.ManualLine{Amount: -101}, "anna", true}, // what is taken back is entered, too
+		{commission.ManualLine{Amount: 100}, "anna", false}, // those that waited do not count
+		{commission.ManualLine{Amount: 1}, "anna", true},
+		{commission.ManualLine{Amount: 9_900, Partner: w.partners[1]}, "anna", false},
+		{commission.ManualLine{Amount: 9_900}, "bert", false},
+		{commission.ManualLine{Amount: 9_900, Unit: "EUR"}, "anna", false},
+		{commission.ManualLine{Amount: 100, Unit: "JPY"}, "anna", false},
+		{commission.ManualLine{Amount: 1, Unit: "JPY"}, "anna", true},
+	} {
+		if last = enter(merchant, row.line, row.author); last.Waits != row.waits {
+			t.Errorf("line %d: waits %v, want %v", i, last.Waits, row.waits)
+		}
+	}
+	gone := enter(merchant, commission.ManualLine{Amount: 10_000}, "carl")
+	equal(t, "withdrawal", w.verdict(db, merchant, gone.No, WithdrawLine, "carl"), "done")
+	equal(t, "a line after one that was withdrawn", enter(merchant, commission.ManualLine{Amount: 10_000}, "carl").Waits, false)
+	equal(t, "a line of the same person for another side", enter(network, commission.ManualLine{Amount: 1}, "carl").Waits, true)
+	check(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `SET LOCAL session_replication_role = replica; UPDATE manual_line SET at = at - interval '24 hours'`)
+		return err
+	}))
+	equal(t, "a line of the next day", enter(merchant, commission.ManualLine{Amount: 9_900}, "anna").Waits, false)
+}
+
+// TestTwoLinesAtOnceAreOneAmountToo enters two lines of one person at the same time: the second sees the first.
+func TestTwoLinesAtOnceAreOneAmountToo(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	db := w.pages()
+	var waits atomic.Int64
+	var all errgroup.Group
+	for range 8 {
+		all.Go(func() error {
+			made, err := w.manual(db, access.Scope{Merchant: 1}, commission.ManualLine{Amount: 6_000}, "anna")
+			if made.Waits {
+				waits.Add(1)
+			}
+			return err
+		})
+	}
+	check(t, all.Wait())
+	equal(t, "lines that wait", waits.Load(), 7)
 }
 
 func TestP4ManualLinesAreWhatWasPosted(t *testing.T) {
@@ -196,9 +262,9 @@ func TestP4ManualLinesAreWhatWasPosted(t *testing.T) {
 	w.start(w.config("one"))
 	db, merchant := w.pages(), access.Scope{Merchant: 1}
 	for _, amount := range []int64{500, -300, 50_000} {
-		no, err := w.manual(db, merchant, commission.ManualLine{Amount: amount}, "anna")
+		made, err := w.manual(db, merchant, commission.ManualLine{Amount: amount}, "anna")
 		check(t, err)
-		w.verdict(db, merchant, no, ApproveLine, "bert")
+		w.verdict(db, merchant, made.No, ApproveLine, "bert")
 	}
 	w.makeDue()
 	w.sealAll(5)

@@ -2466,6 +2466,9 @@ func FixPaysNothing() Message { return Message{id: "fix.pays_nothing"} }
 // FixPercentage is the message: give a number from 0 to 100, such as 8 or 12.5
 func FixPercentage() Message { return Message{id: "fix.percentage"} }
 
+// FixPeriodUnit is the message: give the currency of the period that the line settles
+func FixPeriodUnit() Message { return Message{id: "fix.period_unit"} }
+
 // FixPiecesBack is the message: send the pieces that were sold, and report those that came back as a refund
 func FixPiecesBack() Message { return Message{id: "fix.pieces_back"} }
 
@@ -3282,7 +3285,7 @@ func (p *Printer) ManualEnteredAt() string { return p.say("manual.entered_at", 0
 // ManualForPeriod says: for the period {span}
 func (p *Printer) ManualForPeriod(span string) string { return p.say("manual.for_period", 0, span) }
 
-// ManualLead says: What you pay partners beside their orders, or take back. Above {limit} of a currency a second person approves it.
+// ManualLead says: What you pay partners beside their orders, or take back. What one person enters for a partner within 24 hours is taken together: above {limit} of a currency a second person approves it.
 func (p *Printer) ManualLead(limit string) string { return p.say("manual.lead", 0, limit) }
 
 // ManualNoPartner says: No partner yet
@@ -3315,7 +3318,7 @@ func (p *Printer) ManualPayer() string { return p.say("manual.payer", 0) }
 // ManualTitle says: Manual lines
 func (p *Printer) ManualTitle() string { return p.say("manual.title", 0) }
 
-// ManualWaits says: Entered. A second person has to approve it.
+// ManualWaits says: Entered. With what you entered for the partner in the last 24 hours it is more than one person may enter: a second person has to approve it.
 func (p *Printer) ManualWaits() string { return p.say("manual.waits", 0) }
 
 // ManualWithdraw says: Withdraw
@@ -6664,6 +6667,11 @@ func WrongPercentage(value string) Message {
 
 // WrongPeriodSize is the message: the period has {n} days
 func WrongPeriodSize(n int64) Message { return Message{id: "wrong.period_size", counted: true, n: n} }
+
+// WrongPeriodUnit is the message: the period is not in {currency}
+func WrongPeriodUnit(currency string) Message {
+	return Message{id: "wrong.period_unit", values: []string{currency}}
+}
 
 // WrongPoints is the message: points are a fixed number for the customer
 func WrongPoints() Message { return Message{id: "wrong.points"} }
