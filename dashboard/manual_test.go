@@ -17,7 +17,7 @@ import (
 
 // lineForm enters a manual line for the partner site at the shop.
 func (w *world) lineForm(amount string) url.Values {
-	return url.Values{"to": {bindTo(int64(w.shop), int64(w.site))}, "amount": {amount}, "currency": {"GBP"}, "payer": {"merchant"}, "note": {"a photograph"}}
+	return url.Values{"merchant": {number10(int64(w.shop))}, "to": {number10(int64(w.site))}, "amount": {amount}, "currency": {"GBP"}, "payer": {"merchant"}, "note": {"a photograph"}}
 }
 
 // enterLine enters a line of so many pence for the partner site, by somebody of the shop.
@@ -39,6 +39,71 @@ func (w *world) takeLines() {
 		_, err := tx.Exec(w.t.Context(), `INSERT INTO inbox_taken (no) SELECT no FROM inbox WHERE kind = 'manual_line' ON CONFLICT DO NOTHING`)
 		return err
 	}))
+}
+
+// A manual line is for whom its author names, by name or number, and for nobody where that is not one partner of theirs.
+func TestAManualLineNamesItsPartner(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop, operator := w.as("shop@example.net"), w.as("operator@example.net")
+	site := number10(int64(w.site))
+	for _, row := range []struct {
+		to     string
+		status int
+		says   string
+	}{
+		{"the slow kitchen", http.StatusSeeOther, ""},
+		{" The Slow Kitchen ", http.StatusSeeOther, ""},
+		{"The Slow Kitchen (" + site + ")", http.StatusSeeOther, ""},
+		{site, http.StatusSeeOther, ""},
+		{"", http.StatusUnprocessableEntity, "It is missing"},
+		{"slow", http.StatusNotFound, "One partner is called like it. Choose from the list."},
+		{"Ridge Notes", http.StatusNotFound, `No partner is called "Ridge Notes"`},
+		{"987654", http.StatusNotFound, `No partner is called "987654"`},
+	} {
+		form := w.lineForm("5.00")
+		form.Set("to", row.to)
+		for path, c := range map[string]*client{"/merchant/manual": shop, "/network/manual": operator} {
+			if got := c.post(path, form); got.status != row.status || !strings.Contains(got.text(), row.says) {
+				t.Errorf("%q at %s: status %d, want %d and %q", row.to, path, got.status, row.status, row.says)
+			}
+		}
+	}
+	if got := shop.post("/merchant/manual", w.lineForm("5.00")); got.status != http.StatusSeeOther {
+		t.Fatalf("status %d", got.status)
+	}
+	var lines, others int
+	w.must(w.owner.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE partner_id <> $1 OR merchant_id <> $2) FROM manual_line`, int64(w.site), int64(w.shop)).Scan(&lines, &others))
+	if lines != 9 || others != 0 {
+		t.Errorf("%d lines, %d of them of others", lines, others)
+	}
+	page := shop.page("/merchant/manual?q=KITCH")
+	page.holds(t, "GBP 5.00")
+	if !strings.Contains(page.body, `<option value="The Slow Kitchen (`+site+`)"`) {
+		t.Errorf("partners are not offered: %s", page.body)
+	}
+	shop.page("/merchant/manual?q=nobody").holds(t, "No results match")
+}
+
+// A cap leads to the form that pays what is over it, which says how much that is.
+func TestACapLeadsToTheFormThatPaysIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := number10(w.capped())
+	shop := w.as("shop@example.net")
+	page := shop.page("/merchant/periods/" + no)
+	page.holds(t, "Cap, March 2026", "Taken back by the cap GBP 12.00", "Pay it by hand")
+	if !strings.Contains(page.body, `href="/merchant/manual?period=`+no+`"`) {
+		t.Errorf("it leads to no form: %s", page.body)
+	}
+	form := shop.page("/merchant/manual?period=" + no)
+	form.holds(t, "Pays for March 2026, where the cap took back GBP 12.00.")
+	if !strings.Contains(form.body, `value="The Slow Kitchen (`+number10(int64(w.site))+`)"`) {
+		t.Errorf("it names nobody: %s", form.body)
+	}
+	if site := w.as("site@example.net").page("/partner/periods/" + no); strings.Contains(site.text(), "Pay it by hand") {
+		t.Error("a partner is led to it")
+	}
 }
 
 func TestAManualLineIsEnteredAndApprovedOnPages(t *testing.T) {
@@ -110,7 +175,7 @@ func TestAManualLineSettlesAPeriodInItsCurrency(t *testing.T) {
 	for _, at := range []struct{ who, path string }{{"shop@example.net", "/merchant/manual"}, {"operator@example.net", "/network/manual"}} {
 		c := w.as(at.who)
 		page := c.page(at.path + "?period=" + no)
-		page.holds(t, "for the period 2026-03")
+		page.holds(t, "Belongs to March 2026.")
 		if !strings.Contains(page.body, `<option value="USD" selected`) || strings.Contains(page.body, `<option value="GBP"`) {
 			t.Errorf("%s: the currencies of a line for a period in USD: %s", at.path, page.body)
 		}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -35,30 +34,19 @@ type manualView struct {
 type manualForm struct {
 	mistakes
 
-	partners                                []report.ManualPartner
-	currencies                              []string
-	To, Amount, Currency, Payer, Note, Span string
-	Period                                  int64
+	merchants  []report.Choice
+	currencies []string
+	// partners are offered while the name is typed: the first ones, or those who are called like what was typed.
+	partners                                          []report.ManualPartner
+	Merchant                                          int64
+	To, Amount, Currency, Payer, Note, Span, TookBack string
+	Period                                            int64
+
+	partner program.PartnerID // whom To names
 }
 
-// nameOf is how a partner is called where there are several merchants.
-func (view *manualView) nameOf(p report.ManualPartner) string {
-	if view.network {
-		return p.Partner + " · " + p.Merchant
-	}
-	return p.Partner
-}
-
-// choices are the partners, each once, by name.
-func (view *manualView) choices() (list []report.Choice) {
-	for _, p := range view.form.partners {
-		if !slices.ContainsFunc(list, func(c report.Choice) bool { return c.ID == p.PartnerID }) {
-			list = append(list, report.Choice{ID: p.PartnerID, Name: p.Partner})
-		}
-	}
-	slices.SortStableFunc(list, func(a, b report.Choice) int { return cmp.Compare(a.Name, b.Name) })
-	return list
-}
+// partnersOffered bounds how many partners are offered to choose from.
+const partnersOffered = 200
 
 func (s *Server) manual(c echo.Context, v *visit) error {
 	return s.showManual(c, v, http.StatusOK, manualForm{Payer: string(commission.MerchantPays)})
@@ -77,10 +65,7 @@ func (s *Server) showManual(c echo.Context, v *visit, status int, form manualFor
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.enters {
-			if view.form.partners, view.form.currencies, err = r.ManualPartners(ctx); err != nil {
-				return err
-			}
-			if err = view.settles(ctx, r); err != nil {
+			if err = view.offer(ctx, r); err != nil {
 				return err
 			}
 		}
@@ -94,46 +79,57 @@ func (s *Server) showManual(c echo.Context, v *visit, status int, form manualFor
 	return s.render(c, status, frame(v, v.text.ManualTitle(), manualPage(view)))
 }
 
-// settles has the form settle the period that the list is narrowed to, or that the form was sent for: it then leaves no other
-// partner and no other currency to choose.
+// offer reads what the form offers to choose from.
+func (view *manualView) offer(ctx context.Context, r *report.Snapshot) (err error) {
+	form := &view.form
+	if form.Period = cmp.Or(form.Period, view.filter.Period); form.Period != 0 {
+		return view.settles(ctx, r)
+	}
+	if form.merchants, err = r.ManualMerchants(ctx); err != nil || len(form.merchants) == 0 {
+		return err
+	}
+	if form.currencies, err = r.ManualCurrencies(ctx); err != nil {
+		return err
+	}
+	form.Merchant = cmp.Or(form.Merchant, form.merchants[0].ID)
+	like := ""
+	if form.wrong("to") != nil {
+		like = form.To
+	}
+	form.partners, err = r.ManualPartners(ctx, form.Merchant, like, partnersOffered)
+	return err
+}
+
+// settles has the form settle a period: it leaves no other partner and no other currency to choose.
 func (view *manualView) settles(ctx context.Context, r *report.Snapshot) error {
 	form := &view.form
-	if form.Period = cmp.Or(form.Period, view.filter.Period); form.Period == 0 {
-		return nil
-	}
 	p, err := r.ManualPeriod(ctx, form.Period)
 	if err != nil {
 		return err
 	}
-	form.Span, form.To, form.Currency = p.Span, bindTo(p.MerchantID, p.PartnerID), p.Unit
-	form.partners, form.currencies = []report.ManualPartner{p.ManualPartner}, []string{p.Unit}
+	if form.Span = p.Span; p.Net < 0 {
+		form.TookBack = amount{p.Unit, -p.Net}.text()
+	}
+	form.Merchant, form.merchants = p.MerchantID, []report.Choice{{ID: p.MerchantID, Name: p.Merchant}}
+	form.To, form.Currency, form.currencies = p.ManualPartner.Text(), p.Unit, []string{p.Unit}
 	return nil
 }
 
 // enterManual enters a line.
 func (s *Server) enterManual(c echo.Context, v *visit) error {
 	form := manualForm{
-		To: c.FormValue("to"), Amount: strings.TrimSpace(c.FormValue("amount")), Currency: c.FormValue("currency"), Payer: c.FormValue("payer"), Note: strings.TrimSpace(c.FormValue("note")),
+		To: strings.TrimSpace(c.FormValue("to")), Amount: strings.TrimSpace(c.FormValue("amount")), Currency: c.FormValue("currency"), Payer: c.FormValue("payer"), Note: strings.TrimSpace(c.FormValue("note")),
 	}
-	if form.To == "" {
-		form.problems = append(form.problems, fault.Wrong("to", text.WrongMissing(), text.FixNamePartner()))
-		return s.showManual(c, v, http.StatusUnprocessableEntity, form)
+	status, err := s.readPartner(c, v, &form)
+	if err != nil {
+		return err
 	}
-	at, to, _ := strings.Cut(form.To, "-")
-	merchant, ok := report.ParseID(at)
-	partner, named := report.ParseID(to)
-	if !ok || !named {
-		return notFound()
-	}
-	if period := c.FormValue("period"); period != "" {
-		if form.Period, ok = report.ParseID(period); !ok {
-			return notFound()
-		}
+	if len(form.problems) > 0 {
+		return s.showManual(c, v, status, form)
 	}
 	line := commission.ManualLine{
-		Merchant: program.MerchantID(merchant), Partner: program.PartnerID(partner), Unit: form.Currency, Payer: commission.Payer(form.Payer), Period: form.Period, Note: form.Note,
+		Merchant: program.MerchantID(form.Merchant), Partner: form.partner, Unit: form.Currency, Payer: commission.Payer(form.Payer), Period: form.Period, Note: form.Note,
 	}
-	var err error
 	if line.Amount, err = money.Parse(form.Amount, form.Currency); err != nil {
 		form.problems = append(form.problems, fault.Wrong("amount", text.WrongNoMoney(form.Currency, strconv.Quote(form.Amount)), text.FixMoney()))
 		return s.showManual(c, v, http.StatusUnprocessableEntity, form)
@@ -152,6 +148,44 @@ func (s *Server) enterManual(c echo.Context, v *visit) error {
 		s.flash(c, v.text.ManualEntered())
 	}
 	return s.redirect(c, manualPath(v))
+}
+
+// readPartner finds whom the form is for, and what it settles. Nobody of that name is a problem of the form.
+func (s *Server) readPartner(c echo.Context, v *visit, form *manualForm) (status int, err error) {
+	var ok bool
+	if form.Merchant = int64(v.login.Merchant); form.Merchant == 0 {
+		if form.Merchant, ok = report.ParseID(c.FormValue("merchant")); !ok {
+			return 0, notFound()
+		}
+	}
+	if period := c.FormValue("period"); period != "" {
+		if form.Period, ok = report.ParseID(period); !ok {
+			return 0, notFound()
+		}
+	}
+	wrong := func(status int, problem, fix text.Message) (int, error) {
+		form.problems = append(form.problems, fault.Wrong("to", problem, fix))
+		return status, nil
+	}
+	if form.To == "" {
+		return wrong(http.StatusUnprocessableEntity, text.WrongMissing(), text.FixNamePartner())
+	}
+	var found []report.ManualPartner
+	ctx := c.Request().Context()
+	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		found, err = r.FindPartner(ctx, form.Merchant, form.To)
+		return err
+	})
+	switch {
+	case err != nil:
+		return 0, err
+	case len(found) == 0:
+		return wrong(http.StatusNotFound, text.WrongNobodyCalled(form.To), text.FixChoosePartner())
+	case len(found) > 1:
+		return wrong(http.StatusUnprocessableEntity, text.WrongManyPartners(form.To), text.FixWholeName())
+	}
+	form.partner = program.PartnerID(found[0].ID)
+	return http.StatusOK, nil
 }
 
 func manualPath(v *visit) string {

@@ -111,7 +111,7 @@ func (s *Server) periodPage(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, view.at(), view.filter.Query())
-	return s.page(c, v, v.text.PeriodOf(view.Rule, view.Span), onePeriod(view))
+	return s.page(c, v, periodName(v.text, view.Kind(), view.Span), onePeriod(view))
 }
 
 // at is the address of the period's page.
@@ -180,18 +180,16 @@ func (view *periodView) says(t *text.Printer, rule *program.Counting) []string {
 	return list
 }
 
-// sum is what the period comes to, in a sentence.
-func (view *periodView) sum(t *text.Printer) string {
-	if view.Record.Outcome == period.Overflow {
-		return t.PeriodOverflow()
+// manual is where what a cap took back can be paid by hand, empty where nothing can.
+func (view *periodView) manual() string {
+	if !view.forMerchant || view.Net >= 0 {
+		return ""
 	}
-	sums := view.Record.Sums
-	all := t.PeriodSums(amount{view.Unit, sums.Commission}.text(), t.PeriodOrders(sums.Count), amount{view.Unit, sums.Revenue}.text())
-	if view.Net < 0 {
-		return all + " " + t.PeriodTakes(amount{view.Unit, -view.Net}.text())
-	}
-	return all + " " + t.PeriodAdds(amount{view.Unit, view.Net}.text())
+	return "/merchant/manual?period=" + strconv.FormatInt(view.No, 10)
 }
+
+// overflowed tells that the sums of the period are too large to be counted.
+func (view *periodView) overflowed() bool { return view.Record.Outcome == period.Overflow }
 
 // before is what was measured by the days before one, by the rule of that day.
 func (view *periodView) before(t *text.Printer, d period.Paid) string {
@@ -208,7 +206,7 @@ func (view *periodView) later(t *text.Printer, d period.Paid) []string {
 	var list []string
 	for _, change := range d.Changes {
 		if change.Day != d.Day {
-			list = append(list, t.PeriodChanged(amount{view.Unit, change.Amount}.text(), change.Day.String()))
+			list = append(list, t.PeriodChanged(amount{view.Unit, change.Amount}.text(), spanWords(t, change.Day.String())))
 		}
 	}
 	return list

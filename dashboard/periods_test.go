@@ -9,6 +9,7 @@ import (
 	"tributary/commission"
 	"tributary/commission/period"
 	"tributary/internal/event"
+	"tributary/internal/text"
 	"tributary/partners"
 	"tributary/partners/program"
 	"tributary/test/schemes"
@@ -47,11 +48,11 @@ func TestAPeriodIsExplainedToItsTenants(t *testing.T) {
 		status  int
 		says    []string
 	}{
-		{"site@example.net", "/partner/periods", http.StatusOK, []string{"volume", "2026-03", "6.00"}},
+		{"site@example.net", "/partner/periods", http.StatusOK, []string{"volume", "Bonus, March 2026", "6.00"}},
 		{"site@example.net", "/partner/periods.csv", http.StatusOK, []string{`"volume","2026-03","GBP",6.00,1.20,6.00,0.00`}},
-		{"site@example.net", "/partner/periods/" + no, http.StatusOK, []string{"2 % of the revenue", "Bonus: GBP 6.00.", "2 orders", "2026-03-05"}},
+		{"site@example.net", "/partner/periods/" + no, http.StatusOK, []string{"2 % of the revenue", "Bonus, March 2026", "2 orders", "5 Mar 2026"}},
 		{"shop@example.net", "/merchant/periods", http.StatusOK, []string{"The Slow Kitchen", "6.00"}},
-		{"shop@example.net", "/merchant/periods/" + no, http.StatusOK, []string{"The Slow Kitchen", ", The Slow Kitchen as partner", "2 orders, GBP 500.00 of revenue and GBP 50.00 of commission count. Bonus: GBP 6.00."}},
+		{"shop@example.net", "/merchant/periods/" + no, http.StatusOK, []string{"The Slow Kitchen", ", The Slow Kitchen as partner", "2 orders", "GBP 500.00 of revenue", "GBP 50.00 of commission"}},
 		{"shop@example.net", "/merchant/periods?state=pending&partner=" + number10(int64(w.site)), http.StatusOK, []string{"volume", "6.00"}},
 		{"shop@example.net", "/merchant/periods?state=payable", http.StatusOK, []string{"No results match"}},
 		{"shop@example.net", "/merchant/periods?program=987654", http.StatusOK, []string{"No results match"}},
@@ -126,7 +127,7 @@ func TestOrdersOverACapAreListed(t *testing.T) {
 			}
 			c.page(path+query).holds(t, want...)
 		}
-		c.page(path).holds(t, "Orders over the cap", "over the cap", "The cap takes back GBP 12.00")
+		c.page(path).holds(t, "Orders over the cap", "over the cap", "Taken back by the cap GBP 12.00")
 	}
 	var third, second string
 	w.must(w.owner.QueryRow(t.Context(), `SELECT (SELECT no FROM orders WHERE order_id = 'third')::text, (SELECT no FROM orders WHERE order_id = 'second')::text`).Scan(&third, &second))
@@ -139,5 +140,36 @@ func TestOrdersOverACapAreListed(t *testing.T) {
 	}
 	if got := w.as("rival@example.net").get("/merchant/periods/" + no + "/over.csv"); got.status != http.StatusNotFound {
 		t.Errorf("another merchant's: %d", got.status)
+	}
+}
+
+// A period that comes to nothing is listed when it is asked for, on the page and in its file.
+func TestPeriodsOfNoAmountAreListedOnRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.as("shop@example.net")
+	w.period(w.link, "GBP", time.February, 10_000)
+	c.page("/merchant/periods").holds(t, "No bonuses or caps yet", "Show all periods")
+	w.period(w.link, "GBP", time.March, 50_000)
+	for query, want := range map[string]int{"": 1, "?amounts=all": 2, "?amounts=all&state=pending": 1} {
+		listed, _ := c.listed(t, "/merchant/periods"+query, "tr", "")
+		filed, _ := c.filed(t, "/merchant/periods.csv"+query, []string{"period"}, "amount")
+		if listed != want || filed != want {
+			t.Errorf("%q lists %d periods and files %d, want %d", query, listed, filed, want)
+		}
+	}
+	if got := c.get("/merchant/periods?amounts=some"); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("status %d", got.status)
+	}
+}
+
+func TestSpansAreSaidInWords(t *testing.T) {
+	t.Parallel()
+	for span, want := range map[string]string{
+		"2026-09-07": "7 Sep 2026", "2026-W37": "week 37 of 2026", "2026-W01": "week 1 of 2026", "2026-09": "September 2026", "2026-Q3": "Q3 2026", "2026": "2026", "ever": "all time", "20261": "20261",
+	} {
+		if got := spanWords(text.English(), span); got != want {
+			t.Errorf("%s is %q, want %q", span, got, want)
+		}
 	}
 }

@@ -199,7 +199,7 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 		}},
 		{"shop", "/merchant/coupons/:coupon/end", []url.Values{{"from": {"x"}, "leaked_from": {"2200-01-01T00:00"}}, {"leaked_from": {"2026-01-01T00:00"}, "note": {"leaked"}}, {}}},
 		{"shop", "/merchant/manual", []url.Values{
-			w.lineForm("1.234"), w.lineForm("0"), {"to": w.lineForm("")["to"], "amount": {"5"}, "currency": {"GBP"}, "payer": {"merchant"}, "note": {" "}}, w.lineForm("5.00"), w.lineForm("500.00"),
+			w.lineForm("1.234"), w.lineForm("0"), {"to": {"slow"}, "amount": {"5"}, "currency": {"GBP"}, "payer": {"merchant"}, "note": {"x"}}, {"to": w.lineForm("")["to"], "amount": {"5"}, "currency": {"GBP"}, "payer": {"merchant"}, "note": {" "}}, w.lineForm("5.00"), w.lineForm("500.00"),
 		}},
 		{"operator", "/network/customers", []url.Values{
 			{"merchant": {"1"}, "customer": {"c-1"}, "to": {program + "-0"}},

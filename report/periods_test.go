@@ -39,7 +39,7 @@ func TestPeriodsOfAListAreLookedUp(t *testing.T) {
 	defer pool.Close()
 	for index, scope := range map[string]access.Scope{"period_partner": {Partner: 3}, "period_merchant": {Merchant: 1}} {
 		err := access.New(pool).Read(t.Context(), scope, func(tx pgx.Tx) error {
-			sql := strings.NewReplacer("$1", strconv.FormatInt(cmp.Or(int64(scope.Partner), int64(scope.Merchant)), 10), "$2", "'2026-05-01'", "$3", "9000", "$4", "51", "$5", "0", "$6", "0", "$7", "NULL").Replace(periodsOf(scope))
+			sql := strings.NewReplacer("$1", strconv.FormatInt(cmp.Or(int64(scope.Partner), int64(scope.Merchant)), 10), "$2", "'2026-05-01'", "$3", "9000", "$4", "51", "$5", "0", "$6", "0", "$7", "NULL", "$8", "false").Replace(periodsOf(scope))
 			rows, err := tx.Query(t.Context(), "EXPLAIN "+sql)
 			if err != nil {
 				return err

@@ -2110,6 +2110,9 @@ func FixChooseOne(first string, second string, whole string) Message {
 // FixChooseOrders is the message: mark the orders, or choose all that match
 func FixChooseOrders() Message { return Message{id: "fix.choose_orders"} }
 
+// FixChoosePartner is the message: give the name or number of a partner of the merchant's programs
+func FixChoosePartner() Message { return Message{id: "fix.choose_partner"} }
+
 // FixClaimedAlready is the message: see its answer under Claims
 func FixClaimedAlready() Message { return Message{id: "fix.claimed_already"} }
 
@@ -2624,6 +2627,9 @@ func FixUtf8() Message { return Message{id: "fix.utf8"} }
 
 // FixWholeAddress is the message: give the whole address of a page, beginning with https://
 func FixWholeAddress() Message { return Message{id: "fix.whole_address"} }
+
+// FixWholeName is the message: give the whole name, or the number
+func FixWholeName() Message { return Message{id: "fix.whole_name"} }
 
 // FixWholeNumber is the message: give one, such as 30
 func FixWholeNumber() Message { return Message{id: "fix.whole_number"} }
@@ -3282,11 +3288,17 @@ func (p *Printer) ManualEntered() string { return p.say("manual.entered", 0) }
 // ManualEnteredAt says: Entered
 func (p *Printer) ManualEnteredAt() string { return p.say("manual.entered_at", 0) }
 
-// ManualForPeriod says: for the period {span}
+// ManualForPeriod says: for {span}
 func (p *Printer) ManualForPeriod(span string) string { return p.say("manual.for_period", 0, span) }
+
+// ManualFound says: {n} partners are called like it. Choose from the list.
+func (p *Printer) ManualFound(n int64) string { return p.say("manual.found", n, p.Count(n)) }
 
 // ManualLead says: What you pay partners beside their orders, or take back. What one person enters for a partner within 24 hours is taken together: above {limit} of a currency a second person approves it.
 func (p *Printer) ManualLead(limit string) string { return p.say("manual.lead", 0, limit) }
+
+// ManualMerchantHint says: Whose partner it is.
+func (p *Printer) ManualMerchantHint() string { return p.say("manual.merchant_hint", 0) }
 
 // ManualNoPartner says: No partner yet
 func (p *Printer) ManualNoPartner() string { return p.say("manual.no_partner", 0) }
@@ -3306,6 +3318,9 @@ func (p *Printer) ManualNote() string { return p.say("manual.note", 0) }
 // ManualNoteHint says: For those who look later. Partners do not see it.
 func (p *Printer) ManualNoteHint() string { return p.say("manual.note_hint", 0) }
 
+// ManualPartnerHint says: Name or number. Part of a name finds those who are called like it.
+func (p *Printer) ManualPartnerHint() string { return p.say("manual.partner_hint", 0) }
+
 // ManualPartnerLead says: What merchants and the network paid you beside your orders, or took back. It is in your balance.
 func (p *Printer) ManualPartnerLead() string { return p.say("manual.partner_lead", 0) }
 
@@ -3314,6 +3329,16 @@ func (p *Printer) ManualPartnerNone() string { return p.say("manual.partner_none
 
 // ManualPayer says: Who pays
 func (p *Printer) ManualPayer() string { return p.say("manual.payer", 0) }
+
+// ManualSettles says: Pays for {span}, where the cap took back {amount}.
+func (p *Printer) ManualSettles(amount string, span string) string {
+	return p.say("manual.settles", 0, amount, span)
+}
+
+// ManualSettlesBonus says: Belongs to {span}.
+func (p *Printer) ManualSettlesBonus(span string) string {
+	return p.say("manual.settles_bonus", 0, span)
+}
 
 // ManualTitle says: Manual lines
 func (p *Printer) ManualTitle() string { return p.say("manual.title", 0) }
@@ -4239,6 +4264,9 @@ func PayeeCodes() []string {
 // PeriodAdds says: Bonus: {amount}.
 func (p *Printer) PeriodAdds(amount string) string { return p.say("period.adds", 0, amount) }
 
+// PeriodAll says: All periods
+func (p *Printer) PeriodAll() string { return p.say("period.all", 0) }
+
 // PeriodAmountOf says: {amount} of {measure}
 func (p *Printer) PeriodAmountOf(amount string, measure string) string {
 	return p.say("period.amount_of", 0, amount, measure)
@@ -4252,10 +4280,19 @@ func (p *Printer) PeriodBetween(first string, last string) string {
 	return p.say("period.between", 0, first, last)
 }
 
+// PeriodBonus says: Bonus
+func (p *Printer) PeriodBonus() string { return p.say("period.bonus", 0) }
+
+// PeriodBonusOf says: Bonus, {span}
+func (p *Printer) PeriodBonusOf(span string) string { return p.say("period.bonus_of", 0, span) }
+
 // PeriodBoundary says: Order {order} of {time} is the first above the threshold.
 func (p *Printer) PeriodBoundary(order string, time string) string {
 	return p.say("period.boundary", 0, order, time)
 }
+
+// PeriodByHand says: Pay it by hand
+func (p *Printer) PeriodByHand() string { return p.say("period.by_hand", 0) }
 
 // PeriodByVersion says: Terms version {version}
 func (p *Printer) PeriodByVersion(version string) string {
@@ -4267,13 +4304,22 @@ func (p *Printer) PeriodCap(length string, limit string) string {
 	return p.say("period.cap", 0, length, limit)
 }
 
+// PeriodCapOf says: Cap, {span}
+func (p *Printer) PeriodCapOf(span string) string { return p.say("period.cap_of", 0, span) }
+
 // PeriodChanged says: {day}: {amount}
 func (p *Printer) PeriodChanged(amount string, day string) string {
 	return p.say("period.changed", 0, amount, day)
 }
 
+// PeriodCounted says: Counted
+func (p *Printer) PeriodCounted() string { return p.say("period.counted", 0) }
+
 // PeriodDays says: Day by day
 func (p *Printer) PeriodDays() string { return p.say("period.days", 0) }
+
+// PeriodEver says: all time
+func (p *Printer) PeriodEver() string { return p.say("period.ever", 0) }
 
 // PeriodFor says: {program}, {partner} as {role}
 func (p *Printer) PeriodFor(partner string, program string, role string) string {
@@ -4301,6 +4347,12 @@ func (p *Printer) PeriodNone() string { return p.say("period.none", 0) }
 // PeriodNoneYet says: They appear with the first order that counts towards a tier, goal or cap of your program's terms.
 func (p *Printer) PeriodNoneYet() string { return p.say("period.none_yet", 0) }
 
+// PeriodNothing says: No bonuses or caps yet
+func (p *Printer) PeriodNothing() string { return p.say("period.nothing", 0) }
+
+// PeriodNothingYet says: Periods that have come to nothing so far are not listed here.
+func (p *Printer) PeriodNothingYet() string { return p.say("period.nothing_yet", 0) }
+
 // PeriodOf says: {rule}, {span}
 func (p *Printer) PeriodOf(rule string, span string) string { return p.say("period.of", 0, rule, span) }
 
@@ -4322,15 +4374,27 @@ func (p *Printer) PeriodPays() string { return p.say("period.pays", 0) }
 // PeriodPending says: Pending
 func (p *Printer) PeriodPending() string { return p.say("period.pending", 0) }
 
+// PeriodQuarter says: {quarter} {year}
+func (p *Printer) PeriodQuarter(quarter string, year string) string {
+	return p.say("period.quarter", 0, quarter, year)
+}
+
 // PeriodRetroactive says: The highest tier reached pays for everything in the period. Counted {length}.
 func (p *Printer) PeriodRetroactive(length string) string {
 	return p.say("period.retroactive", 0, length)
 }
 
-// PeriodSums says: {orders}, {revenue} of revenue and {commission} of commission count.
-func (p *Printer) PeriodSums(commission string, orders string, revenue string) string {
-	return p.say("period.sums", 0, commission, orders, revenue)
-}
+// PeriodRule says: What the terms say
+func (p *Printer) PeriodRule() string { return p.say("period.rule", 0) }
+
+// PeriodShowAll says: Show all periods
+func (p *Printer) PeriodShowAll() string { return p.say("period.show_all", 0) }
+
+// PeriodSomething says: With an amount
+func (p *Printer) PeriodSomething() string { return p.say("period.something", 0) }
+
+// PeriodTaken says: Taken back by the cap
+func (p *Printer) PeriodTaken() string { return p.say("period.taken", 0) }
 
 // PeriodTakes says: The cap takes back {amount}.
 func (p *Printer) PeriodTakes(amount string) string { return p.say("period.takes", 0, amount) }
@@ -4361,6 +4425,11 @@ func (p *Printer) PeriodTitle() string { return p.say("period.title", 0) }
 // PeriodVersion says: Terms version {version}, days in {zone}
 func (p *Printer) PeriodVersion(version string, zone string) string {
 	return p.say("period.version", 0, version, zone)
+}
+
+// PeriodWeek says: week {week} of {year}
+func (p *Printer) PeriodWeek(week string, year string) string {
+	return p.say("period.week", 0, week, year)
 }
 
 // PeriodLength says what is said of a code, and the code itself where that is nothing: see PeriodLengthCodes.
@@ -6552,6 +6621,11 @@ func WrongNoTruth() Message { return Message{id: "wrong.no_truth"} }
 
 // WrongNoWindow is the message: a coupon or code earns from when to when it is in force
 func WrongNoWindow() Message { return Message{id: "wrong.no_window"} }
+
+// WrongNobodyCalled is the message: no partner is called "{name}"
+func WrongNobodyCalled(name string) Message {
+	return Message{id: "wrong.nobody_called", values: []string{name}}
+}
 
 // WrongNone is the message: there is none
 func WrongNone() Message { return Message{id: "wrong.none"} }

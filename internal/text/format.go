@@ -85,6 +85,9 @@ func (p *Printer) Day(t time.Time) string { return p.own(t.UTC().Format("2 Jan 2
 // Date writes the day that a time falls on in its own zone, as "2 Jan 2006".
 func (p *Printer) Date(t time.Time) string { return p.own(t.Format("2 Jan 2006")) }
 
+// Month writes the month that a time falls on in its own zone, as "January 2006".
+func (p *Printer) Month(t time.Time) string { return p.own(t.Format("January 2006")) }
+
 // Weekday writes that day in full, as "Monday, 2 January 2006".
 func (p *Printer) Weekday(t time.Time) string { return p.own(t.Format("Monday, 2 January 2006")) }
 
