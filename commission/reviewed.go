@@ -203,8 +203,9 @@ func (d *Decision) countDeclines() {
 }
 
 // replaced gives the reports of an order with those in front that stand in place of others, once both sides have asked for them.
+// One that stood before can be asked for like any other.
 func replaced(events []*event.Event, reviews []Review) []*event.Event {
-	asked := map[string]map[Side]*Review{}
+	all, asked := events, map[string]map[Side]*Review{}
 	for i := range reviews {
 		r := &reviews[i]
 		if r.Verb != Replace {
@@ -214,22 +215,21 @@ func replaced(events []*event.Event, reviews []Review) []*event.Event {
 			r.NoEffect = OrderVoid
 			continue
 		}
-		chosen := reportOf(events, r)
+		chosen := reportOf(all, r)
 		first := -1
 		if chosen != nil {
 			first = slices.IndexFunc(events, func(e *event.Event) bool { return compareFacts(e, chosen) == 0 })
 		}
-		if asked[r.Report] == nil {
-			asked[r.Report] = map[Side]*Review{}
-		}
-		asked[r.Report][r.By] = r
 		switch other := asked[r.Report][r.By.other()]; {
 		case first < 0:
 			r.NoEffect = NoSuchReport
 		case sameReport(events[first], chosen):
 			r.NoEffect = StandsAlready
 		case other == nil:
-			r.NoEffect = NeedsOtherSide
+			if r.NoEffect = NeedsOtherSide; asked[r.Report] == nil {
+				asked[r.Report] = map[Side]*Review{}
+			}
+			asked[r.Report][r.By] = r
 		default:
 			other.NoEffect = ""
 			delete(asked, r.Report)

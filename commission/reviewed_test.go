@@ -279,8 +279,13 @@ func TestAReportStandsInPlaceOfTheFirst(t *testing.T) {
 	t.Parallel()
 	first, second, third := sold(goods(1, "X", "", 1, 1_000)), sold(goods(1, "X", "", 1, 2_000)), sold(goods(1, "X", "", 1, 3_000))
 	ask := func(id string, by Side, e *event.Event) Review {
-		return Review{ID: id, At: noon().Add(day), Verb: Replace, By: by, Report: hex.EncodeToString(e.Content()), Reported: e}
+		r := Review{ID: id, At: noon().Add(day), Verb: Replace, By: by, Report: hex.EncodeToString(e.Content())}
+		if e != first { // which is among the events
+			r.Reported = e
+		}
+		return r
 	}
+	both := func(e *event.Event, id string) []Review { return []Review{ask(id, ByMerchant, e), ask(id+"2", ByOperator, e)} }
 	for _, row := range []struct {
 		name    string
 		reviews []Review
@@ -295,6 +300,10 @@ func TestAReportStandsInPlaceOfTheFirst(t *testing.T) {
 		{"once more", []Review{ask("a", ByMerchant, second), ask("b", ByOperator, second), ask("c", ByMerchant, second)}, 2_000, ",,stands_already"},
 		{"another one then", []Review{ask("a", ByMerchant, second), ask("b", ByOperator, second), ask("c", ByMerchant, third), ask("d", ByOperator, third)}, 3_000, ",,,"},
 		{"the first", []Review{ask("a", ByMerchant, first)}, 1_000, "stands_already"},
+		{"the first again", append(both(second, "a"), both(first, "c")...), 1_000, ",,,"},
+		{"the first again, by one side", append(both(second, "a"), ask("c", ByMerchant, first)), 2_000, ",,needs_other_side"},
+		{"there and back, twice", slices.Concat(both(second, "a"), both(first, "c"), both(second, "e"), both(first, "g")), 1_000, ",,,,,,,"},
+		{"what stood when one side asked", slices.Concat([]Review{ask("a", ByMerchant, first)}, both(second, "b"), []Review{ask("d", ByOperator, first)}), 2_000, "stands_already,,,needs_other_side"},
 		{"one that nobody sent", []Review{{ID: "a", At: noon(), Verb: Replace, By: ByMerchant, Report: strings.Repeat("0", 32)}}, 1_000, "no_such_report"},
 		{"of a void order", []Review{ask("a", ByMerchant, second), ask("b", ByOperator, second), {ID: "c", At: noon(), Verb: Void}}, 1_000, ",order_void,order_void"},
 	} {

@@ -247,29 +247,35 @@ func TestAnExtensionInTimeWinsThoughItIsTakenLate(t *testing.T) {
 	w.clean()
 }
 
-// TestAReplacedReportIsOnTheBooks has both sides ask for a report that contradicts the first.
+// TestAReplacedReportIsOnTheBooks has both sides ask for a report that contradicts the first, for the first again, and back.
 func TestAReplacedReportIsOnTheBooks(t *testing.T) {
 	t.Parallel()
 	w := newWorldOf(t, 1, 1)
 	w.start(w.config("one"))
-	other := sale(1, "A1", w.click(), 20_000)
+	first, other := sale(1, "A1", w.click(), 10_000), sale(1, "A1", w.click(), 20_000)
 	other.Id = idOf("another report")
-	w.send(sale(1, "A1", w.click(), 10_000), other)
+	w.send(first, other)
 	w.waitIdle()
 	equal(t, "conflicts", w.number(`SELECT count(*) FROM order_conflict`), 1)
-	asks := func(r *commission.Reviewed) { r.Report = hex.EncodeToString(other.Content()) }
-	w.say("A1", commission.Replace, day, asks)
-	equal(t, "the merchant alone", w.books(time.Time{}), w.pending(1_000, 200))
-	w.clean()
-	check(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
-		said := commission.Reviewed{Merchant: 1, Order: "A1", Verb: commission.Replace}
-		asks(&said)
-		return w.reviewIn(tx, said, commission.ByOperator, noon().Add(2*day))
-	}))
-	w.allTaken()
-	equal(t, "both", w.books(time.Time{}), w.pending(2_000, 400))
-	equal(t, "from the sale on", w.books(noon()), w.pending(2_000, 400))
-	w.clean()
+	for i, row := range []struct {
+		report     *event.Event
+		alone, net int64
+	}{{other, 1_000, 2_000}, {first, 2_000, 1_000}, {other, 1_000, 2_000}} {
+		asks := func(r *commission.Reviewed) { r.Report = hex.EncodeToString(row.report.Content()) }
+		at := time.Duration(2*i+1) * day
+		w.say("A1", commission.Replace, at, asks)
+		equal(t, "the merchant alone", w.books(time.Time{}), w.pending(row.alone, row.alone/5))
+		w.clean()
+		check(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+			said := commission.Reviewed{Merchant: 1, Order: "A1", Verb: commission.Replace}
+			asks(&said)
+			return w.reviewIn(tx, said, commission.ByOperator, noon().Add(at+day))
+		}))
+		w.allTaken()
+		equal(t, "both", w.books(time.Time{}), w.pending(row.net, row.net/5))
+		equal(t, "from the sale on", w.books(noon()), w.pending(row.net, row.net/5))
+		w.clean()
+	}
 }
 
 // TestKillsLoseAndDoubleNoReview ends the engine's session behind the entry that a review is taken, behind its postings and in
