@@ -126,7 +126,7 @@ func (view *whyView) tooLate(t *text.Printer) string {
 	return t.ReviewLateNothing(when, whyNothing(t, view.late.Effect, view.late.Effect))
 }
 
-// A rivalView is a report of the order, or of a refund, that says something else than the first, and who has asked that it stand.
+// A rivalView is a report of the order, or of a refund, that may stand in place of the one that does, and who has asked for that.
 type rivalView struct {
 	conflict
 
@@ -134,33 +134,66 @@ type rivalView struct {
 	// stands tells that it has taken the place of the first; asked are the sides that have asked for that.
 	stands bool
 	asked  []commission.Side
+	// first is the report in whose place it stands, which may stand again; else nil.
+	first *rivalView
 }
 
 // rivals are the reports without effect that may stand in place of others.
 func (view *whyView) rivals(t *text.Printer) (list []rivalView) {
-	standing := ""
-	for _, r := range view.Reviews {
-		if r.Verb == string(commission.Replace) && r.Became() == report.ReviewDone {
-			standing = r.Report
-		}
-	}
 	for i := range view.Rivals {
 		x := &view.Rivals[i]
-		e, err := event.Decode(x.Second)
-		if err != nil || x.Refused() {
+		if x.Refused() {
 			continue
 		}
-		rival := rivalView{conflict: conflict{Conflict: *x, fields: contrastsOf(t, x)}, hash: hex.EncodeToString(e.Content())}
-		rival.stands = rival.hash == standing
-		for _, r := range view.Reviews {
-			open := r.Became() == report.ReviewWaits || r.NoEffect == string(commission.NeedsOtherSide)
-			if side := commission.Side(r.Side); r.Report == rival.hash && open && !slices.Contains(rival.asked, side) {
-				rival.asked = append(rival.asked, side)
-			}
+		rival, first := view.rival(x.Second), view.rival(x.First)
+		if rival.hash == "" {
+			continue
+		}
+		if rival.conflict = (conflict{Conflict: *x, fields: contrastsOf(t, x)}); rival.hash == view.standing(x) {
+			rival.stands, rival.first = true, &first
 		}
 		list = append(list, rival)
 	}
 	return list
+}
+
+// rival is a report of which one must say whether it is to stand.
+func (view *whyView) rival(payload []byte) (x rivalView) {
+	e, err := event.Decode(payload)
+	if err != nil {
+		return x
+	}
+	x.hash = hex.EncodeToString(e.Content())
+	for _, r := range view.Reviews {
+		if r.Report != x.hash || r.Verb != string(commission.Replace) {
+			continue
+		}
+		side, open := commission.Side(r.Side), r.Became() == report.ReviewWaits || r.NoEffect == string(commission.NeedsOtherSide)
+		switch {
+		case r.Became() == report.ReviewDone:
+			x.asked = nil // both had
+		case open && !slices.Contains(x.asked, side):
+			x.asked = append(x.asked, side)
+		}
+	}
+	return x
+}
+
+// standing is the hash of the report that people have put in place of the first of the same fact as a conflict's; empty where the
+// first stands, as at first or again.
+func (view *whyView) standing(of *report.Conflict) (hash string) {
+	asked := map[string]bool{}
+	for i := range view.Rivals {
+		if x := &view.Rivals[i]; x.Kind == of.Kind && x.Ref == of.Ref {
+			asked[view.rival(x.First).hash], asked[view.rival(x.Second).hash] = true, true
+		}
+	}
+	for _, r := range view.Reviews {
+		if r.Verb == string(commission.Replace) && r.Became() == report.ReviewDone && asked[r.Report] {
+			hash = r.Report
+		}
+	}
+	return hash
 }
 
 // state says who has asked that the report stand, and who must.

@@ -359,9 +359,19 @@ func TestBothSidesAskForAnotherReport(t *testing.T) {
 	} else {
 		page.holds(t, "You have asked that this report stand. The network has to ask for it, too.")
 	}
-	operator.page(theirs).holds(t, "The merchant has asked that this report stand. It does once the network asks for it, too.")
+	operator.page(theirs).holds(t, "The merchant has asked that this report stand. It does once the network asks for it, too. Content hash: ")
 	ask(operator, theirs)
 	operator.page(theirs).holds(t, "Merchant and network have both asked for it")
 	w.taken(no, "", "")
-	shop.page(path).holds(t, "This report counts now, in place of the first.")
+	shop.page(path).holds(t, "This report counts now, in place of the first. The first report, received", "Nobody has asked that this report stand. You and the network both have to.")
+	ask(shop, path)
+	w.taken(no, "", commission.NeedsOtherSide)
+	operator.page(theirs).holds(t, "This report counts now", "The merchant has asked that this report stand. It does once the network asks for it, too.")
+	ask(operator, theirs)
+	w.taken(no, "", "")
+	page := shop.page(path)
+	page.holds(t, "Nobody has asked that this report stand.")
+	if strings.Contains(page.text(), "This report counts now") {
+		t.Error("the report stands that both sides took back")
+	}
 }

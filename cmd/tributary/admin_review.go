@@ -31,7 +31,8 @@ func newReviews(a *app) []*cobra.Command {
 		{"decline-order", commission.Decline, "Refuse an order's commissions for good", "What is earned is taken back. --code says why, and the partner sees it:\n\n" + strings.Join(codes, "\n")},
 		{"extend-order", commission.Extend, "Extend an order's hold", `Once an order, before its hold has ended, and by no more than the terms allow (extension); --until left out, by all of that.`},
 		{"approve-order", commission.Approve, "End an order's hold at once", `What is pending becomes payable.`},
-		{"replace-report", commission.Replace, "Have another report of an order stand in place of the first", `It takes effect once the merchant has asked for the same report, on the order's page. --report is its content hash, as that page shows it.`},
+		{"replace-report", commission.Replace, "Have another report of an order stand in place of the one that does", `It takes effect once the merchant has asked for the same report, on the order's page. The first report can be asked for again in the same way.
+--report is the content hash of the one that is to stand: operators see it on the order's page, beside both reports.`},
 		{"void-order", commission.Void, "Declare that an order never was", `As when a shop reported a trial by mistake: nobody earns on the order, nothing counts it, and what was posted is taken back at its own
 times, also what was paid, which is then a debt of the partner's. What came back of a real order is a refund.`},
 	}

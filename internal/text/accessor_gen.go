@@ -4801,6 +4801,14 @@ func (p *Printer) ReplaceAsk() string { return p.say("replace.ask", 0) }
 // ReplaceBoth says: Merchant and network have both asked for it: it counts within seconds.
 func (p *Printer) ReplaceBoth() string { return p.say("replace.both", 0) }
 
+// ReplaceFirst says: The first report, received {at}
+func (p *Printer) ReplaceFirst(at string) string { return p.say("replace.first", 0, at) }
+
+// ReplaceHash says: Content hash: <code>{hash}</code>
+func (p *Printer) ReplaceHash(hash string) templ.Component {
+	return p.rich("replace.hash", 0, "", hash)
+}
+
 // ReplaceLead says: What came first counts. Another report can stand in its place once merchant and network have both asked for it.
 func (p *Printer) ReplaceLead() string { return p.say("replace.lead", 0) }
 
