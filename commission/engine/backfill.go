@@ -16,25 +16,30 @@ import (
 // backfillRows is how many orders of a merchant a lane goes through in one transaction; those of other lanes are among them.
 const backfillRows = 5000
 
-// startBackfill begins with the merchants of whom the lane has not begun, and gives those with whom it is not done.
-const startBackfill = `
-WITH begun AS (INSERT INTO customer_backfill (merchant_id, lane, through_at, through_no, done)
-  SELECT m, $2, '-infinity', 0, false FROM unnest($1::bigint[]) m ON CONFLICT DO NOTHING)
-SELECT m, coalesce(b.through_at, '-infinity'), coalesce(b.through_no, 0)
-  FROM unnest($1::bigint[]) m LEFT JOIN customer_backfill b ON (b.merchant_id, b.lane) = (m, $2) WHERE b.done IS NOT true ORDER BY m`
+// beginBackfill begins with the merchants of whom the lane has not begun: with the orders that there are by now.
+const beginBackfill = `
+INSERT INTO customer_backfill (merchant_id, lane, through_at, through_no, until_at, done)
+SELECT m, $2, '-infinity', 0, coalesce(last.at, '-infinity'), last.at IS NULL
+  FROM unnest($1::bigint[]) m, LATERAL (SELECT max(occurred_at) AS at FROM orders WHERE merchant_id = m) last
+ WHERE NOT EXISTS (SELECT FROM customer_backfill WHERE (merchant_id, lane) = (m, $2))`
+
+// openBackfills gives the merchants with whom the lane is not done, and where it stands.
+const openBackfills = `SELECT merchant_id, through_at, through_no FROM customer_backfill WHERE lane = $2 AND merchant_id = ANY ($1) AND NOT done ORDER BY merchant_id`
 
 // backfillPiece goes through the next $5 orders of a merchant after ($3, $4). Those of the lane that name a customer enter as
 // orders that bound nobody, and their customers are to be looked at; what is there already stays. It gives the last order that it
 // saw, and nothing behind the end.
 const backfillPiece = `
 WITH piece AS MATERIALIZED (
-  SELECT * FROM orders WHERE merchant_id = $1 AND (occurred_at, no) > ($3, $4) ORDER BY occurred_at, no LIMIT $5
+  SELECT no, lane, customer_id, occurred_at, order_id, outcome FROM orders WHERE merchant_id = $1 AND (occurred_at, no) > ($3, $4)
+     AND occurred_at <= (SELECT until_at FROM customer_backfill WHERE merchant_id = $1 AND lane = $2) ORDER BY occurred_at, no LIMIT $5
 ), entered AS (
   INSERT INTO customer_seen (merchant_id, customer_id, at, ref, order_no, sale, void, view)
-  SELECT merchant_id, customer_id, occurred_at, order_id, no, decision #>> '{order,goal}' IS NULL, outcome = 'voided', '{"nth":0}'
-    FROM piece
-   WHERE lane = $2 AND customer_id <> '' AND decision #>> '{order,test}' IS NULL
-     AND coalesce(decision #>> '{order,goal}', '') NOT IN ('click', 'impression')
+  SELECT $1, customer_id, occurred_at, order_id, no, goal IS NULL, outcome = 'voided', '{"nth":0}'
+    FROM piece CROSS JOIN LATERAL (SELECT decision #>> '{order,test}' AS test, decision #>> '{order,goal}' AS goal FROM orders o WHERE o.no = piece.no OFFSET 0) said
+   WHERE lane = $2 AND customer_id <> ''
+     AND NOT EXISTS (SELECT FROM customer_seen WHERE (merchant_id, customer_id, at, ref) = ($1, piece.customer_id, occurred_at, order_id))
+     AND test IS NULL AND coalesce(goal, '') NOT IN ('click', 'impression')
       ON CONFLICT DO NOTHING
   RETURNING customer_id, at, ref
 ), kept AS (
@@ -59,7 +64,7 @@ func (l *lane) backfill(ctx context.Context) (more bool, err error) {
 		if _, err := l.gather(ctx, tx, nil); err != nil { // whoever decided an order since has seen the terms
 			return err
 		}
-		pieces, err := l.startBackfill(ctx, tx, merchants)
+		pieces, err := l.openBackfills(ctx, tx, merchants)
 		if err != nil || len(pieces) == 0 {
 			return err
 		}
@@ -85,8 +90,12 @@ type piece struct {
 	no       int64
 }
 
-func (l *lane) startBackfill(ctx context.Context, tx pgx.Tx, merchants []program.MerchantID) ([]piece, error) {
-	rows, err := tx.Query(ctx, startBackfill, merchants, l.held.Partition)
+// openBackfills begins with merchants, where it has not, and gives those with whom it is not done.
+func (l *lane) openBackfills(ctx context.Context, tx pgx.Tx, merchants []program.MerchantID) ([]piece, error) {
+	if _, err := tx.Exec(ctx, beginBackfill, merchants, l.held.Partition); err != nil {
+		return nil, err
+	}
+	rows, err := tx.Query(ctx, openBackfills, merchants, l.held.Partition)
 	if err != nil {
 		return nil, err
 	}

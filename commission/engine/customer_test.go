@@ -322,6 +322,19 @@ func TestOrdersOfBeforeTheTermsAskedCount(t *testing.T) {
 	equal(t, "left alone", w.number(`SELECT count(*) FROM customer_seen WHERE view ->> 'nth' = '9'`), 1)
 }
 
+// TestOrdersOnTermsThatAskAreNotGoneThroughAgain has terms that ask from before the first order on.
+func TestOrdersOnTermsThatAskAreNotGoneThroughAgain(t *testing.T) {
+	t.Parallel()
+	w := keeping(t, 1, binding(0))
+	for i := range 40 {
+		w.send(w.bought(fmt.Sprintf("%02d", i), fmt.Sprint("c", i%7), 0, time.Duration(i)*day))
+	}
+	w.start(w.config("one"))
+	w.waitIdle()
+	equal(t, "done before the first", w.number(`SELECT count(*) FROM customer_backfill WHERE done AND through_no = 0 AND until_at = '-infinity'`), 1)
+	equal(t, "rows", w.number(`SELECT count(*) FROM customer_seen`), 40)
+}
+
 // TestACustomerOfManyOrdersIsSweptInPieces has an order arrive that comes before all others of its customer.
 func TestACustomerOfManyOrdersIsSweptInPieces(t *testing.T) {
 	t.Parallel()

@@ -165,7 +165,25 @@ func (l *lane) consume(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	more := make(chan struct{}, 1) // there was more to do than one round takes
-	more <- struct{}{}
+	for {
+		left, err := l.maintain(ctx)
+		if err != nil {
+			return err
+		}
+		if left {
+			select {
+			case more <- struct{}{}:
+			default:
+			}
+		}
+		if err := l.consumeUntil(ctx, tick.C, more); err != nil {
+			return err
+		}
+	}
+}
+
+// consumeUntil takes in slice after slice until something else is to be done.
+func (l *lane) consumeUntil(ctx context.Context, tick <-chan time.Time, more <-chan struct{}) error {
 	for {
 		select {
 		case <-ctx.Done():
@@ -177,19 +195,10 @@ func (l *lane) consume(ctx context.Context) error {
 			if err := l.take(ctx, h.facts); err != nil {
 				return err
 			}
-			continue
-		case <-tick.C:
+		case <-tick:
+			return nil
 		case <-more:
-		}
-		left, err := l.maintain(ctx)
-		if err != nil {
-			return err
-		}
-		if left {
-			select {
-			case more <- struct{}{}:
-			default:
-			}
+			return nil
 		}
 	}
 }

@@ -40,7 +40,7 @@ func schemes() []scheme {
 			terms: `{"schema":1,"hold":"30d","network_fee":200000,"attribution":{"model":"position","touches":{"click":{"window":"30d"}}},"rules":[{"id":"any","pay":{"percent":100000}}]}`,
 		},
 		{name: "binding_5k", customers: 5000, aim: ">= 0.8", terms: binding},
-		{name: "binding_1M", customers: 1_000_000, aim: ">= 0.75", terms: binding},
+		{name: "binding_1m", customers: 1_000_000, aim: ">= 0.75", terms: binding},
 	}
 }
 
