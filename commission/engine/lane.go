@@ -92,7 +92,8 @@ func (l *lane) begin(ctx context.Context) (next int64, err error) {
 			return err
 		}
 		next, l.failures, sent = p.Next, p.Attempts, p.Out
-		return nil
+		_, err = l.gather(ctx, tx, nil) // the first look at what there is to do knows the programs
+		return err
 	})
 	if err == nil {
 		err = l.held.SameLog(ctx, l.cfg.DB, l.cfg.Kafka)
