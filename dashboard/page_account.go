@@ -29,7 +29,7 @@ func (s *Server) showAccount(c echo.Context, v *visit, status int, problem strin
 	if view.sessions, err = s.access.Sessions(ctx, s.tokenHash(ctx)); err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.AccountTitle(), accountPageView(view)))
+	return s.framed(c, v, status, v.text.AccountTitle(), accountPageView(view))
 }
 
 // changePassword asks for the old password again, and ends every session but a new one.

@@ -132,7 +132,7 @@ func (s *Server) addFact(c echo.Context, v *visit) error {
 	err = s.access.AddFact(c.Request().Context(), v.scope(), view.fact)
 	if problem := fault.Of(err); err != nil && len(problem.Fields) > 0 {
 		view.problem = problem
-		return s.render(c, http.StatusUnprocessableEntity, frame(v, v.text.AgreedTitle(view.agreed.Program.Name), agreedTerms(view)))
+		return s.framed(c, v, http.StatusUnprocessableEntity, v.text.AgreedTitle(view.agreed.Program.Name), agreedTerms(view))
 	}
 	if err != nil {
 		return err

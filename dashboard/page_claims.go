@@ -114,7 +114,7 @@ func (s *Server) showNewClaim(c echo.Context, v *visit, status int, form claimFo
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.ClaimsNew(), newClaimPage(form)))
+	return s.framed(c, v, status, v.text.ClaimsNew(), newClaimPage(form))
 }
 
 // claimOrder has a partner claim an order.
@@ -163,7 +163,7 @@ func (s *Server) showClaim(c echo.Context, v *visit, status int, form claimForm)
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.ClaimsOne(view.claim.OrderID), claimPage(view)))
+	return s.framed(c, v, status, v.text.ClaimsOne(view.claim.OrderID), claimPage(view))
 }
 
 // settleClaim has a merchant grant or decline a claim.

@@ -52,7 +52,7 @@ func (s *Server) showNewCoupon(c echo.Context, v *visit, status int, form coupon
 	if err := s.loadCouponForm(c, v, &form); err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.CouponsNew(), newCouponPage(form)))
+	return s.framed(c, v, status, v.text.CouponsNew(), newCouponPage(form))
 }
 
 // loadCouponForm reads what a form offers to choose from.
@@ -116,7 +116,7 @@ func (s *Server) showCouponFile(c echo.Context, v *visit, status int, form coupo
 	if err := s.loadCouponForm(c, v, &form); err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.CouponsFile(), couponFilePage(form)))
+	return s.framed(c, v, status, v.text.CouponsFile(), couponFilePage(form))
 }
 
 // addCouponFile adds a file of coupons, and says of each line what became of it.
@@ -184,7 +184,7 @@ func (s *Server) showCoupon(c echo.Context, v *visit, status int, form couponFor
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.CouponsOne(view.coupon.Written), couponPage(view)))
+	return s.framed(c, v, status, v.text.CouponsOne(view.coupon.Written), couponPage(view))
 }
 
 // endCoupon ends a coupon, as when it has leaked.

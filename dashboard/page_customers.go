@@ -57,7 +57,7 @@ func (s *Server) showCustomers(c echo.Context, v *visit, status int, f report.Cu
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.CustomersTitle(), customersPage(view)))
+	return s.framed(c, v, status, v.text.CustomersTitle(), customersPage(view))
 }
 
 // bindCustomer binds a customer to a partner from a time on, or sets them free.

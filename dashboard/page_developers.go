@@ -53,7 +53,7 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.DevelopersTitle(), developersPage(view)))
+	return s.framed(c, v, status, v.text.DevelopersTitle(), developersPage(view))
 }
 
 // issueKey makes a key and shows it on the answer itself: it is kept nowhere, so there is no page to come back to. Whoever

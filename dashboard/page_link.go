@@ -139,7 +139,7 @@ func (s *Server) showNewLink(c echo.Context, v *visit, status int, form newLinkF
 	if form.Program == 0 && len(form.programs) > 0 {
 		form.Program = int64(form.programs[0].ID)
 	}
-	return s.render(c, status, frame(v, v.text.NewLinkTitle(), newLinkPage(form)))
+	return s.framed(c, v, status, v.text.NewLinkTitle(), newLinkPage(form))
 }
 
 // createLink makes a link of the partner, in a program that the partner is in.

@@ -76,7 +76,7 @@ func (s *Server) showManual(c echo.Context, v *visit, status int, form manualFor
 		return err
 	}
 	keepAddress(c, view.path, view.filter.Query())
-	return s.render(c, status, frame(v, v.text.ManualTitle(), manualPage(view)))
+	return s.framed(c, v, status, v.text.ManualTitle(), manualPage(view))
 }
 
 // offer reads what the form offers to choose from.

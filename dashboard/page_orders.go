@@ -45,7 +45,7 @@ func (s *Server) showOrders(c echo.Context, v *visit, status int, f report.Order
 		return err
 	}
 	view.form = form
-	return s.render(c, status, frame(v, v.text.OrdersTitle(), ordersPage(view)))
+	return s.framed(c, v, status, v.text.OrdersTitle(), ordersPage(view))
 }
 
 func (s *Server) loadOrders(c echo.Context, v *visit, f report.OrderFilter) (view ordersView, err error) {
@@ -58,7 +58,8 @@ func (s *Server) loadOrders(c echo.Context, v *visit, f report.OrderFilter) (vie
 		if view.waiting, err = r.AwaitingSale(ctx); err != nil {
 			return err
 		}
-		if view.claims, err = r.OpenClaims(ctx); err != nil {
+		waiting, err := r.Waiting(ctx)
+		if view.claims = waiting.Claims; err != nil {
 			return err
 		}
 		if view.partner, err = r.PartnerName(ctx, view.filter.Partner); err != nil {

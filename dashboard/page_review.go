@@ -25,10 +25,15 @@ type reviewView struct {
 	role   audience
 	filter report.ReviewFilter
 	list   report.Page[report.Awaiting]
+	// claims are the newest that a merchant has not answered.
+	claims report.Page[report.Claim]
 	// merchants are the operator's to choose from.
 	merchants []report.Choice
 	form      bulkForm
 }
+
+// claimsShown is how many claims are shown above the orders.
+const claimsShown = 5
 
 // reviewBase is where a role's pages of orders begin.
 func reviewBase(role audience) string {
@@ -53,7 +58,11 @@ func (s *Server) showReview(c echo.Context, v *visit, status int, f report.Revie
 	view, ctx := reviewView{role: audience(v.login.Role), filter: f, form: form}, c.Request().Context()
 	view.form.action, view.form.Filter = baseOf(v)+"/review", without(f.Query(), "after").Encode()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.list, err = r.Awaiting(ctx, f, report.PageSize); err != nil || view.role != operatorOnly {
+		if view.list, err = r.Awaiting(ctx, f, report.PageSize); err != nil {
+			return err
+		}
+		if view.role == merchantOnly {
+			view.claims, err = r.Claims(ctx, report.ClaimFilter{Outcome: string(commission.ClaimIsOpen)}, claimsShown)
 			return err
 		}
 		view.merchants, err = r.MerchantsAwaiting(ctx)
@@ -62,7 +71,7 @@ func (s *Server) showReview(c echo.Context, v *visit, status int, f report.Revie
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.ReviewTitle(), reviewPage(view)))
+	return s.framed(c, v, status, v.text.ReviewTitle(), reviewPage(view))
 }
 
 func (s *Server) reviewCSV(c echo.Context, v *visit) error {
@@ -279,7 +288,7 @@ func (s *Server) showActed(c echo.Context, v *visit, status int, view actView) e
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.ReviewActed(v.text.Verb(view.done[0].Verb)), actedPage(view)))
+	return s.framed(c, v, status, v.text.ReviewActed(v.text.Verb(view.done[0].Verb)), actedPage(view))
 }
 
 // undoReview withdraws what was said of one order or, with its time, of several, as far as that has not taken effect.

@@ -204,7 +204,7 @@ func (s *Server) showTerms(c echo.Context, status int, view *termsView) error {
 	view.form.withExample(v.at)
 	view.form.withSimulation(v.at)
 	if view.sure {
-		return s.render(c, status, frame(v, v.text.TermsConfirm(), confirmTermsPage(view)))
+		return s.framed(c, v, status, v.text.TermsConfirm(), confirmTermsPage(view))
 	}
-	return s.render(c, status, frame(v, v.text.TermsNew(), newTermsView(view)))
+	return s.framed(c, v, status, v.text.TermsNew(), newTermsView(view))
 }

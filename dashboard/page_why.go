@@ -54,7 +54,7 @@ func (s *Server) showWhy(c echo.Context, v *visit, status int, no int64, view wh
 	if err != nil {
 		return err
 	}
-	return s.render(c, status, frame(v, v.text.WhyTitle(view.OrderID), whyPage(view)))
+	return s.framed(c, v, status, v.text.WhyTitle(view.OrderID), whyPage(view))
 }
 
 // earning is the commission of a credit as it stands.

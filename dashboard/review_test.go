@@ -375,3 +375,52 @@ func TestBothSidesAskForAnotherReport(t *testing.T) {
 		t.Error("the report stands that both sides took back")
 	}
 }
+
+// A merchant's tab Review counts what awaits a decision, once for each order, and the page has all of it.
+func TestWhatAwaitsAMerchantIsCounted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	shop, rival, operator := w.as("shop@example.net"), w.as("rival@example.net"), w.as("operator@example.net")
+	counted := func(c *client, path string) string {
+		_, said, _ := strings.Cut(c.page(path).text(), "Review ")
+		count, _, found := strings.Cut(said, " waiting for you ")
+		if !found {
+			return "none"
+		}
+		return count
+	}
+	equals := func(want string) {
+		t.Helper()
+		for _, path := range []string{"/merchant", "/merchant/review", "/merchant/manual"} {
+			if got := counted(shop, path); got != want {
+				t.Errorf("%s counts %s, want %s", path, got, want)
+			}
+		}
+	}
+	equals("none")
+	held, both, plain := w.order(sale{id: "HELD-1", link: w.link}), w.order(sale{id: "BOTH-1", link: w.link}), w.order(sale{id: "PLAIN-1", link: w.link})
+	w.hold(held, both)
+	w.conflict(both, sale{id: "BOTH-1", link: w.link, customer: "another"})
+	w.conflict(both, sale{id: "BOTH-1", link: w.link, customer: "a third"})
+	equals("2")
+	claim := w.claim("PLAIN-1")
+	w.claim("NOWHERE-1")
+	equals("4")
+	shop.page("/merchant/review").holds(t, "Claims that wait for your answer", "The Slow Kitchen claims order PLAIN-1", "HELD-1", "BOTH-1")
+	if got := shop.post(claimURL(claim), url.Values{"outcome": {"declined"}, "note": {"not theirs"}}); got.status != http.StatusSeeOther {
+		t.Fatalf("status %d", got.status)
+	}
+	equals("3")
+	if got := shop.post(claimURL(claim)+"/undo", nil); got.status != http.StatusSeeOther {
+		t.Fatalf("status %d", got.status)
+	}
+	equals("4")
+	for _, c := range []*client{rival, operator} {
+		if page := c.page("/account").text(); strings.Contains(page, "waiting for you") {
+			t.Errorf("it counts what is of another: %s", page)
+		}
+	}
+	w.must1(w.owner.Exec(t.Context(), `INSERT INTO order_conflict (order_no, merchant_id, kind, ref, content_hash, event_id, received_at, payload)
+		SELECT $1, merchant_id, kind, ref, decode(md5(event_id::text || n), 'hex'), gen_random_uuid(), received_at, payload FROM order_conflict, generate_series(1, 400) n WHERE order_no = $2`, plain, both))
+	equals("99+")
+}

@@ -160,6 +160,8 @@ type tab struct {
 	path string
 	name func(*text.Printer) string
 	icon string
+	// counts tells that it shows how much awaits a decision.
+	counts bool
 }
 
 // tabs is the navigation of a role.
@@ -167,33 +169,33 @@ func tabs(role string) []tab {
 	switch audience(role) {
 	case partnerOnly:
 		return []tab{
-			{"/partner", (*text.Printer).TabOverview, "chart"},
-			{"/partner/commissions", (*text.Printer).TabCommissions, "coins"},
-			{"/partner/periods", (*text.Printer).PeriodTitle, "check"},
-			{"/partner/links", (*text.Printer).TabLinks, "link"},
-			{"/partner/coupons", (*text.Printer).TabCoupons, "tag"},
-			{"/partner/programs", (*text.Printer).TabPrograms, "book"},
+			{path: "/partner", name: (*text.Printer).TabOverview, icon: "chart"},
+			{path: "/partner/commissions", name: (*text.Printer).TabCommissions, icon: "coins"},
+			{path: "/partner/periods", name: (*text.Printer).PeriodTitle, icon: "check"},
+			{path: "/partner/links", name: (*text.Printer).TabLinks, icon: "link"},
+			{path: "/partner/coupons", name: (*text.Printer).TabCoupons, icon: "tag"},
+			{path: "/partner/programs", name: (*text.Printer).TabPrograms, icon: "book"},
 		}
 	case merchantOnly:
 		return []tab{
-			{"/merchant", (*text.Printer).TabOverview, "chart"},
-			{"/merchant/orders", (*text.Printer).TabOrders, "bag"},
-			{"/merchant/periods", (*text.Printer).PeriodTitle, "check"},
-			{"/merchant/review", (*text.Printer).TabReview, "clock"},
-			{"/merchant/partners", (*text.Printer).TabPartners, "people"},
-			{"/merchant/conflicts", (*text.Printer).TabConflicts, "alert"},
-			{"/merchant/programs", (*text.Printer).TabPrograms, "book"},
-			{"/merchant/coupons", (*text.Printer).TabCoupons, "tag"},
-			{"/merchant/manual", (*text.Printer).TabManual, "coins"},
-			{"/merchant/developers", (*text.Printer).TabDevelopers, "code"},
+			{path: "/merchant", name: (*text.Printer).TabOverview, icon: "chart"},
+			{path: "/merchant/orders", name: (*text.Printer).TabOrders, icon: "bag"},
+			{path: "/merchant/periods", name: (*text.Printer).PeriodTitle, icon: "check"},
+			{path: "/merchant/review", name: (*text.Printer).TabReview, icon: "clock", counts: true},
+			{path: "/merchant/partners", name: (*text.Printer).TabPartners, icon: "people"},
+			{path: "/merchant/conflicts", name: (*text.Printer).TabConflicts, icon: "alert"},
+			{path: "/merchant/programs", name: (*text.Printer).TabPrograms, icon: "book"},
+			{path: "/merchant/coupons", name: (*text.Printer).TabCoupons, icon: "tag"},
+			{path: "/merchant/manual", name: (*text.Printer).TabManual, icon: "coins"},
+			{path: "/merchant/developers", name: (*text.Printer).TabDevelopers, icon: "code"},
 		}
 	case operatorOnly:
 		return []tab{
-			{"/network", (*text.Printer).TabNetwork, "people"},
-			{"/network/review", (*text.Printer).TabReview, "clock"},
-			{"/network/customers", (*text.Printer).TabCustomers, "person"},
-			{"/network/manual", (*text.Printer).TabManual, "coins"},
-			{"/network/health", (*text.Printer).TabHealth, "alert"},
+			{path: "/network", name: (*text.Printer).TabNetwork, icon: "people"},
+			{path: "/network/review", name: (*text.Printer).TabReview, icon: "clock"},
+			{path: "/network/customers", name: (*text.Printer).TabCustomers, icon: "person"},
+			{path: "/network/manual", name: (*text.Printer).TabManual, icon: "coins"},
+			{path: "/network/health", name: (*text.Printer).TabHealth, icon: "alert"},
 		}
 	case everyone, anybodySignedIn:
 	}

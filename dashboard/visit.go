@@ -14,6 +14,7 @@ import (
 	"tributary/dashboard/asset"
 	"tributary/internal/text"
 	"tributary/partners/access"
+	"tributary/report"
 )
 
 // A visit is one request: who makes it, and what every page needs to know.
@@ -26,6 +27,8 @@ type visit struct {
 	id    string // the request's
 	asset *asset.Set
 	text  *text.Printer
+	// waiting counts what awaits a decision of the person, up to report.WaitingUpTo.
+	waiting int64
 }
 
 const visitKey = "visit"
@@ -79,7 +82,29 @@ func (s *Server) render(c echo.Context, status int, page templ.Component) error 
 
 // page sends a page in the frame of the signed-in.
 func (s *Server) page(c echo.Context, v *visit, title string, content templ.Component) error {
-	return s.render(c, http.StatusOK, frame(v, title, content))
+	return s.framed(c, v, http.StatusOK, title, content)
+}
+
+// framed sends a page in the frame of the signed-in, with what awaits them.
+func (s *Server) framed(c echo.Context, v *visit, status int, title string, content templ.Component) error {
+	if err := s.count(c, v); err != nil {
+		return err
+	}
+	return s.render(c, status, frame(v, title, content))
+}
+
+// count counts what awaits a decision of a merchant, unless a script asks, which takes a part of the page alone.
+func (s *Server) count(c echo.Context, v *visit) error {
+	h := c.Request().Header
+	if v.login.Merchant == 0 || h.Get("Hx-Request") != "" || h.Get("X-Background") != "" {
+		return nil
+	}
+	ctx := c.Request().Context()
+	return s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
+		waiting, err := r.Waiting(ctx)
+		v.waiting = waiting.All()
+		return err
+	})
 }
 
 // redirect goes on with a GET.

@@ -69,6 +69,7 @@ manual_line        -     -     S     -     S     S     -
 manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
 nudge              -     -     SID   -     S     S     -
+open_claim         -     -     -     S     -     S     -
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
 order_outbox       -     SID   S     -     S     S     -

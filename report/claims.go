@@ -140,14 +140,3 @@ func (s *Snapshot) Claim(ctx context.Context, no int64) (Claim, error) {
 	}
 	return page.Rows[0], nil
 }
-
-// OpenClaims counts the claims of the scope that nobody has decided, up to 1000.
-func (s *Snapshot) OpenClaims(ctx context.Context) (n int64, err error) {
-	// name: open claims
-	err = s.tx.QueryRow(ctx, `SELECT count(*) FROM (SELECT FROM scoped_claim WHERE outcome = 'open' AND ($1::bigint = 0 OR merchant_id = $1) AND ($2::bigint = 0 OR partner_id = $2) LIMIT 1000) o`,
-		int64(s.scope.Merchant), int64(s.scope.Partner)).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("counting open claims: %w", err)
-	}
-	return n, nil
-}

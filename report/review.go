@@ -140,6 +140,9 @@ func (f ReviewFilter) Narrowed() bool {
 	return len(f.Query()) > 0
 }
 
+//go:embed query/waiting.sql
+var waitingSQL string
+
 //go:embed query/awaiting.sql
 var awaitingSQL string
 
@@ -157,7 +160,7 @@ func (s *Snapshot) Awaiting(ctx context.Context, f ReviewFilter, limit int) (Pag
 		f.Merchant = int64(s.scope.Merchant)
 	}
 	begin, end := f.Days.bounds()
-	rows, err := s.tx.Query(ctx, awaitingSQL, pgx.NamedArgs{
+	rows, err := s.tx.Query(ctx, waitingSQL+awaitingSQL, pgx.NamedArgs{
 		"merchant": f.Merchant, "why": f.Why, "text": f.Text, "from": begin, "to": end, "at": from.At, "no": from.ID, "limit": limit + 1,
 	})
 	if err != nil {

@@ -4911,6 +4911,15 @@ func (p *Printer) ReviewActsAre() string { return p.say("review.acts_are", 0) }
 // ReviewAll says: All that match the filter, the first 1,000 at most
 func (p *Printer) ReviewAll() string { return p.say("review.all", 0) }
 
+// ReviewAllClaims says: All open claims
+func (p *Printer) ReviewAllClaims() string { return p.say("review.all_claims", 0) }
+
+// ReviewAnswer says: Answer
+func (p *Printer) ReviewAnswer() string { return p.say("review.answer", 0) }
+
+// ReviewAnswerOne says: Answer the claim for order {order}
+func (p *Printer) ReviewAnswerOne(order string) string { return p.say("review.answer_one", 0, order) }
+
 // ReviewAnyMoment says: It takes effect at any moment.
 func (p *Printer) ReviewAnyMoment() string { return p.say("review.any_moment", 0) }
 
@@ -4919,6 +4928,9 @@ func (p *Printer) ReviewBecame() string { return p.say("review.became", 0) }
 
 // ReviewBulkIs says: It takes effect ten seconds later, for each order by itself; until then you can undo it. The partner reads the reason, and not the note.
 func (p *Printer) ReviewBulkIs() string { return p.say("review.bulk_is", 0) }
+
+// ReviewClaims says: Claims that wait for your answer
+func (p *Printer) ReviewClaims() string { return p.say("review.claims", 0) }
 
 // ReviewCode says: Reason
 func (p *Printer) ReviewCode() string { return p.say("review.code", 0) }
@@ -4979,6 +4991,9 @@ func (p *Printer) ReviewNothing(why string) string { return p.say("review.nothin
 
 // ReviewOrders says: {n} orders
 func (p *Printer) ReviewOrders(n int64) string { return p.say("review.orders", n, p.Count(n)) }
+
+// ReviewOrdersTitle says: Orders
+func (p *Printer) ReviewOrdersTitle() string { return p.say("review.orders_title", 0) }
 
 // ReviewSaid says: {act}: {effect}
 func (p *Printer) ReviewSaid(act string, effect string) string {
@@ -5398,6 +5413,9 @@ func (p *Printer) TabLinks() string { return p.say("tab.links", 0) }
 // TabManual says: Manual lines
 func (p *Printer) TabManual() string { return p.say("tab.manual", 0) }
 
+// TabMany says: 99+
+func (p *Printer) TabMany() string { return p.say("tab.many", 0) }
+
 // TabNetwork says: Network
 func (p *Printer) TabNetwork() string { return p.say("tab.network", 0) }
 
@@ -5415,6 +5433,9 @@ func (p *Printer) TabPrograms() string { return p.say("tab.programs", 0) }
 
 // TabReview says: Review
 func (p *Printer) TabReview() string { return p.say("tab.review", 0) }
+
+// TabWaiting says: waiting for you
+func (p *Printer) TabWaiting() string { return p.say("tab.waiting", 0) }
 
 // TermsAllOthers says: all others
 func (p *Printer) TermsAllOthers() string { return p.say("terms.all_others", 0) }

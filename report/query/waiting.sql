@@ -1,0 +1,15 @@
+-- What awaits a decision of a person: orders with a commission on hold, those that were reported again with other content within 90
+-- days and not reviewed since, and those for which one side alone has asked that such a report stand. An order may be several rows.
+WITH waiting (no, why, asked_by) AS (
+  SELECT c.order_no, 'held', NULL FROM commission c
+   WHERE c.state = 'held' AND (@merchant::bigint = 0 OR c.merchant_id = @merchant)
+   UNION ALL
+  SELECT x.order_no, CASE WHEN r.asked_by IS NULL THEN 'conflict' ELSE 'asked' END, r.asked_by
+    FROM order_conflict x
+    JOIN orders o ON o.no = x.order_no
+   CROSS JOIN LATERAL (
+         SELECT max(v ->> 'by') FILTER (WHERE v ->> 'no_effect' = 'needs_other_side') AS asked_by,
+                max((v ->> 'at')::timestamptz) FILTER (WHERE v ->> 'no_effect' IS NULL) AS reviewed
+           FROM json_array_elements(coalesce(o.decision -> 'order' -> 'reviews', '[]')) v) r
+   WHERE x.reason = 'other_content' AND x.received_at > now() - interval '90 days' AND (@merchant = 0 OR x.merchant_id = @merchant)
+     AND (r.asked_by IS NOT NULL OR r.reviewed IS NULL OR r.reviewed < x.received_at))
