@@ -285,7 +285,9 @@ func TestAReportStandsInPlaceOfTheFirst(t *testing.T) {
 		}
 		return r
 	}
-	both := func(e *event.Event, id string) []Review { return []Review{ask(id, ByMerchant, e), ask(id+"2", ByOperator, e)} }
+	both := func(e *event.Event, id string) []Review {
+		return []Review{ask(id, ByMerchant, e), ask(id+"2", ByOperator, e)}
+	}
 	for _, row := range []struct {
 		name    string
 		reviews []Review

@@ -16,6 +16,8 @@ type PaysClicks struct {
 	Currency string
 	// From is when the first terms, or own rules of a partner, that pay for clicks took effect.
 	From time.Time
+	// Changes are when its terms took effect, ascending.
+	Changes []time.Time
 }
 
 // PayClicks lists the programs that pay for clicks, in the order of their numbers.
@@ -34,8 +36,10 @@ func (p *Programs) PayClicks() []PaysClicks {
 	for id, sold := range p.programs {
 		from, pays := own[id]
 		currency := ""
+		changes := make([]time.Time, len(sold.Terms))
 		for i := range sold.Terms {
 			t := &sold.Terms[i]
+			changes[i] = t.EffectiveFrom
 			if t.Scheme == nil {
 				continue
 			}
@@ -50,7 +54,7 @@ func (p *Programs) PayClicks() []PaysClicks {
 		if !slices.Contains(sold.Currencies, currency) {
 			currency = sold.Currencies[0]
 		}
-		all = append(all, PaysClicks{Program: id, Merchant: sold.Merchant, Currency: currency, From: from})
+		all = append(all, PaysClicks{Program: id, Merchant: sold.Merchant, Currency: currency, From: from, Changes: slices.SortedFunc(slices.Values(changes), time.Time.Compare)})
 	}
 	slices.SortFunc(all, func(a, b PaysClicks) int { return cmp.Compare(a.Program, b.Program) })
 	return all

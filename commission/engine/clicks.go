@@ -17,6 +17,8 @@ const (
 	askClicksEvery = time.Minute
 	// askedDays bounds the days that it asks for at once, of each program.
 	askedDays = 400
+	// maxParts bounds the parts in which a day is counted. What terms change after as many counts as of the day's end.
+	maxParts = 24
 )
 
 // aDay is a day of UTC: the zone of terms may change, and no day may be counted twice or left out.
@@ -47,9 +49,9 @@ func (l *lane) askForClicks(ctx context.Context) (more bool, err error) {
 		for i := range paying {
 			p := &paying[i]
 			days := l.daysToAsk(p, last[p.Program])
-			if len(days) > 0 {
-				batch.Queue(`INSERT INTO click_day (lane, program_id, day, merchant_id, currency) SELECT $1, $2, d, $4, $5 FROM unnest($3::date[]) d`,
-					l.held.Partition, p.Program, days, p.Merchant, p.Currency)
+			for _, day := range days {
+				batch.Queue(`INSERT INTO click_day (lane, program_id, day, merchant_id, currency, cuts) VALUES ($1, $2, $3, $4, $5, $6)`,
+					l.held.Partition, p.Program, day, p.Merchant, p.Currency, cutsOf(p.Changes, day))
 			}
 			more = more || len(days) == askedDays
 		}
@@ -96,4 +98,15 @@ func (l *lane) daysToAsk(p *partners.PaysClicks, last time.Time) (days []time.Ti
 		days = append(days, next)
 	}
 	return days
+}
+
+// cutsOf are the times within a day at which terms changed: what was clicked before is paid by those of before.
+func cutsOf(changes []time.Time, day time.Time) []time.Time {
+	cuts := []time.Time{}
+	for _, at := range changes {
+		if at.After(day) && at.Before(day.Add(aDay)) && len(cuts) < maxParts-1 {
+			cuts = append(cuts, at)
+		}
+	}
+	return cuts
 }

@@ -13,23 +13,28 @@ import (
 	"tributary/partners/program"
 )
 
-// addClickScheme adds a merchant's program that pays 5 for each click and 10 % of sales, from a time on.
-func (w *world) addClickScheme(from time.Time) program.ProgramID {
+// clickTerms pay an amount for each click and 10 % of sales, from a time on.
+func clickTerms(from time.Time, each int64) program.Version {
+	document := program.NewDocument(30*day, 30*day, 200_000, program.Rates{program.Site: {"*": 100_000}})
+	document.Currency = "GBP"
+	document.Rules = append(document.Rules, program.Rule{
+		Where: program.All(program.Test{Key: program.KeyGoal, Texts: []string{program.GoalClick}}), Pay: program.Pay{Fixed: each, Per: program.PerClick},
+	})
+	return program.Version{EffectiveFrom: from, Document: document}
+}
+
+// addClickScheme adds a merchant's program that pays 5 for each click and 10 % of sales, from a time on, and what later terms say.
+func (w *world) addClickScheme(from time.Time, later ...program.Version) program.ProgramID {
 	w.t.Helper()
 	ctx := w.t.Context()
 	merchant, err := partners.CreateMerchant(ctx, w.db, "clicks")
 	check(w.t, err)
-	document := program.NewDocument(30*day, 30*day, 200_000, program.Rates{program.Site: {"*": 100_000}})
-	document.Currency = "GBP"
-	document.Rules = append(document.Rules, program.Rule{
-		Where: program.All(program.Test{Key: program.KeyGoal, Texts: []string{program.GoalClick}}), Pay: program.Pay{Fixed: 5, Per: program.PerClick},
-	})
 	tx, err := w.db.Begin(ctx)
 	check(w.t, err)
 	defer tx.Rollback(ctx)
 	id, err := partners.CreateProgram(ctx, tx, partners.NewProgram{
 		Merchant: merchant, Name: "clicks", LandingURL: "https://shop.example/", Currencies: []string{"EUR", "GBP"},
-		Terms: []program.Version{{EffectiveFrom: from, Document: document}},
+		Terms: append([]program.Version{clickTerms(from, 5)}, later...),
 	})
 	check(w.t, err)
 	for _, p := range w.partners {
@@ -80,6 +85,45 @@ func TestDaysThatAreOverAreAskedFor(t *testing.T) {
 	w.start(w.config("two"))
 	w.eventually("the next day is asked for", func() bool { return len(asked()) >= 8 })
 	equal(t, "rows", w.number(`SELECT count(*) FROM click_day WHERE day = '2026-03-01'`), 2)
+}
+
+// TestADayIsAskedForInPartsOfItsTerms changes the terms at noon: what was clicked before is paid by those of before.
+func TestADayIsAskedForInPartsOfItsTerms(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	cut := noon().Add(-day)
+	id := w.addClickScheme(noon().Add(-3*day), clickTerms(cut, 1))
+	w.start(w.config("one"))
+	w.eventually("the days are asked for", func() bool { return w.number(`SELECT count(*) FROM click_day WHERE program_id = $1`, id) == 3 })
+	rows, err := w.db.Query(t.Context(), `SELECT day || ' ' || coalesce((SELECT string_agg(to_char(c AT TIME ZONE 'UTC', 'HH24:MI'), ' ') FROM unnest(cuts) c), '') FROM click_day ORDER BY day`)
+	check(t, err)
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	check(t, err)
+	if diff := cmp.Diff([]string{"2026-02-26 12:00", "2026-02-27 ", "2026-02-28 12:00"}, got); diff != "" {
+		t.Errorf("asked for (-want +got):\n%s", diff)
+	}
+	morning := clicksOf(id, w.partners[0], "2026-02-28", 10)
+	morning.Id = idOf("morning")
+	s := morning.GetSale()
+	s.OrderId, morning.OccurredAt = "clicks/2026-02-28T12:00:00Z/1/1", event.Micros(cut)-1
+	s.ContentHash = event.SaleHash(s, morning.GetOccurredAt())
+	w.send(morning, clicksOf(id, w.partners[0], "2026-02-28", 10))
+	w.waitIdle()
+	equal(t, "earned by the terms of the morning and of the evening", w.number(`SELECT sum(net) FROM commission`), 10*5+10*1)
+	w.clean()
+}
+
+// TestTheCutsOfADayAreBounded has terms that change every minute.
+func TestTheCutsOfADayAreBounded(t *testing.T) {
+	t.Parallel()
+	today := noon().Truncate(aDay)
+	var changes []time.Time
+	for n := range 3 * 24 * 60 {
+		changes = append(changes, today.Add(-aDay).Add(time.Duration(n)*time.Minute))
+	}
+	cuts := cutsOf(changes, today)
+	equal(t, "cuts", len(cuts), maxParts-1)
+	equal(t, "the first", cuts[0], today.Add(time.Minute))
 }
 
 // TestClicksArePaidAndAreNoOrders goes the whole way from what a counter says, twice, to the books and the ledger events.

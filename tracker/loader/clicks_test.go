@@ -15,10 +15,10 @@ import (
 )
 
 // wantDay asks for the clicks of a day of program 2, as engines do for each lane.
-func (r *river) wantDay(conn *pgx.Conn, day string) {
+func (r *river) wantDay(conn *pgx.Conn, day string, cuts ...time.Time) {
 	r.t.Helper()
-	_, err := conn.Exec(r.t.Context(), `INSERT INTO click_day (lane, program_id, day, merchant_id, currency) SELECT n, 2, $1::date, 1, 'EUR' FROM generate_series(0, $2::int - 1) n`,
-		day, r.lanes)
+	_, err := conn.Exec(r.t.Context(), `INSERT INTO click_day (lane, program_id, day, merchant_id, currency, cuts) SELECT n, 2, $1::date, 1, 'EUR', $3 FROM generate_series(0, $2::int - 1) n`,
+		day, r.lanes, append([]time.Time{}, cuts...))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -129,6 +129,44 @@ func TestTheClicksOfADayAreCountedOnce(t *testing.T) {
 	r.counts(4)
 	if again := ids(); !slices.Equal(slices.Compact(again), before) {
 		t.Errorf("counted again they are %q, and were %q", again, before)
+	}
+}
+
+// TestADayOfTwoTermsIsCountedInParts cuts a day in which the terms changed twice, and counts it again.
+func TestADayOfTwoTermsIsCountedInParts(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 2)
+	owners := r.admin()
+	cut, later := noon(), noon().Add(6*time.Hour+1500*time.Microsecond)
+	clicks := []*event.Event{
+		visit(1, 7, cut.Add(-time.Millisecond), "DE", "mobile", 0), visit(2, 7, cut, "DE", "mobile", 0), visit(3, 7, later.Add(-time.Millisecond), "DE", "mobile", 0),
+		visit(4, 7, later.Add(time.Millisecond), "DE", "mobile", 0), visit(5, 9, cut.Add(-time.Hour), "", "", 0),
+	}
+	for n, c := range clicks {
+		r.send(event.Touches, n%2, byte(1+n%2), c)
+	}
+	r.run(r.loader(owner()))
+	r.loaded(event.Touches, int64(len(clicks)))
+	r.wantDay(owners, "2026-03-14", cut, later)
+	want := []string{
+		"clicks/2026-03-14/2/7: DE mobile 1", "clicks/2026-03-14T12:00:00Z/2/7: DE mobile 1", "clicks/2026-03-14T12:00:00Z/2/9: 1", "clicks/2026-03-14T18:00:00.0015Z/2/7: DE mobile 2",
+	}
+	if got := r.counts(4); !slices.Equal(got, want) {
+		t.Errorf("counted are %q, want %q", got, want)
+	}
+	r.equal("clicks", r.books(`SELECT sum(clicks) FROM click_day`), 5)
+	placed := map[string]string{}
+	for p := range r.lanes {
+		r.admitted(p, func(e *event.Event) {
+			placed[e.GetSale().GetOrderId()] = event.Time(e.GetOccurredAt()).Format(time.RFC3339Nano) + " of " + e.GetSale().GetCounted().GetDay()
+		})
+	}
+	for id, at := range map[string]string{
+		want[0]: "2026-03-14T23:59:59.999999Z", want[1]: "2026-03-14T11:59:59.999999Z", want[3]: "2026-03-14T18:00:00.001499Z",
+	} {
+		if id, _, _ = strings.Cut(id, ": "); placed[id] != at+" of 2026-03-14" {
+			t.Errorf("%s is placed at %s", id, placed[id])
+		}
 	}
 }
 
