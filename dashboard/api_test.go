@@ -93,6 +93,10 @@ func TestTheAPIRefusesWithAReason(t *testing.T) {
 		"no program":        {"POST", "/v1/coupons", `{"code":"x"}`, 422, `"field":"program","problem":"it is missing"`},
 		"no true":           {"POST", "/v1/coupons", `{` + of + `,"code":"x","exclusive":"yes"}`, 422, `"field":"exclusive"`},
 		"no text":           {"POST", "/v1/coupons", `{` + of + `,"code":7}`, 422, `"field":"code","problem":"it is not text"`},
+		"all that is wrong": {"POST", "/v1/coupons", `{"program":"cpn_1","code":"","kind":"x","from":"soon","until":"later"}`, 422,
+			`"field":"program" | "field":"code" | "field":"kind" | "field":"from" | "field":"until"`},
+		"all that does not fit": {"POST", "/v1/coupons", `{` + of + `,"cod":1,"code":7,"exclusive":"yes","note":[]}`, 422, `"field":"cod" | "field":"code" | "field":"exclusive" | "field":"note"`},
+		"all of one of a batch": {"POST", "/v1/coupons/batch", `{` + of + `,"coupons":[{"from":"soon","kind":"x"}]}`, 200, `"field":"from" | "field":"code" | "field":"kind"`},
 		"no JSON":           {"POST", "/v1/coupons", `{"code":"x"`, 422, `closed`},
 		"a list":            {"POST", "/v1/coupons", `[]`, 400, `"code":"malformed_json"`},
 		"an empty batch":    {"POST", "/v1/coupons/batch", `{` + of + `,"coupons":[]}`, 422, `"field":"coupons"`},
@@ -100,10 +104,16 @@ func TestTheAPIRefusesWithAReason(t *testing.T) {
 		"a large body":      {"POST", "/v1/coupons/batch", `{"x":"` + strings.Repeat("x", 2<<20) + `"}`, 413, `"code":"body_too_large"`},
 		"a filter":          {"GET", "/v1/coupons?stat=ended", "", 422, `"code":"bad_filter" | "field":"stat"`},
 		"an id of a filter": {"GET", "/v1/coupons?program=prt_1", "", 422, `"field":"program"`},
-		"no coupon":         {"GET", "/v1/coupons/cpn_4711", "", 404, `"code":"not_found"`},
+		"no coupon":         {"GET", "/v1/coupons/cpn_4711", "", 404, `"code":"unknown_coupon"`},
 		"no id":             {"GET", "/v1/coupons/x", "", 404, `"code":"unknown_coupon"`},
 		"no address":        {"GET", "/v1/coupon", "", 404, `"code":"unknown_route"`},
 	})
+	for path, allow := range map[string]string{"/v1/coupons": "GET, POST", "/v1/coupons/batch": "POST", "/v1/coupons/cpn_1": "GET", "/v1/coupons/cpn_1/end": "POST"} {
+		answer := shop.do(http.MethodDelete, path, "")
+		if answer.status != http.StatusMethodNotAllowed || answer.header.Get("Allow") != allow || !strings.Contains(answer.body, `"code":"wrong_method"`) {
+			t.Errorf("DELETE %s: status %d, Allow %q: %s", path, answer.status, answer.header.Get("Allow"), answer.body)
+		}
+	}
 	form := w.caller(w.shop, "form", partners.ScopeCoupons)
 	form.header.Set("Content-Type", "application/x-www-form-urlencoded")
 	form.calls(t, map[string]call{"a form": {"POST", "/v1/coupons", `code=x`, 415, `"code":"unsupported_type"`}})
@@ -119,7 +129,7 @@ func TestTheAPIAnswersTheKeysOwnMerchant(t *testing.T) {
 	}
 	w.caller(w.rival, "till", partners.AllScopes).calls(t, map[string]call{
 		"a list":   {"GET", "/v1/coupons", "", 200, `"data":[]`},
-		"one":      {"GET", "/v1/coupons/" + coupon.ID, "", 404, "not_found"},
+		"one":      {"GET", "/v1/coupons/" + coupon.ID, "", 404, "unknown_coupon"},
 		"its end":  {"POST", "/v1/coupons/" + coupon.ID + "/end", `{}`, 404, "unknown_coupon"},
 		"one more": {"POST", "/v1/coupons", fmt.Sprintf(`{"program":%d,"code":"y"}`, w.program), 404, "unknown_program"},
 	})

@@ -150,6 +150,9 @@ func (n *NewCoupon) coupon(id program.ProgramID, now time.Time) Coupon {
 	return c
 }
 
+// Check gives what is wrong with a coupon by itself, but for when it takes effect.
+func (n *NewCoupon) Check(now time.Time) []fault.Field { return n.check(now, time.Time{}) }
+
 // check gives what is wrong with a coupon by itself, which takes effect at the earliest time or later.
 func (n *NewCoupon) check(now, earliest time.Time) (bad []fault.Field) {
 	note := func(name string, problem, fix text.Message) { bad = append(bad, fault.Wrong(name, problem, fix)) }

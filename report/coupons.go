@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"tributary/internal/fault"
 	"tributary/partners/program"
 )
 
@@ -140,7 +141,7 @@ func (s *Snapshot) Coupon(ctx context.Context, id int64) (Coupon, error) {
 		return Coupon{}, err
 	}
 	if len(page.Rows) == 0 {
-		return Coupon{}, notFound()
+		return Coupon{}, fault.Coded(fault.NotFound, "unknown_coupon", nil)
 	}
 	return page.Rows[0], nil
 }

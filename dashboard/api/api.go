@@ -7,7 +7,9 @@ package api
 import (
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -49,14 +51,36 @@ type API struct {
 // Routes adds the API to a router. Its bodies are bounded here, and not by what forms may have.
 func (a *API) Routes(e *echo.Echo) {
 	g := e.Group(Prefix, a.answerErrors)
-	g.GET("/coupons", a.with(partners.ScopeCoupons, a.listCoupons))
-	g.POST("/coupons", a.with(partners.ScopeCoupons, a.addCoupon))
-	g.POST("/coupons/batch", a.with(partners.ScopeCoupons, a.addCoupons))
-	g.GET("/coupons/:coupon", a.with(partners.ScopeCoupons, a.coupon))
-	g.POST("/coupons/:coupon/end", a.with(partners.ScopeCoupons, a.endCoupon))
+	const get, post = http.MethodGet, http.MethodPost
+	routes(g, "/coupons", handlers{get: a.with(partners.ScopeCoupons, a.listCoupons), post: a.with(partners.ScopeCoupons, a.addCoupon)})
+	routes(g, "/coupons/batch", handlers{post: a.with(partners.ScopeCoupons, a.addCoupons)})
+	routes(g, "/coupons/:coupon", handlers{get: a.with(partners.ScopeCoupons, a.coupon)})
+	routes(g, "/coupons/:coupon/end", handlers{post: a.with(partners.ScopeCoupons, a.endCoupon)})
 	g.RouteNotFound("/*", func(echo.Context) error {
 		return fault.Detailed(fault.NotFound, "unknown_route", text.DetailUnknownAddress(), nil)
 	})
+}
+
+// handlers are those of an address, by method.
+type handlers map[string]echo.HandlerFunc
+
+// routes adds an address; a method that it does not have is answered with those that it has.
+func routes(g *echo.Group, path string, of handlers) {
+	allow := strings.Join(slices.Sorted(maps.Keys(of)), ", ")
+	for _, method := range methods() {
+		do := of[method]
+		if do == nil {
+			do = func(c echo.Context) error {
+				c.Response().Header().Set(echo.HeaderAllow, allow)
+				return fault.Detailed(fault.NotAllowed, "wrong_method", text.DetailWrongMethod(), nil)
+			}
+		}
+		g.Add(method, path, do)
+	}
+}
+
+func methods() []string {
+	return []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 }
 
 // caller is whose key a request carries.

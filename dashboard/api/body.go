@@ -22,8 +22,11 @@ import (
 // MaxBody bounds a body, in bytes: a thousand coupons with their notes.
 const MaxBody = 2 << 20
 
-// read takes the JSON object that is a request's whole body into what it says. A member that it does not know is refused, since
-// what was mistyped would have no effect.
+// maxWrong bounds the members of a body that are said to be wrong at once.
+const maxWrong = 20
+
+// read takes the JSON object that is a request's whole body into what it says. Members that it does not know are refused, since
+// what was mistyped would have no effect; all that are wrong are said at once.
 func read(c echo.Context, into any) error {
 	r := c.Request()
 	media, params, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
@@ -51,16 +54,40 @@ func read(c echo.Context, into any) error {
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); trimmed[0] != '{' {
 		return fault.Detailed(fault.Malformed, "malformed_json", text.DetailJSONObject(), nil)
 	}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return malformed(unfit(err))
+	if wrong := decode(body, into); len(wrong) > 0 {
+		return malformed(wrong...)
 	}
 	return nil
 }
 
-func malformed(field fault.Field) error {
-	return &fault.Error{Kind: fault.Invalid, Code: "bad_request", Fields: []fault.Field{field}}
+// decode takes in an object, and says which of its members do not fit. It goes on without each that does not, to find the others.
+func decode(body []byte, into any) (wrong []fault.Field) {
+	var members map[string]json.RawMessage
+	for {
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.DisallowUnknownFields()
+		err := d.Decode(into)
+		if err == nil {
+			return wrong
+		}
+		field := unfit(err)
+		wrong = append(wrong, field)
+		if members == nil && json.Unmarshal(body, &members) != nil {
+			return wrong
+		}
+		name, _, _ := strings.Cut(field.Name, ".")
+		if _, own := members[name]; !own || len(wrong) == maxWrong {
+			return wrong // within a member that is not known by its name, or there are enough
+		}
+		delete(members, name)
+		if body, err = json.Marshal(members); err != nil {
+			return wrong
+		}
+	}
+}
+
+func malformed(fields ...fault.Field) error {
+	return &fault.Error{Kind: fault.Invalid, Code: "bad_request", Fields: fields}
 }
 
 // unfit says which member of valid JSON does not fit.

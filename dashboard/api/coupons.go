@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -164,6 +165,13 @@ func programID(of id, bad *[]fault.Field) program.ProgramID {
 	return program.ProgramID(of.number("program", markProgram, bad))
 }
 
+// besides are the fields that are wrong in another way and not named yet.
+func besides(named, others []fault.Field) []fault.Field {
+	return slices.DeleteFunc(others, func(f fault.Field) bool {
+		return slices.ContainsFunc(named, func(n fault.Field) bool { return n.Name == f.Name })
+	})
+}
+
 func badCoupon(bad []fault.Field) error {
 	return &fault.Error{Kind: fault.Invalid, Code: "bad_coupon", Fields: bad}
 }
@@ -181,7 +189,7 @@ func (a *API) addCoupon(c echo.Context, who caller) error {
 	n, bad := body.coupon()
 	of := programID(body.Program, &bad)
 	if len(bad) > 0 {
-		return badCoupon(bad)
+		return badCoupon(append(bad, besides(bad, n.Check(a.Now()))...))
 	}
 	added, err := a.Access.AddCoupon(c.Request().Context(), who.scope, of, who.author, n)
 	if err != nil {
@@ -230,6 +238,9 @@ func (a *API) addCoupons(c echo.Context, who caller) error {
 	var from []int
 	for i := range body.Coupons {
 		n, bad := body.Coupons[i].coupon()
+		if len(bad) > 0 {
+			bad = append(bad, besides(bad, n.Check(a.Now()))...)
+		}
 		if answer.Data[i] = (Added{Index: i, Status: "refused", Errors: bad}); len(bad) == 0 {
 			list, from = append(list, n), append(from, i)
 		}

@@ -23,6 +23,7 @@ const (
 	Unauthorized             // 401
 	Forbidden                // 403
 	NotFound                 // 404: also for what belongs to another tenant
+	NotAllowed               // 405: another method, which the header Allow names
 	Conflict                 // 409
 	TooLarge                 // 413
 	Unsupported              // 415: content type
@@ -65,17 +66,22 @@ type Error struct {
 	Cause error
 }
 
-// Error gives the detail, the fields and the cause: for logs, not for pages.
+// Error gives the detail, what is wrong with each field and how to correct it, and the cause: for logs and commands, not for pages.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.detail())
-	for _, f := range e.Fields {
-		b.WriteString("; " + f.Name + ": " + f.Problem)
+	said := e.detail()
+	if len(e.Fields) > 0 {
+		fields := make([]string, len(e.Fields))
+		for i, f := range e.Fields {
+			if fields[i] = f.Name + ": " + f.Problem; f.Fix != "" {
+				fields[i] += " (" + f.Fix + ")"
+			}
+		}
+		said = strings.TrimSuffix(said, ".") + ": " + strings.Join(fields, "; ")
 	}
 	if e.Cause != nil {
-		b.WriteString(": " + e.Cause.Error())
+		said = strings.TrimSuffix(said, ".") + ": " + e.Cause.Error()
 	}
-	return b.String()
+	return said
 }
 
 // detail is the sentence in English.
@@ -115,6 +121,8 @@ func (e *Error) Status() int {
 		return http.StatusForbidden
 	case NotFound:
 		return http.StatusNotFound
+	case NotAllowed:
+		return http.StatusMethodNotAllowed
 	case Conflict:
 		return http.StatusConflict
 	case TooLarge:

@@ -14,7 +14,7 @@ func TestEachKindHasItsStatus(t *testing.T) {
 	t.Parallel()
 	for kind, status := range map[Kind]int{
 		Internal: 500, Invalid: 422, Malformed: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, Conflict: 409,
-		TooLarge: 413, Unsupported: 415, TooMany: 429, Unavailable: 503, Kind(99): 500,
+		TooLarge: 413, Unsupported: 415, NotAllowed: 405, TooMany: 429, Unavailable: 503, Kind(99): 500,
 	} {
 		if got := Coded(kind, "code", nil).Status(); got != status {
 			t.Errorf("kind %d becomes %d, want %d", kind, got, status)
@@ -44,6 +44,13 @@ func TestAFaultIsFoundThroughItsWrapping(t *testing.T) {
 	e := Of(fmt.Errorf("making a link: %w", inner))
 	if e != inner {
 		t.Fatalf("found %v", e)
+	}
+	if got := e.Error(); got != "The link cannot be made: code: it is taken (choose another)" {
+		t.Errorf("said as %q", got)
+	}
+	caused := &Error{Kind: Invalid, Code: "bad_link", Detail: "The link cannot be made.", Cause: errors.New("no room")}
+	if got := caused.Error(); got != "The link cannot be made: no room" {
+		t.Errorf("said as %q", got)
 	}
 	shown, err := json.Marshal(e.Problem("r-2"))
 	if err != nil {
