@@ -52,7 +52,7 @@ type review struct {
 
 func (v review) command(a *app) *cobra.Command {
 	said := commission.Reviewed{Verb: v.verb}
-	var test bool
+	var test, clicks bool
 	var until, note string
 	cmd := &cobra.Command{
 		Use:   v.use,
@@ -64,8 +64,11 @@ It takes effect after ten seconds. The number that is printed withdraws it until
   tributary admin %s --merchant 1 --order A-1001 --note "asked for by the shop"%s`, v.use, v.example()),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			if test {
+			switch {
+			case test:
 				said.Keys = event.Trial
+			case clicks:
+				said.Keys = event.Counted
 			}
 			if until != "" {
 				if said.Until, err = time.Parse(time.RFC3339, until); err != nil {
@@ -83,6 +86,8 @@ It takes effect after ten seconds. The number that is printed withdraws it until
 	cmd.Flags().Int64Var(&said.Merchant, "merchant", 0, "number of the merchant, as create-merchant printed it")
 	cmd.Flags().StringVar(&said.Order, "order", "", "the merchant's id of the order")
 	cmd.Flags().BoolVar(&test, "test", false, "it is a test order")
+	cmd.Flags().BoolVar(&clicks, "clicks", false, "it is the counted clicks of a day, such as clicks/2026-09-07/2/5")
+	cmd.MarkFlagsMutuallyExclusive("test", "clicks")
 	cmd.Flags().StringVar(&note, "note", "", "why, for the record")
 	required := []string{"merchant", "order", "note"}
 	switch v.verb {

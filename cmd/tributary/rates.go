@@ -110,7 +110,7 @@ func newAddRate(a *app) *cobra.Command {
 
 func newListRates(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the last rate of each source between two currencies", Args: cobra.NoArgs,
+		Use: "list", Short: "List the last rate of each source between two currencies, and those that begin later", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				return listRates(ctx, db, cmd.OutOrStdout())
@@ -124,12 +124,16 @@ func listRates(ctx context.Context, db *pgxpool.Pool, out io.Writer) error {
 	if err := table.Refresh(ctx, db); err != nil {
 		return err
 	}
-	last := table.Last(time.Now())
-	if len(last) == 0 {
+	list := table.List(time.Now())
+	if len(list) == 0 {
 		fmt.Fprintln(out, "There are no rates.")
 	}
-	for _, r := range last {
-		fmt.Fprintf(out, "%s/%s\t%s\t%s\t%s\n", r.Base, r.Quote, r.Decimal(), r.Day.Format(time.DateOnly), r.Source)
+	for _, r := range list {
+		begins := ""
+		if !r.Begins.IsZero() {
+			begins = "\tfrom " + r.Begins.UTC().Format(time.RFC3339)
+		}
+		fmt.Fprintf(out, "%s/%s\t%s\t%s\t%s%s\n", r.Base, r.Quote, r.Decimal(), r.Day.Format(time.DateOnly), r.Source, begins)
 	}
 	return nil
 }

@@ -24,6 +24,8 @@ func TestAnOperatorEntersRatesByCommands(t *testing.T) {
 		{"add|EUR|POINT|4|--source|Treasury", "", "not a currency in force"},
 		{"add|EUR|AED|four|--source|Treasury", "", "is not a rate"},
 		{"list", "EUR/AED\t4.0123\t2026-03-02\tTreasury\n", ""},
+		{"add|EUR|CHF|0.95|--source|Treasury|--day|2100-01-01", "1 rate was entered.", ""},
+		{"list", "EUR/CHF\t0.95\t2100-01-01\tTreasury\tfrom 2100-01-01T", ""},
 		{"list", "EUR/USD\t1.0472\t2025-01-24\tECB\n", ""},
 	} {
 		var out strings.Builder

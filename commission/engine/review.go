@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -93,7 +94,7 @@ func UndoReview(ctx context.Context, tx pgx.Tx, no int64, author, note string) e
 	case err != nil:
 		return fmt.Errorf("withdrawing review %d: %w", no, err)
 	case !known:
-		return fault.Coded(fault.NotFound, "not_found", nil)
+		return fault.Detailed(fault.NotFound, "not_found", text.DetailReviewUnknown(strconv.FormatInt(no, 10)), nil)
 	case undone:
 		return nil
 	case taken == nil || effect == nil:

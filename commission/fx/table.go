@@ -145,20 +145,39 @@ func (t *Table) At(at time.Time, from, to string) []commission.Rate {
 	return slices.Concat(ways...)
 }
 
-// Last gives the rate of each pair in use at a time, in the order of the currencies and sources.
-func (t *Table) Last(at time.Time) []commission.Rate {
+// A Listed rate is one that is in use, or will be.
+type Listed struct {
+	commission.Rate
+
+	// Begins is from when it is used: zero for one that is.
+	Begins time.Time
+}
+
+// List gives the rate of each pair in use at a time and those that begin after it, in the order of the currencies, sources and
+// times.
+func (t *Table) List(at time.Time) []Listed {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	var all []commission.Rate
-	for p := range t.pairs {
+	var all []Listed
+	for p, quotes := range t.pairs {
 		if r, ok := t.last(p, at); ok {
-			all = append(all, r)
+			all = append(all, Listed{Rate: r})
+		}
+		for _, q := range quotes {
+			if q.from.After(at) && q.num != 0 {
+				all = append(all, Listed{p.rate(q), q.from})
+			}
 		}
 	}
-	slices.SortFunc(all, func(a, b commission.Rate) int {
-		return cmp.Or(cmp.Compare(a.Base, b.Base), cmp.Compare(a.Quote, b.Quote), cmp.Compare(a.Source, b.Source))
+	slices.SortFunc(all, func(a, b Listed) int {
+		return cmp.Or(cmp.Compare(a.Base, b.Base), cmp.Compare(a.Quote, b.Quote), cmp.Compare(a.Source, b.Source), a.Begins.Compare(b.Begins))
 	})
 	return all
+}
+
+// rate is what one of the pair's is.
+func (p pair) rate(q quoted) commission.Rate {
+	return commission.Rate{Base: p.base, Quote: p.quote, Day: q.day, Source: p.source, Num: q.num, Den: q.den}
 }
 
 // older is the day of a way: that of its older rate.
@@ -184,6 +203,5 @@ func (t *Table) last(p pair, at time.Time) (commission.Rate, bool) {
 	if n == 0 || all[n-1].num == 0 {
 		return commission.Rate{}, false
 	}
-	r := all[n-1]
-	return commission.Rate{Base: p.base, Quote: p.quote, Day: r.day, Source: p.source, Num: r.num, Den: r.den}, true
+	return p.rate(all[n-1]), true
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
@@ -13,6 +14,7 @@ import (
 	"tributary/commission/fx"
 	"tributary/commission/period"
 	"tributary/internal/fault"
+	"tributary/internal/text"
 	"tributary/partners"
 	"tributary/partners/program"
 )
@@ -44,7 +46,7 @@ func Simulate(ctx context.Context, tx pgx.Tx, asked Asked) (*Result, error) {
 	}
 	sold, known := programs.Program(asked.Program)
 	if !known {
-		return nil, fault.Coded(fault.NotFound, "not_found", nil)
+		return nil, fault.Detailed(fault.NotFound, "unknown_program", text.DetailProgramUnknown(strconv.FormatInt(int64(asked.Program), 10)), nil)
 	}
 	other := programs.With(asked.Program, instead(sold.Terms, asked.Terms, asked.In))
 	ids := &clicks{verify: asked.VerifyClick}

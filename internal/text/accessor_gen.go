@@ -1494,12 +1494,22 @@ func DetailOutboxRange(lane string, newest string, oldest string, sequence strin
 	return Message{id: "detail.outbox_range", values: []string{lane, newest, oldest, sequence}}
 }
 
+// DetailProgramUnknown is the message: There is no program {program}. Its number is in the address of its page, and create-program printed it.
+func DetailProgramUnknown(program string) Message {
+	return Message{id: "detail.program_unknown", values: []string{program}}
+}
+
 // DetailReconcileRunning is the message: Another reconciliation of this network is running; wait until it ends.
 func DetailReconcileRunning() Message { return Message{id: "detail.reconcile_running"} }
 
 // DetailRefundTooLarge is the message: This was not stored: it takes {size} bytes and {limit} fit. Name fewer items, and report the others as refunds of their own.
 func DetailRefundTooLarge(limit string, size string) Message {
 	return Message{id: "detail.refund_too_large", values: []string{limit, size}}
+}
+
+// DetailReviewUnknown is the message: There is no review {review}, or it is another side's. hold-order and its like print the number of what they said.
+func DetailReviewUnknown(review string) Message {
+	return Message{id: "detail.review_unknown", values: []string{review}}
 }
 
 // DetailSaleTooLarge is the message: This was not stored: it takes {size} bytes and {limit} fit. Shorten SKUs and categories, or report several lines as one.
