@@ -305,8 +305,8 @@ func foldIsBlindToArrival(t *rapid.T) {
 	if len(events) == 0 {
 		return
 	}
-	want, wantErr := Fold(events)
-	got, gotErr := Fold(arrival(t, events))
+	want, wantErr := Fold(events, Said{})
+	got, gotErr := Fold(arrival(t, events), Said{})
 	if (wantErr == nil) != (gotErr == nil) {
 		t.Fatalf("one order of arrival gives %v, another %v", wantErr, gotErr)
 	}

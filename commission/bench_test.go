@@ -28,7 +28,7 @@ func BenchmarkOrder(b *testing.B) {
 	var record []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		o, err := Fold(events)
+		o, err := Fold(events, Said{})
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func BenchmarkRefundedOrder(b *testing.B) {
 	var record []byte
 	b.ReportAllocs()
 	for b.Loop() {
-		o, err := Fold(events)
+		o, err := Fold(events, Said{})
 		if err != nil {
 			b.Fatal(err)
 		}

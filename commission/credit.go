@@ -47,6 +47,8 @@ type Credit struct {
 	// FeeExact is the fee's rate x what partners have together, which the sum of their fees rounds. Only the first of them
 	// holds it.
 	FeeExact money.Product `json:"fee_exact,omitzero"`
+	// Disputed is the part of Net that is held because the customer disputes their payment.
+	Disputed int64 `json:"disputed,omitempty"`
 	// Counted says in which periods the credit counts; nil where the terms have none for it.
 	Counted *Counted `json:"counted,omitempty"`
 	// Rate turns amounts of the order's currency into Unit; nil where they are the same, and for points.

@@ -38,13 +38,19 @@ func (d *Decision) Earning(i int, until time.Time) Earning {
 		Lines: c.Lines, Leads: i == 0 && d.Order.Clicks == nil, Counts: d.Counts(i), Revenue: c.Revenue, Refunded: c.Refunded,
 		Gross: c.Gross, Net: c.Net, Fee: c.Fee, HoldUntil: c.HoldUntil, State: c.State(until), Released: c.Released(until),
 	}
+	held := c.Disputed
 	switch {
-	case c.Held && c.Role != RoleCustomer:
-		e.Held = c.Net
-	case e.Released && !c.Held:
-		e.Payable = c.Net
+	case c.Held:
+		held = c.Net
+	case e.Released:
+		e.Payable = c.Net - held
 	default:
-		e.Pending = c.Net
+		e.Pending = c.Net - held
+	}
+	if c.Role == RoleCustomer {
+		e.Pending += held
+	} else {
+		e.Held = held
 	}
 	return e
 }

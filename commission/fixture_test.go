@@ -104,7 +104,7 @@ func clicked(before time.Duration) Click {
 
 func mustFold(t rapid.TB, events ...*event.Event) Order {
 	t.Helper()
-	o, err := Fold(events)
+	o, err := Fold(events, Said{})
 	if err != nil {
 		t.Fatal(err)
 	}

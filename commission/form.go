@@ -229,6 +229,7 @@ func (c *comparison) credit(recorded, decided *Credit, currency string) {
 	c.number("gross"+of, recorded.Gross, decided.Gross)
 	c.number("net"+of, recorded.Net, decided.Net)
 	c.number("fee"+of, recorded.Fee, decided.Fee)
+	c.number("disputed"+of, recorded.Disputed, decided.Disputed)
 }
 
 // rules compares the rules of two credits, and what lines earn by them.

@@ -292,7 +292,7 @@ func TestATestOrderMovesNothing(t *testing.T) {
 		t.Errorf("what it would earn (-want +got):\n%s", diff)
 	}
 	mixed := refunded("R", day, 10)
-	if _, err := Fold([]*event.Event{trial, mixed}); err == nil {
+	if _, err := Fold([]*event.Event{trial, mixed}, Said{}); err == nil {
 		t.Error("a refund of the order is folded into the test order of its id")
 	}
 }
@@ -301,7 +301,7 @@ func TestAVoidOrderMovesNothing(t *testing.T) {
 	t.Parallel()
 	said := Review{ID: "b", At: noon().Add(day), Verb: Void}
 	events := []*event.Event{sold(goods(1, "X", "product", 1, 1000)), refunded("R", day, 10)}
-	o, err := Fold(events, said, Review{ID: "a", At: said.At, Verb: Void}, Review{ID: "c", At: noon(), Verb: Void})
+	o, err := Fold(events, Said{Reviews: []Review{said, {ID: "a", At: said.At, Verb: Void}, {ID: "c", At: noon(), Verb: Void}}})
 	if err != nil || !o.IsVoid() || o.Counts() || o.Reviews[0].ID != "c" || o.Reviews[1].ID != "a" {
 		t.Fatalf("%v: the reviews are %+v", err, o.Reviews)
 	}
@@ -309,7 +309,7 @@ func TestAVoidOrderMovesNothing(t *testing.T) {
 	if d.Outcome != Voided || len(d.Credits)+len(d.Would) != 0 || len(d.Movements(ended())) != 0 || d.Touches[0].Won || d.Touches[0].Reason != Voided {
 		t.Errorf("a void order is decided as %s", d.AppendJSON(nil))
 	}
-	o, err = Fold(events[1:], said)
+	o, err = Fold(events[1:], Said{Reviews: []Review{said}})
 	if d := decide(o, Click{}, tenPercent()); err != nil || d.Outcome != AwaitingSale {
 		t.Errorf("%v: without its sale it is decided as %s", err, d.Outcome)
 	}
@@ -366,7 +366,7 @@ func TestFurtherFieldsThatCannotBeFolded(t *testing.T) {
 		"a cart of before 1970":         func(s *event.Sale) { s.CartedAt = -1 },
 		"a cart of after 2200":          func(s *event.Sale) { s.CartedAt = endOfTime },
 	} {
-		if o, err := Fold([]*event.Event{reported(change)}); err == nil {
+		if o, err := Fold([]*event.Event{reported(change)}, Said{}); err == nil {
 			t.Errorf("%s: it is folded to %+v", name, o)
 		}
 	}

@@ -18,7 +18,9 @@ const (
 	CauseRefund  Cause = "refund"
 	CauseRelease Cause = "release"
 	// CauseReview is what somebody has decided: to hold, to release or to decline.
-	CauseReview     Cause = "review"
+	CauseReview Cause = "review"
+	// CauseDispute is a dispute that is opened, or settled without taking anything back.
+	CauseDispute    Cause = "dispute"
 	CauseCorrection Cause = "correction"
 	// CausePeriod is what the sums of a period pay or take back.
 	CausePeriod Cause = "period"

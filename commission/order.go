@@ -75,6 +75,8 @@ type Order struct {
 	Added []Added `json:"added,omitempty"`
 	// Reviews are what people decided about the order, in the order of time.
 	Reviews []Review `json:"reviews,omitempty"`
+	// Disputes are those of its customer with their bank, in the order of time. What was lost is among Refunds.
+	Disputes []Dispute `json:"disputes,omitempty"`
 }
 
 // PathTouch is a visit on the way to an order.
@@ -135,6 +137,10 @@ type Refund struct {
 	Received time.Time `json:"received_at,omitzero"`
 	// Whole says that it took back the order itself, of an order without lines under a full document.
 	Whole bool `json:"whole,omitempty"`
+	// Dispute says that it is no refund of the merchant's but a dispute that was lost: ID is the dispute's, At and Received are
+	// when it was opened, and Effective is when it was lost. Beyond is what it asked beyond the lines.
+	Dispute bool  `json:"dispute,omitempty"`
+	Beyond  int64 `json:"beyond,omitempty"`
 
 	// What the fold remembers for full documents: these two, and pieces taken of lines from which there was no amount to take.
 	received time.Time
@@ -196,12 +202,12 @@ func (o *Order) line(number int64) (index int, found bool) {
 	return sort.Find(len(o.Lines), func(i int) int { return cmp.Compare(number, o.Lines[i].Number) })
 }
 
-// Fold folds the events of one order and what people decided about it. The events are sales, refunds and paths, in the order in
+// Fold folds the events of one order and what people said about it. The events are sales, refunds and paths, in the order in
 // which its lane has taken them, with any number of copies. Of several sales the first stands, or the one that a review has put in
 // its place, and those that Adds says so add to it; of several refunds with one id the first
 // stands. Refunds are taken by their time, those of one time by their id, and additions by their receipt, so the order of
-// different facts changes nothing. It fails on what Check refuses, on events of different orders and on none at all.
-func Fold(events []*event.Event, reviews ...Review) (Order, error) {
+// different facts changes nothing; a dispute that is lost is a refund at the time of that. It fails on what Check refuses, on events of different orders and on none at all.
+func Fold(events []*event.Event, said Said) (Order, error) {
 	if len(events) == 0 {
 		return Order{}, errors.New("folding an order: there are no events")
 	}
@@ -219,8 +225,9 @@ func Fold(events []*event.Event, reviews ...Review) (Order, error) {
 	}
 	events, paths := apart(events)
 	o := Order{Merchant: program.MerchantID(first.Merchant), ID: first.Order, Test: first.Keys == event.Trial}
-	if len(reviews) > 0 {
-		o.Reviews = inOrder(reviews)
+	o.Claims, o.Disputes = FoldClaims(said.Claims), FoldDisputes(said.Disputes)
+	if len(said.Reviews) > 0 {
+		o.Reviews = inOrder(said.Reviews)
 		events = replaced(events, o.Reviews)
 	}
 	var additions []*event.Event

@@ -320,7 +320,7 @@ func TestEventsThatCannotBeFolded(t *testing.T) {
 		{`order "A1" of merchant 1 and of order "A2" of merchant 1`, refund(func(r *event.Refund) { r.OrderId = "A2" })},
 		{"of merchant 2", refund(func(r *event.Refund) { r.MerchantId = 2 })},
 	} {
-		o, err := Fold(fact.events)
+		o, err := Fold(fact.events, Said{})
 		if err == nil || !strings.Contains(err.Error(), fact.says) {
 			t.Errorf("folding to %+v gave %v; want an error that says %q", o, err, fact.says)
 		}

@@ -57,7 +57,7 @@ func TestWhichOrdersWaitForTheirPath(t *testing.T) {
 	} {
 		t.Run(fact.name, func(t *testing.T) {
 			t.Parallel()
-			o, err := Fold(fact.events, fact.reviews...)
+			o, err := Fold(fact.events, Said{Reviews: fact.reviews})
 			if err != nil {
 				t.Fatal(err)
 			}

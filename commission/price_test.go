@@ -25,6 +25,7 @@ type sale struct {
 	customer View
 	rates    []Rate
 	reviews  []Review
+	disputes []Dispute
 }
 
 // of is an order of lines that came by partner 3, a site.
@@ -113,7 +114,7 @@ func decideBy(t rapid.TB, d program.Document, s sale) Decision {
 // folded is the order of what happened.
 func (s sale) folded(t rapid.TB) Order {
 	t.Helper()
-	o, err := Fold(s.events, s.reviews...)
+	o, err := Fold(s.events, Said{Reviews: s.reviews, Disputes: s.disputes})
 	if err != nil {
 		t.Fatal(err)
 	}

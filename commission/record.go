@@ -183,7 +183,7 @@ func (o *Order) appendFurther(dst []byte) []byte {
 		}
 		dst = append(dst, ']')
 	}
-	return dst
+	return appendList(dst, `,"disputes":[`, o.Disputes, (*Dispute).appendJSON)
 }
 
 func (l *Line) appendJSON(dst []byte) []byte {
@@ -220,7 +220,10 @@ func (r *Refund) appendJSON(dst []byte) []byte {
 	if r.Whole {
 		dst = append(dst, `,"whole":true`...)
 	}
-	return append(dst, '}')
+	if r.Dispute {
+		dst = append(dst, `,"dispute":true`...)
+	}
+	return append(optNumber(dst, `,"beyond":`, r.Beyond), '}')
 }
 
 func (e *Excess) appendJSON(dst []byte) []byte {

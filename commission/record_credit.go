@@ -64,6 +64,7 @@ func (c *Credit) appendJSON(dst []byte, currency string, before *Credit) []byte 
 	dst = appendNumber(dst, `,"net":`, c.Net)
 	dst = appendNumber(dst, `,"fee":`, c.Fee)
 	dst = optProduct(dst, `,"fee_exact":`, c.FeeExact)
+	dst = optNumber(dst, `,"disputed":`, c.Disputed)
 	if c.Counted != nil {
 		dst = c.Counted.appendJSON(append(dst, `,"counted":`...))
 	}

@@ -177,7 +177,7 @@ func FuzzDecide(f *testing.F) {
 			}
 			wire = wire[2+n:]
 		}
-		o, err := Fold(events)
+		o, err := Fold(events, Said{})
 		if err != nil {
 			return
 		}

@@ -11,36 +11,47 @@ import (
 // refund takes the refunds, given in the order in which they are to be taken, from the lines. Without the sale they are
 // only listed.
 func (o *Order) refund(events []*event.Event) {
-	if len(events) == 0 {
+	if len(events) == 0 && len(o.Disputes) == 0 {
 		return
 	}
-	o.Refunds = make([]Refund, len(events))
-	for i, e := range events {
+	o.Refunds = make([]Refund, 0, len(events))
+	turns, open := o.turns(), openDisputes(nil)
+	for _, e := range events {
 		said := e.GetRefund()
-		r := &o.Refunds[i]
-		r.ID, r.At, r.received = said.GetRefundId(), event.Time(e.GetOccurredAt()), event.Time(e.GetReceivedAt())
-		r.whole = said.GetWholeOrder()
-		if !o.Placed() {
-			continue
-		}
-		r.Effective = later(r.At, o.At)
-		if c := said.GetCurrency(); c != "" && c != o.Currency {
-			o.Excess = append(o.Excess, Excess{Refund: r.ID, Amount: said.GetAmount() + said.GetShipping(), Currency: c, Reason: OtherCurrency})
-			continue
-		}
-		for _, item := range said.GetItems() {
-			o.refundItem(r, item)
-		}
-		if said.GetAmount() > 0 {
-			o.refundSpread(r, said.GetAmount())
-		}
-		if said.GetWholeOrder() {
-			for n := range o.Lines {
-				o.takeAll(r, &o.Lines[n])
+		r := Refund{ID: said.GetRefundId(), At: event.Time(e.GetOccurredAt()), received: event.Time(e.GetReceivedAt()), whole: said.GetWholeOrder()}
+		if o.Placed() {
+			r.Effective = later(r.At, o.At)
+			for ; len(turns) > 0 && turns[0].at.Before(r.Effective); turns = turns[1:] {
+				open = o.turn(open, turns[0])
 			}
+			o.give(&r, said)
+			open.paid(o.paidBack(&r))
 		}
-		o.refundShipping(r, said.GetShipping(), said.GetWholeOrder())
+		o.Refunds = append(o.Refunds, r)
 	}
+	for _, t := range turns {
+		open = o.turn(open, t)
+	}
+}
+
+// give takes back what a refund says.
+func (o *Order) give(r *Refund, said *event.Refund) {
+	if c := said.GetCurrency(); c != "" && c != o.Currency {
+		o.Excess = append(o.Excess, Excess{Refund: r.ID, Amount: said.GetAmount() + said.GetShipping(), Currency: c, Reason: OtherCurrency})
+		return
+	}
+	for _, item := range said.GetItems() {
+		o.refundItem(r, item)
+	}
+	if said.GetAmount() > 0 {
+		o.refundSpread(r, said.GetAmount())
+	}
+	if said.GetWholeOrder() {
+		for n := range o.Lines {
+			o.takeAll(r, &o.Lines[n])
+		}
+	}
+	o.refundShipping(r, said.GetShipping(), said.GetWholeOrder())
 }
 
 // refundShipping takes back an amount of the shipping, or all that is left of it with the whole order.
@@ -118,8 +129,15 @@ func (o *Order) named(item *event.RefundItem) []*Line {
 	return append(lines, free...)
 }
 
-// refundSpread takes an amount of the order as a whole: spread over what is left of the lines in proportion to it.
+// refundSpread takes an amount of the order as a whole.
 func (o *Order) refundSpread(r *Refund, amount int64) {
+	if beyond := o.spread(r, amount); beyond > 0 {
+		o.exceed(Excess{Refund: r.ID, Amount: beyond, Reason: NothingLeft})
+	}
+}
+
+// spread takes an amount over what is left of the lines in proportion to it, and gives what was beyond that.
+func (o *Order) spread(r *Refund, amount int64) (beyond int64) {
 	left := make([]int64, len(o.Lines))
 	for n, l := range o.Lines {
 		left[n] = l.Amount - l.Refunded
@@ -128,9 +146,7 @@ func (o *Order) refundSpread(r *Refund, amount int64) {
 	for n, share := range money.Split(spread, left) {
 		o.takeAmount(r, &o.Lines[n], share)
 	}
-	if amount > spread {
-		o.exceed(Excess{Refund: r.ID, Amount: amount - spread, Reason: NothingLeft})
-	}
+	return amount - spread
 }
 
 // takeAll takes what is left of a line, with its pieces.

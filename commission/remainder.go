@@ -22,6 +22,16 @@ type remainder struct {
 	gone bool
 }
 
+// after is what is left once refunds have been taken off as well.
+func (f *remainder) after(refunds []Refund) *remainder {
+	left := *f
+	left.sums, left.lines = slices.Clone(f.sums), slices.Clone(f.lines)
+	for i := range refunds {
+		left.take(&refunds[i])
+	}
+	return &left
+}
+
 // sum is what remains of the lines of a rule.
 type sum struct {
 	// base is in the order's currency, without delivery.
@@ -121,6 +131,9 @@ func (f *remainder) take(r *Refund) {
 
 // beyondLines is what a refund of an amount asked for beyond what the lines had left: the delivery, if there is any.
 func (o *Order) beyondLines(r *Refund) (amount int64) {
+	if r.Dispute {
+		return r.Beyond
+	}
 	for _, e := range o.Excess {
 		if e.Refund == r.ID && e == (Excess{Refund: r.ID, Amount: e.Amount, Reason: NothingLeft}) {
 			amount += e.Amount

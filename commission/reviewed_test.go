@@ -184,7 +184,7 @@ func TestWhyAReviewDoesNothing(t *testing.T) {
 		}
 	}
 	for name, o := range map[string][]*event.Event{"only a refund": {refunded("R", day, 0)}, "no click": {sold(goods(1, "X", "", 1, 100))}} {
-		folded, err := Fold(o, reviewsOf(t, "hold@1")...)
+		folded, err := Fold(o, Said{Reviews: reviewsOf(t, "hold@1")})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -309,7 +309,7 @@ func TestAReportStandsInPlaceOfTheFirst(t *testing.T) {
 		{"one that nobody sent", []Review{{ID: "a", At: noon(), Verb: Replace, By: ByMerchant, Report: strings.Repeat("0", 32)}}, 1_000, "no_such_report"},
 		{"of a void order", []Review{ask("a", ByMerchant, second), ask("b", ByOperator, second), {ID: "c", At: noon(), Verb: Void}}, 1_000, ",order_void,order_void"},
 	} {
-		o, err := Fold([]*event.Event{first, refunded("R", 2*day, 500)}, row.reviews...)
+		o, err := Fold([]*event.Event{first, refunded("R", 2*day, 500)}, Said{Reviews: row.reviews})
 		if err != nil {
 			t.Fatal(err)
 		}

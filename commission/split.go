@@ -121,6 +121,7 @@ func (d *Decision) Share() error {
 	if first >= 0 {
 		d.Credits[first].FeeExact = d.Credits[first].Terms.NetworkFee.Exact(feeOn)
 	}
+	d.dispute()
 	return nil
 }
 

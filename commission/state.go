@@ -71,7 +71,7 @@ func (c *Credit) State(until time.Time) State {
 		return Declined
 	case c.Gross > 0 && c.Net == 0 && c.Fee == 0:
 		return Reversed
-	case c.Held:
+	case c.Held || c.Net > 0 && c.Disputed == c.Net:
 		return Held
 	case c.Released(until):
 		return Payable

@@ -7,12 +7,14 @@ import (
 	"tributary/commission/ledger/chart"
 )
 
-// timeline is what the credits of a decision amount to from each time on: from the sale, then from the refunds of each
-// effective time and from each decline.
+// timeline is what the credits of a decision amount to from each time on: from the sale, then from the refunds and disputes of
+// each effective time and from each decline.
 type timeline struct {
 	at []time.Time
 	// parts are those of all credits at each time in turn.
 	parts []part
+	// undisputed is what parts would be if all disputes that are open were lost; nil where there are none.
+	undisputed []part
 	// gone are the credits that are declined from each time on, and after counts the order's reviews that come before it; both
 	// are nil where there are no reviews.
 	gone  []set
@@ -42,13 +44,20 @@ func (d *Decision) timeline(room *scratch) timeline {
 	if len(d.Order.Reviews) > 0 {
 		t.gone, t.after = []set{0}, []int{0}
 	}
-	left, width := d.afterEach(happened), d.width()
+	left, width := d.afterEach(happened, nil), d.width()
+	var lost []int64
+	if contested := d.Order.contested(happened); contested != nil {
+		lost, t.undisputed = d.afterEach(happened, contested), slices.Clone(t.parts)
+	}
 	for n := range happened {
 		h := &happened[n]
-		if last := len(t.at) - 1; n > 0 && h.refund && happened[n-1].refund && t.at[last].Equal(h.at) {
+		if last := len(t.at) - 1; n > 0 && !h.declines() && !happened[n-1].declines() && t.at[last].Equal(h.at) {
 			t.cut(last, len(d.Credits))
 		}
 		t.at, t.parts = append(t.at, h.at), d.parts(t.parts, left[n*width:][:width], h.gone)
+		if lost != nil {
+			t.undisputed = d.parts(t.undisputed, lost[n*width:][:width], h.gone)
+		}
 		if t.gone != nil {
 			t.gone, t.after = append(t.gone, h.gone), append(t.after, h.after)
 		}
@@ -59,23 +68,30 @@ func (d *Decision) timeline(room *scratch) timeline {
 // cut takes the steps from one on off, of so many credits.
 func (t *timeline) cut(step, credits int) {
 	t.at, t.parts = t.at[:step], t.parts[:step*credits]
+	if t.undisputed != nil {
+		t.undisputed = t.undisputed[:step*credits]
+	}
 	if t.gone != nil {
 		t.gone, t.after = t.gone[:step], t.after[:step]
 	}
 }
 
-// happening is a refund or a decline.
+// happening is a refund, the turn of a dispute or a decline.
 type happening struct {
 	at     time.Time
 	refund bool
 	// of is its index among the refunds or the reviews.
-	of int
+	of   int
+	turn *turn
 	// gone are the credits that are declined from it on, and after counts the reviews that come before it.
 	gone  set
 	after int
 }
 
-// happened are the refunds and the declines of the order, the refunds of one time before its reviews.
+func (h *happening) declines() bool { return !h.refund && h.turn == nil }
+
+// happened are the refunds, the turns of disputes and the declines of the order: of one time the refunds first, and its reviews
+// last.
 func (d *Decision) happened() (all []happening) {
 	o := &d.Order
 	gone, next := set(0), 0
@@ -92,19 +108,28 @@ func (d *Decision) happened() (all []happening) {
 			}
 		}
 	}
+	turns := o.turns()
+	turned := func(before time.Time) {
+		for ; len(turns) > 0 && (before.IsZero() || turns[0].at.Before(before)); turns = turns[1:] {
+			declines(turns[0].at)
+			all = append(all, happening{at: turns[0].at, turn: &turns[0], gone: gone, after: next})
+		}
+	}
 	if len(o.Refunds) > 0 {
-		all = make([]happening, 0, len(o.Refunds))
+		all = make([]happening, 0, len(o.Refunds)+len(turns))
 	}
 	for n := range o.Refunds {
+		turned(o.Refunds[n].Effective)
 		declines(o.Refunds[n].Effective)
 		all = append(all, happening{at: o.Refunds[n].Effective, refund: true, of: n, gone: gone, after: next})
 	}
+	turned(time.Time{})
 	declines(time.Time{})
 	return all
 }
 
-// afterEach is what worths gives after each of what happened in turn.
-func (d *Decision) afterEach(happened []happening) []int64 {
+// afterEach is what worths gives after each of what happened in turn, and after further refunds besides, if there are any.
+func (d *Decision) afterEach(happened []happening, besides [][]Refund) []int64 {
 	width := d.width()
 	all := make([]int64, len(happened)*width)
 	for i := range d.Credits {
@@ -114,7 +139,11 @@ func (d *Decision) afterEach(happened []happening) []int64 {
 			if h.refund {
 				remains.take(&d.Order.Refunds[h.of])
 			}
-			d.value(all[n*width:][:width], i, remains.of, h.gone)
+			of := remains.of
+			if besides != nil && len(besides[n]) > 0 {
+				of = remains.after(besides[n]).of
+			}
+			d.value(all[n*width:][:width], i, of, h.gone)
 		}
 	}
 	return all
@@ -163,8 +192,9 @@ type course struct {
 	places   places
 	released bool // its hold is over, as of now
 	state    State
-	has      part
-	done     []Movement
+	// has is all that there is, and disputed what is held of it wherever the rest is.
+	has, disputed part
+	done          []Movement
 }
 
 // movements are those of credit i once all holds that end at or before until are over.
@@ -180,14 +210,18 @@ func (d *Decision) movements(t *timeline, i int, until time.Time) []Movement {
 	w.charge(CauseSale, c.OrderedAt, chart.MerchantReceivable, chart.FeePending, w.has.fee)
 	next := 0
 	for step := 1; step < len(t.at); step++ {
+		now, disputed := t.of(step, i, n), t.disputed(step, i, n)
 		cause := CauseRefund
+		if now == w.has && disputed != w.disputed {
+			cause = CauseDispute
+		}
 		if t.gone != nil {
 			w.reviews(d, i, next, t.after[step])
 			if next = t.after[step]; t.gone[step] != t.gone[step-1] {
 				cause = CauseReview
 			}
 		}
-		w.change(cause, t.at[step], t.of(step, i, n))
+		w.change(cause, t.at[step], now, disputed)
 	}
 	w.reviews(d, i, next, len(d.Order.Reviews))
 	w.release(c.HoldUntil)
@@ -202,10 +236,10 @@ func (w *course) release(by time.Time) {
 	w.move(CauseRelease, w.c.HoldUntil, Payable)
 }
 
-// move moves what there is to another state, and the fee with it: only with what is payable it is earned.
+// move moves what is not disputed to another state, and the fee with it: only with what is payable it is earned.
 func (w *course) move(cause Cause, at time.Time, to State) {
-	w.earn(cause, at, w.places.at(w.state), w.places.at(to), w.has.net)
-	w.charge(cause, at, feeOf(w.state), feeOf(to), w.has.fee)
+	w.earn(cause, at, w.places.at(w.state), w.places.at(to), w.has.net-w.disputed.net)
+	w.charge(cause, at, feeOf(w.state), feeOf(to), w.has.fee-w.disputed.fee)
 	w.state = to
 }
 
@@ -217,12 +251,30 @@ func feeOf(s State) chart.Kind {
 	return chart.FeePending
 }
 
-// change takes back what there is no more of.
-func (w *course) change(cause Cause, at time.Time, now part) {
+// change takes back what there is no more of, and holds what is disputed of the rest.
+func (w *course) change(cause Cause, at time.Time, now, disputed part) {
 	w.release(at)
-	w.earn(cause, at, w.places.at(w.state), w.places.from, w.has.net-now.net)
-	w.charge(cause, at, feeOf(w.state), chart.MerchantReceivable, w.has.fee-now.fee)
-	w.has = now
+	place, fee := w.places.at(w.state), feeOf(w.state)
+	back := part{w.has.net - now.net, w.has.fee - now.fee}
+	held := back.of(part{w.disputed.net - disputed.net, w.disputed.fee - disputed.fee}) // of that which was disputed
+	if place == w.places.held {
+		held.net = 0
+	}
+	if fee == feeOf(Held) {
+		held.fee = 0
+	}
+	w.earn(cause, at, w.places.held, w.places.from, held.net)
+	w.earn(cause, at, place, w.places.from, back.net-held.net)
+	w.earn(cause, at, w.places.held, place, w.disputed.net-disputed.net-held.net)
+	w.charge(cause, at, feeOf(Held), chart.MerchantReceivable, held.fee)
+	w.charge(cause, at, fee, chart.MerchantReceivable, back.fee-held.fee)
+	w.charge(cause, at, feeOf(Held), fee, w.disputed.fee-disputed.fee-held.fee)
+	w.has, w.disputed = now, disputed
+}
+
+// of is as much of what is taken back as is less disputed.
+func (p part) of(freed part) part {
+	return part{max(0, min(p.net, freed.net)), max(0, min(p.fee, freed.fee))}
 }
 
 // reviews has the order's reviews from first to before last hold and release credit i.

@@ -239,7 +239,7 @@ func (w *world) order(o sale) int64 {
 		o.at = w.now.Add(-2 * time.Hour)
 	}
 	events := w.events(o)
-	folded, err := commission.Fold(events)
+	folded, err := commission.Fold(events, commission.Said{})
 	w.must(err)
 	var evidence commission.Evidence
 	if l := o.link; l != nil {

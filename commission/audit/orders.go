@@ -31,8 +31,7 @@ type order struct {
 	earnings []commission.Earning
 	posted   []commission.Movement
 	events   []*event.Event
-	reviews  []commission.Review
-	claims   []commission.Claim
+	said     commission.Said
 
 	lane                         int16
 	occurredAt, receivedAt       *time.Time
@@ -151,8 +150,7 @@ func (v *Verification) resolve(ctx context.Context, page []*order) error {
 	for i, o := range page {
 		asked[i] = evidence.Order{Folded: &o.folded, Recorded: &o.recorded}
 		if o.recorded, o.unreadable = v.Forms.Read(o.record); len(o.events) > 0 {
-			o.folded, o.unfolded = commission.Fold(o.events, o.reviews...)
-			o.folded.Claims = commission.FoldClaims(o.claims)
+			o.folded, o.unfolded = commission.Fold(o.events, o.said)
 		}
 	}
 	network := evidence.Network{Programs: v.programs, Rates: v.rates, VerifyClick: v.VerifyClick}

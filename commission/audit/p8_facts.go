@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/commission/inbox"
 	"tributary/internal/event"
 )
@@ -72,37 +73,13 @@ func (v *Verification) reviewed(rows pgx.Rows, byNo map[int64]*order) error {
 	var said inbox.Row
 	var reported []byte
 	_, err := pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key, &reported}, func() error {
-		if err := byNo[no].hear(&said, reported); err != nil {
+		if err := evidence.Hear(&byNo[no].said, &said, reported); err != nil {
 			v.Find(Finding{
 				Check: "review", Table: "inbox", Key: fmt.Sprintf("(%d, %q)", no, said.Ref), Column: "content", Want: "a " + string(said.Kind) + " of this order", Have: err.Error(),
 			})
 		}
 		return nil
 	})
-	return err
-}
-
-// hear takes in what somebody said about the order.
-func (o *order) hear(said *inbox.Row, reported []byte) error {
-	if said.Kind == inbox.Claim {
-		c, err := commission.ParseClaimed(said.Content, said.Key)
-		if err == nil {
-			o.claims = append(o.claims, c.Of(said.At))
-		}
-		return err
-	}
-	if said.Kind != inbox.Review {
-		return &commission.NewerError{What: fmt.Sprintf("%q that people say of orders", said.Kind)}
-	}
-	r, err := commission.ParseReviewed(said.Content, said.Key)
-	if err != nil {
-		return err
-	}
-	review := r.Of(said.Ref, said.At, commission.Side(said.Side))
-	if reported != nil {
-		review.Reported, err = event.Decode(reported)
-	}
-	o.reviews = append(o.reviews, review)
 	return err
 }
 

@@ -80,11 +80,11 @@ func (e *Engine) customers(ctx context.Context, tx pgx.Tx, network evidence.Netw
 // leaves gives the places among the orders of customers that an order may have had before people put another report in place of the
 // one that stood: those of all its reports but for the place at which it now is, if there is one.
 func (o *order) leaves(now commission.Seen, named bool) (places []evidence.Place) {
-	if !slices.ContainsFunc(o.reviews, func(r commission.Review) bool { return r.Verb == commission.Replace }) {
+	if !slices.ContainsFunc(o.said.Reviews, func(r commission.Review) bool { return r.Verb == commission.Replace }) {
 		return nil
 	}
 	reports := slices.Clone(o.events)
-	for _, r := range o.reviews {
+	for _, r := range o.said.Reviews {
 		reports = append(reports, r.Reported)
 	}
 	for _, e := range reports {

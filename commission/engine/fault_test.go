@@ -225,7 +225,7 @@ func (w *world) laneHeld(e *Engine, partition int) *lane {
 	w.exec(`INSERT INTO position (consumer, topic, partition) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`, Consumer, event.Orders, partition)
 	held.Epoch = w.number(`UPDATE position SET epoch = epoch + 1 WHERE consumer = $1 AND topic = $2 AND partition = $3 RETURNING epoch`, Consumer, event.Orders, partition)
 	check(w.t, e.introduce(w.t.Context()))
-	return &lane{Engine: e, held: held, log: quiet(), ranks: settling{ranked: true}, inbox: inbox.NewLane(partition, inbox.Letter, inbox.Review, inbox.Claim, inbox.Bind), fetched: make(chan fetchResult, 1), unsent: make(chan struct{}, 1)}
+	return &lane{Engine: e, held: held, log: quiet(), ranks: settling{ranked: true}, inbox: inbox.NewLane(partition, inbox.Letter, inbox.Review, inbox.Claim, inbox.Dispute, inbox.Bind), fetched: make(chan fetchResult, 1), unsent: make(chan struct{}, 1)}
 }
 
 // facts reads what was sent to a partition, as fetch does.

@@ -210,7 +210,7 @@ func TestWhatALaterVersionTookInStopsALane(t *testing.T) {
 	w.start(w.config("one"))
 	w.send(sale(1, "A1", w.click(), 10_000))
 	w.waitIdle()
-	w.exec(`WITH said AS (INSERT INTO inbox (lane, key, kind, ref, content, author) VALUES (0, '1|A1', 'dispute', 'd', '{"merchant":1,"order":"A1"}', 'a test') RETURNING no)
+	w.exec(`WITH said AS (INSERT INTO inbox (lane, key, kind, ref, content, author) VALUES (0, '1|A1', 'dispute', 'd', '{"merchant":1,"order":"A1","dispute":"d","state":"halved","amount":1}', 'a test') RETURNING no)
 		INSERT INTO inbox_taken (no) SELECT no FROM said`)
 	w.send(refund(1, "A1", "r", day, 4_000))
 	w.eventually("the lane is given up", func() bool {

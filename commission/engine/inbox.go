@@ -28,12 +28,17 @@ func (l *lane) effectOf(row inbox.Row) (effect, error) {
 	case inbox.Review:
 		said, err := commission.ParseReviewed(row.Content, row.Key)
 		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
-			return l.review(ctx, tx, p, said, t)
+			return l.redecide(ctx, tx, p, orderKey{said.Merchant, said.Keys, said.Order}, t)
 		}, err
 	case inbox.Claim:
 		said, err := commission.ParseClaimed(row.Content, row.Key)
 		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
 			return l.claim(ctx, tx, p, row, said, t)
+		}, err
+	case inbox.Dispute:
+		said, err := commission.ParseDisputed(row.Content, row.Key)
+		return func(ctx context.Context, tx pgx.Tx, p *position.Position, t *txSummary) error {
+			return l.redecide(ctx, tx, p, orderKey{said.Merchant, said.Keys, said.Order}, t)
 		}, err
 	case inbox.Manual:
 		return func(ctx context.Context, tx pgx.Tx, p *position.Position, _ *txSummary) error {
@@ -102,14 +107,14 @@ func (l *lane) takeFromInbox(ctx context.Context) (more bool, err error) {
 	return true, nil
 }
 
-// review decides an order again with what a person decided about it.
-func (l *lane) review(ctx context.Context, tx pgx.Tx, p *position.Position, said commission.Reviewed, t *txSummary) error {
-	orders, err := l.gather(ctx, tx, []orderKey{{said.Merchant, said.Keys, said.Order}})
+// redecide decides an order again with what somebody said about it.
+func (l *lane) redecide(ctx context.Context, tx pgx.Tx, p *position.Position, of orderKey, t *txSummary) error {
+	orders, err := l.gather(ctx, tx, []orderKey{of})
 	if err != nil {
 		return err
 	}
 	if !orders[0].known {
-		return &recordError{cause: fmt.Errorf("order %q of merchant %d was never reported", said.Order, said.Merchant)}
+		return &recordError{cause: fmt.Errorf("order %q of merchant %d was never reported", of.id, of.merchant)}
 	}
 	if err := l.decide(ctx, tx, orders); err != nil {
 		return err

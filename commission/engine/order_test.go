@@ -98,11 +98,11 @@ func TestWhatIsTakenFirstStandsInEveryFold(t *testing.T) {
 			}
 			o.take(&f)
 			all = append(all, e)
-			want, err := commission.Fold(all)
+			want, err := commission.Fold(all, commission.Said{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := commission.Fold(rapid.Permutation(o.events).Draw(t, "as the table has them"))
+			got, err := commission.Fold(rapid.Permutation(o.events).Draw(t, "as the table has them"), commission.Said{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +278,7 @@ func FuzzRead(f *testing.F) {
 			if len(got.hash) == 0 || got.order.id == "" || got.order.merchant == 0 {
 				t.Errorf("%x was read as %+v", data, got)
 			}
-			if _, err := commission.Fold([]*event.Event{got.event}); err != nil {
+			if _, err := commission.Fold([]*event.Event{got.event}, commission.Said{}); err != nil {
 				t.Errorf("%x cannot be folded: %v", data, err)
 			}
 		}

@@ -81,7 +81,7 @@ func TestAVoidOrderIsTakenOffTheReports(t *testing.T) {
 	o := w.decided()
 	check(t, o.read(commission.KnownForms()))
 	was := o.recorded
-	o.reviews = []commission.Review{{ID: "v", At: noon(), Verb: commission.Void}}
+	o.said.Reviews = []commission.Review{{ID: "v", At: noon(), Verb: commission.Void}}
 	w.decide(o, noon(), verifyClick)
 	equal(t, "outcome", o.decided.Outcome, commission.Voided)
 	equal(t, "events", len(o.reported), 1)

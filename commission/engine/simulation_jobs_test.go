@@ -93,7 +93,7 @@ func (tx *memoryTx) takeSaid() error {
 		return nil
 	}
 	orders := tx.gather(tx.row.key)
-	orders[0].reviews = append(orders[0].reviews, tx.heard(tx.row))
+	tx.hear(&orders[0].said, tx.row)
 	return tx.decide(orders)
 }
 

@@ -78,14 +78,15 @@ type nudgeRow struct {
 	order int64
 }
 
-// saidRow is a row of the inbox: of a review or of a binding.
+// saidRow is a row of the inbox: of a review, a dispute or a binding.
 type saidRow struct {
-	no     int64
-	lane   int
-	taken  bool
-	key    orderKey // of a review
-	review commission.Review
-	bind   inbox.Binding
+	no      int64
+	lane    int
+	taken   bool
+	key     orderKey // of a review or a dispute
+	review  commission.Review
+	dispute commission.Dispute
+	bind    inbox.Binding
 }
 
 type deltaRow struct {
@@ -195,15 +196,19 @@ func (m *memory) gather(keys ...orderKey) []*order {
 		}
 		for _, r := range m.said {
 			if r.taken && r.key == key {
-				o.reviews = append(o.reviews, m.heard(r))
+				m.hear(&o.said, r)
 			}
 		}
 	}
 	return orders
 }
 
-// heard is a review beside the conflicting report that it names.
-func (m *memory) heard(r *saidRow) commission.Review {
+// hear takes in a dispute, or a review beside the conflicting report that it names.
+func (m *memory) hear(all *commission.Said, r *saidRow) {
+	if r.dispute.ID != "" {
+		all.Disputes = append(all.Disputes, r.dispute)
+		return
+	}
 	said := r.review
 	if row := m.orders[r.key]; row != nil && said.Report != "" {
 		for _, e := range row.conflicts {
@@ -212,7 +217,7 @@ func (m *memory) heard(r *saidRow) commission.Review {
 			}
 		}
 	}
-	return said
+	all.Reviews = append(all.Reviews, said)
 }
 
 // decide is Engine.decide, with Engine.customers.

@@ -227,6 +227,17 @@ func (p *player) say(said *saidRow) error {
 	if said.bind.Customer != "" {
 		return inbox.WriteBind(ctx, p.w.db, said.bind, "anna", "they asked", lanes)
 	}
+	if d := &said.dispute; d.ID != "" {
+		content, err := json.Marshal(commission.Disputed{
+			Merchant: said.key.merchant, Order: said.key.id, Dispute: d.ID, State: d.State, Amount: d.Amount, Whole: d.Whole,
+		})
+		if err != nil {
+			return err
+		}
+		return inbox.Write(ctx, p.w.db, inbox.Row{
+			Lane: said.lane, Key: said.key.bytes(), Kind: inbox.Dispute, Ref: d.ID, Content: content, Author: "anna", Side: "merchant", At: d.At,
+		})
+	}
 	content, err := json.Marshal(commission.Reviewed{
 		Merchant: said.key.merchant, Order: said.key.id, Verb: said.review.Verb, Code: said.review.Code,
 		Partner: int64(said.review.Partner), Until: said.review.Until, Report: said.review.Report,

@@ -31,7 +31,7 @@ func (s *simulation) lookOnce() (*once, error) {
 	all.book.Keeps = func(*period.Key) bool { return true }
 	orders, found := map[orderKey]*commission.Order{}, map[orderKey]*commission.Evidence{}
 	for key, events := range s.events() {
-		o, err := commission.Fold(events, s.reviewsOf(key)...)
+		o, err := commission.Fold(events, s.saidOf(key))
 		if err != nil {
 			return nil, err
 		}
@@ -60,13 +60,13 @@ func (s *simulation) lookOnce() (*once, error) {
 	return all, nil
 }
 
-func (s *simulation) reviewsOf(key orderKey) (reviews []commission.Review) {
+func (s *simulation) saidOf(key orderKey) (said commission.Said) {
 	for _, r := range s.store.said {
 		if r.key == key {
-			reviews = append(reviews, s.store.heard(r))
+			s.store.hear(&said, r)
 		}
 	}
-	return reviews
+	return said
 }
 
 func (s *simulation) bindsOf(customer string) (binds []commission.Bind) {

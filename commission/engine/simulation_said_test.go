@@ -10,7 +10,8 @@ import (
 	"tributary/commission/inbox"
 )
 
-// say has somebody say something on a page: that an order never was, or whom a customer belongs to.
+// say has somebody say something on a page: what is to become of an order, that its customer disputes it, or whom a customer
+// belongs to.
 func (s *simulation) say() {
 	r := &saidRow{no: s.store.number()}
 	if s.random.IntN(2) == 0 {
@@ -24,9 +25,14 @@ func (s *simulation) say() {
 		slices.Sort(known)
 		r.key = orderKey{merchant: s.merchant(), id: known[s.random.IntN(len(known))]}
 		r.lane = s.store.laneOf(r.key)
-		r.review = s.review(s.store.orders[r.key])
-		r.review.ID = fmt.Sprintf("review %06d", r.no)
-		s.tally.Reviews++
+		if s.random.IntN(3) == 0 {
+			r.dispute = s.dispute()
+			s.tally.Disputes++
+		} else {
+			r.review = s.review(s.store.orders[r.key])
+			r.review.ID = fmt.Sprintf("review %06d", r.no)
+			s.tally.Reviews++
+		}
 	} else {
 		r.bind = inbox.Binding{
 			Merchant: s.sold.Merchant, Customer: fmt.Sprint("customer ", 1+s.random.IntN(s.customers)), Program: s.sold.ID,
@@ -40,6 +46,16 @@ func (s *simulation) say() {
 	}
 	s.store.said = append(s.store.said, r)
 	s.did(happening{deed: say, said: r})
+}
+
+// dispute draws what somebody says about one of two disputes of an order, whether it is open or not.
+func (s *simulation) dispute() commission.Dispute {
+	states := commission.DisputeStates()
+	d := commission.Dispute{ID: fmt.Sprint("dispute ", s.random.IntN(2)), At: s.store.now, State: states[s.random.IntN(len(states))]}
+	if d.Whole = s.random.IntN(3) == 0; !d.Whole {
+		d.Amount = 1 + s.random.Int64N(30_000)
+	}
+	return d
 }
 
 // review draws what somebody decides about an order.

@@ -76,7 +76,7 @@ type opened struct {
 
 // tally counts what has happened.
 type tally struct {
-	Commits, Crashes, LostAnswers, Refusals, Overlaps, Copies, Reviews, Bindings, ClockJumps, Blocked int
+	Commits, Crashes, LostAnswers, Refusals, Overlaps, Copies, Reviews, Disputes, Bindings, ClockJumps, Blocked int
 }
 
 func (t *tally) plus(o *tally) {

@@ -110,7 +110,7 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 		{"before all terms", noon().Add(-101 * day), site.ID, day, commission.NoTermsInForce, 0, 0},
 		{"a link that does not exist", noon(), 999, day, commission.UnknownLink, 0, 0},
 	} {
-		o, err := commission.Fold([]*event.Event{sale(int64(merchant), clickOn(fact.link, fact.at.Add(-fact.age)), fact.at)})
+		o, err := commission.Fold([]*event.Event{sale(int64(merchant), clickOn(fact.link, fact.at.Add(-fact.age)), fact.at)}, commission.Said{})
 		check(t, err)
 		resolved, err := known.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
 		check(t, err)
@@ -163,7 +163,7 @@ func TestThePathOfASaleIsEvidence(t *testing.T) {
 		{ClickId: id(0, 2*time.Hour), Kind: uint32(event.PathClick)},
 		{ClickId: id(0, day), Kind: uint32(event.PathClick), Marks: event.MarkBot},
 	}
-	o, err := commission.Fold([]*event.Event{e})
+	o, err := commission.Fold([]*event.Event{e}, commission.Said{})
 	check(t, err)
 	resolved, err := Network{Programs: partners.NewPrograms(), VerifyClick: verifyClick}.Resolve(ctx, db, []Order{{&o, &commission.Decision{}}})
 	check(t, err)

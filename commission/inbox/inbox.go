@@ -31,6 +31,10 @@ const Review Kind = "review"
 // the claim's id.
 const Claim Kind = "claim"
 
+// Dispute is what somebody said about a customer's dispute of an order: its content is a commission.Disputed as JSON, its ref the
+// dispute's id.
+const Dispute Kind = "dispute"
+
 // Manual posts a manual line: its ref is the number of the line.
 const Manual Kind = "manual_line"
 

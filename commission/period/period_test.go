@@ -55,7 +55,7 @@ func decided(t *testing.T, rules []*program.Counting, shares []schemes.Share, ev
 	t.Helper()
 	terms := program.Terms{Version: 1, Window: 24 * time.Hour, Hold: time.Hour, Rates: program.Rates{program.Site: {program.AnyCategory: 10 * money.One / 100}}}
 	link := program.LinkTerms{Link: 7, Merchant: 1, Program: 2, Partner: 3, Kind: program.Site, Currencies: []string{"GBP"}, Terms: &terms}
-	order, err := commission.Fold(events)
+	order, err := commission.Fold(events, commission.Said{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,7 +247,7 @@ func TestOrdersCountAsTheirDocumentSays(t *testing.T) {
 	of := terms(t)
 	e := sale(1000, 2000)
 	e.GetSale().Lines[1].Category = "gold"
-	order, err := commission.Fold([]*event.Event{e, refund("r", 48*time.Hour, 2, 500)})
+	order, err := commission.Fold([]*event.Event{e, refund("r", 48*time.Hour, 2, 500)}, commission.Said{})
 	if err != nil {
 		t.Fatal(err)
 	}

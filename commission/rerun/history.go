@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/commission/evidence"
 	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/partners/program"
@@ -33,8 +34,7 @@ type past struct {
 	// earlier says that the customer bought something before the range, as far as that was asked.
 	earlier bool
 	events  []*event.Event
-	reviews []commission.Review
-	claims  []commission.Claim
+	said    commission.Said
 	folded  commission.Order
 	// unfolded is why its facts cannot be folded: somebody has changed them.
 	unfolded error
@@ -127,10 +127,9 @@ func (o *past) fold() {
 	if o.unfolded != nil {
 		return
 	}
-	if o.folded, o.unfolded = commission.Fold(o.events, o.reviews...); o.unfolded == nil && o.folded.ID != o.id {
+	if o.folded, o.unfolded = commission.Fold(o.events, o.said); o.unfolded == nil && o.folded.ID != o.id {
 		o.unfolded = fmt.Errorf("they are of order %q", o.folded.ID)
 	}
-	o.folded.Claims = commission.FoldClaims(o.claims)
 }
 
 // fetch reads the next facts, and gives the orders whose facts are all there.
@@ -181,32 +180,10 @@ func (h *history) listen(ctx context.Context, orders []*past) error {
 	var said inbox.Row
 	var reported []byte
 	_, err = pgx.ForEachRow(rows, []any{&no, &said.Kind, &said.Ref, &said.At, &said.Side, &said.Content, &said.Key, &reported}, func() error {
-		if err := byNo[no].hear(&said, reported); err != nil {
+		if err := evidence.Hear(&byNo[no].said, &said, reported); err != nil {
 			return fmt.Errorf("order %q: its %s %q: %w", byNo[no].id, said.Kind, said.Ref, err)
 		}
 		return nil
 	})
-	return err
-}
-
-// hear takes in what somebody said about the order.
-func (o *past) hear(said *inbox.Row, reported []byte) error {
-	if said.Kind == inbox.Claim {
-		c, err := commission.ParseClaimed(said.Content, said.Key)
-		o.claims = append(o.claims, c.Of(said.At))
-		return err
-	}
-	if said.Kind != inbox.Review {
-		return &commission.NewerError{What: fmt.Sprintf("%q that people say of orders", said.Kind)}
-	}
-	r, err := commission.ParseReviewed(said.Content, said.Key)
-	if err != nil {
-		return err
-	}
-	review := r.Of(said.Ref, said.At, commission.Side(said.Side))
-	if reported != nil {
-		review.Reported, err = event.Decode(reported)
-	}
-	o.reviews = append(o.reviews, review)
 	return err
 }

@@ -56,11 +56,11 @@ func Decide(terms []program.Terms, facts io.Reader, asOf time.Time) (Decided, er
 func (w *world) decide() error {
 	customers := map[string][]commission.Seen{}
 	for i, o := range w.orders {
+		o.said.Claims = w.claims[o.id]
 		var err error
-		if o.folded, err = commission.Fold(o.events, o.reviews...); err != nil {
+		if o.folded, err = commission.Fold(o.events, o.said); err != nil {
 			return err
 		}
-		o.folded.Claims = commission.FoldClaims(w.claims[o.id])
 		o.evidence = w.evidence(&o.folded)
 		if seen, named := commission.SeenBy(&o.folded, &o.evidence); named {
 			seen.No = int64(i)

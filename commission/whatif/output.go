@@ -39,6 +39,7 @@ type creditLine struct {
 	Gross     int64             `json:"gross"`
 	Net       int64             `json:"net"`
 	Fee       int64             `json:"fee"`
+	Disputed  int64             `json:"disputed,omitempty"`
 	State     commission.State  `json:"state"`
 	HoldUntil time.Time         `json:"hold_until"`
 	Rules     map[string]string `json:"rules,omitempty"` // by line
@@ -99,7 +100,7 @@ func lineOf(d *commission.Decision, asOf time.Time) orderLine {
 		}
 		line.Credits = append(line.Credits, creditLine{
 			Partner: c.Partner, Role: c.Role.String(), Weight: share, Unit: c.Unit, Gross: c.Gross, Net: c.Net, Fee: c.Fee,
-			State: c.State(asOf), HoldUntil: c.HoldUntil.UTC(), Rules: rulesOf(c),
+			Disputed: c.Disputed, State: c.State(asOf), HoldUntil: c.HoldUntil.UTC(), Rules: rulesOf(c),
 		})
 	}
 	return line

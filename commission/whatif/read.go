@@ -173,11 +173,12 @@ type claimEntry struct {
 }
 
 type disputeEntry struct {
-	Order  string    `json:"order"`
-	ID     string    `json:"id"`
-	At     time.Time `json:"at"`
-	State  string    `json:"state"`
-	Amount int64     `json:"amount"`
+	Order      string    `json:"order"`
+	ID         string    `json:"id"`
+	At         time.Time `json:"at"`
+	State      string    `json:"state"`
+	Amount     *int64    `json:"amount"` // absent where it is the whole order, or said before
+	WholeOrder bool      `json:"whole_order"`
 }
 
 type bindEntry struct {

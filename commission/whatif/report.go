@@ -30,14 +30,9 @@ func (w *world) report(e *entry) *LineError {
 	case e.Claim != nil:
 		return w.claim(e.Claim)
 	case e.Dispute != nil:
-		return notYet("dispute")
+		return w.dispute(e.Dispute)
 	}
 	return nil
-}
-
-// notYet refuses what the engine does not act on.
-func notYet(member string) *LineError {
-	return wrong(member, text.WrongNotBuilt(), text.FixLeaveOut())
 }
 
 // review takes in what somebody decided about an order.
@@ -61,7 +56,7 @@ func (w *world) review(r *reviewEntry) *LineError {
 	if bad := said.Check(); len(bad) > 0 {
 		return within("review", bad[0])
 	}
-	o.reviews = append(o.reviews, said.Of(r.ID, r.At, commission.ByOperator))
+	o.said.Reviews = append(o.said.Reviews, said.Of(r.ID, r.At, commission.ByOperator))
 	return nil
 }
 
@@ -76,7 +71,7 @@ func (o *order) replace(r *reviewEntry, said commission.Reviewed) *LineError {
 		return within("review", bad[0])
 	}
 	for _, side := range []commission.Side{commission.ByMerchant, commission.ByOperator} {
-		o.reviews = append(o.reviews, said.Of(r.ID+" "+string(side), r.At, side))
+		o.said.Reviews = append(o.said.Reviews, said.Of(r.ID+" "+string(side), r.At, side))
 	}
 	return nil
 }
@@ -100,6 +95,43 @@ func (w *world) claim(c *claimEntry) *LineError {
 	w.claims[c.Order] = append(w.claims[c.Order], commission.Claim{
 		ID: c.ID, At: c.At.UTC(), Program: theProgram, Partner: program.PartnerID(c.Partner), Outcome: outcome,
 	})
+	return nil
+}
+
+// dispute takes in what was said about a dispute. What is disputed is said when it is opened.
+func (w *world) dispute(d *disputeEntry) *LineError {
+	state := commission.DisputeState(cmp.Or(d.State, string(commission.DisputeOpen)))
+	switch {
+	case d.At.IsZero():
+		return wrong("dispute.at", text.WrongMissing(), text.FixMoment())
+	case d.ID == "":
+		return wrong("dispute.id", text.WrongMissing(), text.FixGiveID())
+	case w.byID[d.Order] == nil:
+		return wrong("dispute.order", text.WrongNotAbove(strconv.Quote(d.Order)), text.FixAddAbove())
+	case !slices.Contains(commission.DisputeStates(), state):
+		return choice("dispute.state", state, commission.DisputeStates())
+	}
+	w.saw(d.At)
+	o := w.byID[d.Order]
+	said := commission.Disputed{Dispute: d.ID, State: state, Whole: d.WholeOrder}
+	if d.Amount != nil {
+		said.Amount = *d.Amount
+	}
+	if first := o.disputed(d.ID); first != nil && state != commission.DisputeOpen && d.Amount == nil && !d.WholeOrder {
+		said.Amount, said.Whole = first.Amount, first.Whole
+	}
+	if bad := said.Check(); len(bad) > 0 {
+		return within("dispute", bad[0])
+	}
+	o.said.Disputes = append(o.said.Disputes, said.Of(d.At))
+	return nil
+}
+
+// disputed is what was said first of a dispute, nil where that is nothing.
+func (o *order) disputed(id string) *commission.Dispute {
+	if i := slices.IndexFunc(o.said.Disputes, func(d commission.Dispute) bool { return d.ID == id }); i >= 0 {
+		return &o.said.Disputes[i]
+	}
 	return nil
 }
 

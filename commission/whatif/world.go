@@ -45,10 +45,10 @@ type partner struct {
 
 // order is one order with its events in the order of the file.
 type order struct {
-	id      string
-	events  []*event.Event
-	reviews []commission.Review
-	folded  commission.Order
+	id     string
+	events []*event.Event
+	said   commission.Said
+	folded commission.Order
 	// evidence is complete once the customer fold is.
 	evidence commission.Evidence
 	decided  commission.Decision

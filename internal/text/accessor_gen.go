@@ -2177,6 +2177,9 @@ func FixDaysOrder() Message { return Message{id: "fix.days_order"} }
 // FixDepth is the message: put at most {limit} within one another
 func FixDepth(limit string) Message { return Message{id: "fix.depth", values: []string{limit}} }
 
+// FixDisputeAmount is the message: give the disputed amount above zero in minor units, or say that it is the whole order
+func FixDisputeAmount() Message { return Message{id: "fix.dispute_amount"} }
+
 // FixDomain is the message: give the host name of the shop, such as shop.example
 func FixDomain() Message { return Message{id: "fix.domain"} }
 
@@ -6603,6 +6606,9 @@ func WrongNoCode() Message { return Message{id: "wrong.no_code"} }
 // WrongNoCurrency is the message: it is missing, and the document names amounts
 func WrongNoCurrency() Message { return Message{id: "wrong.no_currency"} }
 
+// WrongNoDisputeAmount is the message: it does not say how much is disputed
+func WrongNoDisputeAmount() Message { return Message{id: "wrong.no_dispute_amount"} }
+
 // WrongNoField is the message: there is no such field
 func WrongNoField() Message { return Message{id: "wrong.no_field"} }
 
@@ -6937,6 +6943,9 @@ func WrongUtf8() Message { return Message{id: "wrong.utf8"} }
 
 // WrongVersionsOrder is the message: it does not begin after the version above it
 func WrongVersionsOrder() Message { return Message{id: "wrong.versions_order"} }
+
+// WrongWholeAndAmount is the message: it gives an amount and says that it is the whole order
+func WrongWholeAndAmount() Message { return Message{id: "wrong.whole_and_amount"} }
 
 // WrongWholeNumber is the message: "{value}" is not a whole number
 func WrongWholeNumber(value string) Message {

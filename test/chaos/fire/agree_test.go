@@ -135,7 +135,7 @@ func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) s
 
 // decide asks the engine's rules, and gives the answer in the model's words.
 func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *partners.Programs, now time.Time) (model.Order, commission.Decision) {
-	folded, err := commission.Fold(h.events())
+	folded, err := commission.Fold(h.events(), commission.Said{})
 	if err != nil {
 		t.Fatal(err)
 	}
