@@ -59,7 +59,10 @@ func recordIsTheDecision(t *rapid.T) {
 	events = drawFurther(t, events, tame)
 	click := clicked(time.Duration(rapid.IntRange(-1, 50).Draw(t, "hours")) * time.Hour)
 	click.Refused = rapid.SampledFrom([]Reason{"", "", "", ForgedClickID}).Draw(t, "refused")
-	o := mustFold(t, events...)
+	o, err := Fold(events, Said{Disputes: drawDisputes(t, tame)})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for n := range rapid.SampledFrom([]int{0, 0, 0, 1, 2}).Draw(t, "reviews") {
 		o.Reviews = append(o.Reviews, Review{ID: fmt.Sprint("v", n), At: noon().Add(day), Verb: Void, Code: tame(text.Draw(t, "code"))})
 	}

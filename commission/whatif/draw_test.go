@@ -17,7 +17,7 @@ type scene struct {
 	terms string
 	// known are lines about partners, clicks, coupons, rates and bindings; those of partners come first.
 	partners, known []string
-	// told are reports of orders, in the order in which they arrive, and reviews and claims come after them.
+	// told are reports of orders, in the order in which they arrive, and reviews, claims and disputes come after them.
 	told    []told
 	reviews []string
 	orders  []string
@@ -147,12 +147,32 @@ func (s *scene) drawOrder(t *rapid.T, id string, clicks []string) {
 			"outcome": oneOf(t, "outcome", "open", "granted", "declined"),
 		}))
 	}
+	for n := range oneOf(t, "disputes", 0, 0, 1, 2) {
+		s.drawDispute(t, id, fmt.Sprint("d", n))
+	}
 	if chance(t, 8, "void") {
 		s.reviews = append(s.reviews, line("review", object{"order": id, "id": "v", "at": when(700), "verb": "void"}))
 	}
 }
 
 func (s *scene) tell(fact, line string) { s.told = append(s.told, told{fact, line}) }
+
+// drawDispute draws what is said of a dispute: that it is open and, maybe, what became of it.
+func (s *scene) drawDispute(t *rapid.T, order, id string) {
+	opened := rapid.IntRange(100, 900).Draw(t, "disputed")
+	d := object{"order": order, "id": id, "at": when(opened), "state": "open"}
+	if chance(t, 3, "the whole order") {
+		d["whole_order"] = true
+	} else {
+		d["amount"] = rapid.IntRange(1, 100_000).Draw(t, "in dispute")
+	}
+	s.reviews = append(s.reviews, line("dispute", d))
+	if state := oneOf(t, "state", "open", "won", "lost"); state != "open" {
+		settled := maps.Clone(d)
+		settled["state"], settled["at"] = state, when(opened+rapid.IntRange(0, 300).Draw(t, "settled after"))
+		s.reviews = append(s.reviews, line("dispute", settled))
+	}
+}
 
 // drawRefund draws a refund of some lines, an amount or the whole order, maybe with delivery.
 func (s *scene) drawRefund(t *rapid.T, order, id string, lines int) {

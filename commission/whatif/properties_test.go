@@ -188,7 +188,9 @@ func TestBooksBalanceAfterAnyPrefix(t *testing.T) {
 			if n == len(until)-1 {
 				taken = len(reports)
 			}
-			prefix := slices.DeleteFunc(slices.Clone(reports[:taken]), func(line string) bool { return strings.HasPrefix(line, `{"review"`) && taken < len(reports) })
+			prefix := slices.DeleteFunc(slices.Clone(reports[:taken]), func(line string) bool {
+				return taken < len(reports) && (strings.HasPrefix(line, `{"review"`) || strings.HasPrefix(line, `{"dispute"`))
+			})
 			d := other.decide(t, prefix)
 			posted.post(&d, until[n])
 			var all []commission.Movement
@@ -285,6 +287,75 @@ func TestRefundingEverythingLeavesZero(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestADisputeIsWhatARefundWouldBe disputes an amount of an order after all else: won that is nothing, lost it is a refund of the
+// amount, and meanwhile the difference is held.
+func TestADisputeIsWhatARefundWouldBe(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawScene(t)
+		s.reviews = slices.DeleteFunc(s.reviews, func(line string) bool { return strings.HasPrefix(line, `{"dispute"`) })
+		id := rapid.SampledFrom(s.orders).Draw(t, "of")
+		amount := object{"amount": rapid.IntRange(1, 100_000).Draw(t, "in dispute")}
+		if chance(t, 3, "whole") {
+			amount = object{"whole_order": true}
+		}
+		said := func(kind string, further object) string {
+			o := maps.Clone(amount)
+			maps.Copy(o, object{"order": id, "id": "it", "at": when(1200)})
+			maps.Copy(o, further)
+			return line(kind, o)
+		}
+		with := func(lines ...string) *commission.Decision {
+			d := s.decide(t, slices.Concat(s.reports(), lines))
+			return &d.Orders[slices.IndexFunc(d.Orders, func(o commission.Decision) bool { return o.Order.ID == id })]
+		}
+		open := said("dispute", object{"state": "open"})
+		settled := func(state string) *commission.Decision {
+			return with(open, said("dispute", object{"state": state, "at": when(1300)}))
+		}
+		none, refunded := with(), with(said("refund", nil))
+		if want, got := earnings(none), earnings(settled("won")); want != got {
+			t.Fatalf("%s: won it is\n%s\nwithout it\n%s", s.terms, got, want)
+		}
+		if want, got := earnings(refunded), earnings(settled("lost")); want != got {
+			t.Fatalf("%s: lost it is\n%s\nrefunded\n%s", s.terms, got, want)
+		}
+		contested := with(open)
+		for i := range contested.Credits {
+			was, is, c := &none.Credits[i], &refunded.Credits[i], &contested.Credits[i]
+			if c.Net != was.Net || c.Disputed != max(0, was.Net-is.Net) {
+				t.Fatalf("%s: of %d are %d held, and refunded there would be %d", s.terms, c.Net, c.Disputed, is.Net)
+			}
+		}
+		checkRows(t, contested)
+	})
+}
+
+// earnings are the rows of an order's credits, but for what the order was refunded.
+func earnings(d *commission.Decision) string {
+	var all []string
+	for i := range d.Credits {
+		e := d.Earning(i, far())
+		all = append(all, fmt.Sprintf("%+v", e))
+	}
+	return strings.Join(all, "\n")
+}
+
+// checkRows holds that the rows of an order's credits are what its movements leave to each.
+func checkRows(t *rapid.T, d *commission.Decision) {
+	t.Helper()
+	for i, movements := range d.ByCredit(far()) {
+		e, sums := d.Earning(i, far()), map[chart.Kind]int64{}
+		for p, amount := range balances(t, movements) {
+			sums[p.kind] += amount
+		}
+		got := [3]int64{sums[chart.PartnerPending] + sums[chart.WalletPending], sums[chart.PartnerPayable] + sums[chart.Wallet], sums[chart.PartnerHeld]}
+		if want := [3]int64{e.Pending, e.Payable, e.Held}; got != want {
+			t.Fatalf("pending, payable and held are %v, the row says %v", got, want)
+		}
+	}
 }
 
 func TestSharesSumToTheWhole(t *testing.T) {
