@@ -42,6 +42,8 @@ customer_event*    -     -     SI    S     S     S     -
 customer_seen*     -     -     SIUD  S     S     S     -
 customer_touched   -     -     SID   -     S     S     -
 dead_letter        -     SIU   SIU   -     SIU   S     -
+dispute            -     -     S     -     S     S     -
+dispute_outcome    -     -     S     -     S     S     -
 enrolment*         S     -     S     S     SIU   S     -
 enrolment_fact*    -     -     S     SI    SI    S     -
 forged             -     SI    SI    -     S     S     -
@@ -90,6 +92,7 @@ program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
 review_act         -     -     -     S     -     S     -
 scoped_claim       -     -     -     S     -     S     -
+scoped_dispute     -     -     -     S     -     S     -
 scoped_manual_line -     -     -     S     S     S     -
 scoped_order       -     -     -     S     -     S     -
 scoped_order_event -     -     -     S     -     S     -
@@ -130,6 +133,7 @@ bump_catalogue owner - search_path=pg_catalog, public, pg_temp
 claim_order owner dashboard search_path=pg_catalog, public, pg_temp
 decide_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
+open_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
 review_order owner dashboard,operator search_path=pg_catalog, public, pg_temp
@@ -141,6 +145,7 @@ session_list tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_open tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_sweep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 settle_claim owner dashboard,operator search_path=pg_catalog, public, pg_temp
+settle_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 signin tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 undo_review owner dashboard,operator search_path=pg_catalog, public, pg_temp

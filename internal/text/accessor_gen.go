@@ -2180,6 +2180,12 @@ func FixDepth(limit string) Message { return Message{id: "fix.depth", values: []
 // FixDisputeAmount is the message: give the disputed amount above zero in minor units, or say that it is the whole order
 func FixDisputeAmount() Message { return Message{id: "fix.dispute_amount"} }
 
+// FixDisputeID is the message: give the id that your payment provider has for it
+func FixDisputeID() Message { return Message{id: "fix.dispute_id"} }
+
+// FixDisputeLess is the message: give what is disputed, or say that it is the whole order
+func FixDisputeLess() Message { return Message{id: "fix.dispute_less"} }
+
 // FixDomain is the message: give the host name of the shop, such as shop.example
 func FixDomain() Message { return Message{id: "fix.domain"} }
 
@@ -4500,6 +4506,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/bad_coupon", 0)
 	case "bad_coupon_end":
 		return p.say("problem/bad_coupon_end", 0)
+	case "bad_dispute":
+		return p.say("problem/bad_dispute", 0)
 	case "bad_fact":
 		return p.say("problem/bad_fact", 0)
 	case "bad_filter":
@@ -4536,6 +4544,12 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/cross_origin", 0)
 	case "cursor":
 		return p.say("problem/cursor", 0)
+	case "dispute_not_taken":
+		return p.say("problem/dispute_not_taken", 0)
+	case "dispute_settled":
+		return p.say("problem/dispute_settled", 0)
+	case "dispute_without_sale":
+		return p.say("problem/dispute_without_sale", 0)
 	case "exists_already":
 		return p.say("problem/exists_already", 0)
 	case "internal":
@@ -4574,6 +4588,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/too_many", 0)
 	case "too_many_claims":
 		return p.say("problem/too_many_claims", 0)
+	case "too_many_disputes":
+		return p.say("problem/too_many_disputes", 0)
 	case "too_many_files":
 		return p.say("problem/too_many_files", 0)
 	case "too_many_keys":
@@ -4588,6 +4604,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/unknown_claim", 0)
 	case "unknown_coupon":
 		return p.say("problem/unknown_coupon", 0)
+	case "unknown_dispute":
+		return p.say("problem/unknown_dispute", 0)
 	case "unknown_key":
 		return p.say("problem/unknown_key", 0)
 	case "unknown_link":
@@ -4604,7 +4622,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_claims", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_dispute", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "dispute_not_taken", "dispute_settled", "dispute_without_sale", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_claims", "too_many_disputes", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_dispute", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -6441,6 +6459,12 @@ func WrongDaysOrder() Message { return Message{id: "wrong.days_order"} }
 
 // WrongDaysToo is the message: the first and the last day are given, too
 func WrongDaysToo() Message { return Message{id: "wrong.days_too"} }
+
+// WrongDisputeTooMuch is the message: it is more than the order comes to with delivery and taxes
+func WrongDisputeTooMuch() Message { return Message{id: "wrong.dispute_too_much"} }
+
+// WrongDisputedAlready is the message: the order has a dispute of this id
+func WrongDisputedAlready() Message { return Message{id: "wrong.disputed_already"} }
 
 // WrongDomain is the message: "{host}" is not a host name
 func WrongDomain(host string) Message { return Message{id: "wrong.domain", values: []string{host}} }
