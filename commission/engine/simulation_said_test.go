@@ -14,7 +14,11 @@ import (
 // belongs to.
 func (s *simulation) say() {
 	r := &saidRow{no: s.store.number()}
-	if s.random.IntN(2) == 0 {
+	if answer := s.answer(); answer != nil && s.random.IntN(2) == 0 {
+		answer.no, r = r.no, answer
+		r.review.ID = fmt.Sprintf("review %06d", r.no)
+		s.tally.Reviews++
+	} else if what := s.random.IntN(8); what < 5 {
 		var known []string
 		for key := range s.store.orders {
 			known = append(known, key.id)
@@ -25,7 +29,7 @@ func (s *simulation) say() {
 		slices.Sort(known)
 		r.key = orderKey{merchant: s.merchant(), id: known[s.random.IntN(len(known))]}
 		r.lane = s.store.laneOf(r.key)
-		if s.random.IntN(3) == 0 {
+		if what == 0 {
 			r.dispute = s.dispute()
 			s.tally.Disputes++
 		} else {
@@ -56,6 +60,24 @@ func (s *simulation) dispute() commission.Dispute {
 		d.Amount = 1 + s.random.Int64N(30_000)
 	}
 	return d
+}
+
+// answer has the other side ask for a report that one side alone has asked for, if there is one.
+func (s *simulation) answer() *saidRow {
+	for i, asked := range s.store.said {
+		same := func(o *saidRow) bool {
+			return o.key == asked.key && o.review.Report == asked.review.Report && o.review.By != asked.review.By
+		}
+		if asked.review.Verb != commission.Replace || slices.ContainsFunc(s.store.said[i+1:], same) {
+			continue
+		}
+		r := &saidRow{key: asked.key, lane: asked.lane, review: asked.review}
+		if r.review.At, r.review.By = s.store.now, commission.ByMerchant; asked.review.By == commission.ByMerchant {
+			r.review.By = commission.ByOperator
+		}
+		return r
+	}
+	return nil
 }
 
 // review draws what somebody decides about an order.
