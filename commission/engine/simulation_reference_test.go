@@ -31,7 +31,7 @@ func (s *simulation) lookOnce() (*once, error) {
 	all.book.Keeps = func(*period.Key) bool { return true }
 	orders, found := map[orderKey]*commission.Order{}, map[orderKey]*commission.Evidence{}
 	for key, events := range s.events() {
-		o, err := commission.Fold(events, s.saidOf(key))
+		o, err := commission.Fold(s.standing(key, events), s.saidOf(key))
 		if err != nil {
 			return nil, err
 		}
@@ -58,6 +58,15 @@ func (s *simulation) lookOnce() (*once, error) {
 		all.book.Add(&d)
 	}
 	return all, nil
+}
+
+// standing are the reports of an order without those that contradict the first: beside one that stands in its place they might add to
+// that one, which no report does.
+func (s *simulation) standing(key orderKey, events []*event.Event) []*event.Event {
+	row := s.store.orders[key]
+	return slices.DeleteFunc(slices.Clone(events), func(e *event.Event) bool {
+		return slices.ContainsFunc(row.conflicts, func(x *event.Event) bool { return bytes.Equal(x.Content(), e.Content()) })
+	})
 }
 
 func (s *simulation) saidOf(key orderKey) (said commission.Said) {

@@ -36,7 +36,7 @@ func TestScenesReachWhatPaysAndTakesBack(t *testing.T) {
 	for _, what := range []string{
 		"credited", "no_rule", "restricted", "split", "position of three", "recruiter", "recruiter2", "customer", "points", "converted", "added", "void", "test",
 		"excess", "delivery back", "free pieces back", "won by click", "won by soft", "won by coupon", "won by code", "won by customer", "won by claim", "of the fee", "of the commission",
-		"recruiters of a split", "conflict of rules", "late refund", "period of partner", "period of recruiter", "period that pays or takes back", "group",
+		"recruiters of a split", "conflict of rules", "late refund", "period of partner", "period of recruiter", "period that pays or takes back", "group", "disputed", "disputed in part", "lost dispute",
 	} {
 		if reached[what] < 3 {
 			t.Errorf("%s: %d times in 400 scenes, which reach %v", what, reached[what], slices.Sorted(maps.Keys(reached)))
@@ -66,6 +66,8 @@ func reachedBy(d *commission.Decision) (all []string) {
 		note(c.Unit == money.Points, "points")
 		note(c.Rate != nil, "converted")
 		note(len(c.Lost) > 0, "conflict of rules")
+		note(c.Disputed > 0, "disputed")
+		note(c.Disputed > 0 && c.Disputed < c.Net, "disputed in part")
 		if c.Role == commission.RolePartner {
 			partners++
 		}
@@ -87,6 +89,7 @@ func reachedBy(d *commission.Decision) (all []string) {
 	for i := range d.Order.Refunds {
 		r := &d.Order.Refunds[i]
 		note(len(d.Credits) > 0 && !r.At.Before(d.Credits[0].HoldUntil), "late refund")
+		note(r.Dispute && len(r.Taken) > 0 && len(d.Credits) > 0, "lost dispute")
 		for _, t := range r.Taken {
 			note(t.Amount == 0 && t.Pieces > 0, "free pieces back")
 		}

@@ -83,9 +83,9 @@ END $$;
 -- +goose StatementEnd
 
 -- Disputes as a tenant sees them: those that were withdrawn are none. A partner sees those of orders that they earn on once they have
--- taken effect, and not who said what, nor the payment's id.
+-- taken effect, and not who said what.
 CREATE VIEW scoped_dispute AS
-  SELECT d.no, d.merchant_id, d.order_no, o.order_id, o.keys, o.currency, d.amount, CASE WHEN s.side IS NULL THEN '' ELSE d.ref END AS ref,
+  SELECT d.no, d.merchant_id, d.order_no, o.order_id, o.keys, o.currency, d.amount, d.ref,
          i.at, i.due, t.at AS taken_at, i.side, CASE WHEN s.side IS NULL THEN '' ELSE i.author END AS author, CASE WHEN s.side IS NULL THEN '' ELSE i.note END AS note,
          coalesce(x.state, 'open') AS state, x.no AS outcome_no, r.at AS outcome_at, r.due AS outcome_due, x.taken_at AS outcome_taken,
          CASE WHEN s.side IS NULL THEN '' ELSE coalesce(r.side, '') END AS outcome_side, CASE WHEN s.side IS NULL THEN '' ELSE coalesce(r.author, '') END AS outcome_author,
