@@ -164,7 +164,7 @@ func (s *scene) drawDispute(t *rapid.T, order, id string) {
 	if chance(t, 3, "the whole order") {
 		d["whole_order"] = true
 	} else {
-		d["amount"] = rapid.IntRange(1, 100_000).Draw(t, "in dispute")
+		d["amount"] = rapid.IntRange(1, oneOf(t, "most", 2_000, 100_000)).Draw(t, "in dispute")
 	}
 	s.reviews = append(s.reviews, line("dispute", d))
 	if state := oneOf(t, "state", "open", "won", "lost"); state != "open" {
