@@ -57,29 +57,46 @@ func (p *pricer) contenders(to program.Payee, unit string, slots []slot) []conte
 	if !p.doc.Lists(p.o.Goal) {
 		return nil
 	}
-	for _, scope := range p.found.Terms.Scheme.Scopes(p.found.Partner, &p.found.Enrolment) {
+	for _, scope := range p.scopes {
 		for i := range scope.Rules {
 			r := &scope.Rules[i]
 			if cmp.Or(r.To, program.ToPartner) != to || r.Pay.Unit != unit || p.o.Goal != "" && !r.Where.Tests(program.KeyGoal) {
 				continue // a rule that names no goal is about sales
 			}
-			c := contender{id: cmp.Or(r.ID, fmt.Sprintf("#%d", i+1)), scope: scope.Of, rule: r, close: r.Where.Closeness()}
-			for n := range slots {
-				if r.Where.Holds(&slots[n].facts) {
-					c.on = append(c.on, n)
-				}
+			on := matching(r.Where, slots)
+			if len(on) == 0 {
+				continue
 			}
-			if len(c.on) > 0 {
-				list = append(list, c)
+			c := contender{id: r.ID, scope: scope.Of, rule: r, close: r.Where.Closeness(), on: on}
+			if c.id == "" {
+				c.id = fmt.Sprintf("#%d", i+1)
 			}
+			list = append(list, c)
 		}
 	}
 	return list
 }
 
+// matching are the indices of the slots for which a condition holds.
+func matching(where program.Cond, slots []slot) (on []int) {
+	for n := range slots {
+		if where.Holds(&slots[n].facts) {
+			if on == nil {
+				on = make([]int, 0, len(slots)-n)
+			}
+			on = append(on, n)
+		}
+	}
+	return on
+}
+
 // choose finds the rules that pay for each slot. earned is what the partner would earn on each, for rules that pay of that.
 func choose(list []contender, slots []slot, earned int64, fee money.Rate) choice {
-	ch := choice{pays: make([][]int, len(slots))}
+	ch := choice{rules: make([]*contender, 0, len(list)), pays: make([][]int, len(slots))}
+	first := make([]int, len(slots)) // nearly always one rule pays for a slot
+	for n := range slots {
+		ch.pays[n] = first[n : n : n+1]
+	}
 	for i := range list {
 		list[i].value(slots, earned, fee)
 	}
@@ -182,9 +199,10 @@ func (ch *choice) lose(n int, winner *contender, list []contender) {
 // for the order counts on a slot with its share by base.
 func (c *contender) value(slots []slot, earned int64, fee money.Rate) {
 	pay := &c.rule.Pay
-	c.worth = make([]int64, len(c.on))
 	perOrder := pay.Fixed > 0 && cmp.Or(pay.Per, program.PerOrder) == program.PerOrder
-	if perOrder {
+	if !perOrder {
+		c.worth = make([]int64, len(c.on))
+	} else {
 		bases := make([]int64, len(c.on))
 		for i, n := range c.on {
 			bases[i] = slots[n].base

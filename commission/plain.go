@@ -64,14 +64,11 @@ func (c *Credit) spread(rule int) {
 	if c.Rules[rule].Net == 0 {
 		return
 	}
-	var lines []*Priced
-	var bases []int64
+	bases := make([]int64, 0, len(c.Priced))
 	for i := range c.Priced {
 		if p := &c.Priced[i]; p.Rule == rule {
-			lines, bases = append(lines, p), append(bases, p.Base)
+			bases = append(bases, p.Base)
 		}
 	}
-	for i, part := range money.Split(c.Rules[rule].Net, bases) {
-		lines[i].Net = part
-	}
+	c.enter(rule, money.Split(c.Rules[rule].Net, bases))
 }

@@ -13,7 +13,9 @@ import (
 type pricer struct {
 	o     *Order
 	doc   *program.Document
-	found program.LinkTerms
+	found *program.LinkTerms
+	// scopes are the partner's rules, the nearest first.
+	scopes []program.Scope
 	// template is what all credits by these terms have in common.
 	template Credit
 	// order and lines are what rules compete for.
@@ -24,7 +26,7 @@ type pricer struct {
 // newPricer prepares an order to be priced, and gives the reason for which that is not possible.
 func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (*pricer, Reason) {
 	terms := found.Terms
-	p := &pricer{o: o, doc: terms.Scheme.Document, found: *found}
+	p := &pricer{o: o, doc: terms.Scheme.Document, found: found, scopes: terms.Scheme.Scopes(found.Partner, &found.Enrolment)}
 	hold := terms.Scheme.Hold(found.Partner, &found.Enrolment)
 	p.template = Credit{
 		Program: found.Program, Partner: found.Partner, Link: found.Link, HoldUntil: o.heldFrom().Add(hold),
@@ -53,6 +55,22 @@ func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (*pricer, Reason
 	}
 	p.slots(e)
 	return p, ""
+}
+
+// alike is the pricer, and what it gives the partner itself, of another partner to whom the same terms are the same. Both share
+// what the order is worth.
+func (p *pricer) alike(c Credit, found *program.LinkTerms) (*pricer, Credit) {
+	other := *p
+	other.found = found
+	for _, to := range []*Credit{&other.template, &c} {
+		to.Partner, to.Link, to.Terms.Kind = found.Partner, found.Link, found.Kind
+	}
+	return &other, c
+}
+
+// prices reports whether the pricer's terms are those of another partner, too, and the same to both.
+func (p *pricer) prices(found *program.LinkTerms) bool {
+	return p.found.Terms == found.Terms && p.found.Program == found.Program && found.Terms.Scheme.Alike(&p.found.Enrolment, &found.Enrolment)
 }
 
 // forPartner is the credit of the partner itself: unpaid where no rule pays, or one forbids it.
@@ -150,13 +168,17 @@ func (p *pricer) pay(to program.Payee, unit string, earned int64) (c Credit, ok 
 		slots = []slot{p.order}
 		list = p.contenders(to, unit, slots)
 	}
+	if c = p.template; len(list) == 0 {
+		return c, true
+	}
 	ch := choose(list, slots, earned, p.template.Terms.NetworkFee)
-	c = p.template
 	c.Unit = cmp.Or(unit, c.Unit)
 	c.Lost = ch.lost
+	c.Rules = make([]Rule, 0, len(ch.rules))
 	for _, r := range ch.rules {
 		c.Rules = append(c.Rules, ruleOf(r))
 	}
+	c.Priced = make([]Priced, 0, len(p.o.Lines))
 	for n, rules := range ch.pays {
 		for _, i := range rules {
 			c.priceBy(i, &slots[n], p.o)
@@ -263,29 +285,38 @@ func (c *Credit) spreadBy(rule int, f *remainder) {
 	if r.Net == 0 {
 		return
 	}
-	var lines []*Priced
-	var weights, sold []int64
-	for i := range c.Priced {
-		p := &c.Priced[i]
-		if p.Rule != rule {
-			continue
+	weights := make([]int64, 0, len(c.Priced))
+	weigh := func(of func(p *Priced, line int) int64) {
+		weights = weights[:0]
+		for i := range c.Priced {
+			if p := &c.Priced[i]; p.Rule == rule {
+				n, _ := f.o.line(p.Line)
+				weights = append(weights, of(p, n))
+			}
 		}
-		n, _ := f.o.line(p.Line)
-		weight := p.Base
+	}
+	weigh(func(p *Priced, line int) int64 {
 		switch {
 		case r.Rate > 0:
 		case r.Per == program.PerLine:
-			weight = min(1, f.lines[n].amount+f.lines[n].pieces)
+			return min(1, f.lines[line].amount+f.lines[line].pieces)
 		case r.Per != program.PerOrder:
-			weight = f.lines[n].pieces
+			return f.lines[line].pieces
 		}
-		lines, weights, sold = append(lines, p), append(weights, weight), append(sold, f.o.Lines[n].Amount)
-	}
+		return p.Base
+	})
 	if c.Terms.rules3() && !slices.ContainsFunc(weights, func(w int64) bool { return w > 0 }) {
-		weights = sold
+		weigh(func(_ *Priced, line int) int64 { return f.o.Lines[line].Amount })
 	}
-	for i, part := range money.Split(r.Net, weights) {
-		lines[i].Net = part
+	c.enter(rule, money.Split(r.Net, weights))
+}
+
+// enter gives the lines of a rule their parts of what it earns.
+func (c *Credit) enter(rule int, parts []int64) {
+	for i := range c.Priced {
+		if c.Priced[i].Rule == rule {
+			c.Priced[i].Net, parts = parts[0], parts[1:]
+		}
 	}
 }
 

@@ -9,14 +9,14 @@ import (
 
 // rules3 reports whether the credits are divided by rules 3: where one of them is by terms that stand under these.
 func (d *Decision) rules3() bool {
-	return slices.ContainsFunc(d.Credits, func(c Credit) bool { return c.Terms.rules3() })
+	return d.some(func(c *Credit) bool { return c.Terms.rules3() })
 }
 
 // width is how many numbers worths gives: one for each credit and, where recruiters are rounded together, one for each partner and
 // level of recruiters.
 func (d *Decision) width() int {
 	n := len(d.Credits)
-	if n < 3 || !slices.ContainsFunc(d.Credits, func(c Credit) bool { return c.recruits() && c.Terms.rules3() }) {
+	if n < 3 || !d.some(func(c *Credit) bool { return c.recruits() && c.Terms.rules3() }) {
 		return n
 	}
 	if partners := d.partners(); partners > 1 {
@@ -32,10 +32,11 @@ func (c *Credit) recruits() bool {
 
 // partners counts those who share the order: theirs are the first credits.
 func (d *Decision) partners() int {
-	if n := slices.IndexFunc(d.Credits, func(c Credit) bool { return c.Role != RolePartner }); n >= 0 {
-		return n
+	n := 0
+	for n < len(d.Credits) && d.Credits[n].Role == RolePartner {
+		n++
 	}
-	return len(d.Credits)
+	return n
 }
 
 // value enters credit i in worths.

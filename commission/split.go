@@ -103,7 +103,9 @@ func (d *Decision) Share() error {
 	for _, u := range d.uplines(parts, 0) {
 		d.Credits[u.credit].Rules[u.rule].Amount = u.base
 	}
-	parts = d.parts(parts[:0], d.worths(full[:0], (*Credit).left, gone), gone)
+	if left := d.worths(room.left[:0], (*Credit).left, gone); gone != 0 || !slices.Equal(left, full) {
+		parts = d.parts(parts[:0], left, gone)
+	}
 	for _, u := range d.uplines(parts, gone) {
 		r := &d.Credits[u.credit].Rules[u.rule]
 		r.Base, r.Exact, r.Net = u.base, r.Rate.Exact(u.base), u.worth
@@ -144,7 +146,7 @@ func (d *Decision) checkCredits() error {
 			return fmt.Errorf("sharing an order: the weight of partner %d is %d", c.Partner, c.Weight)
 		case (c.Partner == 0) != (c.Role == RoleCustomer):
 			return fmt.Errorf("sharing an order: a credit in the role of %s is of partner %d", c.Role, c.Partner)
-		case slices.ContainsFunc(d.Credits[:i], func(o Credit) bool { return o.Earner() == c.Earner() }):
+		case d.creditOf(c.Earner()) < i:
 			return fmt.Errorf("sharing an order: partner %d has two credits in the role of %s", c.Partner, c.Role)
 		case !d.Charges(c):
 		case lead == nil:
@@ -205,9 +207,9 @@ type part struct{ net, fee int64 }
 
 // scratch is room for what most orders need.
 type scratch struct {
-	at    [2]time.Time
-	parts [2]part
-	full  [2]int64
+	at         [2]time.Time
+	parts      [4]part
+	full, left [4]int64
 }
 
 // parts appends what each credit has by what worths gives. Those that are gone have nothing, and nobody else has it.
@@ -228,36 +230,20 @@ func (d *Decision) parts(dst []part, full []int64, gone set) []part {
 	for i := range parts {
 		parts[i].net = full[i]
 	}
+	var done set
 	for i := range d.Credits {
-		unit := d.Credits[i].Unit
-		if slices.ContainsFunc(d.Credits[:i], func(c Credit) bool { return c.Unit == unit }) {
-			continue
+		if unit := d.Credits[i].Unit; !done.has(i) {
+			sharing := d.those(func(c *Credit) bool { return c.Unit == unit })
+			done |= sharing
+			d.blend(parts, full, sharing&d.those((*Credit).shares))
 		}
-		d.spreadOver(func(i int) bool { return d.Credits[i].Weight > 0 && d.Credits[i].Unit == unit }, func(members []int, weights []int64) {
-			amounts := make([]int64, len(members))
-			for n, i := range members {
-				amounts[n] = full[i]
-			}
-			for n, share := range money.Blend(amounts, weights) {
-				parts[members[n]].net = share
-			}
-		})
 	}
 	for i := range parts {
 		if gone.has(i) {
 			parts[i].net = 0
 		}
 	}
-	d.spreadOver(func(i int) bool { return d.Charges(&d.Credits[i]) && !gone.has(i) }, func(members []int, weights []int64) {
-		feeOn := int64(0)
-		for _, i := range members {
-			feeOn += parts[i].net
-		}
-		fee := d.Credits[members[0]].Terms.NetworkFee.Of(feeOn)
-		for n, share := range money.Split(fee, weights) {
-			parts[members[n]].fee = share
-		}
-	})
+	d.chargeFee(parts, d.those(d.Charges)&^gone)
 	d.payRecruiters(parts, full, gone)
 	for _, u := range d.uplines(parts, gone) {
 		c := &d.Credits[u.credit]
@@ -269,17 +255,54 @@ func (d *Decision) parts(dst []part, full []int64, gone set) []part {
 	return dst
 }
 
-// spreadOver calls what spreads an amount over some credits with their indexes and weights, if there are any.
-func (d *Decision) spreadOver(belongs func(i int) bool, spread func(members []int, weights []int64)) {
-	var members []int
-	var weights []int64
+// those are the credits of which something is so.
+func (d *Decision) those(is func(c *Credit) bool) (all set) {
 	for i := range d.Credits {
-		if belongs(i) {
-			members, weights = append(members, i), append(weights, d.Credits[i].Weight)
+		if is(&d.Credits[i]) {
+			all = all.with(i)
 		}
 	}
-	if len(members) > 0 {
-		spread(members, weights)
+	return all
+}
+
+// shares reports whether the credit has a part of the order, beside others.
+func (c *Credit) shares() bool { return c.Weight > 0 }
+
+// blend divides the order among credits of one unit by their weights, each at its own price.
+func (d *Decision) blend(parts []part, full []int64, among set) {
+	var room [2][4]int64
+	amounts, weights := room[0][:0], room[1][:0]
+	for i := range d.Credits {
+		if among.has(i) {
+			amounts, weights = append(amounts, full[i]), append(weights, d.Credits[i].Weight)
+		}
+	}
+	if among == 0 {
+		return
+	}
+	shares := money.Blend(amounts, weights)
+	for i := range parts {
+		if among.has(i) {
+			parts[i].net, shares = shares[0], shares[1:]
+		}
+	}
+}
+
+// chargeFee divides the network's fee on what credits have together among them by their weights.
+func (d *Decision) chargeFee(parts []part, among set) {
+	var room [4]int64
+	weights := room[:0]
+	feeOn, rate := int64(0), money.Rate(0)
+	for i := range d.Credits {
+		if among.has(i) {
+			feeOn, rate, weights = feeOn+parts[i].net, d.Credits[i].Terms.NetworkFee, append(weights, d.Credits[i].Weight)
+		}
+	}
+	shares := money.Split(rate.Of(feeOn), weights)
+	for i := range parts {
+		if among.has(i) {
+			parts[i].fee, shares = shares[0], shares[1:]
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ func (d *Decision) credit(winners []winner, e *Evidence) {
 // creditInFull gives the credits of an order of which some partner is paid by a full document, or the reason why nobody earns.
 func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 	pricers := make([]*pricer, len(winners)) // of partners by a full document whom no rule forbids to be paid
+	d.Credits = make([]Credit, 0, len(winners))
 	unpaid := NoRule
 	for i, w := range winners {
 		found := &e.Candidates[w.candidate].Link
@@ -41,10 +42,9 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 			c.pricePlain(&d.Order, found)
 			unpaid = ""
 		} else {
-			p, failed := newPricer(&d.Order, e, found)
-			if failed == "" {
-				c, failed = p.forPartner()
-			}
+			var p *pricer
+			var failed Reason
+			p, c, failed = d.priceInFull(pricers[:i], e, found)
 			switch {
 			case failed != "":
 				return failed
@@ -59,15 +59,13 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 		c.Weight = w.weight
 		d.Credits = append(d.Credits, c)
 	}
-	if slices.ContainsFunc(d.Credits, func(c Credit) bool {
-		return c.Unit != d.Credits[0].Unit || c.Terms.NetworkFee != d.Credits[0].Terms.NetworkFee
-	}) {
+	if d.some(func(c *Credit) bool { return !c.sharesWith(&d.Credits[0]) }) {
 		return CannotBePriced // partners under versions of the terms that nothing can be shared by
 	}
 	if !d.addUplines(pricers) {
 		return CannotBePriced
 	}
-	if unpaid != "" && !slices.ContainsFunc(d.Credits, func(c Credit) bool { return c.earnsOfOrder() }) {
+	if unpaid != "" && !d.some((*Credit).earnsOfOrder) {
 		return unpaid
 	}
 	for i, p := range pricers {
@@ -76,6 +74,36 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 		}
 	}
 	return ""
+}
+
+// priceInFull prices the order by a full document for the next partner who shares it. It is worth the same to those to whom the
+// terms are the same.
+func (d *Decision) priceInFull(before []*pricer, e *Evidence, found *program.LinkTerms) (p *pricer, c Credit, failed Reason) {
+	for i, other := range before {
+		if other != nil && other.prices(found) {
+			p, c = other.alike(d.Credits[i], found)
+			return p, c, ""
+		}
+	}
+	if p, failed = newPricer(&d.Order, e, found); failed == "" {
+		c, failed = p.forPartner()
+	}
+	return p, c, failed
+}
+
+// some reports whether something is so of a credit.
+func (d *Decision) some(is func(c *Credit) bool) bool {
+	for i := range d.Credits {
+		if is(&d.Credits[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// sharesWith reports whether two partners can share an order by their terms.
+func (c *Credit) sharesWith(o *Credit) bool {
+	return c.Unit == o.Unit && c.Terms.NetworkFee == o.Terms.NetworkFee
 }
 
 // earnsOfOrder reports whether a rule pays for the credit, whatever others earn.
@@ -136,7 +164,7 @@ func (d *Decision) hang(h hanging, to program.Payee, role Role, who program.Part
 	if onlyCounts {
 		c.Unpaid = NoRule
 	}
-	at := slices.IndexFunc(d.Credits, func(o Credit) bool { return o.Earner() == c.Earner() })
+	at := d.creditOf(c.Earner())
 	if at < 0 {
 		if h.p.count(&c, to); c.Counted != nil || !onlyCounts {
 			d.Credits = append(d.Credits, c)
@@ -147,13 +175,23 @@ func (d *Decision) hang(h hanging, to program.Payee, role Role, who program.Part
 	return true
 }
 
+// creditOf is the index of an earner's credit, below zero where there is none.
+func (d *Decision) creditOf(of Earner) int {
+	for i := range d.Credits {
+		if d.Credits[i].Earner() == of {
+			return i
+		}
+	}
+	return -1
+}
+
 // countsAlone reports whether a recruiter has a credit for periods alone: where no rule of the terms is for them, whatever it
 // is about.
 func (p *pricer) countsAlone(to program.Payee) bool {
 	if to == program.ToCustomer || !p.template.Terms.rules3() {
 		return false
 	}
-	for _, scope := range p.found.Terms.Scheme.Scopes(p.found.Partner, &p.found.Enrolment) {
+	for _, scope := range p.scopes {
 		if slices.ContainsFunc(scope.Rules, func(r program.Rule) bool { return r.To == to }) {
 			return false
 		}

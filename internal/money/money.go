@@ -73,12 +73,16 @@ func Split(total int64, weights []int64) []int64 {
 			panic("money: the sum of the weights does not fit 64 bits")
 		}
 	}
-	if sum == 0 {
+	switch {
+	case len(weights) == 1:
+		return []int64{total}
+	case sum == 0:
 		return Split(total, slices.Repeat([]int64{1}, len(weights)))
 	}
 	size := magnitude(total)
 	shares := make([]int64, len(weights))
-	rests := make([]remainder, len(weights))
+	var room [fewShares]remainder
+	rests := roomFor(room[:], len(weights))
 	left := size
 	for i, w := range weights {
 		high, low := bits.Mul64(size, uint64(w))
@@ -114,7 +118,8 @@ func Blend(amounts, weights []int64) []int64 {
 		panic("money: blending without weights")
 	}
 	shares := make([]int64, len(weights))
-	rests := make([]remainder, len(weights))
+	var room [fewShares]remainder
+	rests := roomFor(room[:], len(weights))
 	high, low := uint64(0), uint64(0) // the sum of the rests: at most as many times the sum of the weights as there are
 	for i, w := range weights {
 		h, l := bits.Mul64(uint64(amounts[i]), uint64(w))
@@ -139,6 +144,17 @@ func roundUp(shares []int64, rests []remainder, left uint64) {
 	for _, r := range rests[:left] {
 		shares[r.index]++
 	}
+}
+
+// fewShares are those of nearly all divisions: their remainders need no memory of their own.
+const fewShares = 8
+
+// roomFor gives place for so many remainders, in room if they fit.
+func roomFor(room []remainder, shares int) []remainder {
+	if shares <= len(room) {
+		return room[:shares]
+	}
+	return make([]remainder, shares)
 }
 
 // remainder is what rounding down took from a share, in parts of the weights' sum.

@@ -61,6 +61,11 @@ const (
 	KeyNot
 )
 
+// partnerKeys are the keys of which two partners who share an order may have other values.
+func partnerKeys() []Key {
+	return []Key{KeyPartnerKind, KeyMonthsBound, KeyLink, KeyPartner, KeyPartnerGroup, KeyProperty}
+}
+
 // shape is what the value of a key looks like.
 type shape uint8
 

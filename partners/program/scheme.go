@@ -16,6 +16,8 @@ type Scheme struct {
 	// Zone is the document's, in which its days and periods begin.
 	Zone *time.Location
 
+	// alike says that it treats all partners alike, but for what was agreed with one alone.
+	alike    bool
 	version  int // of the terms
 	counting map[*Period]*Counting
 }
@@ -47,7 +49,7 @@ func location(zone string) (*time.Location, error) {
 
 // schemeOf compiles the document of a version of terms.
 func schemeOf(version int, d *Document) *Scheme {
-	s := &Scheme{Document: d}
+	s := &Scheme{Document: d, alike: d.alike()}
 	var err error
 	if s.Zone, err = location(d.Zone); err != nil {
 		s.Zone = time.UTC // terms whose zone is not known are Unreadable
@@ -55,6 +57,18 @@ func schemeOf(version int, d *Document) *Scheme {
 	s.compilePeriods(version)
 	return s
 }
+
+// alike tells whether nothing in the document is for some partners and not for others.
+func (d *Document) alike() bool {
+	tells := func(c Cond) bool { return slices.ContainsFunc(partnerKeys(), c.Tests) }
+	return len(d.Overrides) == 0 &&
+		!slices.ContainsFunc(d.Rules, func(r Rule) bool { return tells(r.Where) }) &&
+		!slices.ContainsFunc(d.Zero, func(z Zero) bool { return tells(z.Where) }) &&
+		!slices.ContainsFunc(d.Periods, func(p Period) bool { return tells(p.Where) })
+}
+
+// Alike tells whether the same line is worth the same to two partners, whatever it is, and counts in periods by the same rules.
+func (s *Scheme) Alike(a, b *Enrolment) bool { return s.alike && a.Own == nil && b.Own == nil }
 
 // ScopeKind says whose rules a scope holds. The program's is the zero value.
 type ScopeKind string
