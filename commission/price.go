@@ -11,10 +11,16 @@ import (
 
 // pricer prices an order by a full document for one partner who has a share of it.
 type pricer struct {
-	o     *Order
-	doc   *program.Document
+	*pricing
+
 	found *program.LinkTerms
-	// scopes are the partner's rules, the nearest first.
+}
+
+// pricing is what pricers have in common to whose partners the same terms are the same.
+type pricing struct {
+	o   *Order
+	doc *program.Document
+	// scopes are the rules, the nearest first.
 	scopes []program.Scope
 	// template is what all credits by these terms have in common.
 	template Credit
@@ -24,16 +30,16 @@ type pricer struct {
 }
 
 // newPricer prepares an order to be priced, and gives the reason for which that is not possible.
-func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (*pricer, Reason) {
+func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (pricer, Reason) {
 	terms := found.Terms
-	p := &pricer{o: o, doc: terms.Scheme.Document, found: found, scopes: terms.Scheme.Scopes(found.Partner, &found.Enrolment)}
+	p := pricer{&pricing{o: o, doc: terms.Scheme.Document, scopes: terms.Scheme.Scopes(found.Partner, &found.Enrolment)}, found}
 	hold := terms.Scheme.Hold(found.Partner, &found.Enrolment)
 	p.template = Credit{
-		Program: found.Program, Partner: found.Partner, Link: found.Link, HoldUntil: o.heldFrom().Add(hold),
+		Program: found.Program, HoldUntil: o.heldFrom().Add(hold),
 		Terms: TermsApplied{
 			Version: terms.Version, EffectiveFrom: terms.EffectiveFrom, HoldSeconds: int64(hold / time.Second),
 			ExtensionSeconds: int64(time.Duration(p.doc.Extension) / time.Second),
-			NetworkFee:       terms.NetworkFee, Kind: found.Kind, Full: true, Base: p.doc.Base,
+			NetworkFee:       terms.NetworkFee, Full: true, Base: p.doc.Base,
 		},
 	}
 	if terms.Rules >= program.Rules3 {
@@ -45,38 +51,36 @@ func newPricer(o *Order, e *Evidence, found *program.LinkTerms) (*pricer, Reason
 	if unit := p.doc.Currency; unit != "" && unit != o.Currency {
 		rate, known := RateBetween(e.Rates, o.Currency, unit)
 		if !known {
-			return nil, NoRate
+			return pricer{}, NoRate
 		}
 		p.template.Unit, p.template.Rate = unit, &rate
 	}
 	p.template.takeOver(o)
 	if !p.fits() {
-		return nil, CannotBePriced
+		return pricer{}, CannotBePriced
 	}
 	p.slots(e)
 	return p, ""
 }
 
-// alike is the pricer, and what it gives the partner itself, of another partner to whom the same terms are the same. Both share
-// what the order is worth.
-func (p *pricer) alike(c Credit, found *program.LinkTerms) (*pricer, Credit) {
-	other := *p
-	other.found = found
-	for _, to := range []*Credit{&other.template, &c} {
-		to.Partner, to.Link, to.Terms.Kind = found.Partner, found.Link, found.Kind
-	}
-	return &other, c
+// blank is a credit of the partner by the terms, before anything is priced.
+func (p *pricer) blank() Credit { return p.of(p.template) }
+
+// of makes the credit of another partner to whom the terms are the same the partner's.
+func (p *pricer) of(c Credit) Credit {
+	c.Partner, c.Link, c.Terms.Kind = p.found.Partner, p.found.Link, p.found.Kind
+	return c
 }
 
 // prices reports whether the pricer's terms are those of another partner, too, and the same to both.
 func (p *pricer) prices(found *program.LinkTerms) bool {
-	return p.found.Terms == found.Terms && p.found.Program == found.Program && found.Terms.Scheme.Alike(&p.found.Enrolment, &found.Enrolment)
+	return p.pricing != nil && p.found.Terms == found.Terms && p.found.Program == found.Program && found.Terms.Scheme.Alike(&p.found.Enrolment, &found.Enrolment)
 }
 
 // forPartner is the credit of the partner itself: unpaid where no rule pays, or one forbids it.
 func (p *pricer) forPartner() (c Credit, failed Reason) {
 	if code, is := p.restricted(p.lines); is {
-		c = p.template
+		c = p.blank()
 		c.Unpaid = Restricted(code)
 		return c, ""
 	}
@@ -168,7 +172,7 @@ func (p *pricer) pay(to program.Payee, unit string, earned int64) (c Credit, ok 
 		slots = []slot{p.order}
 		list = p.contenders(to, unit, slots)
 	}
-	if c = p.template; len(list) == 0 {
+	if c = p.blank(); len(list) == 0 {
 		return c, true
 	}
 	ch := choose(list, slots, earned, p.template.Terms.NetworkFee)

@@ -32,7 +32,7 @@ func (d *Decision) credit(winners []winner, e *Evidence) {
 
 // creditInFull gives the credits of an order of which some partner is paid by a full document, or the reason why nobody earns.
 func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
-	pricers := make([]*pricer, len(winners)) // of partners by a full document whom no rule forbids to be paid
+	pricers := make([]pricer, len(winners)) // of partners by a full document whom no rule forbids to be paid
 	d.Credits = make([]Credit, 0, len(winners))
 	unpaid := NoRule
 	for i, w := range winners {
@@ -42,7 +42,7 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 			c.pricePlain(&d.Order, found)
 			unpaid = ""
 		} else {
-			var p *pricer
+			var p pricer
 			var failed Reason
 			p, c, failed = d.priceInFull(pricers[:i], e, found)
 			switch {
@@ -69,7 +69,7 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 		return unpaid
 	}
 	for i, p := range pricers {
-		if p != nil && d.Credits[i].Unpaid == "" {
+		if p.pricing != nil && d.Credits[i].Unpaid == "" {
 			p.count(&d.Credits[i], program.ToPartner)
 		}
 	}
@@ -78,11 +78,11 @@ func (d *Decision) creditInFull(winners []winner, e *Evidence) (why Reason) {
 
 // priceInFull prices the order by a full document for the next partner who shares it. It is worth the same to those to whom the
 // terms are the same.
-func (d *Decision) priceInFull(before []*pricer, e *Evidence, found *program.LinkTerms) (p *pricer, c Credit, failed Reason) {
-	for i, other := range before {
-		if other != nil && other.prices(found) {
-			p, c = other.alike(d.Credits[i], found)
-			return p, c, ""
+func (d *Decision) priceInFull(before []pricer, e *Evidence, found *program.LinkTerms) (p pricer, c Credit, failed Reason) {
+	for i := range before {
+		if before[i].prices(found) {
+			p = pricer{before[i].pricing, found}
+			return p, p.of(d.Credits[i]), ""
 		}
 	}
 	if p, failed = newPricer(&d.Order, e, found); failed == "" {
@@ -113,15 +113,15 @@ func (c *Credit) earnsOfOrder() bool {
 
 // addUplines adds the credits of recruiters, each with one however many of the order's partners they brought in, and of the
 // customer, by the rules for the first of these partners. It is not ok where they cannot be counted.
-func (d *Decision) addUplines(pricers []*pricer) (ok bool) {
+func (d *Decision) addUplines(pricers []pricer) (ok bool) {
 	var first hanging
 	ok = true
 	for i, p := range pricers {
-		if p == nil {
+		if p.pricing == nil {
 			continue
 		}
 		h := hanging{p: p, earned: d.full(i, d.Credits[i].sold, 0), of: []program.PartnerID{d.Credits[i].Partner}}
-		if first.p == nil {
+		if first.p.pricing == nil {
 			first = h
 		} else {
 			first.of = append(slices.Clone(first.of), h.of...)
@@ -133,7 +133,7 @@ func (d *Decision) addUplines(pricers []*pricer) (ok bool) {
 			ok = ok && d.hang(h, program.ToRecruiter2, RoleRecruiter2, who, "")
 		}
 	}
-	if first.p != nil && d.Order.Customer != "" {
+	if first.p.pricing != nil && d.Order.Customer != "" {
 		for _, unit := range [...]string{"", money.Points} {
 			ok = ok && d.hang(first, program.ToCustomer, RoleCustomer, 0, unit)
 		}
@@ -143,7 +143,7 @@ func (d *Decision) addUplines(pricers []*pricer) (ok bool) {
 
 // hanging is what credits hang on: what the partners of other credits bring.
 type hanging struct {
-	p *pricer
+	p pricer
 	// earned is what the partner would earn with all of the order.
 	earned int64
 	of     []program.PartnerID

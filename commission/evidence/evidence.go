@@ -48,7 +48,11 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 	links := make(map[program.LinkID]destination)
 	all := make([]commission.Evidence, len(orders))
 	for i, o := range orders {
-		for _, v := range o.Folded.Visits() {
+		visits := o.Folded.Visits()
+		if len(visits) > 0 {
+			all[i].Candidates = make([]commission.Candidate, 0, len(visits))
+		}
+		for _, v := range visits {
 			c := commission.Candidate{Kind: v.TouchKind(), Click: n.click(v.ClickID, o.Recorded), Marks: v.Marks}
 			if all[i].Candidates = append(all[i].Candidates, c); c.Click.Refused == "" {
 				links[c.Click.Link] = destination{}
