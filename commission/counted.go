@@ -52,24 +52,37 @@ func (c *CountedIn) Has(line int64) bool {
 // payee, that are about lines of the order. Of an order without lines they are asked for line -1. A rule that names rules of
 // the terms counts what these have paid.
 func (c *Credit) Count(o *Order, rules []*program.Counting, about func(rule *program.Counting, line int) bool) {
-	var in []CountedIn
+	if len(rules) == 0 {
+		return
+	}
+	in := make([]CountedIn, 0, len(rules))
+	day := DayOf(o.At, rules[0].Zone) // one version of the terms has one zone
 	for _, rule := range rules {
-		counted := CountedIn{Rule: rule.Period.ID, As: rule.ID, Span: SpanOf(rule.Period.Period, DayOf(o.At, rule.Zone)), says: rule}
+		counted := CountedIn{Rule: rule.Period.ID, As: rule.ID, says: rule}
+		if n := len(in); n > 0 && in[n-1].says.Period.Period == rule.Period.Period {
+			counted.Span = in[n-1].Span
+		} else {
+			counted.Span = SpanOf(rule.Period.Period, day)
+		}
 		if len(rule.Period.Rules) > 0 {
 			if counted.Paid = c.named(rule.Period.Rules); len(counted.Paid) == 0 {
 				continue
 			}
 		}
+		counts := func(i int) bool { return about(rule, i) && c.paysFor(o.Lines[i].Number, counted.Paid) }
+		n := 0
 		for i := range o.Lines {
-			if about(rule, i) && c.paysFor(o.Lines[i].Number, counted.Paid) {
-				counted.Lines = append(counted.Lines, o.Lines[i].Number)
-			}
+			n += int(truth(counts(i)))
 		}
-		if len(counted.Lines) == 0 && (len(o.Lines) > 0 || !about(rule, -1)) {
+		switch {
+		case n == 0 && (len(o.Lines) > 0 || !about(rule, -1)):
 			continue
-		}
-		if len(counted.Lines) == len(o.Lines) {
-			counted.Lines = nil
+		case n < len(o.Lines):
+			for i := range o.Lines {
+				if counts(i) {
+					counted.Lines = append(counted.Lines, o.Lines[i].Number)
+				}
+			}
 		}
 		in = append(in, counted)
 	}
@@ -77,7 +90,7 @@ func (c *Credit) Count(o *Order, rules []*program.Counting, about func(rule *pro
 		return
 	}
 	zone := in[0].says.Zone
-	c.Counted = &Counted{Day: DayOf(o.At, zone), In: in}
+	c.Counted = &Counted{Day: day, In: in}
 	for i := range o.Refunds {
 		c.Counted.Refunds = append(c.Counted.Refunds, DayOf(o.Refunds[i].Effective, zone))
 	}

@@ -330,7 +330,7 @@ func (p *pricer) count(c *Credit, to program.Payee) {
 	if len(rules) == 0 {
 		return
 	}
-	rules = slices.DeleteFunc(slices.Clone(rules), func(r *program.Counting) bool {
+	rules = slices.DeleteFunc(rules, func(r *program.Counting) bool { // Counting has made the list
 		return cmp.Or(r.Period.To, program.ToPartner) != to || c.Unpaid != "" && r.Period.Cap > 0
 	})
 	c.Count(p.o, rules, func(rule *program.Counting, line int) bool {

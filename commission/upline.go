@@ -117,7 +117,7 @@ func (d *Decision) addUplines(pricers []pricer) (ok bool) {
 	var first hanging
 	ok = true
 	for i, p := range pricers {
-		if p.pricing == nil {
+		if p.pricing == nil || p.found.Terms.Scheme.PartnersOnly(&p.found.Enrolment) {
 			continue
 		}
 		h := hanging{p: p, earned: d.full(i, d.Credits[i].sold, 0), of: []program.PartnerID{d.Credits[i].Partner}}

@@ -23,7 +23,14 @@ type Network struct {
 	Rates *fx.Table
 	// VerifyClick says what a click id says.
 	VerifyClick func(id string) commission.Click
+	// Links, unless nil, keeps where links lead for the next orders, by one who reads one snapshot.
+	Links Links
 }
+
+// Links are where links lead that were looked up: a hundred thousand or so at most.
+type Links map[program.LinkID]destination
+
+const keptLinks = 100_000
 
 // Order is an order that is about to be decided.
 type Order struct {
@@ -45,7 +52,14 @@ var linksByID string
 // Resolve gives each order its evidence as of the order's time, with one query for all links and, where terms credit coupons,
 // one for these and one for whose they are.
 func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order) ([]commission.Evidence, error) {
-	links := make(map[program.LinkID]destination)
+	links := n.Links
+	switch {
+	case links == nil:
+		links = Links{}
+	case len(links) > keptLinks:
+		clear(links)
+	}
+	var unknown []int64
 	all := make([]commission.Evidence, len(orders))
 	for i, o := range orders {
 		visits := o.Folded.Visits()
@@ -54,14 +68,16 @@ func (n Network) Resolve(ctx context.Context, q partners.Querier, orders []Order
 		}
 		for _, v := range visits {
 			c := commission.Candidate{Kind: v.TouchKind(), Click: n.click(v.ClickID, o.Recorded), Marks: v.Marks}
-			if all[i].Candidates = append(all[i].Candidates, c); c.Click.Refused == "" {
+			all[i].Candidates = append(all[i].Candidates, c)
+			if _, known := links[c.Click.Link]; !known && c.Click.Refused == "" {
 				links[c.Click.Link] = destination{}
+				unknown = append(unknown, int64(c.Click.Link))
 			}
 		}
 	}
-	if len(links) > 0 {
-		if err := n.look(ctx, q, links); err != nil {
-			return nil, fmt.Errorf("looking up %d links: %w", len(links), err)
+	if len(unknown) > 0 {
+		if err := n.look(ctx, q, unknown, links); err != nil {
+			return nil, fmt.Errorf("looking up %d links: %w", len(unknown), err)
 		}
 	}
 	for i, o := range orders {
@@ -161,12 +177,8 @@ func (n Network) click(id string, recorded *commission.Decision) commission.Clic
 	return click
 }
 
-// look fills in where the links lead. A link may have been made, with its program, since the programs were last refreshed.
-func (n Network) look(ctx context.Context, q partners.Querier, links map[program.LinkID]destination) error {
-	ids := make([]int64, 0, len(links))
-	for id := range links {
-		ids = append(ids, int64(id))
-	}
+// look fills in where links lead. A link may have been made, with its program, since the programs were last refreshed.
+func (n Network) look(ctx context.Context, q partners.Querier, ids []int64, links Links) error {
 	rows, err := q.Query(ctx, linksByID, ids)
 	if err != nil {
 		return err

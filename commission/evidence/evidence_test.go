@@ -91,7 +91,7 @@ func TestDecidingByTheNetworkInTheDatabase(t *testing.T) {
 	site, member, closed := linkOf(program.Site), linkOf(program.Member), linkOf(program.Site)
 	_, err = db.Exec(ctx, `UPDATE link SET closed_at = now() WHERE id = $1`, closed.ID)
 	check(t, err)
-	known := Network{partners.NewPrograms(), fx.NewTable(), verifyClick}
+	known := Network{Programs: partners.NewPrograms(), Rates: fx.NewTable(), VerifyClick: verifyClick}
 
 	for _, fact := range []struct {
 		name    string

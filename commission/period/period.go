@@ -89,8 +89,9 @@ func Contributions(d *commission.Decision, i int) []Contribution {
 	if c.Counted == nil {
 		return nil
 	}
-	var all []Contribution
-	for n, tallies := range d.Tally(i) {
+	tallied := d.Tally(i)
+	all := make([]Contribution, 0, len(tallied))
+	for n, tallies := range tallied {
 		in := &c.Counted.In[n]
 		at := Contribution{
 			Key: Key{
@@ -128,11 +129,16 @@ func Difference(recorded, decided *commission.Decision) []Contribution {
 
 func appendAll(dst []Contribution, d *commission.Decision, takeOff bool) []Contribution {
 	for i := range d.Credits {
-		for _, c := range Contributions(d, i) {
-			if takeOff {
-				c.Sums = Sums{}.Minus(c.Sums)
+		all := Contributions(d, i)
+		if takeOff {
+			for n := range all {
+				all[n].Sums = Sums{}.Minus(all[n].Sums)
 			}
-			dst = append(dst, c)
+		}
+		if len(dst) == 0 {
+			dst = all
+		} else {
+			dst = append(dst, all...)
 		}
 	}
 	return dst

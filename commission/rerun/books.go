@@ -101,7 +101,7 @@ func Replay(ctx context.Context, tx pgx.Tx, asked Replaying) (*Replayed, error) 
 	}
 	ids := &clicks{verify: asked.VerifyClick}
 	r := &replay{
-		asked: asked, tx: tx, programs: programs, clicks: ids, network: evidence.Network{Rates: rates, VerifyClick: ids.of},
+		asked: asked, tx: tx, programs: programs, clicks: ids, network: evidence.Network{Rates: rates, VerifyClick: ids.of, Links: evidence.Links{}},
 		forms: commission.KnownForms(), done: Replayed{Range: asked.In, Differences: []Difference{}},
 	}
 	merchants, err := r.merchants(ctx)

@@ -50,7 +50,7 @@ func Simulate(ctx context.Context, tx pgx.Tx, asked Asked) (*Result, error) {
 	}
 	other := programs.With(asked.Program, instead(sold.Terms, asked.Terms, asked.In))
 	ids := &clicks{verify: asked.VerifyClick}
-	network := evidence.Network{Rates: rates, VerifyClick: ids.of}
+	network := evidence.Network{Rates: rates, VerifyClick: ids.of, Links: evidence.Links{}}
 	s := &simulation{
 		asked: asked, merchant: sold.Merchant, clicks: ids,
 		old: newSide(programs, network, sold.Merchant), new: newSide(other, network, sold.Merchant),

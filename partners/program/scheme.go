@@ -16,8 +16,10 @@ type Scheme struct {
 	// Zone is the document's, in which its days and periods begin.
 	Zone *time.Location
 
-	// alike says that it treats all partners alike, but for what was agreed with one alone.
-	alike    bool
+	// alike says that it treats all partners alike, and partnersOnly that it pays nobody else, but for what was agreed with one
+	// partner alone.
+	alike, partnersOnly bool
+
 	version  int // of the terms
 	counting map[*Period]*Counting
 }
@@ -49,7 +51,7 @@ func location(zone string) (*time.Location, error) {
 
 // schemeOf compiles the document of a version of terms.
 func schemeOf(version int, d *Document) *Scheme {
-	s := &Scheme{Document: d, alike: d.alike()}
+	s := &Scheme{Document: d, alike: d.alike(), partnersOnly: d.partnersOnly()}
 	var err error
 	if s.Zone, err = location(d.Zone); err != nil {
 		s.Zone = time.UTC // terms whose zone is not known are Unreadable
@@ -69,6 +71,17 @@ func (d *Document) alike() bool {
 
 // Alike tells whether the same line is worth the same to two partners, whatever it is, and counts in periods by the same rules.
 func (s *Scheme) Alike(a, b *Enrolment) bool { return s.alike && a.Own == nil && b.Own == nil }
+
+// partnersOnly tells whether nothing in the document pays or counts recruiters or customers.
+func (d *Document) partnersOnly() bool {
+	others := func(to Payee) bool { return to != "" && to != ToPartner }
+	return len(d.Overrides) == 0 &&
+		!slices.ContainsFunc(d.Rules, func(r Rule) bool { return others(r.To) }) &&
+		!slices.ContainsFunc(d.Periods, func(p Period) bool { return others(p.To) })
+}
+
+// PartnersOnly tells whether nobody but a partner itself earns anything by an order of theirs.
+func (s *Scheme) PartnersOnly(e *Enrolment) bool { return s.partnersOnly && e.Own == nil }
 
 // ScopeKind says whose rules a scope holds. The program's is the zero value.
 type ScopeKind string
