@@ -68,6 +68,26 @@ func (b *Book) enter(d *commission.Decision, all []Contribution) {
 	}
 }
 
+// Merge adds what another book holds of other orders, which is not used any more.
+func (b *Book) Merge(o *Book) {
+	if b.periods == nil {
+		b.periods = o.periods
+		return
+	}
+	for key, is := range o.periods {
+		p := b.periods[key]
+		if p == nil {
+			b.periods[key] = is
+			continue
+		}
+		maps.Copy(p.rules, is.rules)
+		for cell, sums := range is.cells {
+			p.cells[cell] = p.cells[cell].Plus(sums)
+		}
+		p.orders = append(p.orders, is.orders...)
+	}
+}
+
 // Settle settles every period, in the order of their keys.
 func (b *Book) Settle(each func(of Key, rules Rules, s *Settlement)) error {
 	for _, key := range slices.SortedFunc(maps.Keys(b.periods), Key.Compare) {

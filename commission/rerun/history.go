@@ -41,7 +41,7 @@ type past struct {
 }
 
 // batchRows is how many facts are read at a time.
-const batchRows = 3000
+const batchRows = 1000
 
 // history is the orders of a merchant in a range, read in batches within a transaction.
 type history struct {

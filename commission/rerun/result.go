@@ -143,11 +143,12 @@ type onOrder struct {
 // add adds an order as it is decided on both sides.
 func (t *tally) add(old, other *commission.Decision) {
 	t.orders++
-	earned := t.credits(t.credits(nil, old, true), other, false)
-	if slices.ContainsFunc(old.Credits, t.counts) {
+	var room [4]onOrder
+	earned := t.credits(t.credits(room[:0], old, true), other, false)
+	if t.pays(old) {
 		t.credited.Old++
 	}
-	if slices.ContainsFunc(other.Credits, t.counts) {
+	if t.pays(other) {
 		t.credited.New++
 	}
 	changed := old.Outcome != other.Outcome
@@ -175,7 +176,15 @@ func (t *tally) add(old, other *commission.Decision) {
 	}
 }
 
-func (t *tally) counts(c commission.Credit) bool { return c.Program == t.program && !c.Declined }
+// pays reports whether somebody earns something by the program.
+func (t *tally) pays(d *commission.Decision) bool {
+	for i := range d.Credits {
+		if c := &d.Credits[i]; c.Program == t.program && !c.Declined {
+			return true
+		}
+	}
+	return false
+}
 
 // credits adds up what the program gives on an order, on one side.
 func (t *tally) credits(earned []onOrder, d *commission.Decision, old bool) []onOrder {
@@ -277,6 +286,28 @@ func (t *tally) periods(book *period.Book, old bool) error {
 		}
 		t.rule(ruleKey{true, of.Rule, of.Unit}, s.Amount, old)
 	})
+}
+
+// merge adds what was added up of other orders.
+func (t *tally) merge(o *tally) {
+	t.orders, t.changed = t.orders+o.orders, t.changed+o.changed
+	t.credited.Old, t.credited.New = t.credited.Old+o.credited.Old, t.credited.New+o.credited.New
+	for of, is := range o.partners {
+		sums := t.partner(of)
+		sums.Old, sums.New = sums.Old.plus(is.Old), sums.New.plus(is.New)
+	}
+	for key, is := range o.rules {
+		t.rule(key, is.Old, true)
+		t.rule(key, is.New, false)
+	}
+	for of, orders := range o.outcomes {
+		t.outcomes[of] += orders
+	}
+	for _, c := range o.most {
+		t.change(c)
+	}
+	t.old.Merge(&o.old)
+	t.new.Merge(&o.new)
 }
 
 // result is what everything comes to.

@@ -3,6 +3,7 @@ package rerun
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 
@@ -54,12 +55,12 @@ func Simulate(ctx context.Context, tx pgx.Tx, asked Asked) (*Result, error) {
 	s := &simulation{
 		asked: asked, merchant: sold.Merchant, clicks: ids,
 		old: newSide(programs, network, sold.Merchant), new: newSide(other, network, sold.Merchant),
-		tally: newTally(asked.Program, programs, other),
 	}
-	if err := s.run(ctx, tx); err != nil {
+	sums, err := s.run(ctx, tx)
+	if err != nil {
 		return nil, fmt.Errorf("simulating program %d: %w", asked.Program, err)
 	}
-	return s.tally.result(asked)
+	return sums.result(asked)
 }
 
 // instead are the terms of a program with others in force in a range. Their numbers go on behind those that stand.
@@ -91,7 +92,6 @@ type simulation struct {
 	merchant program.MerchantID
 	clicks   *clicks
 	old, new *side
-	tally    *tally
 }
 
 // batch is orders with their evidence on both sides.
@@ -100,38 +100,56 @@ type batch struct {
 	old, new []commission.Evidence
 }
 
-// run reads and resolves beside deciding.
-func (s *simulation) run(ctx context.Context, tx pgx.Tx) error {
-	total := int64(0)
-	if s.asked.Progress != nil {
-		err := tx.QueryRow(ctx, `SELECT count(*) FROM orders WHERE merchant_id = $1 AND occurred_at >= $2 AND occurred_at < $3`,
-			s.merchant, s.asked.In.From, s.asked.In.To).Scan(&total)
-		if err != nil {
-			return fmt.Errorf("counting orders: %w", err)
-		}
-	}
+// run reads and resolves beside deciding, which as many do at a time as there are processors: no sum depends on the order of
+// orders.
+func (s *simulation) run(ctx context.Context, tx pgx.Tx) (*tally, error) {
 	batches := make(chan batch, 2)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(batches)
 		return s.read(ctx, tx, batches)
 	})
-	group.Go(func() error {
-		for b := range batches {
-			if err := s.decide(b); err != nil {
-				return err
+	sums := make([]*tally, runtime.GOMAXPROCS(0))
+	for i := range sums {
+		t := newTally(s.asked.Program, s.old.network.Programs, s.new.network.Programs)
+		sums[i] = t
+		group.Go(func() error {
+			for b := range batches {
+				if err := s.decide(b, t); err != nil {
+					return err
+				}
 			}
-			if s.asked.Progress != nil {
-				s.asked.Progress(s.tally.orders, max(total, s.tally.orders))
-			}
-		}
-		return nil
-	})
-	return group.Wait()
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	for _, further := range sums[1:] {
+		sums[0].merge(further)
+	}
+	return sums[0], nil
+}
+
+// count counts the orders, where somebody is told how far the simulation has come.
+func (s *simulation) count(ctx context.Context, tx pgx.Tx) (total int64, err error) {
+	if s.asked.Progress == nil {
+		return 0, nil
+	}
+	err = tx.QueryRow(ctx, `SELECT count(*) FROM orders WHERE merchant_id = $1 AND occurred_at >= $2 AND occurred_at < $3`,
+		s.merchant, s.asked.In.From, s.asked.In.To).Scan(&total)
+	if err != nil {
+		return 0, fmt.Errorf("counting orders: %w", err)
+	}
+	return total, nil
 }
 
 // read reads the orders and all that deciding them takes.
 func (s *simulation) read(ctx context.Context, tx pgx.Tx, batches chan<- batch) error {
+	total, err := s.count(ctx, tx)
+	if err != nil {
+		return err
+	}
 	chosen := byNumber
 	switch {
 	case s.old.asks:
@@ -143,7 +161,7 @@ func (s *simulation) read(ctx context.Context, tx pgx.Tx, batches chan<- batch) 
 	if err != nil {
 		return err
 	}
-	for {
+	for read := int64(0); ; {
 		b := batch{}
 		if b.orders, err = h.next(ctx); err != nil {
 			return err
@@ -163,6 +181,9 @@ func (s *simulation) read(ctx context.Context, tx pgx.Tx, batches chan<- batch) 
 		case batches <- b:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if read += int64(len(b.orders)); s.asked.Progress != nil {
+			s.asked.Progress(read, max(total, read))
 		}
 	}
 }
@@ -185,11 +206,11 @@ func (s *simulation) resolve(ctx context.Context, tx pgx.Tx, b *batch) (err erro
 	return err
 }
 
-// decide decides a batch on both sides.
-func (s *simulation) decide(b batch) error {
+// decide decides a batch on both sides, and adds it up.
+func (s *simulation) decide(b batch, sums *tally) error {
 	for i, o := range b.orders {
 		if s.apart(&b.old[i], &b.new[i]) {
-			s.tally.orders++
+			sums.orders++
 			continue
 		}
 		old, err := commission.Decide(o.folded, b.old[i])
@@ -200,7 +221,7 @@ func (s *simulation) decide(b batch) error {
 		if err != nil {
 			return err
 		}
-		s.tally.add(&old, &other)
+		sums.add(&old, &other)
 	}
 	return nil
 }
