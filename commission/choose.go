@@ -26,7 +26,6 @@ type slot struct {
 	// line is the number of the line, 0 for the whole order, and lines how many that are.
 	line  int64
 	lines int
-	facts program.Facts
 	// base is what a rate is taken of, in minor units of the credit, and pieces what a fixed amount for each is.
 	base, pieces int64
 }
@@ -63,7 +62,7 @@ func (p *pricer) contenders(to program.Payee, unit string, slots []slot) []conte
 			if cmp.Or(r.To, program.ToPartner) != to || r.Pay.Unit != unit || p.o.Goal != "" && !r.Where.Tests(program.KeyGoal) {
 				continue // a rule that names no goal is about sales
 			}
-			on := matching(r.Where, slots)
+			on := p.matching(r.Where, slots)
 			if len(on) == 0 {
 				continue
 			}
@@ -78,9 +77,9 @@ func (p *pricer) contenders(to program.Payee, unit string, slots []slot) []conte
 }
 
 // matching are the indices of the slots for which a condition holds.
-func matching(where program.Cond, slots []slot) (on []int) {
+func (p *pricer) matching(where program.Cond, slots []slot) (on []int) {
 	for n := range slots {
-		if where.Holds(&slots[n].facts) {
+		if p.holds(where, &slots[n]) {
 			if on == nil {
 				on = make([]int, 0, len(slots)-n)
 			}
@@ -88,6 +87,22 @@ func matching(where program.Cond, slots []slot) (on []int) {
 		}
 	}
 	return on
+}
+
+// holds reports whether a condition holds for a slot.
+func (p *pricer) holds(where program.Cond, s *slot) bool {
+	if len(where) == 0 {
+		return true
+	}
+	f := &p.facts
+	f.SKU, f.Category, f.Part, f.Country, f.Device = "", "", "", p.o.Country, p.o.Device
+	if s.line > 0 {
+		n, _ := p.o.line(s.line)
+		l := &p.o.Lines[n]
+		f.SKU, f.Category, f.Part = l.SKU, l.Category, l.Part
+		f.Country, f.Device = cmp.Or(l.Country, f.Country), cmp.Or(l.Device, f.Device)
+	}
+	return where.Holds(f)
 }
 
 // choose finds the rules that pay for each slot. earned is what the partner would earn on each, for rules that pay of that.
@@ -249,7 +264,7 @@ func fixedOn(pay *program.Pay, pieces int64) money.Product {
 func (p *pricer) restricted(slots []slot) (code string, is bool) {
 	for i := range p.doc.Zero {
 		z := &p.doc.Zero[i]
-		if slices.ContainsFunc(slots, func(s slot) bool { return z.Where.Holds(&s.facts) }) {
+		if slices.ContainsFunc(slots, func(s slot) bool { return p.holds(z.Where, &s) }) {
 			return strings.TrimSpace(z.Code), true
 		}
 	}

@@ -24,9 +24,10 @@ type pricing struct {
 	scopes []program.Scope
 	// template is what all credits by these terms have in common.
 	template Credit
-	// order and lines are what rules compete for.
+	// order and lines are what rules compete for, and facts what conditions are about: of the order, and the line at hand.
 	order slot
 	lines []slot
+	facts program.Facts
 }
 
 // newPricer prepares an order to be priced, and gives the reason for which that is not possible.
@@ -126,14 +127,12 @@ const maxPieces = 1 << 53
 // slots makes what rules compete for: the order, and its lines. An order without lines is one.
 func (p *pricer) slots(e *Evidence) {
 	o, of := p.o, &p.found.Enrolment
-	p.order = slot{
-		lines: max(1, len(o.Lines)),
-		facts: program.Facts{
-			Goal: o.Goal, Customer: e.Customer.Status(o.CustomerStatus), MonthsBound: e.Customer.MonthsBound(p.found.Partner, o.At),
-			Country: o.Country, Device: o.Device, Coupons: o.Coupons, Link: p.found.Link, OrderAmount: p.template.converted(o.Amount),
-			Partner: p.found.Partner, PartnerKind: p.found.Kind, Groups: of.Groups, Properties: of.Properties, Metadata: o.Metadata,
-		},
+	p.facts = program.Facts{
+		Goal: o.Goal, Customer: e.Customer.Status(o.CustomerStatus), MonthsBound: e.Customer.MonthsBound(p.found.Partner, o.At),
+		Coupons: o.Coupons, Link: p.found.Link, OrderAmount: p.template.converted(o.Amount),
+		Partner: p.found.Partner, PartnerKind: p.found.Kind, Groups: of.Groups, Properties: of.Properties, Metadata: o.Metadata,
 	}
+	p.order.lines = max(1, len(o.Lines))
 	if len(o.Lines) == 0 {
 		p.order.pieces = 1
 		p.lines = []slot{p.order}
@@ -146,21 +145,31 @@ func (p *pricer) slots(e *Evidence) {
 	if p.doc.Base.ShippingTax {
 		delivery += o.ShippingTax
 	}
-	amounts := make([]int64, len(o.Lines))
-	for i := range o.Lines {
-		amounts[i] = o.Lines[i].Amount
-	}
+	delivered := o.delivered(delivery)
 	p.lines = make([]slot, len(o.Lines))
-	for i, delivered := range money.Split(delivery, amounts) {
+	for i := range o.Lines {
 		l := &o.Lines[i]
-		base := baseOf(l, p.doc.Base, remaining{l.Amount, l.Quantity}) + delivered
-		s := slot{line: l.Number, lines: 1, facts: p.order.facts, base: p.template.converted(base), pieces: l.Quantity}
-		s.facts.SKU, s.facts.Category, s.facts.Part = l.SKU, l.Category, l.Part
-		s.facts.Country, s.facts.Device = cmp.Or(l.Country, o.Country), cmp.Or(l.Device, o.Device)
+		base := baseOf(l, p.doc.Base, remaining{l.Amount, l.Quantity})
+		if delivered != nil {
+			base += delivered[i]
+		}
+		s := slot{line: l.Number, lines: 1, base: p.template.converted(base), pieces: l.Quantity}
 		p.lines[i] = s
 		p.order.base += s.base
 		p.order.pieces += s.pieces
 	}
+}
+
+// delivered divides an amount for the delivery among the lines by what they were sold for; nil for nothing.
+func (o *Order) delivered(amount int64) []int64 {
+	if amount == 0 {
+		return nil
+	}
+	amounts := make([]int64, len(o.Lines))
+	for i := range o.Lines {
+		amounts[i] = o.Lines[i].Amount
+	}
+	return money.Split(amount, amounts)
 }
 
 // pay is what a payee gets in a unit by the rules that are about the order; without rules where none is. earned is what the
@@ -334,6 +343,6 @@ func (p *pricer) count(c *Credit, to program.Payee) {
 		return cmp.Or(r.Period.To, program.ToPartner) != to || c.Unpaid != "" && r.Period.Cap > 0
 	})
 	c.Count(p.o, rules, func(rule *program.Counting, line int) bool {
-		return rule.Period.Where.Holds(&p.lines[max(line, 0)].facts)
+		return p.holds(rule.Period.Where, &p.lines[max(line, 0)])
 	})
 }
