@@ -149,7 +149,10 @@ func (c *clicks) of(id string) commission.Click { return c.known[id] }
 
 // read works the ids of some orders out. One whose key is not at hand says what was recorded when its order was decided.
 func (c *clicks) read(ctx context.Context, tx pgx.Tx, orders []*past) error {
-	c.known = map[string]commission.Click{}
+	if c.known == nil {
+		c.known = map[string]commission.Click{}
+	}
+	clear(c.known)
 	var keyless []int64
 	for _, o := range orders {
 		before := len(keyless)

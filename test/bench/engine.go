@@ -42,15 +42,15 @@ func engine(ctx context.Context, b *bench) error {
 	}
 	var empty, later []float64
 	for turn := range b.turns() {
-		rate, err := n.emptyBooks(ctx, fmt.Sprintf("empty%d", turn), sample)
+		taken, err := n.emptyBooks(ctx, fmt.Sprintf("empty%d", turn), sample)
 		if err != nil {
 			return err
 		}
-		empty = append(empty, rate)
-		if rate, err = n.orders(ctx, known, sample); err != nil {
+		empty = append(empty, taken.perSecond)
+		if taken, err = n.orders(ctx, known, sample); err != nil {
 			return err
 		}
-		later = append(later, rate)
+		later = append(later, taken.perSecond)
 		known += sample
 	}
 	posted, err := n.number(ctx, "SELECT count(*) FROM orders WHERE outcome = 'credited'")
@@ -78,10 +78,10 @@ func engine(ctx context.Context, b *bench) error {
 }
 
 // emptyBooks measures so many orders into a further database of the same server.
-func (n *network) emptyBooks(ctx context.Context, name string, orders int) (perSecond float64, err error) {
+func (n *network) emptyBooks(ctx context.Context, name string, orders int) (takenIn, error) {
 	sibling, err := n.sibling(ctx, name, 40)
 	if err != nil {
-		return 0, err
+		return takenIn{}, err
 	}
 	return sibling.orders(ctx, 0, orders)
 }
@@ -103,44 +103,48 @@ func (n *network) inspection(ctx context.Context) (seconds float64, err error) {
 	return metric(ctx, e.inside, "tributary_books_inspection_seconds")
 }
 
+// takenIn is how fast an engine takes orders in, and what one costs: microseconds of processor in the engine and PostgreSQL.
+type takenIn struct{ perSecond, cost float64 }
+
 // orders puts so many orders into Kafka by way of a tracker's spool, and then takes the time of an engine.
-func (n *network) orders(ctx context.Context, first, orders int) (perSecond float64, err error) {
+func (n *network) orders(ctx context.Context, first, orders int) (taken takenIn, err error) {
 	if err := n.fill(ctx, "tracker", 0, orders, first); err != nil {
-		return 0, err
+		return taken, err
 	}
 	tracker, err := n.serve(ctx, "tracker", "", "tracker")
 	if err != nil {
-		return 0, err
+		return taken, err
 	}
 	if err := tracker.awaitIdle(ctx); err != nil {
-		return 0, err
+		return taken, err
 	}
 	tracker.stop()
 	if err := n.rest(ctx); err != nil {
-		return 0, err
+		return taken, err
 	}
 	e, err := n.serve(ctx, "engine", "", "engine")
 	if err != nil {
-		return 0, err
+		return taken, err
 	}
 	defer e.stop()
 	database := n.engines.Status(embedded.Postgres).Pid
 	before := usedByAll(database)
 	m, err := follow(ctx, e.process, "the engine", int64(first+orders), func(ctx context.Context) (int64, error) { return n.number(ctx, ordersRead) })
 	if err != nil {
-		return 0, err
+		return taken, err
 	}
-	own, each := usedByAll(e.pid), func(t time.Duration) float64 { return float64(t.Microseconds()) / float64(orders) }
-	sayf("  %d orders at %.0f/s; an order took %.1f us of processor in the engine, %.1f in PostgreSQL", orders, m.perSecond(), each(own), each(usedByAll(database)-before))
+	each := func(t time.Duration) float64 { return float64(t.Microseconds()) / float64(orders) }
+	own, beside := each(usedByAll(e.pid)), each(usedByAll(database)-before)
+	sayf("  %d orders at %.0f/s; an order took %.1f us of processor in the engine, %.1f in PostgreSQL", orders, m.perSecond(), own, beside)
 	// What it still has to seal and to send must not be left to the next one.
 	err = e.await(ctx, "the books are not sealed", time.Minute, func() (bool, error) {
 		left, err := n.number(ctx, "SELECT coalesce((SELECT max(seq) FROM posting), 0) - coalesce((SELECT max(through_seq) FROM chain), 0)")
 		return left == 0, err
 	})
 	if err != nil {
-		return 0, err
+		return taken, err
 	}
-	return m.perSecond(), e.awaitIdle(ctx)
+	return takenIn{m.perSecond(), own + beside}, e.awaitIdle(ctx)
 }
 
 // steady brings a new server to where one is that has run for a while, and uses the files of its log again: until then each is

@@ -82,22 +82,24 @@ func engineSchemes(ctx context.Context, b *bench) error {
 	if err := n.steady(ctx); err != nil {
 		return err
 	}
-	orders, rates := b.scaled(100_000), map[string][]float64{}
+	orders, rates, costs := b.scaled(100_000), map[string][]float64{}, map[string][]float64{}
 	for turn := range b.turns() {
 		for _, s := range schemes() {
 			n.scheme = s
-			rate, err := n.emptyBooks(ctx, fmt.Sprintf("%s_%d", s.name, turn), orders)
+			taken, err := n.emptyBooks(ctx, fmt.Sprintf("%s_%d", s.name, turn), orders)
 			if err != nil {
 				return fmt.Errorf("under %s: %w", s.name, err)
 			}
-			sayf("  %s: %.0f orders/s", s.name, rate)
-			rates[s.name] = append(rates[s.name], rate)
+			sayf("  %s: %.0f orders/s", s.name, taken.perSecond)
+			rates[s.name], costs[s.name] = append(rates[s.name], taken.perSecond), append(costs[s.name], taken.cost)
 		}
 	}
-	plain := median(rates["percent"])
+	plain, cost := median(rates["percent"]), median(costs["percent"])
 	var failed []error
 	for _, s := range schemes()[1:] {
-		failed = append(failed, b.report(figure{Name: "engine_" + s.name, Value: median(rates[s.name]), Unit: "orders/s", Against: "percent", AgainstValue: plain}, s.aim))
+		failed = append(failed,
+			b.report(figure{Name: "engine_" + s.name, Value: median(rates[s.name]), Unit: "orders/s", Against: "percent", AgainstValue: plain}, s.aim),
+			b.report(figure{Name: "engine_" + s.name + "_cpu", Value: median(costs[s.name]), Unit: "us", Against: "percent", AgainstValue: cost}, ""))
 	}
 	return firstError(failed...)
 }
