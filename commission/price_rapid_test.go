@@ -201,3 +201,28 @@ func TestSharesByADocumentAreTheWhole(t *testing.T) {
 		}
 	})
 }
+
+// TestPartnersAlikeArePricedAsIfApart shares an order under one version of the terms, by which partners may be priced together, and
+// under a copy for each.
+func TestPartnersAlikeArePricedAsIfApart(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		terms, s := drawDocument(t, true), drawSale(t)
+		kind := rapid.SampledFrom([]program.Kind{program.Site, program.Member})
+		var winners []winner
+		var together, apart []program.LinkTerms
+		for i, w := range rapid.SliceOfN(rapid.Int64Range(1, 5), 2, 4).Draw(t, "weights") {
+			one := s.by(kind.Draw(t, "kind"), program.PartnerID(21+i)).as(program.Enrolment{Recruiter: 5, Recruiter2: 6})
+			found := underTerms(terms, &one)
+			found.Link = program.LinkID(i)
+			apart = append(apart, found)
+			found.Terms = apart[0].Terms
+			winners, together = append(winners, winner{i, w}), append(together, found)
+		}
+		want := decideShared(t, s.folded(t), s, winners, apart...)
+		got := decideShared(t, s.folded(t), s, winners, together...)
+		if is, other := string(got.AppendJSON(nil)), string(want.AppendJSON(nil)); is != other {
+			t.Errorf("together:\n%s\napart:\n%s", is, other)
+		}
+	})
+}

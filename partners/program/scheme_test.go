@@ -160,3 +160,44 @@ func TestByWhichPeriodsAPartnerIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatTreatsPartnersAlike asks of documents whether they are the same to two partners, and whether they pay partners alone.
+func TestWhatTreatsPartnersAlike(t *testing.T) {
+	t.Parallel()
+	const any = `"rules":[{"id":"any","pay":{"percent":100000}}`
+	for _, row := range []struct {
+		name, parts         string
+		alike, partnersOnly bool
+	}{
+		{"one rule", any + `]`, true, true},
+		{"by what was bought", any + `,{"id":"new","where":{"customer":"new","category":"a","not":{"country":"SE"}},"pay":{"percent":1}}]`, true, true},
+		{"by kind of partner, deep within", any + `,{"id":"site","where":{"any":[{"not":{"partner_kind":"site"}}]},"pay":{"percent":1}}]`, false, true},
+		{"by link", any + `,{"id":"link","where":{"link":7},"pay":{"percent":1}}]`, false, true},
+		{"by property", any + `,{"id":"property","where":{"property":"coupon_site"},"pay":{"percent":1}}]`, false, true},
+		{"by time bound", any + `,{"id":"bound","where":{"months_bound":{"min":1}},"pay":{"percent":1}}]`, false, true},
+		{"nothing for some", any + `],"zero":[{"where":{"partner":9},"code":"no"}]`, false, true},
+		{"an override", any + `],"overrides":[{"group":"vip","rules":[{"id":"vip","pay":{"percent":1}}]}]`, false, false},
+		{"a recruiter", any + `,{"id":"up","to":"recruiter","pay":{"percent":1}}]`, true, false},
+		{"a period of a recruiter", any + `],"periods":[{"id":"up","to":"recruiter","measure":"count","period":"month","tiers":[{"from":1,"percent":1}]}]`, true, false},
+		{"a period of some", any + `],"periods":[{"id":"some","where":{"partner_group":"vip"},"measure":"count","period":"month","tiers":[{"from":1,"percent":1}]}]`, false, true},
+	} {
+		d, err := ParseDocument([]byte(`{"schema":1,"currency":"GBP","hold":"30d","network_fee":0,"attribution":{"touches":{"click":{"window":"30d"}}},` + row.parts + `}`))
+		if err != nil {
+			t.Errorf("%s: %v", row.name, err)
+			continue
+		}
+		v := Version{Number: 1, Document: d}
+		scheme := v.Terms().Scheme
+		if scheme == nil { // a plain document
+			t.Errorf("%s: it is plain", row.name)
+			continue
+		}
+		plain, own := Enrolment{Groups: []string{"vip"}}, Enrolment{Own: &Override{}}
+		if alike, only := scheme.Alike(&plain, &Enrolment{}), scheme.PartnersOnly(&plain); alike != row.alike || only != row.partnersOnly {
+			t.Errorf("%s: alike %t, partners only %t", row.name, alike, only)
+		}
+		if scheme.Alike(&plain, &own) || scheme.Alike(&own, &plain) || scheme.PartnersOnly(&own) {
+			t.Errorf("%s: what was agreed with one partner alone is left out", row.name)
+		}
+	}
+}
