@@ -33,6 +33,7 @@ func BenchmarkDecide(b *testing.B) {
 }
 
 func benchmarkDecide(b *testing.B, terms string, clicks int) {
+	b.Helper()
 	document, err := program.ParseDocument([]byte(terms))
 	if err != nil {
 		b.Fatal(err)

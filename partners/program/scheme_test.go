@@ -164,22 +164,22 @@ func TestByWhichPeriodsAPartnerIsCounted(t *testing.T) {
 // TestWhatTreatsPartnersAlike asks of documents whether they are the same to two partners, and whether they pay partners alone.
 func TestWhatTreatsPartnersAlike(t *testing.T) {
 	t.Parallel()
-	const any = `"rules":[{"id":"any","pay":{"percent":100000}}`
+	const every = `"rules":[{"id":"any","pay":{"percent":100000}}`
 	for _, row := range []struct {
 		name, parts         string
 		alike, partnersOnly bool
 	}{
-		{"one rule", any + `]`, true, true},
-		{"by what was bought", any + `,{"id":"new","where":{"customer":"new","category":"a","not":{"country":"SE"}},"pay":{"percent":1}}]`, true, true},
-		{"by kind of partner, deep within", any + `,{"id":"site","where":{"any":[{"not":{"partner_kind":"site"}}]},"pay":{"percent":1}}]`, false, true},
-		{"by link", any + `,{"id":"link","where":{"link":7},"pay":{"percent":1}}]`, false, true},
-		{"by property", any + `,{"id":"property","where":{"property":"coupon_site"},"pay":{"percent":1}}]`, false, true},
-		{"by time bound", any + `,{"id":"bound","where":{"months_bound":{"min":1}},"pay":{"percent":1}}]`, false, true},
-		{"nothing for some", any + `],"zero":[{"where":{"partner":9},"code":"no"}]`, false, true},
-		{"an override", any + `],"overrides":[{"group":"vip","rules":[{"id":"vip","pay":{"percent":1}}]}]`, false, false},
-		{"a recruiter", any + `,{"id":"up","to":"recruiter","pay":{"percent":1}}]`, true, false},
-		{"a period of a recruiter", any + `],"periods":[{"id":"up","to":"recruiter","measure":"count","period":"month","tiers":[{"from":1,"percent":1}]}]`, true, false},
-		{"a period of some", any + `],"periods":[{"id":"some","where":{"partner_group":"vip"},"measure":"count","period":"month","tiers":[{"from":1,"percent":1}]}]`, false, true},
+		{"one rule", every + `]`, true, true},
+		{"by what was bought", every + `,{"id":"new","where":{"customer":"new","category":"a","not":{"country":"SE"}},"pay":{"percent":1}}]`, true, true},
+		{"by kind of partner, deep within", every + `,{"id":"site","where":{"any":[{"not":{"partner_kind":"site"}}]},"pay":{"percent":1}}]`, false, true},
+		{"by link", every + `,{"id":"link","where":{"link":7},"pay":{"percent":1}}]`, false, true},
+		{"by property", every + `,{"id":"property","where":{"property":"coupon_site"},"pay":{"percent":1}}]`, false, true},
+		{"by time bound", every + `,{"id":"bound","where":{"months_bound":{"min":1}},"pay":{"percent":1}}]`, false, true},
+		{"nothing for some", every + `],"zero":[{"where":{"partner":9},"code":"no"}]`, false, true},
+		{"an override", every + `],"overrides":[{"group":"vip","rules":[{"id":"vip","pay":{"percent":1}}]}]`, false, false},
+		{"a recruiter", every + `,{"id":"up","to":"recruiter","pay":{"percent":1}}]`, true, false},
+		{"a period of a recruiter", every + `],"periods":[{"id":"up","to":"recruiter","measure":"count","period":"month","tiers":[{"from":1,"percent":1}]}]`, true, false},
+		{"a period of some", every + `],"periods":[{"id":"some","where":{"partner_group":"vip"},"measure":"count","period":"month","tiers":[{"from":1,"percent":1}]}]`, false, true},
 	} {
 		d, err := ParseDocument([]byte(`{"schema":1,"currency":"GBP","hold":"30d","network_fee":0,"attribution":{"touches":{"click":{"window":"30d"}}},` + row.parts + `}`))
 		if err != nil {
