@@ -215,9 +215,12 @@ func (r *review) oneOf(at place, said string, choices []string) string {
 	return ""
 }
 
-// country gives a country's two letters in capitals.
+// country gives a country's two letters in capitals. UK is nobody else's, and is understood as GB, as terms call it.
 func (r *review) country(at place, said string) string {
 	said = strings.ToUpper(strings.TrimSpace(said))
+	if said == "UK" {
+		said = "GB"
+	}
 	if said != "" && !event.IsCountry(said) {
 		r.note(at, text.WrongChoice(strconv.Quote(cut(said, 40))), text.FixSendCountry())
 		return ""

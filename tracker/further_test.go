@@ -57,6 +57,7 @@ func TestWhatAnOrderSaysFurtherIsStored(t *testing.T) {
 		{"nothing, in every way", order(`,"goal":"","referral_code":null,"coupons":[],"path":[],"customer_status":null,"shipping":0,"shipping_tax":0,"country":"","device":null,"metadata":{},"test":false`), plain},
 		{"nothing, written with blanks", order(`,"coupons":[ ],"path":[  ],"metadata":{"a":"","b":" ","c":null}`), plain},
 		{"a sale by its name", order(`,"goal":"Sale"`), plain},
+		{"the United Kingdom, as it is called", order(`,"country":"uk"`), with(func(s *event.Sale) { s.Country = "GB" })},
 		{"marks that are null", order(`,"metadata":null`), plain},
 		{"a lead without an amount", `{"order_id":"1","currency":"GBP","goal":"lead"}`, with(func(s *event.Sale) { s.Goal, s.Lines[0].Amount = "lead", 0 })},
 		{"a lead with lines alone", `{"order_id":"1","currency":"GBP","goal":"lead","lines":[{"amount":60},{"amount":40}]}`, with(func(s *event.Sale) {
