@@ -200,6 +200,8 @@ func printCounts(out io.Writer, s *fire.Summary) {
 	}
 	fmt.Fprintf(out, "stored: %d clicks, %d reports, %d orders, %d of them credited (%d to several partners, %d by a code alone), %d months of partners, %d disputed, %d accounts; %d records more than once in Kafka\n",
 		s.Stored.Clicks, s.Stored.Reports, s.Stored.Orders, s.Stored.Credited, s.Stored.Shared, s.Stored.Coded, s.Stored.Months, s.Stored.Disputed, s.Stored.Accounts, s.Stored.Resent)
+	fmt.Fprintf(out, "of people: %d acts that count, %d withdrawn in time; of paths: %d orders were told of earlier clicks, %d that nobody knows; of clicks: %d days of partners counted\n",
+		s.Stored.Reviewed, s.Stored.Undone, s.Stored.Told, s.Stored.Unknown, s.Stored.Counted)
 	for _, f := range s.Findings {
 		fmt.Fprintln(out, "WRONG", f)
 	}

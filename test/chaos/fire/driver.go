@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +37,8 @@ type Driver struct {
 	counts  *Counts
 	url     string
 	client  *http.Client
-	prefix  string // of the ids of orders
+	prefix  string  // of the ids of orders
+	people  *people // nil where nobody sits at the pages
 	pace    pace
 
 	attempts atomic.Int64
@@ -57,7 +59,22 @@ type ownClick struct {
 	at     time.Time
 	spot   Place
 	stored bool
+	before []model.Click // those of its visitor's cookie, by links of the same merchant
 }
+
+// browser is a visitor's, with the clicks that the tracker's cookie holds.
+type browser struct{ kept []ownClick }
+
+// ids are the ids of clicks.
+func ids(clicks []ownClick) (all []string) {
+	for _, c := range clicks {
+		all = append(all, c.id)
+	}
+	return all
+}
+
+// pathCookie is the tracker's cookie, where visitors do not come by https.
+const pathCookie = "tributary_path"
 
 // NewDriver makes a load; it does nothing yet. SetRate says how much.
 func NewDriver(world *World, journal *Journal, counts *Counts, seed uint64, address string) *Driver {
@@ -87,7 +104,7 @@ func (d *Driver) Run(ctx context.Context, seed uint64) error {
 		group.Go(func() {
 			s := &shopper{Driver: d, random: rand.New(rand.NewPCG(seed, uint64(n)+100)), name: n} //nolint:gosec // it must be repeatable
 			for ctx.Err() == nil && d.failure.Load() == nil {
-				s.act(ctx)
+				s.next(ctx)
 			}
 		})
 	}
@@ -104,7 +121,7 @@ func (d *Driver) Finish(ctx context.Context) error {
 	s := &shopper{Driver: d, random: rand.New(rand.NewPCG(1, 99)), name: shoppers} //nolint:gosec // it must be repeatable
 	for range 30 * partitions {                                                    // it misses one of six lanes with probability 6 x (5/6)^180, or 10^-14
 		for ctx.Err() == nil && d.failure.Load() == nil {
-			if c := s.click(ctx, s.place()); c != nil && c.stored {
+			if c := s.click(ctx, s.place(), &browser{}); c != nil && c.stored {
 				d.last.clicks = append(d.last.clicks, c.id)
 				break
 			}
@@ -123,35 +140,44 @@ func (d *Driver) Finish(ctx context.Context) error {
 // fail notes an error of the harness itself, which ends the run.
 func (d *Driver) fail(err error) { d.failure.CompareAndSwap(nil, &err) }
 
-// send sends a request once it is written down, and writes down what became of it.
-func (d *Driver) send(ctx context.Context, intent Intent, build func(n int64) (*http.Request, error), read func(*http.Response, []byte) Outcome) Outcome {
+// attempt does something once it is written down, and writes down what became of it.
+func (d *Driver) attempt(ctx context.Context, intent Intent, do func(n int64) Outcome) Outcome {
 	d.pace.wait(ctx)
 	intent.N = d.attempts.Add(1)
 	if intent.At.IsZero() {
 		intent.At = time.Now().UTC()
 	}
-	request, err := build(intent.N)
-	if err == nil {
-		err = d.journal.Write(intent)
-	}
-	if err != nil {
+	if err := d.journal.Write(intent); err != nil {
 		d.fail(err)
 		return Outcome{}
 	}
-	outcome := Outcome{}
-	response, err := d.client.Do(request)
-	if err == nil {
-		body, bodyErr := io.ReadAll(io.LimitReader(response.Body, 1<<20))
-		if err := errors.Join(bodyErr, response.Body.Close()); err == nil {
-			outcome = read(response, body)
-		}
-	}
+	outcome := do(intent.N)
 	outcome.N = intent.N
 	if err := d.journal.Write(outcome); err != nil {
 		d.fail(err)
 	}
 	d.counts.add(&d.counts.Answers, kindOf(&intent)+" "+strconv.Itoa(outcome.Status))
 	return outcome
+}
+
+// send sends a request once it is written down, and writes down what became of it.
+func (d *Driver) send(ctx context.Context, intent Intent, build func(n int64) (*http.Request, error), read func(*http.Response, []byte) Outcome) Outcome {
+	return d.attempt(ctx, intent, func(n int64) (o Outcome) {
+		request, err := build(n)
+		if err != nil {
+			d.fail(err)
+			return o
+		}
+		response, err := d.client.Do(request)
+		if err != nil {
+			return o
+		}
+		body, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
+		if err := errors.Join(err, response.Body.Close()); err == nil {
+			o = read(response, body)
+		}
+		return o
+	})
 }
 
 func kindOf(i *Intent) string {
@@ -162,41 +188,67 @@ func kindOf(i *Intent) string {
 		return "sale"
 	case i.Refund != nil:
 		return "refund"
+	case i.Act != nil:
+		return "page " + i.Act.Verb
 	}
 	return "wrong"
 }
 
-// click follows a link and gives the click that the visitor then carries; nil when there was no answer.
-func (d *Driver) click(ctx context.Context, place Place) *ownClick {
-	landing := ""
-	outcome := d.send(ctx, Intent{Link: place.Link}, func(n int64) (*http.Request, error) {
+// click follows a link in a browser and gives the click that the visitor then carries; nil when there was no answer.
+func (d *Driver) click(ctx context.Context, place Place, in *browser) *ownClick {
+	before := ids(in.kept)
+	outcome := d.send(ctx, Intent{Link: place.Link, Path: before}, func(n int64) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, d.url+"/c/"+place.Code+"?sub1="+strconv.FormatInt(n, 10), http.NoBody)
 		if err == nil {
 			r.Header.Set("User-Agent", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
+			if len(before) > 0 {
+				r.Header.Set("Cookie", pathCookie+"="+strings.Join(before, "."))
+			}
 		}
 		return r, err
 	}, func(r *http.Response, _ []byte) Outcome {
-		o := Outcome{Status: r.StatusCode, Unstored: r.Header.Get("Tributary-Unstored") != ""}
+		o := Outcome{Status: r.StatusCode, Unstored: r.Header.Get("Tributary-Unstored") != "", Path: before}
 		if u, err := url.Parse(r.Header.Get("Location")); err == nil {
 			o.ID = u.Query().Get("tclid")
 		}
-		landing = o.ID
+		for _, c := range r.Cookies() {
+			if c.Name == pathCookie {
+				o.Path = strings.Split(c.Value, ".")
+			}
+		}
 		return o
 	})
 	if outcome.Status != http.StatusFound {
 		return nil
 	}
-	says, err := d.world.ring.Verify(landing)
+	says, err := d.world.ring.Verify(outcome.ID)
 	if err != nil || says.Link != place.Link {
-		d.fail(fmt.Errorf("the click id %q of link %d says %+v: %w", landing, place.Link, says, errors.Join(err, errors.ErrUnsupported)))
+		d.fail(fmt.Errorf("the click id %q of link %d says %+v: %w", outcome.ID, place.Link, says, errors.Join(err, errors.ErrUnsupported)))
 		return nil
 	}
-	c := ownClick{id: landing, at: says.At, spot: place, stored: !outcome.Unstored}
+	c := ownClick{id: outcome.ID, at: says.At, spot: place, stored: !outcome.Unstored}
+	for _, k := range in.kept {
+		if place.Path && k.spot.Merchant == place.Merchant {
+			c.before = append(c.before, model.Click{ID: k.id, Link: k.spot.Link, At: k.at})
+		}
+	}
+	in.keep(c, outcome.Path)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	all := d.clicks[place.Merchant]
 	d.clicks[place.Merchant] = append(all[max(0, len(all)-rememberClicks):], c)
 	return &c
+}
+
+// keep keeps those of the clicks that the cookie holds now.
+func (b *browser) keep(c ownClick, held []string) {
+	kept := b.kept[:0:0]
+	for _, k := range append(slices.Clip(b.kept), c) {
+		if slices.Contains(held, k.id) {
+			kept = append(kept, k)
+		}
+	}
+	b.kept = kept
 }
 
 // report is the body of a conversion or a refund.

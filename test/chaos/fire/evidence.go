@@ -30,6 +30,9 @@ type Evidence struct {
 	Bounded bool
 	// Clicks are the click ids in ClickHouse, by the attempt that brought them.
 	Clicks map[int64][]string
+	// Paths are the clicks before each click in ClickHouse that has some, Away counts the rows of the clicks of days that are over.
+	Paths map[string][]string
+	Away  map[string]int
 	// Crowd counts the rows of the crowd's clicks by click id.
 	Crowd map[string]int
 	// Reports counts the rows of ClickHouse by event id, and Rows by what they are about.
@@ -38,6 +41,10 @@ type Evidence struct {
 	// Booked are the facts that count in PostgreSQL, Disputed the other contents that were reported for them.
 	Booked   map[Fact]int
 	Disputed map[Fact]int
+	// Told is what orders were told of the clicks before their own.
+	Told map[model.OrderKey]Told
+	// Acts are the rows that people's acts have made, by the attempt.
+	Acts map[int64][]Row
 	// Received is when the sale that counts of each order was received.
 	Received map[model.OrderKey]time.Time
 	// Orders are the orders as the engine sees them, with their commission.
@@ -48,13 +55,29 @@ type Evidence struct {
 	Balances map[model.Account]int64
 	// Decided is what the ledger events in ClickHouse add up to.
 	Decided map[model.OrderKey]Sums
+	// Shown is what the pages sum up for partners, of orders and months, and ShownMonths what they say of months alone.
+	Shown       map[Earner]Sums
+	ShownMonths map[model.Bonus]int64
 	// Resent counts the records that Kafka holds more than once, because an acknowledgement was lost.
 	Resent int64
 	// Alarms are conditions that ask for a person.
 	Alarms []string
 }
 
-// Sums are the figures of an order in the reports, minor units.
+// Told is what an order was told of the clicks before its own.
+type Told struct {
+	Click      string
+	Before     []string
+	Incomplete bool
+}
+
+// Earner is a partner of a program, in a currency.
+type Earner struct {
+	Merchant, Program, Partner int64
+	Currency                   string
+}
+
+// Sums are the figures of an order in the reports, or of many, minor units.
 type Sums struct{ Orders, Revenue, Refunded, Gross, Net, Fee, Pending, Payable int64 }
 
 // Stored is how much there is, for the summary.
@@ -68,6 +91,11 @@ type Stored struct {
 	Coded    int `json:"coded"`  // by a coupon or referral code alone
 	Months   int `json:"months"` // of partners, that came to something
 	Disputed int `json:"disputed"`
+	Reviewed int `json:"reviewed"` // and claimed: acts of people that count
+	Undone   int `json:"undone"`   // acts that were withdrawn in time
+	Told     int `json:"told"`     // orders that were told of clicks before their own
+	Unknown  int `json:"unknown"`  // orders of which nobody knew
+	Counted  int `json:"counted"`  // days of partners with clicks that are paid
 	Accounts int `json:"accounts"`
 	Resent   int `json:"resent"`
 }
@@ -83,6 +111,11 @@ func (s *Stored) Add(other Stored) {
 	s.Coded += other.Coded
 	s.Months += other.Months
 	s.Disputed += other.Disputed
+	s.Reviewed += other.Reviewed
+	s.Undone += other.Undone
+	s.Told += other.Told
+	s.Unknown += other.Unknown
+	s.Counted += other.Counted
 	s.Accounts += other.Accounts
 	s.Resent += other.Resent
 }
@@ -90,7 +123,27 @@ func (s *Stored) Add(other Stored) {
 // Stored counts what there is.
 func (e *Evidence) Stored() Stored {
 	s := Stored{Clicks: len(e.Clicks), Crowd: len(e.Crowd), Reports: len(e.Reports), Orders: len(e.Orders), Disputed: len(e.Disputed), Months: len(e.Bonuses), Accounts: len(e.Balances), Resent: int(e.Resent)}
+	for _, t := range e.Told {
+		if t.Incomplete {
+			s.Unknown++
+		} else if len(t.Before) > 0 {
+			s.Told++
+		}
+	}
+	for _, rows := range e.Acts {
+		for n := range rows {
+			if rows[n].withdrawn() {
+				s.Undone++
+			} else if rows[n].Verb != Undo {
+				s.Reviewed++
+			}
+		}
+	}
 	for _, o := range e.Orders {
+		if o.Clicks {
+			s.Counted++
+			continue
+		}
 		if o.Credited {
 			s.Credited++
 		}
@@ -109,6 +162,7 @@ func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 	e := &Evidence{
 		At: time.Now(), Clicks: map[int64][]string{}, Crowd: map[string]int{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
 		Disputed: map[Fact]int{}, Received: map[model.OrderKey]time.Time{}, Orders: map[model.OrderKey]model.Order{}, Bonuses: map[model.Bonus]int64{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
+		Paths: map[string][]string{}, Away: map[string]int{}, Told: map[model.OrderKey]Told{}, Acts: map[int64][]Row{}, Shown: map[Earner]Sums{}, ShownMonths: map[model.Bonus]int64{},
 	}
 	db, err := pgx.Connect(ctx, at.PostgresURL)
 	if err != nil {
@@ -120,12 +174,16 @@ func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	for _, read := range []func(context.Context, *pgx.Conn) error{e.facts, e.disputes, e.orders, e.bonuses, e.balances, e.resent, e.alarms} {
+	for _, read := range []func(context.Context, *pgx.Conn) error{e.facts, e.told, e.acts, e.disputes, e.orders, e.bonuses, e.balances, e.resent, e.alarms} {
 		if err := read(ctx, db); err != nil {
 			return nil, fmt.Errorf("gathering evidence from PostgreSQL: %w", err)
 		}
 	}
-	for _, read := range []func(context.Context, clickhouse.Conn) error{e.clicks, e.reports, e.decisions} {
+	months, err := e.months(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("gathering evidence from PostgreSQL: %w", err)
+	}
+	for _, read := range []func(context.Context, clickhouse.Conn) error{e.clicks, e.paths, e.reports, e.decisions, e.shown, e.shownMonths(months)} {
 		if err := read(ctx, rows); err != nil {
 			return nil, fmt.Errorf("gathering evidence from ClickHouse: %w", err)
 		}
@@ -134,7 +192,7 @@ func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 }
 
 func (e *Evidence) facts(ctx context.Context, db *pgx.Conn) error {
-	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, f.kind = 1, f.ref, f.received_at FROM order_event f JOIN orders o ON o.no = f.order_no WHERE f.kind <> 3`)
+	rows, err := db.Query(ctx, `SELECT o.merchant_id, o.order_id, f.kind = 1, f.ref, f.received_at FROM order_event f JOIN orders o ON o.no = f.order_no WHERE f.kind <> 3 AND o.keys = 0`)
 	if err != nil {
 		return err
 	}
@@ -167,11 +225,11 @@ func (e *Evidence) disputes(ctx context.Context, db *pgx.Conn) error {
 // back whole before, still reversed, of nothing.
 func (e *Evidence) orders(ctx context.Context, db *pgx.Conn) error {
 	rows, err := db.Query(ctx, `
-SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credited', o.amount, o.refunded, c.partner_id IS NOT NULL,
+SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credited', o.outcome = 'voided', o.keys = 2, o.amount, o.refunded, c.partner_id IS NOT NULL,
        coalesce(c.partner_id, 0), coalesce(c.role, ''), coalesce(c.program_id, 0), coalesce(c.link_id, 0), coalesce(c.unit, ''), coalesce(c.lines, 0),
        coalesce(c.revenue, 0), coalesce(c.refunded, 0), coalesce(c.gross, 0), coalesce(c.net, 0), coalesce(c.fee, 0),
-       coalesce(c.pending, 0), coalesce(c.payable, 0), coalesce(c.state, '')
-  FROM orders o LEFT JOIN commission c ON c.order_no = o.no AND c.state <> 'declined' AND (c.state <> 'reversed' OR c.gross > 0)
+       coalesce(c.pending, 0), coalesce(c.payable, 0), coalesce(c.held, 0), coalesce(c.state, '')
+  FROM orders o LEFT JOIN commission c ON c.order_no = o.no AND (c.state NOT IN ('declined', 'reversed') OR c.gross > 0)
  ORDER BY o.no, c.partner_id, c.role COLLATE "C"`)
 	if err != nil {
 		return err
@@ -181,8 +239,8 @@ SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credit
 	var c model.Commission
 	var earns bool
 	_, err = pgx.ForEachRow(rows, []any{
-		&k.Merchant, &k.Order, &o.Placed, &o.Credited, &o.Amount, &o.Refunded, &earns,
-		&c.Partner, &c.Role, &c.Program, &c.Link, &c.Currency, &c.Lines, &c.Revenue, &c.Refunded, &c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.State,
+		&k.Merchant, &k.Order, &o.Placed, &o.Credited, &o.Void, &o.Clicks, &o.Amount, &o.Refunded, &earns,
+		&c.Partner, &c.Role, &c.Program, &c.Link, &c.Currency, &c.Lines, &c.Revenue, &c.Refunded, &c.Gross, &c.Net, &c.Fee, &c.Pending, &c.Payable, &c.Held, &c.State,
 	}, func() error {
 		o.Commissions = e.Orders[k].Commissions
 		if earns {
@@ -256,8 +314,12 @@ func (e *Evidence) clicks(ctx context.Context, conn clickhouse.Conn) error {
 	}
 	var attempt, id string
 	return clickhouse.ForEachRow(rows, []any{&attempt, &id}, func() {
-		if attempt == crowdName {
+		switch attempt {
+		case crowdName:
 			e.Crowd[id]++
+			return
+		case awayName:
+			e.Away[id]++
 			return
 		}
 		n, err := strconv.ParseInt(attempt, 10, 64)
@@ -269,7 +331,7 @@ func (e *Evidence) clicks(ctx context.Context, conn clickhouse.Conn) error {
 }
 
 func (e *Evidence) reports(ctx context.Context, conn clickhouse.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT toString(event_id), merchant_id, order_id, kind = 'sale', ref FROM order_event WHERE kind != 'path'`)
+	rows, err := conn.Query(ctx, `SELECT toString(event_id), merchant_id, order_id, kind = 'sale', ref FROM order_event WHERE kind NOT IN ('path', 'clicks')`)
 	if err != nil {
 		return err
 	}

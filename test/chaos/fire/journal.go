@@ -26,6 +26,11 @@ type Intent struct {
 	// Sale and Refund are the report, with the time that it states; a time that it leaves to the tracker is At.
 	Sale   *model.Sale   `json:"sale,omitempty"`
 	Refund *model.Refund `json:"refund,omitempty"`
+	// Path is what the cookie of a click's visitor held: the ids of earlier clicks, oldest first.
+	Path []string `json:"path,omitempty"`
+	// Act is what somebody does on a page, and Past the clicks of days that are over.
+	Act  *Act  `json:"act,omitempty"`
+	Past *Past `json:"past,omitempty"`
 	// Content tells reports of one order apart: equal bodies have equal ones.
 	Content string `json:"content,omitempty"`
 	// Wrong says why the request must be refused; empty where it must not.
@@ -39,6 +44,10 @@ type Outcome struct {
 	Status int `json:"status"`
 	// ID is the click id or the event id of what was accepted.
 	ID string `json:"id,omitempty"`
+	// No is the row that an act has made.
+	No int64 `json:"no,omitempty"`
+	// Path is what the visitor of a click was given to keep.
+	Path []string `json:"path,omitempty"`
 	// Received is when the network says that it received a report.
 	Received time.Time `json:"received,omitzero"`
 	// Unstored is set when the answer to a click said that it was not known to be stored.

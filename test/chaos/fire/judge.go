@@ -2,6 +2,7 @@ package fire
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"time"
 
@@ -38,6 +39,10 @@ const (
 	BalanceWrong    = "balance wrong"    // an account is not what the model says
 	PeriodWrong     = "period wrong"     // what a partner's month comes to is not what the model says
 	DecisionWrong   = "decision wrong"   // the ledger events in ClickHouse do not add up to the commission
+	ActMissing      = "act missing"      // what somebody has done on a page does not stand, or nobody has taken it
+	ActWrong        = "act wrong"        // what stands of it is not what was done and answered
+	PathWrong       = "path wrong"       // a visitor's cookie, a click's row or an order says something else of the clicks before
+	SumWrong        = "sum wrong"        // what the pages sum up is not what the model says
 	Alarm           = "alarm"            // something asks for a person
 )
 
@@ -47,6 +52,8 @@ const most = 20
 // judgement is one comparison.
 type judgement struct {
 	evidence *Evidence
+	world    *model.World
+	visits   map[string]*Attempt // clicks by their ids
 	books    *model.Books
 	reports  map[Fact]*told
 	order    []Fact // of first attempts
@@ -70,16 +77,28 @@ func (j *judgement) findf(check, format string, args ...any) {
 
 // Judge compares the journal with the evidence. The network must have come to rest before it was gathered.
 func Judge(world *model.World, attempts []*Attempt, evidence *Evidence) []Finding {
-	j := &judgement{evidence: evidence, books: model.NewBooks(world), reports: map[Fact]*told{}, found: map[string]int{}}
+	j := &judgement{
+		evidence: evidence, world: world, visits: map[string]*Attempt{}, books: model.NewBooks(world), reports: map[Fact]*told{}, found: map[string]int{},
+	}
+	for _, a := range attempts {
+		if a.Link != 0 && a.Outcome.ID != "" {
+			j.visits[a.Outcome.ID] = a
+		}
+	}
 	sent := map[int64]bool{}
 	for _, a := range attempts {
-		if a.Link != 0 {
+		switch {
+		case a.Link != 0:
 			sent[a.N] = true
 			j.click(a)
-		} else {
+			j.cookie(a)
+		case a.Past != nil:
+			j.past(a.Past)
+		case a.Act == nil:
 			j.report(a)
 		}
 	}
+	j.acts(attempts)
 	for n, ids := range evidence.Clicks {
 		if !sent[n] {
 			j.findf(ClickInvented, "%d rows of attempt %d, which was never made", len(ids), n)
@@ -197,6 +216,7 @@ func (j *judgement) fact(f Fact, t *told) {
 	if f.IsSale {
 		sale := *t.first.Sale
 		sale.Received = j.received(f.OrderKey, t)
+		j.path(&sale)
 		j.books.Sell(sale)
 	} else {
 		j.books.TakeBack(*t.first.Refund)
@@ -222,7 +242,9 @@ func (j *judgement) received(key model.OrderKey, t *told) time.Time {
 func (j *judgement) compareBooks() {
 	e := j.evidence
 	orders, balances := j.books.Close(e.At)
-	j.compareBonuses(j.books.Bonuses(orders))
+	bonuses := j.books.Bonuses(orders)
+	j.compareBonuses(bonuses)
+	j.compareShown(orders, bonuses)
 	for key, want := range orders {
 		if have, known := e.Orders[key]; !known || !have.Equal(want) {
 			j.findf(OrderWrong, "%+v: want %+v, have %+v", key, want, have)
@@ -234,28 +256,72 @@ func (j *judgement) compareBooks() {
 			j.findf(OrderWrong, "%+v: want none, have %+v", key, have)
 		}
 	}
-	for account, want := range balances {
-		if have := e.Balances[account]; have != want {
-			j.findf(BalanceWrong, "%+v: want %d, have %d", account, want, have)
+	compare(j, BalanceWrong, "in the books", balances, e.Balances)
+}
+
+// compareBonuses holds what months come to, in the books and on the pages, against the model.
+func (j *judgement) compareBonuses(bonuses map[model.Bonus]int64) {
+	compare(j, PeriodWrong, "in the books", bonuses, j.evidence.Bonuses)
+	compare(j, SumWrong, "on the pages", bonuses, j.evidence.ShownMonths)
+}
+
+// compareShown holds what the pages sum up for each partner against what all orders and months come to.
+func (j *judgement) compareShown(orders map[model.OrderKey]model.Order, bonuses map[model.Bonus]int64) {
+	want := map[Earner]Sums{}
+	for key, o := range orders {
+		for n, c := range o.Commissions {
+			of := Earner{key.Merchant, c.Program, c.Partner, c.Currency}
+			s := want[of]
+			if !o.Clicks && (n == 0 || o.Commissions[n-1].Partner != c.Partner) { // an order is counted once for each partner
+				s.Orders, s.Revenue, s.Refunded = s.Orders+1, s.Revenue+o.Amount, s.Refunded+o.Refunded
+			}
+			want[of] = s.plus(c)
 		}
 	}
-	for account, have := range e.Balances {
-		if _, known := balances[account]; !known {
-			j.findf(BalanceWrong, "%+v: want 0, have %d", account, have)
+	for of, amount := range bonuses {
+		fee := j.books.FeeOn(of, amount)
+		earner := Earner{of.Merchant, of.Program, of.Partner, of.Currency}
+		want[earner] = want[earner].plus(model.Commission{Net: amount, Fee: fee, Pending: amount})
+	}
+	for of, s := range want {
+		if s == (Sums{}) {
+			delete(want, of)
+		}
+	}
+	compare(j, SumWrong, "on the pages", want, j.evidence.Shown)
+}
+
+// plus adds what a commission comes to.
+func (s Sums) plus(c model.Commission) Sums {
+	s.Gross, s.Net, s.Fee, s.Pending, s.Payable = s.Gross+c.Gross, s.Net+c.Net, s.Fee+c.Fee, s.Pending+c.Pending, s.Payable+c.Payable
+	return s
+}
+
+// compare notes each value that is another than is wanted; what is not there is the zero value.
+func compare[K, V comparable](j *judgement, check, where string, want, have map[K]V) {
+	for of, w := range want {
+		if h := have[of]; h != w {
+			j.findf(check, "%+v %s: want %+v, have %+v", of, where, w, h)
+		}
+	}
+	for of, h := range have {
+		if _, known := want[of]; !known {
+			j.findf(check, "%+v %s: want none, have %+v", of, where, h)
 		}
 	}
 }
 
-// compareBonuses holds what months come to against those of the network.
-func (j *judgement) compareBonuses(bonuses map[model.Bonus]int64) {
-	for of, want := range bonuses {
-		if have := j.evidence.Bonuses[of]; have != want {
-			j.findf(PeriodWrong, "%+v: want %d, have %d", of, want, have)
-		}
-	}
-	for of, have := range j.evidence.Bonuses {
-		if _, known := bonuses[of]; !known {
-			j.findf(PeriodWrong, "%+v: want 0, have %d", of, have)
+// past enters the clicks of days that are over, and the program that pays for them, in the model.
+func (j *judgement) past(p *Past) {
+	j.world.Programs[p.ID] = p.Program
+	maps.Copy(j.world.Links, p.Links)
+	for _, v := range p.Visits {
+		j.books.Visit(v)
+		switch n := j.evidence.Away[v.ID]; {
+		case n == 0:
+			j.findf(ClickMissing, "%+v, of a day that is over", v)
+		case n > 1:
+			j.findf(ClickDoubled, "%+v, of a day that is over, has %d rows", v, n)
 		}
 	}
 }
@@ -263,12 +329,11 @@ func (j *judgement) compareBonuses(bonuses map[model.Bonus]int64) {
 // decision holds what the reports say of an order against the model.
 func (j *judgement) decision(key model.OrderKey, o model.Order) {
 	var want Sums
-	if o.Placed {
+	if o.Placed && !o.Void && !o.Clicks {
 		want = Sums{Orders: 1, Revenue: o.Amount, Refunded: o.Refunded}
-		for _, c := range o.Commissions {
-			want.Gross, want.Net, want.Fee = want.Gross+c.Gross, want.Net+c.Net, want.Fee+c.Fee
-			want.Pending, want.Payable = want.Pending+c.Pending, want.Payable+c.Payable
-		}
+	}
+	for _, c := range o.Commissions {
+		want = want.plus(c)
 	}
 	if have := j.evidence.Decided[key]; have != want {
 		j.findf(DecisionWrong, "%+v: want %+v, have %+v", key, want, have)

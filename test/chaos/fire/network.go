@@ -45,6 +45,8 @@ type Network struct {
 	Binary string
 	Env    []string
 	Key    keyring.Key
+	// RecordKey signs what is sent to Kafka.
+	RecordKey keyring.Key
 
 	cfg     Config
 	counts  *Counts
@@ -65,7 +67,7 @@ func embeddedEngines() []embedded.Engine {
 // StartNetwork builds the program, starts the servers and prepares them. The processes under test come with Start.
 // What cannot be kept running ends ctx, through fail.
 func StartNetwork(ctx context.Context, cfg Config, counts *Counts, fail context.CancelCauseFunc) (started *Network, err error) {
-	n := &Network{cfg: cfg, counts: counts, fail: fail, Proxies: map[embedded.Engine]*Proxy{}, Key: keyring.Generate(1)}
+	n := &Network{cfg: cfg, counts: counts, fail: fail, Proxies: map[embedded.Engine]*Proxy{}, Key: keyring.Generate(1), RecordKey: keyring.Generate(1)}
 	enginesCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stopAll = stop
 	defer func() {
@@ -196,7 +198,7 @@ func (n *Network) environment() ([]string, error) {
 		"TRIBUTARY_KAFKA_BROKERS="+n.Proxies[embedded.Kafka].Address(), "TRIBUTARY_KAFKA_USER="+n.Addresses.KafkaUser,
 		"TRIBUTARY_KAFKA_PASSWORD="+n.Addresses.KafkaPassword, "TRIBUTARY_KAFKA_MECHANISM="+n.Addresses.KafkaMechanism,
 		"TRIBUTARY_DATA="+filepath.Join(n.cfg.Data, "network"),
-		"TRIBUTARY_CLICK_KEYS="+n.Key.Reveal(), "TRIBUTARY_RECORD_KEYS="+keyring.Generate(1).Reveal(), fmt.Sprintf("TRIBUTARY_PARTITIONS=%d", partitions),
+		"TRIBUTARY_CLICK_KEYS="+n.Key.Reveal(), "TRIBUTARY_RECORD_KEYS="+n.RecordKey.Reveal(), fmt.Sprintf("TRIBUTARY_PARTITIONS=%d", partitions),
 		"TRIBUTARY_TRACKER_LISTEN="+tracker, "TRIBUTARY_LOG_FORMAT=json",
 	), nil
 }

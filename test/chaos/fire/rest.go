@@ -33,6 +33,9 @@ func (n *Network) awaitRest(ctx context.Context, r *Run) error {
 	}
 	defer kafka.Close()
 	q := quiet{kafka: kafka, last: r.Driver.last}
+	if r.away != nil {
+		q.paid = r.away.all
+	}
 	told := time.Now()
 	for {
 		left, err := q.look(ctx, n.Addresses)
@@ -57,6 +60,7 @@ func (n *Network) awaitRest(ctx context.Context, r *Run) error {
 type quiet struct {
 	kafka *stream.Client
 	last  lastWord
+	paid  []int64 // programs that pay for clicks
 	db    *pgx.Conn
 	rows  clickhouse.Conn
 }
@@ -74,15 +78,18 @@ func (q *quiet) look(ctx context.Context, at embedded.Addresses) (left string, e
 	}
 	defer q.rows.Close()
 	for _, s := range []stage{
+		q.counted,
+		q.none("facts to leave", `SELECT count(*) FROM order_unsent`),
 		q.behind("engine", event.Orders), q.behind("loader", event.Orders), q.behind("loader", event.Touches),
 		q.arrived("clicks", `SELECT uniqExact(click_id) FROM touch WHERE has(?, click_id)`, q.last.clicks),
 		q.arrived("orders", `SELECT uniqExact(order_id) FROM order_event WHERE has(?, order_id)`, q.last.orders),
 		q.none("holds to end", `SELECT count(*) FROM commission WHERE NOT released AND hold_until < now() + interval '1 hour'`),
 		q.none("orders to learn their paths", `SELECT count(*) FROM orders WHERE outcome = 'awaiting_path'`),
+		q.none("acts to be taken", `SELECT count(*) FROM inbox i WHERE NOT EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no)`),
+		q.none("claims to join their orders", `SELECT count(*) FROM claim_waiting w JOIN orders o ON o.merchant_id = w.merchant_id AND o.order_id = w.order_id AND o.keys = 0`),
 		q.none("customers to be looked at again", `SELECT count(*) FROM customer_touched`),
 		q.none("orders to be decided again", `SELECT count(*) FROM nudge`),
 		q.none("months to be added up", `SELECT count(*) FROM period_delta`),
-		q.none("clicks to be counted", `SELECT count(*) FROM click_day WHERE counted_at IS NULL AND day < current_date - 1`),
 		q.none("events to leave", `SELECT (SELECT count(*) FROM ledger_unsent) + (SELECT count(*) FROM order_unsent)`),
 		q.behind("loader", event.Decisions),
 		q.none("batches to finish", `SELECT count(*) FROM clickhouse_batch WHERE state <> 'done'`),
@@ -90,6 +97,21 @@ func (q *quiet) look(ctx context.Context, at embedded.Addresses) (left string, e
 		if left, err := s(ctx); err != nil || left != "" {
 			return left, err
 		}
+	}
+	return "", nil
+}
+
+// counted wants the last day that is over for certain, and so all before it, to be counted in every program that pays for clicks.
+func (q *quiet) counted(ctx context.Context) (string, error) {
+	var left int64
+	err := q.db.QueryRow(ctx, `SELECT count(*) FROM unnest($1::bigint[]) program CROSS JOIN generate_series(0, $2::int - 1) l
+		WHERE NOT EXISTS (SELECT FROM click_day d WHERE d.program_id = program AND d.lane = l AND d.day = $3 AND d.counted_at IS NOT NULL)`,
+		q.paid, partitions, time.Now().UTC().Add(-awayMargin-24*time.Hour).Truncate(24*time.Hour)).Scan(&left)
+	if err != nil {
+		return "", fmt.Errorf("looking for days to be counted: %w", err)
+	}
+	if left > 0 {
+		return fmt.Sprintf("clicks of %d lanes of programs to be counted", left), nil
 	}
 	return "", nil
 }

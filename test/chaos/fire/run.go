@@ -49,6 +49,7 @@ type Run struct {
 	Counts *Counts
 
 	crowd *crowd
+	away  *away // nil where nothing comes in of days that are over
 	began time.Time
 
 	mu       sync.Mutex
@@ -124,6 +125,12 @@ func (r *Run) execute(ctx context.Context, plan Plan, s *Summary) (err error) {
 	if err := writeJSON(filepath.Join(r.Config.Data, "world.json"), r.World); err != nil {
 		return err
 	}
+	if r.inPlace() {
+		if r.away, err = newAway(ctx, r); err != nil {
+			return err
+		}
+		defer r.away.close()
+	}
 	if err := r.Net.Start(ctx); err != nil {
 		return err
 	}
@@ -135,6 +142,10 @@ func (r *Run) execute(ctx context.Context, plan Plan, s *Summary) (err error) {
 	}
 	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config.Seed, r.Net.TrackerURL)
 	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places, r.Net.spawn)
+	if err := r.openPages(ctx); err != nil {
+		return err
+	}
+	defer r.Driver.people.close()
 	err = r.fire(ctx, plan)
 	loaded := time.Now()
 	if err == nil {
@@ -148,19 +159,37 @@ func (r *Run) execute(ctx context.Context, plan Plan, s *Summary) (err error) {
 	return r.judge(ctx, path, s)
 }
 
+// inPlace tells of plans that take no server away for long and restore none: people act on pages, whose acts are in PostgreSQL alone.
+func (r *Run) inPlace() bool { return r.Config.Plan == "mixed" || r.Config.Plan == "none" }
+
+// openPages seats people at the pages.
+func (r *Run) openPages(ctx context.Context) (err error) {
+	if r.inPlace() {
+		r.Driver.people, err = newPeople(ctx, r.Net)
+	}
+	return err
+}
+
 // fire runs the load and the plan side by side, until the plan is over.
 func (r *Run) fire(ctx context.Context, plan Plan) error {
 	loading, stop := context.WithCancel(ctx)
 	defer stop()
-	driven := make(chan error, 1)
+	driven, came := make(chan error, 1), make(chan error, 1)
 	err := r.SetRate(r.Config.Rate)
 	go func() { driven <- r.Driver.Run(loading, r.Config.Seed) }()
+	go func() {
+		var err error
+		if r.away != nil {
+			err = r.away.run(loading, r.Config.For)
+		}
+		came <- err
+	}()
 	if err == nil {
 		err = plan(ctx, r)
 	}
 	stop()
 	r.Net.Calm()
-	return errors.Join(err, r.crowd.leave(), <-driven)
+	return errors.Join(err, r.crowd.leave(), <-driven, <-came)
 }
 
 // rest waits until nothing is in flight.

@@ -20,15 +20,22 @@ type shopper struct {
 	name   int
 	orders int
 	sold   []model.Sale // orders of its own that refunds may still come for
+
+	browsers [3]browser // of visitors who come again
+	claims   []Act      // that nobody has answered
+	regrets  []regret
 }
 
-// act does one thing: of a hundred, about 90 are clicks, 8 orders and 2 refunds.
-func (s *shopper) act(ctx context.Context) {
+// next does one thing: of a hundred, about 87 are clicks, 8 orders, 3 acts on pages and 2 refunds.
+func (s *shopper) next(ctx context.Context) {
+	s.withdraw(ctx)
 	switch dice := s.random.IntN(1000); {
-	case dice < 900:
-		if s.click(ctx, s.place()) == nil {
+	case dice < 870:
+		if s.click(ctx, s.place(), s.browser()) == nil {
 			pause(ctx, 20*time.Millisecond)
 		}
+	case dice < 900:
+		s.visitPages(ctx)
 	case dice < 972:
 		s.buy(ctx)
 	case dice < 980:
@@ -36,6 +43,18 @@ func (s *shopper) act(ctx context.Context) {
 	default:
 		s.takeBack(ctx)
 	}
+}
+
+// browser is one of those who come again, or somebody new; now and then one deletes its cookies.
+func (s *shopper) browser() *browser {
+	n := s.random.IntN(2 * len(s.browsers))
+	if n >= len(s.browsers) {
+		return &browser{}
+	}
+	if s.random.IntN(30) == 0 {
+		s.browsers[n] = browser{}
+	}
+	return &s.browsers[n]
 }
 
 // place is any link.
@@ -204,6 +223,7 @@ func (s *shopper) carry(sale *model.Sale) string {
 			}
 		}
 	}
+	sale.Before = own.before
 	return claim(own.id, own.spot.Link, own.at, false)
 }
 

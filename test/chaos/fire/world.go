@@ -43,6 +43,7 @@ type carries struct {
 	Path     bool `json:"path,omitempty"`     // earlier clicks of the visitor, and coupons and referral codes
 	Customer bool `json:"customer,omitempty"` // who bought
 	Past     bool `json:"past,omitempty"`     // of long ago, as after a merchant's own outage
+	Time     bool `json:"time,omitempty"`     // nothing but when
 }
 
 // Place is a tracking link that visitors follow.
@@ -50,6 +51,8 @@ type Place struct {
 	Link     int64  `json:"link"`
 	Code     string `json:"code"`
 	Merchant int64  `json:"merchant"`
+	// Path says that its program looks earlier clicks of the visitor up.
+	Path bool `json:"path,omitempty"`
 	// Exact says that the order's time matters to the minor unit: terms change, or the window is short.
 	Exact bool `json:"exact"`
 }
@@ -76,7 +79,7 @@ func programs(now time.Time) []programSpec {
 	}
 	return []programSpec{
 		{merchant: 0, currencies: []string{"GBP", "EUR"}, terms: []model.Terms{
-			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 200_000, Path: true, Rates: rates(80_000, 50_000, map[string]int64{"footwear": 125_000})},
+			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 200_000, Path: true, Extension: 6 * time.Second, Rates: rates(80_000, 50_000, map[string]int64{"footwear": 125_000})},
 		}},
 		{merchant: 0, currencies: []string{"EUR"}, exact: true, terms: []model.Terms{
 			{From: past, Window: 4 * time.Second, Hold: 0, Fee: 0, Rates: rates(333_333, 1)},
@@ -89,13 +92,13 @@ func programs(now time.Time) []programSpec {
 			{From: past, Window: 7 * day, Hold: 30 * day, Fee: 1_000_000, Rates: rates(1_000_000, 25_000, map[string]int64{"toys": 5})},
 		}},
 		{merchant: 3, currencies: []string{"EUR", "JPY"}, exact: true, terms: []model.Terms{
-			{From: past, Window: 30 * day, Hold: 8 * time.Second, Fee: 333_333, Position: true, Codes: true, Rates: rates(99_999, 50_001, map[string]int64{"footwear": 125_000})},
+			{From: past, Window: 30 * day, Hold: 8 * time.Second, Fee: 333_333, Position: true, Codes: true, Extension: 4 * time.Second, Rates: rates(99_999, 50_001, map[string]int64{"footwear": 125_000})},
 		}},
 		{merchant: 3, currencies: []string{"EUR"}, exact: true, terms: []model.Terms{
 			{From: past, Window: 30 * day, Hold: 30 * day, Fee: 100_000, Rates: rates(70_000, 30_000)},
 		}},
 		{merchant: 4, currencies: []string{"USD"}, exact: true, terms: []model.Terms{
-			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 150_000, Months: 1, Rates: rates(200_000, 100_000), Returning: rates(33_333, 20_000)},
+			{From: past, Window: 30 * day, Hold: 5 * time.Second, Fee: 150_000, Months: 1, Extension: 10 * time.Second, Rates: rates(200_000, 100_000), Returning: rates(33_333, 20_000)},
 		}},
 		{merchant: 5, currencies: []string{"USD"}, exact: true, terms: []model.Terms{
 			{From: past, Window: 30 * day, Hold: 200 * day, Fee: 200_000, Rates: rates(100_000, 50_000), Periods: []model.Period{
@@ -104,6 +107,12 @@ func programs(now time.Time) []programSpec {
 				{ID: "goal", Measure: "count", Tiers: []model.Tier{{From: 5, Once: 2_000}, {From: 20, Once: 10_000}}},
 				{ID: "cap", Measure: "commission", Cap: 50_000},
 			}},
+		}},
+		{merchant: 6, currencies: []string{"EUR"}, exact: true, terms: []model.Terms{
+			{From: past, Window: 30 * day, Hold: 12 * time.Second, Fee: 250_000, Path: true, Position: true, Extension: 6 * time.Second, Rates: rates(99_999, 33_333)},
+		}},
+		{merchant: 6, currencies: []string{"EUR"}, exact: true, terms: []model.Terms{
+			{From: past, Window: 30 * day, Hold: 30 * day, Fee: 100_000, Path: true, Rates: rates(50_000, 70_000)},
 		}},
 	}
 }
@@ -117,6 +126,8 @@ func merchants() []Merchant {
 		{Currencies: []string{"EUR", "JPY"}, Carries: carries{Path: true}},
 		{Currencies: []string{"USD"}, Carries: carries{Customer: true, Past: true}},
 		{Currencies: []string{"USD"}, Carries: carries{Past: true}},
+		{Currencies: []string{"EUR"}, Carries: carries{Time: true}},
+		{Currencies: []string{"EUR"}}, // of the programs that pay for clicks
 	}
 }
 
@@ -166,17 +177,18 @@ func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
 		w.Partners[int64(id)] = string(kind)
 	}
 	for n, spec := range programs(now) {
-		if err := w.createProgram(ctx, tx, n, spec); err != nil {
+		if err := w.createProgram(ctx, tx, fmt.Sprintf("Program %d", n+1), n, spec); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec programSpec) error {
+// createProgram makes the nth program, with a link for every other partner.
+func (w *World) createProgram(ctx context.Context, tx pgx.Tx, name string, n int, spec programSpec) error {
 	merchant := w.Merchants[spec.merchant].ID
 	created := partners.NewProgram{
-		Merchant: program.MerchantID(merchant), Name: fmt.Sprintf("Program %d", n+1), LandingURL: "https://shop.example/",
+		Merchant: program.MerchantID(merchant), Name: name, LandingURL: "https://shop.example/",
 		Currencies: spec.currencies,
 	}
 	for _, t := range spec.terms {
@@ -199,7 +211,7 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, n int, spec progra
 			return err
 		}
 		w.Links[int64(link.ID)] = model.Link{Program: int64(id), Partner: partner}
-		w.Places = append(w.Places, Place{Link: int64(link.ID), Code: link.Code, Merchant: merchant, Exact: spec.exact})
+		w.Places = append(w.Places, Place{Link: int64(link.ID), Code: link.Code, Merchant: merchant, Path: spec.terms[0].Path, Exact: spec.exact})
 		if spec.terms[0].Codes {
 			if err := w.createCodes(ctx, tx, id, partner, spec.terms[0].From); err != nil {
 				return err
@@ -239,6 +251,19 @@ func partnerTerms(t model.Terms) program.Version {
 		}
 		d.Rules = append(d.Rules, rules...)
 	}
+	for _, country := range slices.Sorted(maps.Keys(t.PerClick)) {
+		where := []program.Test{{Key: program.KeyGoal, Texts: []string{program.GoalClick}}}
+		if country != "" {
+			where = append(where, program.Test{Key: program.KeyCountry, Texts: []string{country}})
+		}
+		d.Currency = "EUR"
+		pay := program.Pay{Fixed: t.PerClick[country], Per: program.PerClick}
+		if pay.Fixed == 0 {
+			pay = program.Pay{}
+		}
+		d.Rules = append(d.Rules, program.Rule{Where: program.All(where...), Pay: pay})
+	}
+	d.Extension = program.Duration(t.Extension)
 	d.Attribution.Path = t.Path
 	if t.Position {
 		d.Attribution.Model = program.ModelPosition

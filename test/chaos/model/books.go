@@ -12,11 +12,13 @@ type Books struct {
 	seen    map[OrderKey]customer // how the customer of each order stood when it was placed, as of Close
 	sales   map[OrderKey]Sale
 	refunds map[OrderKey][]Refund
+	said    map[OrderKey][]Said
+	visits  []Visit
 }
 
 // NewBooks opens empty books.
 func NewBooks(world *World) *Books {
-	return &Books{world: world, sales: map[OrderKey]Sale{}, refunds: map[OrderKey][]Refund{}}
+	return &Books{world: world, sales: map[OrderKey]Sale{}, refunds: map[OrderKey][]Refund{}, said: map[OrderKey][]Said{}}
 }
 
 // Sell enters an order; the first report of an order stands.
@@ -44,6 +46,7 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 			orders[key] = Order{}
 		}
 	}
+	b.countClicks()
 	b.meetCustomers()
 	for key, sale := range b.sales {
 		o := b.order(sale, now)
@@ -52,18 +55,16 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 			balances[Account{"merchant_receivable", key.Merchant, 0, c.Currency}] += c.Net + c.Fee
 			balances[Account{"partner_pending", key.Merchant, c.Partner, c.Currency}] += c.Pending
 			balances[Account{"partner_payable", key.Merchant, c.Partner, c.Currency}] += c.Payable
+			balances[Account{"partner_held", key.Merchant, c.Partner, c.Currency}] += c.Held
 			fees := "fee_earned"
-			if c.State == "pending" {
+			if c.State == "pending" || c.State == "held" {
 				fees = "fee_pending"
 			}
 			balances[Account{fees, key.Merchant, 0, c.Currency}] += c.Fee
 		}
 	}
 	for of, amount := range b.Bonuses(orders) {
-		fee := part(max(amount, -amount), b.world.Programs[of.Program].Terms[0].Fee)
-		if amount < 0 {
-			fee = -fee
-		}
+		fee := b.FeeOn(of, amount)
 		balances[Account{"merchant_receivable", of.Merchant, 0, of.Currency}] += amount + fee
 		balances[Account{"partner_pending", of.Merchant, of.Partner, of.Currency}] += amount
 		balances[Account{"fee_pending", of.Merchant, 0, of.Currency}] += fee
@@ -76,13 +77,25 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 	return orders, balances
 }
 
+// FeeOn is the network's fee on what a month comes to.
+func (b *Books) FeeOn(of Bonus, amount int64) int64 {
+	fee := part(max(amount, -amount), b.world.Programs[of.Program].Terms[0].Fee)
+	if amount < 0 {
+		return -fee
+	}
+	return fee
+}
+
 // order works out one order.
 func (b *Books) order(s Sale, now time.Time) Order {
 	left := s.remaining(b.refunds[s.OrderKey])
-	o := Order{Placed: true}
+	o := Order{Placed: true, Void: b.void(s.OrderKey), Clicks: s.counted}
 	for n, l := range s.Lines {
 		o.Amount += l.Amount
 		o.Refunded += l.Amount - left[n]
+	}
+	if o.Void {
+		return o
 	}
 	terms, shares := b.earns(s, b.seen[s.OrderKey])
 	if terms == nil {
@@ -93,31 +106,44 @@ func (b *Books) order(s Sale, now time.Time) Order {
 	for n, l := range s.Lines {
 		sold[n] = l.Amount
 	}
-	gross, _ := b.divide(s, shares, terms, sold)
-	net, fees := b.divide(s, shares, terms, left)
+	became := b.reviewed(s, terms, shares)
+	gross, _ := b.divide(s, shares, terms, sold, make([]outcome, len(shares)))
+	net, fees := b.divide(s, shares, terms, left, became)
 	for n, share := range shares {
 		c := Commission{
 			Partner: share.partner, Program: share.program, Link: share.link, Role: share.role, Currency: s.Currency,
-			Revenue: o.Amount, Refunded: o.Refunded, Gross: gross[n], Net: net[n], Fee: fees[n], Pending: net[n], State: "pending",
+			Revenue: o.Amount, Refunded: o.Refunded, Gross: gross[n], Net: net[n], Fee: fees[n],
 		}
-		rates := b.rates(s, terms, c.Partner)
 		for _, l := range s.Lines {
-			if rates[row(rates, l)] > 0 {
+			if b.pays(s, l, terms, c.Partner) {
 				c.Lines++
 			}
 		}
-		if !s.heldFrom().Add(terms.Hold + share.longer).After(now) {
-			c.Pending, c.Payable, c.State = 0, c.Net, "payable"
-		}
-		if c.Gross > 0 && c.Net == 0 && c.Fee == 0 {
-			c.State = "reversed"
-		}
+		c.place(became[n], now)
 		o.Commissions = append(o.Commissions, c)
 	}
 	slices.SortFunc(o.Commissions, func(a, b Commission) int {
 		return cmp.Or(cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Role, b.Role))
 	})
 	return o
+}
+
+// place says where a commission is in the end, by what people have made of it.
+func (c *Commission) place(became outcome, now time.Time) {
+	switch {
+	case became.held:
+		c.Held, c.State = c.Net, "held"
+	case !became.until.After(now):
+		c.Payable, c.State = c.Net, "payable"
+	default:
+		c.Pending, c.State = c.Net, "pending"
+	}
+	switch {
+	case became.declined:
+		c.State = "declined"
+	case c.Gross > 0 && c.Net == 0 && c.Fee == 0:
+		c.State = "reversed"
+	}
 }
 
 // row is the row of the rates that a line is paid by.
@@ -136,29 +162,55 @@ func (b *Books) rates(s Sale, terms *Terms, partner int64) map[string]int64 {
 	return terms.Rates[b.world.Partners[partner]]
 }
 
+// pays tells whether a partner has anything of a line.
+func (b *Books) pays(s Sale, l Line, terms *Terms, partner int64) bool {
+	if s.counted {
+		return terms.click(l) > 0
+	}
+	rates := b.rates(s, terms, partner)
+	return rates[row(rates, l)] > 0
+}
+
+// worth is what a partner would have of all lines, of which so much is left.
+func (b *Books) worth(s Sale, terms *Terms, partner int64, amounts []int64) (sum int64) {
+	rates, rows := b.rates(s, terms, partner), map[string]int64{}
+	for n, l := range s.Lines {
+		if s.counted {
+			sum += l.Quantity * terms.click(l)
+			continue
+		}
+		rows[row(rates, l)] += amounts[n]
+	}
+	for name, amount := range rows {
+		sum += part(amount, rates[name])
+	}
+	return sum
+}
+
 // divide gives what each share is worth of lines of these amounts, and its part of the network's fee. Everyone's worth is
-// what the lines of each row together earn at the rates of the own kind, and counts as many times as it has parts.
-func (b *Books) divide(s Sale, shares []share, terms *Terms, amounts []int64) (worth, fees []int64) {
+// what the lines of each row together earn at the rates of the own kind, and counts as many times as it has parts. What was
+// declined is nobody's, and the network has no fee on it.
+func (b *Books) divide(s Sale, shares []share, terms *Terms, amounts []int64, became []outcome) (worth, fees []int64) {
 	parts, weighed, whole := int64(0), make([]int64, len(shares)), int64(0)
 	for n, share := range shares {
-		rates, rows := b.rates(s, terms, share.partner), map[string]int64{}
-		for m, l := range s.Lines {
-			rows[row(rates, l)] += amounts[m]
-		}
-		for name, amount := range rows {
-			weighed[n] += share.parts * part(amount, rates[name])
-		}
+		weighed[n] = share.parts * b.worth(s, terms, share.partner, amounts)
 		parts += share.parts
 		whole += weighed[n]
 	}
 	worth = pieces((2*whole+parts)/(2*parts), weighed, parts)
 	charged, held, of := make([]int64, len(shares)), int64(0), int64(0)
 	for n, share := range shares {
-		if share.role == "partner" {
+		switch {
+		case became[n].declined:
+			worth[n] = 0
+		case share.role == "partner":
 			charged[n] = share.parts
 			held += worth[n]
 			of += share.parts
 		}
+	}
+	if of == 0 {
+		return worth, charged
 	}
 	fee := part(held, terms.Fee)
 	for n := range charged {

@@ -48,7 +48,7 @@ type Terms struct {
 	// Position divides an order between all clicks that led to it: two fifths for the first, two for the last, one for those
 	// between them. Else the last one has all.
 	Position bool `json:"position,omitempty"`
-	// Path says that earlier clicks of the visitor are looked up. No visitor of a run keeps a cookie, so there are none.
+	// Path says that earlier clicks of the visitor are looked up: those of the tracker's cookie.
 	Path bool `json:"path,omitempty"`
 	// Codes says that coupons and referral codes earn too.
 	Codes bool `json:"codes,omitempty"`
@@ -56,6 +56,10 @@ type Terms struct {
 	Months int `json:"months,omitempty"`
 	// Periods are what a calendar month's orders come to beside what each earns.
 	Periods []Period `json:"periods,omitempty"`
+	// Extension is by how much the hold of an order may be extended, once; 0 is not at all.
+	Extension time.Duration `json:"extension,omitempty"`
+	// PerClick is what each click that counts is paid, minor units, by country; "" is for those not named.
+	PerClick map[string]int64 `json:"per_click,omitempty"`
 }
 
 // Share is somebody's part of an order, at the rates of its own kind.
@@ -113,10 +117,14 @@ type Sale struct {
 	Click    *Click    `json:"click,omitempty"`
 	// Path are earlier clicks of the visitor, none at the same millisecond as another.
 	Path []Click `json:"path,omitempty"`
+	// Before are those that the visitor's cookie held when Click was made, where they are looked up.
+	Before []Click `json:"before,omitempty"`
 	// Coupon and Code are what was typed in, Customer is who bought; empty for none.
 	Coupon   string `json:"coupon,omitempty"`
 	Code     string `json:"code,omitempty"`
 	Customer string `json:"customer,omitempty"`
+
+	counted bool // it is of clicks, which Click alone brought
 }
 
 // Line is a position, numbered from 1 in the order of the list. Amount is of all pieces, in minor units.
@@ -125,6 +133,8 @@ type Line struct {
 	Category string `json:"category"`
 	Quantity int64  `json:"quantity"`
 	Amount   int64  `json:"amount"`
+
+	country, device string // of clicks
 }
 
 // Click is what an order's click id says; Forged where it says nothing that can be believed.
@@ -171,7 +181,7 @@ type Commission struct {
 	Lines                  int // with a rate above zero
 	Revenue, Refunded      int64
 	Gross, Net, Fee        int64
-	Pending, Payable       int64
+	Pending, Payable, Held int64
 	State                  string
 }
 
@@ -179,12 +189,14 @@ type Commission struct {
 type Order struct {
 	Placed           bool
 	Credited         bool
+	Void             bool
+	Clicks           bool // it is of clicks that were counted
 	Amount, Refunded int64
 	Commissions      []Commission // sorted by partner and role; none where nobody earns
 }
 
 // Equal tells whether the same is known of both.
 func (o Order) Equal(other Order) bool {
-	return o.Placed == other.Placed && o.Credited == other.Credited && o.Amount == other.Amount && o.Refunded == other.Refunded &&
-		slices.Equal(o.Commissions, other.Commissions)
+	return o.Placed == other.Placed && o.Credited == other.Credited && o.Void == other.Void && o.Clicks == other.Clicks &&
+		o.Amount == other.Amount && o.Refunded == other.Refunded && slices.Equal(o.Commissions, other.Commissions)
 }

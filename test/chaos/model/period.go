@@ -30,9 +30,11 @@ func (b *Books) Bonuses(orders map[OrderKey]Order) map[Bonus]int64 {
 	return all
 }
 
-// measure is what an order adds to its month. Orders of programs with months are one partner's.
+// measure is what an order adds to its month, and what is declined does not. Orders of programs with months are one partner's.
 func measure(what string, o *Order, c *Commission) int64 {
 	switch {
+	case c.State == "declined":
+		return 0
 	case what == "commission":
 		return c.Net
 	case what == "revenue":

@@ -23,19 +23,23 @@ func whole(program, partner, link int64) share {
 type touch struct {
 	share
 
-	rank  int       // 1 the customer's own partner, 2 an exclusive code, 3 a click, 4 any other code
+	rank  int       // 0 a claim that was granted, 1 the customer's own partner, 2 an exclusive code, 3 a click, 4 any other code
 	at    time.Time // of a click
 	terms *Terms
 }
 
 // plain tells whether the terms say nothing but rates for the last click.
 func (t *Terms) plain() bool {
-	return !t.Position && !t.Path && !t.Codes && t.Months == 0 && t.Returning == nil && len(t.Periods) == 0
+	return !t.Position && !t.Path && !t.Codes && t.Months == 0 && t.Returning == nil && len(t.Periods) == 0 && t.Extension == 0 && t.PerClick == nil
 }
 
 // earns finds the terms under which an order earns and who shares in it, in the order of their first touches; nil terms when
 // it does not. The best rank counts, of one rank the last touch, and its program decides.
 func (b *Books) earns(s Sale, of customer) (*Terms, []share) {
+	if s.counted {
+		link := b.world.Links[s.Click.Link]
+		return b.terms(s, link.Program), []share{whole(link.Program, link.Partner, 0)}
+	}
 	all := b.touches(s, of)
 	if len(all) == 0 {
 		return nil, nil
@@ -43,7 +47,7 @@ func (b *Books) earns(s Sale, of customer) (*Terms, []share) {
 	slices.SortStableFunc(all, func(a, b touch) int { return cmp.Or(cmp.Compare(a.rank, b.rank), b.at.Compare(a.at)) })
 	best := all[0]
 	if best.rank != 3 {
-		if best.rank != 1 { // a code whose partner has a click too is recorded as that
+		if best.rank > 1 { // a code whose partner has a click too is recorded as that
 			for _, t := range all {
 				if t.rank == 3 && t.program == best.program && t.partner == best.partner {
 					best.link = t.link
@@ -97,7 +101,7 @@ func byPosition(clicks []touch) (shares []share) {
 
 // touches are those of an order that may earn, the coupon before the referral code.
 func (b *Books) touches(s Sale, of customer) (all []touch) {
-	clicks := slices.Clone(s.Path)
+	clicks := slices.Concat(s.Path, s.Before)
 	if s.Click != nil {
 		clicks = append(clicks, *s.Click)
 	}
@@ -121,6 +125,11 @@ func (b *Books) touches(s Sale, of customer) (all []touch) {
 		}
 		if t.terms != nil && t.terms.Codes {
 			all = append(all, t)
+		}
+	}
+	for _, claim := range b.granted(s.OrderKey) {
+		if terms := b.terms(s, claim.Program); terms != nil {
+			all = append(all, touch{share: whole(claim.Program, claim.Partner, 0), terms: terms})
 		}
 	}
 	if of.partner != 0 {
@@ -163,7 +172,7 @@ func (b *Books) meetCustomers() {
 	}
 	bought := map[person][]Sale{}
 	for _, s := range b.sales {
-		if s.Customer != "" {
+		if s.Customer != "" && !b.void(s.OrderKey) { // an order that never was is none
 			p := person{s.Merchant, s.Customer}
 			bought[p] = append(bought[p], s)
 		}
