@@ -23,7 +23,7 @@ func TestWhatIsFalsifiedIsFoundOut(t *testing.T) {
 	t.Parallel()
 	ctx, fail := context.WithCancelCause(t.Context())
 	t.Cleanup(func() { fail(nil) })
-	r := &Run{Config: Config{Seed: 5, For: 3 * time.Second, Rate: 150, Data: t.TempDir(), Out: io.Discard}, Counts: &Counts{}, began: time.Now()}
+	r := &Run{Config: Config{Seed: 5, Plan: "none", For: 5 * time.Second, Rate: 150, Data: t.TempDir(), Out: io.Discard}, Counts: &Counts{}, began: time.Now()}
 	var err error
 	if r.Net, err = StartNetwork(ctx, r.Config, r.Counts, fail); err != nil {
 		t.Fatal(err)
@@ -32,6 +32,10 @@ func TestWhatIsFalsifiedIsFoundOut(t *testing.T) {
 	if r.World, err = NewWorld(ctx, r.Net.Addresses.PostgresRoles[postgres.Operator.Name()], r.Net.Key); err != nil {
 		t.Fatal(err)
 	}
+	if r.away, err = newAway(ctx, r); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.away.close)
 	if err := r.Net.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -42,6 +46,10 @@ func TestWhatIsFalsifiedIsFoundOut(t *testing.T) {
 	}
 	r.Driver = NewDriver(r.World, journal, r.Counts, r.Config.Seed, r.Net.TrackerURL)
 	r.crowd = newCrowd(r.Config.Data, r.Net.TrackerURL, r.World.Places, r.Net.spawn)
+	if err := r.openPages(ctx); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(r.Driver.people.close)
 	if err := r.fire(ctx, none); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +60,7 @@ func TestWhatIsFalsifiedIsFoundOut(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sound Summary
-	if err := r.judge(ctx, path, &sound); err != nil || len(sound.Findings) > 0 || sound.Stored.Credited == 0 {
+	if err := r.judge(ctx, path, &sound); err != nil || len(sound.Findings) > 0 || sound.Stored.Credited == 0 || sound.Stored.Reviewed == 0 || sound.Stored.Told == 0 || sound.Stored.Counted == 0 {
 		t.Fatalf("%v, %+v", err, sound)
 	}
 	r.Net.StopProcesses()
@@ -69,8 +77,13 @@ func (r *Run) falsify(ctx context.Context, t *testing.T, path string) {
 	}{
 		{"a click is deleted", `ALTER TABLE touch DELETE WHERE click_id = (SELECT min(click_id) FROM touch) SETTINGS mutations_sync = 2`, nil, ClickMissing},
 		{"a click is there twice", `INSERT INTO touch SELECT * FROM touch WHERE click_id = (SELECT max(click_id) FROM touch)`, nil, ClickDoubled},
+		{"a click forgets what came before it", `ALTER TABLE touch UPDATE path = [] WHERE click_id = (SELECT min(click_id) FROM touch WHERE notEmpty(path)) SETTINGS mutations_sync = 2`, nil, PathWrong},
+		{"a sum of the pages is there twice", `INSERT INTO ledger_15m SELECT * FROM ledger_15m WHERE net > 0 LIMIT 1`, nil, SumWrong},
 		{"a report is deleted", `ALTER TABLE order_event DELETE WHERE event_id = (SELECT min(event_id) FROM order_event) SETTINGS mutations_sync = 2`, nil, ReportMissing},
 		{"a ledger event is there twice", `INSERT INTO ledger SELECT * FROM ledger WHERE event_id = (SELECT max(event_id) FROM ledger)`, nil, DecisionWrong},
+		{"an act is taken by nobody", "", []string{
+			`ALTER TABLE inbox_taken DISABLE TRIGGER USER`, `DELETE FROM inbox_taken WHERE no = (SELECT max(no) FROM inbox WHERE kind = 'review')`,
+		}, ActMissing},
 		{"a posting is larger", "", []string{
 			`ALTER TABLE posting DISABLE TRIGGER USER`, `UPDATE posting SET amount = amount + 1 WHERE seq = (SELECT min(seq) FROM posting)`,
 		}, BalanceWrong},
