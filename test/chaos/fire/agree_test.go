@@ -3,6 +3,7 @@ package fire
 import (
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +55,9 @@ func TestTheModelAndTheEngineAgree(t *testing.T) {
 		for _, r := range h.refunds {
 			books.TakeBack(r)
 		}
+		for _, said := range h.said {
+			books.Say(said)
+		}
 		orders, balances := books.Close(now)
 		order, decided := h.decide(t, network, programs, now)
 		if diff := cmp.Diff(orders[h.sale.OrderKey], order); diff != "" {
@@ -65,10 +69,11 @@ func TestTheModelAndTheEngineAgree(t *testing.T) {
 	})
 }
 
-// history is everything that was reported of one order.
+// history is everything that was reported and said of one order.
 type history struct {
 	sale    model.Sale
 	refunds []model.Refund
+	said    []model.Said
 }
 
 func drawHistory(t *rapid.T, w *World, now time.Time) history {
@@ -108,7 +113,55 @@ func drawHistory(t *rapid.T, w *World, now time.Time) history {
 		}
 		h.refunds = append(h.refunds, r)
 	}
+	h.drawSaid(t, w, n, now)
 	return h
+}
+
+// drawSaid draws what people have said of the order, about the end of its hold more often than not.
+func (h *history) drawSaid(t *rapid.T, w *World, n func(string, int64, int64) int64, now time.Time) {
+	place := rapid.SampledFrom(w.Places).Draw(t, "claimed by")
+	for i := range n("said", 0, 5) {
+		s := model.Said{
+			OrderKey: h.sale.OrderKey, ID: fmt.Sprint("s", 9-i), At: h.sale.At.Add(time.Duration(n("said after in ms", -1000, 25_000)) * time.Millisecond),
+			Verb: rapid.SampledFrom([]string{"hold", "hold", "unhold", "unhold", "decline", "approve", "extend", "extend", "void", "grant", "refuse"}).Draw(t, "verb"),
+		}
+		if s.At.After(now) {
+			s.At = now
+		}
+		switch s.Verb {
+		case "grant", "refuse":
+			link := w.Links[place.Link]
+			s.Program, s.Partner = link.Program, link.Partner
+			if place.Merchant != h.sale.Merchant || slices.ContainsFunc(h.said, func(o model.Said) bool { return o.Program != 0 }) {
+				continue
+			}
+		case "extend":
+			if n("to a time", 0, 1) == 0 {
+				s.Until = h.sale.At.Add(time.Duration(n("until in ms", 0, 30_000)) * time.Millisecond)
+			}
+		case "hold", "unhold", "decline", "approve":
+			if n("a share", 0, 2) == 0 {
+				s.Partner = w.Links[place.Link].Partner
+			}
+		}
+		h.said = append(h.said, s)
+	}
+}
+
+// told is what people said, as the engine reads it.
+func (h *history) told() (all commission.Said) {
+	for _, s := range h.said {
+		if s.Program == 0 {
+			all.Reviews = append(all.Reviews, commission.Review{ID: s.ID, At: s.At, Verb: commission.Verb(s.Verb), Partner: program.PartnerID(s.Partner), Until: s.Until})
+			continue
+		}
+		became := commission.ClaimIsGranted
+		if s.Verb == "refuse" {
+			became = commission.ClaimIsDeclined
+		}
+		all.Claims = append(all.Claims, commission.Claim{ID: "claim", At: s.At, Program: program.ProgramID(s.Program), Partner: program.PartnerID(s.Partner), Outcome: became})
+	}
+	return all
 }
 
 // clicked is about so long before one of the times from which clicks are counted.
@@ -135,10 +188,11 @@ func drawItem(t *rapid.T, n func(string, int64, int64) int64, sku func(string) s
 
 // decide asks the engine's rules, and gives the answer in the model's words.
 func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *partners.Programs, now time.Time) (model.Order, commission.Decision) {
-	folded, err := commission.Fold(h.events(), commission.Said{})
+	folded, err := commission.Fold(h.events(), h.told())
 	if err != nil {
 		t.Fatal(err)
 	}
+	claims := folded.Claims
 	candidates := make([]commission.Candidate, len(folded.Visits()))
 	for i := range candidates {
 		c := h.sale.Click
@@ -152,11 +206,19 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 			candidates[i].Link = sold.LinkTerms(link.ID, partner.ID, partner.Kind, folded.At)
 		}
 	}
+	for i := range claims {
+		c := &claims[i]
+		sold, _ := programs.Program(c.Program)
+		partner, _ := network.Partner(c.Partner)
+		candidates = append(candidates, commission.Candidate{
+			Kind: commission.TouchClaim, Code: c.ID, Refused: c.Refused(&folded), Link: sold.LinkTerms(0, partner.ID, partner.Kind, folded.At),
+		})
+	}
 	d, err := commission.Decide(folded, commission.Evidence{Candidates: candidates})
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := model.Order{Placed: folded.Placed(), Credited: d.Outcome == commission.Credited, Amount: folded.Amount, Refunded: folded.Refunded}
+	o := model.Order{Placed: folded.Placed(), Credited: d.Outcome == commission.Credited, Void: d.Outcome == commission.Voided, Amount: folded.Amount, Refunded: folded.Refunded}
 	if !o.Credited {
 		return o, d
 	}
@@ -166,9 +228,12 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 			Partner: int64(c.Partner), Role: c.Role.String(), Program: int64(c.Program), Link: int64(c.Link), Currency: c.Unit, Lines: c.Lines,
 			Revenue: c.Revenue, Refunded: c.Refunded, Gross: c.Gross, Net: c.Net, Fee: c.Fee, State: string(c.State(now)),
 		}
-		if c.Released(now) {
+		switch {
+		case c.Held:
+			said.Held = c.Net
+		case c.Released(now):
 			said.Payable = c.Net
-		} else {
+		default:
 			said.Pending = c.Net
 		}
 		o.Commissions = append(o.Commissions, said)
@@ -226,7 +291,7 @@ func sumOf(movements []commission.Movement) map[model.Account]int64 {
 	sums := map[model.Account]int64{}
 	add := func(kind chart.Kind, m commission.Movement, amount int64) {
 		a := model.Account{Kind: string(kind), Merchant: int64(m.Merchant), Currency: m.Unit}
-		if kind == chart.PartnerPending || kind == chart.PartnerPayable {
+		if kind == chart.PartnerPending || kind == chart.PartnerPayable || kind == chart.PartnerHeld {
 			a.Partner = int64(m.Partner)
 		}
 		if kind != chart.MerchantReceivable { // all others grow by credits
