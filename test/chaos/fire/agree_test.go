@@ -192,9 +192,9 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims := folded.Claims
-	candidates := make([]commission.Candidate, len(folded.Visits()))
-	for i := range candidates {
+	visits, claims := len(folded.Visits()), folded.Claims
+	candidates := make([]commission.Candidate, visits+len(claims))
+	for i := range candidates[:visits] {
 		c := h.sale.Click
 		candidates[i].Kind = commission.TouchClick
 		candidates[i].Click = commission.Click{ID: "click", Link: program.LinkID(c.Link), At: c.At}
@@ -210,9 +210,9 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 		c := &claims[i]
 		sold, _ := programs.Program(c.Program)
 		partner, _ := network.Partner(c.Partner)
-		candidates = append(candidates, commission.Candidate{
+		candidates[visits+i] = commission.Candidate{
 			Kind: commission.TouchClaim, Code: c.ID, Refused: c.Refused(&folded), Link: sold.LinkTerms(0, partner.ID, partner.Kind, folded.At),
-		})
+		}
 	}
 	d, err := commission.Decide(folded, commission.Evidence{Candidates: candidates})
 	if err != nil {

@@ -96,12 +96,13 @@ func (a *away) close() {
 
 // run lets clicks come in until there is no time left for them to be counted by the end of a run of so long.
 func (a *away) run(ctx context.Context, length time.Duration) error {
-	for began := time.Now(); ; {
+	until := time.Now().Add(length - awayRest)
+	for {
 		if err := a.deliver(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
 		pause(ctx, awayEvery)
-		if ctx.Err() != nil || time.Since(began)+awayRest > length {
+		if over := ctx.Err() != nil || time.Now().After(until); over {
 			return nil
 		}
 		if err := a.prepare(context.WithoutCancel(ctx)); err != nil {

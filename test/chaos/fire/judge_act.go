@@ -155,7 +155,8 @@ func (j *judgement) cookie(a *Attempt) {
 		kept = append(slices.Clip(kept), a.Outcome.ID)
 		kept = kept[max(0, len(kept)-8):]
 	}
-	if !slices.Equal(a.Outcome.Path, kept) && !(repeats && slices.Equal(a.Outcome.Path, a.Path)) {
+	leftOut := repeats && slices.Equal(a.Outcome.Path, a.Path)
+	if !leftOut && !slices.Equal(a.Outcome.Path, kept) {
 		j.findf(PathWrong, "attempt %d came with %v and was given %v, want %v", a.N, a.Path, a.Outcome.Path, kept)
 	}
 	if stored, known := j.evidence.Paths[a.Outcome.ID]; known && !slices.Equal(stored, before) {

@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,17 +97,15 @@ func TestWhatPeopleMakeOfAnOrder(t *testing.T) {
 }
 
 // told says what became of an order.
-func told(o *model.Order) (text string) {
+func told(o *model.Order) string {
 	if o.Void {
 		return "void"
 	}
-	for n, c := range o.Commissions {
-		if n > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d %d %d %s", c.Partner, c.Net, c.Fee, c.State)
+	var all []string
+	for _, c := range o.Commissions {
+		all = append(all, fmt.Sprintf("%d %d %d %s", c.Partner, c.Net, c.Fee, c.State))
 	}
-	return text
+	return strings.Join(all, ", ")
 }
 
 // A void order never was: its customer belongs to nobody by it, and is new with the next one.
@@ -149,9 +148,12 @@ func TestClicksArePaidByTheDay(t *testing.T) {
 	midnight := time.Date(2026, 9, 7, 0, 0, 0, 0, time.UTC)
 	east := time.FixedZone("east", 2*60*60)
 	for _, v := range []model.Visit{
-		{Link: 1, At: midnight, Country: "DE"}, {Link: 1, At: midnight.Add(24*time.Hour - time.Millisecond).In(east), Country: "DE"},
-		{Link: 1, At: midnight.Add(time.Hour), Country: "DE", Device: "mobile"}, {Link: 1, At: midnight.Add(time.Hour), Country: "AT"},
-		{Link: 1, At: midnight.Add(time.Hour), Country: "FR", Marked: true}, {Link: 2, At: midnight.Add(time.Hour)},
+		{Link: 1, At: midnight, Country: "DE"},
+		{Link: 1, At: midnight.Add(24*time.Hour - time.Millisecond).In(east), Country: "DE"},
+		{Link: 1, At: midnight.Add(time.Hour), Country: "DE", Device: "mobile"},
+		{Link: 1, At: midnight.Add(time.Hour), Country: "AT"},
+		{Link: 1, At: midnight.Add(time.Hour), Country: "FR", Marked: true},
+		{Link: 2, At: midnight.Add(time.Hour)},
 		{Link: 1, At: midnight.Add(24 * time.Hour).In(east), Country: "DE"},
 	} {
 		books.Visit(v)
