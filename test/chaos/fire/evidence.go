@@ -222,7 +222,7 @@ func (e *Evidence) disputes(ctx context.Context, db *pgx.Conn) error {
 }
 
 // orders leaves out what remains of a commission that its order is no longer decided for: it is declined or, where it was taken
-// back whole before, still reversed, of nothing.
+// back whole before, still reversed, of nothing. So one of nothing that somebody has declined is left out as well.
 func (e *Evidence) orders(ctx context.Context, db *pgx.Conn) error {
 	rows, err := db.Query(ctx, `
 SELECT o.merchant_id, o.order_id, o.occurred_at IS NOT NULL, o.outcome = 'credited', o.outcome = 'voided', o.keys = 2, o.amount, o.refunded, c.partner_id IS NOT NULL,
