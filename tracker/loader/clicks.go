@@ -30,7 +30,7 @@ const (
 // clickDay is a day of a program whose clicks are to be counted.
 type clickDay struct {
 	program, merchant int64
-	day               time.Time
+	day, asked        time.Time
 	currency          string
 	cuts              []time.Time // within the day, ascending
 }
@@ -56,13 +56,13 @@ func (d *clickDay) ends() time.Time { return d.day.Add(24 * time.Hour) }
 
 // countClicks counts the days that can be counted, and tells whether there may be more.
 func (p *producer) countClicks(ctx context.Context) (more bool, err error) {
-	rows, err := p.db.Query(ctx, `SELECT program_id, merchant_id, day, currency, cuts FROM click_day
+	rows, err := p.db.Query(ctx, `SELECT program_id, merchant_id, day, currency, cuts, asked_at FROM click_day
 		WHERE lane = $1 AND counted_at IS NULL ORDER BY day, program_id LIMIT $2`, p.held.Partition, countDays)
 	if err != nil {
 		return false, fmt.Errorf("listing days whose clicks are to be counted: %w", err)
 	}
 	days, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d clickDay, err error) {
-		err = row.Scan(&d.program, &d.merchant, &d.day, &d.currency, &d.cuts)
+		err = row.Scan(&d.program, &d.merchant, &d.day, &d.currency, &d.cuts, &d.asked)
 		return d, err
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func (p *producer) countClicks(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	for i := range days {
-		if !loaded.After(days[i].ends().Add(clockRoom)) {
+		if !loaded.until.After(days[i].ends().Add(clockRoom)) || !loaded.noted.After(days[i].asked) {
 			return false, nil // nor are those after it
 		}
 		if err := p.countDay(ctx, &days[i]); err != nil {
@@ -86,18 +86,21 @@ func (p *producer) countClicks(ctx context.Context) (more bool, err error) {
 	return len(days) == countDays, nil
 }
 
-// allLoaded is a time before which trackers had stored no touch that is not in ClickHouse.
-func (p *producer) allLoaded(ctx context.Context) (earliest time.Time, err error) {
+// allLoaded is up to when all lanes of touches are loaded.
+func (p *producer) allLoaded(ctx context.Context) (all reached, err error) {
 	for lane := range p.Partitions {
-		at, err := p.loadedUpTo(ctx, lane, gone)
+		r, err := p.loadedUpTo(ctx, lane, gone)
 		if err != nil {
-			return at, err
+			return all, err
 		}
-		if lane == 0 || at.Before(earliest) {
-			earliest = at
+		if lane == 0 || r.until.Before(all.until) {
+			all.until = r.until
+		}
+		if lane == 0 || r.noted.Before(all.noted) {
+			all.noted = r.noted
 		}
 	}
-	return earliest, nil
+	return all, nil
 }
 
 // countDay counts a day and says what it comes to for the orders of this lane.

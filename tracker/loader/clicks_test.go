@@ -197,6 +197,29 @@ func TestADayIsCountedWhenAllIsLoaded(t *testing.T) {
 	}
 }
 
+// TestADayIsCountedWhileATrackerGoesOn has a tracker that at any time has stored one click more than it has sent.
+func TestADayIsCountedWhileATrackerGoesOn(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	owners := r.admin()
+	r.tracked(owners, 0, 2, 1, "0")
+	r.send(event.Touches, 0, 1, visit(1, 7, noon(), "", "", 0))
+	r.run(r.loader(owner()))
+	r.loaded(event.Touches, 1)
+	r.wantDay(owners, "2026-03-14")
+	for n := 2; r.books(`SELECT count(*) FROM click_day WHERE counted_at IS NULL`) > 0; n++ {
+		if n > 1000 {
+			t.Fatal("the day is not counted")
+		}
+		r.tracked(owners, 0, n+1, n, "0")
+		r.send(event.Touches, 0, 1, visit(n, 7, noon().Add(24*time.Hour), "", "", 0))
+		time.Sleep(50 * time.Millisecond)
+	}
+	if got, want := r.counts(1), []string{"clicks/2026-03-14/2/7: 1"}; !slices.Equal(got, want) {
+		t.Errorf("counted are %q, want %q", got, want)
+	}
+}
+
 // TestADayThatIsNotOverIsNotCounted holds also for the minutes behind its end, by which clocks may differ.
 func TestADayThatIsNotOverIsNotCounted(t *testing.T) {
 	t.Parallel()

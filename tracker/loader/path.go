@@ -143,19 +143,6 @@ func distinct(numbers []int64) []int64 {
 	return slices.Compact(numbers)
 }
 
-// touchesLoaded is a time before which every tracker that is heard of had stored no touch of a lane that is not in ClickHouse by
-// now; 1970 where one had. What a tracker has sent is waited for when it is silent too, for gone: it is in Kafka. A mark of the
-// loader may be ahead of a batch that is planned and not done.
-const touchesLoaded = `
-SELECT coalesce(min(CASE WHEN coalesce(h.seq, 0) < p.due OR EXISTS (
-         SELECT FROM clickhouse_batch b WHERE b.topic = $2 AND b.partition = p.lane AND b.state <> 'done'
-            AND coalesce((b.before -> encode(p.spool, 'hex') ->> 'seq')::bigint, 0) < p.due) THEN 'epoch'
-       WHEN p.heard THEN p.seen END), now()) - $4 * interval '1 second'
-  FROM (SELECT spool, lane, seen, heard, CASE WHEN heard THEN last ELSE sent END AS due
-          FROM (SELECT spool, lane, seen, last, sent, seen > now() - $5 * interval '1 second' AS heard FROM spool_progress) s) p
-  LEFT JOIN high_water h ON h.consumer = $3 AND h.topic = $2 AND h.partition = p.lane AND h.spool = p.spool
- WHERE p.lane = $1 AND p.seen > now() - $6 * interval '1 second'`
-
 // loaded tells for each lane of touches with clicks that have been asked for long up to when all is loaded.
 func (p *producer) loaded(ctx context.Context, asked []wanted) (map[int]time.Time, error) {
 	upTo := make(map[int]time.Time)
@@ -164,21 +151,11 @@ func (p *producer) loaded(ctx context.Context, asked []wanted) (map[int]time.Tim
 		if _, looked := upTo[lane]; looked || !asked[i].old {
 			continue
 		}
-		at, err := p.loadedUpTo(ctx, lane, silent)
+		r, err := p.loadedUpTo(ctx, lane, silent)
 		if err != nil {
 			return nil, err
 		}
-		upTo[lane] = at
+		upTo[lane] = r.until
 	}
 	return upTo, nil
-}
-
-// loadedUpTo is a time before which no tracker that was heard of within so long had stored a touch of a lane that is not in
-// ClickHouse by now.
-func (p *producer) loadedUpTo(ctx context.Context, lane int, within time.Duration) (at time.Time, err error) {
-	err = p.db.QueryRow(ctx, touchesLoaded, lane, event.Touches, Consumer, settle.Seconds(), within.Seconds(), gone.Seconds()).Scan(&at)
-	if err != nil {
-		return at, fmt.Errorf("reading up to when touches are loaded: %w", err)
-	}
-	return at, nil
 }

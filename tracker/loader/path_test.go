@@ -120,7 +120,7 @@ func TestAPathIsGivenUpWhenAllIsLoaded(t *testing.T) {
 	r := newRiver(t, 1)
 	owners := r.admin()
 	progress := func(last int, seen string) { r.tracked(owners, 0, last, last, seen) }
-	r.run(r.loader(owner()))
+	stop := r.run(r.loader(owner()))
 	r.send(event.Touches, 0, 1, click(1), click(2))
 	r.loaded(event.Touches, 2)
 	for _, step := range []struct {
@@ -146,8 +146,10 @@ func TestAPathIsGivenUpWhenAllIsLoaded(t *testing.T) {
 		}
 		r.tell("lost: ?")
 	}
+	stop()                                   // the next loader knows nothing of what was loaded before
 	r.tracked(owners, 0, 3, 3, "10 minutes") // what a tracker has sent is waited for, when it is gone too
 	r.want(owners, "another", click(98), time.Minute)
+	r.run(r.loader(owner()))
 	time.Sleep(2 * produceEvery)
 	r.tell("lost: ?")
 	r.tracked(owners, 0, 3, 2, "10 minutes") // what it has not sent is not

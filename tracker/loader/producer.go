@@ -36,6 +36,8 @@ type producer struct {
 	held    position.Held
 	out     *outbox.Sender
 	trimmed time.Time
+	goals   map[waiting]*goal   // what is waited for
+	reached map[waiting]reached // what was waited for last, and is there
 }
 
 // produce works on a lane until ctx ends or the lease is lost.
