@@ -148,7 +148,7 @@ func (s *scene) drawOrder(t *rapid.T, id string, clicks []string) {
 		}))
 	}
 	for n := range oneOf(t, "disputes", 0, 0, 1, 2) {
-		s.drawDispute(t, id, fmt.Sprint("d", n))
+		s.drawDispute(t, id, fmt.Sprint("d", n), lines)
 	}
 	if chance(t, 8, "void") {
 		s.reviews = append(s.reviews, line("review", object{"order": id, "id": "v", "at": when(700), "verb": "void"}))
@@ -158,16 +158,22 @@ func (s *scene) drawOrder(t *rapid.T, id string, clicks []string) {
 func (s *scene) tell(fact, line string) { s.told = append(s.told, told{fact, line}) }
 
 // drawDispute draws what is said of a dispute: that it is open and, maybe, what became of it.
-func (s *scene) drawDispute(t *rapid.T, order, id string) {
+func (s *scene) drawDispute(t *rapid.T, order, id string, lines []object) {
 	opened := rapid.IntRange(100, 900).Draw(t, "disputed")
 	d := object{"order": order, "id": id, "at": when(opened), "state": "open"}
 	if chance(t, 3, "the whole order") {
 		d["whole_order"] = true
 	} else {
-		d["amount"] = rapid.IntRange(1, oneOf(t, "most", 2_000, 100_000)).Draw(t, "in dispute")
+		sum := 2
+		for _, l := range lines {
+			if amount, is := l["amount"].(int); is {
+				sum += amount
+			}
+		}
+		d["amount"] = max(1, sum*rapid.IntRange(0, 12).Draw(t, "tenths in dispute")/10)
 	}
 	s.reviews = append(s.reviews, line("dispute", d))
-	if state := oneOf(t, "state", "open", "won", "lost"); state != "open" {
+	if state := oneOf(t, "state", "open", "open", "won", "lost"); state != "open" {
 		settled := maps.Clone(d)
 		settled["state"], settled["at"] = state, when(opened+rapid.IntRange(0, 300).Draw(t, "settled after"))
 		s.reviews = append(s.reviews, line("dispute", settled))
