@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -37,8 +39,8 @@ type Explanation struct {
 	Facts    []Fact
 	// Reports are what came in, with or without effect, for merchant and operator alone.
 	Reports []Report
-	// OverCaps are caps of periods that it is over, or crosses.
-	OverCaps []OverCap
+	// Positions are where it stands in the periods in which its credits count, in the order of these and of the terms' rules.
+	Positions []Position
 	// Reviews are what people have said about the order, oldest first: of those about others' shares a partner sees nothing.
 	Reviews []Review
 	// Rivals are reports of it that said something else, the last first and at most 20, for merchant and operator alone.
@@ -92,10 +94,25 @@ type Report struct {
 	Conflict bool // kept without effect
 }
 
+// JSON is the explanation for programs: the record as it is kept for the scope, and where the order stands in its periods.
+func (e *Explanation) JSON() (string, error) {
+	var b strings.Builder
+	w := json.NewEncoder(&b)
+	w.SetEscapeHTML(false)
+	err := w.Encode(struct {
+		Record  json.RawMessage `json:"record"`
+		Periods []Position      `json:"periods,omitempty"`
+	}{json.RawMessage(e.Record), e.Positions})
+	if err != nil {
+		return "", fmt.Errorf("writing the explanation of an order: %w", err)
+	}
+	return strings.TrimSpace(b.String()), nil
+}
+
 // Explain reads an order that the scope may see: of a partner those with a commission of theirs. Any other is not found.
 func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 	e := Explanation{No: no}
-	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts, s.readCaps, s.readReviews} {
+	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts, s.readPositions, s.readReviews} {
 		if err := read(ctx, &e); err != nil {
 			return e, err
 		}

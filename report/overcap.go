@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/url"
 	"time"
@@ -88,47 +87,4 @@ func (s *Snapshot) OverCap(ctx context.Context, p *PeriodExplained, f OverCapFil
 		found[i].Part = boundary.Of(found[i].OccurredAt, found[i].OrderID)
 	}
 	return cut(of, found, limit, func(o OverCapOrder) key { return key{At: o.OccurredAt, Text: o.OrderID} })
-}
-
-// An OverCap is a cap that an order is over, or crosses.
-type OverCap struct {
-	Period    int64
-	PartnerID int64
-	Rule      string
-	Span      string
-	Part      period.Part
-}
-
-// readCaps finds the caps that the order is over.
-func (s *Snapshot) readCaps(ctx context.Context, e *Explanation) error {
-	o := &e.Decision.Order
-	for i := range e.Decision.Credits {
-		c := &e.Decision.Credits[i]
-		if c.Counted == nil {
-			continue
-		}
-		for _, in := range c.Counted.In {
-			over := OverCap{PartnerID: int64(c.Partner), Rule: in.Rule, Span: in.Span}
-			var record []byte
-			// name: period with a boundary
-			err := s.tx.QueryRow(ctx, `SELECT no, record::text FROM period WHERE program_id = $1 AND partner_id = $2 AND role = $3 AND rule = $4 AND span = $5 AND unit = $6
-				AND record -> 'boundary' IS NOT NULL`, int64(c.Program), int64(c.Partner), c.Role.String(), in.Rule, in.Span, c.Unit).Scan(&over.Period, &record)
-			if errors.Is(err, pgx.ErrNoRows) {
-				continue
-			}
-			if err != nil {
-				return fmt.Errorf("reading the periods of an order: %w", err)
-			}
-			read, err := period.ReadRecord(record)
-			if err != nil {
-				return err
-			}
-			if boundary := read.Cap(); boundary != nil {
-				if over.Part = boundary.Of(o.At, o.ID); over.Part != period.Within {
-					e.OverCaps = append(e.OverCaps, over)
-				}
-			}
-		}
-	}
-	return nil
 }
