@@ -101,7 +101,11 @@ type claimForm struct {
 }
 
 func (s *Server) newClaimPage(c echo.Context, v *visit) error {
-	return s.showNewClaim(c, v, http.StatusOK, claimForm{})
+	form, err := report.ParseNewClaim(c.QueryParams(), v.at)
+	if err != nil {
+		return err
+	}
+	return s.showNewClaim(c, v, http.StatusOK, claimForm{Program: form.Program, Order: form.Order})
 }
 
 func (s *Server) showNewClaim(c echo.Context, v *visit, status int, form claimForm) error {

@@ -148,10 +148,7 @@ func (s *Server) overCapCSV(c echo.Context, v *visit) error {
 
 // measured is a value of what a rule counts.
 func (view *periodView) measured(t *text.Printer, rule *program.Counting, n int64) string {
-	if rule.Period.Measure == program.MeasureCount {
-		return t.PeriodOrders(n)
-	}
-	return t.PeriodAmountOf(amount{view.Unit, n}.text(), t.PeriodMeasure(string(rule.Period.Measure)))
+	return measuredText(t, &rule.Period, view.Unit, n)
 }
 
 // says is a rule in sentences.
@@ -164,18 +161,8 @@ func (view *periodView) says(t *text.Printer, rule *program.Counting) []string {
 	if p.Mode == program.Retroactive {
 		list[0] = t.PeriodRetroactive(length)
 	}
-	for _, tier := range p.Tiers {
-		from := view.measured(t, rule, tier.From)
-		switch {
-		case tier.OfCommission != 0:
-			list = append(list, t.PeriodTierCommission(from, tier.OfCommission.String()))
-		case tier.Each != 0:
-			list = append(list, t.PeriodTierEach(amount{view.Unit, tier.Each}.text(), from))
-		case tier.Once != 0:
-			list = append(list, t.PeriodTierOnce(amount{view.Unit, tier.Once}.text(), from))
-		default:
-			list = append(list, t.PeriodTierPercent(from, tier.Percent.String()))
-		}
+	for i := range p.Tiers {
+		list = append(list, tierText(t, p, view.Unit, &p.Tiers[i]))
 	}
 	return list
 }

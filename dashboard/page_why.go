@@ -23,7 +23,8 @@ import (
 type whyView struct {
 	report.Explanation
 
-	at time.Time
+	at      time.Time
+	written string // the explanation as JSON
 	// forMerchant shows all of the order, as the merchant and the operator see it.
 	forMerchant bool
 	// role is the reader's.
@@ -52,6 +53,9 @@ func (s *Server) showWhy(c echo.Context, v *visit, status int, no int64, view wh
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if view.written, err = view.JSON(); err != nil {
 		return err
 	}
 	return s.framed(c, v, status, v.text.WhyTitle(view.OrderID), whyPage(view))
@@ -305,6 +309,9 @@ func received(t *text.Printer, o commission.Order) string {
 // touchReason says why a touch earns or does not. The last click is said to be that, and of others what rank they have.
 func (view *whyView) touchReason(t *text.Printer, touch *commission.Touch) string {
 	last := touch.Part == "" || touch.Part == commission.Closer
+	if touch.Won && !view.won(touch) {
+		return reasonText(t, view.Decision.Outcome)
+	}
 	if touch.Won && (!last || touch.Ranked() != commission.RankClick || len(view.Decision.Credits) > 1) {
 		return t.Won(touch.Ranked().String())
 	}

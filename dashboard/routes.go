@@ -59,6 +59,7 @@ func (s *Server) partnerRoutes() []route {
 		{get, "/partner/periods.csv", partnerOnly, s.periodsCSV},
 		{get, "/partner/periods/:period", partnerOnly, s.periodPage},
 		{get, "/partner/periods/:period/over.csv", partnerOnly, s.overCapCSV},
+		{get, "/partner/find", partnerOnly, s.find},
 		{get, "/partner/claims", partnerOnly, s.claims},
 		{get, "/partner/claims.csv", partnerOnly, s.claimsCSV},
 		{get, "/partner/claims/new", partnerOnly, s.newClaimPage},

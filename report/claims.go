@@ -72,6 +72,27 @@ func ParseClaims(values url.Values, now time.Time) (ClaimFilter, error) {
 	return f, q.err()
 }
 
+// A NewClaim is what the form of a claim begins with, where something led to it.
+type NewClaim struct {
+	Program int64
+	Order   string
+}
+
+// ParseNewClaim reads the address of the form.
+func ParseNewClaim(values url.Values, now time.Time) (NewClaim, error) {
+	q := newQuery(values, now)
+	c := NewClaim{Program: q.id("program"), Order: q.text("order")}
+	return c, q.err()
+}
+
+// Query is the form's beginning as ParseNewClaim reads it.
+func (c NewClaim) Query() url.Values {
+	q := url.Values{}
+	setID(q, "program", c.Program)
+	set(q, "order", c.Order)
+	return q
+}
+
 // ClaimOutcomes are those that a list can be narrowed to.
 func ClaimOutcomes() []string {
 	var names []string

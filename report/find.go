@@ -20,7 +20,7 @@ type FoundOrder struct {
 	Merchant   string     `json:"merchant"`
 	OrderID    string     `json:"order"`
 	Test       bool       `json:"test,omitempty"`
-	PlacedAt   *time.Time `json:"at,omitempty"`
+	PlacedAt   time.Time `json:"at"`
 	ReportedAt time.Time  `json:"-"` // or placed, where that is later
 	// Earns tells that there is, or was, a commission of the partner's on it: its page explains it.
 	Earns bool `json:"-"`
@@ -32,25 +32,22 @@ type FoundOrder struct {
 	Links map[program.LinkID]string `json:"-"` // their names
 }
 
-// Claimable tells whether the partner may claim the order at a time, and in which program it would be the first to think of.
-func (o *FoundOrder) Claimable(at time.Time) (in program.ProgramID, is bool) {
-	if o.Earns || o.Test || o.Outcome == commission.Voided || at.After(o.ReportedAt.Add(commission.ClaimWithin)) {
-		return 0, false
-	}
-	for _, t := range slices.Backward(o.Touches) {
-		if t.Program != 0 {
-			return t.Program, true
-		}
-	}
-	return 0, true
+// Claimable tells whether the partner may claim the order at a time.
+func (o *FoundOrder) Claimable(at time.Time) bool {
+	return !o.Earns && !o.Test && o.Outcome != commission.Voided && !o.Late(at)
 }
 
-// Why is the touch that tells best why the partner earns nothing: the latest of those that came furthest; nil where none tells.
-func (o *FoundOrder) Why() *commission.Touch {
-	if o.Outcome != "" || len(o.Touches) == 0 {
-		return nil
+// Late tells that it is too late to claim the order.
+func (o *FoundOrder) Late(at time.Time) bool { return at.After(o.ReportedAt.Add(commission.ClaimWithin)) }
+
+// Program is that of the partner's last touch, 0 where none is of a program.
+func (o *FoundOrder) Program() program.ProgramID {
+	for _, t := range slices.Backward(o.Touches) {
+		if t.Program != 0 {
+			return t.Program
+		}
 	}
-	return &o.Touches[len(o.Touches)-1]
+	return 0
 }
 
 // JSON is what the partner reads of the order, for programs.
@@ -67,6 +64,13 @@ func ParseFind(values url.Values, now time.Time) (order string, err error) {
 	q := newQuery(values, now)
 	order = q.text("q")
 	return order, q.err()
+}
+
+// FindQuery is the address as ParseFind reads it.
+func FindQuery(order string) url.Values {
+	q := url.Values{}
+	set(q, "q", order)
+	return q
 }
 
 // FindOrder looks an order up by the shop's id, in the shops whose programs the scope's partner is in. It finds those on which the

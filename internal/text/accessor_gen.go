@@ -2033,6 +2033,68 @@ func (p *Printer) FilterSort() string { return p.say("filter.sort", 0) }
 // FilterTo says: To
 func (p *Printer) FilterTo() string { return p.say("filter.to", 0) }
 
+// FindClaim says: Claim this order
+func (p *Printer) FindClaim() string { return p.say("find.claim", 0) }
+
+// FindClaimed says: You have claimed this order.
+func (p *Printer) FindClaimed() string { return p.say("find.claimed", 0) }
+
+// FindClaims says: Your claims of it
+func (p *Printer) FindClaims() string { return p.say("find.claims", 0) }
+
+// FindEarns says: You have a commission on this order.
+func (p *Printer) FindEarns() string { return p.say("find.earns", 0) }
+
+// FindFromList says: No commission is like this. An order that earned you nothing is not in this list: look it up by its whole id.
+func (p *Printer) FindFromList() string { return p.say("find.from_list", 0) }
+
+// FindJSON says: What is recorded of it for you, as JSON
+func (p *Printer) FindJSON() string { return p.say("find.json", 0) }
+
+// FindLate says: It was placed more than 90 days ago, so it cannot be claimed any more.
+func (p *Printer) FindLate() string { return p.say("find.late", 0) }
+
+// FindLead says: By the shop’s order id: why it earned you something, or nothing.
+func (p *Printer) FindLead() string { return p.say("find.lead", 0) }
+
+// FindNone says: No order found in which you have a part
+func (p *Printer) FindNone() string { return p.say("find.none", 0) }
+
+// FindNoneWhy says: No order with this id has a click, coupon or other touch of yours. It may not have been reported yet, or nothing shows that the customer came from you. If you know that they did, claim it.
+func (p *Printer) FindNoneWhy() string { return p.say("find.none_why", 0) }
+
+// FindNothing says: It earned you nothing.
+func (p *Printer) FindNothing() string { return p.say("find.nothing", 0) }
+
+// FindOpen says: Find an order
+func (p *Printer) FindOpen() string { return p.say("find.open", 0) }
+
+// FindOrder says: Order id
+func (p *Printer) FindOrder() string { return p.say("find.order", 0) }
+
+// FindOrderHint says: The whole id, as the shop or your customer has it. Capital letters count.
+func (p *Printer) FindOrderHint() string { return p.say("find.order_hint", 0) }
+
+// FindShop says: {order} at {merchant}
+func (p *Printer) FindShop(merchant string, order string) string {
+	return p.say("find.shop", 0, merchant, order)
+}
+
+// FindSubmit says: Find
+func (p *Printer) FindSubmit() string { return p.say("find.submit", 0) }
+
+// FindTest says: a test order
+func (p *Printer) FindTest() string { return p.say("find.test", 0) }
+
+// FindTitle says: Find an order
+func (p *Printer) FindTitle() string { return p.say("find.title", 0) }
+
+// FindTouches says: Each of your touches below says why it earned nothing.
+func (p *Printer) FindTouches() string { return p.say("find.touches", 0) }
+
+// FindWhy says: See why
+func (p *Printer) FindWhy() string { return p.say("find.why", 0) }
+
 // FixAddAbove is the message: add its line above this one
 func FixAddAbove() Message { return Message{id: "fix.add_above"} }
 
@@ -4493,6 +4555,84 @@ func PeriodMeasureCodes() []string {
 	return []string{"commission", "count", "revenue"}
 }
 
+// PlaceAfter says: After it
+func (p *Printer) PlaceAfter() string { return p.say("place.after", 0) }
+
+// PlaceAllOfDay says: all orders of {day}
+func (p *Printer) PlaceAllOfDay(day string) string { return p.say("place.all_of_day", 0, day) }
+
+// PlaceBefore says: Counted before
+func (p *Printer) PlaceBefore() string { return p.say("place.before", 0) }
+
+// PlaceBelow says: {part} below the first tier, which begins at {from}.
+func (p *Printer) PlaceBelow(from string, part string) string {
+	return p.say("place.below", 0, from, part)
+}
+
+// PlaceByDay says: Figures are of all {orders} of {day} together.
+func (p *Printer) PlaceByDay(day string, orders string) string {
+	return p.say("place.by_day", 0, day, orders)
+}
+
+// PlaceCap says: {used} of the cap of {cap} was used before it.
+func (p *Printer) PlaceCap(cap string, used string) string { return p.say("place.cap", 0, cap, used) }
+
+// PlaceCapOver says: {over} is over the cap, which takes back {taken} of its commission.
+func (p *Printer) PlaceCapOver(over string, taken string) string {
+	return p.say("place.cap_over", 0, over, taken)
+}
+
+// PlaceCapWithin says: All of it is within the cap.
+func (p *Printer) PlaceCapWithin() string { return p.say("place.cap_within", 0) }
+
+// PlaceGoal says: It reaches the goal of {from}: {amount}, once.
+func (p *Printer) PlaceGoal(amount string, from string) string {
+	return p.say("place.goal", 0, amount, from)
+}
+
+// PlaceIn says: {part} in the tier “{tier}”.
+func (p *Printer) PlaceIn(part string, tier string) string { return p.say("place.in", 0, part, tier) }
+
+// PlaceLead says: Where this order stands among those that count with it, as settled last
+func (p *Printer) PlaceLead() string { return p.say("place.lead", 0) }
+
+// PlaceLeft says: After it, {left} to go to the tier “{tier}”.
+func (p *Printer) PlaceLeft(left string, tier string) string {
+	return p.say("place.left", 0, left, tier)
+}
+
+// PlaceLeftNow says: {left} to go to the tier “{tier}”.
+func (p *Printer) PlaceLeftNow(left string, tier string) string {
+	return p.say("place.left_now", 0, left, tier)
+}
+
+// PlaceMeaning says: What that means
+func (p *Printer) PlaceMeaning() string { return p.say("place.meaning", 0) }
+
+// PlaceNoTier says: No tier is reached yet.
+func (p *Printer) PlaceNoTier() string { return p.say("place.no_tier", 0) }
+
+// PlaceNothing says: Nothing of this order counts any more: it was refunded or declined.
+func (p *Printer) PlaceNothing() string { return p.say("place.nothing", 0) }
+
+// PlaceOwn says: This order
+func (p *Printer) PlaceOwn() string { return p.say("place.own", 0) }
+
+// PlaceReached says: Reached: “{tier}”.
+func (p *Printer) PlaceReached(tier string) string { return p.say("place.reached", 0, tier) }
+
+// PlaceRetroactive says: The highest tier reached pays for the whole period: when the period reaches another, this order is priced again with all others.
+func (p *Printer) PlaceRetroactive() string { return p.say("place.retroactive", 0) }
+
+// PlaceTitle says: Tiers and caps
+func (p *Printer) PlaceTitle() string { return p.say("place.title", 0) }
+
+// PlaceWaits says: Not settled yet: orders up to this one are still being counted. Reload the page in a minute.
+func (p *Printer) PlaceWaits() string { return p.say("place.waits", 0) }
+
+// PlaceWhole says: The whole period stands at {measured}.
+func (p *Printer) PlaceWhole(measured string) string { return p.say("place.whole", 0, measured) }
+
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {
 	switch code {
@@ -6010,8 +6150,11 @@ func (p *Printer) WhyHoldShortly() string { return p.say("why.hold_shortly", 0) 
 // WhyHoldThen says: What is pending then becomes payable.
 func (p *Printer) WhyHoldThen() string { return p.say("why.hold_then", 0) }
 
-// WhyInputs says: What was decided on
+// WhyInputs says: The order and the terms
 func (p *Printer) WhyInputs() string { return p.say("why.inputs", 0) }
+
+// WhyInputsAre says: The dates, amounts and terms that the commission is worked out from
+func (p *Printer) WhyInputsAre() string { return p.say("why.inputs_are", 0) }
 
 // WhyKnownToMerchant says: known to the merchant
 func (p *Printer) WhyKnownToMerchant() string { return p.say("why.known_to_merchant", 0) }
@@ -6169,15 +6312,15 @@ func (p *Printer) WhyReasonCode(code string, reason string) string {
 // WhyReceivedImport says: {time}, as an import of the operator's: times are taken as stated
 func (p *Printer) WhyReceivedImport(time string) string { return p.say("why.received_import", 0, time) }
 
-// WhyRecord says: The decision record, as it is kept
+// WhyRecord says: The decision record, as JSON
 func (p *Printer) WhyRecord() string { return p.say("why.record", 0) }
 
-// WhyRecordMerchant says: Version {number}. The same events always give this same record.
+// WhyRecordMerchant says: Version {number} of the decision. The same events always give the same “record”, kept as it is here; “periods” is where the order stands now, which changes as others come.
 func (p *Printer) WhyRecordMerchant(number string) string {
 	return p.say("why.record_merchant", 0, number)
 }
 
-// WhyRecordPartner says: Version {number} of the decision. The merchant can show the full record, which also holds what concerns the customer.
+// WhyRecordPartner says: Version {number} of the decision, as far as it is about you. The merchant can show the full record, which also holds what concerns the customer and others.
 func (p *Printer) WhyRecordPartner(number string) string {
 	return p.say("why.record_partner", 0, number)
 }

@@ -5,12 +5,12 @@
 -- +goose Up
 CREATE FUNCTION find_order(of_order text) RETURNS TABLE (no bigint, merchant text, order_id text, test boolean, placed_at timestamptz, reported_at timestamptz, earns boolean, outcome text, touches text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  SELECT o.no, m.name, o.order_id, o.keys = 1, o.occurred_at, greatest(o.occurred_at, o.received_at, '-infinity'), c.earns,
+  SELECT o.no, m.name, o.order_id, o.keys = 1, o.occurred_at, greatest(o.occurred_at, o.received_at), c.earns,
          -- What became of the order as a whole; why others earn nothing is not this partner's to know.
          CASE WHEN o.outcome IN ('voided', 'test', 'awaiting_path') OR coalesce(t.won, false) THEN o.outcome ELSE '' END, coalesce(t.own, '[]')
     FROM (SELECT DISTINCT p.merchant_id FROM enrolment e JOIN program p ON p.id = e.program_id WHERE e.partner_id = app_partner()) s
     JOIN merchant m ON m.id = s.merchant_id
-    JOIN orders o ON o.merchant_id = s.merchant_id AND o.order_id = of_order AND o.keys IN (0, 1)
+    JOIN orders o ON o.merchant_id = s.merchant_id AND o.order_id = of_order AND o.keys IN (0, 1) AND o.occurred_at IS NOT NULL
    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = app_partner()) AS earns) c
    CROSS JOIN LATERAL (
           SELECT json_agg(CASE WHEN e ->> 'kind' = 'customer' THEN e - 'id' ELSE e END ORDER BY n)::text AS own, bool_or(e ? 'won') AS won
