@@ -162,3 +162,13 @@ func TestAShareWithoutAClickIsExplained(t *testing.T) {
 	}
 	w.as("site@example.net").page("/partner/commissions/"+number10(no)).holds(t, "the customer came through link “Sidebar” (slow-kitchen)", "The Slow Kitchen partner 50 of 100")
 }
+
+// textsOf are the values of a query of one column within a scope.
+func (w *world) textsOf(scope access.Scope, sql string) (found []string) {
+	w.t.Helper()
+	w.must(w.access.Read(w.t.Context(), scope, func(tx pgx.Tx) error {
+		found = w.texts(tx, sql)
+		return nil
+	}))
+	return found
+}

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -74,38 +75,55 @@ func TestAPeriodIsExplainedToItsTenants(t *testing.T) {
 	}
 }
 
-// capped stores orders that count in a month with a cap of two, and the period as the engine does. The refund is of all that an order had.
-func (w *world) capped() (no int64) {
+// counted stores orders that count by rules on periods, and the periods as the engine does. It gives the numbers of the periods by
+// partner, rule and span.
+func (w *world) counted(rules []*program.Counting, sales ...sale) map[string]int64 {
 	w.t.Helper()
-	rule := schemes.Rules(200_000, program.Period{ID: "first two", Period: program.Month, Measure: program.MeasureCount, Cap: 2})[0]
-	decide := schemes.Counting(commission.Decide, rule)
-	key := period.Key{Merchant: w.shop, Program: w.program, Partner: w.site, Rule: "first two", Span: "2026-03", Unit: "GBP"}
-	var orders []period.Order
-	for i, id := range []string{"first", "second", "third", "fourth", "back"} {
-		o := sale{id: id, link: w.link, at: time.Date(2026, 3, 5+i, 12, 0, 0, 0, time.UTC)}
+	book := period.Book{Keeps: func(*period.Key) bool { return true }}
+	for _, o := range sales {
+		decide := o.decide
+		if decide == nil {
+			decide = commission.Decide
+		}
+		decide = schemes.Counting(decide, rules...)
 		o.decide = func(order commission.Order, evidence commission.Evidence) (commission.Decision, error) {
 			d, err := decide(order, evidence)
 			if err == nil {
-				orders = append(orders, period.OrderOf(&d, 0, key))
+				book.Add(&d)
 			}
 			return d, err
 		}
+		w.order(o)
+	}
+	numbers := map[string]int64{}
+	w.must(book.Settle(func(of period.Key, says period.Rules, s *period.Settlement) {
+		record := period.NewRecord(of, says, s)
+		written, err := record.JSON()
+		w.must(err)
+		var no int64
+		w.must(w.owner.QueryRow(w.t.Context(), `INSERT INTO period (no, merchant_id, program_id, partner_id, role, rule, span, unit, lane, version, ranked, first_day, last_day,
+			net, fee, pending, payable, fee_pending, fee_earned, record)
+			VALUES (nextval('period_no'), $1, $2, $3, $4, $5, $6, $7, 0, 1, $8, $9, $10, $11, $12, $11, 0, $12, 0, $13) RETURNING no`,
+			int64(of.Merchant), int64(of.Program), int64(of.Partner), of.Role.String(), of.Rule, of.Span, of.Unit, says.Ranked(),
+			s.Buckets[0].Day.String(), s.Buckets[len(s.Buckets)-1].Day.String(), s.Amount, s.Fee, string(written)).Scan(&no))
+		numbers[fmt.Sprintf("%d %s %s", of.Partner, of.Rule, of.Span)] = no
+	}))
+	return numbers
+}
+
+// capped stores orders that count in a month with a cap of two. The refund is of all that an order had.
+func (w *world) capped() (no int64) {
+	w.t.Helper()
+	var sales []sale
+	for i, id := range []string{"first", "second", "third", "fourth", "back"} {
+		o := sale{id: id, link: w.link, at: time.Date(2026, 3, 5+i, 12, 0, 0, 0, time.UTC)}
 		if id == "back" {
 			o.refunds = []*event.Refund{{WholeOrder: true}}
 		}
-		w.order(o)
+		sales = append(sales, o)
 	}
-	rules := period.Rules{rule.ID: rule}
-	settled, err := period.Rank(rules, orders)
-	w.must(err)
-	record := period.NewRecord(key, rules, &settled)
-	written, err := record.JSON()
-	w.must(err)
-	w.must(w.owner.QueryRow(w.t.Context(), `INSERT INTO period (no, merchant_id, program_id, partner_id, role, rule, span, unit, lane, version, ranked, first_day, last_day,
-		net, fee, pending, payable, fee_pending, fee_earned, record)
-		SELECT nextval('period_no'), merchant_id, id, $2, 'partner', 'first two', '2026-03', 'GBP', 0, 1, true, '2026-03-05', '2026-03-09', $3, $4, $3, 0, $4, 0, $5 FROM program WHERE id = $1 RETURNING no`,
-		int64(w.program), int64(w.site), settled.Amount, settled.Fee, string(written)).Scan(&no))
-	return no
+	rules := schemes.Rules(200_000, program.Period{ID: "first two", Period: program.Month, Measure: program.MeasureCount, Cap: 2})
+	return w.counted(rules, sales...)[fmt.Sprintf("%d first two 2026-03", w.site)]
 }
 
 // The orders over a cap are those from its boundary on of which something is left, and what they earned is what the cap takes back.

@@ -86,6 +86,7 @@ period*            -     -     SIU   S     S     S     -
 period_cell        -     -     SIU   -     S     S     -
 period_delta       -     -     SID   -     S     S     -
 period_rule        -     -     SI    -     S     S     -
+period_waiting     -     -     -     S     -     S     -
 position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
@@ -132,6 +133,7 @@ bind_customer owner dashboard,operator search_path=pg_catalog, public, pg_temp
 bump_catalogue owner - search_path=pg_catalog, public, pg_temp
 claim_order owner dashboard search_path=pg_catalog, public, pg_temp
 decide_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
+find_order owner dashboard search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 open_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
