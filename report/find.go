@@ -16,12 +16,12 @@ import (
 
 // A FoundOrder is an order that a partner has looked up by the shop's id, as far as it concerns the partner.
 type FoundOrder struct {
-	No         int64      `json:"-"`
-	Merchant   string     `json:"merchant"`
-	OrderID    string     `json:"order"`
-	Test       bool       `json:"test,omitempty"`
+	No         int64     `json:"-"`
+	Merchant   string    `json:"merchant"`
+	OrderID    string    `json:"order"`
+	Test       bool      `json:"test,omitempty"`
 	PlacedAt   time.Time `json:"at"`
-	ReportedAt time.Time  `json:"-"` // or placed, where that is later
+	ReportedAt time.Time `json:"-"` // or placed, where that is later
 	// Earns tells that there is, or was, a commission of the partner's on it: its page explains it.
 	Earns bool `json:"-"`
 	// Outcome is what became of the order as a whole, where that is why the partner earns nothing; else each touch says why.
@@ -38,7 +38,9 @@ func (o *FoundOrder) Claimable(at time.Time) bool {
 }
 
 // Late tells that it is too late to claim the order.
-func (o *FoundOrder) Late(at time.Time) bool { return at.After(o.ReportedAt.Add(commission.ClaimWithin)) }
+func (o *FoundOrder) Late(at time.Time) bool {
+	return at.After(o.ReportedAt.Add(commission.ClaimWithin))
+}
 
 // Program is that of the partner's last touch, 0 where none is of a program.
 func (o *FoundOrder) Program() program.ProgramID {
@@ -52,11 +54,7 @@ func (o *FoundOrder) Program() program.ProgramID {
 
 // JSON is what the partner reads of the order, for programs.
 func (o *FoundOrder) JSON() (string, error) {
-	data, err := json.Marshal(o)
-	if err != nil {
-		return "", fmt.Errorf("writing an order that was looked up: %w", err)
-	}
-	return string(data), nil
+	return written(o)
 }
 
 // ParseFind reads the address of a look-up: the order's id, empty where none is asked for yet.

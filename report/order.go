@@ -96,15 +96,19 @@ type Report struct {
 
 // JSON is the explanation for programs: the record as it is kept for the scope, and where the order stands in its periods.
 func (e *Explanation) JSON() (string, error) {
-	var b strings.Builder
-	w := json.NewEncoder(&b)
-	w.SetEscapeHTML(false)
-	err := w.Encode(struct {
+	return written(struct {
 		Record  json.RawMessage `json:"record"`
 		Periods []Position      `json:"periods,omitempty"`
 	}{json.RawMessage(e.Record), e.Positions})
-	if err != nil {
-		return "", fmt.Errorf("writing the explanation of an order: %w", err)
+}
+
+// written is JSON in which letters stand for themselves.
+func written(v any) (string, error) {
+	var b strings.Builder
+	w := json.NewEncoder(&b)
+	w.SetEscapeHTML(false)
+	if err := w.Encode(v); err != nil {
+		return "", fmt.Errorf("writing an order as JSON: %w", err)
 	}
 	return strings.TrimSpace(b.String()), nil
 }

@@ -12,11 +12,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/commission"
+	"tributary/commission/period"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners/access"
 	"tributary/partners/program"
 	"tributary/test/engines"
+	"tributary/test/schemes"
 )
 
 // Of every record that is kept a partner gets its own credits with their prices and its own touches, and of coupon and customer
@@ -58,6 +60,65 @@ func TestARecordIsCutToOnePartner(t *testing.T) {
 	}
 	if form, err := commission.FormOf([]byte(text)); form != 2 || err != nil || strings.Contains(text, "new") {
 		t.Errorf("a record of form 2 is cut to one of form %d (%v): %s", form, err, text)
+	}
+}
+
+// What a partner's unshared credit counts for in periods is the same by its own record as by the whole one.
+func TestAnOwnRecordCountsAsTheWhole(t *testing.T) {
+	t.Parallel()
+	db := engines.Postgres(t)
+	paths, err := filepath.Glob("../commission/testdata/records/form-1/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := schemes.Rules(
+		0,
+		program.Period{ID: "orders", Period: program.Month, Measure: program.MeasureCount, Cap: 2},
+		program.Period{ID: "revenue", Period: program.Ever, Measure: program.MeasureRevenue, Tiers: []program.Tier{{From: 100, Percent: 10_000}}},
+	)
+	sums := func(d *commission.Decision, i int) map[period.Key]period.Sums {
+		all := map[period.Key]period.Sums{}
+		for _, c := range period.Contributions(d, i) {
+			all[c.Key] = all[c.Key].Plus(c.Sums)
+		}
+		return all
+	}
+	counted := 0
+	for _, path := range paths {
+		record, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := commission.UnmarshalRecord(record)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range whole.Credits {
+			whole.Credits[i].Count(&whole.Order, rules, func(_ *program.Counting, line int) bool { return line != 1 })
+		}
+		written := string(whole.AppendJSON(nil))
+		for i := range whole.Credits {
+			c := &whole.Credits[i]
+			if c.Role != commission.RolePartner || c.Weight > 0 || c.Counted == nil {
+				continue
+			}
+			var text string
+			if err := db.QueryRow(t.Context(), `SELECT partner_record($1, $2)`, written, int64(c.Partner)).Scan(&text); err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			own, err := commission.UnmarshalRecord([]byte(text))
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			of := slices.IndexFunc(own.Credits, func(o commission.Credit) bool { return o.Earner() == c.Earner() })
+			if diff := cmp.Diff(sums(&whole, i), sums(&own, of)); diff != "" {
+				t.Errorf("%s: partner %d counts (-whole record +its own):\n%s", path, c.Partner, diff)
+			}
+			counted += len(sums(&whole, i))
+		}
+	}
+	if counted < 20 {
+		t.Errorf("only %d credits count in a period", counted)
 	}
 }
 
@@ -136,6 +197,24 @@ func TestOrdersOfAListAreLookedUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer pool.Close()
+	planned := func(sql string) string {
+		rows, err := owner.Query(t.Context(), "EXPLAIN "+sql)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(lines, "\n")
+	}
+	var lookUp string
+	if err := owner.QueryRow(t.Context(), `SELECT replace(prosrc, 'of_order', quote_literal('107')) FROM pg_proc WHERE proname = 'find_order'`).Scan(&lookUp); err != nil {
+		t.Fatal(err)
+	}
+	if plan := planned(lookUp); strings.Contains(plan, "Seq Scan on order") || strings.Contains(plan, "Seq Scan on commission") || !strings.Contains(plan, "orders_key") {
+		t.Errorf("an order is looked up by its id in this way:\n%s", plan)
+	}
 	condition, order := CommissionFilter{}.following()
 	list := strings.NewReplacer("@merchant", "0", "@partner", "7", "@state", "''", "@program", "0", "@link", "0", "@currency", "''", "@from", "'-infinity'", "@to", "'infinity'",
 		"@text", "''", "@at", "now()", "@no", "100000", "@who", "0", "@tie", "''", "@limit", "51").Replace(`WITH page AS (` + commissionsSQL + condition + order + ` LIMIT @limit) ` + commissionNames + order)

@@ -10,8 +10,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_te
          CASE WHEN o.outcome IN ('voided', 'test', 'awaiting_path') OR coalesce(t.won, false) THEN o.outcome ELSE '' END, coalesce(t.own, '[]')
     FROM (SELECT DISTINCT p.merchant_id FROM enrolment e JOIN program p ON p.id = e.program_id WHERE e.partner_id = app_partner()) s
     JOIN merchant m ON m.id = s.merchant_id
-    JOIN orders o ON o.merchant_id = s.merchant_id AND o.order_id = of_order AND o.keys IN (0, 1) AND o.occurred_at IS NOT NULL
-   CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = app_partner()) AS earns) c
+    JOIN orders o ON o.merchant_id = s.merchant_id AND o.order_id = of_order AND o.keys IN (0, 1)
+   CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = app_partner()) AS earns OFFSET 0) c
    CROSS JOIN LATERAL (
           SELECT json_agg(CASE WHEN e ->> 'kind' = 'customer' THEN e - 'id' ELSE e END ORDER BY n)::text AS own, bool_or(e ? 'won') AS won
             FROM jsonb_array_elements(CASE WHEN json_typeof(o.decision -> 'touches') = 'array' THEN (o.decision -> 'touches')::jsonb ELSE '[]' END) WITH ORDINALITY x (e, n)
