@@ -126,7 +126,9 @@ func (p *placed) marginal() (says []string) {
 		}
 	}
 	says = append(says, p.goals()...)
-	if i := period.Next(p.rule, p.Place.After); i >= 0 {
+	if i := period.Next(p.rule, p.Place.After); i < 0 && len(says) == 0 {
+		says = append(says, p.t.PlaceAllReached())
+	} else if i >= 0 {
 		says = append(says, p.t.PlaceLeft(p.measured(p.rule.Tiers[i].From-p.Place.After), p.tier(i)))
 	}
 	return says

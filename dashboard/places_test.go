@@ -78,7 +78,7 @@ func TestWhereAnOrderStandsInItsPeriods(t *testing.T) {
 		"C": {
 			"tiers 2026-03 GBP 160.00 of revenue GBP 80.00 of revenue GBP 240.00 of revenue GBP 40.00 of revenue in the tier “From GBP 100.00",
 			"GBP 40.00 of revenue in the tier “From GBP 200.00 of revenue on: 4 % of the revenue”.",
-			"It reaches the goal of 3 orders: GBP 5.00, once.",
+			"It reaches the goal of 3 orders: GBP 5.00, once.", "The whole period stands at 4 orders.",
 			"two 2026-03 over the cap 2 orders 1 order 3 orders 2 orders of the cap of 2 orders was used before it. 1 order is over the cap, which takes back GBP 8.00 of its commission.",
 		},
 	} {
@@ -93,7 +93,7 @@ func TestWhereAnOrderStandsInItsPeriods(t *testing.T) {
 	// The part of an order that is shared is the difference of what others have: the partner reads of the day.
 	w.as("shop@example.net").page("/merchant/orders/"+w.numberOf("D")).holds(t, "GBP 240.00 of revenue GBP 40.00 of revenue GBP 280.00 of revenue", "Mira Okafor")
 	shared := w.as("site@example.net").page("/partner/commissions/" + w.numberOf("D"))
-	shared.holds(t, "Figures are of all 1 order of 2026-03-07 together.", "all orders of 2026-03-07", "GBP 240.00 of revenue", "over the cap")
+	shared.holds(t, "Figures are of all 1 order of 2026-03-07 together.", "all orders of 2026-03-07", "GBP 240.00 of revenue", "over the cap", "Every goal was reached before it.")
 	if strings.Contains(shared.text(), "Mira") {
 		t.Error("the partner reads who shares the order")
 	}

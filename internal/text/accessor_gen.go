@@ -2054,7 +2054,7 @@ func (p *Printer) FindJSON() string { return p.say("find.json", 0) }
 // FindLate says: It was placed more than 90 days ago, so it cannot be claimed any more.
 func (p *Printer) FindLate() string { return p.say("find.late", 0) }
 
-// FindLead says: By the shop’s order id: why it earned you something, or nothing.
+// FindLead says: Why an order earned you something, or nothing: by its whole id, as the shop or your customer has it. Capital letters count.
 func (p *Printer) FindLead() string { return p.say("find.lead", 0) }
 
 // FindNone says: No order found in which you have a part
@@ -2071,9 +2071,6 @@ func (p *Printer) FindOpen() string { return p.say("find.open", 0) }
 
 // FindOrder says: Order id
 func (p *Printer) FindOrder() string { return p.say("find.order", 0) }
-
-// FindOrderHint says: The whole id, as the shop or your customer has it. Capital letters count.
-func (p *Printer) FindOrderHint() string { return p.say("find.order_hint", 0) }
 
 // FindShop says: {order} at {merchant}
 func (p *Printer) FindShop(merchant string, order string) string {
@@ -4555,13 +4552,16 @@ func PeriodMeasureCodes() []string {
 	return []string{"commission", "count", "revenue"}
 }
 
-// PlaceAfter says: After it
+// PlaceAfter says: Counted after it
 func (p *Printer) PlaceAfter() string { return p.say("place.after", 0) }
 
 // PlaceAllOfDay says: all orders of {day}
 func (p *Printer) PlaceAllOfDay(day string) string { return p.say("place.all_of_day", 0, day) }
 
-// PlaceBefore says: Counted before
+// PlaceAllReached says: Every goal was reached before it.
+func (p *Printer) PlaceAllReached() string { return p.say("place.all_reached", 0) }
+
+// PlaceBefore says: Counted before it
 func (p *Printer) PlaceBefore() string { return p.say("place.before", 0) }
 
 // PlaceBelow says: {part} below the first tier, which begins at {from}.
