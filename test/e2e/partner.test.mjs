@@ -71,7 +71,7 @@ test("an order through a new link is explained to the last digit, and a refund c
   assert.match(stats.Payable, /^GBP 0\.00/u);
   assert.match(await page.locator(".head").innerText(), /You earn GBP 17\.70 on this order.*within the window of 30 days/u);
 
-  const lists = await card(page, "What was decided on").locator("dl").all(); // of the order, then of each credit
+  const lists = await card(page, "The order and the terms").locator("dl").all(); // of the order, then of each credit
   const inputs = Object.assign({}, ...await Promise.all(lists.map(facts)));
   assert.equal(inputs.Merchant, "Fernhill Outdoor");
   assert.equal(inputs.Program, "Fernhill Outdoor partners");
