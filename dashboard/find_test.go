@@ -71,7 +71,7 @@ func TestAPartnerFindsAnOrderByItsID(t *testing.T) {
 	for order, says := range map[string]struct{ holds, lacks []string }{
 		"EARNS":   {[]string{"EARNS at Alder & Finch", "You have a commission on this order.", "See why"}, []string{"It earned you nothing", "Claim this order"}},
 		"SHARED":  {[]string{"You have a commission on this order."}, []string{"Mira"}},
-		" LOST ":  {[]string{"It earned you nothing. Each of your touches below says why", "click on link “Sidebar” (slow-kitchen)", "v1.k1.slow-kitchen-9999", "earlier", "Claim this order"}, []string{"credited"}},
+		"LOST":    {[]string{"It earned you nothing. Each of your touches below says why", "click on link “Sidebar” (slow-kitchen)", "v1.k1.slow-kitchen-9999", "earlier", "Claim this order"}, []string{"credited"}},
 		"OLD":     {[]string{"It earned you nothing.", "The click was longer before the order than the program's window allows.", "Claim this order"}, nil},
 		"ANCIENT": {[]string{"It was placed more than 90 days ago"}, []string{"Claim this order"}},
 		"VOID":    {[]string{"It earned you nothing.", "never was"}, []string{"Claim this order"}},
@@ -87,7 +87,7 @@ func TestAPartnerFindsAnOrderByItsID(t *testing.T) {
 		}
 	}
 	// The claim begins with what was looked up.
-	page := site.page(find("LOST"))
+	page := site.page(find(" LOST "))
 	if link := "/partner/claims/new?order=LOST&amp;program=" + number10(int64(w.program)); !strings.Contains(page.body, link) {
 		t.Errorf("the page does not lead to %s", link)
 	}

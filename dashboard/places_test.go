@@ -199,8 +199,8 @@ func TestTheExplanationIsThereAsJSON(t *testing.T) {
 			t.Fatalf("%s finds %d records", who, len(written))
 		}
 		var read struct {
-			Record  json.RawMessage
-			Periods []map[string]any
+			Record  json.RawMessage  `json:"record"`
+			Periods []map[string]any `json:"periods"`
 		}
 		w.must(json.Unmarshal([]byte(words(written[0])), &read))
 		d, err := commission.UnmarshalRecord(read.Record)
