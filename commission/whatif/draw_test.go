@@ -150,12 +150,31 @@ func (s *scene) drawOrder(t *rapid.T, id string, clicks []string) {
 	for n := range oneOf(t, "disputes", 0, 0, 1, 2) {
 		s.drawDispute(t, id, fmt.Sprint("d", n), lines)
 	}
+	for n := range oneOf(t, "acts", 0, 0, 0, 1, 2, 3) {
+		s.drawReview(t, id, fmt.Sprint("a", n))
+	}
 	if chance(t, 8, "void") {
 		s.reviews = append(s.reviews, line("review", object{"order": id, "id": "v", "at": when(700), "verb": "void"}))
 	}
 }
 
 func (s *scene) tell(fact, line string) { s.told = append(s.told, told{fact, line}) }
+
+// drawReview draws what people do with an order, or with one partner's share of it.
+func (s *scene) drawReview(t *rapid.T, order, id string) {
+	r := object{"order": order, "id": id, "at": when(rapid.IntRange(100, 900).Draw(t, "reviewed"))}
+	switch verb := oneOf(t, "verb", "hold", "hold", "unhold", "decline", "extend", "approve"); verb {
+	case "extend":
+		r["verb"] = verb
+	case "decline":
+		r["verb"], r["code"] = verb, "fraud"
+	default:
+		if r["verb"] = verb; chance(t, 3, "a share") {
+			r["partner"] = 1
+		}
+	}
+	s.reviews = append(s.reviews, line("review", r))
+}
 
 // drawDispute draws what is said of a dispute: that it is open and, maybe, what became of it.
 func (s *scene) drawDispute(t *rapid.T, order, id string, lines []object) {
