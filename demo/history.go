@@ -38,6 +38,7 @@ type purchase struct {
 	lines    []purchaseLine
 	visit    *visit   // nil: nobody sent the customer
 	earlier  []*visit // by which the customer came before, in the order of time
+	again    bool     // reported a second time, with one piece more: the shop had it wrong
 }
 
 type purchaseLine struct {
@@ -89,6 +90,7 @@ func history(seed uint64, network []*castMerchant, first *castPartner, now time.
 	for day := historyDays; day >= 0; day-- {
 		h.day(now.AddDate(0, 0, -day).Truncate(24*time.Hour), day)
 	}
+	h.again(network[0], now.AddDate(0, 0, -4))
 	slices.SortStableFunc(h.facts, func(a, b fact) int { return cmp.Compare(a.at.UnixMicro(), b.at.UnixMicro()) })
 	end, _ := slices.BinarySearchFunc(h.facts, now, func(f fact, t time.Time) int { return f.at.Compare(t) })
 	return h.facts[:end]
@@ -173,6 +175,24 @@ func (h *historian) purchase(at time.Time, m *castMerchant, v *visit) {
 		}
 		h.facts = append(h.facts, fact{at: t.at, takeback: t})
 	}
+}
+
+// again has the merchant's last order before a time, of those that a partner led to, be reported again with other content.
+func (h *historian) again(m *castMerchant, before time.Time) {
+	var last *purchase
+	for _, f := range h.facts {
+		if p := f.purchase; p != nil && p.merchant == m && p.visit != nil && p.at.Before(before) && (last == nil || p.at.After(last.at)) {
+			last = p
+		}
+	}
+	if last == nil {
+		return
+	}
+	second := *last
+	second.again, second.lines = true, slices.Clone(last.lines)
+	second.lines[0].amount += second.lines[0].amount / second.lines[0].quantity
+	second.lines[0].quantity++
+	h.facts = append(h.facts, fact{at: last.at.Add(3 * time.Hour), purchase: &second})
 }
 
 // typed is what the customer types whose part of a hundred this is: mostly nothing.

@@ -90,6 +90,9 @@ func (h *historySender) sendPurchase(ctx context.Context, p *purchase) error {
 		OrderID: p.id, Currency: p.currency, CustomerID: p.customer, Coupon: p.coupon, ReferralCode: p.referral, OccurredAt: p.at,
 		EventID: tracker.ImportID("demo sale", p.id, p.at),
 	}
+	if p.again {
+		report.EventID = tracker.ImportID("demo sale again", p.id, p.at)
+	}
 	if p.visit != nil {
 		report.ClickID = p.visit.clickID
 		for _, e := range append(p.earlier, p.visit) {

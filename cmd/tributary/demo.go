@@ -20,11 +20,13 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"tributary/commission/engine"
 	"tributary/demo"
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/event"
 	"tributary/internal/postgres"
+	"tributary/partners/access"
 	"tributary/partners/catalogue"
 	"tributary/tracker"
 	"tributary/tracker/spool"
@@ -241,9 +243,22 @@ func (d *demoCommand) seed(ctx context.Context, r *river, db *pgxpool.Pool, cata
 		if err := q.await(ctx, func(left string) { d.sayf("waiting for %s", left) }); err != nil {
 			return err
 		}
+		if err := d.say(ctx, r, db); err != nil {
+			return err
+		}
 		state.Seeded = true
 		return d.writeState()
 	}, in.spool.Run, in.relay.Run, r.engine, r.loader)
+}
+
+// say has the demo's people say something of orders of the history.
+func (d *demoCommand) say(ctx context.Context, r *river, db *pgxpool.Pool) error {
+	pages, err := r.open(ctx, postgres.Dashboard, 2)
+	if err != nil {
+		return err
+	}
+	defer pages.Close()
+	return d.network.Say(ctx, db, &engine.Desk{DB: access.New(pages), Partitions: r.cfg.Partitions})
 }
 
 // stored is how many records a spool has taken in all.

@@ -147,6 +147,7 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	if _, end, err := kafka.Offsets(t.Context(), event.Touches, 0); err != nil || end == 0 {
 		t.Errorf("whoever has the demo's password finds %d clicks in Kafka: %v", end, err)
 	}
+	saidInTheDemo(t, first)
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 	request, _ := http.NewRequestWithContext(t.Context(), http.MethodGet, first.Link+"?sub1=test", http.NoBody)
@@ -202,6 +203,23 @@ func TestTheDemoCreditsAnOrderAndGoesOnWhereItWas(t *testing.T) {
 	}
 	if out, err := tributary(t.Context(), t, nil, "verify", "--data", data); err != nil || !strings.Contains(out, "clicks: 0 are not stored") {
 		t.Errorf("verify: %v\n%s", err, out)
+	}
+}
+
+// saidInTheDemo holds that its people have something to decide, and have decided something.
+func saidInTheDemo(t *testing.T, demo demoAnswer) {
+	t.Helper()
+	books, err := pgx.Connect(t.Context(), demo.Postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer books.Close(t.Context())
+	var got struct{ Claims, Granted, Held, Declined, Conflicts int }
+	err = books.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM claim), (SELECT count(*) FROM claim_outcome WHERE outcome = 'granted'),
+		count(*) FILTER (WHERE verb = 'hold'), count(*) FILTER (WHERE verb = 'decline'), (SELECT count(*) FROM order_conflict WHERE reason = 'other_content')
+		FROM (SELECT convert_from(content, 'UTF8')::json ->> 'verb' AS verb FROM inbox WHERE kind = 'review') r`).Scan(&got.Claims, &got.Granted, &got.Held, &got.Declined, &got.Conflicts)
+	if want := (struct{ Claims, Granted, Held, Declined, Conflicts int }{2, 1, 1, 1, 1}); err != nil || got != want {
+		t.Errorf("of orders was said %+v, want %+v: %v", got, want, err)
 	}
 }
 

@@ -15,11 +15,11 @@ if (routes.length < 20) throw new Error(`dashboard/routes.go reads as ${routes.l
 export const roles = ["partner", "merchant", "operator"];
 
 // elsewhere are lists that stand at another address than their entries.
-const elsewhere = { "/network/orders": "/network/late" };
+const elsewhere = { "/network/orders": "/network/review" };
 
-// mayLack are pages of which a demo may have none: nobody has claimed or reviewed an order, and none came late. Files may be of what one entry
-// has and another has not.
-const mayLack = ["/merchant/claims/:claim", "/network/orders/:order", "/merchant/review/acts/:act", "/network/review/acts/:act"];
+// mayLack are pages of which a demo may have none: nobody has reviewed several orders at once. Files may be of what one entry has and
+// another has not.
+const mayLack = ["/merchant/review/acts/:act", "/network/review/acts/:act"];
 
 // isFile tells routes that are downloads from pages.
 export const isFile = ({ path }) => path.endsWith(".csv");
