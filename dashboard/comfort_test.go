@@ -151,7 +151,10 @@ func TestFiltersOfferTheStatesThatOccur(t *testing.T) {
 	for _, gross := range []int64{0, 100} {
 		for _, net := range []int64{0, gross} {
 			for _, until := range []time.Time{noon.Add(-time.Hour), noon} {
-				occur[string((&commission.Credit{Gross: gross, Net: net, HoldUntil: noon}).State(until))] = true
+				for _, c := range []commission.Credit{{}, {Held: true}, {Declined: true}} {
+					c.Gross, c.Net, c.HoldUntil = gross, net, noon
+					occur[string(c.State(until))] = true
+				}
 			}
 		}
 	}
@@ -236,6 +239,25 @@ func TestAPageIsWithinTheInnermostTab(t *testing.T) {
 	} {
 		if got := tabOf(fact.role, fact.path); got != fact.want {
 			t.Errorf("%s on %s is within %q, want %q", fact.role, fact.path, got, fact.want)
+		}
+	}
+}
+
+// A row of which nothing is left, since another credit took its place, is found by its order or its state, and not listed among the rest.
+func TestWhatIsGoneIsNotListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{id: "STAYS", link: w.link})
+	gone := w.order(sale{id: "GONE", link: w.link})
+	w.must1(w.owner.Exec(t.Context(), `UPDATE commission SET state = 'declined', lines = 0, revenue = 0, refunded = 0, gross = 0, net = 0, fee = 0, pending = 0, payable = 0 WHERE order_no = $1`, gone))
+	c := w.as("site@example.net")
+	for query, want := range map[string]string{"": "STAYS", "?state=declined": "GONE", "?q=gone": "GONE"} {
+		rows := c.page("/partner/commissions" + query).rows()
+		if len(rows) != 1 || !strings.Contains(rows[0], want) {
+			t.Errorf("%q lists %q, want %s alone", query, rows, want)
+		}
+		if filed, _ := c.filed(t, "/partner/commissions.csv"+query, []string{"order"}, "commission"); filed != 1 {
+			t.Errorf("%q files %d", query, filed)
 		}
 	}
 }

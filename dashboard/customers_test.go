@@ -46,6 +46,8 @@ func TestAnOperatorBindsACustomerAgain(t *testing.T) {
 	}
 	operator := w.as("operator@example.net")
 	operator.page("/network/customers").holds(t, "Alder & Finch", "Find a customer")
+	operator.page("/network/customers").holds(t, "c-77 The Slow Kitchen second")
+	operator.page("/network/customers?merchant="+number10(int64(w.rival))).holds(t, "No customers of this merchant")
 	path := "/network/customers?customer=c-77&merchant=" + shop
 	operator.page(path).holds(t, "Customer c-77 of Alder & Finch", "belongs to The Slow Kitchen (Alder Club) since", "for life", "first", "second since then", "nobody: set them free", "Nothing yet.")
 	operator.page("/network/customers?customer=c-78&merchant="+shop).holds(t, "No order of this customer is known")

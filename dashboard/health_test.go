@@ -21,11 +21,17 @@ func (w *world) river() {
 	w.must1(w.owner.Exec(w.t.Context(), `INSERT INTO ledger_outbox (lane, first_seq, last_seq, events) VALUES (1, 91, 95, '')`))
 }
 
+// pathWanted has an order wait for its visitor's path since so long ago.
+func (w *world) pathWanted(ago string) {
+	w.t.Helper()
+	w.must1(w.owner.Exec(w.t.Context(), `INSERT INTO path_wanted (lane, merchant_id, keys, order_id, click_id, program_id, partner_id, clicked_at, written) VALUES (0, 1, 0, 'A', 'c', 1, 1, now(), now() - $1::text::interval)`, ago))
+}
+
 func TestHealthAddsUpTheLagOfEachStep(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c := w.as("operator@example.net")
-	c.page("/network/health").holds(t, "No operator action required", "Nothing has run yet", "No tracker yet")
+	c.page("/network/health").holds(t, "No operator action required", "Nothing has run yet", "No tracker yet", "No order waits for its visitor's path.")
 	w.river()
 	// Lanes 0 and 1 of the spool are those of touches: 500 and 490 sent; 2 and 3 those of orders: 480 and 470.
 	c.page("/network/health").holds(t, "No operator action required",
@@ -33,6 +39,9 @@ func TestHealthAddsUpTheLagOfEachStep(t *testing.T) {
 		"Kafka to ClickHouse, touches 2 189 lane 0, 100", "Kafka to ClickHouse, orders 2 149 lane 0, 80", "Kafka to books, orders 2 149 lane 0, 80",
 		"Books to Kafka, ledger 2 5 lane 1, 5", "Kafka to ClickHouse, ledger 2 30 lane 1, 30",
 		"abababababababababababababababab tracker-1", "engine orders/0 1,000 running engine-1")
+	w.pathWanted("1 minute")
+	w.pathWanted("10 seconds")
+	c.page("/network/health").holds(t, "No operator action required", "Orders wait for the paths of 2 clicks, the first since")
 }
 
 func TestHealthSaysWhatToDo(t *testing.T) {
@@ -52,8 +61,9 @@ func TestHealthSaysWhatToDo(t *testing.T) {
 	} {
 		w.must1(w.owner.Exec(t.Context(), statement))
 	}
+	w.pathWanted("1 hour")
 	page := w.as("operator@example.net").page("/network/health")
-	page.holds(t,
+	page.holds(t, "Orders wait for the path of 1 click The first has waited since",
 		"Lane engine orders/0 is halted at a gap", "Records 401 to 404 are missing.", "tributary resume engine orders 0 --remedy refilled",
 		"Lane loader touches/1 is halted The topic was recreated. tributary resume loader touches 1",
 		"No process works on lane loader ledger/0", "Batch touches/1 7 to 19 is parked ClickHouse has 12 rows of 13. tributary loader retry touches 1 7",

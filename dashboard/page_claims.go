@@ -45,6 +45,9 @@ func (s *Server) claims(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, view.path(), view.filter.Query())
+	if view.merchant {
+		v.path = "/merchant/review"
+	}
 	return s.page(c, v, v.text.ClaimsTitle(), claimsPage(view))
 }
 
@@ -158,7 +161,7 @@ func (s *Server) showClaim(c echo.Context, v *visit, status int, form claimForm)
 		return notFound()
 	}
 	view := claimView{form: form, at: v.at}
-	v.path = "/merchant/orders"
+	v.path = "/merchant/review" // also where it answers a form
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		view.claim, err = r.Claim(ctx, no)

@@ -43,7 +43,7 @@ func claimsPage(view claimsView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		if view.merchant {
-			templ_7745c5c3_Err = crumb("/merchant/orders", t.OrdersTitle()).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = crumb("/merchant/review", t.ReviewTitle()).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -1256,7 +1256,7 @@ func claimPage(view claimView) templ.Component {
 			return templ_7745c5c3_Err
 		}
 		var templ_7745c5c3_Var67 string
-		templ_7745c5c3_Var67, templ_7745c5c3_Err = templ.JoinStringErrs(t.ClaimsNote())
+		templ_7745c5c3_Var67, templ_7745c5c3_Err = templ.JoinStringErrs(t.ClaimsSaid())
 		if templ_7745c5c3_Err != nil {
 			return templ.Error{Err: templ_7745c5c3_Err, FileName: `page_claims.templ`, Line: 204, Col: 31}
 		}
@@ -1264,7 +1264,7 @@ func claimPage(view claimView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 100, "</h2></header><div class=\"body\"><p class=\"break\" translate=\"no\">")
+		templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 100, "</h2></header><div class=\"body stack\"><p class=\"break\" translate=\"no\">")
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

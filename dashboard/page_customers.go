@@ -21,6 +21,8 @@ type customersView struct {
 	filter    report.CustomerFilter
 	merchants []report.Choice
 	report.Customer
+	// known are the merchant's customers, until one is named.
+	known report.Page[report.KnownCustomer]
 
 	binders []report.Binder
 	form    bindForm
@@ -45,7 +47,14 @@ func (s *Server) showCustomers(c echo.Context, v *visit, status int, f report.Cu
 	v.path = "/network/customers" // also where it answers a form
 	view, ctx := customersView{filter: f, form: form}, c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.merchants, err = r.BindingMerchants(ctx); err != nil || !f.Named() {
+		if view.merchants, err = r.BindingMerchants(ctx); err != nil {
+			return err
+		}
+		if !f.Named() {
+			if view.filter.Merchant == 0 && len(view.merchants) > 0 {
+				view.filter.Merchant = view.merchants[0].ID
+			}
+			view.known, err = r.Customers(ctx, view.filter, report.PageSize)
 			return err
 		}
 		if view.binders, err = r.Binders(ctx, f.Merchant); err != nil {

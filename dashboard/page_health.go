@@ -41,7 +41,7 @@ type todo struct {
 // What is late enough to be said, as the alerts have it.
 const (
 	silentAfter = time.Minute     // a tracker writes how far it is every five seconds
-	lateAfter   = 5 * time.Minute // a batch takes seconds
+	lateAfter   = 5 * time.Minute // a batch takes seconds, and so does a visitor's path
 )
 
 func (s *Server) health(c echo.Context, v *visit) error {
@@ -57,6 +57,14 @@ func (s *Server) health(c echo.Context, v *visit) error {
 	view.steps = stepsOf(v.text, view.Lags)
 	view.advise(v.text)
 	return s.page(c, v, v.text.HealthTitle(), healthPage(view))
+}
+
+// paths says how far the look-up of visitors' paths is.
+func (view *healthView) paths(t *text.Printer) string {
+	if view.PathsSince == nil {
+		return t.HealthPathsNone()
+	}
+	return t.HealthPathsWait(view.PathsWanted, t.Second(*view.PathsSince))
 }
 
 // stepsOf adds up the lanes of each step, in the order of the pipeline.
@@ -105,6 +113,9 @@ func (view *healthView) advise(t *text.Printer) {
 		case view.at.Sub(b.PlannedAt) > lateAfter:
 			add(t.TodoLate(batch), t.TodoLateWhy(t.Second(b.PlannedAt)), "tributary doctor")
 		}
+	}
+	if since := view.PathsSince; since != nil && view.at.Sub(*since) > lateAfter {
+		add(t.TodoPaths(view.PathsWanted), t.TodoPathsWhy(t.Second(*since)), "tributary doctor")
 	}
 	for _, l := range view.Letters {
 		add(t.TodoLetters(l.N, l.Consumer, l.Topic), t.TodoProblem(l.Error), "tributary deadletters list")

@@ -192,7 +192,7 @@ func (view *periodView) before(t *text.Printer, d period.Paid) string {
 func (view *periodView) later(t *text.Printer, d period.Paid) []string {
 	var list []string
 	for _, change := range d.Changes {
-		if change.Day != d.Day {
+		if change.Day != d.Day && change.Amount != 0 {
 			list = append(list, t.PeriodChanged(amount{view.Unit, change.Amount}.text(), spanWords(t, change.Day.String())))
 		}
 	}

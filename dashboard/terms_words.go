@@ -24,6 +24,10 @@ func saidTests(t *text.Printer, where program.Cond, unit string) (list []saidTes
 	for i := range where {
 		test := &where[i]
 		switch name := names[test.Key]; {
+		case test.Key == program.KeyPartnerKind:
+			list = append(list, saidTest{name, named(test.Texts, t.PartnerKinds)})
+		case test.Key == program.KeyCustomer:
+			list = append(list, saidTest{name, named(test.Texts, t.CustomerKind)})
 		case name != "":
 			list = append(list, saidTest{name, strings.Join(test.Texts, ", ")})
 		case test.Key == program.KeyOrderAmount && test.Range.Min != nil && test.Range.Max == nil:
@@ -34,6 +38,15 @@ func saidTests(t *text.Printer, where program.Cond, unit string) (list []saidTes
 		}
 	}
 	return list
+}
+
+// named are codes by their names.
+func named(codes []string, name func(code string) string) string {
+	var list []string
+	for _, code := range codes {
+		list = append(list, cmp.Or(name(code), code))
+	}
+	return strings.Join(list, ", ")
 }
 
 // unitOfTerms is what a document's amounts are in; nothing where that is each order's currency.

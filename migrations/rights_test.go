@@ -54,6 +54,7 @@ health_batch       -     -     -     S     -     S     -
 health_lane        -     -     -     S     -     S     -
 health_letter      -     -     -     S     -     S     -
 health_owner       -     -     -     S     -     S     -
+health_path        -     -     -     S     -     S     -
 health_seal        -     -     -     S     -     S     -
 health_seen        -     -     -     S     -     S     -
 health_sent        -     -     -     S     -     S     -

@@ -62,9 +62,9 @@ type CommissionFilter struct {
 	After    string
 }
 
-// States are those that a commission can be in: nothing holds, declines or pays one yet.
+// States are those that a commission can be in: nothing pays one yet.
 func States() []string {
-	return []string{string(commission.Pending), string(commission.Payable), string(commission.Reversed)}
+	return []string{string(commission.Pending), string(commission.Payable), string(commission.Held), string(commission.Declined), string(commission.Reversed)}
 }
 
 // ParseCommissions reads the address of a partner's list.
@@ -148,7 +148,8 @@ const commissionNames = `SELECT c.order_no, o.order_id, c.occurred_at, c.currenc
 	g.name AS program, coalesce(p.name, '') AS partner, c.partner_id, c.role, c.unit, coalesce(l.code, '') AS link, coalesce(l.label, '') AS label, c.link_id
 	FROM page c JOIN scoped_order o ON o.no = c.order_no JOIN program g ON g.id = c.program_id LEFT JOIN partner p ON p.id = c.partner_id LEFT JOIN link l ON l.id = c.link_id`
 
-// Commissions reads at most limit commissions of the scope.
+// Commissions reads at most limit commissions of the scope. One of which nothing is left, since another took its place, is listed where
+// the filter asks for declined ones or for its order.
 func (s *Snapshot) Commissions(ctx context.Context, f CommissionFilter, limit int) (Page[Commission], error) {
 	of := list{"commissions", f.Query()}
 	from, begun, err := of.after(f.After)

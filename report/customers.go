@@ -207,3 +207,36 @@ func (s *Snapshot) Binders(ctx context.Context, merchant int64) ([]Binder, error
 	}
 	return found, nil
 }
+
+// A KnownCustomer is a customer that the fold of customers knows, by their latest order.
+type KnownCustomer struct {
+	Customer string
+	OrderID  string
+	At       time.Time // of the order
+	Partner  string    // whom they belonged to with that order; empty for nobody
+}
+
+// Customers reads at most limit customers of a merchant, in the order of their ids, with whom they belonged to at their latest order.
+func (s *Snapshot) Customers(ctx context.Context, f CustomerFilter, limit int) (Page[KnownCustomer], error) {
+	of := list{"customers", f.Query()}
+	from, _, err := of.after(f.After)
+	if err != nil {
+		return Page[KnownCustomer]{}, err
+	}
+	// name: customers of a merchant
+	rows, err := s.tx.Query(ctx, `
+SELECT l.customer_id AS customer, o.order_id, l.at, coalesce(p.name, '') AS partner
+  FROM (SELECT DISTINCT ON (customer_id) customer_id, at, order_no, coalesce(view -> 'begins', view -> 'bound') AS bound FROM customer_seen
+         WHERE merchant_id = $1 AND customer_id > $2 ORDER BY customer_id, at DESC, ref DESC LIMIT $3) l
+  JOIN orders o ON o.no = l.order_no
+  LEFT JOIN partner p ON p.id = (l.bound ->> 'partner')::bigint AND coalesce((l.bound ->> 'until')::timestamptz, 'infinity') > l.at
+ ORDER BY l.customer_id`, f.Merchant, from.Text, limit+1)
+	if err != nil {
+		return Page[KnownCustomer]{}, fmt.Errorf("listing customers: %w", err)
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[KnownCustomer])
+	if err != nil {
+		return Page[KnownCustomer]{}, fmt.Errorf("listing customers: %w", err)
+	}
+	return cut(of, found, limit, func(c KnownCustomer) key { return key{Text: c.Customer} })
+}

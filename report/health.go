@@ -21,6 +21,10 @@ type Health struct {
 	Posted  *time.Time
 	// Unbalanced are the units in which debits and credits differ.
 	Unbalanced []string
+	// PathsWanted counts the clicks of which orders wait to be told what came before them, and PathsSince is when the first was asked
+	// for; nil for none.
+	PathsWanted int64
+	PathsSince  *time.Time
 }
 
 // A Lag is what a stage has still to do on a lane.
@@ -163,6 +167,10 @@ func (s *Snapshot) readEnds(ctx context.Context, h *Health) error {
 		(SELECT posted_at FROM posting ORDER BY seq DESC LIMIT 1)`).Scan(&h.Sealed, &h.Loaded, &h.Posted)
 	if err != nil {
 		return fmt.Errorf("reading the ends of the pipeline: %w", err)
+	}
+	// name: paths that orders wait for
+	if err := s.tx.QueryRow(ctx, `SELECT wanted, since FROM health_path`).Scan(&h.PathsWanted, &h.PathsSince); err != nil {
+		return fmt.Errorf("reading the paths that orders wait for: %w", err)
 	}
 	books, err := s.Books(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -91,7 +92,25 @@ func (d *doctorCommand) postgresNetwork(ctx context.Context, conn *pgx.Conn) err
 			d.report.Add(area, doctor.Warn, fmt.Sprintf("%s, which need operator action: %d", waiting.what, waiting.count), waiting.fix)
 		}
 	}
+	d.paths(waiting)
 	return d.fingerprints(ctx, conn)
+}
+
+// pathsLate is how long an order waits for its visitor's path before the alert PathsWait.
+const pathsLate = 5 * time.Minute
+
+// paths looks at how far the look-up of visitors' paths is, which orders wait for.
+func (d *doctorCommand) paths(waiting engine.Waiting) {
+	const area = "PostgreSQL"
+	said := fmt.Sprintf("visitors' paths that orders wait for: %d, the first for %s", waiting.Paths, waiting.PathsOldest.Round(time.Second))
+	switch {
+	case waiting.Paths == 0:
+		d.report.Add(area, doctor.OK, "no order waits for its visitor's path", "")
+	case waiting.PathsOldest > pathsLate:
+		d.report.Add(area, doctor.Warn, said, "see PathsWait in docs/operate/runbook.md")
+	default:
+		d.report.Add(area, doctor.OK, said, "")
+	}
 }
 
 // fingerprints compares the keys with those of the network.

@@ -186,6 +186,10 @@ func TestDoctorNamesWhatIsWrongAndTheFix(t *testing.T) { //nolint:tparallel // t
 		{"a proxy that nobody trusts", func(_ *testing.T, p *patient) { p.set("TRACKER_URL", "https://go.example") }, "settings", doctor.Warn, "seems to come from the proxy", "TRIBUTARY_TRUSTED_PROXIES"},
 		{"a server that does not sync", func(*testing.T, *patient) {}, "PostgreSQL", doctor.Wrong, "fsync is off", "on"},
 		{"servers of two sorts", func(*testing.T, *patient) {}, "settings", doctor.Warn, "some embedded", "TRIBUTARY_KAFKA_BROKERS"},
+		{"a path is looked up", func(t *testing.T, _ *patient) {
+			t.Helper()
+			sql(t, `INSERT INTO path_wanted (lane, merchant_id, keys, order_id, click_id, program_id, partner_id, clicked_at, written) VALUES (0, 1, 0, 'A', 'c', 1, 1, now(), now() - interval '1 hour')`, `DELETE FROM path_wanted`)
+		}, "PostgreSQL", doctor.Warn, "visitors' paths that orders wait for: 1, the first for 1h0m", "PathsWait"},
 		{"a partition is halted", func(t *testing.T, _ *patient) {
 			t.Helper()
 			sql(t, `INSERT INTO position (consumer, topic, partition, halted) VALUES ('engine', 'orders', 5, 'a gap')`, `DELETE FROM position`)

@@ -511,6 +511,9 @@ func (p *Printer) ClaimsReply() string { return p.say("claims.reply", 0) }
 // ClaimsReplyHint says: The partner reads it.
 func (p *Printer) ClaimsReplyHint() string { return p.say("claims.reply_hint", 0) }
 
+// ClaimsSaid says: What the partner says
+func (p *Printer) ClaimsSaid() string { return p.say("claims.said", 0) }
+
 // ClaimsSearch says: Order or partner
 func (p *Printer) ClaimsSearch() string { return p.say("claims.search", 0) }
 
@@ -1247,11 +1250,17 @@ func CustomerKindCodes() []string {
 	return []string{"lapsed", "new", "returning"}
 }
 
+// CustomersBelongsTo says: Belonged to
+func (p *Printer) CustomersBelongsTo() string { return p.say("customers.belongs_to", 0) }
+
 // CustomersBind says: Bind again
 func (p *Printer) CustomersBind() string { return p.say("customers.bind", 0) }
 
 // CustomersBound says: It is noted. Orders placed since then are decided again within some seconds.
 func (p *Printer) CustomersBound() string { return p.say("customers.bound", 0) }
+
+// CustomersCustomer says: Customer
+func (p *Printer) CustomersCustomer() string { return p.say("customers.customer", 0) }
 
 // CustomersDo says: Bind the customer
 func (p *Printer) CustomersDo() string { return p.say("customers.do", 0) }
@@ -1276,6 +1285,9 @@ func (p *Printer) CustomersFromHint() string { return p.say("customers.from_hint
 // CustomersID says: Customer, as the merchant's orders name them
 func (p *Printer) CustomersID() string { return p.say("customers.id", 0) }
 
+// CustomersLatest says: Latest order
+func (p *Printer) CustomersLatest() string { return p.say("customers.latest", 0) }
+
 // CustomersLead says: Whom a customer belongs to, where a merchant's terms bind customers. Find a customer to bind them to another partner or to set them free.
 func (p *Printer) CustomersLead() string { return p.say("customers.lead", 0) }
 
@@ -1288,8 +1300,14 @@ func (p *Printer) CustomersNoOrdersYet() string { return p.say("customers.no_ord
 // CustomersNobody says: The customer belongs to nobody.
 func (p *Printer) CustomersNobody() string { return p.say("customers.nobody", 0) }
 
+// CustomersNobodys says: nobody
+func (p *Printer) CustomersNobodys() string { return p.say("customers.nobodys", 0) }
+
 // CustomersNone says: No customers yet
 func (p *Printer) CustomersNone() string { return p.say("customers.none", 0) }
+
+// CustomersNoneHere says: No customers of this merchant
+func (p *Printer) CustomersNoneHere() string { return p.say("customers.none_here", 0) }
 
 // CustomersNoneYet says: Once the terms of a merchant bind customers, or ask whether one is new, you find those customers here.
 func (p *Printer) CustomersNoneYet() string { return p.say("customers.none_yet", 0) }
@@ -3083,6 +3101,17 @@ func (p *Printer) HealthNotRunYet() string { return p.say("health.not_run_yet", 
 // HealthNothing says: No operator action required
 func (p *Printer) HealthNothing() string { return p.say("health.nothing", 0) }
 
+// HealthPaths says: Visitors' paths
+func (p *Printer) HealthPaths() string { return p.say("health.paths", 0) }
+
+// HealthPathsNone says: No order waits for its visitor's path.
+func (p *Printer) HealthPathsNone() string { return p.say("health.paths_none", 0) }
+
+// HealthPathsWait says: Orders wait for the paths of {n} clicks, the first since {since}.
+func (p *Printer) HealthPathsWait(n int64, since string) string {
+	return p.say("health.paths_wait", n, p.Count(n), since)
+}
+
 // HealthRefresh says: Refresh
 func (p *Printer) HealthRefresh() string { return p.say("health.refresh", 0) }
 
@@ -3404,6 +3433,9 @@ func (p *Printer) ManualPartnerLead() string { return p.say("manual.partner_lead
 
 // ManualPartnerNone says: When somebody pays you something beside your orders, it is listed here.
 func (p *Printer) ManualPartnerNone() string { return p.say("manual.partner_none", 0) }
+
+// ManualPartnerOf says: Whom the period is of.
+func (p *Printer) ManualPartnerOf() string { return p.say("manual.partner_of", 0) }
 
 // ManualPayer says: Who pays
 func (p *Printer) ManualPayer() string { return p.say("manual.payer", 0) }
@@ -5731,6 +5763,9 @@ func (p *Printer) TermsSetNew() string { return p.say("terms.set_new", 0) }
 // TermsSetThese says: Set these terms
 func (p *Printer) TermsSetThese() string { return p.say("terms.set_these", 0) }
 
+// TermsTest says: {of}:
+func (p *Printer) TermsTest(of string) string { return p.say("terms.test", 0, of) }
+
 // TermsToCome says: To come
 func (p *Printer) TermsToCome() string { return p.say("terms.to_come", 0) }
 
@@ -5809,6 +5844,12 @@ func (p *Printer) TodoLetters(n int64, consumer string, topic string) string {
 
 // TodoParked says: Batch {batch} is parked
 func (p *Printer) TodoParked(batch string) string { return p.say("todo.parked", 0, batch) }
+
+// TodoPaths says: Orders wait for the paths of {n} clicks
+func (p *Printer) TodoPaths(n int64) string { return p.say("todo.paths", n, p.Count(n)) }
+
+// TodoPathsWhy says: The first has waited since {since}; nothing is posted for them until loaders have looked it up in ClickHouse.
+func (p *Printer) TodoPathsWhy(since string) string { return p.say("todo.paths_why", 0, since) }
 
 // TodoProblem says: {problem}
 func (p *Printer) TodoProblem(problem string) string { return p.say("todo.problem", 0, problem) }

@@ -5,6 +5,7 @@ SELECT c.order_no, c.partner_id, c.role, c.unit, c.program_id, c.link_id, c.occu
  WHERE (@merchant::bigint = 0 OR c.merchant_id = @merchant)
    AND (@partner::bigint = 0 OR c.partner_id = @partner)
    AND (@state::text = '' OR c.state = @state)
+   AND (@state <> '' OR @text::text <> '' OR c.state <> 'declined' OR c.lines > 0 OR c.gross <> 0) -- what another credit took the place of is found, not listed
    AND (@program::bigint = 0 OR c.program_id = @program)
    AND (@link::bigint = 0 OR c.link_id = @link)
    AND (@currency::text = '' OR c.unit = @currency)
