@@ -63,10 +63,10 @@ func (l *lane) settle(ctx context.Context, s *settling) (more bool, err error) {
 			for _, p := range periods {
 				p.settle(l.cfg.Clock())
 			}
-			done.count(periods)
-			if t.events, err = l.postPeriods(ctx, tx, p, periods); err != nil {
+			if t.events, err = l.keepPeriods(ctx, tx, p, periods); err != nil {
 				return err
 			}
+			done.count(periods)
 			if err := l.held.Save(ctx, tx, p); err != nil {
 				return err
 			}
@@ -156,6 +156,12 @@ func (p *periodState) settle(now time.Time) {
 	p.version += int32(len(p.due) / versionPostings)
 	p.standing = period.StandingOf(desired)
 	p.reported = reportPeriod(&p.key, &p.recorded, before, &settled, p.released)
+}
+
+// stay has a period that the database has refused stay as it was.
+func (p *periodState) stay(refused error, now time.Time) {
+	p.problem, p.next = refused, now.Add(stuckFor)
+	p.settled, p.standing, p.due, p.reported, p.released = period.Settlement{}, period.Standing{}, nil, nil, time.Time{}
 }
 
 // resettle is what the period comes to now.

@@ -128,6 +128,41 @@ func TestAPeriodThatCannotBeSettledHoldsUpNobody(t *testing.T) {
 	}
 }
 
+// A period that the database refuses, new or not, stays as it was, holds up nobody, and is settled once it is taken.
+func TestAPeriodThatIsRefusedHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	for name, already := range map[string]bool{"new": false, "known": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newCounting(t, monthly())
+			w.start(w.config("one"))
+			stands := int64(0)
+			if already {
+				w.send(w.placed("A", 0, 20_000), w.placed("B", day, 20_000))
+				w.waitIdle()
+				stands = w.standing("volume").Net
+			}
+			w.exec(`
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'no more' USING ERRCODE = 'check_violation';
+END $$`)
+			w.exec(fmt.Sprintf(`CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON period FOR EACH ROW WHEN (NEW.rule = 'volume' AND NEW.net > %d) EXECUTE FUNCTION refuse()`, stands))
+			w.send(w.placed("C", 2*day, 60_000))
+			w.waitIdle()
+			equal(t, "the volume stays", w.standing("volume").Net, stands)
+			if w.standing("cap").Net >= 0 {
+				t.Error("the cap does not move")
+			}
+			w.exec(`DROP TRIGGER refuse ON period`)
+			w.setClock(noon().Add(3*day + 2*stuckFor))
+			w.eventually("the volume moves", func() bool { return w.standing("volume").Net > stands })
+			w.waitIdle()
+			w.clean()
+		})
+	}
+}
+
 // A period that could not be settled, new or not, is tried again after some minutes, though nothing changes it.
 func TestAPeriodThatCannotBeSettledIsTriedAgain(t *testing.T) {
 	t.Parallel()

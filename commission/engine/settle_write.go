@@ -67,6 +67,41 @@ func reportPeriod(key *period.Key, was *period.Settlement, wasUntil time.Time, i
 	return all
 }
 
+// keepPeriods writes what follows for periods, and tells how many events leave. Where the database refuses it for what they say,
+// each is written by itself, and one that is refused stays as it was.
+func (l *lane) keepPeriods(ctx context.Context, tx pgx.Tx, at *position.Position, periods []*periodState) (events int, err error) {
+	events, err = l.tryPeriods(ctx, tx, at, periods)
+	if err == nil || verdict(err) != failed {
+		return events, err
+	}
+	for i, p := range periods {
+		one := periods[i : i+1]
+		n, err := l.tryPeriods(ctx, tx, at, one)
+		if err != nil && verdict(err) == failed {
+			p.stay(err, l.cfg.Clock())
+			n, err = l.tryPeriods(ctx, tx, at, one)
+		}
+		if err != nil {
+			return events, err
+		}
+		events += n
+	}
+	return events, nil
+}
+
+// tryPeriods is postPeriods behind a savepoint: where it fails nothing is written, and the transaction goes on.
+func (l *lane) tryPeriods(ctx context.Context, tx pgx.Tx, at *position.Position, periods []*periodState) (events int, err error) {
+	before := at.Out
+	err = pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) (err error) {
+		events, err = l.postPeriods(ctx, tx, at, periods)
+		return err
+	})
+	if err != nil {
+		at.Out, events = before, 0
+	}
+	return events, err
+}
+
 // postPeriods writes everything that follows for periods, apart from the position, whose count of outgoing events it moves
 // on, and tells how many those are.
 func (l *lane) postPeriods(ctx context.Context, tx pgx.Tx, at *position.Position, periods []*periodState) (events int, err error) {
