@@ -43,7 +43,7 @@ const (
 	// AloneUpTo is what one person may enter for a partner within 24 hours, in whole units of a currency. From the line on that is
 	// more a second person approves.
 	AloneUpTo = 100
-	// MaxNote bounds the note of a line, in characters.
+	// MaxNote bounds the note of a line, and of whatever else people say, in characters.
 	MaxNote = 500
 )
 

@@ -32,10 +32,8 @@ type NewClaim struct {
 	Note string
 }
 
-const (
-	maxClaimed   = 128 // bytes, as of an order's id
-	maxClaimNote = 500 // characters
-)
+// maxClaimed bounds the order and the click of a claim, in bytes, as of an order's id.
+const maxClaimed = 128
 
 // check gives what is wrong with a claim, and brings its texts into the form in which reports have them.
 func (c *NewClaim) check() (bad []fault.Field) {
@@ -52,13 +50,7 @@ func (c *NewClaim) check() (bad []fault.Field) {
 	if c.Order == "" {
 		bad = append(bad, fault.Wrong("order", text.WrongMissing(), text.FixClaimedOrder()))
 	}
-	switch n := utf8.RuneCountInString(c.Note); {
-	case n == 0:
-		bad = append(bad, fault.Wrong("note", text.WrongMissing(), text.FixNote()))
-	case n > maxClaimNote || !utf8.ValidString(c.Note) || strings.ContainsRune(c.Note, 0):
-		bad = append(bad, fault.Wrong("note", text.WrongLabelSize(int64(len(c.Note))), text.FixGiveAtMost(strconv.Itoa(maxClaimNote))))
-	}
-	return bad
+	return append(bad, wrongReason(c.Note)...)
 }
 
 // Claim has the partner of the scope claim an order of a program's merchant, whether there is such an order or not, and gives the
@@ -138,12 +130,9 @@ func SettleClaim(ctx context.Context, tx pgx.Tx, claim int64, outcome commission
 	if outcome == commission.ClaimIsOpen || !slices.Contains(commission.ClaimOutcomes(), outcome) {
 		return 0, fault.Coded(fault.NotFound, "unknown_claim", nil)
 	}
-	if note = strings.TrimSpace(note); note == "" || utf8.RuneCountInString(note) > maxClaimNote || !utf8.ValidString(note) || strings.ContainsRune(note, 0) {
-		problem, fix := text.WrongMissing(), text.FixNote()
-		if note != "" {
-			problem, fix = text.WrongLabelSize(int64(len(note))), text.FixGiveAtMost(strconv.Itoa(maxClaimNote))
-		}
-		return 0, badClaim(fault.Wrong("note", problem, fix))
+	note = strings.TrimSpace(note)
+	if wrong := wrongReason(note); len(wrong) > 0 {
+		return 0, badClaim(wrong...)
 	}
 	var row *int64
 	var problem *string

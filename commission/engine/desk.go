@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,7 +11,6 @@ import (
 	"tributary/commission"
 	"tributary/commission/inbox"
 	"tributary/internal/fault"
-	"tributary/internal/text"
 	"tributary/partners/access"
 )
 
@@ -56,8 +54,8 @@ type Act struct {
 
 // Review is ReviewOrders for somebody on a page, with a note of why, which there has to be.
 func (d *Desk) Review(ctx context.Context, scope access.Scope, said []commission.Reviewed, author, note string) (act Act, err error) {
-	if strings.TrimSpace(note) == "" {
-		return act, &fault.Error{Kind: fault.Invalid, Code: "refused", Fields: []fault.Field{fault.Wrong("note", text.WrongMissing(), text.FixNote())}}
+	if wrong := wrongReason(note); len(wrong) > 0 {
+		return act, &fault.Error{Kind: fault.Invalid, Code: "refused", Fields: wrong}
 	}
 	err = d.DB.Change(ctx, scope, func(tx pgx.Tx) (err error) {
 		if act.Numbers, err = ReviewOrders(ctx, tx, said, author, note); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"tributary/commission/inbox"
@@ -22,10 +21,7 @@ func Rebind(ctx context.Context, q inbox.Querier, b inbox.Binding, author, note 
 	if err != nil {
 		return err
 	}
-	if strings.TrimSpace(note) == "" {
-		bad = append(bad, fault.Wrong("note", text.WrongMissing(), text.FixNote()))
-	}
-	if len(bad) > 0 {
+	if bad = append(bad, wrongReason(note)...); len(bad) > 0 {
 		return &fault.Error{Kind: fault.Invalid, Code: "bad_binding", Fields: bad}
 	}
 	return inbox.WriteBind(ctx, q, b, author, note, partitions)

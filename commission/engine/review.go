@@ -39,6 +39,9 @@ func ReviewOrders(ctx context.Context, tx pgx.Tx, said []commission.Reviewed, au
 	if len(said) > MaxReviewed {
 		return nil, fault.Coded(fault.TooLarge, "too_many_orders", nil)
 	}
+	if wrong := wrongNote(note); len(wrong) > 0 {
+		return nil, &fault.Error{Kind: fault.Invalid, Code: "refused", Fields: wrong}
+	}
 	contents, refs := make([][]byte, len(said)), make([]string, len(said))
 	for i := range said {
 		if wrong := said[i].Check(); len(wrong) > 0 {
@@ -84,6 +87,9 @@ func (e *TooLateError) Error() string {
 // UndoReview withdraws a review of the side that the transaction acts for. Where the engine has taken it that is a
 // *TooLateError; a review that is not there, or another side's, is a fault.NotFound.
 func UndoReview(ctx context.Context, tx pgx.Tx, no int64, author, note string) error {
+	if wrong := wrongNote(note); len(wrong) > 0 {
+		return &fault.Error{Kind: fault.Invalid, Code: "refused", Fields: wrong}
+	}
 	var known, undone bool
 	var taken *time.Time
 	var effect *string

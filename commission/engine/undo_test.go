@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -80,6 +82,40 @@ func TestWhoMaySayWhatAboutAnOrder(t *testing.T) {
 	equal(t, "withdrawals", w.number(`SELECT count(*) FROM inbox WHERE kind = 'undo' AND author = 'anna' AND note = 'a mistake'`), 2)
 	w.waitIdle()
 	equal(t, "outcome", w.outcome(1, "A1"), "credited")
+}
+
+// TestNotesAreTextThatADatabaseCanHold has people say things with notes that it cannot, or that are too long.
+func TestNotesAreTextThatADatabaseCanHold(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	db, network := w.pages(), access.Scope{Network: true}
+	for _, row := range []struct {
+		name, note string
+		refused    bool
+	}{
+		{"a NUL byte", "a\x00b", true}, {"no UTF-8", "a\xff", true}, {"too long", strings.Repeat("ä", commission.MaxNote+1), true}, {"as long as may be", strings.Repeat("ä", commission.MaxNote), false},
+	} {
+		for what, do := range map[string]func(tx pgx.Tx) error{
+			"a review": func(tx pgx.Tx) error {
+				_, err := ReviewOrders(t.Context(), tx, []commission.Reviewed{{Merchant: 1, Order: "A1", Verb: commission.Void}}, "anna", row.note)
+				return err
+			},
+			"an undoing": func(tx pgx.Tx) error { return UndoReview(t.Context(), tx, 99, "anna", row.note) },
+			"a binding": func(tx pgx.Tx) error {
+				return Rebind(t.Context(), tx, inbox.Binding{Program: w.programs[0], Customer: "c"}, "anna", row.note, 1)
+			},
+			"an answer": func(tx pgx.Tx) error {
+				_, err := SettleClaim(t.Context(), tx, 99, commission.ClaimIsGranted, "anna", row.note)
+				return err
+			},
+		} {
+			f := fault.Of(db.Change(t.Context(), network, do))
+			named := slices.ContainsFunc(f.Fields, func(of fault.Field) bool { return of.Name == "note" })
+			if f.Kind == fault.Internal && row.refused || named != row.refused {
+				t.Errorf("%s with %s: %v", what, row.name, f)
+			}
+		}
+	}
 }
 
 // TestSomethingIsSaidOfAThousandOrdersAtOnce also has one among them that is not there.
