@@ -137,11 +137,7 @@ func (n *network) orders(ctx context.Context, first, orders int) (taken takenIn,
 	own, beside := each(usedByAll(e.pid)), each(usedByAll(database)-before)
 	sayf("  %d orders at %.0f/s; an order took %.1f us of processor in the engine, %.1f in PostgreSQL", orders, m.perSecond(), own, beside)
 	// What it still has to seal and to send must not be left to the next one.
-	err = e.await(ctx, "the books are not sealed", time.Minute, func() (bool, error) {
-		left, err := n.number(ctx, "SELECT coalesce((SELECT max(seq) FROM posting), 0) - coalesce((SELECT max(through_seq) FROM chain), 0)")
-		return left == 0, err
-	})
-	if err != nil {
+	if err := e.await(ctx, "the books are not sealed", time.Minute, func() (bool, error) { return n.isSealed(ctx) }); err != nil {
 		return taken, err
 	}
 	return takenIn{m.perSecond(), own + beside}, e.awaitIdle(ctx)

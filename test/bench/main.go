@@ -44,29 +44,42 @@ type bench struct {
 	dir    string // of everything this run leaves on disk
 	binary string // of tributary
 	peer   string // of tools/bench, "" where no row needs it
+	// before is the binary of a commit that this one is held against, or "".
+	before string
 	quick  bool
 	output *json.Encoder
 }
 
+// need is what a row has built beside the binary.
+type need int
+
+const (
+	nothing need = iota
+	peers        // those of tools/bench
+	before       // the binary of an earlier commit
+)
+
 // row is a part of the run that can be asked for by name.
 type row struct {
-	name string
-	peer bool // it needs the peers of tools/bench
-	run  func(ctx context.Context, b *bench) error
+	name  string
+	needs need
+	run   func(ctx context.Context, b *bench) error
 }
 
 func rows() []row {
 	return []row{
-		{"redirect", true, redirects},
-		{"conversions", true, conversions},
-		{"links", false, links},
-		{"river", false, river},
-		{"engine", false, engine},
-		{"schemes", false, engineSchemes},
-		{"freshness", false, freshness},
-		{"size", false, size},
-		{"pairs", false, pairs},
-		{"simulate", false, simulate},
+		{"redirect", peers, redirects},
+		{"conversions", peers, conversions},
+		{"links", nothing, links},
+		{"river", nothing, river},
+		{"engine", nothing, engine},
+		{"schemes", nothing, engineSchemes},
+		{"before", before, engineBefore},
+		{"books", nothing, tenMillion},
+		{"freshness", nothing, freshness},
+		{"size", nothing, size},
+		{"pairs", nothing, pairs},
+		{"simulate", nothing, simulate},
 	}
 }
 
@@ -89,6 +102,7 @@ func run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	only := flags.String("only", "", "rows to run, with commas: "+strings.Join(names, ", "))
 	quick := flags.Bool("quick", false, "a fifth of the records and one turn each: shows that it works, not how fast")
+	earlier := flags.String("before", "5fd64b6", "the commit whose engine the row before holds this one against; the default is the last without schemes")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -103,7 +117,7 @@ func run(ctx context.Context, args []string) error {
 	defer os.RemoveAll(dir) //nolint:errcheck // it is in the folder for such
 	b := &bench{dir: dir, quick: *quick, output: json.NewEncoder(os.Stdout)}
 	b.output.SetEscapeHTML(false)
-	if err := b.build(ctx, chosen); err != nil {
+	if err := b.build(ctx, chosen, *earlier); err != nil {
 		return err
 	}
 	describeMachine()
@@ -138,14 +152,20 @@ func choose(only string) ([]row, error) {
 	return chosen, nil
 }
 
-// build builds the binary, and the peers where a row needs them.
-func (b *bench) build(ctx context.Context, chosen []row) error {
+// build builds the binary, and what else rows need.
+func (b *bench) build(ctx context.Context, chosen []row, earlier string) error {
+	need := func(n need) bool { return slices.ContainsFunc(chosen, func(r row) bool { return r.needs == n }) }
 	b.binary = filepath.Join(b.dir, "tributary")
 	sayf("building")
 	if err := output(ctx, "", "go", "build", "-trimpath", "-ldflags=-s -w", "-o", b.binary, "./cmd/tributary"); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(chosen, func(r row) bool { return r.peer }) {
+	if need(before) {
+		if err := b.buildEarlier(ctx, earlier); err != nil {
+			return err
+		}
+	}
+	if !need(peers) {
 		return nil
 	}
 	b.peer = filepath.Join(b.dir, "peer")

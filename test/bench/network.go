@@ -50,6 +50,7 @@ type network struct {
 	links    []*partners.Link
 	apiKey   string
 	scheme   scheme
+	known    *pgxpool.Pool // where its merchant, partners and links are read
 
 	stops []func()
 }
@@ -165,7 +166,7 @@ func (n *network) people(ctx context.Context, db *pgxpool.Pool, sites int) error
 	if err != nil {
 		return err
 	}
-	n.partners, n.links = nil, nil
+	n.partners, n.links, n.known = nil, nil, db
 	for i := range sites {
 		partner, err := partners.CreatePartner(ctx, db, partners.NewPartner{Kind: program.Site, Name: fmt.Sprintf("Site %d", i)})
 		if err != nil {
@@ -228,7 +229,7 @@ func (n *network) folder(name string) string { return filepath.Join(n.dir, name)
 // fill puts clicks and orders into the spool of a tracker that is not running, the orders of customers of those clicks.
 // The orders are numbered from first on.
 func (n *network) fill(ctx context.Context, folder string, clicks, orders, first int) (err error) {
-	catalogue := catalogue.New(n.db, slog.New(slog.DiscardHandler))
+	catalogue := catalogue.New(n.known, slog.New(slog.DiscardHandler))
 	if err := catalogue.Load(ctx); err != nil {
 		return err
 	}
@@ -364,6 +365,15 @@ func (n *network) pin(ctx context.Context, cores string) error {
 
 // sibling makes a further network on the same engines, with a database and topics of its own. It ends with n.
 func (n *network) sibling(ctx context.Context, name string, sites int) (*network, error) {
+	s, err := n.vacant(ctx, name, n.binary)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.people(ctx, s.db, sites)
+}
+
+// vacant is a sibling without people, whose roles are those of some binary.
+func (n *network) vacant(ctx context.Context, name, binary string) (*network, error) {
 	if _, err := n.db.Exec(ctx, "CREATE DATABASE "+name); err != nil {
 		return nil, fmt.Errorf("making the database %s: %w", name, err)
 	}
@@ -375,7 +385,9 @@ func (n *network) sibling(ctx context.Context, name string, sites int) (*network
 		return nil, fmt.Errorf("reading the address of PostgreSQL: %w", err)
 	}
 	u.Path = "/" + name
-	s := *n
+	s, b := *n, *n.bench
+	b.binary = binary
+	s.bench = &b
 	s.name, s.dir, s.stops = n.name+"-"+name, n.folder(name), nil
 	if s.env, err = n.environment(name, name+"."); err != nil {
 		return nil, err
@@ -388,5 +400,5 @@ func (n *network) sibling(ctx context.Context, name string, sites int) (*network
 		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
 	}
 	s.stops = append(s.stops, s.db.Close)
-	return &s, s.people(ctx, s.db, sites)
+	return &s, nil
 }
