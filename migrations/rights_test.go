@@ -38,6 +38,7 @@ coupon_end*        -     -     S     SI    SI    S     -
 customer*          -     -     SI    S     S     S     -
 customer_backfill  -     -     SIU   -     S     S     -
 customer_bind      -     -     -     S     -     S     -
+customer_change    -     -     SIUD  -     S     S     -
 customer_event*    -     -     SI    S     S     S     -
 customer_seen*     -     -     SIUD  S     S     S     -
 customer_touched   -     -     SID   -     S     S     -

@@ -173,7 +173,8 @@ func (v *Verification) views(ctx context.Context) error {
 
 // touchedCustomers are those whose orders are to be looked at.
 func (v *Verification) touchedCustomers(ctx context.Context) (map[evidence.Customer]bool, error) {
-	rows, err := v.Tx.Query(ctx, `SELECT DISTINCT merchant_id, customer_id FROM customer_touched`)
+	rows, err := v.Tx.Query(ctx, `SELECT merchant_id, customer_id FROM customer_touched
+		UNION SELECT m, c FROM customer_change, unnest(merchants, customers) p (m, c) WHERE compared IS NULL`)
 	if err != nil {
 		return nil, err
 	}
@@ -217,6 +218,9 @@ SELECT 'customer_seen', format('of order %s (merchant %s, %s)', s.order_no, s.me
 	return v.Rows(ctx, "customers are looked at", Attention, `
 SELECT 'customer_touched', format('of merchant %s, customer %s', merchant_id, customer_id), 'written', 'looked at since', written::text
   FROM customer_touched WHERE written < now() - $1 * interval '1 second'
+UNION ALL
+SELECT 'customer_change', format('of merchant %s, customer %s', merchants[1], customers[1]), 'written', 'looked at since', written::text
+  FROM customer_change WHERE compared IS NULL AND written < now() - $1 * interval '1 second'
 UNION ALL
 SELECT 'nudge', format('of order %s', order_no), 'written', 'decided again since', written::text
   FROM nudge WHERE written < now() - $1 * interval '1 second' LIMIT $2`, overdue.Seconds(), v.Limit)

@@ -111,17 +111,22 @@ func (l *lane) backfillPiece(ctx context.Context, tx pgx.Tx, p piece) (done bool
 		return false, err
 	}
 	l.buf.touched.Reset(5)
+	made := changes{}
 	var customer, ref *string
 	var at *time.Time
 	_, err = pgx.ForEachRow(rows, []any{&done, &customer, &at, &ref}, func() error {
 		if customer != nil {
 			place := evidence.Place{Customer: evidence.Customer{Merchant: p.merchant, ID: *customer}, At: *at, Ref: *ref}
 			copyTouch(&l.buf.touched, place, l.cfg.Partitions)
+			made.add(place, l.cfg.Partitions)
 		}
 		return nil
 	})
 	if err != nil {
 		return false, err
 	}
-	return done, l.buf.touched.Send(ctx, tx, copyTouched)
+	if err := l.buf.touched.Send(ctx, tx, copyTouched); err != nil {
+		return false, err
+	}
+	return done, made.writeNow(ctx, tx)
 }

@@ -33,7 +33,7 @@ SELECT (SELECT count(*) FROM commission WHERE NOT released AND hold_until <= $3)
        (SELECT count(*) FROM dead_letter WHERE consumer = $1 AND topic = $2 AND state = 'returning'),
        (SELECT count(*) FROM period_delta) + (SELECT count(*) FROM period WHERE release_at <= $3),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0) FROM ledger_unsent)::bigint,
-       (SELECT count(*) FROM customer_touched) + (SELECT count(*) FROM click_touched), (SELECT count(*) FROM nudge)`
+       (SELECT count(*) FROM customer_touched) + (SELECT count(*) FROM customer_change WHERE compared IS NULL) + (SELECT count(*) FROM click_touched), (SELECT count(*) FROM nudge)`
 
 // ReadBacklog measures what is left to do as of now, the engines' clock, in a topic of so many partitions. It is for
 // whoever waits for the end of a replay; Records is a moment older than the rest, so that nothing can be in between.

@@ -18,8 +18,9 @@ import (
 )
 
 // Who a customer belongs to follows from all their orders, which are in as many lanes. No lane waits for another: an order's
-// transaction looks at what is committed of the customer's other orders, decides, and leaves a row in customer_touched; who
-// holds the customer's lane works out what that changes for the others (sweep), and their lanes decide those again (nudge).
+// transaction looks at what is committed of the customer's other orders, and decides. Where there are later ones it leaves a row in
+// customer_touched, and in any case what it has changed (changes); who holds the customer's lane works out what that changes for the
+// others (sweep), and their lanes decide those again (nudge).
 
 // seen is an order as the customer fold is to have it from this transaction on.
 type seen struct {
@@ -29,6 +30,8 @@ type seen struct {
 	// stored says that there is a row for it, changed that the row is to be written.
 	stored, changed bool
 	before          *commission.Seen // the order before it that is committed
+	behind          bool             // there are later ones that are committed
+	snapshot        string           // what was committed at least when these were read
 }
 
 // customers gives orders of merchants whose terms ask how their customers stood and whom these belonged to, by the orders before
@@ -59,7 +62,11 @@ func (e *Engine) customers(ctx context.Context, tx pgx.Tx, network evidence.Netw
 	if len(named) == 0 {
 		return nil
 	}
-	before, err := evidence.Before(ctx, tx, places)
+	seenBefore, err := snapshot(ctx, tx)
+	if err != nil {
+		return err
+	}
+	before, behind, err := evidence.Around(ctx, tx, places)
 	if err != nil {
 		return err
 	}
@@ -68,6 +75,7 @@ func (e *Engine) customers(ctx context.Context, tx pgx.Tx, network evidence.Netw
 		return err
 	}
 	for i, s := range named {
+		s.snapshot, s.behind = seenBefore, behind[i]
 		s.meet(before[i])
 	}
 	view(named, binds)
@@ -141,11 +149,13 @@ const (
 	copyTouched = `COPY customer_touched (lane, merchant_id, customer_id, at, ref) FROM STDIN BINARY`
 )
 
-// writeSeen writes what the customer fold is to have of orders, and that their customers are to be looked at.
+// writeSeen writes what the customer fold is to have of orders, that customers are to be looked at who have later orders, and what it
+// has changed.
 func (e *Engine) writeSeen(ctx context.Context, tx pgx.Tx, orders []*order, buf *rows) error {
 	buf.seen.Reset(9)
 	buf.touched.Reset(5)
 	var changed seenColumns
+	made, seenBefore := changes{}, ""
 	for _, o := range orders {
 		s := o.seen
 		if s == nil || !s.changed {
@@ -156,7 +166,12 @@ func (e *Engine) writeSeen(ctx context.Context, tx pgx.Tx, orders []*order, buf 
 		} else {
 			copyOneSeen(&buf.seen, s)
 		}
-		copyTouch(&buf.touched, placeOf(s.customer, &s.Seen), e.cfg.Partitions)
+		place := placeOf(s.customer, &s.Seen)
+		if s.stored || s.behind {
+			copyTouch(&buf.touched, place, e.cfg.Partitions)
+		}
+		made.add(place, e.cfg.Partitions)
+		seenBefore = s.snapshot
 	}
 	if err := buf.seen.Send(ctx, tx, copySeen); err != nil {
 		return fmt.Errorf("writing orders of customers: %w", err)
@@ -167,6 +182,9 @@ func (e *Engine) writeSeen(ctx context.Context, tx pgx.Tx, orders []*order, buf 
 	if err := buf.touched.Send(ctx, tx, copyTouched); err != nil {
 		return fmt.Errorf("writing which customers to look at: %w", err)
 	}
+	if err := made.write(ctx, tx, seenBefore); err != nil {
+		return err
+	}
 	return e.leavePlaces(ctx, tx, orders)
 }
 
@@ -176,8 +194,10 @@ var leavePlaces string
 // leavePlaces takes orders off the places that they have left, and has their customers looked at.
 func (e *Engine) leavePlaces(ctx context.Context, tx pgx.Tx, orders []*order) error {
 	var c seenColumns
+	made := changes{}
 	for _, o := range orders {
 		for _, p := range o.left {
+			made.add(p, e.cfg.Partitions)
 			c.lane = append(c.lane, p.Customer.Lane(e.cfg.Partitions))
 			c.merchant, c.customer = append(c.merchant, int64(p.Customer.Merchant)), append(c.customer, p.Customer.ID)
 			c.at, c.ref = append(c.at, p.At), append(c.ref, p.Ref)
@@ -189,7 +209,7 @@ func (e *Engine) leavePlaces(ctx context.Context, tx pgx.Tx, orders []*order) er
 	if _, err := tx.Exec(ctx, leavePlaces, c.lane, c.merchant, c.customer, c.at, c.ref); err != nil {
 		return fmt.Errorf("taking orders off %d places: %w", len(c.merchant), err)
 	}
-	return nil
+	return made.writeNow(ctx, tx)
 }
 
 func placeOf(customer evidence.Customer, s *commission.Seen) evidence.Place {

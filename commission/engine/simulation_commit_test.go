@@ -32,12 +32,13 @@ const (
 	holdsForgotten
 	holdsOfPeriodsForgotten
 	ordersStay
+	changesNotCompared
 )
 
 func mistakes() []mistake {
 	return []mistake{
 		crashTakesDeltas, crashMovesPosition, crashTakesSaid, sweepTakesUnseen, sweepNudgesNobody, nudgesTakenUnseen, ordersTouchNobody,
-		ownersNotFenced, copiesCount, holdsForgotten, holdsOfPeriodsForgotten, ordersStay,
+		ownersNotFenced, copiesCount, holdsForgotten, holdsOfPeriodsForgotten, ordersStay, changesNotCompared,
 	}
 }
 
@@ -46,7 +47,7 @@ func (f mistake) String() string {
 		"none", "a crash takes changes of sums off", "a crash moves the position", "a crash takes a row of the inbox",
 		"a sweep takes what it did not see", "a sweep nudges nobody", "nudges are taken that were not seen", "an order touches nobody",
 		"an owner that lost its lease commits", "a copy counts as another fact", "ended holds are forgotten", "holds of periods never end",
-		"an order stays with the customer of its first report",
+		"an order stays with the customer of its first report", "changes that did not see one another are not compared",
 	}[f]
 }
 
@@ -82,6 +83,7 @@ func (tx *memoryTx) takeOff() {
 func (tx *memoryTx) commit() error {
 	m := tx.memory
 	tx.takeOff()
+	tx.keepChanges()
 	m.lanes[tx.lane].position = *tx.position
 	if tx.row != nil {
 		tx.row.taken = true
@@ -119,6 +121,27 @@ func (tx *memoryTx) commit() error {
 		}
 	}
 	return tx.balanced()
+}
+
+// keepChanges is changes.write, and marks those that were compared.
+func (tx *memoryTx) keepChanges() {
+	m := tx.memory
+	m.commits++
+	for i := range m.changes {
+		row := &m.changes[i]
+		row.compared = row.compared || tx.compared[row.no] || tx.compared != nil && tx.broken == sweepTakesUnseen && row.lane == tx.lane
+	}
+	for lane := range lanes {
+		row := changeRow{no: m.number(), lane: lane, seen: tx.seen, commit: m.commits}
+		for _, p := range tx.changed {
+			if p.Customer.Lane(lanes) == lane {
+				row.places = append(row.places, p)
+			}
+		}
+		if len(row.places) > 0 {
+			m.changes = append(m.changes, row)
+		}
+	}
 }
 
 // keep is Engine.write of one order.

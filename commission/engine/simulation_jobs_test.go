@@ -89,7 +89,8 @@ func (tx *memoryTx) takeSaid() error {
 	}
 	tx.row = tx.said[i]
 	if tx.row.key == (orderKey{}) {
-		tx.touches = append(tx.touches, evidence.Place{Customer: tx.customer(tx.row.bind.Customer), At: tx.row.bind.From})
+		place := evidence.Place{Customer: tx.customer(tx.row.bind.Customer), At: tx.row.bind.From}
+		tx.touches, tx.changed = append(tx.touches, place), append(tx.changed, place)
 		return nil
 	}
 	orders := tx.gather(tx.row.key)
@@ -97,35 +98,53 @@ func (tx *memoryTx) takeSaid() error {
 	return tx.decide(orders)
 }
 
-// sweep is lane.sweep.
-func (tx *memoryTx) sweep() error {
-	by := map[evidence.Customer]*stretch{}
-	tx.swept, tx.views = map[int64]bool{}, map[evidence.Customer][]commission.Seen{}
-	for _, row := range tx.touched {
-		if row.Customer.Lane(lanes) != tx.lane {
+// compare is lane.compare.
+func (tx *memoryTx) compare() (shared []evidence.Place) {
+	tx.compared = map[int64]bool{}
+	for _, a := range tx.changes {
+		if a.lane != tx.lane || a.compared {
 			continue
 		}
-		tx.swept[row.no] = true
-		s := by[row.Customer]
-		if s == nil {
-			s = &stretch{Place: row.Place}
-			by[row.Customer] = s
+		tx.compared[a.no] = true
+		for _, b := range tx.changes {
+			if b.lane != tx.lane || b.no == a.no || a.commit <= b.seen || b.commit <= a.seen || tx.broken == changesNotCompared {
+				continue
+			}
+			of := func(c changeRow) map[evidence.Customer][]evidence.Place {
+				by := map[evidence.Customer][]evidence.Place{}
+				for _, p := range c.places {
+					by[p.Customer] = append(by[p.Customer], p)
+				}
+				return by
+			}
+			shared = append(shared, sharedBy(of(a), of(b))...)
 		}
-		if row.Before(s.Place) {
-			s.Place = row.Place
-		}
-		s.touched = append(s.touched, row.Place)
 	}
-	if len(by) == 0 {
+	return shared
+}
+
+// sweep is lane.sweep.
+func (tx *memoryTx) sweep() error {
+	places := tx.compare()
+	tx.swept, tx.views = map[int64]bool{}, map[evidence.Customer][]commission.Seen{}
+	for _, row := range tx.touched {
+		if row.Customer.Lane(lanes) == tx.lane {
+			tx.swept[row.no] = true
+			places = append(places, row.Place)
+		}
+	}
+	if len(tx.swept)+len(tx.compared) == 0 {
 		return errNothing
 	}
 	binds := tx.sortedBinds()
-	for customer, s := range by {
+	for _, s := range stretchesOf(places) {
+		customer := s.Customer
 		prev, from := tx.from(s.Place, tx.sweeps)
 		changed, settled := commission.Refresh(prev, from, binds[customer], s.through())
 		for _, n := range changed {
 			tx.views[customer] = append(tx.views[customer], from[n])
-			tx.claimed = append(tx.claimed, placeOf(customer, &from[n]))
+			place := placeOf(customer, &from[n])
+			tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, place)
 		}
 		if settled || len(from) < tx.sweeps {
 			continue

@@ -32,6 +32,8 @@ type memory struct {
 	seen    map[evidence.Customer][]commission.Seen // in their order
 	binds   map[evidence.Customer][]commission.Bind
 	touched []touchedRow
+	changes []changeRow
+	commits int // so far
 	nudges  []nudgeRow
 	said    []*saidRow
 	deltas  []deltaRow
@@ -71,6 +73,15 @@ type factRow struct {
 type touchedRow struct {
 	no int64
 	evidence.Place
+}
+
+// changeRow is what a transaction has changed in the orders of customers of a lane.
+type changeRow struct {
+	no           int64
+	lane         int
+	seen, commit int // how many transactions had committed when it began, and when it had
+	places       []evidence.Place
+	compared     bool
 }
 
 type nudgeRow struct {
@@ -137,6 +148,9 @@ type memoryTx struct {
 	disputed []*order         // with reports without effect
 	claimed  []evidence.Place // whose rows it changes: no other transaction changes them until it ends
 	touches  []evidence.Place
+	changed  []evidence.Place
+	seen     int                                     // how many transactions had committed when it began
+	compared map[int64]bool                          // changes that are held against the others
 	views    map[evidence.Customer][]commission.Seen // those that a sweep has changed
 	swept    map[int64]bool                          // touched rows that are taken
 	nudged   map[int64]bool                          // nudges that are taken
@@ -155,7 +169,7 @@ func (m *memory) begin(lane int, epoch int64, what job, facts []fact) (*memoryTx
 	if at := m.lanes[lane].epoch; at != epoch {
 		return nil, fmt.Errorf("%w: epoch %d, not %d", position.ErrLost, at, epoch)
 	}
-	tx := &memoryTx{memory: m, lane: lane, position: m.lanes[lane].position.Clone()}
+	tx := &memoryTx{memory: m, lane: lane, position: m.lanes[lane].position.Clone(), seen: m.commits}
 	switch what {
 	case takeSlice:
 		return tx, tx.slice(facts)
@@ -232,13 +246,17 @@ func (tx *memoryTx) decide(orders []*order) error {
 		if o.left = o.leaves(s, ok); tx.broken == ordersStay {
 			o.left = nil
 		}
-		tx.claimed = append(tx.claimed, o.left...)
+		tx.claimed, tx.changed = append(tx.claimed, o.left...), append(tx.changed, o.left...)
 		if !ok {
 			continue
 		}
 		s.No = o.no
 		o.seen = &seen{Seen: s, customer: tx.customer(o.folded.Customer), changed: true}
-		o.seen.meet(tx.before(placeOf(o.seen.customer, &s)))
+		place := placeOf(o.seen.customer, &s)
+		o.seen.meet(tx.before(place))
+		if all := tx.memory.seen[o.seen.customer]; len(all) > 0 {
+			o.seen.behind = place.Before(placeOf(o.seen.customer, &all[len(all)-1]))
+		}
 		named = append(named, o.seen)
 	}
 	view(named, tx.sortedBinds())
@@ -248,7 +266,10 @@ func (tx *memoryTx) decide(orders []*order) error {
 			tx.belong(&o.folded, &o.evidence)
 			if o.seen.changed {
 				place := placeOf(o.seen.customer, &o.seen.Seen)
-				tx.claimed, tx.touches = append(tx.claimed, place), append(tx.touches, place)
+				tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, place)
+				if o.seen.stored || o.seen.behind {
+					tx.touches = append(tx.touches, place)
+				}
 			}
 		}
 		if err := o.decide(tx.now, commission.Decide); err != nil {

@@ -50,7 +50,8 @@ BEGIN
 END $$;
 CREATE FUNCTION micros(t timestamptz) RETURNS bigint LANGUAGE sql IMMUTABLE RETURN coalesce((extract(epoch FROM t) * 1000000)::bigint, 0);
 CREATE CONSTRAINT TRIGGER simulated_gate AFTER UPDATE ON position DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION simulated_gate();
-CREATE CONSTRAINT TRIGGER simulated_gate AFTER DELETE ON customer_touched DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION simulated_gate();`
+CREATE CONSTRAINT TRIGGER simulated_gate AFTER DELETE ON customer_touched DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION simulated_gate();
+CREATE CONSTRAINT TRIGGER simulated_gate AFTER UPDATE ON customer_change DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION simulated_gate();`
 
 // newPlayer makes a network with the program of the simulation.
 func newPlayer(tb testing.TB) *player {

@@ -119,7 +119,7 @@ func newSimulation(seed uint64, of cast, broken mistake) *simulation {
 		open: map[int]*opened{}, beside: map[int]*opened{},
 	}
 	s.store.now = noon()
-	s.cast.customers, s.haste = 1+s.random.IntN(3), 8+s.random.IntN(20)
+	s.cast.customers, s.haste = 1+s.random.IntN(3), 5+s.random.IntN(20)
 	if s.random.IntN(2) == 0 {
 		s.store.sweeps = 2
 	}

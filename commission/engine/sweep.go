@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// sweepTouched and sweepOrders bound a transaction of the sweep: what was touched, and of each customer the orders from there
-	// on. What is behind them is touched again.
+	// sweepChanges, sweepTouched and sweepOrders bound a transaction of the sweep: what has changed, what was touched, and of each
+	// customer the orders from there on. What is behind them is touched again.
+	sweepChanges = 200
 	sweepTouched = 1000
 	sweepOrders  = 100
 )
@@ -31,12 +32,15 @@ const takeTouched = `
 DELETE FROM customer_touched WHERE no IN (SELECT no FROM customer_touched WHERE lane = $1 ORDER BY no LIMIT $2)
 RETURNING merchant_id, customer_id, at, ref`
 
+// anythingTouched tells whether there is anything to sweep in a lane.
+const anythingTouched = `SELECT EXISTS (SELECT FROM customer_touched WHERE lane = $1) OR EXISTS (SELECT FROM customer_change WHERE lane = $1 AND compared IS NULL)`
+
 // sweep works out how customers of the lane stood by their orders from the first of these on that something has changed at,
 // and nudges the orders that were decided by another view. Two orders of one customer at one moment, in two lanes, do not see
-// one another; what the later of them leaves behind is swept when both can be seen.
+// one another; what they leave behind is compared when both can be seen.
 func (l *lane) sweep(ctx context.Context) (more bool, err error) {
 	var waits bool
-	err = l.cfg.DB.QueryRow(ctx, `SELECT EXISTS (SELECT FROM customer_touched WHERE lane = $1)`, l.held.Partition).Scan(&waits)
+	err = l.cfg.DB.QueryRow(ctx, anythingTouched, l.held.Partition).Scan(&waits)
 	if err != nil || !waits {
 		return false, err
 	}
@@ -49,12 +53,16 @@ func (l *lane) sweep(ctx context.Context) (more bool, err error) {
 			if _, err := l.gather(ctx, tx, nil); err != nil {
 				return err
 			}
-			stretches, touched, err := l.takeTouched(ctx, tx)
-			if err != nil || touched == 0 {
+			shared, err := l.compare(ctx, tx)
+			if err != nil {
 				return err
 			}
-			more = touched == sweepTouched
-			left, err := l.refresh(ctx, tx, stretches)
+			touched, err := l.takeTouched(ctx, tx)
+			if err != nil {
+				return err
+			}
+			more = len(touched) == sweepTouched
+			left, err := l.refresh(ctx, tx, stretchesOf(append(touched, shared...)))
 			more = more || left
 			inject.Reach(inject.EngineBeforeCommit)
 			return err
@@ -73,16 +81,26 @@ type stretch struct {
 	touched []evidence.Place
 }
 
-func (l *lane) takeTouched(ctx context.Context, tx pgx.Tx) (stretches []*stretch, touched int, err error) {
+func (l *lane) takeTouched(ctx context.Context, tx pgx.Tx) (places []evidence.Place, err error) {
 	rows, err := tx.Query(ctx, takeTouched, l.held.Partition, sweepTouched)
 	if err != nil {
-		return nil, 0, fmt.Errorf("taking what has changed: %w", err)
+		return nil, fmt.Errorf("taking what has changed: %w", err)
 	}
-	by := map[evidence.Customer]*stretch{}
-	var p evidence.Place
-	_, err = pgx.ForEachRow(rows, []any{&p.Customer.Merchant, &p.Customer.ID, &p.At, &p.Ref}, func() error {
-		touched++
+	places, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (p evidence.Place, err error) {
+		err = row.Scan(&p.Customer.Merchant, &p.Customer.ID, &p.At, &p.Ref)
 		p.At = p.At.UTC()
+		return p, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("taking what has changed: %w", err)
+	}
+	return places, nil
+}
+
+// stretchesOf puts places together by customers.
+func stretchesOf(places []evidence.Place) (stretches []*stretch) {
+	by := map[evidence.Customer]*stretch{}
+	for _, p := range places {
 		s := by[p.Customer]
 		if s == nil {
 			s = &stretch{Place: p}
@@ -92,12 +110,8 @@ func (l *lane) takeTouched(ctx context.Context, tx pgx.Tx) (stretches []*stretch
 			s.Place = p
 		}
 		s.touched = append(s.touched, p)
-		return nil
-	})
-	if err != nil {
-		return nil, 0, fmt.Errorf("taking what has changed: %w", err)
 	}
-	return stretches, touched, nil
+	return stretches
 }
 
 // through is the last place.
@@ -114,6 +128,13 @@ func (s *stretch) through() *commission.Seen {
 // refresh works the views of stretches out, writes those that have changed, and nudges their orders. It reports whether a
 // stretch goes on.
 func (l *lane) refresh(ctx context.Context, tx pgx.Tx, stretches []*stretch) (left bool, err error) {
+	if len(stretches) == 0 {
+		return false, nil
+	}
+	seenBefore, err := snapshot(ctx, tx)
+	if err != nil {
+		return false, err
+	}
 	places, customers := make([]evidence.Place, len(stretches)), make([]evidence.Customer, len(stretches))
 	for i, s := range stretches {
 		places[i], customers[i] = s.Place, s.Customer
@@ -127,6 +148,7 @@ func (l *lane) refresh(ctx context.Context, tx pgx.Tx, stretches []*stretch) (le
 		return false, err
 	}
 	var found viewColumns
+	made := changes{}
 	l.buf.touched.Reset(5)
 	for i, s := range stretches {
 		var prev *commission.Seen
@@ -137,6 +159,7 @@ func (l *lane) refresh(ctx context.Context, tx pgx.Tx, stretches []*stretch) (le
 		changed, settled := commission.Refresh(prev, from, binds[s.Customer], s.through())
 		for _, n := range changed {
 			found.add(l.Engine, s.Customer, &from[n])
+			made.add(placeOf(s.Customer, &from[n]), l.cfg.Partitions)
 		}
 		if settled || len(from) < sweepOrders {
 			continue
@@ -153,6 +176,9 @@ func (l *lane) refresh(ctx context.Context, tx pgx.Tx, stretches []*stretch) (le
 	l.metrics.swept.Add(float64(len(found.merchant)))
 	if err := l.buf.touched.Send(ctx, tx, copyTouched); err != nil {
 		return false, fmt.Errorf("writing which customers to look at: %w", err)
+	}
+	if err := made.write(ctx, tx, seenBefore); err != nil {
+		return false, err
 	}
 	return left, found.write(ctx, tx)
 }
@@ -216,5 +242,7 @@ func (l *lane) bind(ctx context.Context, tx pgx.Tx, no int64, b inbox.Binding) e
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("binding a customer: %w", err)
 	}
-	return nil
+	made := changes{}
+	made.add(evidence.Place{Customer: customer, At: b.From}, l.cfg.Partitions)
+	return made.writeNow(ctx, tx)
 }

@@ -30,7 +30,7 @@ func ReadWaiting(ctx context.Context, q postgres.Rower) (Waiting, error) {
 	var age, customers, nudged, paths float64
 	w := Waiting{}
 	err := q.QueryRow(ctx, `
-WITH touched AS (SELECT written FROM customer_touched UNION ALL SELECT written FROM click_touched)
+WITH touched AS (SELECT written FROM customer_touched UNION ALL SELECT written FROM customer_change WHERE compared IS NULL UNION ALL SELECT written FROM click_touched)
 SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consumer = 'loader'),
        (SELECT coalesce(sum(last_seq - first_seq + 1), 0)::bigint FROM (SELECT * FROM ledger_unsent UNION ALL SELECT * FROM order_unsent) u),
        (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM (SELECT at FROM ledger_unsent UNION ALL SELECT at FROM order_unsent) u),

@@ -24,6 +24,11 @@ type Customer struct {
 	ID       string
 }
 
+// CustomerOf is a customer of the merchant of a number.
+func CustomerOf(merchant int64, id string) Customer {
+	return Customer{Merchant: program.MerchantID(merchant), ID: id}
+}
+
 // Lane is the partition of the topic orders, of so many, whose holder works the customer's views out.
 func (c Customer) Lane(partitions int) int {
 	return event.Lane(event.OrderKey(int64(c.Merchant), c.ID), partitions)
@@ -44,6 +49,9 @@ func (p Place) Before(o Place) bool {
 //go:embed query/customer_before.sql
 var customerBefore string
 
+//go:embed query/customer_last.sql
+var customerLast string
+
 //go:embed query/customer_from.sql
 var customerFrom string
 
@@ -53,6 +61,38 @@ var customerBinds string
 // Before gives for each place the orders of the customer at it and before it, the later first: two at most.
 func Before(ctx context.Context, q partners.Querier, places []Place) ([][]commission.Seen, error) {
 	return seen(ctx, q, customerBefore, places)
+}
+
+// Around gives for each place what Before does, and whether the customer has an order behind it. It looks at the customers' last
+// orders, and further only where these do not come before the place.
+func Around(ctx context.Context, q partners.Querier, places []Place) (before [][]commission.Seen, behind []bool, err error) {
+	before, err = seen(ctx, q, customerLast, places)
+	if err != nil {
+		return nil, nil, err
+	}
+	behind = make([]bool, len(places))
+	var within []Place
+	var which []int
+	for i, p := range places {
+		if len(before[i]) == 0 {
+			continue
+		}
+		last := Place{Customer: p.Customer, At: before[i][0].At, Ref: before[i][0].Ref}
+		if behind[i] = p.Before(last); !last.Before(p) {
+			within, which = append(within, p), append(which, i)
+		}
+	}
+	if len(within) == 0 {
+		return before, behind, nil
+	}
+	found, err := Before(ctx, q, within)
+	for n, i := range which {
+		before[i] = nil
+		if err == nil {
+			before[i] = found[n]
+		}
+	}
+	return before, behind, err
 }
 
 // From gives for each place the order of the customer before it, if there is one, and at most limit from it on, in their order.

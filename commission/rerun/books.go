@@ -333,7 +333,8 @@ func (r *replay) report(ctx context.Context, s *side, orders []*past, found map[
 		numbers, names = append(numbers, o.no), append(names, o.folded.Customer)
 	}
 	rows, err := r.tx.Query(ctx, `SELECT n FROM unnest($1::bigint[], $2::text[]) k (n, customer)
- WHERE EXISTS (SELECT FROM nudge WHERE order_no = n) OR EXISTS (SELECT FROM customer_touched WHERE merchant_id = $3 AND customer_id = customer)`,
+ WHERE EXISTS (SELECT FROM nudge WHERE order_no = n) OR EXISTS (SELECT FROM customer_touched WHERE merchant_id = $3 AND customer_id = customer)
+    OR EXISTS (SELECT FROM customer_change WHERE compared IS NULL AND $3 = ANY (merchants) AND customer = ANY (customers))`,
 		numbers, names, s.merchant)
 	if err != nil {
 		return err

@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"tributary/internal/postgres"
 )
 
 // buildEarlier builds the binary of a commit from its files alone.
@@ -53,6 +57,9 @@ func engineBefore(ctx context.Context, b *bench) error {
 		if err != nil {
 			return fmt.Errorf("with the earlier binary: %w", err)
 		}
+		if credited, err := old.number(ctx, "SELECT count(*) FROM orders WHERE outcome = 'credited'"); err != nil || credited != int64(orders) {
+			return fmt.Errorf("the earlier binary credits %d of %d orders: %w", credited, orders, err)
+		}
 		earlier, costBefore = append(earlier, taken.perSecond), append(costBefore, taken.cost)
 		if taken, err = n.emptyBooks(ctx, fmt.Sprintf("now%d", turn), orders); err != nil {
 			return err
@@ -68,27 +75,34 @@ func engineBefore(ctx context.Context, b *bench) error {
 // copyPeople fills a network whose schema is of an earlier version with the merchant, the program, the partners and the links of the
 // network that it is a sibling of, as far as it has columns for them.
 func (n *network) copyPeople(ctx context.Context) error {
-	for _, table := range []string{"merchant", "program", "terms", "partner", "enrolment", "link"} {
-		here, err := columns(ctx, n.db, table)
-		if err != nil {
-			return err
+	return postgres.InTx(ctx, n.db, func(tx pgx.Tx) error { // terms may begin in the past in the transaction that makes their program
+		for _, table := range []string{"merchant", "program", "terms", "partner", "enrolment", "link"} {
+			if err := n.copyTable(ctx, tx, table); err != nil {
+				return fmt.Errorf("copying %s: %w", table, err)
+			}
 		}
-		var common string
-		err = n.known.QueryRow(ctx, `SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
-			WHERE table_name = $1 AND table_schema = 'public' AND is_generated = 'NEVER' AND column_name = ANY ($2)`, table, here).Scan(&common)
-		if err != nil {
-			return fmt.Errorf("comparing the columns of %s: %w", table, err)
-		}
-		var rows string
-		if err := n.known.QueryRow(ctx, "SELECT json_agg(t)::text FROM (SELECT "+common+" FROM "+table+") t").Scan(&rows); err != nil {
-			return fmt.Errorf("reading %s: %w", table, err)
-		}
-		_, err = n.db.Exec(ctx, "INSERT INTO "+table+" ("+common+") OVERRIDING SYSTEM VALUE SELECT "+common+" FROM json_populate_recordset(NULL::"+table+", $1::json)", rows)
-		if err != nil {
-			return fmt.Errorf("copying %s: %w", table, err)
-		}
+		return nil
+	})
+}
+
+func (n *network) copyTable(ctx context.Context, tx pgx.Tx, table string) error {
+	here, err := columns(ctx, tx, table)
+	if err != nil {
+		return err
 	}
-	return nil
+	there, err := columns(ctx, n.known, table)
+	if err != nil {
+		return err
+	}
+	common := strings.Join(slices.DeleteFunc(here, func(name string) bool {
+		return name == "created_at" || !slices.Contains(there, name)
+	}), ", ")
+	var rows string
+	if err := n.known.QueryRow(ctx, "SELECT json_agg(t)::text FROM (SELECT "+common+" FROM "+table+") t").Scan(&rows); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, "INSERT INTO "+table+" ("+common+") OVERRIDING SYSTEM VALUE SELECT "+common+" FROM json_populate_recordset(NULL::"+table+", $1::json)", rows)
+	return err
 }
 
 // columns are those of a table that can be written.

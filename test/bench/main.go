@@ -1,5 +1,5 @@
-// Command bench measures the river beside what it is held against: the whole of docs/performance.md in one run, about a
-// quarter of an hour. It belongs to no step of a click's life; it starts the real binary, role by role, with embedded
+// Command bench measures the river beside what it is held against: the whole of docs/performance.md in one run of less
+// than an hour. It belongs to no step of a click's life; it starts the real binary, role by role, with embedded
 // engines that do sync, and ends all of it by itself.
 //
 // Progress goes to standard error, and one JSON line a figure to standard output. A rate is the median of several turns,

@@ -87,7 +87,7 @@ func (q *quiet) look(ctx context.Context, at embedded.Addresses) (left string, e
 		q.none("orders to learn their paths", `SELECT count(*) FROM orders WHERE outcome = 'awaiting_path'`),
 		q.none("acts to be taken", `SELECT count(*) FROM inbox i WHERE NOT EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no)`),
 		q.none("claims to join their orders", `SELECT count(*) FROM claim_waiting w JOIN orders o ON o.merchant_id = w.merchant_id AND o.order_id = w.order_id AND o.keys = 0`),
-		q.none("customers to be looked at again", `SELECT count(*) FROM customer_touched`),
+		q.none("customers to be looked at again", `SELECT (SELECT count(*) FROM customer_touched) + (SELECT count(*) FROM customer_change WHERE compared IS NULL)`),
 		q.none("orders to be decided again", `SELECT count(*) FROM nudge`),
 		q.none("months to be added up", `SELECT count(*) FROM period_delta`),
 		q.none("events to leave", `SELECT (SELECT count(*) FROM ledger_unsent) + (SELECT count(*) FROM order_unsent)`),
