@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
 	"tributary/internal/event"
@@ -423,4 +424,41 @@ func TestWhatAwaitsAMerchantIsCounted(t *testing.T) {
 	w.must1(w.owner.Exec(t.Context(), `INSERT INTO order_conflict (order_no, merchant_id, kind, ref, content_hash, event_id, received_at, payload)
 		SELECT $1, merchant_id, kind, ref, decode(md5(event_id::text || n), 'hex'), gen_random_uuid(), received_at, payload FROM order_conflict, generate_series(1, 400) n WHERE order_no = $2`, plain, both))
 	equals("99+")
+}
+
+// A partner reads of reviews what concerns it: not which report people would have stand, nor what did nothing.
+func TestAPartnerReadsTheReviewsThatConcernIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{id: "A-1", link: w.link})
+	for _, row := range []struct {
+		said     commission.Reviewed
+		noEffect commission.NoEffect
+	}{
+		{commission.Reviewed{Verb: commission.Hold}, ""},
+		{commission.Reviewed{Verb: commission.Hold}, commission.AlreadyHeld},
+		{commission.Reviewed{Verb: commission.Replace, Report: strings.Repeat("ab", 16)}, ""},
+		{commission.Reviewed{Verb: commission.Decline, Code: "fraud", Partner: 4711}, ""},
+		{commission.Reviewed{Verb: commission.Unhold, Partner: int64(w.site)}, ""},
+	} {
+		row.said.Merchant, row.said.Order = int64(w.shop), "A-1"
+		_, err := w.server.desk.Review(t.Context(), access.Scope{Merchant: w.shop}, []commission.Reviewed{row.said}, "anna", "x")
+		w.must(err)
+		w.taken(no, "", row.noEffect)
+	}
+	for scope, want := range map[access.Scope]string{
+		{Partner: w.site}: "hold unhold", {Partner: w.site + 1000}: "", {Merchant: w.shop}: "hold hold replace decline unhold", {Network: true}: "hold hold replace decline unhold",
+	} {
+		var verbs []string
+		w.must(w.access.Change(t.Context(), scope, func(tx pgx.Tx) error {
+			rows, err := tx.Query(t.Context(), `SELECT verb FROM scoped_review WHERE order_no = $1 ORDER BY no`, no)
+			if err == nil {
+				verbs, err = pgx.CollectRows(rows, pgx.RowTo[string])
+			}
+			return err
+		}))
+		if got := strings.Join(verbs, " "); got != want {
+			t.Errorf("%+v reads %q, want %q", scope, got, want)
+		}
+	}
 }
