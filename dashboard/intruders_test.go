@@ -66,6 +66,8 @@ func (w *world) forms() map[string]url.Values {
 		"/merchant/manual/:line":                     {"said": {"decline"}},
 		"/network/manual":                            w.lineForm("5.00"),
 		"/network/manual/:line":                      {"said": {"decline"}},
+		"/merchant/orders/:order/disputes":           {"dispute": {"dp-1"}, "amount": {"5.00"}, "whole": {""}},
+		"/network/orders/:order/disputes":            {"dispute": {"dp-2"}, "amount": {""}, "whole": {"yes"}},
 		"/merchant/orders/:order/review":             {"verb": {"void"}, "note": {"a trial"}},
 		"/network/orders/:order/review":              {"verb": {"void"}, "note": {"a trial"}},
 		"/merchant/orders/review":                    w.marked("void", w.orderNo),

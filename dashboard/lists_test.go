@@ -146,6 +146,7 @@ func listWorld(t *testing.T) *world {
 		w.enterLine("shop@example.net", 100+amount)
 	}
 	w.takeLines()
+	w.disputeAll()
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	return w
@@ -183,6 +184,8 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"shop", "/merchant/conflicts", "", "article", []string{"order", "refund", "received_at"}, "", ""},
 		{"shop", "/merchant/review", "", "", []string{"order"}, "", ""},
 		{"operator", "/network/review", "", "", []string{"merchant", "order"}, "", ""},
+		{"shop", "/merchant/disputes", "state=open", "", []string{"dispute"}, "Disputed", "disputed"},
+		{"operator", "/network/disputes", "", "", []string{"merchant", "order", "dispute"}, "Disputed", "disputed"},
 		{"site", "/partner/claims", "", "", []string{"claim"}, "", ""},
 		{"shop", "/merchant/claims", "outcome=open", "", []string{"claim"}, "", ""},
 		{"shop", "/merchant/coupons", "state=to_come", "", []string{"code"}, "", ""},

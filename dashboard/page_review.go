@@ -27,6 +27,8 @@ type reviewView struct {
 	list   report.Page[report.Awaiting]
 	// claims are the newest that a merchant has not answered.
 	claims report.Page[report.Claim]
+	// disputes counts those that are open.
+	disputes int64
 	// merchants are the operator's to choose from.
 	merchants []report.Choice
 	form      bulkForm
@@ -59,6 +61,9 @@ func (s *Server) showReview(c echo.Context, v *visit, status int, f report.Revie
 	view.form.action, view.form.Filter = baseOf(v)+"/review", without(f.Query(), "after").Encode()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.list, err = r.Awaiting(ctx, f, report.PageSize); err != nil {
+			return err
+		}
+		if view.disputes, err = r.OpenDisputes(ctx); err != nil {
 			return err
 		}
 		if view.role == merchantOnly {

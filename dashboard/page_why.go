@@ -33,6 +33,8 @@ type whyView struct {
 	// wanted to withdraw.
 	act  actForm
 	late *engine.TooLateError
+	// dispute is what somebody says of a dispute, where something is wrong with it.
+	dispute disputeForm
 }
 
 func (s *Server) why(c echo.Context, v *visit) error {
@@ -46,7 +48,7 @@ func (s *Server) why(c echo.Context, v *visit) error {
 // showWhy shows an order, also where that answers a form.
 func (s *Server) showWhy(c echo.Context, v *visit, status int, no int64, view whyView) error {
 	view.at, view.forMerchant, view.role = v.at, v.login.Partner == 0, audience(v.login.Role)
-	v.path = strings.TrimSuffix(v.path, "/review")
+	v.path = strings.TrimSuffix(strings.TrimSuffix(v.path, "/review"), "/disputes")
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		view.Explanation, err = r.Explain(ctx, no)
@@ -109,6 +111,7 @@ func (view *whyView) charge() *commission.Credit {
 type whyTotal struct {
 	unit                         string
 	gross, net, pending, payable int64
+	disputed                     int64
 
 	credits, lines int
 	holdUntil      time.Time
@@ -125,6 +128,7 @@ func (view *whyView) totals() (all []whyTotal) {
 		sum := &all[at]
 		sum.gross, sum.net, sum.credits, sum.lines = sum.gross+c.Gross, sum.net+c.Net, sum.credits+1, sum.lines+c.Lines
 		sum.pending, sum.payable = sum.pending+e.Pending, sum.payable+e.Payable
+		sum.disputed += c.Disputed
 		if c.HoldUntil.After(sum.holdUntil) {
 			sum.holdUntil = c.HoldUntil
 		}
@@ -244,6 +248,9 @@ func (view *whyView) history(t *text.Printer) []milestone {
 	for i := range view.Reviews {
 		list = append(list, view.reviewed(t, &view.Reviews[i]))
 	}
+	for i := range view.Disputes {
+		list = append(list, view.disputed(t, &view.Disputes[i])...)
+	}
 	for i := range view.Earnings {
 		end := view.holdEnd(t, &view.Earnings[i])
 		if len(view.Earnings) > 1 {
@@ -288,7 +295,7 @@ func (view *whyView) holdEnd(t *text.Printer, e *report.Earning) milestone {
 func (view *whyView) takenBy(ref string) int64 {
 	total := int64(0)
 	for _, r := range view.Decision.Order.Refunds {
-		if r.ID != ref {
+		if r.ID != ref || r.Dispute {
 			continue
 		}
 		for _, t := range r.Taken {

@@ -47,10 +47,10 @@ func (view *whyView) verbs() (list []commission.Verb) {
 		if state == commission.Declined {
 			continue
 		}
-		held = held || state == commission.Held
-		free = free || state != commission.Held
+		held = held || c.Held
+		free = free || !c.Held
 		open := view.at.Before(c.HoldUntil)
-		inHold = inHold || open && state != commission.Held
+		inHold = inHold || open && !c.Held
 		extends = extends || open && c.Terms.ExtensionSeconds > 0
 	}
 	extended := slices.ContainsFunc(view.Reviews, func(r report.Review) bool {

@@ -135,6 +135,8 @@ func TestAuthorizationMatrix(t *testing.T) {
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"property"}, "value": {"blog"}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
+		"/merchant/orders/:order/disputes":           {"dispute": {"dp-1"}, "amount": {"5.00"}, "whole": {""}},
+		"/network/orders/:order/disputes":            {"dispute": {"dp-2"}, "amount": {""}, "whole": {"yes"}},
 		"/merchant/orders/:order/review":             {"verb": {"void"}, "note": {"a trial"}},
 		"/network/orders/:order/review":              {"verb": {"void"}, "note": {"a trial"}},
 		"/merchant/orders/review":                    w.marked("void", w.orderNo),

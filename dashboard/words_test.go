@@ -182,6 +182,10 @@ func TestEveryWordOfAnAnswerToAFormIsAMessage(t *testing.T) {
 		}},
 		{"shop", "/merchant/claims/:claim", []url.Values{{"outcome": {"granted"}}, {"outcome": {"declined"}, "note": {"not theirs"}}, {"outcome": {"granted"}, "note": {"again"}}}},
 		{"shop", "/merchant/claims/:claim/undo", []url.Values{{}, {}}},
+		{"shop", "/merchant/orders/:order/disputes", []url.Values{
+			{}, {"dispute": {"dp"}, "amount": {"much"}}, {"dispute": {"dp"}, "amount": {"99999"}}, {"dispute": {"dp"}, "amount": {"5"}, "whole": {"yes"}},
+			{"dispute": {"dp"}, "amount": {"5"}}, {"dispute": {"dp"}, "whole": {"yes"}}, {"settle": {"7"}, "state": {"won"}},
+		}},
 		{"shop", "/merchant/keys", []url.Values{{}, {"label": {"server"}}, {"label": {"another"}, "may": {"all"}}, {"label": {"another"}}, {"label": {"signer"}, "use": {"sign"}}}},
 		{"shop", "/merchant/keys/:key/revoke", []url.Values{{}}},
 		{"shop", "/merchant/coupons", []url.Values{

@@ -74,6 +74,7 @@ manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
 nudge              -     -     SID   -     S     S     -
 open_claim         -     -     -     S     -     S     -
+open_dispute       -     -     -     S     -     S     -
 order_conflict*    -     -     SI    S     S     S     -
 order_event*       -     -     SI    S     S     S     -
 order_outbox       -     SID   S     -     S     S     -

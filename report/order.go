@@ -43,6 +43,8 @@ type Explanation struct {
 	Positions []Position
 	// Reviews are what people have said about the order, oldest first: of those about others' shares a partner sees nothing.
 	Reviews []Review
+	// Disputes are those of its customer with their bank, oldest first.
+	Disputes []Dispute
 	// Rivals are reports of it that said something else, the last first and at most 20, for merchant and operator alone.
 	Rivals []Conflict
 	// Conflicts counts reports of the order or of its refunds that said something else.
@@ -116,7 +118,7 @@ func written(v any) (string, error) {
 // Explain reads an order that the scope may see: of a partner those with a commission of theirs. Any other is not found.
 func (s *Snapshot) Explain(ctx context.Context, no int64) (Explanation, error) {
 	e := Explanation{No: no}
-	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts, s.readPositions, s.readReviews} {
+	for _, read := range []func(context.Context, *Explanation) error{s.readOrder, s.readEarnings, s.readNames, s.readPostings, s.readFacts, s.readPositions, s.readReviews, s.readDisputes} {
 		if err := read(ctx, &e); err != nil {
 			return e, err
 		}

@@ -11,13 +11,15 @@ import (
 type Waiting struct {
 	Orders int64 // those of Awaiting
 	Claims int64 // that nobody has answered
+	// Disputes are those of which nobody has said how they ended.
+	Disputes int64
 }
 
 // WaitingUpTo is how far what waits is counted.
 const WaitingUpTo = 100
 
 // All is how much waits in all, up to WaitingUpTo.
-func (w Waiting) All() int64 { return min(w.Orders+w.Claims, WaitingUpTo) }
+func (w Waiting) All() int64 { return min(w.Orders+w.Claims+w.Disputes, WaitingUpTo) }
 
 // Waiting counts what awaits a decision of the scope's merchant. It is asked for with every page, so it looks at a few hundred rows at
 // most; an order that is several of them counts once.
@@ -25,8 +27,9 @@ func (s *Snapshot) Waiting(ctx context.Context) (w Waiting, err error) {
 	// name: what awaits a decision
 	err = s.tx.QueryRow(ctx, waitingSQL+`
 SELECT (SELECT CASE WHEN count(*) = 3 * @most::bigint THEN @most ELSE least(count(DISTINCT no), @most) END FROM (SELECT no FROM waiting LIMIT 3 * @most) w),
-       (SELECT count(*) FROM (SELECT FROM open_claim WHERE merchant_id = @merchant LIMIT @most) c)`,
-		pgx.NamedArgs{"merchant": int64(s.scope.Merchant), "most": int64(WaitingUpTo)}).Scan(&w.Orders, &w.Claims)
+       (SELECT count(*) FROM (SELECT FROM open_claim WHERE merchant_id = @merchant LIMIT @most) c),
+       (SELECT count(*) FROM (SELECT FROM open_dispute WHERE merchant_id = @merchant LIMIT @most) d)`,
+		pgx.NamedArgs{"merchant": int64(s.scope.Merchant), "most": int64(WaitingUpTo)}).Scan(&w.Orders, &w.Claims, &w.Disputes)
 	if err != nil {
 		return w, fmt.Errorf("counting what awaits a decision: %w", err)
 	}

@@ -1745,6 +1745,108 @@ func (p *Printer) DevelopersWaitingFor() string { return p.say("developers.waiti
 // DevelopersWasRevoked says: The key is revoked. Within a second no order can be reported with it.
 func (p *Printer) DevelopersWasRevoked() string { return p.say("developers.was_revoked", 0) }
 
+// DisputeEnd says what is said of a code, and the code itself where that is nothing: see DisputeEndCodes.
+func (p *Printer) DisputeEnd(code string) string {
+	switch code {
+	case "lost":
+		return p.say("dispute_end/lost", 0)
+	case "won":
+		return p.say("dispute_end/won", 0)
+	}
+	return code
+}
+
+// DisputeEndCodes are the codes of which DisputeEnd says something.
+func DisputeEndCodes() []string {
+	return []string{"lost", "won"}
+}
+
+// DisputeState says what is said of a code, and the code itself where that is nothing: see DisputeStateCodes.
+func (p *Printer) DisputeState(code string) string {
+	switch code {
+	case "lost":
+		return p.say("dispute_state/lost", 0)
+	case "open":
+		return p.say("dispute_state/open", 0)
+	case "won":
+		return p.say("dispute_state/won", 0)
+	}
+	return code
+}
+
+// DisputeStateCodes are the codes of which DisputeState says something.
+func DisputeStateCodes() []string {
+	return []string{"lost", "open", "won"}
+}
+
+// DisputesAmount says: {amount} of the order
+func (p *Printer) DisputesAmount(amount string) string { return p.say("disputes.amount", 0, amount) }
+
+// DisputesAmountHint says: Give it with a decimal point, or mark the whole order.
+func (p *Printer) DisputesAmountHint() string { return p.say("disputes.amount_hint", 0) }
+
+// DisputesAmountIn says: Disputed amount in {currency}
+func (p *Printer) DisputesAmountIn(currency string) string {
+	return p.say("disputes.amount_in", 0, currency)
+}
+
+// DisputesAre says: It takes effect ten seconds after you say it, and until then you can undo it.
+func (p *Printer) DisputesAre() string { return p.say("disputes.are", 0) }
+
+// DisputesDisputed says: Disputed
+func (p *Printer) DisputesDisputed() string { return p.say("disputes.disputed", 0) }
+
+// DisputesEnded says: Dispute {id} ended
+func (p *Printer) DisputesEnded(id string) string { return p.say("disputes.ended", 0, id) }
+
+// DisputesHeld says: {amount} of it is on hold, disputed
+func (p *Printer) DisputesHeld(amount string) string { return p.say("disputes.held", 0, amount) }
+
+// DisputesHint says: The commission for the disputed amount is held until the dispute ends. If it is lost, that part is taken back as for a refund.
+func (p *Printer) DisputesHint() string { return p.say("disputes.hint", 0) }
+
+// DisputesID says: Dispute id
+func (p *Printer) DisputesID() string { return p.say("disputes.id", 0) }
+
+// DisputesIDHint says: As your payment provider has it.
+func (p *Printer) DisputesIDHint() string { return p.say("disputes.id_hint", 0) }
+
+// DisputesLead says: Payments that customers dispute with their bank. The commission for the disputed amount is on hold until you say how each ended.
+func (p *Printer) DisputesLead() string { return p.say("disputes.lead", 0) }
+
+// DisputesLose says: Lost
+func (p *Printer) DisputesLose() string { return p.say("disputes.lose", 0) }
+
+// DisputesNew says: The customer disputed the payment
+func (p *Printer) DisputesNew() string { return p.say("disputes.new", 0) }
+
+// DisputesNone says: No disputes
+func (p *Printer) DisputesNone() string { return p.say("disputes.none", 0) }
+
+// DisputesNoneYet says: When a customer disputes a payment, say so on the order's page. You find it here until it ends.
+func (p *Printer) DisputesNoneYet() string { return p.say("disputes.none_yet", 0) }
+
+// DisputesOpen says: {n} open disputes
+func (p *Printer) DisputesOpen(n int64) string { return p.say("disputes.open", n, p.Count(n)) }
+
+// DisputesOpened says: Dispute {id}
+func (p *Printer) DisputesOpened(id string) string { return p.say("disputes.opened", 0, id) }
+
+// DisputesOpenedAt says: Opened
+func (p *Printer) DisputesOpenedAt() string { return p.say("disputes.opened_at", 0) }
+
+// DisputesSearch says: Order or dispute
+func (p *Printer) DisputesSearch() string { return p.say("disputes.search", 0) }
+
+// DisputesTitle says: Disputes
+func (p *Printer) DisputesTitle() string { return p.say("disputes.title", 0) }
+
+// DisputesWhole says: The whole order
+func (p *Printer) DisputesWhole() string { return p.say("disputes.whole", 0) }
+
+// DisputesWin says: Won
+func (p *Printer) DisputesWin() string { return p.say("disputes.win", 0) }
+
 // ExampleAmount says: Amount
 func (p *Printer) ExampleAmount() string { return p.say("example.amount", 0) }
 
@@ -5144,6 +5246,11 @@ func (p *Printer) ReviewCodeHint() string { return p.say("review.code_hint", 0) 
 // ReviewCounts says: {done} done, {nothing} without effect, {waits} not yet, {withdrawn} undone
 func (p *Printer) ReviewCounts(done string, nothing string, waits string, withdrawn string) string {
 	return p.say("review.counts", 0, done, nothing, waits, withdrawn)
+}
+
+// ReviewDisputes says: {n} disputes of payments are open. <a>Say how they ended</a>
+func (p *Printer) ReviewDisputes(n int64, to templ.SafeURL) templ.Component {
+	return p.rich("review.disputes", n, to, p.Count(n))
 }
 
 // ReviewDo says: Do it

@@ -1,8 +1,9 @@
--- What awaits a decision of a person: orders with a commission on hold, those that were reported again with other content within 90
+-- What awaits a decision of a person: orders with a commission on hold that is not disputed, those that were reported again with other content within 90
 -- days and not reviewed since, and those for which one side alone has asked that such a report stand. An order may be several rows.
 WITH waiting (no, why, asked_by) AS (
   SELECT c.order_no, 'held', NULL FROM commission c
    WHERE c.state = 'held' AND (@merchant::bigint = 0 OR c.merchant_id = @merchant)
+     AND NOT EXISTS (SELECT FROM open_dispute d WHERE d.order_no = c.order_no)
    UNION ALL
   SELECT x.order_no, CASE WHEN r.asked_by IS NULL THEN 'conflict' ELSE 'asked' END, r.asked_by
     FROM order_conflict x

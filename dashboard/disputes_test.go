@@ -1,0 +1,136 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
+	"tributary/partners/access"
+)
+
+// takeDisputes notes what was said about disputes as an engine does that has taken it.
+func (w *world) takeDisputes() {
+	w.t.Helper()
+	w.must1(w.owner.Exec(w.t.Context(), `INSERT INTO inbox_taken (no) SELECT no FROM inbox i WHERE kind = 'dispute' AND NOT EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no)`))
+}
+
+// disputeAll disputes a part of every order.
+func (w *world) disputeAll() {
+	w.t.Helper()
+	rows, err := w.owner.Query(w.t.Context(), `SELECT merchant_id, keys, order_id FROM orders WHERE occurred_at IS NOT NULL ORDER BY no`)
+	w.must(err)
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[struct {
+		Merchant int64
+		Keys     int16
+		Order    string
+	}])
+	w.must(err)
+	for i, o := range all {
+		said := commission.Disputed{Merchant: o.Merchant, Order: o.Order, Dispute: "dp_" + o.Order, Amount: int64(1 + i)}
+		_, err := w.server.desk.OpenDispute(w.t.Context(), access.Scope{Network: true}, said, "operator@example.net", "")
+		w.must(err)
+	}
+	w.takeDisputes()
+}
+
+// TestADisputeIsOpenedAndEndsOnAnOrdersPage has the merchant, then the operator, say so, with what is wrong, and take it back.
+func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{id: "A-1", link: w.link})
+	shop, rival, site, operator := w.as("shop@example.net"), w.as("rival@example.net"), w.as("site@example.net"), w.as("operator@example.net")
+	page, networks := string(whyURL(true, no)), "/network/orders/"+number10(no)
+	shop.page("/merchant/disputes").holds(t, "0 open disputes", "No disputes")
+	shop.page(page).holds(t, "The customer disputed the payment")
+	site.page(string(whyURL(false, no))).lacks(t, "Disputes")
+	for want, form := range map[string]url.Values{
+		"it is missing":                        {"amount": {"5.00"}},
+		"it does not say how much is disputed": {"dispute": {"dp"}},
+		"is not an amount above zero":          {"dispute": {"dp"}, "amount": {"-5"}},
+		"it is more than the order comes to":   {"dispute": {"dp"}, "amount": {"500"}},
+		"it gives an amount and says that it":  {"dispute": {"dp"}, "amount": {"5"}, "whole": {"yes"}},
+	} {
+		if got := shop.post(page+"/disputes", form); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.text(), want) {
+			t.Errorf("%v: status %d: %s", form, got.status, got.text())
+		}
+	}
+	opened := shop.post(page+"/disputes", url.Values{"dispute": {" dp_1 "}, "amount": {"12.50"}, "note": {"by bank"}})
+	if opened.status != http.StatusSeeOther || opened.header.Get("Location") != page {
+		t.Fatalf("opened: status %d: %s", opened.status, opened.text())
+	}
+	if got := rival.post(page+"/disputes", url.Values{"dispute": {"dp_2"}, "amount": {"1"}}); got.status != http.StatusNotFound {
+		t.Errorf("somebody else disputes it: status %d", got.status)
+	}
+	shop.page(page).holds(t, "Dispute dp_1", "GBP 12.50 of the order", "It takes effect in ten seconds", "by bank", "Undo")
+	var dispute, row int64
+	w.must(w.owner.QueryRow(t.Context(), `SELECT max(no) FROM dispute`).Scan(&dispute))
+	settle := func(state string) url.Values { return url.Values{"settle": {number10(dispute)}, "state": {state}} }
+	if got := shop.post(page+"/disputes", settle("lost")); got.status != http.StatusConflict || !strings.Contains(got.text(), "takes effect ten seconds after it was entered") {
+		t.Errorf("ended at once: status %d: %s", got.status, got.text())
+	}
+	w.takeDisputes()
+	shop.page("/merchant/disputes?state=open").holds(t, "1 open dispute", "A-1", "dp_1", "12.50", "Won", "Lost")
+	shop.page("/merchant/review").holds(t, "1 dispute of a payment is open", "Say how it ended")
+	operator.page("/network/disputes?q=DP_").holds(t, "1 open dispute", "Kestrel Outdoor", "12.50")
+	rival.page("/merchant/disputes").lacks(t, "dp_1")
+	if got := rival.post(page+"/disputes", settle("won")); got.status != http.StatusNotFound {
+		t.Errorf("somebody else ends it: status %d", got.status)
+	}
+	if got := operator.post(networks+"/disputes", settle("lost")); got.status != http.StatusSeeOther || got.header.Get("Location") != networks {
+		t.Fatalf("ended: status %d: %s", got.status, got.text())
+	}
+	if got := shop.post(page+"/disputes", settle("won")); got.status != http.StatusConflict {
+		t.Errorf("ended twice: status %d", got.status)
+	}
+	operator.page(networks).holds(t, "Lost: the disputed amount is taken back.", "It takes effect in ten seconds", "Undo")
+	w.must(w.owner.QueryRow(t.Context(), `SELECT max(no) FROM dispute_outcome`).Scan(&row))
+	if got := operator.post("/network/review/undo", url.Values{"review": {number10(row)}, "order": {number10(no)}}); got.status != http.StatusSeeOther {
+		t.Errorf("undone: status %d: %s", got.status, got.text())
+	}
+	shop.page("/merchant/disputes?state=lost").holds(t, "No results match")
+	if got := shop.post(page+"/disputes", settle("won")); got.status != http.StatusSeeOther {
+		t.Errorf("ended by the shop: status %d", got.status)
+	}
+	w.takeDisputes()
+	shop.page("/merchant/disputes?state=won").holds(t, "0 open disputes", "dp_1", "won")
+	if got := shop.get("/merchant/disputes?state=halved"); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("a state that there is not: status %d", got.status)
+	}
+}
+
+// TestAPartnerReadsWhatIsDisputed shows what is held, and the dispute without who said so.
+func TestAPartnerReadsWhatIsDisputed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{id: "A-1", link: w.link, disputes: []commission.Dispute{{ID: "dp_1", At: w.now.Add(-time.Hour), Amount: 5999 / 2, State: commission.DisputeOpen}}})
+	said := commission.Disputed{Merchant: int64(w.shop), Order: "A-1", Dispute: "dp_1", Amount: 5999 / 2}
+	_, err := w.server.desk.OpenDispute(t.Context(), access.Scope{Merchant: w.shop}, said, "shop@example.net", "told by the bank")
+	w.must(err)
+	w.takeDisputes()
+	site := w.as("site@example.net").page(string(whyURL(false, no)))
+	site.holds(t, "of it is on hold, disputed", "Dispute dp_1", "GBP 29.99 of the order", "disputed")
+	site.lacks(t, "told by the bank", "shop@example.net", "The customer disputed the payment")
+	shop := w.as("shop@example.net").page(string(whyURL(true, no)))
+	shop.holds(t, "of it is on hold, disputed", "told by the bank")
+	var held, net int64
+	w.must(w.owner.QueryRow(t.Context(), `SELECT held, net FROM commission WHERE order_no = $1`, no).Scan(&held, &net))
+	if held <= 0 || held >= net {
+		t.Errorf("%d of %d are held", held, net)
+	}
+}
+
+// lacks says which texts a person reads all the same.
+func (r reply) lacks(t testing.TB, texts ...string) {
+	t.Helper()
+	read := r.text()
+	for _, hidden := range texts {
+		if strings.Contains(read, hidden) {
+			t.Errorf("it says %q", hidden)
+		}
+	}
+}
