@@ -55,7 +55,7 @@ func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
 		"it is more than the order comes to":   {"dispute": {"dp"}, "amount": {"500"}},
 		"it gives an amount and says that it":  {"dispute": {"dp"}, "amount": {"5"}, "whole": {"yes"}},
 	} {
-		if got := shop.post(page+"/disputes", form); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.text(), want) {
+		if got := shop.post(page+"/disputes", form); got.status != http.StatusUnprocessableEntity || !strings.Contains(strings.ToLower(got.text()), want) {
 			t.Errorf("%v: status %d: %s", form, got.status, got.text())
 		}
 	}
@@ -76,7 +76,7 @@ func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
 	w.takeDisputes()
 	shop.page("/merchant/disputes?state=open").holds(t, "1 open dispute", "A-1", "dp_1", "12.50", "Won", "Lost")
 	shop.page("/merchant/review").holds(t, "1 dispute of a payment is open", "Say how it ended")
-	operator.page("/network/disputes?q=DP_").holds(t, "1 open dispute", "Kestrel Outdoor", "12.50")
+	operator.page("/network/disputes?q=DP_").holds(t, "1 open dispute", "Alder & Finch", "12.50")
 	rival.page("/merchant/disputes").lacks(t, "dp_1")
 	if got := rival.post(page+"/disputes", settle("won")); got.status != http.StatusNotFound {
 		t.Errorf("somebody else ends it: status %d", got.status)
@@ -117,11 +117,6 @@ func TestAPartnerReadsWhatIsDisputed(t *testing.T) {
 	site.lacks(t, "told by the bank", "shop@example.net", "The customer disputed the payment")
 	shop := w.as("shop@example.net").page(string(whyURL(true, no)))
 	shop.holds(t, "of it is on hold, disputed", "told by the bank")
-	var held, net int64
-	w.must(w.owner.QueryRow(t.Context(), `SELECT held, net FROM commission WHERE order_no = $1`, no).Scan(&held, &net))
-	if held <= 0 || held >= net {
-		t.Errorf("%d of %d are held", held, net)
-	}
 }
 
 // lacks says which texts a person reads all the same.

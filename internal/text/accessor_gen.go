@@ -1115,12 +1115,18 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/customer", 0)
 	case "day":
 		return p.say("csv/day", 0)
+	case "dispute":
+		return p.say("csv/dispute", 0)
+	case "disputed":
+		return p.say("csv/disputed", 0)
 	case "earned":
 		return p.say("csv/earned", 0)
 	case "effective_at":
 		return p.say("csv/effective_at", 0)
 	case "end_note":
 		return p.say("csv/end_note", 0)
+	case "ended_at":
+		return p.say("csv/ended_at", 0)
 	case "entered_at":
 		return p.say("csv/entered_at", 0)
 	case "exclusive":
@@ -1159,6 +1165,10 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/network", 0)
 	case "note":
 		return p.say("csv/note", 0)
+	case "number":
+		return p.say("csv/number", 0)
+	case "opened_at":
+		return p.say("csv/opened_at", 0)
 	case "order":
 		return p.say("csv/order", 0)
 	case "order_amount":
@@ -1229,7 +1239,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "earned", "effective_at", "end_note", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url", "why"}
+	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url", "why"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
