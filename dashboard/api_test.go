@@ -93,8 +93,10 @@ func TestTheAPIRefusesWithAReason(t *testing.T) {
 		"no program":    {"POST", "/v1/coupons", `{"code":"x"}`, 422, `"field":"program","problem":"it is missing"`},
 		"no true":       {"POST", "/v1/coupons", `{` + of + `,"code":"x","exclusive":"yes"}`, 422, `"field":"exclusive"`},
 		"no text":       {"POST", "/v1/coupons", `{` + of + `,"code":7}`, 422, `"field":"code","problem":"it is not text"`},
-		"all that is wrong": {"POST", "/v1/coupons", `{"program":"cpn_1","code":"","kind":"x","from":"soon","until":"later"}`, 422,
-			`"field":"program" | "field":"code" | "field":"kind" | "field":"from" | "field":"until"`},
+		"all that is wrong": {
+			"POST", "/v1/coupons", `{"program":"cpn_1","code":"","kind":"x","from":"soon","until":"later"}`, 422,
+			`"field":"program" | "field":"code" | "field":"kind" | "field":"from" | "field":"until"`,
+		},
 		"all that does not fit": {"POST", "/v1/coupons", `{` + of + `,"cod":1,"code":7,"exclusive":"yes","note":[]}`, 422, `"field":"cod" | "field":"code" | "field":"exclusive" | "field":"note"`},
 		"all of one of a batch": {"POST", "/v1/coupons/batch", `{` + of + `,"coupons":[{"from":"soon","kind":"x"}]}`, 200, `"field":"from" | "field":"code" | "field":"kind"`},
 		"no JSON":               {"POST", "/v1/coupons", `{"code":"x"`, 422, `closed`},

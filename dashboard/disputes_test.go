@@ -120,7 +120,7 @@ func TestAPartnerReadsWhatIsDisputed(t *testing.T) {
 }
 
 // lacks says which texts a person reads all the same.
-func (r reply) lacks(t testing.TB, texts ...string) {
+func (r reply) lacks(t *testing.T, texts ...string) {
 	t.Helper()
 	read := r.text()
 	for _, hidden := range texts {
