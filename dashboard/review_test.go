@@ -446,9 +446,9 @@ func TestAPartnerReadsTheReviewsThatConcernIt(t *testing.T) {
 		w.must(err)
 		w.taken(no, "", row.noEffect)
 	}
-	const all = "hold, hold, replace, decline, unhold"
+	const all = "hold+hold+replace+decline+unhold"
 	for scope, want := range map[access.Scope]string{
-		{Partner: w.site}: "hold, unhold", {Partner: w.site + 1000}: "", {Merchant: w.shop}: all, {Network: true}: all,
+		{Partner: w.site}: "hold+unhold", {Partner: w.site + 1000}: "", {Merchant: w.shop}: all, {Network: true}: all,
 	} {
 		var verbs []string
 		w.must(w.access.Change(t.Context(), scope, func(tx pgx.Tx) error {
@@ -458,7 +458,7 @@ func TestAPartnerReadsTheReviewsThatConcernIt(t *testing.T) {
 			}
 			return err
 		}))
-		if got := strings.Join(verbs, ", "); got != want {
+		if got := strings.Join(verbs, "+"); got != want {
 			t.Errorf("%+v reads %q, want %q", scope, got, want)
 		}
 	}
