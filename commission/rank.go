@@ -10,7 +10,7 @@ type Rank uint8
 
 // The ranks, the best first.
 const (
-	// RankOperator is a partner's claim that the network has granted.
+	// RankOperator is a partner's claim that was granted.
 	RankOperator Rank = iota + 1
 	// RankBound is the partner to whom the customer belongs.
 	RankBound

@@ -116,7 +116,7 @@ func TestAnOrderOfOthersIsAsIfItWereNot(t *testing.T) {
 	} {
 		c := w.as(who + "@example.net")
 		nowhere := strings.ReplaceAll(c.page(find("NOWHERE")).text(), "NOWHERE", "")
-		if !strings.Contains(nowhere, "No order found in which you have a part") || !strings.Contains(nowhere, "Claim this order") {
+		if !strings.Contains(nowhere, "No order of yours has this id") || !strings.Contains(nowhere, "Claim this order") {
 			t.Fatalf("%s reads %s", who, nowhere)
 		}
 		for _, order := range orders {

@@ -57,7 +57,8 @@ func TestAManualLineNamesItsPartner(t *testing.T) {
 		{"The Slow Kitchen (" + site + ")", http.StatusSeeOther, ""},
 		{site, http.StatusSeeOther, ""},
 		{"", http.StatusUnprocessableEntity, "It is missing"},
-		{"slow", http.StatusNotFound, "One partner is called like it. Choose from the list."},
+		{"slow", http.StatusNotFound, "One partner matches. Choose it from the list."},
+		{"Ridge Notes (" + site + ")", http.StatusNotFound, "No partner is called"},
 		{"Ridge Notes", http.StatusNotFound, `No partner is called "Ridge Notes"`},
 		{"987654", http.StatusNotFound, `No partner is called "987654"`},
 	} {

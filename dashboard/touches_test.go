@@ -51,7 +51,7 @@ func TestWhyListsEveryTouch(t *testing.T) {
 		"click on link slow-kitchen closer v1.k1.slow-kitchen", "earns It could earn, no touch of a better rank could, and it earns by the model of the terms.",
 		"click on link mira introducer v1.k1.mira-0001", "soft click on link mira influencer v1.k1.mira-0002", "outranked It could earn, but a touch of a better rank does",
 		"coupon SPRING", "recorded as a click The coupon or code leads to a partner who also has a click that can earn.", "customer c-7", "customer not credited",
-		"Which touch comes first", "0 A partner's claim that the network has granted none", "3 A click on a tracking link 30 days the model of the terms")
+		"Which touch comes first", "0 A partner's claim that was granted none", "3 A click on a tracking link 30 days the model of the terms")
 	for email, fact := range map[string]struct{ holds, lacks []string }{
 		"site@example.net": {[]string{"v1.k1.slow-kitchen", "closer"}, []string{"Mira", "mira", "SPRING", "c-7", "soft click on"}},
 		"member@example.net": {
@@ -84,8 +84,8 @@ func TestWhyNamesWhatEarns(t *testing.T) {
 		},
 		"by claim": {
 			commission.Candidate{Kind: commission.TouchClaim, Code: "k-1"},
-			[]string{"The Slow Kitchen earns GBP 9.00 on this order by a claim that the network granted.", "comes before everything else"},
-			[]string{"You earn GBP 9.00 on this order by your claim, which the network granted."},
+			[]string{"The Slow Kitchen earns GBP 9.00 on this order by a claim that was granted.", "comes before everything else"},
+			[]string{"You earn GBP 9.00 on this order by your claim, which was granted."},
 		},
 	} {
 		no := w.order(sale{

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/text/unicode/norm"
 
 	"tributary/commission"
 	"tributary/partners/program"
@@ -60,7 +61,7 @@ func (o *FoundOrder) JSON() (string, error) {
 // ParseFind reads the address of a look-up: the order's id, empty where none is asked for yet.
 func ParseFind(values url.Values, now time.Time) (order string, err error) {
 	q := newQuery(values, now)
-	order = q.text("q")
+	order = norm.NFC.String(q.text("q")) // as reports have it
 	return order, q.err()
 }
 

@@ -136,17 +136,21 @@ func (s *Snapshot) ManualPartners(ctx context.Context, merchant int64, text stri
 	return s.manualPartners(ctx, manualPartners+` AND position(lower($2) IN lower(p.name)) > 0 ORDER BY lower(p.name), p.id LIMIT $3`, merchant, text, limit)
 }
 
-// FindPartner gives the partners of a merchant that a person means: the one of a number, alone or behind a name as Text has it, or
-// those whose name it is, whatever its case.
+// FindPartner gives the partners of a merchant that a person means: the one of a number, the one of a name and a number, as Text has
+// them, or those whose name it is, whatever its case.
 func (s *Snapshot) FindPartner(ctx context.Context, merchant int64, said string) ([]ManualPartner, error) {
-	id, numbered := ParseID(said)
-	if at := strings.LastIndex(said, " ("); !numbered && at >= 0 && strings.HasSuffix(said, ")") {
-		id, numbered = ParseID(said[at+2 : len(said)-1])
-	}
-	if numbered {
+	if id, numbered := ParseID(said); numbered {
 		found, err := s.manualPartners(ctx, manualPartners+` AND p.id = $2`, merchant, id)
 		if err != nil || len(found) > 0 {
 			return found, err
+		}
+	}
+	if at := strings.LastIndex(said, " ("); at >= 0 && strings.HasSuffix(said, ")") {
+		if id, numbered := ParseID(said[at+2 : len(said)-1]); numbered {
+			found, err := s.manualPartners(ctx, manualPartners+` AND p.id = $2 AND lower(p.name) = lower($3)`, merchant, id, strings.TrimSpace(said[:at]))
+			if err != nil || len(found) > 0 {
+				return found, err
+			}
 		}
 	}
 	return s.manualPartners(ctx, manualPartners+` AND lower(p.name) = lower($2) ORDER BY p.id LIMIT 2`, merchant, said)

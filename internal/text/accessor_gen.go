@@ -2184,10 +2184,10 @@ func (p *Printer) FindJSON() string { return p.say("find.json", 0) }
 // FindLate says: It was placed more than 90 days ago, so it cannot be claimed any more.
 func (p *Printer) FindLate() string { return p.say("find.late", 0) }
 
-// FindLead says: Why an order earned you something, or nothing: by its whole id, as the shop or your customer has it. Capital letters count.
+// FindLead says: Why an order earned you something, or nothing: by its whole id, as the shop or your customer has it. Upper and lower case matter.
 func (p *Printer) FindLead() string { return p.say("find.lead", 0) }
 
-// FindNone says: No order found in which you have a part
+// FindNone says: No order of yours has this id
 func (p *Printer) FindNone() string { return p.say("find.none", 0) }
 
 // FindNoneWhy says: No order with this id has a click, coupon or other touch of yours. It may not have been reported yet, or nothing shows that the customer came from you. If you know that they did, claim it.
@@ -3510,7 +3510,7 @@ func (p *Printer) ManualEnteredAt() string { return p.say("manual.entered_at", 0
 // ManualForPeriod says: for {span}
 func (p *Printer) ManualForPeriod(span string) string { return p.say("manual.for_period", 0, span) }
 
-// ManualFound says: {n} partners are called like it. Choose from the list.
+// ManualFound says: {n} partners match. Choose one from the list.
 func (p *Printer) ManualFound(n int64) string { return p.say("manual.found", n, p.Count(n)) }
 
 // ManualLead says: What you pay partners beside their orders, or take back. What one person enters for a partner within 24 hours is taken together: above {limit} of a currency a second person approves it.
@@ -3537,7 +3537,7 @@ func (p *Printer) ManualNote() string { return p.say("manual.note", 0) }
 // ManualNoteHint says: For those who look later. Partners do not see it.
 func (p *Printer) ManualNoteHint() string { return p.say("manual.note_hint", 0) }
 
-// ManualPartnerHint says: Name or number. Part of a name finds those who are called like it.
+// ManualPartnerHint says: Name or number. Part of a name is enough.
 func (p *Printer) ManualPartnerHint() string { return p.say("manual.partner_hint", 0) }
 
 // ManualPartnerLead says: What merchants and the network paid you beside your orders, or took back. It is in your balance.
