@@ -48,11 +48,11 @@ func TestAFilterThatCannotBeIsExplained(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.order(sale{id: "A-1", link: w.link})
-	got := w.as("site@example.net").get("/partner/commissions?state=held&program=0")
+	got := w.as("site@example.net").get("/partner/commissions?state=frozen&program=0")
 	if got.status != http.StatusUnprocessableEntity || strings.Contains(got.body, "A-1") {
 		t.Fatalf("status %d: %s", got.status, got.text())
 	}
-	got.holds(t, "state : “held” is not one of the known values", "program : “0” is no number of a row", "Show all")
+	got.holds(t, "state : “frozen” is not one of the known values", "program : “0” is no number of a row", "Show all")
 	if !strings.Contains(got.body, `href="/partner/commissions"`) || !strings.Contains(got.body, `id="results"`) {
 		t.Error("nothing leads on")
 	}

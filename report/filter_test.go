@@ -34,7 +34,7 @@ func TestFiltersRefuseWhatCannotBe(t *testing.T) {
 		{"commissions", "", ""},
 		{"commissions", "state=&program=&link=&currency=&q=&from=&to=&sort=&after=", ""},
 		{"commissions", "state=pending&program=7&currency=EUR&q=A-1&from=2026-01-01&to=2026-01-01&sort=oldest", ""},
-		{"commissions", "state=held", "state"},
+		{"commissions", "state=frozen", "state"},
 		{"commissions", "state=Pending", "state"},
 		{"commissions", "program=0", "program"},
 		{"commissions", "program=-1", "program"},
