@@ -73,14 +73,19 @@ func drawSale(t *rapid.T) sale {
 	})
 }
 
-// sharedBy shares an order among partners by one document.
+// sharedBy shares an order among partners by one document, in half of the draws by the same terms, so that they are priced together.
 func sharedBy(t rapid.TB, d program.Document, s sale, weights []int64, enrolled program.Enrolment) Decision {
 	t.Helper()
 	var winners []winner
 	var found []program.LinkTerms
+	drawn, draws := t.(*rapid.T)
+	together := draws && rapid.Bool().Draw(drawn, "together")
 	for i, w := range weights {
 		one := s.by(program.Site, program.PartnerID(21+i)).as(enrolled)
 		winners, found = append(winners, winner{i, w}), append(found, underTerms(d, &one))
+		if together {
+			found[i].Terms = found[0].Terms
+		}
 	}
 	return decideShared(t, s.folded(t), s, winners, found...)
 }
@@ -208,6 +213,9 @@ func TestPartnersAlikeArePricedAsIfApart(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		terms, s := drawDocument(t, true), drawSale(t)
+		terms.Hold, terms.Extension = program.Duration(30*day), program.Duration(30*day)
+		terms.RefundWindow = program.Duration(rapid.IntRange(0, 9).Draw(t, "window")) * program.Duration(day)
+		s.reviews = drawReviews(t)
 		kind := rapid.SampledFrom([]program.Kind{program.Site, program.Member})
 		var winners []winner
 		var together, apart []program.LinkTerms

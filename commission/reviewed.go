@@ -162,7 +162,8 @@ func (c *Credit) extend(until time.Time, o *Order) NoEffect {
 	c.HoldUntil = c.HoldUntil.Add(longer)
 	if !c.RefundsUntil.IsZero() {
 		c.RefundsUntil = c.RefundsUntil.Add(longer)
-		c.reckon(o) // of amounts that it has reckoned with before
+		c.Rules, c.Priced = slices.Clone(c.Rules), slices.Clone(c.Priced) // partners priced together have the same
+		c.reckon(o)                                                       // of amounts that it has reckoned with before
 	}
 	return ""
 }

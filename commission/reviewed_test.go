@@ -324,10 +324,8 @@ func drawReviews(t *rapid.T) (reviews []Review) {
 	for i := range rapid.IntRange(0, 5).Draw(t, "reviews") {
 		r := Review{
 			ID: strconv.Itoa(i), At: noon().Add(time.Duration(rapid.IntRange(0, 50).Draw(t, "day")) * day),
-			Verb: rapid.SampledFrom([]Verb{Hold, Unhold, Decline, Extend, Approve, Hold, Decline}).Draw(t, "verb"),
-		}
-		if r.Verb != Extend {
-			r.Partner = rapid.SampledFrom([]program.PartnerID{0, 0, 21, 22, 5, 9}).Draw(t, "of")
+			Verb:    rapid.SampledFrom([]Verb{Hold, Unhold, Decline, Extend, Approve, Hold, Decline}).Draw(t, "verb"),
+			Partner: rapid.SampledFrom([]program.PartnerID{0, 0, 21, 22, 5, 9}).Draw(t, "of"),
 		}
 		reviews = append(reviews, r)
 	}
