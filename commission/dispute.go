@@ -226,12 +226,35 @@ func (c *openDispute) refund(at time.Time) Refund {
 	return Refund{ID: c.ID, At: c.At, Effective: at, Dispute: true, received: c.At, whole: c.Whole}
 }
 
-// remains is what is left of an order's lines and delivery on its way through the refunds, and what is disputed of it.
+// remains is what is left of an order's lines and delivery on its way through what happened, and what is disputed of it.
 type remains struct {
 	o        *Order
 	lines    []int64
 	shipping int64
 	open     openDisputes
+	// left and refunds are room for lost.
+	left    []int64
+	refunds []Refund
+}
+
+// remains are those of the order before anything happened.
+func (o *Order) remains() *remains {
+	w := remains{o: o, lines: make([]int64, len(o.Lines)), shipping: o.Shipping}
+	for n := range o.Lines {
+		w.lines[n] = o.Lines[n].Amount
+	}
+	return &w
+}
+
+// after goes on past what happened, and gives the refunds that the disputes would be that are open then, until it goes on again.
+func (w *remains) after(h *happening) []Refund {
+	switch {
+	case h.turn != nil:
+		w.open = w.open.turn(*h.turn)
+	case h.refund:
+		w.take(&w.o.Refunds[h.of])
+	}
+	return w.lost()
 }
 
 // take takes a refund off.
@@ -249,22 +272,27 @@ func (w *remains) take(r *Refund) {
 }
 
 // lost are the refunds that the open disputes would be if all were lost at once.
-func (w *remains) lost() (refunds []Refund) {
-	left, shipping := slices.Clone(w.lines), w.shipping
+func (w *remains) lost() []Refund {
+	w.left = append(w.left[:0], w.lines...)
+	w.refunds = slices.Grow(w.refunds[:0], len(w.open))[:len(w.open)]
+	sum, shipping := int64(0), w.shipping
+	for _, amount := range w.left {
+		sum += amount
+	}
 	for i := range w.open {
-		c := &w.open[i]
+		c, taken := &w.open[i], w.refunds[i].Taken[:0]
 		r := c.refund(c.At)
 		r.Received = c.At
-		takes := slices.Clone(left)
+		takes := w.left
 		if c.Whole {
-			r.Whole, r.Shipping, shipping = len(left) == 0, shipping, 0
+			r.Whole, r.Shipping, shipping = len(w.left) == 0, shipping, 0
+			sum = 0
 		} else {
-			sum := int64(0)
-			for _, amount := range left {
-				sum += amount
-			}
 			spread := min(c.left, sum)
-			r.Beyond, takes = c.left-spread, money.Split(spread, left)
+			r.Beyond, takes, sum = c.left-spread, nil, sum-spread
+			if spread > 0 {
+				takes = money.Split(spread, w.left)
+			}
 		}
 		for n, amount := range takes {
 			l, pieces := &w.o.Lines[n], int64(0)
@@ -272,36 +300,14 @@ func (w *remains) lost() (refunds []Refund) {
 				pieces = l.Quantity
 			}
 			if amount > 0 || pieces > 0 {
-				r.Taken = append(r.Taken, Taken{Line: l.Number, Amount: amount, Pieces: pieces})
+				taken = append(taken, Taken{Line: l.Number, Amount: amount, Pieces: pieces})
 			}
-			left[n] -= amount
+			w.left[n] -= amount
 		}
-		refunds = append(refunds, r)
+		r.Taken = taken
+		w.refunds[i] = r
 	}
-	return refunds
-}
-
-// contested are, after each of what happened, the refunds that the disputes would be that are open then; nil where the order has
-// no disputes.
-func (o *Order) contested(happened []happening) [][]Refund {
-	if len(o.Disputes) == 0 {
-		return nil
-	}
-	w := remains{o: o, lines: make([]int64, len(o.Lines)), shipping: o.Shipping}
-	for n := range o.Lines {
-		w.lines[n] = o.Lines[n].Amount
-	}
-	all := make([][]Refund, len(happened))
-	for n := range happened {
-		switch h := &happened[n]; {
-		case h.turn != nil:
-			w.open = w.open.turn(*h.turn)
-		case h.refund:
-			w.take(&o.Refunds[h.of])
-		}
-		all[n] = w.lost()
-	}
-	return all
+	return w.refunds
 }
 
 // dispute enters what is held of each credit by disputes that are open.

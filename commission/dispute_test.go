@@ -2,6 +2,7 @@ package commission
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,6 +158,29 @@ func TestWhatDisputesDoToTheBooks(t *testing.T) {
 		if slices.ContainsFunc(d.Order.Excess, func(e Excess) bool { return !strings.HasPrefix(e.Refund, "R") }) {
 			t.Errorf("%q is shown as too much: %v", row.disputes, d.Order.Excess)
 		}
+	}
+}
+
+// TestManyRefundsBesideDisputesTakeLittleMemory has many lines, each of which every open dispute would take from after each refund.
+func TestManyRefundsBesideDisputesTakeLittleMemory(t *testing.T) { //nolint:paralleltest // it measures what all tests allocate
+	const many = 300
+	lines, refunds := make([]*event.Line, many), make([]*event.Event, many)
+	for n := range many {
+		lines[n] = goods(int64(n+1), "X", "any", 1, 10_000)
+		refunds[n] = refunded(fmt.Sprint("R", n), day, int64(n+1))
+	}
+	s := of(lines...).back(refunds...)
+	for n := range MaxDisputes {
+		s.disputes = append(s.disputes, disputesOf(t, fmt.Sprintf("d%d@0=%d", n, 90_000+n))...)
+	}
+	d := decideBy(t, reviewable(t), s)
+	happened := d.happened()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	d.afterEach(happened)
+	runtime.ReadMemStats(&after)
+	if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; mb > 80 {
+		t.Errorf("%d MB are allocated for %d lines, %d refunds and %d disputes", mb, many, many, MaxDisputes)
 	}
 }
 

@@ -22,14 +22,19 @@ type remainder struct {
 	gone bool
 }
 
-// after is what is left once refunds have been taken off as well.
-func (f *remainder) after(refunds []Refund) *remainder {
-	left := *f
-	left.sums, left.lines = slices.Clone(f.sums), slices.Clone(f.lines)
-	for i := range refunds {
-		left.take(&refunds[i])
+// after is what is left once refunds have been taken off as well. It is in room, until that is used again.
+func (f *remainder) after(refunds []Refund, room *remainder) *remainder {
+	sums, lines := room.sums[:0], room.lines[:0]
+	sums, lines = append(sums, f.sums...), append(lines, f.lines...)
+	*room = *f
+	room.sums = sums
+	if f.lines != nil {
+		room.lines = lines
 	}
-	return &left
+	for i := range refunds {
+		room.take(&refunds[i])
+	}
+	return room
 }
 
 // sum is what remains of the lines of a rule.

@@ -44,10 +44,10 @@ func (d *Decision) timeline(room *scratch) timeline {
 	if len(d.Order.Reviews) > 0 {
 		t.gone, t.after = []set{0}, []int{0}
 	}
-	left, width := d.afterEach(happened, nil), d.width()
-	var lost []int64
-	if contested := d.Order.contested(happened); contested != nil {
-		lost, t.undisputed = d.afterEach(happened, contested), slices.Clone(t.parts)
+	width := d.width()
+	left, lost := d.afterEach(happened)
+	if lost != nil {
+		t.undisputed = slices.Clone(t.parts)
 	}
 	for n := range happened {
 		h := &happened[n]
@@ -128,25 +128,37 @@ func (d *Decision) happened() (all []happening) {
 	return all
 }
 
-// afterEach is what worths gives after each of what happened in turn, and after further refunds besides, if there are any.
-func (d *Decision) afterEach(happened []happening, besides [][]Refund) []int64 {
-	width := d.width()
-	all := make([]int64, len(happened)*width)
-	for i := range d.Credits {
-		remains := d.Credits[i].before(&d.Order)
-		for n := range happened {
-			h := &happened[n]
+// afterEach is what worths gives after each of what happened in turn, and what it would give if all disputes were lost that are open
+// then; lost is nil where the order has no disputes.
+func (d *Decision) afterEach(happened []happening) (left, lost []int64) {
+	o, width := &d.Order, d.width()
+	left = make([]int64, len(happened)*width)
+	credits := make([]remainder, len(d.Credits))
+	for i := range credits {
+		credits[i] = d.Credits[i].before(o)
+	}
+	var contested *remains
+	var room *remainder
+	if len(o.Disputes) > 0 {
+		contested, room, lost = o.remains(), new(remainder), make([]int64, len(left))
+	}
+	for n := range happened {
+		h := &happened[n]
+		for i := range credits {
 			if h.refund {
-				remains.take(&d.Order.Refunds[h.of])
+				credits[i].take(&o.Refunds[h.of])
 			}
-			of := remains.of
-			if besides != nil && len(besides[n]) > 0 {
-				of = remains.after(besides[n]).of
-			}
-			d.value(all[n*width:][:width], i, of, h.gone)
+			d.value(left[n*width:][:width], i, credits[i].of, h.gone)
+		}
+		if contested == nil {
+			continue
+		}
+		besides := contested.after(h)
+		for i := range credits {
+			d.value(lost[n*width:][:width], i, credits[i].after(besides, room).of, h.gone)
 		}
 	}
-	return all
+	return left, lost
 }
 
 // ByCredit is what should stand on the books for each credit, in the order of time, once all holds that end at or before
