@@ -31,7 +31,7 @@ const (
 // DisputeStates are all of them.
 func DisputeStates() []DisputeState { return []DisputeState{DisputeOpen, DisputeWon, DisputeLost} }
 
-// MaxDisputes is how many disputes an order can have.
+// MaxDisputes is how many disputes an order can have. Of more, the oldest count.
 const MaxDisputes = 20
 
 // Dispute is a customer's dispute of an order, or what somebody said about one: that it is open, or what became of it.
@@ -109,7 +109,7 @@ func (d *Disputed) Of(at time.Time) Dispute {
 }
 
 // FoldDisputes gives the disputes that come of all that was said: each as it was told first, with the first state that it was
-// given after that. They are in the order of time, those of one time by their ids.
+// given after that. They are in the order of time, those of one time by their ids, and no more than MaxDisputes.
 func FoldDisputes(said []Dispute) []Dispute {
 	if len(said) == 0 {
 		return nil
@@ -121,6 +121,9 @@ func FoldDisputes(said []Dispute) []Dispute {
 	var disputes []Dispute
 	for _, d := range said {
 		i := slices.IndexFunc(disputes, func(o Dispute) bool { return o.ID == d.ID })
+		if i < 0 && len(disputes) == MaxDisputes {
+			continue
+		}
 		if i < 0 {
 			i = len(disputes)
 			disputes = append(disputes, Dispute{ID: d.ID, At: d.At, Amount: d.Amount, Whole: d.Whole, State: DisputeOpen})

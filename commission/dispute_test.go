@@ -334,6 +334,25 @@ func TestDisputesAsTheyAreTold(t *testing.T) {
 	}
 }
 
+// TestTheOldestDisputesCount tells one dispute too many, and what became of it and of the last that counts.
+func TestTheOldestDisputesCount(t *testing.T) {
+	t.Parallel()
+	var said []Dispute
+	for n := range MaxDisputes + 1 {
+		said = append(said, disputesOf(t, fmt.Sprintf("d%d@%d=5 d%d:lost@40", n, n, n))...)
+	}
+	slices.Reverse(said)
+	got := FoldDisputes(said)
+	if len(got) != MaxDisputes {
+		t.Fatalf("%d disputes count, want %d", len(got), MaxDisputes)
+	}
+	for n, d := range got {
+		if want := fmt.Sprint("d", n); d.ID != want || d.State != DisputeLost {
+			t.Errorf("dispute %d is %s, %s; want %s, lost", n, d.ID, d.State, want)
+		}
+	}
+}
+
 // TestParseDisputed reads rows of the inbox.
 func TestParseDisputed(t *testing.T) {
 	t.Parallel()
