@@ -240,6 +240,31 @@ func TestOrdersThatAwaitADecisionAreListed(t *testing.T) {
 	}
 }
 
+// TestWhatADisputeAloneHoldsIsNotListed has it await nobody but the bank: an order that a person holds is listed beside its dispute.
+func TestWhatADisputeAloneHoldsIsNotListed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := w.now.Add(-time.Hour)
+	disputes := []commission.Dispute{{ID: "dp", At: at, Whole: true, State: commission.DisputeOpen}}
+	hold := commission.Review{ID: "1", At: at, Verb: commission.Hold, By: commission.ByMerchant}
+	unhold := commission.Review{ID: "2", At: at.Add(time.Minute), Verb: commission.Unhold, By: commission.ByMerchant}
+	idle := commission.Review{ID: "3", At: at.Add(2 * time.Minute), Verb: commission.Unhold, By: commission.ByMerchant, Partner: 99}
+	for id, reviews := range map[string][]commission.Review{
+		"HELD": {hold}, "HELD-STILL": {hold, idle}, "LET-GO": {hold, unhold}, "DISPUTED": nil,
+	} {
+		w.order(sale{id: id, link: w.link, disputes: disputes, reviews: reviews})
+		said := commission.Disputed{Merchant: int64(w.shop), Order: id, Dispute: "dp", Whole: true}
+		_, err := w.server.desk.OpenDispute(t.Context(), access.Scope{Merchant: w.shop}, said, "anna", "")
+		w.must(err)
+	}
+	w.takeDisputes()
+	shop := w.as("shop@example.net")
+	if listed, _ := shop.listed(t, "/merchant/review?why=held", "tr", ""); listed != 2 {
+		t.Errorf("%d orders are listed, not the 2 that a person holds", listed)
+	}
+	shop.page("/merchant/review?why=held").holds(t, "HELD", "HELD-STILL", "Review 6 waiting for you")
+}
+
 // Many orders are reviewed at once: those that are marked, or all that match, without a script.
 func TestManyOrdersAreReviewedAtOnce(t *testing.T) {
 	t.Parallel()

@@ -203,6 +203,7 @@ func (w *world) login(email, role string, partner program.PartnerID, merchant pr
 // A sale is an order to be reported; zero fields get plain values.
 type sale struct {
 	disputes []commission.Dispute
+	reviews  []commission.Review
 	merchant program.MerchantID
 	id       string
 	at       time.Time
@@ -240,7 +241,7 @@ func (w *world) order(o sale) int64 {
 		o.at = w.now.Add(-2 * time.Hour)
 	}
 	events := w.events(o)
-	folded, err := commission.Fold(events, commission.Said{Disputes: o.disputes})
+	folded, err := commission.Fold(events, commission.Said{Reviews: o.reviews, Disputes: o.disputes})
 	w.must(err)
 	var evidence commission.Evidence
 	if l := o.link; l != nil {

@@ -1,9 +1,15 @@
--- What awaits a decision of a person: orders with a commission on hold that is not disputed, those that were reported again with other content within 90
--- days and not reviewed since, and those for which one side alone has asked that such a report stand. An order may be several rows.
+-- What awaits a decision of a person: orders with a commission on hold, but for those that a dispute alone holds, those that were reported
+-- again with other content within 90 days and not reviewed since, and those for which one side alone has asked that such a report stand. An
+-- order may be several rows.
 WITH waiting (no, why, asked_by) AS (
   SELECT c.order_no, 'held', NULL FROM commission c
    WHERE c.state = 'held' AND (@merchant::bigint = 0 OR c.merchant_id = @merchant)
-     AND NOT EXISTS (SELECT FROM open_dispute d WHERE d.order_no = c.order_no)
+     AND (NOT EXISTS (SELECT FROM scoped_dispute d WHERE d.order_no = c.order_no)
+          OR 'hold' = (SELECT v ->> 'verb'
+                         FROM orders o CROSS JOIN LATERAL json_array_elements(coalesce(o.decision -> 'order' -> 'reviews', '[]')) WITH ORDINALITY e (v, n)
+                        WHERE o.no = c.order_no AND v ->> 'verb' IN ('hold', 'unhold') AND v ->> 'no_effect' IS NULL
+                          AND coalesce((v ->> 'partner')::bigint, 0) IN (0, c.partner_id)
+                        ORDER BY n DESC LIMIT 1))
    UNION ALL
   SELECT x.order_no, CASE WHEN r.asked_by IS NULL THEN 'conflict' ELSE 'asked' END, r.asked_by
     FROM order_conflict x
