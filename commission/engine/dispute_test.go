@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -190,12 +191,18 @@ func TestWhoMayOpenAndSettleDisputes(t *testing.T) {
 	}
 	first, err = open(merchant, of("d", 4_000))
 	check(t, err)
+	for _, id := range []string{"", strings.Repeat("d", 129)} {
+		_, err := w.db.Exec(ctx, `INSERT INTO dispute (no, merchant_id, order_no, ref) VALUES ($1, 1, 1, $2)`, first, id)
+		if err == nil || !strings.Contains(err.Error(), "dispute_ref_check") {
+			t.Errorf("an id of %d bytes: %v", len(id), err)
+		}
+	}
 	second, err := open(network, of("e", 0))
 	check(t, err)
 	equal(t, "the partner does not see them yet", sees(me, `SELECT count(*) FROM scoped_dispute`), 0)
 	equal(t, "the merchant does", sees(merchant, `SELECT count(*) FROM scoped_dispute WHERE state = 'open' AND taken_at IS NULL AND note = 'by mail'`), 2)
 	w.quietly()
-	equal(t, "what the partner sees", sees(me, `SELECT count(*) FROM scoped_dispute WHERE taken_at IS NOT NULL AND author = '' AND note = ''`), 2)
+	equal(t, "what the partner sees", sees(me, `SELECT count(*) FROM scoped_dispute WHERE taken_at IS NOT NULL AND ref || side || author || note = ''`), 2)
 	equal(t, "what others see", sees(other, `SELECT count(*) FROM scoped_dispute`)+sees(rival, `SELECT count(*) FROM scoped_dispute`), 0)
 	equal(t, "what the network sees", sees(network, `SELECT count(*) FROM scoped_dispute WHERE order_id = 'A1' AND currency = 'GBP' AND ref IN ('d', 'e')`), 2)
 	for _, scope := range []access.Scope{me, other, rival} {

@@ -3,11 +3,11 @@
 
 -- +goose Up
 CREATE TABLE dispute (
-  no          bigint PRIMARY KEY REFERENCES inbox,  -- the row by which it was opened
+  no          bigint PRIMARY KEY REFERENCES inbox, -- the row by which it was opened
   merchant_id bigint NOT NULL,
   order_no    bigint NOT NULL,
-  ref         text   NOT NULL CHECK (ref <> ''),    -- its id, as whoever handles the payment calls it
-  amount      bigint CHECK (amount > 0)             -- minor units of the order's currency; null: the whole order
+  ref         text   NOT NULL CHECK (octet_length(ref) BETWEEN 1 AND 128), -- as whoever handles the payment calls it
+  amount      bigint CHECK (amount > 0)            -- minor units of the order's currency; null: the whole order
 );
 CREATE INDEX dispute_merchant ON dispute (merchant_id, no);
 CREATE INDEX dispute_order ON dispute (order_no);
@@ -83,10 +83,11 @@ END $$;
 -- +goose StatementEnd
 
 -- Disputes as a tenant sees them: those that were withdrawn are none. A partner sees those of orders that they earn on once they have
--- taken effect, and not who said what.
+-- taken effect, and neither its id nor who said what.
 CREATE VIEW scoped_dispute AS
-  SELECT d.no, d.merchant_id, d.order_no, o.order_id, o.keys, o.currency, d.amount, d.ref,
-         i.at, i.due, t.at AS taken_at, i.side, CASE WHEN s.side IS NULL THEN '' ELSE i.author END AS author, CASE WHEN s.side IS NULL THEN '' ELSE i.note END AS note,
+  SELECT d.no, d.merchant_id, d.order_no, o.order_id, o.keys, o.currency, d.amount, CASE WHEN s.side IS NULL THEN '' ELSE d.ref END AS ref,
+         i.at, i.due, t.at AS taken_at, CASE WHEN s.side IS NULL THEN '' ELSE i.side END AS side,
+         CASE WHEN s.side IS NULL THEN '' ELSE i.author END AS author, CASE WHEN s.side IS NULL THEN '' ELSE i.note END AS note,
          coalesce(x.state, 'open') AS state, x.no AS outcome_no, r.at AS outcome_at, r.due AS outcome_due, x.taken_at AS outcome_taken,
          CASE WHEN s.side IS NULL THEN '' ELSE coalesce(r.side, '') END AS outcome_side, CASE WHEN s.side IS NULL THEN '' ELSE coalesce(r.author, '') END AS outcome_author,
          CASE WHEN s.side IS NULL THEN '' ELSE coalesce(r.note, '') END AS outcome_note
