@@ -45,15 +45,21 @@ func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
 	no := w.order(sale{id: "A-1", link: w.link})
 	shop, rival, site, operator := w.as("shop@example.net"), w.as("rival@example.net"), w.as("site@example.net"), w.as("operator@example.net")
 	page, networks := string(whyURL(true, no)), "/network/orders/"+number10(no)
+	other := w.order(sale{id: "A-2", link: w.link, currency: "EUR"})
 	shop.page("/merchant/disputes").holds(t, "0 open disputes", "No disputes")
-	shop.page(page).holds(t, "The customer disputed the payment")
+	for path, c := range map[string]*client{"/merchant/disputes": shop, "/merchant/claims": shop, "/network/disputes": operator} {
+		if _, tab, _ := strings.Cut(c.page(path).body, `<a href="`+path[:strings.LastIndex(path, "/")]+`/review"`); !strings.HasPrefix(strings.TrimSpace(tab), `aria-current="page"`) {
+			t.Errorf("%s is not within the tab Review", path)
+		}
+	}
+	shop.page(page).holds(t, "Report a dispute")
 	site.page(string(whyURL(false, no))).lacks(t, "Disputes")
 	for want, form := range map[string]url.Values{
-		"it is missing":                        {"amount": {"5.00"}},
-		"it does not say how much is disputed": {"dispute": {"dp"}},
-		"is not an amount above zero":          {"dispute": {"dp"}, "amount": {"-5"}},
-		"it is more than the order comes to":   {"dispute": {"dp"}, "amount": {"500"}},
-		"it gives an amount and says that it":  {"dispute": {"dp"}, "amount": {"5"}, "whole": {"yes"}},
+		"it is missing": {"amount": {"5.00"}},
+		"it does not say how much is disputed: give the disputed amount, such as 12.50, or say": {"dispute": {"dp"}},
+		"is not an amount above zero":         {"dispute": {"dp"}, "amount": {"-5"}},
+		"it is more than the order comes to":  {"dispute": {"dp"}, "amount": {"500"}},
+		"it gives an amount and says that it": {"dispute": {"dp"}, "amount": {"5"}, "whole": {"yes"}},
 	} {
 		if got := shop.post(page+"/disputes", form); got.status != http.StatusUnprocessableEntity || !strings.Contains(strings.ToLower(got.text()), want) {
 			t.Errorf("%v: status %d: %s", form, got.status, got.text())
@@ -66,7 +72,7 @@ func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
 	if got := rival.post(page+"/disputes", url.Values{"dispute": {"dp_2"}, "amount": {"1"}}); got.status != http.StatusNotFound {
 		t.Errorf("somebody else disputes it: status %d", got.status)
 	}
-	shop.page(page).holds(t, "Dispute dp_1", "GBP 12.50 of the order", "It takes effect in ten seconds", "by bank", "Undo")
+	shop.page(page).holds(t, "Dispute dp_1", "GBP 12.50 of the order is disputed. It takes effect in ten seconds", "by bank", "Undo")
 	var dispute, row int64
 	w.must(w.owner.QueryRow(t.Context(), `SELECT max(no) FROM dispute`).Scan(&dispute))
 	settle := func(state string) url.Values { return url.Values{"settle": {number10(dispute)}, "state": {state}} }
@@ -74,7 +80,13 @@ func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
 		t.Errorf("ended at once: status %d: %s", got.status, got.text())
 	}
 	w.takeDisputes()
-	shop.page("/merchant/disputes?state=open").holds(t, "1 open dispute", "A-1", "dp_1", "12.50", "Won", "Lost")
+	if got := shop.post(string(whyURL(true, other))+"/disputes", settle("lost")); got.status != http.StatusNotFound {
+		t.Errorf("ended as another order's: status %d", got.status)
+	}
+	if got := shop.post(page+"/disputes", settle("open")); got.status != http.StatusUnprocessableEntity || !strings.Contains(got.text(), "give won or lost") {
+		t.Errorf("ended as open: status %d: %s", got.status, got.text())
+	}
+	shop.page("/merchant/disputes?state=open").holds(t, "1 open dispute", "A-1", "dp_1", "12.50", "open", "It was won", "It was lost")
 	shop.page("/merchant/review").holds(t, "1 dispute of a payment is open", "Say how it ended")
 	operator.page("/network/disputes?q=DP_").holds(t, "1 open dispute", "Alder & Finch", "12.50")
 	rival.page("/merchant/disputes").lacks(t, "dp_1")
@@ -113,10 +125,35 @@ func TestAPartnerReadsWhatIsDisputed(t *testing.T) {
 	w.must(err)
 	w.takeDisputes()
 	site := w.as("site@example.net").page(string(whyURL(false, no)))
-	site.holds(t, "of it is on hold, disputed", "Dispute dp_1", "GBP 29.99 of the order", "disputed")
-	site.lacks(t, "told by the bank", "shop@example.net", "The customer disputed the payment")
+	site.holds(t, "of it is on hold, disputed", "GBP 29.99 of the order is disputed.")
+	site.lacks(t, "Dispute dp_1", "takes effect ten seconds", "told by the bank", "shop@example.net", "The customer disputed the payment")
 	shop := w.as("shop@example.net").page(string(whyURL(true, no)))
-	shop.holds(t, "of it is on hold, disputed", "told by the bank")
+	shop.holds(t, "of it is on hold, disputed", "told by the bank", "Dispute dp_1", "takes effect ten seconds")
+}
+
+// TestAnOrderIsOnHoldUntilItsDisputeEnds says what its hold waits for, and how amounts of its currency are typed.
+func TestAnOrderIsOnHoldUntilItsDisputeEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := w.now.Add(-time.Hour)
+	disputes := []commission.Dispute{{ID: "dp", At: at, Whole: true, State: commission.DisputeOpen}}
+	alone := w.order(sale{id: "A-1", link: w.link, disputes: disputes})
+	both := w.order(sale{id: "A-2", link: w.link, disputes: disputes, reviews: []commission.Review{{ID: "1", At: at, Verb: commission.Hold}}})
+	yen := w.order(sale{id: "A-3", currency: "JPY"})
+	const disputed, held = "It is on hold until the dispute ends.", "It is on hold for review"
+	shop := w.as("shop@example.net")
+	page := shop.page(string(whyURL(true, alone)))
+	page.holds(t, disputed)
+	page.lacks(t, held)
+	page = shop.page(string(whyURL(true, both)))
+	page.holds(t, held)
+	page.lacks(t, disputed)
+	shop.page(string(whyURL(true, yen))).holds(t, "Such as 1250, or mark")
+	for form, says := range map[string]string{"": "such as 1250, or say", "12.50": "give an amount such as 1250"} {
+		if got := shop.post(string(whyURL(true, yen))+"/disputes", url.Values{"dispute": {"dp"}, "amount": {form}}); !strings.Contains(got.text(), says) || strings.Contains(got.text(), "minor units") {
+			t.Errorf("%q: %s", form, got.text())
+		}
+	}
 }
 
 // lacks says which texts a person reads all the same.

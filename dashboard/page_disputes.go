@@ -3,6 +3,7 @@ package dashboard
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -82,12 +83,15 @@ type disputeForm struct {
 func (f *disputeForm) said(of commission.Reviewed, currency string) commission.Disputed {
 	d := commission.Disputed{Merchant: of.Merchant, Keys: of.Keys, Order: of.Order, Dispute: f.Dispute, Whole: f.Whole == "yes"}
 	if f.Amount == "" {
+		if !d.Whole {
+			f.problems = append(f.problems, fault.Wrong("amount", text.WrongNoDisputeAmount(), text.FixDisputeAmountTyped(exampleAmount(currency))))
+		}
 		return d
 	}
 	var err error
 	if d.Amount, err = money.Parse(f.Amount, currency); err != nil || d.Amount <= 0 {
 		d.Amount = 0
-		f.problems = append(f.problems, fault.Wrong("amount", text.WrongAmountTyped(f.Amount), text.FixAmountTyped("12.50")))
+		f.problems = append(f.problems, fault.Wrong("amount", text.WrongAmountTyped(f.Amount), text.FixAmountTyped(exampleAmount(currency))))
 	}
 	return d
 }
@@ -140,8 +144,21 @@ func (s *Server) settleDispute(c echo.Context, v *visit, order int64) error {
 	if !ok {
 		return notFound()
 	}
+	ctx := c.Request().Context()
+	of := false
+	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
+		page, err := r.Disputes(ctx, report.DisputeFilter{Order: order}, report.MaxShownDisputes)
+		of = slices.ContainsFunc(page.Rows, func(d report.Dispute) bool { return d.No == no })
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if !of {
+		return notFound()
+	}
 	state := commission.DisputeState(c.FormValue("state"))
-	_, err := s.desk.SettleDispute(c.Request().Context(), v.scope(), no, state, v.login.Email, c.FormValue("note"))
+	_, err = s.desk.SettleDispute(ctx, v.scope(), no, state, v.login.Email, c.FormValue("note"))
 	if err != nil {
 		return err
 	}
@@ -162,18 +179,22 @@ func (view *whyView) undoes(d *report.Dispute) (row int64, is bool) {
 
 // disputed are a dispute and its end as entries of the order's history.
 func (view *whyView) disputed(t *text.Printer, d *report.Dispute) []milestone {
-	what := t.DisputesWhole()
+	what := t.DisputesAllDisputed()
 	if d.Amount != nil {
 		what = t.DisputesAmount(amount{d.Currency, *d.Amount}.text())
 	}
-	list := []milestone{{at: d.At, title: t.DisputesOpened(d.Ref), text: what, note: d.Note, mood: "bad"}}
+	opened, ended := t.DisputesOpened(d.Ref), t.DisputesEnded(d.Ref)
+	if !view.forMerchant {
+		opened, ended = t.DisputesOne(), t.DisputesOneEnded()
+	}
+	list := []milestone{{at: d.At, title: opened, text: what, note: d.Note, mood: "bad"}}
 	if d.TakenAt == nil {
 		list[0].text, list[0].mood = what+" "+takesEffect(t, d.Due, view.at), ""
 	}
 	if d.OutcomeAt == nil {
 		return list
 	}
-	end := milestone{at: *d.OutcomeAt, title: t.DisputesEnded(d.Ref), text: t.DisputeEnd(d.State), note: d.OutcomeNote, mood: "done"}
+	end := milestone{at: *d.OutcomeAt, title: ended, text: t.DisputeEnd(d.State), note: d.OutcomeNote, mood: "done"}
 	if d.State == string(commission.DisputeLost) {
 		end.mood = "bad"
 	}
@@ -182,6 +203,9 @@ func (view *whyView) disputed(t *text.Printer, d *report.Dispute) []milestone {
 	}
 	return append(list, end)
 }
+
+// exampleAmount is an amount of a currency, as somebody types one.
+func exampleAmount(currency string) string { return amount{currency, 1250}.plain() }
 
 // disputable tells whether the reader may say that the order is disputed.
 func (view *whyView) disputable() bool {

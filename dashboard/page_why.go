@@ -252,7 +252,7 @@ func (view *whyView) history(t *text.Printer) []milestone {
 		list = append(list, view.disputed(t, &view.Disputes[i])...)
 	}
 	for i := range view.Earnings {
-		end := view.holdEnd(t, &view.Earnings[i])
+		end := view.holdEnd(t, i)
 		if len(view.Earnings) > 1 {
 			end.of = view.Partners[program.PartnerID(view.Earnings[i].PartnerID)]
 		}
@@ -270,9 +270,13 @@ func (view *whyView) pathText(t *text.Printer) string {
 	return t.WhyPathKnown()
 }
 
-func (view *whyView) holdEnd(t *text.Printer, e *report.Earning) milestone {
+// holdEnd is the end of the hold of an earning, by its place among them.
+func (view *whyView) holdEnd(t *text.Printer, i int) milestone {
+	e := &view.Earnings[i]
 	h := milestone{at: e.HoldUntil, title: t.WhyHoldEnd()}
-	switch {
+	switch credits := view.Decision.Credits; {
+	case e.State == string(commission.Held) && i < len(credits) && credits[i].Disputed > 0 && !credits[i].Held:
+		h.text = t.WhyHoldDisputed()
 	case e.State == string(commission.Held):
 		h.text = t.WhyHoldHeld()
 	case e.State == string(commission.Declined):

@@ -24,7 +24,7 @@ func newOpenDispute(a *app) *cobra.Command {
 What the order's commissions have for it is held until settle-dispute says how the dispute ended.
 
 It takes effect after ten seconds. The number that is printed is the dispute's; it withdraws the dispute until then: tributary admin
-undo-review NUMBER.
+undo-review NUMBER --note "...".
 
   tributary admin open-dispute --merchant 1 --order A-1001 --dispute dp_17 --amount 2500`,
 		Args: cobra.NoArgs,
@@ -63,7 +63,7 @@ func newSettleDispute(a *app) *cobra.Command {
 		Long: `Say how a customer's dispute of an order ended, in place of its merchant. What was held for one that is won is given back. One that is
 lost is a refund of what is disputed. DISPUTE is the number that open-dispute printed; the merchant's page Disputes and its file list them.
 
-It takes effect after ten seconds. The number that is printed withdraws it until then: tributary admin undo-review NUMBER.
+It takes effect after ten seconds. The number that is printed withdraws it until then: tributary admin undo-review NUMBER --note "...".
 
   tributary admin settle-dispute 4711 lost`,
 		Args:      cobra.ExactArgs(2),

@@ -59,7 +59,7 @@ func (v review) command(a *app) *cobra.Command {
 		Short: v.short,
 		Long: v.long + fmt.Sprintf(`
 
-It takes effect after ten seconds. The number that is printed withdraws it until then: tributary admin undo-review NUMBER.
+It takes effect after ten seconds. The number that is printed withdraws it until then: tributary admin undo-review NUMBER --note "...".
 
   tributary admin %s --merchant 1 --order A-1001 --note "asked for by the shop"%s`, v.use, v.example()),
 		Args: cobra.NoArgs,

@@ -70,6 +70,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"open-dispute|--merchant|1|--order|A-1|--dispute| |--amount|0", "", "dispute: it is missing"},
 		{"settle-dispute|7|lost", "", "no such dispute"},
 		{"settle-dispute|seven|lost", "", "seven"},
+		{"settle-dispute|7|open", "", "give won or lost"},
 		{"hold-order|--merchant|1|--order|A-1|--note|strange|--partner|1", "", "No order A-1"},
 		{"release-order|--merchant|1|--order|A-1|--note|looked at", "", "No order A-1"},
 		{"decline-order|--merchant|1|--order|A-1|--note|strange|--code|fraud", "", "No order A-1"},

@@ -92,10 +92,10 @@ func badDispute(fields ...fault.Field) error {
 
 // SettleDispute has the merchant of the transaction's scope, or the operator, say that a dispute is won or lost, and gives the number
 // by which UndoReview withdraws that for ten seconds. A dispute that is not theirs is the fault.NotFound CodeUnknownDispute; one
-// that has not taken effect, and one that is settled, are the conflicts CodeDisputeNotTaken and CodeDisputeSettled.
+// that has not taken effect, and one that is settled, are the conflicts CodeDisputeNotTaken and CodeDisputeSettled. Another state is the fault "bad_dispute".
 func SettleDispute(ctx context.Context, tx pgx.Tx, dispute int64, state commission.DisputeState, author, note string) (no int64, err error) {
 	if state == commission.DisputeOpen || !slices.Contains(commission.DisputeStates(), state) {
-		return 0, fault.Coded(fault.NotFound, CodeUnknownDispute, nil)
+		return 0, badDispute(fault.Wrong("state", text.WrongChoice(strconv.Quote(string(state))), text.FixDisputeState()))
 	}
 	if note = strings.TrimSpace(note); len(checkDisputeNote(note)) > 0 {
 		return 0, badDispute(checkDisputeNote(note)...)

@@ -1789,11 +1789,16 @@ func DisputeStateCodes() []string {
 	return []string{"lost", "open", "won"}
 }
 
-// DisputesAmount says: {amount} of the order
+// DisputesAllDisputed says: The whole order is disputed.
+func (p *Printer) DisputesAllDisputed() string { return p.say("disputes.all_disputed", 0) }
+
+// DisputesAmount says: {amount} of the order is disputed.
 func (p *Printer) DisputesAmount(amount string) string { return p.say("disputes.amount", 0, amount) }
 
-// DisputesAmountHint says: Give it with a decimal point, or mark the whole order.
-func (p *Printer) DisputesAmountHint() string { return p.say("disputes.amount_hint", 0) }
+// DisputesAmountHint says: Such as {example}, or mark the whole order.
+func (p *Printer) DisputesAmountHint(example string) string {
+	return p.say("disputes.amount_hint", 0, example)
+}
 
 // DisputesAmountIn says: Disputed amount in {currency}
 func (p *Printer) DisputesAmountIn(currency string) string {
@@ -1824,10 +1829,10 @@ func (p *Printer) DisputesIDHint() string { return p.say("disputes.id_hint", 0) 
 // DisputesLead says: Payments that customers dispute with their bank. The commission for the disputed amount is on hold until you say how each ended.
 func (p *Printer) DisputesLead() string { return p.say("disputes.lead", 0) }
 
-// DisputesLose says: Lost
+// DisputesLose says: It was lost
 func (p *Printer) DisputesLose() string { return p.say("disputes.lose", 0) }
 
-// DisputesNew says: The customer disputed the payment
+// DisputesNew says: Report a dispute
 func (p *Printer) DisputesNew() string { return p.say("disputes.new", 0) }
 
 // DisputesNone says: No disputes
@@ -1835,6 +1840,12 @@ func (p *Printer) DisputesNone() string { return p.say("disputes.none", 0) }
 
 // DisputesNoneYet says: When a customer disputes a payment, say so on the order's page. You find it here until it ends.
 func (p *Printer) DisputesNoneYet() string { return p.say("disputes.none_yet", 0) }
+
+// DisputesOne says: Dispute
+func (p *Printer) DisputesOne() string { return p.say("disputes.one", 0) }
+
+// DisputesOneEnded says: Dispute ended
+func (p *Printer) DisputesOneEnded() string { return p.say("disputes.one_ended", 0) }
 
 // DisputesOpen says: {n} open disputes
 func (p *Printer) DisputesOpen(n int64) string { return p.say("disputes.open", n, p.Count(n)) }
@@ -1854,7 +1865,7 @@ func (p *Printer) DisputesTitle() string { return p.say("disputes.title", 0) }
 // DisputesWhole says: The whole order
 func (p *Printer) DisputesWhole() string { return p.say("disputes.whole", 0) }
 
-// DisputesWin says: Won
+// DisputesWin says: It was won
 func (p *Printer) DisputesWin() string { return p.say("disputes.win", 0) }
 
 // ExampleAmount says: Amount
@@ -2246,7 +2257,7 @@ func FixAddressUser() Message { return Message{id: "fix.address_user"} }
 // FixAddressUtf8 is the message: percent-encode its bytes
 func FixAddressUtf8() Message { return Message{id: "fix.address_utf8"} }
 
-// FixAmountTyped is the message: give digits with a decimal point, such as {example}
+// FixAmountTyped is the message: give an amount such as {example}
 func FixAmountTyped(example string) Message {
 	return Message{id: "fix.amount_typed", values: []string{example}}
 }
@@ -2369,11 +2380,19 @@ func FixDepth(limit string) Message { return Message{id: "fix.depth", values: []
 // FixDisputeAmount is the message: give the disputed amount above zero in minor units, or say that it is the whole order
 func FixDisputeAmount() Message { return Message{id: "fix.dispute_amount"} }
 
+// FixDisputeAmountTyped is the message: give the disputed amount, such as {example}, or say that it is the whole order
+func FixDisputeAmountTyped(example string) Message {
+	return Message{id: "fix.dispute_amount_typed", values: []string{example}}
+}
+
 // FixDisputeID is the message: give the id that your payment provider has for it
 func FixDisputeID() Message { return Message{id: "fix.dispute_id"} }
 
 // FixDisputeLess is the message: give what is disputed, or say that it is the whole order
 func FixDisputeLess() Message { return Message{id: "fix.dispute_less"} }
+
+// FixDisputeState is the message: give won or lost
+func FixDisputeState() Message { return Message{id: "fix.dispute_state"} }
 
 // FixDomain is the message: give the host name of the shop, such as shop.example
 func FixDomain() Message { return Message{id: "fix.domain"} }
@@ -6273,6 +6292,9 @@ func (p *Printer) WhyHold() string { return p.say("why.hold", 0) }
 
 // WhyHoldDeclined says: It was declined, so nothing becomes payable.
 func (p *Printer) WhyHoldDeclined() string { return p.say("why.hold_declined", 0) }
+
+// WhyHoldDisputed says: It is on hold until the dispute ends.
+func (p *Printer) WhyHoldDisputed() string { return p.say("why.hold_disputed", 0) }
 
 // WhyHoldDone says: The commission became payable.
 func (p *Printer) WhyHoldDone() string { return p.say("why.hold_done", 0) }
