@@ -112,7 +112,7 @@ func TestAManualLineIsEnteredAndApprovedOnPages(t *testing.T) {
 	w := newWorld(t)
 	w.login("second@example.net", "merchant", 0, w.shop)
 	shop, second, operator, site := w.as("shop@example.net"), w.as("second@example.net"), w.as("operator@example.net"), w.as("site@example.net")
-	shop.page("/merchant/manual").holds(t, "No manual lines", "above 100 of a currency a second person approves it.")
+	shop.page("/merchant/manual").holds(t, "Such as 12.50, or -12.50 to take back.", "No manual lines", "above 100 of a currency a second person approves it.")
 	site.page("/partner/manual").holds(t, "No manual lines")
 	for amount, says := range map[string]string{"1.234": "is no amount of GBP", "much": "is no amount of GBP", "0": "It moves nothing", "": "is no amount of GBP"} {
 		if answer := shop.post("/merchant/manual", w.lineForm(amount)); answer.status != http.StatusUnprocessableEntity || !strings.Contains(answer.text(), says) {

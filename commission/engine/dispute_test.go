@@ -210,7 +210,7 @@ func TestWhoMayOpenAndSettleDisputes(t *testing.T) {
 			t.Errorf("%+v settles: %v", scope, err)
 		}
 	}
-	if _, err := settle(merchant, first, commission.DisputeOpen); kindOf(err) != fault.NotFound {
+	if _, err := settle(merchant, first, commission.DisputeOpen); kindOf(err) != fault.Invalid {
 		t.Errorf("settled as open: %v", err)
 	}
 	row, err := settle(merchant, first, commission.DisputeLost)

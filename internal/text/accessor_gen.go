@@ -3499,8 +3499,10 @@ func (p *Printer) ListRowsHere(n int64) string { return p.say("list.rows_here", 
 // ListWiden says: Nothing here matches this filter. Widen it to see more.
 func (p *Printer) ListWiden() string { return p.say("list.widen", 0) }
 
-// ManualAmountHint says: Such as 25.00, or -25.00 to take back.
-func (p *Printer) ManualAmountHint() string { return p.say("manual.amount_hint", 0) }
+// ManualAmountHint says: Such as {example}, or -{example} to take back.
+func (p *Printer) ManualAmountHint(example string) string {
+	return p.say("manual.amount_hint", 0, example)
+}
 
 // ManualApprove says: Approve
 func (p *Printer) ManualApprove() string { return p.say("manual.approve", 0) }
