@@ -1,7 +1,9 @@
-// Prints the first of four free ports in a row, which the demo needs.
+// Prints the first of four free ports in a row, which the demo needs: of those that no system hands out by itself, so that no
+// connection takes one of them before the demo listens.
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-// hold listens on a port, 0 for any, and gives the server, or null when the port is taken.
+// hold listens on a port, and gives the server, or null when the port is taken.
 function hold(port) {
   return new Promise((resolve) => {
     const server = createServer();
@@ -11,12 +13,11 @@ function hold(port) {
 }
 
 for (;;) {
-  const held = [await hold(0)];
-  const first = held[0].address().port;
-  for (let n = 1; n < 4 && first + n < 65536 && held.at(-1); n++) held.push(await hold(first + n));
-  const free = held.length === 4 && held.at(-1);
+  const first = randomInt(12000, 30000);
+  const held = [];
+  for (let n = 0; n < 4; n++) held.push(await hold(first + n));
   await Promise.all(held.filter(Boolean).map((server) => new Promise((closed) => { server.close(closed); })));
-  if (free) {
+  if (held.every(Boolean)) {
     console.log(first);
     break;
   }
