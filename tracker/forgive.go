@@ -73,6 +73,9 @@ func normalEscapes(path string) string {
 	for i := 0; i < len(path); i++ {
 		c, escaped := escapeAt(path[i:])
 		switch {
+		case !escaped && path[i] == '%': // one that begins no escape must not begin one of what comes next
+			b.WriteString("%25")
+			continue
 		case !escaped:
 			b.WriteByte(path[i])
 			continue
