@@ -40,11 +40,13 @@ type Dispute struct {
 	ID string `json:"id"`
 	// At is when it was said that it is open, by the database's clock.
 	At time.Time `json:"at"`
-	// Amount is what is disputed, in minor units of the order's currency; 0 where it is the Whole order, as far as it is not
-	// refunded.
-	Amount int64        `json:"amount,omitempty"`
-	Whole  bool         `json:"whole,omitempty"`
-	State  DisputeState `json:"state"`
+	// Amount is what is disputed, in minor units of Currency; 0 where it is the Whole order, as far as it is not refunded.
+	Amount int64 `json:"amount,omitempty"`
+	// Currency is the order's as the dispute was opened; empty for the order's own. While a report in another stands, the amount
+	// takes nothing.
+	Currency string       `json:"currency,omitempty"`
+	Whole    bool         `json:"whole,omitempty"`
+	State    DisputeState `json:"state"`
 	// Settled is when it was said that it is won or lost.
 	Settled time.Time `json:"settled_at,omitzero"`
 }
@@ -56,9 +58,10 @@ type Disputed struct {
 	Order    string        `json:"order"`
 	Dispute  string        `json:"dispute"`
 	State    DisputeState  `json:"state"`
-	// Amount and Whole are as in Dispute, also where it is won or lost.
-	Amount int64 `json:"amount,omitempty"`
-	Whole  bool  `json:"whole,omitempty"`
+	// Amount, Currency and Whole are as in Dispute, also where it is won or lost.
+	Amount   int64  `json:"amount,omitempty"`
+	Currency string `json:"currency,omitempty"`
+	Whole    bool   `json:"whole,omitempty"`
 }
 
 // Key is the key of the order.
@@ -105,7 +108,7 @@ func (d *Disputed) Check() (wrong []fault.Field) {
 
 // Of is what was said, as of its row.
 func (d *Disputed) Of(at time.Time) Dispute {
-	return Dispute{ID: d.Dispute, At: at.UTC(), Amount: d.Amount, Whole: d.Whole, State: d.State}
+	return Dispute{ID: d.Dispute, At: at.UTC(), Amount: d.Amount, Currency: d.Currency, Whole: d.Whole, State: d.State}
 }
 
 // FoldDisputes gives the disputes that come of all that was said: each as it was told first, with the first state that it was
@@ -126,7 +129,7 @@ func FoldDisputes(said []Dispute) []Dispute {
 		}
 		if i < 0 {
 			i = len(disputes)
-			disputes = append(disputes, Dispute{ID: d.ID, At: d.At, Amount: d.Amount, Whole: d.Whole, State: DisputeOpen})
+			disputes = append(disputes, Dispute{ID: d.ID, At: d.At, Amount: d.Amount, Currency: d.Currency, Whole: d.Whole, State: DisputeOpen})
 		}
 		if o := &disputes[i]; o.State == DisputeOpen && d.State != DisputeOpen {
 			o.State, o.Settled = d.State, d.At
@@ -149,6 +152,9 @@ func (o *Order) turns() (all []turn) {
 	}
 	for i := range o.Disputes {
 		d := &o.Disputes[i]
+		if d.Currency != "" && d.Currency != o.Currency {
+			continue
+		}
 		all = append(all, turn{at: later(d.At, o.At), dispute: d})
 		if d.State != DisputeOpen {
 			all = append(all, turn{later(d.Settled, o.At), d, true})
@@ -338,6 +344,7 @@ func (d *Dispute) appendJSON(dst []byte) []byte {
 	dst = appendText(dst, `{"id":`, d.ID)
 	dst = appendTime(dst, `,"at":`, d.At)
 	dst = optNumber(dst, `,"amount":`, d.Amount)
+	dst = optText(dst, `,"currency":`, d.Currency)
 	if d.Whole {
 		dst = append(dst, `,"whole":true`...)
 	}

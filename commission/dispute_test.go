@@ -18,7 +18,8 @@ import (
 	"tributary/partners/program"
 )
 
-// disputesOf reads "a@5=2500 b@6=all a:lost@9": the dispute, the day after noon, and what is disputed in minor units.
+// disputesOf reads "a@5=2500 b@6=all c@6=99JPY a:lost@9": the dispute, the day after noon, and what is disputed in minor units, of the
+// order's currency where none is said.
 func disputesOf(t rapid.TB, text string) (said []Dispute) {
 	t.Helper()
 	number := func(text string) int64 {
@@ -39,7 +40,8 @@ func disputesOf(t rapid.TB, text string) (said []Dispute) {
 		case amount == "all":
 			d.Whole = true
 		default:
-			d.Amount = number(amount)
+			digits := strings.TrimRight(amount, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+			d.Amount, d.Currency = number(digits), amount[len(digits):]
 		}
 		said = append(said, d)
 	}
@@ -88,6 +90,12 @@ func TestWhatDisputesDoToTheBooks(t *testing.T) {
 		{"a@5=all a:lost@40", "", nil, 40, ""},
 		{"a@5=99999", "", nil, 5, isHeld},
 		{"a@5=99999 a:lost@6", "", nil, 6, ""},
+
+		// an amount of a currency that the order no longer is in
+		{"a@5=5000USD", "", nil, 5, halfHeld},
+		{"a@5=5000JPY", "", nil, 5, isPending},
+		{"a@5=5000JPY a:lost@9", "", nil, 30, isPayable},
+		{"a@5=5000JPY b@6=5000", "", nil, 6, halfHeld},
 
 		// by when it was opened, the refund window
 		{"a@35=5000 a:lost@60", "", nil, 60, halfPayable},

@@ -126,7 +126,7 @@ func TestAPartnerReadsWhatIsDisputed(t *testing.T) {
 	w.takeDisputes()
 	site := w.as("site@example.net").page(string(whyURL(false, no)))
 	site.holds(t, "of it is on hold, disputed", "GBP 29.99 of the order is disputed.")
-	site.lacks(t, "Dispute dp_1", "takes effect ten seconds", "told by the bank", "shop@example.net", "Report a dispute")
+	site.lacks(t, "dp_1", "takes effect ten seconds", "told by the bank", "shop@example.net", "Report a dispute")
 	shop := w.as("shop@example.net").page(string(whyURL(true, no)))
 	shop.holds(t, "of it is on hold, disputed", "told by the bank", "Dispute dp_1", "takes effect ten seconds")
 }

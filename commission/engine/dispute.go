@@ -37,7 +37,8 @@ const (
 // number. What is wrong with it is the fault "bad_dispute" with its fields; an order that is not theirs is not found, and one of
 // which the sale is not known yet, or that has commission.MaxDisputes, a conflict.
 func OpenDispute(ctx context.Context, tx pgx.Tx, d commission.Disputed, author, note string) (no int64, err error) {
-	d.Dispute, note = norm.NFC.String(strings.TrimSpace(d.Dispute)), strings.TrimSpace(note)
+	d.Order, d.Dispute = norm.NFC.String(strings.TrimSpace(d.Order)), norm.NFC.String(strings.TrimSpace(d.Dispute)) // as reports have it
+	note = strings.TrimSpace(note)
 	bad := checkDispute(&d)
 	if bad = append(bad, checkDisputeNote(note)...); len(bad) > 0 {
 		return 0, badDispute(bad...)

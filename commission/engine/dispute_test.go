@@ -143,7 +143,7 @@ func TestWhoMayOpenAndSettleDisputes(t *testing.T) {
 	me, other := access.Scope{Partner: w.partners[0]}, access.Scope{Partner: w.partners[1]}
 	merchant, rival, network := access.Scope{Merchant: 1}, access.Scope{Merchant: 2}, access.Scope{Network: true}
 	of := func(id string, amount int64) commission.Disputed {
-		return commission.Disputed{Merchant: 1, Order: "A1", Dispute: id, Amount: amount, Whole: amount == 0}
+		return commission.Disputed{Merchant: 1, Order: " A1 ", Dispute: id, Amount: amount, Whole: amount == 0}
 	}
 	open := func(scope access.Scope, d commission.Disputed) (int64, error) {
 		return desk.OpenDispute(ctx, scope, d, "anna", "by mail")
@@ -192,7 +192,7 @@ func TestWhoMayOpenAndSettleDisputes(t *testing.T) {
 	first, err = open(merchant, of("d", 4_000))
 	check(t, err)
 	for _, id := range []string{"", strings.Repeat("d", 129)} {
-		_, err := w.db.Exec(ctx, `INSERT INTO dispute (no, merchant_id, order_no, ref) VALUES ($1, 1, 1, $2)`, first, id)
+		_, err := w.db.Exec(ctx, `INSERT INTO dispute (no, merchant_id, order_no, ref, currency) VALUES ($1, 1, 1, $2, 'GBP')`, first, id)
 		if err == nil || !strings.Contains(err.Error(), "dispute_ref_check") {
 			t.Errorf("an id of %d bytes: %v", len(id), err)
 		}

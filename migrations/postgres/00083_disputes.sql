@@ -7,7 +7,8 @@ CREATE TABLE dispute (
   merchant_id bigint NOT NULL,
   order_no    bigint NOT NULL,
   ref         text   NOT NULL CHECK (octet_length(ref) BETWEEN 1 AND 128), -- as whoever handles the payment calls it
-  amount      bigint CHECK (amount > 0)            -- minor units of the order's currency; null: the whole order
+  amount      bigint CHECK (amount > 0),           -- minor units of the currency; null: the whole order
+  currency    text   NOT NULL                      -- the order's as the dispute was opened
 );
 CREATE INDEX dispute_merchant ON dispute (merchant_id, no);
 CREATE INDEX dispute_order ON dispute (order_no);
@@ -29,9 +30,9 @@ CREATE FUNCTION order_total(o orders) RETURNS numeric LANGUAGE sql STABLE SET se
        + coalesce((SELECT sum((l ->> 'tax')::numeric) FROM json_array_elements(o.decision #> '{order,lines}') l), 0);
 
 -- The content of a row about a dispute of an order.
-CREATE FUNCTION disputed(o orders, id text, state text, amount bigint) RETURNS bytea LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
+CREATE FUNCTION disputed(o orders, id text, state text, amount bigint, currency text) RETURNS bytea LANGUAGE sql STABLE SET search_path = pg_catalog, public, pg_temp
   RETURN convert_to(json_strip_nulls(json_build_object('merchant', o.merchant_id, 'keys', nullif(o.keys, 0), 'order', o.order_id, 'dispute', id, 'state', state,
-    'amount', amount, 'whole', CASE WHEN amount IS NULL THEN true END))::text, 'UTF8');
+    'amount', amount, 'currency', CASE WHEN amount IS NOT NULL THEN currency END, 'whole', CASE WHEN amount IS NULL THEN true END))::text, 'UTF8');
 
 -- The merchant, or the operator, says that a customer disputes an order: an amount, or null for all of it. The engine takes it in ten
 -- seconds later.
@@ -53,9 +54,9 @@ BEGIN
     problem := 'too_many_disputes'; RETURN;
   END IF;
   INSERT INTO inbox (lane, key, kind, ref, content, author, note, side, due)
-  VALUES (o.lane, order_key(o.merchant_id, o.keys, o.order_id), 'dispute', id, disputed(o, id, 'open', amount), author, note, app_side(o.merchant_id), now() + interval '10 seconds')
+  VALUES (o.lane, order_key(o.merchant_id, o.keys, o.order_id), 'dispute', id, disputed(o, id, 'open', amount, o.currency), author, note, app_side(o.merchant_id), now() + interval '10 seconds')
   RETURNING no INTO row_no;
-  INSERT INTO dispute (no, merchant_id, order_no, ref, amount) VALUES (row_no, o.merchant_id, o.no, id, open_dispute.amount);
+  INSERT INTO dispute (no, merchant_id, order_no, ref, amount, currency) VALUES (row_no, o.merchant_id, o.no, id, open_dispute.amount, o.currency);
 END $$;
 
 -- The merchant, or the operator, says what became of a dispute that has taken effect, and the engine takes it in ten seconds later.
@@ -76,7 +77,7 @@ BEGIN
   END IF;
   SELECT * INTO o FROM orders x WHERE x.no = d.order_no;
   INSERT INTO inbox (lane, key, kind, ref, content, author, note, side, due)
-  VALUES (o.lane, order_key(o.merchant_id, o.keys, o.order_id), 'dispute', d.ref, disputed(o, d.ref, state, d.amount), author, note, app_side(o.merchant_id), now() + interval '10 seconds')
+  VALUES (o.lane, order_key(o.merchant_id, o.keys, o.order_id), 'dispute', d.ref, disputed(o, d.ref, state, d.amount, d.currency), author, note, app_side(o.merchant_id), now() + interval '10 seconds')
   RETURNING no INTO row_no;
   INSERT INTO dispute_outcome (no, dispute, state) VALUES (row_no, d.no, settle_dispute.state);
 END $$;
@@ -85,7 +86,7 @@ END $$;
 -- Disputes as a tenant sees them: those that were withdrawn are none. A partner sees those of orders that they earn on once they have
 -- taken effect, and neither its id nor who said what.
 CREATE VIEW scoped_dispute AS
-  SELECT d.no, d.merchant_id, d.order_no, o.order_id, o.keys, o.currency, d.amount, CASE WHEN s.side IS NULL THEN '' ELSE d.ref END AS ref,
+  SELECT d.no, d.merchant_id, d.order_no, o.order_id, o.keys, d.currency, d.amount, CASE WHEN s.side IS NULL THEN '' ELSE d.ref END AS ref,
          i.at, i.due, t.at AS taken_at, CASE WHEN s.side IS NULL THEN '' ELSE i.side END AS side,
          CASE WHEN s.side IS NULL THEN '' ELSE i.author END AS author, CASE WHEN s.side IS NULL THEN '' ELSE i.note END AS note,
          coalesce(x.state, 'open') AS state, x.no AS outcome_no, r.at AS outcome_at, r.due AS outcome_due, x.taken_at AS outcome_taken,
@@ -103,7 +104,38 @@ CREATE VIEW scoped_dispute AS
    WHERE coalesce(t.problem, '') = ''
      AND (s.side IS NOT NULL OR t.no IS NOT NULL AND EXISTS (SELECT FROM commission c WHERE c.order_no = d.order_no AND c.partner_id = (SELECT app_partner())));
 
-REVOKE ALL ON FUNCTION open_dispute(bigint, text, smallint, text, bigint, text, text), settle_dispute(bigint, text, text, text), disputed(orders, text, text, bigint), order_total(orders) FROM PUBLIC;
+REVOKE ALL ON FUNCTION open_dispute(bigint, text, smallint, text, bigint, text, text), settle_dispute(bigint, text, text, text), disputed(orders, text, text, bigint, text), order_total(orders) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION open_dispute(bigint, text, smallint, text, bigint, text, text), settle_dispute(bigint, text, text, text) TO tributary_dashboard, tributary_operator;
 GRANT SELECT ON scoped_dispute TO tributary_dashboard;
 GRANT SELECT ON dispute, dispute_outcome TO tributary_engine, tributary_operator, tributary_reader;
+
+-- A partner's record has disputes by their numbers: an id is the merchant's own words.
+CREATE OR REPLACE FUNCTION partner_record(record jsonb, partner bigint) RETURNS text LANGUAGE sql IMMUTABLE RETURN
+  '{' || coalesce('"form":' || (record ->> 'form') || ',', '') || ltrim(jsonb_build_object(
+    'outcome', record -> 'outcome',
+    'order', ((record -> 'order') - ARRAY['metadata', 'added', 'reviews']) || coalesce((
+      SELECT jsonb_build_object('reviews', jsonb_agg(r - 'by' ORDER BY n))
+        FROM jsonb_array_elements(record -> 'order' -> 'reviews') WITH ORDINALITY e (r, n)
+       WHERE coalesce((r ->> 'partner')::bigint, 0) IN (0, partner) AND r ->> 'verb' <> 'replace' AND NOT r ? 'no_effect' HAVING count(*) > 0), '{}') || coalesce((
+      SELECT jsonb_build_object('disputes', jsonb_agg(d || jsonb_build_object('id', n::text) ORDER BY n))
+        FROM jsonb_array_elements(record -> 'order' -> 'disputes') WITH ORDINALITY e (d, n) HAVING count(*) > 0), '{}') || coalesce((
+      SELECT jsonb_build_object('refunds', jsonb_agg(CASE WHEN r ? 'dispute' THEN r || jsonb_build_object('id', (
+               SELECT n::text FROM jsonb_array_elements(record -> 'order' -> 'disputes') WITH ORDINALITY e (d, n) WHERE d -> 'id' = r -> 'id')) ELSE r END ORDER BY m))
+        FROM jsonb_array_elements(record -> 'order' -> 'refunds') WITH ORDINALITY f (r, m) WHERE record -> 'order' ? 'disputes' HAVING count(*) > 0), '{}'),
+    'touches', (
+      SELECT jsonb_agg(CASE WHEN NOT t ? 'partner' THEN jsonb_build_object('kind', t -> 'kind', 'reason', t -> 'reason')
+                            WHEN t ->> 'kind' = 'customer' THEN t - 'id' ELSE t END ORDER BY n)
+        FROM jsonb_array_elements(record -> 'touches') WITH ORDINALITY e (t, n)
+       WHERE (t ->> 'partner')::bigint = partner OR NOT t ? 'partner' AND t ->> 'kind' IN ('coupon', 'code', 'customer')),
+    'credits', (
+      SELECT jsonb_agg(coalesce(s.terms, '{}') || coalesce(p.prices, '{}') || (CASE WHEN c ? 'weight' THEN c - 'fee_exact' ELSE c END - 'from') #- '{counted,declines}' ORDER BY n)
+        FROM jsonb_array_elements(record -> 'credits') WITH ORDINALITY e (c, n)
+        LEFT JOIN LATERAL (
+              SELECT jsonb_strip_nulls(jsonb_build_object('rules', f -> 'rules', 'priced', f -> 'priced', 'lost', f -> 'lost')) AS prices
+                FROM jsonb_array_elements(record -> 'credits') WITH ORDINALITY first (f, m)
+               WHERE m <= n AND f ? 'rules' AND NOT c ? 'unpaid' ORDER BY m DESC LIMIT 1) p ON true
+        LEFT JOIN LATERAL (
+              SELECT jsonb_strip_nulls(jsonb_build_object('terms', f -> 'terms', 'hold_until', f -> 'hold_until', 'refunds_until', f -> 'refunds_until', 'rate', f -> 'rate')) AS terms
+                FROM jsonb_array_elements(record -> 'credits') WITH ORDINALITY first (f, m)
+               WHERE m <= n AND f ? 'terms' ORDER BY m DESC LIMIT 1) s ON true
+       WHERE (c ->> 'partner')::bigint = partner))::text, '{');
