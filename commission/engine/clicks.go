@@ -21,6 +21,11 @@ const (
 	maxParts = 24
 )
 
+// askClickDay asks for a day in the parts that another lane has asked for it in: a part that some lanes know alone would be paid twice,
+// or by nobody.
+const askClickDay = `INSERT INTO click_day (lane, program_id, day, merchant_id, currency, cuts)
+VALUES ($1, $2, $3, $4, $5, coalesce((SELECT cuts FROM click_day WHERE program_id = $2 AND day = $3 ORDER BY lane LIMIT 1), $6))`
+
 // aDay is a day of UTC: the zone of terms may change, and no day may be counted twice or left out.
 const aDay = 24 * time.Hour
 
@@ -50,7 +55,7 @@ func (l *lane) askForClicks(ctx context.Context) (more bool, err error) {
 			p := &paying[i]
 			days := l.daysToAsk(p, last[p.Program])
 			for _, day := range days {
-				batch.Queue(`INSERT INTO click_day (lane, program_id, day, merchant_id, currency, cuts) VALUES ($1, $2, $3, $4, $5, $6)`,
+				batch.Queue(askClickDay,
 					l.held.Partition, p.Program, day, p.Merchant, p.Currency, cutsOf(p.Changes, day))
 			}
 			more = more || len(days) == askedDays

@@ -32,16 +32,17 @@ const takeTouched = `
 DELETE FROM customer_touched WHERE no IN (SELECT no FROM customer_touched WHERE lane = $1 ORDER BY no LIMIT $2)
 RETURNING merchant_id, customer_id, at, ref`
 
-// anythingTouched tells whether there is anything to sweep in a lane.
-const anythingTouched = `SELECT EXISTS (SELECT FROM customer_touched WHERE lane = $1) OR EXISTS (SELECT FROM customer_change WHERE lane = $1 AND compared IS NULL)`
+// toSweep tells whether anything was touched in a lane, and how many changes are to be compared, at most $2.
+const toSweep = `SELECT EXISTS (SELECT FROM customer_touched WHERE lane = $1), (SELECT count(*) FROM (SELECT FROM customer_change WHERE lane = $1 AND compared IS NULL LIMIT $2) fresh)`
 
 // sweep works out how customers of the lane stood by their orders from the first of these on that something has changed at,
 // and nudges the orders that were decided by another view. Two orders of one customer at one moment, in two lanes, do not see
 // one another; what they leave behind is compared when both can be seen.
 func (l *lane) sweep(ctx context.Context) (more bool, err error) {
 	var waits bool
-	err = l.cfg.DB.QueryRow(ctx, anythingTouched, l.held.Partition).Scan(&waits)
-	if err != nil || !waits {
+	var changes int
+	err = l.cfg.DB.QueryRow(ctx, toSweep, l.held.Partition, sweepChanges).Scan(&waits, &changes)
+	if err != nil || !waits && changes == 0 {
 		return false, err
 	}
 	err = postgres.InTx(ctx, l.cfg.DB, func(tx pgx.Tx) error {
@@ -61,7 +62,7 @@ func (l *lane) sweep(ctx context.Context) (more bool, err error) {
 			if err != nil {
 				return err
 			}
-			more = len(touched) == sweepTouched
+			more = len(touched) == sweepTouched || changes == sweepChanges
 			left, err := l.refresh(ctx, tx, stretchesOf(append(touched, shared...)))
 			more = more || left
 			inject.Reach(inject.EngineBeforeCommit)
