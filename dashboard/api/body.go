@@ -25,39 +25,36 @@ const MaxBody = 2 << 20
 // maxWrong bounds the members of a body that are said to be wrong at once.
 const maxWrong = 20
 
-// read takes the JSON object that is a request's whole body into what it says. Members that it does not know are refused, since
-// what was mistyped would have no effect; all that are wrong are said at once.
-func read(c echo.Context, into any) error {
+// read takes the JSON object that is a request's whole body into what it says, and tells which members do not fit: those that it
+// does not know too, since what was mistyped would have no effect.
+func read(c echo.Context, into any) (unfit []fault.Field, err error) {
 	r := c.Request()
 	media, params, err := mime.ParseMediaType(r.Header.Get(echo.HeaderContentType))
 	if err != nil || media != echo.MIMEApplicationJSON {
-		return fault.Detailed(fault.Unsupported, "unsupported_type", text.DetailUnsupportedType(), nil)
+		return nil, fault.Detailed(fault.Unsupported, "unsupported_type", text.DetailUnsupportedType(), nil)
 	}
 	if charset, said := params["charset"]; said && !strings.EqualFold(charset, "utf-8") {
-		return fault.Detailed(fault.Unsupported, "unsupported_charset", text.DetailUnsupportedCharset(charset), nil)
+		return nil, fault.Detailed(fault.Unsupported, "unsupported_charset", text.DetailUnsupportedCharset(charset), nil)
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, MaxBody))
 	if _, over := errors.AsType[*http.MaxBytesError](err); over {
-		return fault.Detailed(fault.TooLarge, "body_too_large", text.DetailBodyTooLarge(strconv.Itoa(MaxBody)), nil)
+		return nil, fault.Detailed(fault.TooLarge, "body_too_large", text.DetailBodyTooLarge(strconv.Itoa(MaxBody)), nil)
 	}
 	if err != nil {
-		return fault.Detailed(fault.Malformed, "unreadable_body", text.DetailUnreadableBody(), err)
+		return nil, fault.Detailed(fault.Malformed, "unreadable_body", text.DetailUnreadableBody(), err)
 	}
 	body = bytes.TrimPrefix(body, []byte("\ufeff"))
 	if !utf8.Valid(body) {
-		return fault.Detailed(fault.Malformed, "malformed_json", text.DetailJSONUtf8(), nil)
+		return nil, fault.Detailed(fault.Malformed, "malformed_json", text.DetailJSONUtf8(), nil)
 	}
 	if !json.Valid(body) {
 		problem, fix := fault.JSON(body)
-		return malformed(fault.Wrong("body", problem, fix))
+		return nil, malformed(fault.Wrong("body", problem, fix))
 	}
 	if trimmed := bytes.TrimLeft(body, " \t\r\n"); trimmed[0] != '{' {
-		return fault.Detailed(fault.Malformed, "malformed_json", text.DetailJSONObject(), nil)
+		return nil, fault.Detailed(fault.Malformed, "malformed_json", text.DetailJSONObject(), nil)
 	}
-	if wrong := decode(body, into); len(wrong) > 0 {
-		return malformed(wrong...)
-	}
-	return nil
+	return decode(body, into), nil
 }
 
 // decode takes in an object, and says which of its members do not fit. It goes on without each that does not, to find the others.
@@ -70,7 +67,7 @@ func decode(body []byte, into any) (wrong []fault.Field) {
 		if err == nil {
 			return wrong
 		}
-		field := unfit(err)
+		field := fieldOf(err)
 		wrong = append(wrong, field)
 		if members == nil && json.Unmarshal(body, &members) != nil {
 			return wrong
@@ -90,8 +87,19 @@ func malformed(fields ...fault.Field) error {
 	return &fault.Error{Kind: fault.Invalid, Code: "bad_request", Fields: fields}
 }
 
-// unfit says which member of valid JSON does not fit.
-func unfit(err error) fault.Field {
+// refused is the fault of a request with members that do not fit, and others that do and are wrong; nil where there are none.
+func refused(code string, unfit, wrong []fault.Field) error {
+	switch {
+	case len(unfit) > 0:
+		return malformed(append(unfit, besides(unfit, wrong)...)...)
+	case len(wrong) > 0:
+		return &fault.Error{Kind: fault.Invalid, Code: code, Fields: wrong}
+	}
+	return nil
+}
+
+// fieldOf says which member of valid JSON does not fit.
+func fieldOf(err error) fault.Field {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		name := strings.TrimPrefix(wrong.Field, "couponBody.") // encoding/json names embedded structs, too
 		switch wrong.Type.Kind() {
@@ -99,6 +107,8 @@ func unfit(err error) fault.Field {
 			return fault.Wrong(name, text.WrongNoTruth(), text.FixTruth())
 		case reflect.Slice:
 			return fault.Wrong(name, text.WrongNotList(), text.FixList())
+		case reflect.Struct:
+			return fault.Wrong("body", text.WrongNotObject(), text.FixObject())
 		default:
 			return fault.Wrong(name, text.WrongNotText(), text.FixText())
 		}

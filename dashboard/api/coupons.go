@@ -1,6 +1,8 @@
 package api
 
 import (
+	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -83,10 +85,10 @@ func (a *API) listCoupons(c echo.Context, who caller) error {
 			values.Add(name, value)
 		}
 	}
-	if len(bad) > 0 {
-		return &fault.Error{Kind: fault.Invalid, Code: report.FilterCode, Fields: bad}
-	}
 	f, err := report.ParseCoupons(values, now)
+	if others, ok := errors.AsType[*fault.Error](err); ok && len(bad) > 0 {
+		return &fault.Error{Kind: fault.Invalid, Code: report.FilterCode, Fields: append(bad, besides(bad, others.Fields)...)}
+	}
 	if err != nil {
 		return err
 	}
@@ -172,10 +174,6 @@ func besides(named, others []fault.Field) []fault.Field {
 	})
 }
 
-func badCoupon(bad []fault.Field) error {
-	return &fault.Error{Kind: fault.Invalid, Code: "bad_coupon", Fields: bad}
-}
-
 // addCoupon is POST /v1/coupons: 201 with the coupon, or 200 with the one that was there already and is what was asked for.
 func (a *API) addCoupon(c echo.Context, who caller) error {
 	var body struct {
@@ -183,13 +181,14 @@ func (a *API) addCoupon(c echo.Context, who caller) error {
 
 		Program id `json:"program"`
 	}
-	if err := read(c, &body); err != nil {
+	unfit, err := read(c, &body)
+	if err != nil {
 		return err
 	}
 	n, bad := body.coupon()
 	of := programID(body.Program, &bad)
-	if len(bad) > 0 {
-		return badCoupon(append(bad, besides(bad, n.Check(a.Now()))...))
+	if len(unfit)+len(bad) > 0 {
+		return refused("bad_coupon", unfit, append(bad, besides(bad, n.Check(a.Now()))...))
 	}
 	added, err := a.Access.AddCoupon(c.Request().Context(), who.scope, of, who.author, n)
 	if err != nil {
@@ -214,10 +213,11 @@ type Added struct {
 // addCoupons is POST /v1/coupons/batch: 200 with what became of each. What is wrong with some keeps back none of the others.
 func (a *API) addCoupons(c echo.Context, who caller) error {
 	var body struct {
-		Program id           `json:"program"`
-		Coupons []couponBody `json:"coupons"`
+		Program id                `json:"program"`
+		Coupons []json.RawMessage `json:"coupons"`
 	}
-	if err := read(c, &body); err != nil {
+	unfit, err := read(c, &body)
+	if err != nil {
 		return err
 	}
 	var bad []fault.Field
@@ -228,17 +228,19 @@ func (a *API) addCoupons(c echo.Context, who caller) error {
 	case n > MaxBatch:
 		bad = append(bad, fault.Wrong("coupons", text.WrongEntries(int64(n)), text.FixGiveAtMost(strconv.Itoa(MaxBatch))))
 	}
-	if len(bad) > 0 {
-		return badCoupon(bad)
+	if err := refused("bad_coupon", unfit, bad); err != nil {
+		return err
 	}
 	answer := struct {
 		Data []Added `json:"data"`
 	}{make([]Added, len(body.Coupons))}
 	var list []partners.NewCoupon
 	var from []int
-	for i := range body.Coupons {
-		n, bad := body.Coupons[i].coupon()
-		if len(bad) > 0 {
+	for i, one := range body.Coupons {
+		var said couponBody
+		bad := decode(one, &said)
+		n, wrong := said.coupon()
+		if bad = append(bad, besides(bad, wrong)...); len(bad) > 0 {
 			bad = append(bad, besides(bad, n.Check(a.Now()))...)
 		}
 		if answer.Data[i] = (Added{Index: i, Status: "refused", Errors: bad}); len(bad) == 0 {
@@ -275,13 +277,14 @@ func (a *API) endCoupon(c echo.Context, who caller) error {
 		LeakedFrom string `json:"leaked_from"`
 		Note       string `json:"note"`
 	}
-	if err := read(c, &body); err != nil {
+	unfit, err := read(c, &body)
+	if err != nil {
 		return err
 	}
 	var bad []fault.Field
 	end := partners.CouponEnd{From: timeOf("from", body.From, &bad), LeakedFrom: timeOf("leaked_from", body.LeakedFrom, &bad), Note: body.Note}
-	if len(bad) > 0 {
-		return &fault.Error{Kind: fault.Invalid, Code: "bad_coupon_end", Fields: bad}
+	if err := refused("bad_coupon_end", unfit, bad); err != nil {
+		return err
 	}
 	if _, err := a.Access.EndCoupon(c.Request().Context(), who.scope, program.CouponID(n), who.author, end); err != nil {
 		return err
