@@ -26,10 +26,11 @@ const (
 	grantedWhy  = "Their mail names your link. Thank you for telling us."
 	heldNote    = "The customer wants their money back. We wait for the parcel."
 	declinedWhy = "The bank has taken the payment back."
+	disputeNote = "The customer tells the bank that the parcel never came. The carrier has a signature."
 )
 
 // Say has the first partner and the first merchant say something of orders of the history, once those are in the books: a claim
-// waits, another is granted, an order is put on hold, and one is declined. What was said by an earlier start is not said again.
+// waits, another is granted, an order is put on hold, one is declined, and of one the customer disputes the payment. What was said by an earlier start is not said again.
 // The database is read as its operator.
 func (n *Network) Say(ctx context.Context, db *pgxpool.Pool, desk *engine.Desk) error {
 	var of subject
@@ -66,6 +67,11 @@ func (n *Network) Say(ctx context.Context, db *pgxpool.Pool, desk *engine.Desk) 
 		{declinedWhy, func() error {
 			return review(of.paid[1], declinedWhy, commission.Reviewed{Verb: commission.Decline, Code: "not_paid"})
 		}},
+		{disputeNote, func() error {
+			said := commission.Disputed{Merchant: int64(of.merchant), Order: of.paid[2], Dispute: "dp_20417", Whole: true}
+			_, err := desk.OpenDispute(ctx, merchant, said, firstMerchant, disputeNote)
+			return err
+		}},
 	} {
 		var said bool
 		if err := db.QueryRow(ctx, `SELECT EXISTS (SELECT FROM inbox WHERE note = $1)`, one.note).Scan(&said); err != nil {
@@ -99,21 +105,21 @@ func (s *subject) find(ctx context.Context, db *pgxpool.Pool, merchant, partner 
 	}
 	const orders = `SELECT order_id FROM orders o WHERE merchant_id = $1 AND keys = 0 AND refunded = 0 AND occurred_at < now() - interval '3 days'
 		AND NOT EXISTS (SELECT FROM order_conflict x WHERE x.order_no = o.no) AND `
-	if s.unpaid, err = two(ctx, db, orders+`outcome = 'no_click' AND $2 > 0`, s); err != nil {
+	if s.unpaid, err = latest(ctx, db, 2, orders+`outcome = 'no_click' AND $2 > 0`, s); err != nil {
 		return err
 	}
-	s.paid, err = two(ctx, db, orders+`EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = $2 AND c.state = 'pending' AND c.net > 0)`, s)
+	s.paid, err = latest(ctx, db, 3, orders+`EXISTS (SELECT FROM commission c WHERE c.order_no = o.no AND c.partner_id = $2 AND c.state = 'pending' AND c.net > 0)`, s)
 	return err
 }
 
-// two reads the two latest orders.
-func two(ctx context.Context, db *pgxpool.Pool, sql string, s *subject) ([]string, error) {
-	rows, err := db.Query(ctx, sql+` ORDER BY occurred_at DESC, order_id LIMIT 2`, int64(s.merchant), int64(s.partner))
+// latest reads so many of the latest orders.
+func latest(ctx context.Context, db *pgxpool.Pool, n int, sql string, s *subject) ([]string, error) {
+	rows, err := db.Query(ctx, sql+` ORDER BY occurred_at DESC, order_id LIMIT $3`, int64(s.merchant), int64(s.partner), n)
 	if err != nil {
 		return nil, fmt.Errorf("finding orders to speak of: %w", err)
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	if err == nil && len(found) < 2 {
+	if err == nil && len(found) < n {
 		err = fmt.Errorf("there are %d of them", len(found))
 	}
 	if err != nil {

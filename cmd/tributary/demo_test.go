@@ -214,11 +214,12 @@ func saidInTheDemo(t *testing.T, demo demoAnswer) {
 		t.Fatal(err)
 	}
 	defer books.Close(t.Context())
-	var got struct{ Claims, Granted, Held, Declined, Conflicts int }
+	var got struct{ Claims, Granted, Held, Declined, Conflicts, Disputes int }
 	err = books.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM claim), (SELECT count(*) FROM claim_outcome WHERE outcome = 'granted'),
-		count(*) FILTER (WHERE verb = 'hold'), count(*) FILTER (WHERE verb = 'decline'), (SELECT count(*) FROM order_conflict WHERE reason = 'other_content')
-		FROM (SELECT convert_from(content, 'UTF8')::json ->> 'verb' AS verb FROM inbox WHERE kind = 'review') r`).Scan(&got.Claims, &got.Granted, &got.Held, &got.Declined, &got.Conflicts)
-	if want := (struct{ Claims, Granted, Held, Declined, Conflicts int }{2, 1, 1, 1, 1}); err != nil || got != want {
+		count(*) FILTER (WHERE verb = 'hold'), count(*) FILTER (WHERE verb = 'decline'), (SELECT count(*) FROM order_conflict WHERE reason = 'other_content'),
+		(SELECT count(*) FROM dispute)
+		FROM (SELECT convert_from(content, 'UTF8')::json ->> 'verb' AS verb FROM inbox WHERE kind = 'review') r`).Scan(&got.Claims, &got.Granted, &got.Held, &got.Declined, &got.Conflicts, &got.Disputes)
+	if want := (struct{ Claims, Granted, Held, Declined, Conflicts, Disputes int }{2, 1, 1, 1, 1, 1}); err != nil || got != want {
 		t.Errorf("of orders was said %+v, want %+v: %v", got, want, err)
 	}
 }
