@@ -45,6 +45,7 @@ func (s *Server) claims(c echo.Context, v *visit) error {
 		return err
 	}
 	keepAddress(c, view.path(), view.filter.Query())
+	v.path = "/partner/commissions"
 	if view.merchant {
 		v.path = "/merchant/review"
 	}

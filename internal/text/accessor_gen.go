@@ -3558,7 +3558,7 @@ func (p *Printer) ManualNote() string { return p.say("manual.note", 0) }
 // ManualNoteHint says: For those who look later. Partners do not see it.
 func (p *Printer) ManualNoteHint() string { return p.say("manual.note_hint", 0) }
 
-// ManualPartnerHint says: Name or number. Part of a name is enough.
+// ManualPartnerHint says: Name or number. Part of a name shows the partners that match.
 func (p *Printer) ManualPartnerHint() string { return p.say("manual.partner_hint", 0) }
 
 // ManualPartnerLead says: What merchants and the network paid you beside your orders, or took back. It is in your balance.
