@@ -190,11 +190,12 @@ func newRebuildRollups(a *app) *cobra.Command {
 		Use:   "rebuild-rollups",
 		Short: "Make the sums of ClickHouse by quarter hour agree with its rows; no loader may run",
 		Long: `When "verify" says that a rollup differs from the rows it sums up, as a power cut at the wrong moment can leave it: stop every
-loader, run this, start them again. It is refused while a loader holds a partition; one that starts meanwhile waits until it has ended.`,
+loader, run this, start them again. It is refused while a loader holds a partition or a batch is under way, whose loader ended
+in the midst of it: the next one completes it within seconds. A loader that starts meanwhile waits until this has ended.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withStores(cmd.Context(), need{postgres: true, clickhouse: true}, cmd.ErrOrStderr(), func(ctx context.Context, s stores) error {
-				db, err := postgres.Open(ctx, s.postgres[postgres.Operator.Name()], postgres.Operator, 1)
+				db, err := postgres.Open(ctx, s.postgres[postgres.Operator.Name()], postgres.Operator, 2)
 				if err != nil {
 					return err
 				}
@@ -207,7 +208,7 @@ loader, run this, start them again. It is refused while a loader holds a partiti
 					return err
 				}
 				defer conn.Close()
-				err = position.Alone(ctx, db, loader.Consumer, func(ctx context.Context) error { return loader.RebuildRollups(ctx, conn) })
+				err = position.Alone(ctx, db, loader.Consumer, func(ctx context.Context) error { return loader.RebuildSettled(ctx, db, conn) })
 				if err != nil {
 					return err
 				}

@@ -1413,6 +1413,11 @@ func DeclineCodeCodes() []string {
 // DetailBadSpool is the message: A spool is named by 32 hexadecimal digits, as "tributary verify" prints it.
 func DetailBadSpool() Message { return Message{id: "detail.bad_spool"} }
 
+// DetailBatchesUnderWay is the message: {n} batches are under way to ClickHouse: start a loader, wait until it has loaded them, stop it, and retry.
+func DetailBatchesUnderWay(n int64) Message {
+	return Message{id: "detail.batches_under_way", counted: true, n: n}
+}
+
 // DetailBodyTooLarge is the message: The body has more than {limit} bytes.
 func DetailBodyTooLarge(limit string) Message {
 	return Message{id: "detail.body_too_large", values: []string{limit}}

@@ -14,7 +14,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/clickhouse"
+	"tributary/internal/fault"
 	"tributary/internal/position"
+	"tributary/internal/postgres"
+	"tributary/internal/text"
 )
 
 const (
@@ -293,23 +296,65 @@ func (c *checker) days(ctx context.Context, t *table) ([]time.Time, error) {
 	return days, nil
 }
 
-// rollup compares a rollup with the raw rows, key by key.
+// rollup compares a rollup with the raw rows, key by key. A batch that is under way, as one whose loader or server died in
+// the midst of it, is in both, or in the raw table alone: a key is right if it adds up with those batches or without.
 func (c *checker) rollup(ctx context.Context, t *table) error {
 	if t.rollup == nil {
 		return nil
 	}
-	rows, err := c.conn.Query(ctx, t.rollup.differences(t.name)+fmt.Sprintf(" ORDER BY key LIMIT %d", mostFindings))
+	open, err := c.open(ctx, t)
+	if err != nil {
+		return err
+	}
+	differences := t.rollup.differences(t.name)
+	found, err := c.compare(ctx, t, differences)
+	if err == nil && len(found) > 0 && open != "" {
+		settled := t.rollup.differences(fmt.Sprintf("(FROM %s WHERE NOT (%s))", t.name, open))
+		found, err = c.compare(ctx, t, "SELECT key, missing FROM ("+differences+") WHERE key IN (SELECT key FROM ("+settled+"))")
+	}
 	if err != nil {
 		return fmt.Errorf("comparing %s: %w", t.rollup.name, err)
 	}
+	c.found = append(c.found, found...)
+	return nil
+}
+
+// compare runs a query for keys of a rollup and what they lack.
+func (c *checker) compare(ctx context.Context, t *table, differences string) ([]Finding, error) {
+	rows, err := c.conn.Query(ctx, differences+fmt.Sprintf(" ORDER BY key LIMIT %d", mostFindings))
+	if err != nil {
+		return nil, err
+	}
+	var found []Finding
 	var key, missing string
 	err = clickhouse.ForEachRow(rows, []any{&key, &missing}, func() {
-		c.add(Finding{Topic: t.topic, Partition: -1, Key: key, Problem: fmt.Sprintf("%s lacks %s of what %s has", t.rollup.name, missing, t.name)})
+		found = append(found, Finding{Topic: t.topic, Partition: -1, Key: key, Problem: fmt.Sprintf("%s lacks %s of what %s has", t.rollup.name, missing, t.name)})
+	})
+	return found, err
+}
+
+// open is a condition of SQL for the rows of the batches that are under way, and empty when none is.
+func (c *checker) open(ctx context.Context, t *table) (string, error) {
+	rows, err := c.db.Query(ctx, `SELECT partition, first_offset, last_offset, before FROM clickhouse_batch WHERE topic = $1 AND state = 'planned'`, t.topic)
+	if err != nil {
+		return "", fmt.Errorf("listing the batches under way: %w", err)
+	}
+	var conditions []string
+	var partition int
+	var first, last int64
+	var before []byte
+	_, err = pgx.ForEachRow(rows, []any{&partition, &first, &last, &before}, func() error {
+		marks, err := decodeMarks(first, before)
+		if err != nil {
+			return err
+		}
+		conditions = append(conditions, fmt.Sprintf("_partition = %d AND _offset BETWEEN %d AND %d AND %s", partition, first, last, behind(marks)))
+		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("comparing %s: %w", t.rollup.name, err)
+		return "", fmt.Errorf("listing the batches under way: %w", err)
 	}
-	return nil
+	return strings.Join(conditions, " OR "), nil
 }
 
 // lacking is a query for what the rollup lacks of the raw table's sums, by key, where it lacks anything; figures below
@@ -341,6 +386,19 @@ func (r *rollup) differences(raw string) string {
 	}
 	return fmt.Sprintf("SELECT concat(%s) AS key, concat(%s) AS missing FROM (%s)",
 		strings.Join(key, ", ', ', "), strings.Join(lacks, ", ', ', "), r.lacking(raw))
+}
+
+// RebuildSettled is RebuildRollups once no batch is under way, and refuses until then: one that its loader sends again
+// completes its rollup by itself.
+func RebuildSettled(ctx context.Context, db postgres.Rower, conn clickhouse.Conn) error {
+	backlog, err := ReadBacklog(ctx, db)
+	if err != nil {
+		return err
+	}
+	if backlog.Planned > 0 {
+		return fault.Detailed(fault.Conflict, "not_idle", text.DetailBatchesUnderWay(backlog.Planned), nil)
+	}
+	return RebuildRollups(ctx, conn)
 }
 
 // RebuildRollups writes what the rollups lack of the raw tables, and takes away what they have too much. No loader may run

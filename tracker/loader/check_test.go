@@ -38,6 +38,18 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			repaired:   true,
 		},
 		{
+			name:       "a rollup lacks all rows of a batch that is under way",
+			clickhouse: "ALTER TABLE touch_15m DELETE WHERE true SETTINGS mutations_sync = 2",
+			postgres:   "UPDATE clickhouse_batch SET state = 'planned', done_at = NULL WHERE topic = 'touches'",
+		},
+		{
+			name:       "a rollup lacks one row of a batch that is under way",
+			clickhouse: "ALTER TABLE touch_15m UPDATE marked = 0 WHERE partner_id = 3 AND link_id = 10 SETTINGS mutations_sync = 2",
+			postgres:   "UPDATE clickhouse_batch SET state = 'planned', done_at = NULL WHERE topic = 'touches'",
+			found:      []string{"partner_id 3, link_id 10, quarter 2026-03-14 12:00:00: touch_15m lacks clicks 0, marked 1, impressions 0 of what touch has"},
+			repaired:   true,
+		},
+		{
 			name:       "a rollup has too much",
 			clickhouse: "INSERT INTO ledger_15m SELECT * REPLACE (1 AS orders, 0 AS revenue, 0 AS gross, 7 AS net, 0 AS fee, 0 AS pending) FROM ledger_15m WHERE partner_id = 2 LIMIT 1",
 			found:      []string{"currency EUR, further false, role partner, unit EUR, quarter 2026-03-14 12:00:00: ledger_15m lacks orders -1, revenue 0, refunded 0, gross 0, net -7, fee 0, pending 0, payable 0 of what ledger has"},

@@ -11,6 +11,7 @@ import (
 	"tributary/internal/clickhouse"
 	"tributary/internal/embedded"
 	"tributary/internal/event"
+	"tributary/internal/fault"
 	"tributary/migrations"
 )
 
@@ -90,6 +91,13 @@ func TestKilledServerIsCompletedByTheRetry(t *testing.T) {
 	}
 	r.equal("rows of touch after the kill", r.number("SELECT count() FROM touch"), 50)
 	r.equal("clicks of touch_15m after the kill", r.number("SELECT sum(clicks + marked) FROM touch_15m"), 0)
+	// Whoever looks meanwhile does not take it for damage, and does not count the rows a second time by a repair.
+	if found, err := Check(ctx, r.db, r.ch); err != nil || len(found) != 0 {
+		t.Errorf("Check() = %v, %v of a batch that is under way; want no finding", found, err)
+	}
+	if err := RebuildSettled(ctx, r.db, r.ch); fault.Of(err).Code != "not_idle" {
+		t.Errorf("RebuildSettled() = %v while a batch is under way; want not_idle", err)
+	}
 	if err := l.load(ctx, b, false); err != nil {
 		t.Fatal(err)
 	}
