@@ -306,10 +306,10 @@ func (c *checker) rollup(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	differences := t.rollup.differences(t.name)
+	differences := t.rollup.differences(t.name, "true")
 	found, err := c.compare(ctx, t, differences)
 	if err == nil && len(found) > 0 && open != "" {
-		settled := t.rollup.differences(fmt.Sprintf("(FROM %s WHERE NOT (%s))", t.name, open))
+		settled := t.rollup.differences(t.name, "NOT ("+open+")")
 		found, err = c.compare(ctx, t, "SELECT key, missing FROM ("+differences+") WHERE key IN (SELECT key FROM ("+settled+"))")
 	}
 	if err != nil {
@@ -357,9 +357,9 @@ func (c *checker) open(ctx context.Context, t *table) (string, error) {
 	return strings.Join(conditions, " OR "), nil
 }
 
-// lacking is a query for what the rollup lacks of the raw table's sums, by key, where it lacks anything; figures below
-// zero are too much.
-func (r *rollup) lacking(raw string) string {
+// lacking is a query for what the rollup lacks of the sums of the raw table's rows of which where is true, by key, where
+// it lacks anything; figures below zero are too much.
+func (r *rollup) lacking(raw, where string) string {
 	columns := make([]string, 0, len(r.sums))
 	lacks := make([]string, 0, len(r.sums))
 	minus := make([]string, 0, len(r.sums))
@@ -372,11 +372,11 @@ func (r *rollup) lacking(raw string) string {
 	}
 	keys := strings.Join(r.keys, ", ") + ", quarter"
 	return fmt.Sprintf("SELECT %[1]s, %[2]s FROM (SELECT %[1]s, %[3]s FROM (%[4]s) UNION ALL SELECT %[1]s, %[5]s FROM %[6]s) AS u GROUP BY %[1]s HAVING %[7]s",
-		keys, strings.Join(lacks, ", "), strings.Join(columns, ", "), r.sumUp(raw), strings.Join(minus, ", "), r.name, strings.Join(unlike, " OR "))
+		keys, strings.Join(lacks, ", "), strings.Join(columns, ", "), r.sumUp(raw, where), strings.Join(minus, ", "), r.name, strings.Join(unlike, " OR "))
 }
 
 // differences is lacking as two texts: the key, and what is lacking.
-func (r *rollup) differences(raw string) string {
+func (r *rollup) differences(raw, where string) string {
 	var key, lacks []string
 	for _, k := range append(slices.Clone(r.keys), "quarter") {
 		key = append(key, "'"+k+" ', toString("+k+")")
@@ -385,7 +385,7 @@ func (r *rollup) differences(raw string) string {
 		lacks = append(lacks, "'"+s.column+" ', toString(lacking_"+s.column+")")
 	}
 	return fmt.Sprintf("SELECT concat(%s) AS key, concat(%s) AS missing FROM (%s)",
-		strings.Join(key, ", ', ', "), strings.Join(lacks, ", ', ', "), r.lacking(raw))
+		strings.Join(key, ", ', ', "), strings.Join(lacks, ", ', ', "), r.lacking(raw, where))
 }
 
 // RebuildSettled is RebuildRollups once no batch is under way, and refuses until then: one that its loader sends again
@@ -415,7 +415,7 @@ func RebuildRollups(ctx context.Context, conn clickhouse.Conn) error {
 		}
 		own := clickhouse.WithSettings(ctx, clickhouse.Settings{"async_insert": 0, "insert_deduplication_token": "rebuild:" + uuid.NewString()})
 		// A sum of unsigned columns wraps around, so that adding a negative figure takes away.
-		if err := conn.Exec(own, "INSERT INTO "+r.name+" ("+strings.Join(columns, ", ")+") "+r.lacking(t.name)); err != nil {
+		if err := conn.Exec(own, "INSERT INTO "+r.name+" ("+strings.Join(columns, ", ")+") "+r.lacking(t.name, "true")); err != nil {
 			return fmt.Errorf("rebuilding %s: %w", r.name, err)
 		}
 	}

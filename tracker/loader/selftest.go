@@ -183,7 +183,7 @@ func (c *canary) sing(ctx context.Context, settings clickhouse.Settings) error {
 	if r := c.table.rollup; r != nil {
 		statements = append(
 			statements, "CREATE TABLE "+c.name+"_rollup AS "+r.name,
-			"CREATE MATERIALIZED VIEW "+c.name+"_view TO "+c.name+"_rollup AS "+r.sumUp(c.name),
+			"CREATE MATERIALIZED VIEW "+c.name+"_view TO "+c.name+"_rollup AS "+r.sumUp(c.name, "true"),
 		)
 	}
 	for _, s := range statements {

@@ -112,15 +112,15 @@ func (t *table) give(r rows) {
 	}
 }
 
-// sumUp is a query for the rollup's rows from those of the raw table called from.
-func (r *rollup) sumUp(from string) string {
+// sumUp is a query for the rollup's rows from those of the raw table called from of which where is true.
+func (r *rollup) sumUp(from, where string) string {
 	keys := strings.Join(r.keys, ", ")
 	sums := make([]string, 0, len(r.sums))
 	for _, s := range r.sums {
 		sums = append(sums, s.of+" AS "+s.column)
 	}
-	return fmt.Sprintf("SELECT %s, toStartOfFifteenMinutes(r.%s) AS quarter, %s FROM %s AS r GROUP BY %s, quarter",
-		keys, r.at, strings.Join(sums, ", "), from, keys)
+	return fmt.Sprintf("SELECT %s, toStartOfFifteenMinutes(r.%s) AS quarter, %s FROM %s AS r WHERE %s GROUP BY %s, quarter",
+		keys, r.at, strings.Join(sums, ", "), from, where, keys)
 }
 
 // headColumns are the columns that every table has.
