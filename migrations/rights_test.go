@@ -72,7 +72,7 @@ login*             -     -     -     -     sIU   s     su
 manual_line        -     -     S     -     S     S     -
 manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
-nudge              -     -     SID   -     S     S     -
+nudge              -     -     SID   -     SI    S     -
 open_claim         -     -     -     S     -     S     -
 open_dispute       -     -     -     S     -     S     -
 order_conflict*    -     -     SI    S     S     S     -

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tributary/commission/fx"
+	"tributary/internal/fault"
 	"tributary/internal/postgres"
 	"tributary/internal/text"
 )
@@ -22,7 +25,8 @@ func newRates(a *app) *cobra.Command {
 		Short: "Enter and list exchange rates",
 		Long: `Enter what currencies are worth in one another, and list what is known. An order in another currency than its program's terms is
 converted by the last rate published before it was placed: one between the two currencies, or the quotient of two rates of one source.
-A rate that stands is never changed. Before the first order history may be entered; after it a rate begins two minutes ahead.
+A rate that stands is never changed. One of the past begins when it was published where no commission stands that it would have
+converted, and orders that lacked it are decided again; else it begins in two minutes, if it is the newest.
 
   tributary rates import eurofxref-hist.csv
   tributary rates import treasury.csv --source Treasury
@@ -76,11 +80,26 @@ func (a *app) enterRates(cmd *cobra.Command, entries []fx.Entry, note string) er
 			done, err = fx.Enter(ctx, tx, entries, author(), note)
 			return err
 		})
-		if err == nil {
-			t := text.English()
-			fmt.Fprintln(cmd.OutOrStdout(), t.RatesEntered(int64(done.Added)), t.RatesKnown(int64(done.Known)), t.RatesLate(int64(done.Late)))
+		if err != nil {
+			return err
 		}
-		return err
+		t, against := text.English(), text.Message{}
+		if a := done.Against; a != nil {
+			against = text.DetailRateAgainst(a.Rate.Day.Format(time.DateOnly), a.From, strconv.FormatInt(a.Merchant, 10), strconv.Quote(a.Order),
+				a.At.Format(time.RFC3339), a.Rate.Base+"/"+a.Rate.Quote, a.Rate.Source, a.To)
+		}
+		if done.Against != nil && done.Late == len(entries) {
+			return fault.Detailed(fault.Conflict, "rate_too_late", against, nil)
+		}
+		said := []string{t.RatesEntered(int64(done.Added)), t.RatesKnown(int64(done.Known)), t.RatesLate(int64(done.Late))}
+		if done.Again > 0 {
+			said = append(said, t.RatesAgain(done.Again))
+		}
+		if done.Against != nil {
+			said = append(said, t.Say(against))
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), strings.Join(said, " "))
+		return nil
 	})
 }
 
@@ -110,7 +129,7 @@ func newAddRate(a *app) *cobra.Command {
 
 func newListRates(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "List the last rate of each source between two currencies, and those that begin later", Args: cobra.NoArgs,
+		Use: "list", Short: "List the last rate of each source between two currencies, those that begin later, and what orders lack", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
 				return listRates(ctx, db, cmd.OutOrStdout())
@@ -135,5 +154,9 @@ func listRates(ctx context.Context, db *pgxpool.Pool, out io.Writer) error {
 		}
 		fmt.Fprintf(out, "%s/%s\t%s\t%s\t%s%s\n", r.Base, r.Quote, r.Decimal(), r.Day.Format(time.DateOnly), r.Source, begins)
 	}
-	return nil
+	waiting, err := fx.ReadWaiting(ctx, db)
+	for _, w := range waiting {
+		fmt.Fprintln(out, text.English().RatesWaiting(w.Orders, w.First.Format(time.DateOnly), w.From, w.Last.Format(time.DateOnly), w.To))
+	}
+	return err
 }

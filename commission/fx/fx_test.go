@@ -3,6 +3,7 @@ package fx
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -198,16 +199,18 @@ func TestRatesAreEnteredAheadAndStay(t *testing.T) {
 		t.Errorf("the same with a nought more: %+v, %v", done, err)
 	}
 
-	_, err = owner.Exec(t.Context(), `INSERT INTO merchant (name) VALUES ('m');
-		INSERT INTO orders (no, merchant_id, order_id, lane, version, outcome, decision) VALUES (1, 1, 'A1', 0, 1, 'no_click', '{}')`)
-	check(t, err)
+	placed := time.Now().Add(-time.Hour).UTC().Truncate(time.Second)
+	convert(t, owner, 1, "A1", placed, "EUR", "USD")
 	before := time.Now()
 	days, err := Read(strings.NewReader("base,quote,day,rate\nEUR,USD,2026-03-02,1.1\nEUR,USD,2026-03-03,1.2\nEUR,USD,2026-03-04,1.3\n"), "Treasury")
 	check(t, err)
 	coming, err := New("EUR", "USD", "1.4", time.Now().AddDate(0, 0, 7).UTC().Format(time.DateOnly), "Treasury")
 	check(t, err)
-	if done, err := enter(t, db, append(days, coming)); err != nil || done != (Entered{Added: 2, Late: 2}) {
-		t.Errorf("days of the past and one to come: %+v, %v", done, err)
+	done, err := enter(t, db, append(days, coming))
+	check(t, err)
+	late := Entered{Added: 2, Late: 2, Against: &Against{rate("EUR/USD", "2026-03-02", "Treasury", 11, 10), 1, "A1", "EUR", "USD", placed}}
+	if diff := cmp.Diff(late, done); diff != "" {
+		t.Errorf("days of the past and one to come (-want +got):\n%s", diff)
 	}
 	check(t, table.Refresh(t.Context(), db))
 	for _, row := range []struct {
@@ -231,5 +234,71 @@ func TestRatesAreEnteredAheadAndStay(t *testing.T) {
 		if pg := (*pgconn.PgError)(nil); !errors.As(err, &pg) || pg.Code[:2] != "23" {
 			t.Errorf("a rate %s: %v", name, err)
 		}
+	}
+}
+
+// convert puts an order with a commission in another currency on the books.
+func convert(t *testing.T, owner *pgxpool.Pool, no int64, order string, at time.Time, from, to string) {
+	t.Helper()
+	_, err := owner.Exec(t.Context(), `INSERT INTO orders (no, merchant_id, order_id, lane, version, outcome, decision) VALUES ($1, 1, $2, 0, 1, 'credited', '{}')`, no, order)
+	check(t, err)
+	_, err = owner.Exec(t.Context(), `INSERT INTO commission (order_no, partner_id, merchant_id, program_id, link_id, lane, occurred_at, currency, unit, lines, revenue,
+		refunded, gross, net, fee, hold_until, state, pending, payable, held, released, role, leads, counts) VALUES ($1, 1, 1, 1, 1, 0, $2, $3, $4, 1, 1, 0, 1, 1, 0, $2, 'pending', 1, 0, 0, false, 'partner', true, true)`, no, at, from, to)
+	check(t, err)
+}
+
+// A rate of the past is entered where no commission stands that it would have converted: between its two currencies, or by way of
+// another rate of its source.
+func TestRatesOfThePastChangeNoBooks(t *testing.T) {
+	t.Parallel()
+	url := engines.PostgresURL(t)
+	owner, err := pgxpool.New(t.Context(), url)
+	check(t, err)
+	defer owner.Close()
+	db, err := postgres.Open(t.Context(), engines.As(url, postgres.Operator), postgres.Operator, 3)
+	check(t, err)
+	defer db.Close()
+	convert(t, owner, 1, "A1", on("2026-03-10 12:00"), "EUR", "USD")
+	for _, row := range []struct {
+		pair, source string
+		days         []string
+		past         []string // those that begin when they were published
+		added        int
+		against      string // a day
+	}{
+		{"EUR/USD", "a", []string{"2026-03-11"}, []string{"2026-03-11"}, 1, ""},
+		{"EUR/USD", "a", []string{"2026-03-09", "2026-03-10"}, nil, 0, "2026-03-09"}, // it would have converted A1
+		{"USD/EUR", "b", []string{"2026-03-10", "2026-03-12"}, []string{"2026-03-12"}, 1, "2026-03-10"},
+		{"USD/EUR", "b", []string{"2026-03-09", "2026-03-11"}, []string{"2026-03-11"}, 1, "2026-03-09"},
+		{"USD/EUR", "c", []string{"2026-03-08", "2026-03-09"}, nil, 1, "2026-03-08"}, // the newest is ahead
+		{"EUR/AED", "a", []string{"2026-03-01"}, []string{"2026-03-01"}, 1, ""},
+		{"USD/AED", "a", []string{"2026-03-01"}, nil, 1, "2026-03-01"}, // from euros to dollars by way of dirhams
+		{"USD/AED", "d", []string{"2026-03-01"}, []string{"2026-03-01"}, 1, ""},
+		{"EUR/CHF", "a", []string{"2026-03-01"}, []string{"2026-03-01"}, 1, ""},
+	} {
+		var entries []Entry
+		for _, day := range row.days {
+			e, err := New(row.pair[:3], row.pair[4:], "1.5", day, row.source)
+			check(t, err)
+			entries = append(entries, e)
+		}
+		done, err := enter(t, db, entries)
+		check(t, err)
+		against := ""
+		if done.Against != nil {
+			against = done.Against.Rate.Day.Format(time.DateOnly)
+		}
+		rows, err := db.Query(t.Context(), `SELECT day::text FROM fx_rate WHERE base = $1 AND quote = $2 AND source = $3 AND day::text = ANY ($4)
+			AND effective_from = day ORDER BY day`, row.pair[:3], row.pair[4:], row.source, row.days)
+		check(t, err)
+		past, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		check(t, err)
+		if !slices.Equal(past, row.past) || done.Added != row.added || against != row.against {
+			t.Errorf("%s of %s for %v: %+v, in the past %v, against %q", row.pair, row.source, row.days, done, past, against)
+		}
+	}
+	_, err = owner.Exec(t.Context(), `INSERT INTO fx_rate (base, quote, source, day, num, den, effective_from, author) VALUES ('EUR', 'USD', 's', '2026-01-01', 1, 1, '2026-01-01', 'x')`)
+	if pg := (*pgconn.PgError)(nil); !errors.As(err, &pg) || pg.ConstraintName != "fx_rate_changes_nothing" {
+		t.Errorf("by hand: %v", err)
 	}
 }

@@ -1532,6 +1532,11 @@ func DetailProgramUnknown(program string) Message {
 	return Message{id: "detail.program_unknown", values: []string{program}}
 }
 
+// DetailRateAgainst is the message: {rate} of {source} for {day} does not begin in the past: order {order} of merchant {merchant}, placed at {placed}, was converted from {from} to {to} without it, and what is on the books stays as it is.
+func DetailRateAgainst(day string, from string, merchant string, order string, placed string, rate string, source string, to string) Message {
+	return Message{id: "detail.rate_against", values: []string{day, from, merchant, order, placed, rate, source, to}}
+}
+
 // DetailReconcileRunning is the message: Another reconciliation of this network is running; wait until it ends.
 func DetailReconcileRunning() Message { return Message{id: "detail.reconcile_running"} }
 
@@ -5025,6 +5030,9 @@ func RankWindowCodes() []string {
 	return []string{"bound", "click", "exclusive", "impression", "operator", "shared", "soft"}
 }
 
+// RatesAgain says: {n} orders that may have lacked one are decided again.
+func (p *Printer) RatesAgain(n int64) string { return p.say("rates.again", n, p.Count(n)) }
+
 // RatesEntered says: {n} rates were entered.
 func (p *Printer) RatesEntered(n int64) string { return p.say("rates.entered", n, p.Count(n)) }
 
@@ -5033,6 +5041,11 @@ func (p *Printer) RatesKnown(n int64) string { return p.say("rates.known", n, p.
 
 // RatesLate says: {n} are of the past and left out.
 func (p *Printer) RatesLate(n int64) string { return p.say("rates.late", n, p.Count(n)) }
+
+// RatesWaiting says: {n} orders placed between {first} and {last} lack a rate from {from} to {to}.
+func (p *Printer) RatesWaiting(n int64, first string, from string, last string, to string) string {
+	return p.say("rates.waiting", n, p.Count(n), first, from, last, to)
+}
 
 // Reason says what is said of a code, and the code itself where that is nothing: see ReasonCodes.
 func (p *Printer) Reason(code string) string {
