@@ -78,7 +78,9 @@ func Enter(ctx context.Context, tx pgx.Tx, entries []Entry, author, note string)
 
 const enterRates = `
 INSERT INTO fx_rate (base, quote, source, day, num, den, effective_from, author, note)
-SELECT *, $8, $9 FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[], $6::bigint[], $7::timestamptz[]) ON CONFLICT DO NOTHING`
+SELECT g.base, g.quote, g.source, g.day, g.num, g.den, g.at, $8, $9
+  FROM unnest($1::text[], $2::text[], $3::text[], $4::date[], $5::bigint[], $6::bigint[], $7::timestamptz[])
+       g (base, quote, source, day, num, den, at) ON CONFLICT DO NOTHING`
 
 // columns are entries, column by column.
 type columns struct {
