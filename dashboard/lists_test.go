@@ -147,6 +147,8 @@ func listWorld(t *testing.T) *world {
 	}
 	w.takeLines()
 	w.disputeAll()
+	w.refuse(w.shop, 70)
+	w.refuse(w.rival, 1)
 	_, _, err := partners.IssueKey(t.Context(), w.owner, w.shop, "server", partners.Reporting)
 	w.must(err)
 	return w
@@ -182,6 +184,8 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"shop", "/merchant/partners", "days=7&sort=name", "", []string{"partner"}, "Commission", "commission"},
 		{"shop", "/merchant/partners", "days=30&sort=clicks", "", []string{"partner"}, "Cost with fee", "cost"},
 		{"shop", "/merchant/conflicts", "", "article", []string{"order", "refund", "received_at"}, "", ""},
+		{"shop", "/merchant/refusals", "", "", []string{"number"}, "", ""},
+		{"shop", "/merchant/refusals", "code=invalid_conversion", "", []string{"number"}, "", ""},
 		{"shop", "/merchant/review", "", "", []string{"order"}, "", ""},
 		{"operator", "/network/review", "", "", []string{"merchant", "order"}, "", ""},
 		{"shop", "/merchant/disputes", "state=open", "", []string{"dispute"}, "Disputed", "disputed"},

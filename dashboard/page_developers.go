@@ -27,6 +27,7 @@ type developersView struct {
 	program *report.Program
 	problem string
 	latest  []report.LatestReport
+	refused int64 // within 24 hours
 }
 
 func (s *Server) developers(c echo.Context, v *visit) error {
@@ -42,6 +43,9 @@ func (s *Server) showDevelopers(c echo.Context, v *visit, status int, view devel
 			return err
 		}
 		if view.latest, err = r.LatestReports(ctx); err != nil {
+			return err
+		}
+		if view.refused, err = r.RefusedLately(ctx, v.at); err != nil {
 			return err
 		}
 		programs, err := r.Programs(ctx)

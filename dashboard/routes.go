@@ -127,6 +127,8 @@ func (s *Server) merchantRoutes() []route {
 		{get, "/merchant/coupons/:coupon", merchantOnly, s.coupon},
 		{post, "/merchant/coupons/:coupon/end", merchantOnly, s.endCoupon},
 		{get, "/merchant/developers", merchantOnly, s.developers},
+		{get, "/merchant/refusals", merchantOnly, s.refusals},
+		{get, "/merchant/refusals.csv", merchantOnly, s.refusalsCSV},
 		{post, "/merchant/keys", merchantOnly, s.issueKey},
 		{post, "/merchant/keys/:key/revoke", merchantOnly, s.revokeKey},
 		{get, "/merchant/programs", merchantOnly, s.programs},

@@ -94,6 +94,7 @@ position           -     SIU   SIU   -     SIU   S     -
 posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
+refusal*           SID   -     -     S     S     S     -
 review_act         -     -     -     S     -     S     -
 scoped_claim       -     -     -     S     -     S     -
 scoped_dispute     -     -     -     S     -     S     -

@@ -81,12 +81,13 @@ type caller struct {
 
 // receive reads a report into m: whose it is, and a body that is JSON. The key must have the scope. A merchant who sends too
 // many is refused for now.
-func (s *Server) receive(c echo.Context, m *memory, scope partners.Scope) (caller, error) {
+func (s *Server) receive(c echo.Context, a *attempt, m *memory, scope partners.Scope) (caller, error) {
 	r := c.Request()
+	who, err := s.authenticate(r, a)
+	a.merchant, a.key = max(a.merchant, who.Merchant), max(a.key, who.ID)
 	if r.URL.RawQuery != "" {
 		return caller{}, fault.Detailed(fault.Malformed, "unexpected_query", text.DetailUnexpectedQuery(), nil)
 	}
-	who, err := s.authenticate(r)
 	if err == nil && who.signed == nil {
 		err = s.admit(who.Key, scope)
 	}
@@ -118,7 +119,7 @@ func (s *Server) admit(key partners.Key, scope partners.Scope) error {
 }
 
 // authenticate finds the merchant whose API key a request carries, or who says to have signed it.
-func (s *Server) authenticate(r *http.Request) (caller, error) {
+func (s *Server) authenticate(r *http.Request, a *attempt) (caller, error) {
 	values := r.Header["Authorization"]
 	if signed(r.Header) {
 		if values != nil {
@@ -137,6 +138,9 @@ func (s *Server) authenticate(r *http.Request) (caller, error) {
 	// The look-up is by hash, so how long it takes tells nothing about any key.
 	known, found := s.cfg.Catalogue.Key(sum)
 	if !found {
+		if revoked, was := s.cfg.Catalogue.RevokedKey(sum); was {
+			a.merchant, a.key, a.code = revoked.Merchant, revoked.ID, CodeRevokedKey
+		}
 		return caller{}, unauthorized(text.DetailUnknownKey())
 	}
 	return caller{Key: known}, nil
@@ -149,15 +153,19 @@ func unauthorized(detail text.Message) error {
 // requestKey holds the id of a request in its context.
 const requestKey = "request"
 
-// named gives a request of a program an id, by which the log knows it, and counts and times its answer.
-func (s *Server) named(next echo.HandlerFunc) echo.HandlerFunc {
+// named gives a request of a program an id, by which the log knows it, counts and times its answer, and remembers a refusal.
+func (s *Server) named(next func(c echo.Context, a *attempt) error) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		began := time.Now()
 		id := rand.Text()
 		c.Set(requestKey, id)
 		c.Response().Header().Set("X-Request-ID", id)
-		err := next(c)
+		a := &attempt{}
+		err := s.guard(func(c echo.Context) error { return next(c, a) })(c)
 		s.metrics.report(c.Path(), err, time.Since(began))
+		if err != nil {
+			s.refusals.note(c.Path(), a, fault.Of(err), s.cfg.Now())
+		}
 		return err
 	}
 }

@@ -16,16 +16,16 @@ import (
 // conversion is POST /v1/conversions: a merchant's server reports an order. 200 means that it is durable. The answer
 // follows from the request alone but for received_at at its end, so the same order sent twice gets the same bytes before it; the
 // engine takes it once.
-func (s *Server) conversion(c echo.Context) error {
+func (s *Server) conversion(c echo.Context, a *attempt) error {
 	m := s.memory()
 	defer s.bodies.Put(m)
-	who, err := s.receive(c, m, partners.ScopeOrders)
+	who, err := s.receive(c, a, m, partners.ScopeOrders)
 	if err != nil {
 		return err
 	}
 	r := &review{}
 	report := readSale(m.body, r)
-	report.From = s.origin(c, who)
+	report.From, a.order = s.origin(c, who), report.OrderID
 	receipt, err := s.Intake.sale(c.Request().Context(), who.Merchant, report, r)
 	if err != nil {
 		return err
@@ -35,10 +35,10 @@ func (s *Server) conversion(c echo.Context) error {
 }
 
 // refund is POST /v1/refunds, as conversion.
-func (s *Server) refund(c echo.Context) error {
+func (s *Server) refund(c echo.Context, a *attempt) error {
 	m := s.memory()
 	defer s.bodies.Put(m)
-	who, err := s.receive(c, m, partners.ScopeRefunds)
+	who, err := s.receive(c, a, m, partners.ScopeRefunds)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func (s *Server) refund(c echo.Context) error {
 	}
 	r := &review{}
 	report := readRefund(m.body, r, currency)
-	report.From = s.origin(c, who)
+	report.From, a.order = s.origin(c, who), report.OrderID
 	receipt, err := s.Intake.refund(c.Request().Context(), who.Merchant, report, r)
 	if err != nil {
 		return err

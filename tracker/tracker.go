@@ -98,14 +98,15 @@ type Server struct {
 	// Intake is what the routes feed.
 	Intake *Intake
 
-	cfg     Config
-	echo    *echo.Echo
-	handler http.Handler // the echo, asked by the one form of each path
-	metrics *metrics
-	pages   pages
-	rates   *rates
-	uses    uses
-	bodies  sync.Pool // of *memory
+	cfg      Config
+	echo     *echo.Echo
+	handler  http.Handler // the echo, asked by the one form of each path
+	metrics  *metrics
+	pages    pages
+	rates    *rates
+	uses     uses
+	refusals *refusals
+	bodies   sync.Pool // of *memory
 
 	// Values of headers that every redirect has, shared by all of them.
 	noStore, referrerPolicy []string
@@ -122,7 +123,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(), rates: newRates(cfg.MerchantRate),
+		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(), rates: newRates(cfg.MerchantRate), refusals: newRefusals(),
 		noStore: []string{"no-store"}, referrerPolicy: []string{"strict-origin-when-cross-origin"},
 	}
 	s.bodies.New = func() any { return &memory{} }
@@ -143,8 +144,8 @@ func (s *Server) route() {
 	}{
 		{http.MethodGet, "/c/*", s.guard(s.click)},
 		{http.MethodHead, "/c/*", s.guard(s.clickHead)},
-		{http.MethodPost, "/v1/conversions", s.named(s.guard(s.conversion))},
-		{http.MethodPost, "/v1/refunds", s.named(s.guard(s.refund))},
+		{http.MethodPost, "/v1/conversions", s.named(s.conversion)},
+		{http.MethodPost, "/v1/refunds", s.named(s.refund)},
 		{http.MethodGet, "/healthz", s.guard(healthy)},
 		{http.MethodGet, "/robots.txt", s.guard(robots)},
 		{http.MethodGet, "/problems/:code", s.guard(s.problem)},

@@ -36,17 +36,22 @@ func (u *uses) note(key program.KeyID, at time.Time) {
 // TellUses writes to PostgreSQL once a minute, and when ctx ends, which keys were used. While PostgreSQL is down it keeps
 // them in mind.
 func (s *Server) TellUses(ctx context.Context, db *pgxpool.Pool) error {
-	tick := time.NewTicker(usesEvery)
+	return telling(ctx, usesEvery, func(ctx context.Context) { s.tellUses(ctx, db) })
+}
+
+// telling tells every so often, and for a second more when ctx ends.
+func telling(ctx context.Context, every time.Duration, tell func(ctx context.Context)) error {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 			defer cancel()
-			s.tellUses(last, db)
+			tell(last)
 			return nil
 		case <-tick.C:
-			s.tellUses(ctx, db)
+			tell(ctx)
 		}
 	}
 }

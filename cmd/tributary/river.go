@@ -249,7 +249,8 @@ func (r *river) tracker(ctx context.Context) error {
 		}
 	}
 	return beside(ctx, func(ctx context.Context) error { return server.Serve(ctx, listener) }, in.spool.Run, in.relay.Run, catalogue.Run,
-		in.config.Country.Run, progress.Run, func(ctx context.Context) error { return r.catchUp(ctx, db) }, func(ctx context.Context) error { return server.TellUses(ctx, db) })
+		in.config.Country.Run, progress.Run, func(ctx context.Context) error { return r.catchUp(ctx, db) }, func(ctx context.Context) error { return server.TellUses(ctx, db) },
+		func(ctx context.Context) error { return server.TellRefusals(ctx, db) })
 }
 
 // loader is the role that writes ClickHouse.

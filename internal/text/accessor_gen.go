@@ -1151,6 +1151,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/kind", 0)
 	case "label":
 		return p.say("csv/label", 0)
+	case "last_at":
+		return p.say("csv/last_at", 0)
 	case "late":
 		return p.say("csv/late", 0)
 	case "leaked_from":
@@ -1215,6 +1217,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/rule", 0)
 	case "second":
 		return p.say("csv/second", 0)
+	case "sent_to":
+		return p.say("csv/sent_to", 0)
 	case "site":
 		return p.say("csv/site", 0)
 	case "span":
@@ -1225,6 +1229,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/target", 0)
 	case "test":
 		return p.say("csv/test", 0)
+	case "times":
+		return p.say("csv/times", 0)
 	case "unit":
 		return p.say("csv/unit", 0)
 	case "until":
@@ -1239,7 +1245,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "site", "span", "state", "target", "test", "unit", "until", "url", "why"}
+	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "last_at", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "sent_to", "site", "span", "state", "target", "test", "times", "unit", "until", "url", "why"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
@@ -5148,6 +5154,51 @@ func (p *Printer) Reason(code string) string {
 func ReasonCodes() []string {
 	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
+
+// RefusalsAt says: Last at
+func (p *Printer) RefusalsAt() string { return p.say("refusals.at", 0) }
+
+// RefusalsCode says: Reason
+func (p *Printer) RefusalsCode() string { return p.say("refusals.code", 0) }
+
+// RefusalsField says: First wrong field:
+func (p *Printer) RefusalsField() string { return p.say("refusals.field", 0) }
+
+// RefusalsFrom says: Sent to
+func (p *Printer) RefusalsFrom() string { return p.say("refusals.from", 0) }
+
+// RefusalsLately says: {n} requests were refused within the last 24 hours.
+func (p *Printer) RefusalsLately(n int64) string { return p.say("refusals.lately", n, p.Count(n)) }
+
+// RefusalsLead says: What your shop or its pages sent and this network refused, newest first. An order that is missing is often here. Entries are kept for 30 days and hold no key and no content.
+func (p *Printer) RefusalsLead() string { return p.say("refusals.lead", 0) }
+
+// RefusalsNone says: Nothing was refused
+func (p *Printer) RefusalsNone() string { return p.say("refusals.none", 0) }
+
+// RefusalsNoneYet says: Every request with one of your keys was taken. One that is refused appears here within seconds, with the reason.
+func (p *Printer) RefusalsNoneYet() string { return p.say("refusals.none_yet", 0) }
+
+// RefusalsRevokedKey says: The request carries a key that was revoked. Nothing was stored. Put a live key into the shop, and send what is missing again.
+func (p *Printer) RefusalsRevokedKey() string { return p.say("refusals.revoked_key", 0) }
+
+// RefusalsRoute says: Address
+func (p *Printer) RefusalsRoute() string { return p.say("refusals.route", 0) }
+
+// RefusalsSearch says: Order or site
+func (p *Printer) RefusalsSearch() string { return p.say("refusals.search", 0) }
+
+// RefusalsShow says: Show what was wrong
+func (p *Printer) RefusalsShow() string { return p.say("refusals.show", 0) }
+
+// RefusalsTimes says: Times
+func (p *Printer) RefusalsTimes() string { return p.say("refusals.times", 0) }
+
+// RefusalsTitle says: Refused requests
+func (p *Printer) RefusalsTitle() string { return p.say("refusals.title", 0) }
+
+// RefusalsWhat says: What was wrong
+func (p *Printer) RefusalsWhat() string { return p.say("refusals.what", 0) }
 
 // ReplaceAsk says: Ask for it
 func (p *Printer) ReplaceAsk() string { return p.say("replace.ask", 0) }

@@ -38,6 +38,7 @@ type Catalogue struct {
 	partners   *table[program.PartnerID, *partners.Partner]
 	links      *linkTable
 	keys       *table[[32]byte, partners.Key]
+	revoked    *table[[32]byte, partners.Key]
 	signers    *table[program.KeyID, partners.Signer]
 
 	signs bool   // whether it reads the secrets of keys that sign
@@ -67,6 +68,7 @@ func New(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 		partners:   newTable[program.PartnerID, *partners.Partner](),
 		links:      newLinkTable(),
 		keys:       newTable[[32]byte, partners.Key](),
+		revoked:    newTable[[32]byte, partners.Key](),
 		signers:    newTable[program.KeyID, partners.Signer](),
 		unreadable: map[termsKey]bool{},
 	}
@@ -179,6 +181,9 @@ func (c *Catalogue) CurrenciesOf(id program.MerchantID) []string {
 // Key finds the API key that hashes to sum (see KeyHash), unless it was revoked. One that signs is not found so.
 func (c *Catalogue) Key(sum [32]byte) (partners.Key, bool) { return c.keys.get(sum) }
 
+// RevokedKey finds a key that Key would find if it was not revoked. It opens nothing: it tells whose request was refused.
+func (c *Catalogue) RevokedKey(sum [32]byte) (partners.Key, bool) { return c.revoked.get(sum) }
+
 // Signer finds a key that signs requests, unless it was revoked. See WithSigners.
 func (c *Catalogue) Signer(id program.KeyID) (partners.Signer, bool) { return c.signers.get(id) }
 
@@ -200,6 +205,7 @@ func (c *Catalogue) apply(ch *changes) {
 		case k.revoked:
 			c.keys.remove(k.hash)
 			c.signers.remove(k.ID)
+			c.revoked.set(k.hash, k.Key)
 		case k.signs:
 			c.signers.set(k.ID, partners.Signer{Key: k.Key, Secret: k.secret})
 		default:
