@@ -192,6 +192,33 @@ func TestManyRefundsBesideDisputesTakeLittleMemory(t *testing.T) { //nolint:para
 	}
 }
 
+// extreme is an order of as many credits, refunds and disputes as there can be, about which little is the same.
+func extreme(tb rapid.TB) Decision {
+	levels := document(tb, `"hold":"30d"`, `"network_fee":200000`, `"rules":[{"pay":{"percent":100000}},{"to":"recruiter","pay":{"percent":100000,"of":"commission"}},
+		{"to":"recruiter2","pay":{"percent":50000,"of":"commission"}},{"to":"customer","pay":{"fixed":30}}]`)
+	refunds := make([]*event.Event, MaxRefunds)
+	for n := range refunds {
+		refunds[n] = refunded(fmt.Sprint("R", n), time.Duration(n+1)*time.Minute, int64(n+1))
+	}
+	s := order(100_000_000).is(1).back(refunds...)
+	for n := range MaxDisputes {
+		s.disputes = append(s.disputes, disputesOf(tb, fmt.Sprintf("d%d@0=%d", n, 1_000+n))...)
+	}
+	var enrolled []program.Enrolment
+	for n := range program.PartnerID(9) {
+		enrolled = append(enrolled, program.Enrolment{Recruiter: 100 + n, Recruiter2: 200 + n})
+	}
+	return partnersOf(tb, levels, s, enrolled...)
+}
+
+// BenchmarkMovementsOfAnExtremeOrder works out what 28 credits amount to through 1,000 refunds and 20 disputes.
+func BenchmarkMovementsOfAnExtremeOrder(b *testing.B) {
+	d := extreme(b)
+	for b.Loop() {
+		d.Movements(noon().Add(40 * day))
+	}
+}
+
 // checkEarnings holds that the rows of all credits are what the books hold of their owners in the end.
 func checkEarnings(t rapid.TB, d *Decision, what string) {
 	t.Helper()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -177,7 +178,9 @@ func Contradictions(recorded, decided *Decision) []Contradiction {
 func (d *Decision) holds() []time.Time {
 	ends := make([]time.Time, 1, 1+len(d.Credits))
 	for i := range d.Credits {
-		ends = append(ends, d.Credits[i].HoldUntil)
+		if at := d.Credits[i].HoldUntil; !slices.ContainsFunc(ends, at.Equal) {
+			ends = append(ends, at)
+		}
 	}
 	return ends
 }

@@ -66,7 +66,7 @@ type Earner struct {
 func (c *Credit) Earner() Earner { return Earner{c.Partner, c.Role, c.Unit} }
 
 // MaxCredits bounds the credits of one order: those of nine partners, two recruiters of each, and the customer's in money and
-// in points. With MaxRefunds it keeps the postings of a version below the 32,767 that can be numbered.
+// in points.
 const MaxCredits = 29
 
 // set is some of the credits of an order, by their indexes.

@@ -110,7 +110,7 @@ func (l *lane) manualLine(ctx context.Context, tx pgx.Tx, at *position.Position,
 	if err != nil {
 		return fmt.Errorf("the ledger event of manual line %d: %w", no, err)
 	}
-	said := changed[0].ledger(m.Unit)
+	said := changed.all[0].ledger(m.Unit)
 	said.Version, said.MerchantId, said.Currency, said.OrderedAt = 1, int64(m.Merchant), m.Unit, event.Micros(move.At)
 	e.Body = &event.Event_Ledger{Ledger: said}
 	batch := &pgx.Batch{}

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -134,6 +135,7 @@ func (o *order) decide(now time.Time, decide commission.Decider) (err error) {
 	o.released = o.holdsOver(now)
 	desired := o.decided.ByCredit(o.released)
 	o.due = commission.Difference(o.posted, commission.Together(desired))
+	o.version += furtherVersions(len(o.due))
 	if o.paying, err = o.earn(); err != nil {
 		return fmt.Errorf("changing the commissions on order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
@@ -176,12 +178,24 @@ func (o *order) earn() ([]commission.Earning, error) {
 
 // appendPostings appends what has to be posted for the order.
 func (o *order) appendPostings(dst []ledger.Posting) []ledger.Posting {
-	for n := range o.due {
-		m := &o.due[n]
+	return appendPostings(dst, chart.OfOrder, o.no, o.version, o.due)
+}
+
+// versionPostings is how many postings the books number under one version.
+const versionPostings = math.MaxInt16 + 1
+
+// furtherVersions are those that so many postings take beside the first.
+func furtherVersions(postings int) int32 { return int32(postings / versionPostings) }
+
+// appendPostings appends what has to be posted for an order or a period. Where one version cannot number it all, as when a late order
+// moves every day of years, it goes on under the next ones, of which last is the last.
+func appendPostings(dst []ledger.Posting, source chart.Source, no int64, last int32, due []commission.Movement) []ledger.Posting {
+	first := last - furtherVersions(len(due))
+	for n := range due {
+		m := &due[n]
 		dst = append(dst, ledger.Posting{
-			Source: chart.OfOrder, No: o.no, Version: o.version, N: int16(n),
-			Debit: accountOf(m, m.Debit), Credit: accountOf(m, m.Credit),
-			Amount: m.Amount, EffectiveAt: m.At,
+			Source: source, No: no, Version: first + int32(n/versionPostings), N: int16(n % versionPostings),
+			Debit: accountOf(m, m.Debit), Credit: accountOf(m, m.Credit), Amount: m.Amount, EffectiveAt: m.At,
 		})
 	}
 	return dst

@@ -19,6 +19,7 @@ import (
 	"tributary/internal/event"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/partners/program"
 )
 
 // verifies gives the click of the first link, a day before noon, or refuses it for a reason.
@@ -135,6 +136,59 @@ func TestACommissionThatNoLongerStandsIsTakenBackWhole(t *testing.T) {
 	partner, nobody := o.reported[0], o.reported[1]
 	equal(t, "of the partner", [4]int64{int64(partner.orders), partner.revenue, partner.gross, partner.grown(chart.PartnerPending)}, [4]int64{-1, -10_000, -1000, -1000})
 	equal(t, "of nobody", [4]int64{int64(nobody.orders), nobody.revenue, nobody.gross, nobody.grown(chart.PartnerPending)}, [4]int64{1, 10_000, 0, 0})
+}
+
+// However many postings an order takes at once, each has a number of its own, under versions that are new.
+func TestPostingsOfAnOrderAreNumbered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, n := range []int{0, 1, 32_767, 32_768, 32_769, 100_000} {
+		o := w.decided()
+		before := o.version
+		for i := range n { // they should not be there, so each is taken back
+			o.posted = append(o.posted, commission.Movement{
+				At: noon().Add(time.Duration(i) * time.Second), Debit: chart.MerchantReceivable, Credit: chart.PartnerHeld,
+				Merchant: 1, Partner: 1, Unit: "GBP", Amount: 1,
+			})
+		}
+		w.resolve(o, verifyClick)
+		check(t, o.decide(noon(), commission.Decide))
+		type number struct {
+			version int32
+			n       int16
+		}
+		seen := map[number]bool{}
+		for _, p := range o.appendPostings(nil) {
+			if p.Version <= before || p.Version > o.version || p.N < 0 {
+				t.Fatalf("of %d postings of versions %d to %d one is (%d, %d)", n, before+1, o.version, p.Version, p.N)
+			}
+			seen[number{p.Version, p.N}] = true
+		}
+		equal(t, "numbers", len(seen), n)
+		equal(t, "versions", o.version-before, int32(1+n/(1<<15)))
+	}
+}
+
+// An order of as many credits and refunds as there can be has a ledger event for each of them at each time, and none once they are
+// reported.
+func TestAnOrderReportsManySteps(t *testing.T) {
+	t.Parallel()
+	d := &commission.Decision{Outcome: commission.Credited}
+	var byCredit [][]commission.Movement
+	for i := range commission.MaxCredits {
+		c := commission.Credit{Partner: program.PartnerID(i + 1), Unit: "GBP"}
+		var all []commission.Movement
+		for n := range commission.MaxRefunds {
+			all = append(all, commission.Movement{
+				At: noon().Add(time.Duration(n) * time.Second), Cause: commission.CauseRefund, Debit: chart.PartnerPending, Credit: chart.MerchantReceivable,
+				Merchant: 1, Partner: c.Partner, Unit: "GBP", Amount: 1,
+			})
+		}
+		d.Credits, byCredit = append(d.Credits, c), append(byCredit, all)
+	}
+	is := moving{d, byCredit}
+	equal(t, "first", len(report(moving{Decision: &commission.Decision{}}, is)), commission.MaxCredits*commission.MaxRefunds)
+	equal(t, "again", len(report(is, is)), 0)
 }
 
 func TestAStepBetweenStatesThatIsNotAllowed(t *testing.T) {

@@ -94,19 +94,61 @@ func (s *step) isEmpty() bool {
 		!slices.ContainsFunc(s.accounts, func(a accountChange) bool { return a.amount != 0 })
 }
 
-// steps collects ledger events: at most a handful an order.
-type steps []step
+// steps collects ledger events: a handful of most orders, and tens of thousands where many partners share one with many refunds.
+type steps struct {
+	all []step
+	// index has the place of each once they are more than a handful.
+	index map[stepKey]int
+}
+
+// stepKey is what tells the steps of an order apart.
+type stepKey struct {
+	owner   owner
+	at      int64
+	release bool
+}
+
+// handful is how many steps are looked through one by one.
+const handful = 32
 
 // at gives the step of an owner and time. What is released at the same instant as it was earned stays a step apart.
 func (s *steps) at(o owner, at time.Time, cause commission.Cause) *step {
-	for i := range *s {
-		t := &(*s)[i]
-		if t.owner == o && t.at.Equal(at) && (t.cause == commission.CauseRelease) == (cause == commission.CauseRelease) {
-			return t
+	key := stepKey{o, at.UnixNano(), cause == commission.CauseRelease}
+	if i := s.find(key); i >= 0 {
+		return &s.all[i]
+	}
+	s.all = append(s.all, step{owner: o, at: at, cause: cause})
+	if s.index != nil {
+		s.index[key] = len(s.all) - 1
+	}
+	return &s.all[len(s.all)-1]
+}
+
+func (s *step) key() stepKey {
+	return stepKey{s.owner, s.at.UnixNano(), s.cause == commission.CauseRelease}
+}
+
+// find gives the place of a step, below zero of one that is not there.
+func (s *steps) find(key stepKey) int {
+	switch {
+	case s.index != nil:
+	case len(s.all) <= handful:
+		for i := range s.all {
+			if t := &s.all[i]; t.at.UnixNano() == key.at && t.key() == key {
+				return i
+			}
+		}
+		return -1
+	default:
+		s.index = make(map[stepKey]int, 2*len(s.all))
+		for i := range s.all {
+			s.index[s.all[i].key()] = i
 		}
 	}
-	*s = append(*s, step{owner: o, at: at, cause: cause})
-	return &(*s)[len(*s)-1]
+	if i, ok := s.index[key]; ok {
+		return i
+	}
+	return -1
 }
 
 // move adds movements of an owner.
@@ -156,7 +198,7 @@ func (s *steps) add(d *commission.Decision, sign int64) {
 // report works out the ledger events of a decision: what is counted and moved for each credit now less what was when the
 // last one's record was written. So the events of an order always add up to its present figures.
 func report(was, is moving) []step {
-	all := make(steps, 0, 2)
+	all := steps{all: make([]step, 0, 2)}
 	for i := range is.Credits {
 		o := ownerOf(is.Decision, i)
 		before, _ := was.of(o)
@@ -170,11 +212,11 @@ func report(was, is moving) []step {
 	}
 	all.add(is.Decision, 1)
 	all.add(was.Decision, -1)
-	all = slices.DeleteFunc(all, func(s step) bool { return s.isEmpty() })
-	slices.SortStableFunc(all, func(a, b step) int {
+	left := slices.DeleteFunc(all.all, func(s step) bool { return s.isEmpty() })
+	slices.SortStableFunc(left, func(a, b step) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(b2i(a.cause == commission.CauseRelease), b2i(b.cause == commission.CauseRelease)))
 	})
-	return all
+	return left
 }
 
 func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {

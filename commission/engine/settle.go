@@ -153,7 +153,7 @@ func (p *periodState) settle(now time.Time) {
 	p.released, p.next = settled.Until(before, now)
 	desired := settled.Movements(p.key, p.released)
 	p.due = commission.Difference(p.posted, desired)
-	p.version += int32(len(p.due) / versionPostings)
+	p.version += furtherVersions(len(p.due))
 	p.standing = period.StandingOf(desired)
 	p.reported = reportPeriod(&p.key, &p.recorded, before, &settled, p.released)
 }

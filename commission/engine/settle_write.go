@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -57,7 +56,7 @@ func reportPeriod(key *period.Key, was *period.Settlement, wasUntil time.Time, i
 	for _, b := range order {
 		var changed steps
 		changed.move(of, commission.Difference(buckets[b.Bucket][0], buckets[b.Bucket][1]))
-		for _, s := range changed {
+		for _, s := range changed.all {
 			if !s.isEmpty() {
 				all = append(all, periodStep{s, b.Ends.Add(-12 * time.Hour)})
 			}
@@ -134,21 +133,8 @@ func (l *lane) postPeriods(ctx context.Context, tx pgx.Tx, at *position.Position
 	return events, l.books.Post(ctx, tx, postings)
 }
 
-// versionPostings is how many postings the books number under one version.
-const versionPostings = math.MaxInt16 + 1
-
-// appendPostings appends what has to be posted for the period. Where one version cannot number them all, as when a late order
-// moves every day of years, they go on under the next ones, of which the period's is the last.
 func (p *periodState) appendPostings(dst []ledger.Posting) []ledger.Posting {
-	first := p.version - int32(len(p.due)/versionPostings)
-	for n := range p.due {
-		m := &p.due[n]
-		dst = append(dst, ledger.Posting{
-			Source: chart.OfPeriod, No: p.no, Version: first + int32(n/versionPostings), N: int16(n % versionPostings),
-			Debit: accountOf(m, m.Debit), Credit: accountOf(m, m.Credit), Amount: m.Amount, EffectiveAt: m.At,
-		})
-	}
-	return dst
+	return appendPostings(dst, chart.OfPeriod, p.no, p.version, p.due)
 }
 
 func (p *periodState) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
