@@ -63,7 +63,7 @@ func TestClickHouseIsBroughtUpTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	for _, table := range []string{"touch", "touch_15m", "order_event", "ledger", "ledger_15m"} {
+	for _, table := range []string{"touch", "touch_15m", "order_event", "ledger", "ledger_15m", "customer_order"} {
 		var rows uint64
 		if err := conn.QueryRow(t.Context(), "SELECT count() FROM "+table).Scan(&rows); err != nil {
 			t.Errorf("counting %s: %v", table, err)

@@ -237,6 +237,7 @@ loader INSERT tributary.order_event
 loader INSERT tributary.touch
 loader SELECT system.parts
 loader SELECT tributary.*
+operator ALTER_DELETE tributary.customer_order
 operator ALTER_DELETE tributary.ledger
 operator ALTER_DELETE tributary.ledger_15m
 operator ALTER_DELETE tributary.order_event
@@ -246,6 +247,7 @@ operator CREATE_TABLE tributary.loader_canary_
 operator CREATE_VIEW tributary.loader_canary_
 operator DROP_TABLE tributary.loader_canary_
 operator DROP_VIEW tributary.loader_canary_
+operator INSERT tributary.customer_order
 operator INSERT tributary.ledger
 operator INSERT tributary.ledger_15m
 operator INSERT tributary.loader_canary_

@@ -297,7 +297,7 @@ func demoReads(t *testing.T, demo demoAnswer) {
 			}
 		}
 	}
-	for _, table := range []string{"touch", "touch_15m", "order_event", "ledger", "ledger_15m"} {
+	for _, table := range []string{"touch", "touch_15m", "order_event", "ledger", "ledger_15m", "customer_order"} {
 		var rows uint64
 		if err := reports.QueryRowContext(t.Context(), "SELECT count() FROM "+table).Scan(&rows); err != nil || rows == 0 {
 			t.Errorf("ClickHouse shows %d rows of %s: %v", rows, table, err)

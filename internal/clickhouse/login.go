@@ -47,7 +47,7 @@ func Grants(role Role, database string) []string {
 	case Loader:
 		on("INSERT", written...)
 	case Operator: // brings the rows in line after a restore, and the sums with the rows
-		on("INSERT, ALTER DELETE", append(written, "touch_15m", "ledger_15m")...)
+		on("INSERT, ALTER DELETE", append(written, "touch_15m", "ledger_15m", "customer_order")...)
 	case Dashboard, Reader:
 		return all
 	}

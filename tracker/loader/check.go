@@ -86,7 +86,7 @@ func checkOnce(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn) ([]F
 	ctx = clickhouse.WithSettings(ctx, clickhouse.Settings{"max_bytes_before_external_group_by": spillBytes, "select_sequential_consistency": 1})
 	c := &checker{db: db, conn: conn}
 	for _, t := range tables() {
-		for _, step := range []func(context.Context, *table) error{c.manifest, c.twice, c.rollup} {
+		for _, step := range []func(context.Context, *table) error{c.manifest, c.twice, c.rollups} {
 			if err := step(ctx, t); err != nil {
 				return nil, fmt.Errorf("checking %s: %w", t.topic, err)
 			}
@@ -296,31 +296,33 @@ func (c *checker) days(ctx context.Context, t *table) ([]time.Time, error) {
 	return days, nil
 }
 
-// rollup compares a rollup with the raw rows, key by key. A batch that is under way, as one whose loader or server died in
-// the midst of it, is in both, or in the raw table alone: a key is right if it adds up with those batches or without.
-func (c *checker) rollup(ctx context.Context, t *table) error {
-	if t.rollup == nil {
+// rollups compares the rollups of a table with the raw rows, key by key. A batch that is under way, as one whose loader or server died
+// in the midst of it, is in both, or in the raw table alone: a key is right if it adds up with those batches or without.
+func (c *checker) rollups(ctx context.Context, t *table) error {
+	if len(t.rollups) == 0 {
 		return nil
 	}
 	open, err := c.open(ctx, t)
 	if err != nil {
 		return err
 	}
-	differences := t.rollup.differences(t.name, "true")
-	found, err := c.compare(ctx, t, differences)
-	if err == nil && len(found) > 0 && open != "" {
-		settled := t.rollup.differences(t.name, "NOT ("+open+")")
-		found, err = c.compare(ctx, t, "SELECT key, missing FROM ("+differences+") WHERE key IN (SELECT key FROM ("+settled+"))")
+	for _, r := range t.rollups {
+		differences := r.differences(t.name, "true")
+		found, err := c.compare(ctx, t, r, differences)
+		if err == nil && len(found) > 0 && open != "" {
+			settled := r.differences(t.name, "NOT ("+open+")")
+			found, err = c.compare(ctx, t, r, "SELECT key, missing FROM ("+differences+") WHERE key IN (SELECT key FROM ("+settled+"))")
+		}
+		if err != nil {
+			return fmt.Errorf("comparing %s: %w", r.name, err)
+		}
+		c.found = append(c.found, found...)
 	}
-	if err != nil {
-		return fmt.Errorf("comparing %s: %w", t.rollup.name, err)
-	}
-	c.found = append(c.found, found...)
 	return nil
 }
 
 // compare runs a query for keys of a rollup and what they lack.
-func (c *checker) compare(ctx context.Context, t *table, differences string) ([]Finding, error) {
+func (c *checker) compare(ctx context.Context, t *table, r *rollup, differences string) ([]Finding, error) {
 	rows, err := c.conn.Query(ctx, differences+fmt.Sprintf(" ORDER BY key LIMIT %d", mostFindings))
 	if err != nil {
 		return nil, err
@@ -328,7 +330,7 @@ func (c *checker) compare(ctx context.Context, t *table, differences string) ([]
 	var found []Finding
 	var key, missing string
 	err = clickhouse.ForEachRow(rows, []any{&key, &missing}, func() {
-		found = append(found, Finding{Topic: t.topic, Partition: -1, Key: key, Problem: fmt.Sprintf("%s lacks %s of what %s has", t.rollup.name, missing, t.name)})
+		found = append(found, Finding{Topic: t.topic, Partition: -1, Key: key, Problem: fmt.Sprintf("%s lacks %s of what %s has", r.name, missing, t.name)})
 	})
 	return found, err
 }
@@ -370,7 +372,7 @@ func (r *rollup) lacking(raw, where string) string {
 		lacks = append(lacks, "sum(u."+s.column+") AS lacking_"+s.column)
 		unlike = append(unlike, "lacking_"+s.column+" != 0")
 	}
-	keys := strings.Join(r.keys, ", ") + ", quarter"
+	keys := strings.Join(r.columns(), ", ")
 	return fmt.Sprintf("SELECT %[1]s, %[2]s FROM (SELECT %[1]s, %[3]s FROM (%[4]s) UNION ALL SELECT %[1]s, %[5]s FROM %[6]s) AS u GROUP BY %[1]s HAVING %[7]s",
 		keys, strings.Join(lacks, ", "), strings.Join(columns, ", "), r.sumUp(raw, where), strings.Join(minus, ", "), r.name, strings.Join(unlike, " OR "))
 }
@@ -378,7 +380,10 @@ func (r *rollup) lacking(raw, where string) string {
 // differences is lacking as two texts: the key, and what is lacking.
 func (r *rollup) differences(raw, where string) string {
 	var key, lacks []string
-	for _, k := range append(slices.Clone(r.keys), "quarter") {
+	for _, k := range r.columns() {
+		if k == "customer_id" {
+			continue // a person's, and the order tells the row
+		}
 		key = append(key, "'"+k+" ', toString("+k+")")
 	}
 	for _, s := range r.sums {
@@ -405,18 +410,16 @@ func RebuildSettled(ctx context.Context, db postgres.Rower, conn clickhouse.Conn
 // meanwhile (position.Alone): what it had just written to a raw table and not to the rollup would be counted twice.
 func RebuildRollups(ctx context.Context, conn clickhouse.Conn) error {
 	for _, t := range tables() {
-		r := t.rollup
-		if r == nil {
-			continue
-		}
-		columns := append(slices.Clone(r.keys), "quarter")
-		for _, s := range r.sums {
-			columns = append(columns, s.column)
-		}
-		own := clickhouse.WithSettings(ctx, clickhouse.Settings{"async_insert": 0, "insert_deduplication_token": "rebuild:" + uuid.NewString()})
-		// A sum of unsigned columns wraps around, so that adding a negative figure takes away.
-		if err := conn.Exec(own, "INSERT INTO "+r.name+" ("+strings.Join(columns, ", ")+") "+r.lacking(t.name, "true")); err != nil {
-			return fmt.Errorf("rebuilding %s: %w", r.name, err)
+		for _, r := range t.rollups {
+			columns := slices.Clone(r.columns())
+			for _, s := range r.sums {
+				columns = append(columns, s.column)
+			}
+			own := clickhouse.WithSettings(ctx, clickhouse.Settings{"async_insert": 0, "insert_deduplication_token": "rebuild:" + uuid.NewString()})
+			// A sum of unsigned columns wraps around, so that adding a negative figure takes away.
+			if err := conn.Exec(own, "INSERT INTO "+r.name+" ("+strings.Join(columns, ", ")+") "+r.lacking(t.name, "true")); err != nil {
+				return fmt.Errorf("rebuilding %s: %w", r.name, err)
+			}
 		}
 	}
 	return nil

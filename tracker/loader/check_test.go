@@ -62,6 +62,12 @@ func TestCheckNamesWhatIsWrong(t *testing.T) {
 			repaired:   true,
 		},
 		{
+			name:       "an order of a customer is lost",
+			clickhouse: "ALTER TABLE customer_order DELETE WHERE partner_id = 2 AND order_no = 7 SETTINGS mutations_sync = 2",
+			found:      []string{"customer_order lacks orders 1, revenue"},
+			repaired:   true,
+		},
+		{
 			name:     "a batch is not in the manifest",
 			postgres: "DELETE FROM clickhouse_batch WHERE topic = 'orders' AND first_offset = 0",
 		},

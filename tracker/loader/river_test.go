@@ -62,7 +62,7 @@ func newRiverTo(tb testing.TB, partitions int, clickhouseURL string) *river {
 	tb.Cleanup(func() { _ = ch.Close() })
 	// The tokens of a part go with it when the server tidies up empty ones, in one table before the other: tests that remove
 	// rows mean a loss that leaves the tokens.
-	for _, table := range []string{"touch", "touch_15m", "order_event", "ledger", "ledger_15m"} {
+	for _, table := range []string{"touch", "touch_15m", "order_event", "ledger", "ledger_15m", "customer_order"} {
 		if err := ch.Exec(tb.Context(), "ALTER TABLE "+table+" MODIFY SETTING remove_empty_parts = 0"); err != nil {
 			tb.Fatal(err)
 		}
@@ -241,7 +241,7 @@ func (r *river) loaded(topic string, records int64) {
 	})
 }
 
-// once checks that the topic's table has so many rows, each once, and the rollup the same.
+// once checks that the topic's table has so many rows, each once, and the rollups the same.
 func (r *river) once(topic string, rows int64) {
 	r.t.Helper()
 	switch topic {
@@ -254,6 +254,7 @@ func (r *river) once(topic string, rows int64) {
 	case event.Decisions:
 		r.equal("rows of ledger", r.number("SELECT count() FROM ledger"), rows)
 		r.equal("orders of ledger_15m", r.number("SELECT sum(orders) FROM ledger_15m"), rows)
+		r.equal("orders of customer_order", r.number("SELECT sum(orders) FROM customer_order"), rows)
 	}
 	r.sound()
 }

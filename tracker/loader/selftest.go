@@ -41,7 +41,7 @@ const canaryRows = chunk + 2
 // canaryLimit bounds the self-test.
 const canaryLimit = time.Minute
 
-// selfTest inserts the same rows twice under one token into a copy of each table, with a copy of its rollup behind it, and
+// selfTest inserts the same rows twice under one token into a copy of each table, with copies of its rollups behind it, and
 // looks whether both hold them once. It gives the settings to insert with, and whether the server has no replicas. An
 // error is a *SelfTestError when the server answered.
 func selfTest(ctx context.Context, conn clickhouse.Conn, tables []*table, settings clickhouse.Settings) (clickhouse.Settings, bool, error) {
@@ -171,7 +171,7 @@ func engineOf(ctx context.Context, conn clickhouse.Conn, table string) (engine s
 	return engine, nil
 }
 
-// canary is a copy of a table and its rollup, in which the server shows what it does.
+// canary is a copy of a table and its rollups, in which the server shows what it does.
 type canary struct {
 	conn  clickhouse.Conn
 	table *table
@@ -180,10 +180,10 @@ type canary struct {
 
 func (c *canary) sing(ctx context.Context, settings clickhouse.Settings) error {
 	statements := []string{"CREATE TABLE " + c.name + " AS " + c.table.name}
-	if r := c.table.rollup; r != nil {
+	for i, r := range c.table.rollups {
 		statements = append(
-			statements, "CREATE TABLE "+c.name+"_rollup AS "+r.name,
-			"CREATE MATERIALIZED VIEW "+c.name+"_view TO "+c.name+"_rollup AS "+r.sumUp(c.name, "true"),
+			statements, "CREATE TABLE "+c.rollup(i)+" AS "+r.name,
+			"CREATE MATERIALIZED VIEW "+c.view(i)+" TO "+c.rollup(i)+" AS "+r.sumUp(c.name, "true"),
 		)
 	}
 	for _, s := range statements {
@@ -216,25 +216,31 @@ func (c *canary) judge(ctx context.Context) error {
 	if rows != canaryRows || parts != 1 {
 		return &wrongAnswerError{fmt.Sprintf("the table has %d rows in %d parts, not %d in one", rows, parts, canaryRows)}
 	}
-	r := c.table.rollup
-	if r == nil {
-		return nil
-	}
-	var sum int64
-	if err := c.conn.QueryRow(ctx, "SELECT toInt64(sum("+r.sums[0].column+")) FROM "+c.name+"_rollup").Scan(&sum); err != nil {
-		return fmt.Errorf("counting canary rows: %w", err)
-	}
-	if sum != canaryRows {
-		return &wrongAnswerError{fmt.Sprintf("the rollup behind a materialized view has %d of %d, while the table has each row once", sum, canaryRows)}
+	for i, r := range c.table.rollups {
+		var sum int64
+		if err := c.conn.QueryRow(ctx, "SELECT toInt64(sum("+r.sums[0].column+")) FROM "+c.rollup(i)).Scan(&sum); err != nil {
+			return fmt.Errorf("counting canary rows: %w", err)
+		}
+		if sum != canaryRows {
+			return &wrongAnswerError{fmt.Sprintf("the rollup behind a materialized view has %d of %d, while the table has each row once", sum, canaryRows)}
+		}
 	}
 	return nil
 }
+
+// rollup and view name the copies of the table's rollup i and of its view.
+func (c *canary) rollup(i int) string { return fmt.Sprintf("%s_rollup%d", c.name, i) }
+func (c *canary) view(i int) string   { return fmt.Sprintf("%s_view%d", c.name, i) }
 
 // bury removes the canary, also when ctx has ended.
 func (c *canary) bury(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	for _, name := range []string{c.name + "_view", c.name + "_rollup", c.name} {
+	var names []string
+	for i := range c.table.rollups {
+		names = append(names, c.view(i), c.rollup(i))
+	}
+	for _, name := range append(names, c.name) {
 		if err := c.conn.Exec(ctx, "DROP TABLE IF EXISTS "+name+" SYNC"); err != nil {
 			return fmt.Errorf("removing a canary: %w", err)
 		}
@@ -242,7 +248,7 @@ func (c *canary) bury(ctx context.Context) error {
 	return nil
 }
 
-// canaryEvent counts as one in the first column of the topic's rollup.
+// canaryEvent counts as one in the first column of the topic's rollups.
 func canaryEvent(topic string) *event.Event {
 	e := &event.Event{Id: make([]byte, 16), ReceivedAt: 1, OccurredAt: 1}
 	switch topic {

@@ -71,7 +71,7 @@ func TestKilledServerIsCompletedByTheRetry(t *testing.T) {
 	r, s := killable(t)
 	// A view that takes its time makes the moment long enough to hit.
 	r.exec("DROP VIEW touch_15m_view SYNC")
-	slow := tables()[0].rollup.sumUp("touch", "sleep(2) = 0")
+	slow := tables()[0].rollups[0].sumUp("touch", "sleep(2) = 0")
 	r.exec("CREATE MATERIALIZED VIEW touch_15m_view TO touch_15m AS " + slow)
 	r.send(event.Touches, 0, 1, several(click, 1, 50)...)
 	ctx, h, release := r.hold(event.Touches, owner())

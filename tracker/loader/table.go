@@ -2,6 +2,7 @@ package loader
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,19 +27,20 @@ type table struct {
 	topic string
 	name  string
 	// body names the columns that follow those of head, in the order in which rows gives them.
-	body   string
-	make   func() rows
-	rollup *rollup // nil when there is none
+	body    string
+	make    func() rows
+	rollups []*rollup
 
 	free chan rows // to be filled again
 }
 
-// rollup is the sum of a table by quarter hour that a materialized view keeps: days of any zone are made of quarter hours.
+// rollup is the sum of a table by some of its columns that a materialized view keeps.
 type rollup struct {
 	name string
-	// keys are the columns that both tables have; the quarter is a key, too.
+	// keys are the columns that both tables have.
 	keys []string
-	// at is the time of a raw row that counts.
+	// at is the time of a raw row by whose quarter hour it is summed, too: days of any zone are made of quarter hours. Empty where
+	// the rollup has no quarters.
 	at   string
 	sums []sum
 }
@@ -55,14 +57,14 @@ func tables() []*table {
 		{
 			topic: event.Touches, name: "touch", body: touchColumns,
 			make: func() rows { return &touches{} }, free: make(chan rows, keptRows),
-			rollup: &rollup{
+			rollups: []*rollup{{
 				name: "touch_15m", keys: []string{"merchant_id", "program_id", "partner_id", "link_id"}, at: "occurred_at",
 				sums: []sum{
 					{"clicks", "countIf(r.kind = 'click' AND r.marks = 0)"},
 					{"marked", "countIf(r.marks != 0)"},
 					{"impressions", "countIf(r.kind = 'impression' AND r.marks = 0)"},
 				},
-			},
+			}},
 		},
 		{
 			topic: event.Orders, name: "order_event", body: orderColumns,
@@ -71,7 +73,7 @@ func tables() []*table {
 		{
 			topic: event.Decisions, name: "ledger", body: ledgerColumns,
 			make: func() rows { return &entries{} }, free: make(chan rows, keptRows),
-			rollup: &rollup{
+			rollups: []*rollup{{
 				name: "ledger_15m", keys: []string{"merchant_id", "program_id", "partner_id", "link_id", "currency", "further", "role", "unit"}, at: "ordered_at",
 				sums: []sum{
 					{"orders", "sum(toInt64(r.orders))"},
@@ -83,7 +85,19 @@ func tables() []*table {
 					{"pending", "sum(r.pending)"},
 					{"payable", "sum(r.payable)"},
 				},
-			},
+			}, {
+				name: "customer_order",
+				keys: []string{
+					"merchant_id", "customer_id", "order_no", "order_id", "ordered_at", "currency", "further", "role", "unit", "program_id", "partner_id", "link_id",
+				},
+				sums: []sum{
+					{"orders", "sum(toInt64(r.orders))"},
+					{"revenue", "sum(r.revenue)"},
+					{"refunded", "sum(r.refunded)"},
+					{"net", "sum(r.net)"},
+					{"fee", "sum(r.fee)"},
+				},
+			}},
 		},
 	}
 }
@@ -114,13 +128,22 @@ func (t *table) give(r rows) {
 
 // sumUp is a query for the rollup's rows from those of the raw table called from of which where is true.
 func (r *rollup) sumUp(from, where string) string {
-	keys := strings.Join(r.keys, ", ")
-	sums := make([]string, 0, len(r.sums))
-	for _, s := range r.sums {
-		sums = append(sums, s.of+" AS "+s.column)
+	columns := slices.Clone(r.keys)
+	if r.at != "" {
+		columns = append(columns, "toStartOfFifteenMinutes(r."+r.at+") AS quarter")
 	}
-	return fmt.Sprintf("SELECT %s, toStartOfFifteenMinutes(r.%s) AS quarter, %s FROM %s AS r WHERE %s GROUP BY %s, quarter",
-		keys, r.at, strings.Join(sums, ", "), from, where, keys)
+	for _, s := range r.sums {
+		columns = append(columns, s.of+" AS "+s.column)
+	}
+	return fmt.Sprintf("SELECT %s FROM %s AS r WHERE %s GROUP BY %s", strings.Join(columns, ", "), from, where, strings.Join(r.columns(), ", "))
+}
+
+// columns are the rollup's own by which it is summed.
+func (r *rollup) columns() []string {
+	if r.at == "" {
+		return r.keys
+	}
+	return append(slices.Clone(r.keys), "quarter")
 }
 
 // headColumns are the columns that every table has.
