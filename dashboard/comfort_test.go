@@ -227,7 +227,10 @@ func TestLargestFirstSortsWithinACurrency(t *testing.T) {
 
 func TestAPageIsWithinTheInnermostTab(t *testing.T) {
 	t.Parallel()
-	for _, fact := range []struct{ role, path, want string }{
+	for _, fact := range []struct {
+		who        audience
+		path, want string
+	}{
 		{"operator", "/network", "/network"},
 		{"operator", "/network/late", "/network"},
 		{"operator", "/network/health", "/network/health"},
@@ -237,8 +240,8 @@ func TestAPageIsWithinTheInnermostTab(t *testing.T) {
 		{"partner", "/account", ""},
 		{"operator", "/networks", ""},
 	} {
-		if got := tabOf(fact.role, fact.path); got != fact.want {
-			t.Errorf("%s on %s is within %q, want %q", fact.role, fact.path, got, fact.want)
+		if got := tabOf(fact.who, fact.path); got != fact.want {
+			t.Errorf("%s on %s is within %q, want %q", fact.who, fact.path, got, fact.want)
 		}
 	}
 }

@@ -98,8 +98,14 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		case r.who == everyone:
 		case !v.signedIn():
 			return s.askToSignIn(c)
-		case r.who != anybodySignedIn && r.who != audience(v.login.Role):
+		case r.who == anybodySignedIn:
+		case otherSeat(c.Request(), v):
+			return fault.Coded(fault.Conflict, "other_seat", nil)
+		case r.who != v.who():
 			return fault.Coded(fault.Forbidden, "not_for_you", nil)
+		}
+		if !v.login.Seat.May(r.may) {
+			return fault.Coded(fault.Forbidden, "not_permitted", nil)
 		}
 		return s.within(c, v, r)
 	}

@@ -47,6 +47,7 @@ func (w *world) contents() map[string]string {
 func (w *world) forms() map[string]url.Values {
 	return map[string]url.Values{
 		"/signin":                       {"email": {"site@example.net"}, "password": {thePassword}, "next": {"/partner/links"}},
+		"/account/seat":                 {"to": {w.seatOf("site@example.net")}},
 		"/account/password":             {"old": {thePassword}, "new": {"quite another sentence"}},
 		"/partner/links":                {"program": {number10(int64(w.program))}, "target": {"https://alder.example/new"}, "code": {"brand-new"}, "label": {"New"}},
 		"/partner/claims":               w.claimForm("A-2"),
@@ -553,7 +554,7 @@ func TestColumnsInAFormHaveNoEffect(t *testing.T) {
 		"keys of the shop alone":              `SELECT count(*) = 2 AND bool_and(merchant_id = ` + number10(int64(w.shop)) + ` AND length(hash) = 32) FROM api_key`,
 		"one link closed":                     `SELECT count(*) = 1 FROM link WHERE closed_at IS NOT NULL AND closed_at > now() - interval '1 hour'`,
 		"one password changed":                `SELECT count(DISTINCT password_hash) = 2 FROM login`,
-		"nobody's role or address changed":    `SELECT count(*) = 6 FROM login WHERE email LIKE '%@example.net' AND disabled_at IS NULL AND (role = 'operator') = (email LIKE 'operator%')`,
+		"nobody's seat or address changed":    `SELECT count(*) = 6 FROM login l JOIN seat t ON t.login_id = l.id WHERE email LIKE '%@example.net' AND disabled_at IS NULL AND ended_at IS NULL AND role = 'owner' AND network = (email LIKE 'operator%')`,
 		"terms of the shop's program alone":   `SELECT count(*) = 6 AND bool_and(document ->> 'network_fee' = '200000') AND bool_and(version < 3 OR program_id = ` + number10(int64(w.program)) + `) FROM terms`,
 		"two facts of partner 1 alone":        `SELECT count(*) = 2 AND bool_and(author LIKE 'login:%' AND NOT ends AND partner_id = ` + number10(int64(w.site)) + `) FROM enrolment_fact`,
 		"partners and merchants as before":    `SELECT (SELECT count(*) FROM partner) = 3 AND (SELECT count(*) FROM merchant WHERE name <> '1') = 2`,

@@ -55,6 +55,7 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 	if p.hash, err = s.setPassword(c.Request().Context(), p, next); err != nil {
 		return err
 	}
+	p.login = v.login // in the seat that they are in, not that of the last time
 	if err := s.begin(c, p); err != nil {
 		return err
 	}

@@ -25,7 +25,7 @@ type agreedView struct {
 }
 
 // merchant tells that the merchant is looking.
-func (view *agreedView) merchant() bool { return view.visit.login.Merchant != 0 }
+func (view *agreedView) merchant() bool { return view.visit.login.Seat.Merchant != 0 }
 
 // path is the page's own.
 func (view *agreedView) path() string {
@@ -74,8 +74,8 @@ func (s *Server) findAgreed(c echo.Context, v *visit) (*agreedView, error) {
 	if !ok {
 		return nil, notFound()
 	}
-	partner := int64(v.login.Partner)
-	if v.login.Merchant != 0 {
+	partner := int64(v.login.Seat.Partner)
+	if v.login.Seat.Merchant != 0 {
 		if partner, ok = report.ParseID(c.Param("partner")); !ok {
 			return nil, notFound()
 		}

@@ -53,7 +53,7 @@ func (s *Server) claims(c echo.Context, v *visit) error {
 }
 
 func (s *Server) loadClaims(c echo.Context, v *visit) (view claimsView, err error) {
-	view.merchant, view.at = v.login.Merchant != 0, v.at
+	view.merchant, view.at = v.login.Seat.Merchant != 0, v.at
 	if view.filter, err = report.ParseClaims(c.QueryParams(), v.at); err != nil {
 		return view, err
 	}

@@ -29,7 +29,7 @@ type disputesView struct {
 func (view *disputesView) path() string { return reviewBase(view.role) + "/disputes" }
 
 func (s *Server) disputes(c echo.Context, v *visit) (err error) {
-	view := disputesView{role: audience(v.login.Role)}
+	view := disputesView{role: v.who()}
 	if view.filter, err = report.ParseDisputes(c.QueryParams(), v.at); err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *Server) disputeOrder(c echo.Context, v *visit) error {
 	if len(form.problems) > 0 {
 		return s.showWhy(c, v, http.StatusUnprocessableEntity, no, whyView{dispute: form})
 	}
-	return s.redirect(c, string(orderURL(audience(v.login.Role), no)))
+	return s.redirect(c, string(orderURL(v.who(), no)))
 }
 
 func (s *Server) settleDispute(c echo.Context, v *visit, order int64) error {
@@ -162,7 +162,7 @@ func (s *Server) settleDispute(c echo.Context, v *visit, order int64) error {
 	if err != nil {
 		return err
 	}
-	return s.redirect(c, string(orderURL(audience(v.login.Role), order)))
+	return s.redirect(c, string(orderURL(v.who(), order)))
 }
 
 // undoes are the acts about a dispute that the reader's side can still undo: its end, or the dispute itself.

@@ -53,7 +53,7 @@ func (s *Server) manual(c echo.Context, v *visit) error {
 }
 
 func (s *Server) showManual(c echo.Context, v *visit, status int, form manualForm) error {
-	view := manualView{path: "/" + string(audience(v.login.Role)) + "/manual", enters: v.scope().Partner == 0, network: v.scope().Network, login: v.login.Email, form: form}
+	view := manualView{path: "/" + string(v.who()) + "/manual", enters: v.scope().Partner == 0, network: v.scope().Network, login: v.login.Email, form: form}
 	if view.network {
 		view.path = "/network/manual"
 	}
@@ -153,7 +153,7 @@ func (s *Server) enterManual(c echo.Context, v *visit) error {
 // readPartner finds whom the form is for, and what it settles. Nobody of that name is a problem of the form.
 func (s *Server) readPartner(c echo.Context, v *visit, form *manualForm) (status int, err error) {
 	var ok bool
-	if form.Merchant = int64(v.login.Merchant); form.Merchant == 0 {
+	if form.Merchant = int64(v.login.Seat.Merchant); form.Merchant == 0 {
 		if form.Merchant, ok = report.ParseID(c.FormValue("merchant")); !ok {
 			return 0, notFound()
 		}

@@ -25,14 +25,14 @@ type periodsView struct {
 
 // periodsPath is where a role finds its periods.
 func periodsPath(v *visit) string {
-	if v.login.Merchant != 0 {
+	if v.login.Seat.Merchant != 0 {
 		return "/merchant/periods"
 	}
 	return "/partner/periods"
 }
 
 func (s *Server) periods(c echo.Context, v *visit) (err error) {
-	view := periodsView{path: periodsPath(v), forMerchant: v.login.Merchant != 0}
+	view := periodsView{path: periodsPath(v), forMerchant: v.login.Seat.Merchant != 0}
 	if view.filter, err = report.ParsePeriods(c.QueryParams(), v.at); err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func (s *Server) periodPage(c echo.Context, v *visit) error {
 	if !ok {
 		return notFound()
 	}
-	view := periodView{path: periodsPath(v), forMerchant: v.login.Merchant != 0}
+	view := periodView{path: periodsPath(v), forMerchant: v.login.Seat.Merchant != 0}
 	var err error
 	if view.filter, err = report.ParseOverCap(c.QueryParams(), v.at); err != nil {
 		return err

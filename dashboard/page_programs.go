@@ -19,7 +19,7 @@ func (s *Server) programs(c echo.Context, v *visit) error {
 	view := programsView{visit: v}
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if v.login.Partner != 0 {
+		if v.login.Seat.Partner != 0 {
 			if view.kind, err = r.PartnerKind(ctx); err != nil {
 				return err
 			}

@@ -45,7 +45,7 @@ func reviewBase(role audience) string {
 	return "/merchant"
 }
 
-func baseOf(v *visit) string { return reviewBase(audience(v.login.Role)) }
+func baseOf(v *visit) string { return reviewBase(v.who()) }
 
 func (s *Server) review(c echo.Context, v *visit) error {
 	f, err := report.ParseReview(c.QueryParams(), v.at)
@@ -57,7 +57,7 @@ func (s *Server) review(c echo.Context, v *visit) error {
 }
 
 func (s *Server) showReview(c echo.Context, v *visit, status int, f report.ReviewFilter, form bulkForm) error {
-	view, ctx := reviewView{role: audience(v.login.Role), filter: f, form: form}, c.Request().Context()
+	view, ctx := reviewView{role: v.who(), filter: f, form: form}, c.Request().Context()
 	view.form.action, view.form.Filter = baseOf(v)+"/review", without(f.Query(), "after").Encode()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.list, err = r.Awaiting(ctx, f, report.PageSize); err != nil {
@@ -284,7 +284,7 @@ func (s *Server) acted(c echo.Context, v *visit) error {
 
 func (s *Server) showActed(c echo.Context, v *visit, status int, view actView) error {
 	v.path = baseOf(v) + "/review" // also where it answers a form
-	view.role, view.now = audience(v.login.Role), v.at
+	view.role, view.now = v.who(), v.at
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		view.done, err = r.Act(ctx, view.at)
@@ -305,7 +305,7 @@ func (s *Server) undoReview(c echo.Context, v *visit) error {
 	if !ok {
 		return notFound()
 	}
-	ctx, side := c.Request().Context(), sideOf(audience(v.login.Role))
+	ctx, side := c.Request().Context(), sideOf(v.who())
 	var done []report.Done
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		done, err = r.Act(ctx, at)
@@ -357,7 +357,7 @@ func (s *Server) undoOne(c echo.Context, v *visit) error {
 		return s.showWhy(c, v, http.StatusConflict, order, whyView{late: late})
 	}
 	s.flash(c, v.text.ReviewUndone(1))
-	return s.redirect(c, string(orderURL(audience(v.login.Role), order)))
+	return s.redirect(c, string(orderURL(v.who(), order)))
 }
 
 // An actForm is what somebody says of an order.
@@ -421,7 +421,7 @@ func (s *Server) reviewOrder(c echo.Context, v *visit) error {
 	if len(form.problems) == 0 {
 		_, err := s.desk.Review(ctx, v.scope(), []commission.Reviewed{said}, v.login.Email, form.Note)
 		if err == nil {
-			return s.redirect(c, string(orderURL(audience(v.login.Role), no)))
+			return s.redirect(c, string(orderURL(v.who(), no)))
 		}
 		if form.problems = fault.Of(err).Fields; len(form.problems) == 0 {
 			return err

@@ -24,7 +24,7 @@ type signInForm struct {
 func (s *Server) signInPage(c echo.Context, v *visit) error {
 	next := localPath(c.QueryParam("next"), "")
 	if v.signedIn() {
-		return s.redirect(c, localPath(next, homeOf(v.login.Role)))
+		return s.redirect(c, localPath(next, homeOf(v.who())))
 	}
 	return s.render(c, http.StatusOK, signInView(v, signInForm{Next: next}))
 }
@@ -51,7 +51,8 @@ func (s *Server) signIn(c echo.Context, v *visit) error {
 		if err := s.begin(c, p); err != nil {
 			return err
 		}
-		return s.redirect(c, localPath(form.Next, homeOf(p.login.Role)))
+		v.login = p.login
+		return s.redirect(c, localPath(form.Next, homeOf(v.who())))
 	case passwordLimited:
 		status = http.StatusTooManyRequests
 		form.Problem = v.text.SigninLimited(v.text.Wait(wait))
@@ -149,12 +150,12 @@ func (s *Server) begin(c echo.Context, p proof) error {
 	if err := s.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("starting a session: %w", err)
 	}
-	mark, err := s.access.OpenSession(ctx, p.login.Email, p.hash, s.tokenHash(ctx), time.Now().Add(s.sessions.IdleTimeout))
+	mark, err := s.access.OpenSession(ctx, p.login.Email, p.hash, p.login.Seat.ID, s.tokenHash(ctx), time.Now().Add(s.sessions.IdleTimeout))
 	if err != nil {
 		return err
 	}
 	if mark == nil {
-		return s.sessions.Destroy(ctx) // the password was changed in this moment
+		return s.sessions.Destroy(ctx) // the password was changed, or the seat ended, in this moment
 	}
 	s.sessions.Put(ctx, sessionLogin, p.login)
 	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure follows the configuration: demos run on plain http

@@ -47,7 +47,7 @@ func (s *Server) why(c echo.Context, v *visit) error {
 
 // showWhy shows an order, also where that answers a form.
 func (s *Server) showWhy(c echo.Context, v *visit, status int, no int64, view whyView) error {
-	view.at, view.forMerchant, view.role = v.at, v.login.Partner == 0, audience(v.login.Role)
+	view.at, view.forMerchant, view.role = v.at, v.login.Seat.Partner == 0, v.who()
 	v.path = strings.TrimSuffix(strings.TrimSuffix(v.path, "/review"), "/disputes")
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {

@@ -7,9 +7,10 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/internal/text"
+	"tributary/partners/access"
 )
 
-// audience says who may open a page. The zero value is nobody's: a route that names none is refused by a test.
+// audience says whose page it is. The zero value is nobody's: a route that names none is refused by a test.
 type audience string
 
 const (
@@ -20,147 +21,171 @@ const (
 	operatorOnly    audience = "operator"
 )
 
-// A route is a path, who may open it, and the page.
+// A route is an entry of the table and whose page it is.
 type route struct {
+	entry
+
+	who audience
+}
+
+// An entry is a path, what a role must be permitted to open it, and the page.
+type entry struct {
 	method, path string
-	who          audience
+	may          access.Permission
 	page         func(c echo.Context, v *visit) error
+}
+
+// of makes routes of an audience.
+func of(who audience, entries []entry) []route {
+	routes := make([]route, len(entries))
+	for i, e := range entries {
+		routes[i] = route{e, who}
+	}
+	return routes
 }
 
 // routes is every page there is.
 func (s *Server) routes() []route {
-	return slices.Concat(s.sharedRoutes(), s.partnerRoutes(), s.merchantRoutes(), s.networkRoutes())
+	return slices.Concat(of(everyone, s.openRoutes()), of(anybodySignedIn, s.ownRoutes()), of(partnerOnly, s.partnerRoutes()),
+		of(merchantOnly, s.merchantRoutes()), of(operatorOnly, s.networkRoutes()))
 }
 
 const get, post = http.MethodGet, http.MethodPost
 
-// sharedRoutes are the pages of everybody.
-func (s *Server) sharedRoutes() []route {
-	return []route{
-		{get, "/", everyone, s.home},
-		{get, "/signin", everyone, s.signInPage},
-		{post, "/signin", everyone, s.signIn},
-		{post, "/signout", anybodySignedIn, s.signOut},
-		{get, "/account", anybodySignedIn, s.accountPage},
-		{post, "/account/password", anybodySignedIn, s.changePassword},
-		{post, "/account/signout", anybodySignedIn, s.signOutEverywhere},
+// openRoutes are the pages for which nobody need be signed in.
+func (s *Server) openRoutes() []entry {
+	return []entry{
+		{get, "/", access.Anyone, s.home},
+		{get, "/signin", access.Anyone, s.signInPage},
+		{post, "/signin", access.Anyone, s.signIn},
+	}
+}
+
+// ownRoutes are a person's own pages, whatever seat they are in.
+func (s *Server) ownRoutes() []entry {
+	return []entry{
+		{post, "/signout", access.OwnAccount, s.signOut},
+		{get, "/account", access.OwnAccount, s.accountPage},
+		{post, "/account/password", access.OwnAccount, s.changePassword},
+		{post, "/account/signout", access.OwnAccount, s.signOutEverywhere},
+		{post, "/account/seat", access.OwnAccount, s.takeSeat},
 	}
 }
 
 // partnerRoutes are the pages of partners.
-func (s *Server) partnerRoutes() []route {
-	return []route{
-		{get, "/partner", partnerOnly, s.partnerOverview},
-		{get, "/partner/days.csv", partnerOnly, s.partnerDaysCSV},
-		{get, "/partner/commissions", partnerOnly, s.commissions},
-		{get, "/partner/commissions.csv", partnerOnly, s.commissionsCSV},
-		{get, "/partner/commissions/:order", partnerOnly, s.why},
-		{get, "/partner/periods", partnerOnly, s.periods},
-		{get, "/partner/periods.csv", partnerOnly, s.periodsCSV},
-		{get, "/partner/periods/:period", partnerOnly, s.periodPage},
-		{get, "/partner/periods/:period/over.csv", partnerOnly, s.overCapCSV},
-		{get, "/partner/find", partnerOnly, s.find},
-		{get, "/partner/claims", partnerOnly, s.claims},
-		{get, "/partner/claims.csv", partnerOnly, s.claimsCSV},
-		{get, "/partner/claims/new", partnerOnly, s.newClaimPage},
-		{post, "/partner/claims", partnerOnly, s.claimOrder},
-		{get, "/partner/links", partnerOnly, s.links},
-		{get, "/partner/links.csv", partnerOnly, s.linksCSV},
-		{get, "/partner/links/new", partnerOnly, s.newLinkPage},
-		{post, "/partner/links", partnerOnly, s.createLink},
-		{get, "/partner/links/:link", partnerOnly, s.linkPage},
-		{post, "/partner/links/:link/close", partnerOnly, s.closeLink},
-		{get, "/partner/coupons", partnerOnly, s.coupons},
-		{get, "/partner/coupons.csv", partnerOnly, s.couponsCSV},
-		{get, "/partner/manual", partnerOnly, s.manual},
-		{get, "/partner/manual.csv", partnerOnly, s.manualCSV},
-		{get, "/partner/programs", partnerOnly, s.programs},
-		{get, "/partner/programs/:program/terms", partnerOnly, s.agreedPage},
-		{post, "/partner/programs/:program/terms/accept", partnerOnly, s.acceptTerms},
+func (s *Server) partnerRoutes() []entry {
+	return []entry{
+		{get, "/partner", access.See, s.partnerOverview},
+		{get, "/partner/days.csv", access.See, s.partnerDaysCSV},
+		{get, "/partner/commissions", access.See, s.commissions},
+		{get, "/partner/commissions.csv", access.See, s.commissionsCSV},
+		{get, "/partner/commissions/:order", access.See, s.why},
+		{get, "/partner/find", access.See, s.find},
+		{get, "/partner/periods", access.See, s.periods},
+		{get, "/partner/periods.csv", access.See, s.periodsCSV},
+		{get, "/partner/periods/:period", access.See, s.periodPage},
+		{get, "/partner/periods/:period/over.csv", access.See, s.overCapCSV},
+		{get, "/partner/claims", access.See, s.claims},
+		{get, "/partner/claims.csv", access.See, s.claimsCSV},
+		{get, "/partner/claims/new", access.See, s.newClaimPage},
+		{post, "/partner/claims", access.Claim, s.claimOrder},
+		{get, "/partner/links", access.See, s.links},
+		{get, "/partner/links.csv", access.See, s.linksCSV},
+		{get, "/partner/links/new", access.See, s.newLinkPage},
+		{post, "/partner/links", access.EditLinks, s.createLink},
+		{get, "/partner/links/:link", access.See, s.linkPage},
+		{post, "/partner/links/:link/close", access.EditLinks, s.closeLink},
+		{get, "/partner/coupons", access.See, s.coupons},
+		{get, "/partner/coupons.csv", access.See, s.couponsCSV},
+		{get, "/partner/manual", access.See, s.manual},
+		{get, "/partner/manual.csv", access.See, s.manualCSV},
+		{get, "/partner/programs", access.See, s.programs},
+		{get, "/partner/programs/:program/terms", access.See, s.agreedPage},
+		{post, "/partner/programs/:program/terms/accept", access.Agree, s.acceptTerms},
 	}
 }
 
 // merchantRoutes are the pages of merchants.
-func (s *Server) merchantRoutes() []route {
-	return []route{
-		{get, "/merchant", merchantOnly, s.merchantOverview},
-		{get, "/merchant/days.csv", merchantOnly, s.merchantDaysCSV},
-		{get, "/merchant/partners", merchantOnly, s.merchantPartners},
-		{get, "/merchant/partners.csv", merchantOnly, s.merchantPartnersCSV},
-		{get, "/merchant/partners/:partner", merchantOnly, s.merchantPartner},
-		{get, "/merchant/partners/:partner/terms/:program", merchantOnly, s.agreedPage},
-		{post, "/merchant/partners/:partner/terms/:program", merchantOnly, s.addFact},
-		{get, "/merchant/orders", merchantOnly, s.orders},
-		{get, "/merchant/orders.csv", merchantOnly, s.ordersCSV},
-		{post, "/merchant/orders/review", merchantOnly, s.reviewOrders},
-		{get, "/merchant/orders/:order", merchantOnly, s.why},
-		{post, "/merchant/orders/:order/review", merchantOnly, s.reviewOrder},
-		{post, "/merchant/orders/:order/disputes", merchantOnly, s.disputeOrder},
-		{get, "/merchant/disputes", merchantOnly, s.disputes},
-		{get, "/merchant/disputes.csv", merchantOnly, s.disputesCSV},
-		{get, "/merchant/review", merchantOnly, s.review},
-		{get, "/merchant/review.csv", merchantOnly, s.reviewCSV},
-		{post, "/merchant/review", merchantOnly, s.reviewMany},
-		{get, "/merchant/review/acts/:act", merchantOnly, s.acted},
-		{post, "/merchant/review/undo", merchantOnly, s.undoReview},
-		{get, "/merchant/periods", merchantOnly, s.periods},
-		{get, "/merchant/periods.csv", merchantOnly, s.periodsCSV},
-		{get, "/merchant/periods/:period", merchantOnly, s.periodPage},
-		{get, "/merchant/manual", merchantOnly, s.manual},
-		{get, "/merchant/manual.csv", merchantOnly, s.manualCSV},
-		{post, "/merchant/manual", merchantOnly, s.enterManual},
-		{post, "/merchant/manual/:line", merchantOnly, s.decideManual},
-		{get, "/merchant/periods/:period/over.csv", merchantOnly, s.overCapCSV},
-		{get, "/merchant/conflicts", merchantOnly, s.conflicts},
-		{get, "/merchant/conflicts.csv", merchantOnly, s.conflictsCSV},
-		{get, "/merchant/claims", merchantOnly, s.claims},
-		{get, "/merchant/claims.csv", merchantOnly, s.claimsCSV},
-		{get, "/merchant/claims/:claim", merchantOnly, s.claim},
-		{post, "/merchant/claims/:claim", merchantOnly, s.settleClaim},
-		{post, "/merchant/claims/:claim/undo", merchantOnly, s.undoClaim},
-		{get, "/merchant/coupons", merchantOnly, s.coupons},
-		{get, "/merchant/coupons.csv", merchantOnly, s.couponsCSV},
-		{get, "/merchant/coupons/new", merchantOnly, s.newCouponPage},
-		{post, "/merchant/coupons", merchantOnly, s.addCoupon},
-		{get, "/merchant/coupons/file", merchantOnly, s.couponFilePage},
-		{post, "/merchant/coupons/file", merchantOnly, s.addCouponFile},
-		{get, "/merchant/coupons/:coupon", merchantOnly, s.coupon},
-		{post, "/merchant/coupons/:coupon/end", merchantOnly, s.endCoupon},
-		{get, "/merchant/developers", merchantOnly, s.developers},
-		{get, "/merchant/refusals", merchantOnly, s.refusals},
-		{get, "/merchant/refusals.csv", merchantOnly, s.refusalsCSV},
-		{post, "/merchant/keys", merchantOnly, s.issueKey},
-		{post, "/merchant/keys/:key/revoke", merchantOnly, s.revokeKey},
-		{get, "/merchant/programs", merchantOnly, s.programs},
-		{get, "/merchant/programs/:program/terms", merchantOnly, s.newTermsPage},
-		{post, "/merchant/programs/:program/terms", merchantOnly, s.setTerms},
+func (s *Server) merchantRoutes() []entry {
+	return []entry{
+		{get, "/merchant", access.See, s.merchantOverview},
+		{get, "/merchant/days.csv", access.See, s.merchantDaysCSV},
+		{get, "/merchant/partners", access.See, s.merchantPartners},
+		{get, "/merchant/partners.csv", access.See, s.merchantPartnersCSV},
+		{get, "/merchant/partners/:partner", access.See, s.merchantPartner},
+		{get, "/merchant/partners/:partner/terms/:program", access.See, s.agreedPage},
+		{post, "/merchant/partners/:partner/terms/:program", access.EditPartners, s.addFact},
+		{get, "/merchant/orders", access.See, s.orders},
+		{get, "/merchant/orders.csv", access.See, s.ordersCSV},
+		{post, "/merchant/orders/review", access.Review, s.reviewOrders},
+		{get, "/merchant/orders/:order", access.See, s.why},
+		{post, "/merchant/orders/:order/review", access.Review, s.reviewOrder},
+		{post, "/merchant/orders/:order/disputes", access.Review, s.disputeOrder},
+		{get, "/merchant/disputes", access.See, s.disputes},
+		{get, "/merchant/disputes.csv", access.See, s.disputesCSV},
+		{get, "/merchant/review", access.See, s.review},
+		{get, "/merchant/review.csv", access.See, s.reviewCSV},
+		{post, "/merchant/review", access.Review, s.reviewMany},
+		{get, "/merchant/review/acts/:act", access.See, s.acted},
+		{post, "/merchant/review/undo", access.Review, s.undoReview},
+		{get, "/merchant/periods", access.See, s.periods},
+		{get, "/merchant/periods.csv", access.See, s.periodsCSV},
+		{get, "/merchant/periods/:period", access.See, s.periodPage},
+		{get, "/merchant/manual", access.See, s.manual},
+		{get, "/merchant/manual.csv", access.See, s.manualCSV},
+		{post, "/merchant/manual", access.EnterLines, s.enterManual},
+		{post, "/merchant/manual/:line", access.EnterLines, s.decideManual},
+		{get, "/merchant/periods/:period/over.csv", access.See, s.overCapCSV},
+		{get, "/merchant/conflicts", access.See, s.conflicts},
+		{get, "/merchant/conflicts.csv", access.See, s.conflictsCSV},
+		{get, "/merchant/claims", access.See, s.claims},
+		{get, "/merchant/claims.csv", access.See, s.claimsCSV},
+		{get, "/merchant/claims/:claim", access.See, s.claim},
+		{post, "/merchant/claims/:claim", access.Review, s.settleClaim},
+		{post, "/merchant/claims/:claim/undo", access.Review, s.undoClaim},
+		{get, "/merchant/coupons", access.See, s.coupons},
+		{get, "/merchant/coupons.csv", access.See, s.couponsCSV},
+		{get, "/merchant/coupons/new", access.See, s.newCouponPage},
+		{post, "/merchant/coupons", access.EditPartners, s.addCoupon},
+		{get, "/merchant/coupons/file", access.See, s.couponFilePage},
+		{post, "/merchant/coupons/file", access.EditPartners, s.addCouponFile},
+		{get, "/merchant/coupons/:coupon", access.See, s.coupon},
+		{post, "/merchant/coupons/:coupon/end", access.EditPartners, s.endCoupon},
+		{get, "/merchant/developers", access.See, s.developers},
+		{get, "/merchant/refusals", access.See, s.refusals},
+		{get, "/merchant/refusals.csv", access.See, s.refusalsCSV},
+		{post, "/merchant/keys", access.EditKeys, s.issueKey},
+		{post, "/merchant/keys/:key/revoke", access.EditKeys, s.revokeKey},
+		{get, "/merchant/programs", access.See, s.programs},
+		{get, "/merchant/programs/:program/terms", access.See, s.newTermsPage},
+		{post, "/merchant/programs/:program/terms", access.SetTerms, s.setTerms},
 	}
 }
 
 // networkRoutes are the operator's pages.
-func (s *Server) networkRoutes() []route {
-	return []route{
-		{get, "/network", operatorOnly, s.network},
-		{get, "/network.csv", operatorOnly, s.networkCSV},
-		{get, "/network/orders/:order", operatorOnly, s.why},
-		{post, "/network/orders/:order/review", operatorOnly, s.reviewOrder},
-		{post, "/network/orders/:order/disputes", operatorOnly, s.disputeOrder},
-		{get, "/network/disputes", operatorOnly, s.disputes},
-		{get, "/network/disputes.csv", operatorOnly, s.disputesCSV},
-		{get, "/network/review", operatorOnly, s.review},
-		{get, "/network/review.csv", operatorOnly, s.reviewCSV},
-		{post, "/network/review", operatorOnly, s.reviewMany},
-		{get, "/network/review/acts/:act", operatorOnly, s.acted},
-		{post, "/network/review/undo", operatorOnly, s.undoReview},
-		{get, "/network/customers", operatorOnly, s.customers},
-		{post, "/network/customers", operatorOnly, s.bindCustomer},
-		{get, "/network/manual", operatorOnly, s.manual},
-		{get, "/network/manual.csv", operatorOnly, s.manualCSV},
-		{post, "/network/manual", operatorOnly, s.enterManual},
-		{post, "/network/manual/:line", operatorOnly, s.decideManual},
-		{get, "/network/late", operatorOnly, s.late},
-		{get, "/network/late.csv", operatorOnly, s.lateCSV},
-		{get, "/network/health", operatorOnly, s.health},
+func (s *Server) networkRoutes() []entry {
+	return []entry{
+		{get, "/network", access.See, s.network},
+		{get, "/network.csv", access.See, s.networkCSV},
+		{get, "/network/orders/:order", access.See, s.why},
+		{post, "/network/orders/:order/review", access.Review, s.reviewOrder},
+		{post, "/network/orders/:order/disputes", access.Review, s.disputeOrder},
+		{get, "/network/disputes", access.See, s.disputes},
+		{get, "/network/disputes.csv", access.See, s.disputesCSV},
+		{get, "/network/review", access.See, s.review},
+		{get, "/network/review.csv", access.See, s.reviewCSV},
+		{post, "/network/review", access.Review, s.reviewMany},
+		{get, "/network/review/acts/:act", access.See, s.acted},
+		{post, "/network/review/undo", access.Review, s.undoReview},
+		{get, "/network/customers", access.See, s.customers},
+		{post, "/network/customers", access.BindCustomers, s.bindCustomer},
+		{get, "/network/manual", access.See, s.manual},
+		{get, "/network/manual.csv", access.See, s.manualCSV},
+		{post, "/network/manual", access.EnterLines, s.enterManual},
+		{post, "/network/manual/:line", access.EnterLines, s.decideManual},
+		{get, "/network/late", access.See, s.late},
+		{get, "/network/late.csv", access.See, s.lateCSV},
+		{get, "/network/health", access.See, s.health},
 	}
 }
 
@@ -173,9 +198,9 @@ type tab struct {
 	counts bool
 }
 
-// tabs is the navigation of a role.
-func tabs(role string) []tab {
-	switch audience(role) {
+// tabs is the navigation of an audience.
+func tabs(who audience) []tab {
+	switch who {
 	case partnerOnly:
 		return []tab{
 			{path: "/partner", name: (*text.Printer).TabOverview, icon: "chart"},
@@ -211,9 +236,9 @@ func tabs(role string) []tab {
 	return nil
 }
 
-// homeOf is where a role begins.
-func homeOf(role string) string {
-	if t := tabs(role); len(t) > 0 {
+// homeOf is where an audience begins.
+func homeOf(who audience) string {
+	if t := tabs(who); len(t) > 0 {
 		return t[0].path
 	}
 	return "/account"

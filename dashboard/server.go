@@ -128,6 +128,6 @@ func (s *Server) router() *echo.Echo {
 		pages.Add(r.method, r.path, s.guard(r))
 	}
 	// An address without a page is said within the navigation of whoever is signed in.
-	pages.RouteNotFound("/*", s.guard(route{who: everyone, page: func(echo.Context, *visit) error { return echo.ErrNotFound }}))
+	pages.RouteNotFound("/*", s.guard(route{who: everyone, entry: entry{may: access.Anyone, page: func(echo.Context, *visit) error { return echo.ErrNotFound }}}))
 	return e
 }

@@ -66,10 +66,11 @@ func TestNothingOpensWithoutAPassword(t *testing.T) {
 	own, err := HashPassword(thePassword) // all others have one hash
 	w.must(err)
 	w.must1(w.owner.Exec(t.Context(), `UPDATE login SET password_hash = $2 WHERE email = $1`, email, own))
+	seat := w.seatOf(email)
 	right, wrong := w.derived(email, thePassword), w.derived(email, "a guess")
 	w.must1(w.owner.Exec(t.Context(), `UPDATE login SET disabled_at = now() WHERE email = 'member@example.net'`))
 	disabled := w.derived("member@example.net", thePassword)
-	mark := w.scalar(`encode(session_open($1, $2, sha256('first'), now() + interval '1 hour'), 'hex')`, email, right)
+	mark := w.scalar(`encode(session_open($1, $2, $3, sha256('first'), now() + interval '1 hour'), 'hex')`, email, right, seat)
 	if len(mark) != 64 {
 		t.Fatalf("with the right hash the mark of the device is %q", mark)
 	}
@@ -83,8 +84,12 @@ func TestNothingOpensWithoutAPassword(t *testing.T) {
 		{"sign in as another", `SELECT email FROM signin($1, $2)`, []any{"shop@example.net", right}, ""},
 		{"sign in while disabled", `SELECT email FROM signin($1, $2)`, []any{"member@example.net", disabled}, ""},
 		{"sign in as nobody", `SELECT email FROM signin('', '')`, nil, ""},
-		{"open with a wrong hash", `SELECT session_open($1, $2, ` + token + `, now() + interval '1 hour')`, []any{email, wrong}, ""},
-		{"open while disabled", `SELECT session_open($1, $2, ` + token + `, now() + interval '1 hour')`, []any{"member@example.net", disabled}, ""},
+		{"open with a wrong hash", `SELECT session_open($1, $2, $3, ` + token + `, now() + interval '1 hour')`, []any{email, wrong, seat}, ""},
+		{"open in a seat of another", `SELECT session_open($1, $2, $3, ` + token + `, now() + interval '1 hour')`, []any{email, right, w.seatOf("shop@example.net")}, ""},
+		{"take a seat of another", `SELECT session_seat(sha256('first'), $1)`, []any{w.seatOf("shop@example.net")}, "false"},
+		{"take a seat without a session", `SELECT session_seat(` + token + `, $1)`, []any{seat}, "false"},
+		{"take one's seat", `SELECT session_seat(sha256('first'), $1)`, []any{seat}, "true"},
+		{"open while disabled", `SELECT session_open($1, $2, $3, ` + token + `, now() + interval '1 hour')`, []any{"member@example.net", disabled, w.seatOf("member@example.net")}, ""},
 		{"find what was not opened", `SELECT email FROM session_find(` + token + `)`, nil, ""},
 		{"find what was opened", `SELECT email FROM session_find(sha256('first'))`, nil, email},
 		{"list without a session", `SELECT count(*) FROM session_list(` + token + `)`, nil, "0"},
@@ -123,7 +128,7 @@ func TestAPasswordChangeEndsSignInsUnderWay(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	const email = "site@example.net"
-	old := w.derived(email, thePassword)
+	old, seat := w.derived(email, thePassword), w.seatOf(email)
 	next, err := HashPassword("quite a long sentence")
 	w.must(err)
 	tx, err := w.pool.Begin(t.Context())
@@ -133,7 +138,7 @@ func TestAPasswordChangeEndsSignInsUnderWay(t *testing.T) {
 	opened := make(chan []byte, 1)
 	go func() {
 		var mark []byte
-		if err := w.pool.QueryRow(t.Context(), `SELECT session_open($1, $2, sha256('late'), now() + interval '1 hour')`, email, old).Scan(&mark); err != nil {
+		if err := w.pool.QueryRow(t.Context(), `SELECT session_open($1, $2, $3, sha256('late'), now() + interval '1 hour')`, email, old, seat).Scan(&mark); err != nil {
 			t.Error(err)
 		}
 		opened <- mark

@@ -36,8 +36,19 @@ const visitKey = "visit"
 func (v *visit) signedIn() bool { return v.login.ID != 0 }
 
 // scope is what the person may see.
-func (v *visit) scope() access.Scope {
-	return access.Scope{Network: v.login.Role == string(operatorOnly), Merchant: v.login.Merchant, Partner: v.login.Partner}
+func (v *visit) scope() access.Scope { return v.login.Seat.Scope() }
+
+// who is the audience that the person belongs to in their seat.
+func (v *visit) who() audience {
+	switch v.login.Seat.Org() {
+	case access.OfNetwork:
+		return operatorOnly
+	case access.OfMerchant:
+		return merchantOnly
+	case access.OfPartner:
+		return partnerOnly
+	}
+	return everyone
 }
 
 // visit finds out who is there.
@@ -67,12 +78,16 @@ func (s *Server) render(c echo.Context, status int, page templ.Component) error 
 	if err := page.Render(text.With(c.Request().Context(), s.text), &b); err != nil {
 		return fmt.Errorf("rendering %s: %w", c.Path(), err)
 	}
+	body := b.Bytes()
+	if v, ok := c.Get(visitKey).(*visit); ok && v.signedIn() {
+		body = carrySeat(body, v.login.Seat.ID)
+	}
 	h := c.Response().Header()
 	h.Add(echo.HeaderVary, "Accept-Encoding, Sec-Fetch-Site")
 	if !mayCompress(c.Request()) {
-		return c.HTMLBlob(status, b.Bytes())
+		return c.HTMLBlob(status, body)
 	}
-	zipped, err := s.zipper.compress(b.Bytes())
+	zipped, err := s.zipper.compress(body)
 	if err != nil {
 		return fmt.Errorf("compressing %s: %w", c.Path(), err)
 	}
@@ -96,7 +111,7 @@ func (s *Server) framed(c echo.Context, v *visit, status int, title string, cont
 // count counts what awaits a decision of a merchant, unless a script asks, which takes a part of the page alone.
 func (s *Server) count(c echo.Context, v *visit) error {
 	h := c.Request().Header
-	if v.login.Merchant == 0 || h.Get("Hx-Request") != "" || h.Get("X-Background") != "" {
+	if v.login.Seat.Merchant == 0 || h.Get("Hx-Request") != "" || h.Get("X-Background") != "" {
 		return nil
 	}
 	ctx := c.Request().Context()
@@ -144,5 +159,5 @@ func (s *Server) home(c echo.Context, v *visit) error {
 	if !v.signedIn() {
 		return s.redirect(c, "/signin")
 	}
-	return s.redirect(c, homeOf(v.login.Role))
+	return s.redirect(c, homeOf(v.who()))
 }

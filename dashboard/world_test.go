@@ -190,12 +190,29 @@ func (w *world) newLink(programID program.ProgramID, partner program.PartnerID, 
 	return l
 }
 
-func (w *world) login(email, role string, partner program.PartnerID, merchant program.MerchantID) program.LoginID {
+// login makes an owner of a partner, of a merchant, or of the network.
+func (w *world) login(email, who string, partner program.PartnerID, merchant program.MerchantID) program.LoginID {
+	return w.person(email, access.Owner, access.Scope{Network: audience(who) == operatorOnly, Partner: partner, Merchant: merchant})
+}
+
+// person makes somebody with a role in an organisation.
+func (w *world) person(email string, role access.Role, in access.Scope) program.LoginID {
 	hash, err := theHash()
 	w.must(err)
-	id, err := partners.CreateLogin(w.t.Context(), w.owner, partners.NewLogin{
-		Email: email, Name: email, Role: role, PasswordHash: hash, Partner: partner, Merchant: merchant,
-	})
+	id, err := access.CreateLogin(w.t.Context(), w.owner, access.NewLogin{Email: email, Name: email, PasswordHash: hash, Seat: access.NewSeat{Scope: in, Role: role}})
+	w.must(err)
+	return id
+}
+
+// seatOf is the number of somebody's first seat.
+func (w *world) seatOf(email string) (id string) {
+	w.must(w.owner.QueryRow(w.t.Context(), `SELECT min(t.id)::text FROM seat t JOIN login l ON l.id = t.login_id WHERE l.email = $1`, email).Scan(&id))
+	return id
+}
+
+// seat gives somebody a further seat.
+func (w *world) seat(email string, role access.Role, in access.Scope) program.SeatID {
+	id, err := access.AddSeat(w.t.Context(), w.owner, email, access.NewSeat{Scope: in, Role: role})
 	w.must(err)
 	return id
 }

@@ -16,6 +16,7 @@ import (
 
 	"tributary/dashboard"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/catalogue"
 	"tributary/partners/program"
 )
@@ -212,31 +213,35 @@ func trimCode(code string) string {
 	return code
 }
 
-// createLogins makes one person for each role: a site, a member, each merchant, and the operator.
+// createLogins makes one person for each audience: a site, a member, each merchant, and the operator.
 func (n *Network) createLogins(ctx context.Context, tx pgx.Tx) error {
-	people := []partners.NewLogin{
-		{Email: "partner@demo.example", Name: n.partners[0].name, Role: "partner", Partner: n.partners[0].id},
-		{Email: "member@demo.example", Name: n.partners[32].name, Role: "partner", Partner: n.partners[32].id},
-		{Email: "operator@demo.example", Name: "Network operator", Role: "operator"},
+	type person struct {
+		role, email, name string
+		of                access.Scope
+	}
+	people := []person{
+		{"partner", "partner@demo.example", n.partners[0].name, access.Scope{Partner: n.partners[0].id}},
+		{"partner", "member@demo.example", n.partners[32].name, access.Scope{Partner: n.partners[32].id}},
+		{"operator", "operator@demo.example", "Network operator", access.Scope{Network: true}},
 	}
 	for i, m := range n.merchants {
 		email := "merchant@demo.example"
 		if i > 0 {
 			email = fmt.Sprintf("merchant%d@demo.example", i+1)
 		}
-		people = append(people, partners.NewLogin{Email: email, Name: m.name, Role: "merchant", Merchant: m.id})
+		people = append(people, person{"merchant", email, m.name, access.Scope{Merchant: m.id}})
 	}
-	for _, person := range people {
+	for _, p := range people {
 		password := randomPassword()
 		hash, err := dashboard.HashPassword(password)
 		if err != nil {
 			return fmt.Errorf("making a password: %w", err)
 		}
-		person.PasswordHash = hash
-		if _, err := partners.CreateLogin(ctx, tx, person); err != nil {
+		login := access.NewLogin{Email: p.email, Name: p.name, PasswordHash: hash, Seat: access.NewSeat{Scope: p.of, Role: access.Owner}}
+		if _, err := access.CreateLogin(ctx, tx, login); err != nil {
 			return err
 		}
-		n.State.Logins = append(n.State.Logins, Login{Role: person.Role, Email: person.Email, Password: password})
+		n.State.Logins = append(n.State.Logins, Login{Role: p.role, Email: p.email, Password: password})
 	}
 	return nil
 }

@@ -8,8 +8,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
@@ -47,6 +51,41 @@ func TestPostgresIsBroughtUpTwice(t *testing.T) {
 	current, err := migrations.PostgresCurrent(t.Context(), url)
 	if err != nil || !current {
 		t.Fatalf("current = %v, %v; want true", current, err)
+	}
+}
+
+// Who could sign in before there were seats has one, with all rights in the same organisation, and stays signed in.
+func TestEveryLoginBecomesAnOwnerWhoStaysSignedIn(t *testing.T) {
+	t.Parallel()
+	url := engines.EmptyPostgresURL(t)
+	if err := migrations.PostgresTo(t.Context(), url, 95); err != nil {
+		t.Fatal(err)
+	}
+	db, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	const hash = `'$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'`
+	if _, err := db.Exec(t.Context(), `INSERT INTO merchant (name) VALUES ('m'), ('n'); INSERT INTO partner (kind, name) VALUES ('site', 's');
+		INSERT INTO login (email, role, merchant_id, partner_id, password_hash) VALUES
+			('op@x.example', 'operator', NULL, NULL, `+hash+`), ('m@x.example', 'merchant', 2, NULL, `+hash+`), ('p@x.example', 'partner', NULL, 1, `+hash+`);
+		INSERT INTO session (token_hash, login_id, expires_at) SELECT sha256(convert_to(email, 'UTF8')), id, now() + interval '1 hour' FROM login WHERE email <> 'p@x.example'`); err != nil {
+		t.Fatal(err)
+	}
+	if err := migrations.Postgres(t.Context(), url); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.Query(t.Context(), `SELECT concat_ws(' ', l.email, t.role, CASE WHEN t.network THEN 'network' END, 'merchant ' || t.merchant_id, 'partner ' || t.partner_id,
+		CASE WHEN f.seat = t.id THEN 'signed in' END) FROM login l JOIN seat t ON t.login_id = l.id LEFT JOIN session s ON s.login_id = l.id
+		LEFT JOIN LATERAL session_find(s.token_hash) f ON true ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	want := []string{"m@x.example owner merchant 2 signed in", "op@x.example owner network signed in", "p@x.example owner partner 1"}
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
 	}
 }
 

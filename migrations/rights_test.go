@@ -102,6 +102,8 @@ scoped_manual_line -     -     -     S     S     S     -
 scoped_order       -     -     -     S     -     S     -
 scoped_order_event -     -     -     S     -     S     -
 scoped_review      -     -     -     S     -     S     -
+seat*              -     -     -     -     SIu   S     Su
+seated             -     -     -     -     -     -     S
 session*           -     -     -     -     -     -     SIUD
 setting            SI    SI    SI    S     S     S     -
 signin_secret      -     -     -     -     -     -     S
@@ -143,12 +145,14 @@ open_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
 review_order owner dashboard,operator search_path=pg_catalog, public, pg_temp
+seat_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 session_end tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_end_all tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_keep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_list tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_open tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+session_seat tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_sweep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 settle_claim owner dashboard,operator search_path=pg_catalog, public, pg_temp
 settle_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp

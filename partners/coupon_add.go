@@ -110,7 +110,7 @@ func AddCoupons(ctx context.Context, tx pgx.Tx, id program.ProgramID, author str
 			QueryRow(func(row pgx.Row) error { return row.Scan(&a.ID) })
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, fmt.Errorf("adding coupons: %w", asFault(err))
+		return nil, fmt.Errorf("adding coupons: %w", AsFault(err))
 	}
 	return added, nil
 }
@@ -310,7 +310,7 @@ func EndCoupon(ctx context.Context, tx pgx.Tx, id program.CouponID, author strin
 	tag, err := tx.Exec(ctx, `INSERT INTO coupon_end (coupon_id, program_id, effective_from, leaked_from, author, note) VALUES ($1, $2, $3, $4, $5, $6)
 ON CONFLICT (coupon_id) DO NOTHING`, id, of, from, orNull(end.LeakedFrom), author, strings.TrimSpace(end.Note))
 	if err != nil {
-		return from, fmt.Errorf("ending a coupon: %w", asFault(err))
+		return from, fmt.Errorf("ending a coupon: %w", AsFault(err))
 	}
 	if tag.RowsAffected() == 0 {
 		return from, fault.Coded(fault.Conflict, "coupon_ended", nil)

@@ -60,7 +60,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING no`, f.Program, f.Partner, f.K
 		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_fact", Fields: []fault.Field{fault.Wrong("from", text.WrongTooSoon(), text.FixTooSoon())}}
 	}
 	if err != nil {
-		return 0, fmt.Errorf("adding a fact of an enrolment: %w", asFault(err))
+		return 0, fmt.Errorf("adding a fact of an enrolment: %w", AsFault(err))
 	}
 	return no, nil
 }

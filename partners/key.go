@@ -37,7 +37,7 @@ func IssueKey(ctx context.Context, q Querier, merchant program.MerchantID, label
 	err = q.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label, scopes) VALUES ($1, $2, $3, $4, $5) RETURNING id`,
 		merchant, sum[:], key[:prefixChars], label, scopes.Names()).Scan(&id)
 	if err != nil {
-		return "", 0, fmt.Errorf("issuing an API key: %w", asFault(err))
+		return "", 0, fmt.Errorf("issuing an API key: %w", AsFault(err))
 	}
 	return key, id, nil
 }
@@ -124,7 +124,7 @@ func IssueSigner(ctx context.Context, tx pgx.Tx, merchant program.MerchantID, la
 	err = tx.QueryRow(ctx, `INSERT INTO api_key (merchant_id, hash, prefix, label, signs, scopes) VALUES ($1, $2, $3, $4, true, $5) RETURNING id`,
 		merchant, sum[:], SecretMark+hex.EncodeToString(sum[:2]), label, scopes.Names()).Scan(&id) // no part of the secret
 	if err != nil {
-		return "", 0, fmt.Errorf("issuing a key that signs: %w", asFault(err))
+		return "", 0, fmt.Errorf("issuing a key that signs: %w", AsFault(err))
 	}
 	// name: signing secret insert
 	if _, err = tx.Exec(ctx, `INSERT INTO signing_secret (key_id, secret) VALUES ($1, $2)`, id, raw[:]); err != nil {

@@ -106,7 +106,7 @@ ON CONFLICT (code) DO NOTHING RETURNING id`, l.Code, l.Program, l.Partner, l.Tar
 	case constraint(err) == "link_program_id_partner_id_fkey":
 		return nil, badLink("program", text.WrongNotEnrolled(), text.FixNotEnrolled())
 	}
-	return nil, fmt.Errorf("creating a link: %w", asFault(err))
+	return nil, fmt.Errorf("creating a link: %w", AsFault(err))
 }
 
 // CloseLink ends a partner's link: it leads nowhere any more, but clicks of before still earn. A link that was closed before

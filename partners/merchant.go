@@ -19,7 +19,7 @@ func CreateMerchant(ctx context.Context, q Querier, name string) (program.Mercha
 	// name: merchant insert
 	err := q.QueryRow(ctx, `INSERT INTO merchant (name) VALUES ($1) RETURNING id`, name).Scan(&id)
 	if err != nil {
-		return 0, fmt.Errorf("creating a merchant: %w", asFault(err))
+		return 0, fmt.Errorf("creating a merchant: %w", AsFault(err))
 	}
 	return id, nil
 }

@@ -30,7 +30,7 @@ func CreatePartner(ctx context.Context, q Querier, p NewPartner) (program.Partne
 	err := q.QueryRow(ctx, `INSERT INTO partner (kind, name, site_url) VALUES ($1, $2, $3) RETURNING id`,
 		p.Kind, p.Name, p.SiteURL).Scan(&id)
 	if err != nil {
-		return 0, fmt.Errorf("creating a partner: %w", asFault(err))
+		return 0, fmt.Errorf("creating a partner: %w", AsFault(err))
 	}
 	return id, nil
 }
@@ -40,7 +40,7 @@ func Enrol(ctx context.Context, q Querier, programID program.ProgramID, partner 
 	// name: enrolment insert
 	_, err := q.Exec(ctx, `INSERT INTO enrolment (program_id, partner_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, programID, partner)
 	if err != nil {
-		return fmt.Errorf("enrolling a partner: %w", asFault(err))
+		return fmt.Errorf("enrolling a partner: %w", AsFault(err))
 	}
 	return nil
 }

@@ -92,7 +92,7 @@ func CreateProgram(ctx context.Context, tx pgx.Tx, n NewProgram) (program.Progra
 VALUES ($1, $2, $3, $4, $5, $6) RETURNING id`,
 		p.Merchant, p.Name, p.LandingURL, p.Domains, p.ClickParam, p.Currencies).Scan(&p.ID)
 	if err != nil {
-		return 0, fmt.Errorf("creating a program: %w", asFault(err))
+		return 0, fmt.Errorf("creating a program: %w", AsFault(err))
 	}
 	byTime := func(a, b program.Version) int { return a.EffectiveFrom.Compare(b.EffectiveFrom) }
 	for _, v := range slices.SortedFunc(slices.Values(n.Terms), byTime) {

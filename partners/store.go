@@ -25,8 +25,8 @@ func constraint(err error) string {
 	return ""
 }
 
-// asFault turns a row that the tables refuse into a fault that says so; any other error stays as it is.
-func asFault(err error) error {
+// AsFault turns a row that the tables refuse into a fault that says so; any other error stays as it is.
+func AsFault(err error) error {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
 		return err

@@ -27,7 +27,7 @@ func insertTerms(ctx context.Context, tx pgx.Tx, id program.ProgramID, v program
 SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 FROM terms WHERE program_id = $1 RETURNING version`,
 		id, v.EffectiveFrom, max(v.Rules, v.LeastRules()), v.Document.JSON(), v.NoticeDays, v.NeedsAcceptance).Scan(&number)
 	if err != nil {
-		return 0, fmt.Errorf("adding terms: %w", asFault(err))
+		return 0, fmt.Errorf("adding terms: %w", AsFault(err))
 	}
 	return number, nil
 }

@@ -279,36 +279,6 @@ func TestATextThatIsNoKeyHasNoHash(t *testing.T) {
 	}
 }
 
-func TestALoginBelongsToWhomItsRoleSays(t *testing.T) {
-	t.Parallel()
-	db := engines.Postgres(t)
-	ctx := t.Context()
-	s := newShop(t, db)
-	for _, row := range []struct {
-		name string
-		n    NewLogin
-		ok   bool
-		kind fault.Kind
-	}{
-		{"a partner", NewLogin{Email: "Ann@Blog.Example", Role: "partner", Partner: s.partner}, true, 0},
-		{"the same e-mail", NewLogin{Email: "ann@blog.example", Role: "operator"}, false, fault.Conflict},
-		{"a merchant", NewLogin{Email: "bo@shop.example", Role: "merchant", Merchant: s.merchant}, true, 0},
-		{"an operator", NewLogin{Email: "cy@net.example", Role: "operator"}, true, 0},
-		{"a partner without one", NewLogin{Email: "di@x.example", Role: "partner"}, false, fault.Invalid},
-		{"an operator with a merchant", NewLogin{Email: "ed@x.example", Role: "operator", Merchant: s.merchant}, false, fault.Invalid},
-		{"a password in place of its hash", NewLogin{Email: "fi@x.example", Role: "operator", PasswordHash: "correct horse battery"}, false, fault.Invalid},
-		{"no e-mail", NewLogin{Email: "x", Role: "operator"}, false, fault.Invalid},
-	} {
-		if row.n.PasswordHash == "" {
-			row.n.PasswordHash = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
-		}
-		id, err := CreateLogin(ctx, db, row.n)
-		if kind, _ := faultOf(err); (err == nil) != row.ok || err != nil && kind != row.kind || err == nil && id == 0 {
-			t.Errorf("%s: %d, %v", row.name, id, err)
-		}
-	}
-}
-
 // The pages make links and keys under row policies: as the partner or merchant who asks, and for nobody else.
 func TestLinksAndKeysAreMadeForOneselfOnly(t *testing.T) {
 	t.Parallel()

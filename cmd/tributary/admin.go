@@ -1,12 +1,9 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -14,9 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
-	"tributary/dashboard"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
@@ -34,13 +29,14 @@ func newAdmin(a *app) *cobra.Command {
   tributary admin create-program 1 "Fernhill partners" --landing https://fernhill.example/ --currency GBP --rate site=8
   tributary admin create-partner "Trail Notes" --site https://trailnotes.example
   tributary admin enrol 1 1
-  tributary admin create-login shop@fernhill.example --role merchant --merchant 1
-  tributary admin create-login anna@trailnotes.example --role partner --partner 1
+  tributary admin create-login shop@fernhill.example --merchant 1
+  tributary admin create-login anna@trailnotes.example --partner 1
 
 What a program pays from another day on is added with add-terms, or by the merchant on the page Programs. The merchant then issues an API key under Developers, and the partner makes links.`,
 	}
-	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newAddTerms(a), newCreatePartner(a), newEnrol(a), newAddFact(a), newSettleClaim(a), newOpenDispute(a), newSettleDispute(a), newRebind(a), newAddCoupon(a), newAddCoupons(a), newEndCoupon(a), newCreateLogin(a), newCreateKey(a), newRevokeKey(a))
+	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newAddTerms(a), newCreatePartner(a), newEnrol(a), newAddFact(a), newSettleClaim(a), newOpenDispute(a), newSettleDispute(a), newRebind(a), newAddCoupon(a), newAddCoupons(a), newEndCoupon(a), newCreateKey(a), newRevokeKey(a))
 	root.AddCommand(newReviews(a)...)
+	root.AddCommand(newLogins(a)...)
 	return root
 }
 
@@ -171,75 +167,4 @@ func parseRates(texts []string) (program.Rates, error) {
 		rates[program.Kind(kind)][category] = rate
 	}
 	return rates, nil
-}
-
-func newCreateLogin(a *app) *cobra.Command {
-	var login partners.NewLogin
-	create := &cobra.Command{
-		Use:   "create-login EMAIL",
-		Short: "Make a log-in; the password is asked for, or read from standard input",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkLogin(login, args[0]); err != nil {
-				return usageError(cmd, err.Error())
-			}
-			password, err := askPassword(cmd)
-			if err != nil {
-				return err
-			}
-			if login.PasswordHash, err = dashboard.HashPassword(password); err != nil {
-				return err
-			}
-			login.Email = args[0]
-			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
-				_, err := partners.CreateLogin(ctx, db, login)
-				return err
-			})
-		},
-	}
-	create.Flags().StringVar(&login.Role, "role", "operator", "operator, merchant or partner")
-	create.Flags().StringVar(&login.Name, "name", "", "the person's name")
-	create.Flags().Int64Var((*int64)(&login.Merchant), "merchant", 0, "id of the merchant, for that role")
-	create.Flags().Int64Var((*int64)(&login.Partner), "partner", 0, "id of the partner, for that role")
-	return create
-}
-
-// checkLogin tells what a log-in lacks, before a password is asked for.
-func checkLogin(l partners.NewLogin, email string) error {
-	name, host, found := strings.Cut(email, "@")
-	switch {
-	case !found || name == "" || host == "" || strings.ContainsAny(email, " \t\r\n"):
-		return fmt.Errorf("%q is not an e-mail address", email)
-	case l.Role != "operator" && l.Role != "merchant" && l.Role != "partner":
-		return fmt.Errorf("--role is %q: it must be operator, merchant or partner", l.Role)
-	case (l.Role == "merchant") != (l.Merchant != 0):
-		return errors.New("--merchant goes with --role merchant, and only with it")
-	case (l.Role == "partner") != (l.Partner != 0):
-		return errors.New("--partner goes with --role partner, and only with it")
-	}
-	return nil
-}
-
-// askPassword asks on a terminal, and reads a line elsewhere.
-func askPassword(cmd *cobra.Command) (string, error) {
-	var password string
-	if term.IsTerminal(int(os.Stdin.Fd())) {
-		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
-		typed, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(cmd.ErrOrStderr())
-		if err != nil {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		password = string(typed)
-	} else {
-		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		password = strings.TrimRight(line, "\r\n")
-	}
-	if len(password) < 12 {
-		return "", fmt.Errorf("the password has %d characters: use at least 12", len(password))
-	}
-	return password, nil
 }

@@ -112,10 +112,18 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"end-coupon|one", "", "COUPON"},
 		{"create-login|anna", "", "e-mail"},
 		{"create-login|anna@trailnotes.example|--role|king", "", "--role"},
-		{"create-login|anna@trailnotes.example|--role|partner", "", "--partner"},
-		{"create-login|anna@trailnotes.example|--merchant|1", "", "--merchant"},
-		{"create-login|anna@trailnotes.example|--role|partner|--partner|1", "", ""},
+		{"create-login|anna@trailnotes.example|--merchant|1|--partner|1", "", "--partner"},
+		{"create-login|anna@trailnotes.example|--role|manager|--partner|1", "", "--role"},
+		{"create-login|anna@trailnotes.example|--partner|1", "", ""},
 		{"create-login|Anna@trailnotes.example", "", "already"},
+		{"add-seat|anna@trailnotes.example|--role|viewer|--merchant|1", "", ""},
+		{"add-seat|anna@trailnotes.example|--partner|1", "", "already"},
+		{"add-seat|nobody@trailnotes.example", "", "not"},
+		{"end-seat|Anna@trailnotes.example|--merchant|1", "", ""},
+		{"end-seat|anna@trailnotes.example|--merchant|1", "", "not"},
+		{"disable|anna@trailnotes.example", "", ""},
+		{"enable|anna@trailnotes.example", "", ""},
+		{"disable|nobody@trailnotes.example", "", "not"},
 	} {
 		var out strings.Builder
 		root := newRoot(environ)

@@ -18,7 +18,7 @@ import (
 	"tributary/dashboard"
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
-	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/test/engines"
 )
 
@@ -65,7 +65,7 @@ func servePortal(t *testing.T, from int, environ ...string) *portal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := partners.CreateLogin(t.Context(), db, partners.NewLogin{Email: "operator@example.net", Name: "O", Role: "operator", PasswordHash: hash}); err != nil {
+	if _, err := access.CreateLogin(t.Context(), db, access.NewLogin{Email: "operator@example.net", PasswordHash: hash, Seat: access.NewSeat{Scope: access.Scope{Network: true}, Role: access.Owner}}); err != nil {
 		t.Fatal(err)
 	}
 	p := &portal{t: t, address: net.JoinHostPort("127.0.0.1", strconv.Itoa(freePorts(t, from))), log: &logBuffer{}, data: t.TempDir()}

@@ -23,6 +23,7 @@ import (
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
@@ -135,7 +136,7 @@ func (n *configured) seed() {
 		if err != nil {
 			return err
 		}
-		if _, err = partners.CreateLogin(ctx, tx, partners.NewLogin{Email: "site@example.net", Name: "S", Role: "partner", Partner: partner, PasswordHash: hash}); err != nil {
+		if _, err = access.CreateLogin(ctx, tx, access.NewLogin{Email: "site@example.net", PasswordHash: hash, Seat: access.NewSeat{Scope: access.Scope{Partner: partner}, Role: access.Owner}}); err != nil {
 			return err
 		}
 		n.key, _, err = partners.IssueKey(ctx, tx, merchant, "", partners.Reporting)

@@ -34,6 +34,9 @@ func (p *Printer) AccountPassword() string { return p.say("account.password", 0)
 // AccountSame says: Please choose a password that is not the current one.
 func (p *Printer) AccountSame() string { return p.say("account.same", 0) }
 
+// AccountSeats says: Your organisations
+func (p *Printer) AccountSeats() string { return p.say("account.seats", 0) }
+
 // AccountSessions says: Where you are signed in
 func (p *Printer) AccountSessions() string { return p.say("account.sessions", 0) }
 
@@ -46,9 +49,9 @@ func (p *Printer) AccountSignedIn() string { return p.say("account.signed_in", 0
 // AccountTitle says: Account
 func (p *Printer) AccountTitle() string { return p.say("account.title", 0) }
 
-// AccountWho says: {email}, {role} for {of}
-func (p *Printer) AccountWho(email string, of string, role string) string {
-	return p.say("account.who", 0, email, of, role)
+// AccountWho says: {email}, {role} at {of} ({org})
+func (p *Printer) AccountWho(email string, of string, org string, role string) string {
+	return p.say("account.who", 0, email, of, org, role)
 }
 
 // AccountWrong says: The current password is not right.
@@ -4079,6 +4082,24 @@ func (p *Printer) OrdersWaiting(n int64, to templ.SafeURL) templ.Component {
 	return p.rich("orders.waiting", n, to, p.Count(n))
 }
 
+// Org says what is said of a code, and the code itself where that is nothing: see OrgCodes.
+func (p *Printer) Org(code string) string {
+	switch code {
+	case "merchant":
+		return p.say("org/merchant", 0)
+	case "network":
+		return p.say("org/network", 0)
+	case "partner":
+		return p.say("org/partner", 0)
+	}
+	return code
+}
+
+// OrgCodes are the codes of which Org says something.
+func OrgCodes() []string {
+	return []string{"merchant", "network", "partner"}
+}
+
 // Origin says what is said of a code, and the code itself where that is nothing: see OriginCodes.
 func (p *Printer) Origin(code string) string {
 	switch code {
@@ -4895,6 +4916,10 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/not_for_you", 0)
 	case "not_found":
 		return p.say("problem/not_found", 0)
+	case "not_permitted":
+		return p.say("problem/not_permitted", 0)
+	case "other_seat":
+		return p.say("problem/other_seat", 0)
 	case "password_changed":
 		return p.say("problem/password_changed", 0)
 	case "query_of_form":
@@ -4943,7 +4968,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_dispute", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "dispute_not_taken", "dispute_settled", "dispute_without_sale", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_claims", "too_many_disputes", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_dispute", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_dispute", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "dispute_not_taken", "dispute_settled", "dispute_without_sale", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "not_permitted", "other_seat", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_claims", "too_many_disputes", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_dispute", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -5503,19 +5528,33 @@ func ReviewStateCodes() []string {
 // Role says what is said of a code, and the code itself where that is nothing: see RoleCodes.
 func (p *Printer) Role(code string) string {
 	switch code {
-	case "merchant":
-		return p.say("role/merchant", 0)
-	case "operator":
-		return p.say("role/operator", 0)
-	case "partner":
-		return p.say("role/partner", 0)
+	case "admin":
+		return p.say("role/admin", 0)
+	case "auditor":
+		return p.say("role/auditor", 0)
+	case "developer":
+		return p.say("role/developer", 0)
+	case "editor":
+		return p.say("role/editor", 0)
+	case "finance":
+		return p.say("role/finance", 0)
+	case "manager":
+		return p.say("role/manager", 0)
+	case "owner":
+		return p.say("role/owner", 0)
+	case "payouts":
+		return p.say("role/payouts", 0)
+	case "support":
+		return p.say("role/support", 0)
+	case "viewer":
+		return p.say("role/viewer", 0)
 	}
 	return code
 }
 
 // RoleCodes are the codes of which Role says something.
 func RoleCodes() []string {
-	return []string{"merchant", "operator", "partner"}
+	return []string{"admin", "auditor", "developer", "editor", "finance", "manager", "owner", "payouts", "support", "viewer"}
 }
 
 // RuleFixed says what is said of a code, and the code itself where that is nothing: see RuleFixedCodes.
@@ -5597,6 +5636,18 @@ func (p *Printer) Scopes(code string) string {
 func ScopesCodes() []string {
 	return []string{"coupons", "coupons_orders_refunds", "orders", "orders_refunds", "refunds"}
 }
+
+// SeatChange says: Change organisation
+func (p *Printer) SeatChange() string { return p.say("seat.change", 0) }
+
+// SeatHere says: You are here
+func (p *Printer) SeatHere() string { return p.say("seat.here", 0) }
+
+// SeatIs says: {org}, {role}
+func (p *Printer) SeatIs(org string, role string) string { return p.say("seat.is", 0, org, role) }
+
+// SeatTo says: Change to {of}
+func (p *Printer) SeatTo(of string) string { return p.say("seat.to", 0, of) }
 
 // Sign says what is said of a code, and the code itself where that is nothing: see SignCodes.
 func (p *Printer) Sign(code string) string {

@@ -126,7 +126,7 @@ func TestThePseudoLocaleMarksWhatItSays(t *testing.T) {
 		p.Role("nobody knows"):      "nobody knows",
 		p.Day(time.Unix(0, 0)):      "⟦1 Jan 1970⟧",
 		p.Span(90 * time.Second):    "⟦⟦1 mîñûté ~~~⟧ ⟦30 séçöñds ~~~~⟧ ~⟧",
-		English().Role("merchant"):  "merchant",
+		English().Org("merchant"):   "merchant",
 		English().Role("unheardof"): "unheardof",
 	} {
 		if got != want {

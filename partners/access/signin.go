@@ -13,23 +13,22 @@ import (
 	"tributary/partners/program"
 )
 
-// A Person is somebody who may sign in, with the partner or merchant they act for. The zero Person is nobody.
+// A Person is somebody who may sign in, in one of their seats. The zero Person is nobody.
 type Person struct {
-	ID       program.LoginID    `json:"id"`
-	Email    string             `json:"email"`
-	Name     string             `json:"name"`
-	Role     string             `json:"role"` // partner, merchant or operator
-	Partner  program.PartnerID  `json:"partner"`
-	Merchant program.MerchantID `json:"merchant"`
-	// Of is the name of the partner or merchant.
-	Of string `json:"of"`
+	ID    program.LoginID `json:"id"`
+	Email string          `json:"email"`
+	Name  string          `json:"name"`
+	// Seat is the one that they are in.
+	Seat Seat `json:"seat"`
+	// Others are the seats that they may change to.
+	Others []Seat `json:"others,omitempty"`
 }
 
 func (p *Person) columns() []any {
-	return []any{&p.ID, &p.Email, &p.Name, &p.Role, &p.Partner, &p.Merchant, &p.Of}
+	return []any{&p.ID, &p.Email, &p.Name, &p.Seat.ID, &p.Seat.Role, &p.Seat.Network, &p.Seat.Partner, &p.Seat.Merchant, &p.Seat.Of}
 }
 
-// The functions of migrations/postgres/00018_signin.sql are the only way to log-ins and sessions.
+// The functions of migrations/postgres/00018_signin.sql and 00096_seats.sql are the only way to log-ins and sessions.
 
 // Challenge gives the parameters by which the hash of somebody's password is derived; those of an address that is unknown
 // look alike. known tells whether the device's mark shows that the person signed in from it before.
@@ -46,7 +45,7 @@ func (db *DB) Challenge(ctx context.Context, email string, device []byte) (chall
 func (db *DB) SignIn(ctx context.Context, email, hash string) (Person, error) {
 	var p Person
 	// name: sign-in
-	err := db.pool.QueryRow(ctx, `SELECT id, email, name, role, partner, merchant, "of" FROM signin($1, $2)`, email, hash).Scan(p.columns()...)
+	err := db.pool.QueryRow(ctx, `SELECT id, email, name, seat, role, network, partner, merchant, "of" FROM signin($1, $2)`, email, hash).Scan(p.columns()...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Person{}, nil
 	}
@@ -70,11 +69,12 @@ func (db *DB) ChangePassword(ctx context.Context, email, hash, next string) erro
 	return nil
 }
 
-// OpenSession starts a session of whoever has the hash, under the SHA-256 of a token. The mark is what the device is known
-// by from now on; nil says that the password was changed in this moment and no session was started.
-func (db *DB) OpenSession(ctx context.Context, email, hash string, token []byte, expiry time.Time) (mark []byte, err error) {
+// OpenSession starts a session of whoever has the hash, in a seat of theirs, under the SHA-256 of a token. The mark is what the
+// device is known by from now on; nil says that the password was changed or the seat ended in this moment, and no session was
+// started.
+func (db *DB) OpenSession(ctx context.Context, email, hash string, seat program.SeatID, token []byte, expiry time.Time) (mark []byte, err error) {
 	// name: session open
-	if err := db.pool.QueryRow(ctx, `SELECT session_open($1, $2, $3, $4)`, email, hash, token, expiry).Scan(&mark); err != nil {
+	if err := db.pool.QueryRow(ctx, `SELECT session_open($1, $2, $3, $4, $5)`, email, hash, seat, token, expiry).Scan(&mark); err != nil {
 		return nil, fmt.Errorf("starting a session: %w", unavailable(err))
 	}
 	return mark, nil
@@ -84,8 +84,8 @@ func (db *DB) OpenSession(ctx context.Context, email, hash string, token []byte,
 // none, or where the person may not sign in any more.
 func (db *DB) FindSession(ctx context.Context, token []byte) (data []byte, p Person, found bool, err error) {
 	// name: session find
-	err = db.pool.QueryRow(ctx, `SELECT data, id, email, name, role, partner, merchant, "of" FROM session_find($1)`, token).
-		Scan(append([]any{&data}, p.columns()...)...)
+	err = db.pool.QueryRow(ctx, `SELECT data, others, id, email, name, seat, role, network, partner, merchant, "of" FROM session_find($1)`, token).
+		Scan(append([]any{&data, &p.Others}, p.columns()...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, Person{}, false, nil
 	}

@@ -16,4 +16,6 @@ type (
 	KeyID int64
 	// LoginID names a person who signs in.
 	LoginID int64
+	// SeatID names a seat, which puts a person into an organisation.
+	SeatID int64
 )

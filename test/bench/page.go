@@ -16,7 +16,7 @@ import (
 
 	"tributary/dashboard"
 	"tributary/internal/keyring"
-	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/tracker/clickid"
 )
 
@@ -31,7 +31,9 @@ type reader struct {
 // sign makes a log-in for a partner and signs in with it.
 func (n *network) sign(ctx context.Context, dashboardAddress string, i int, hash string) (*reader, error) {
 	email := fmt.Sprintf("site%d@example.com", i)
-	_, err := partners.CreateLogin(ctx, n.db, partners.NewLogin{Email: email, Name: "Site", Role: "partner", Partner: n.partners[i], PasswordHash: hash})
+	_, err := access.CreateLogin(ctx, n.db, access.NewLogin{
+		Email: email, Name: "Site", PasswordHash: hash, Seat: access.NewSeat{Scope: access.Scope{Partner: n.partners[i]}, Role: access.Owner},
+	})
 	if err != nil {
 		return nil, err
 	}
