@@ -3,12 +3,14 @@ import { readFileSync } from "node:fs";
 import { demo } from "./demo.mjs";
 
 const table = readFileSync(new URL("../../dashboard/routes.go", import.meta.url), "utf8");
-const audiences = { everyone: "everyone", anybodySignedIn: "anybody", partnerOnly: "partner", merchantOnly: "merchant", operatorOnly: "operator" };
+const byPermission = { Anyone: "everyone", OwnAccount: "anybody" };
+const byPath = { partner: "partner", merchant: "merchant", network: "operator" };
 
 // routes are all that answer to GET: path, and who may open it.
-export const routes = [...table.matchAll(/\{get, "([^"]+)", (\w+),/gu)].map(([, path, who]) => {
-  if (!audiences[who]) throw new Error(`dashboard/routes.go has an audience that the browser test does not know: ${who}`);
-  return { path, who: audiences[who] };
+export const routes = [...table.matchAll(/\{get, "([^"]+)", access\.(\w+),/gu)].map(([, path, may]) => {
+  const who = byPermission[may] ?? byPath[path.split("/")[1]];
+  if (!who) throw new Error(`dashboard/routes.go has a path whose readers the browser test does not know: ${path}`);
+  return { path, who };
 });
 if (routes.length < 20) throw new Error(`dashboard/routes.go reads as ${routes.length} routes: its form has changed`);
 
