@@ -304,6 +304,7 @@ func TestTermsAreSimulatedBeforeTheyAreSet(t *testing.T) {
 			t.Errorf("%s to %s: %d %s", row.from, row.to, wrong.status, wrong.text())
 		}
 	}
+	form.Del(seatField)
 	if theirs := w.as("rival@example.net").post(path, form); theirs.status != http.StatusNotFound {
 		t.Errorf("a rival simulates: %d", theirs.status)
 	}
