@@ -63,8 +63,8 @@ CREATE POLICY river ON seat TO tributary_operator, tributary_signin, CURRENT_USE
 
 -- A person in a seat, as the functions below give them. others are the person's other seats, by name: [{"id", "of", "in", "role"}].
 CREATE VIEW seated AS
-  SELECT l.id, l.email, l.name, l.password_hash, t.id AS seat_id, t.role, t.network, coalesce(t.partner_id, 0) AS partner,
-    coalesce(t.merchant_id, 0) AS merchant, coalesce(p.name, m.name, 'Network') AS "of", t.used_at
+  SELECT l.id, l.email, l.name, l.password_hash, t.id AS seat_id, t.role, t.network, coalesce(t.partner_id, 0) AS partner_id,
+    coalesce(t.merchant_id, 0) AS merchant_id, coalesce(p.name, m.name, 'Network') AS "of", t.used_at
   FROM login l JOIN seat t ON t.login_id = l.id AND t.ended_at IS NULL
     LEFT JOIN partner p ON p.id = t.partner_id LEFT JOIN merchant m ON m.id = t.merchant_id
   WHERE l.disabled_at IS NULL;
@@ -76,7 +76,7 @@ GRANT SELECT ON seated TO tributary_signin;
 CREATE FUNCTION signin(mail text, hash text)
 RETURNS TABLE (id bigint, email text, name text, seat bigint, role text, network boolean, partner bigint, merchant bigint, "of" text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  SELECT w.id, w.email, w.name, w.seat_id, w.role, w.network, w.partner, w.merchant, w."of"
+  SELECT w.id, w.email, w.name, w.seat_id, w.role, w.network, w.partner_id, w.merchant_id, w."of"
   FROM seated w WHERE w.email = mail AND w.password_hash = hash ORDER BY w.used_at DESC NULLS LAST, w.seat_id LIMIT 1
 $$;
 
@@ -98,8 +98,8 @@ $$;
 CREATE FUNCTION session_find(token bytea)
 RETURNS TABLE (data bytea, id bigint, email text, name text, seat bigint, role text, network boolean, partner bigint, merchant bigint, "of" text, others jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  SELECT s.data, w.id, w.email, w.name, w.seat_id, w.role, w.network, w.partner, w.merchant, w."of",
-    (SELECT coalesce(jsonb_agg(jsonb_build_object('id', o.seat_id, 'of', o."of", 'role', o.role, 'network', o.network, 'partner', o.partner, 'merchant', o.merchant) ORDER BY o."of", o.seat_id), '[]')
+  SELECT s.data, w.id, w.email, w.name, w.seat_id, w.role, w.network, w.partner_id, w.merchant_id, w."of",
+    (SELECT coalesce(jsonb_agg(jsonb_build_object('id', o.seat_id, 'of', o."of", 'role', o.role, 'network', o.network, 'partner', o.partner_id, 'merchant', o.merchant_id) ORDER BY o."of", o.seat_id), '[]')
      FROM seated o WHERE o.id = w.id AND o.seat_id <> w.seat_id)
   FROM session s JOIN seated w ON w.seat_id = s.seat_id WHERE s.token_hash = token AND s.expires_at > now()
 $$;
