@@ -1,7 +1,6 @@
 package dashboard
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 
@@ -16,6 +15,7 @@ type accountView struct {
 	login    access.Person
 	sessions []access.Session
 	problem  string
+	audit    string // the path of the log
 }
 
 func (s *Server) accountPage(c echo.Context, v *visit) error {
@@ -23,7 +23,7 @@ func (s *Server) accountPage(c echo.Context, v *visit) error {
 }
 
 func (s *Server) showAccount(c echo.Context, v *visit, status int, problem string) error {
-	view := accountView{login: v.login, problem: problem}
+	view := accountView{login: v.login, problem: problem, audit: auditPath(v)}
 	ctx := c.Request().Context()
 	var err error
 	if view.sessions, err = s.access.Sessions(ctx, s.tokenHash(ctx)); err != nil {
@@ -52,7 +52,7 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 	case next == c.FormValue("old"):
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, v.text.AccountSame())
 	}
-	if p.hash, err = s.setPassword(c.Request().Context(), p, next); err != nil {
+	if p.hash, err = s.setPassword(c, p, next); err != nil {
 		return err
 	}
 	p.login = v.login // in the seat that they are in, not that of the last time
@@ -64,12 +64,12 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 }
 
 // setPassword gives the person another password, which ends their sessions, and tells its hash.
-func (s *Server) setPassword(ctx context.Context, p proof, next string) (string, error) {
+func (s *Server) setPassword(c echo.Context, p proof, next string) (string, error) {
 	hash, err := password.Hash(next)
 	if err != nil {
 		return "", err
 	}
-	return hash, s.access.ChangePassword(ctx, p.login.Email, p.hash, hash)
+	return hash, s.access.ChangePassword(c.Request().Context(), actor(c, p.login), p.login.Email, p.hash, hash)
 }
 
 func (s *Server) signOutEverywhere(c echo.Context, _ *visit) error {

@@ -150,7 +150,7 @@ func (s *Server) begin(c echo.Context, p proof) error {
 	if err := s.sessions.RenewToken(ctx); err != nil {
 		return fmt.Errorf("starting a session: %w", err)
 	}
-	mark, err := s.access.OpenSession(ctx, p.login.Email, p.hash, p.login.Seat.ID, s.tokenHash(ctx), time.Now().Add(s.sessions.IdleTimeout))
+	mark, err := s.access.OpenSession(ctx, actor(c, p.login), p.login.Email, p.hash, s.tokenHash(ctx), time.Now().Add(s.sessions.IdleTimeout))
 	if err != nil {
 		return err
 	}

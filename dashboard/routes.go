@@ -99,6 +99,8 @@ func (s *Server) partnerRoutes() []entry {
 		{get, "/partner/coupons.csv", access.See, s.couponsCSV},
 		{get, "/partner/manual", access.See, s.manual},
 		{get, "/partner/manual.csv", access.See, s.manualCSV},
+		{get, "/partner/audit", access.ReadAudit, s.audit},
+		{get, "/partner/audit.csv", access.ReadAudit, s.auditCSV},
 		{get, "/partner/programs", access.See, s.programs},
 		{get, "/partner/programs/:program/terms", access.See, s.agreedPage},
 		{post, "/partner/programs/:program/terms/accept", access.Agree, s.acceptTerms},
@@ -156,6 +158,8 @@ func (s *Server) merchantRoutes() []entry {
 		{get, "/merchant/refusals.csv", access.See, s.refusalsCSV},
 		{post, "/merchant/keys", access.EditKeys, s.issueKey},
 		{post, "/merchant/keys/:key/revoke", access.EditKeys, s.revokeKey},
+		{get, "/merchant/audit", access.ReadAudit, s.audit},
+		{get, "/merchant/audit.csv", access.ReadAudit, s.auditCSV},
 		{get, "/merchant/programs", access.See, s.programs},
 		{get, "/merchant/programs/:program/terms", access.See, s.newTermsPage},
 		{post, "/merchant/programs/:program/terms", access.SetTerms, s.setTerms},
@@ -185,6 +189,8 @@ func (s *Server) networkRoutes() []entry {
 		{post, "/network/manual/:line", access.EnterLines, s.decideManual},
 		{get, "/network/late", access.See, s.late},
 		{get, "/network/late.csv", access.See, s.lateCSV},
+		{get, "/network/audit", access.ReadAudit, s.audit},
+		{get, "/network/audit.csv", access.ReadAudit, s.auditCSV},
 		{get, "/network/health", access.See, s.health},
 	}
 }

@@ -20,6 +20,7 @@ import (
 // A visit is one request: who makes it, and what every page needs to know.
 type visit struct {
 	login access.Person
+	by    access.Actor
 	theme string // "light", "dark", or empty for the system's
 	flash string
 	path  string
@@ -35,8 +36,17 @@ const visitKey = "visit"
 
 func (v *visit) signedIn() bool { return v.login.ID != 0 }
 
-// scope is what the person may see.
-func (v *visit) scope() access.Scope { return v.login.Seat.Scope() }
+// scope is what the person may see, and who they are where they change it.
+func (v *visit) scope() access.Scope {
+	s := v.login.Seat.Scope()
+	s.By = v.by
+	return s
+}
+
+// actor is a person as the audit log names them.
+func actor(c echo.Context, p access.Person) access.Actor {
+	return access.Actor{Login: p.ID, Seat: p.Seat.ID, Address: prefixOf(c.RealIP(), 24, 48), Request: requestOf(c)}
+}
 
 // who is the audience that the person belongs to in their seat.
 func (v *visit) who() audience {
@@ -56,7 +66,7 @@ func (s *Server) visit(c echo.Context) *visit {
 	v := s.anonymous(c)
 	ctx := c.Request().Context()
 	if l, ok := s.sessions.Get(ctx, sessionLogin).(access.Person); ok {
-		v.login = l
+		v.login, v.by = l, actor(c, l)
 		v.flash = s.sessions.PopString(ctx, sessionFlash)
 	}
 	return v

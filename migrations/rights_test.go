@@ -20,6 +20,7 @@ const books = `
 account*           -     -     SI    S     S     S     -
 account_kind       -     -     -     -     S     S     -
 api_key*           S     -     S     SIU   SIU   S     s
+audit              -     -     -     -     S     S     -
 catalogue          S     -     S     S     S     S     -
 chain              -     -     SI    -     S     S     -
 checkpoint*        -     -     SI    S     S     S     -
@@ -96,6 +97,7 @@ program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
 refusal*           SID   -     -     S     S     S     -
 review_act         -     -     -     S     -     S     -
+scoped_audit       -     -     -     S     -     S     -
 scoped_claim       -     -     -     S     -     S     -
 scoped_dispute     -     -     -     S     -     S     -
 scoped_manual_line -     -     -     S     S     S     -
@@ -141,6 +143,7 @@ claim_order owner dashboard search_path=pg_catalog, public, pg_temp
 decide_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 find_order owner dashboard search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
+note_act owner - search_path=pg_catalog, public, pg_temp
 open_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp

@@ -116,7 +116,7 @@ func (a *API) with(scope partners.Scope, do func(echo.Context, caller) error) ec
 		case !a.admits(found.ID):
 			return fault.Detailed(fault.TooMany, "too_many_requests", text.DetailTooManyRequests(strconv.Itoa(perSecond)), nil)
 		}
-		return do(c, caller{APIKey: found, scope: access.Scope{Merchant: found.Merchant}, author: "API key " + found.Label})
+		return do(c, caller{APIKey: found, scope: access.Scope{Merchant: found.Merchant, By: access.Actor{Key: found.ID}}, author: "API key " + found.Label})
 	}
 }
 

@@ -7,6 +7,9 @@ import "github.com/a-h/templ"
 // AccountAtLeast says: At least {n} characters.
 func (p *Printer) AccountAtLeast(n int64) string { return p.say("account.at_least", n, p.Count(n)) }
 
+// AccountAudit says: Audit log
+func (p *Printer) AccountAudit() string { return p.say("account.audit", 0) }
+
 // AccountChange says: Change password
 func (p *Printer) AccountChange() string { return p.say("account.change", 0) }
 
@@ -91,6 +94,76 @@ func (p *Printer) AccountKind(code string) string {
 // AccountKindCodes are the codes of which AccountKind says something.
 func AccountKindCodes() []string {
 	return []string{"bank", "fee_earned", "fee_pending", "merchant_receivable", "partner_held", "partner_payable", "partner_pending", "payout_clearing", "promotion", "promotions_issued", "wallet", "wallet_pending"}
+}
+
+// Act says what is said of a code, and the code itself where that is nothing: see ActCodes.
+func (p *Printer) Act(code string) string {
+	switch code {
+	case "bind":
+		return p.say("act/bind", 0)
+	case "claim":
+		return p.say("act/claim", 0)
+	case "coupon":
+		return p.say("act/coupon", 0)
+	case "coupon_end":
+		return p.say("act/coupon_end", 0)
+	case "dead_letter":
+		return p.say("act/dead_letter", 0)
+	case "dispute":
+		return p.say("act/dispute", 0)
+	case "enrolment":
+		return p.say("act/enrolment", 0)
+	case "fact":
+		return p.say("act/fact", 0)
+	case "key":
+		return p.say("act/key", 0)
+	case "key_changed":
+		return p.say("act/key_changed", 0)
+	case "link":
+		return p.say("act/link", 0)
+	case "link_changed":
+		return p.say("act/link_changed", 0)
+	case "login":
+		return p.say("act/login", 0)
+	case "login_changed":
+		return p.say("act/login_changed", 0)
+	case "manual_line":
+		return p.say("act/manual_line", 0)
+	case "manual_verdict":
+		return p.say("act/manual_verdict", 0)
+	case "merchant":
+		return p.say("act/merchant", 0)
+	case "merchant_changed":
+		return p.say("act/merchant_changed", 0)
+	case "partner":
+		return p.say("act/partner", 0)
+	case "partner_changed":
+		return p.say("act/partner_changed", 0)
+	case "program":
+		return p.say("act/program", 0)
+	case "program_changed":
+		return p.say("act/program_changed", 0)
+	case "review":
+		return p.say("act/review", 0)
+	case "seat":
+		return p.say("act/seat", 0)
+	case "seat_changed":
+		return p.say("act/seat_changed", 0)
+	case "session":
+		return p.say("act/session", 0)
+	case "terms":
+		return p.say("act/terms", 0)
+	case "terms_changed":
+		return p.say("act/terms_changed", 0)
+	case "undo":
+		return p.say("act/undo", 0)
+	}
+	return code
+}
+
+// ActCodes are the codes of which Act says something.
+func ActCodes() []string {
+	return []string{"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "key", "key_changed", "link", "link_changed", "login", "login_changed", "manual_line", "manual_verdict", "merchant", "merchant_changed", "partner", "partner_changed", "program", "program_changed", "review", "seat", "seat_changed", "session", "terms", "terms_changed", "undo"}
 }
 
 // ActHint says what is said of a code, and the code itself where that is nothing: see ActHintCodes.
@@ -305,6 +378,48 @@ func (p *Printer) AskedBy(code string) string {
 func AskedByCodes() []string {
 	return []string{"merchant", "operator"}
 }
+
+// AuditAfter says: After
+func (p *Printer) AuditAfter() string { return p.say("audit.after", 0) }
+
+// AuditBefore says: Before
+func (p *Printer) AuditBefore() string { return p.say("audit.before", 0) }
+
+// AuditChange says: Change
+func (p *Printer) AuditChange() string { return p.say("audit.change", 0) }
+
+// AuditConsole says: Operator at the console
+func (p *Printer) AuditConsole() string { return p.say("audit.console", 0) }
+
+// AuditKey says: API key {key}
+func (p *Printer) AuditKey(key string) string { return p.say("audit.key", 0, key) }
+
+// AuditKind says: Act
+func (p *Printer) AuditKind() string { return p.say("audit.kind", 0) }
+
+// AuditLead says: Everything that people did here, and API keys for them: who, when, from which network. Nothing can be removed from this log. Passwords and keys are not in it, only that they changed.
+func (p *Printer) AuditLead() string { return p.say("audit.lead", 0) }
+
+// AuditNone says: Nothing yet
+func (p *Printer) AuditNone() string { return p.say("audit.none", 0) }
+
+// AuditNoneYet says: What people do from now on stands here.
+func (p *Printer) AuditNoneYet() string { return p.say("audit.none_yet", 0) }
+
+// AuditSearch says: Person, number or request
+func (p *Printer) AuditSearch() string { return p.say("audit.search", 0) }
+
+// AuditTitle says: Audit log
+func (p *Printer) AuditTitle() string { return p.say("audit.title", 0) }
+
+// AuditWhat says: What was done
+func (p *Printer) AuditWhat() string { return p.say("audit.what", 0) }
+
+// AuditWhen says: When
+func (p *Printer) AuditWhen() string { return p.say("audit.when", 0) }
+
+// AuditWho says: Who
+func (p *Printer) AuditWho() string { return p.say("audit.who", 0) }
 
 // BonusKind says what is said of a code, and the code itself where that is nothing: see BonusKindCodes.
 func (p *Printer) BonusKind(code string) string {
@@ -1078,6 +1193,10 @@ func CreditRoleCodes() []string {
 // CSV says what is said of a code, and the code itself where that is nothing: see CSVCodes.
 func (p *Printer) CSV(code string) string {
 	switch code {
+	case "act":
+		return p.say("csv/act", 0)
+	case "after":
+		return p.say("csv/after", 0)
 	case "amount":
 		return p.say("csv/amount", 0)
 	case "answer":
@@ -1086,8 +1205,12 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/answered_at", 0)
 	case "approved_by":
 		return p.say("csv/approved_by", 0)
+	case "at":
+		return p.say("csv/at", 0)
 	case "author":
 		return p.say("csv/author", 0)
+	case "before":
+		return p.say("csv/before", 0)
 	case "cap":
 		return p.say("csv/cap", 0)
 	case "claim":
@@ -1148,6 +1271,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/goal", 0)
 	case "hold_until":
 		return p.say("csv/hold_until", 0)
+	case "id":
+		return p.say("csv/id", 0)
 	case "key":
 		return p.say("csv/key", 0)
 	case "kind":
@@ -1182,6 +1307,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/ordered_at", 0)
 	case "orders":
 		return p.say("csv/orders", 0)
+	case "organisation":
+		return p.say("csv/organisation", 0)
 	case "outcome":
 		return p.say("csv/outcome", 0)
 	case "over_refund":
@@ -1200,6 +1327,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/pending", 0)
 	case "period":
 		return p.say("csv/period", 0)
+	case "person":
+		return p.say("csv/person", 0)
 	case "program":
 		return p.say("csv/program", 0)
 	case "programs":
@@ -1212,6 +1341,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/refund_oddities", 0)
 	case "refunded":
 		return p.say("csv/refunded", 0)
+	case "request":
+		return p.say("csv/request", 0)
 	case "revenue":
 		return p.say("csv/revenue", 0)
 	case "role":
@@ -1248,7 +1379,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"amount", "answer", "answered_at", "approved_by", "author", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "key", "kind", "label", "last_at", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "revenue", "role", "rule", "second", "sent_to", "site", "span", "state", "target", "test", "times", "unit", "until", "url", "why"}
+	return []string{"act", "after", "amount", "answer", "answered_at", "approved_by", "at", "author", "before", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "id", "key", "kind", "label", "last_at", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "organisation", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "person", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "request", "revenue", "role", "rule", "second", "sent_to", "site", "span", "state", "target", "test", "times", "unit", "until", "url", "why"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.

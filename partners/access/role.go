@@ -58,26 +58,28 @@ const (
 	EnterLines Permission = "enter lines"
 	// BindCustomers binds a customer to a partner.
 	BindCustomers Permission = "bind customers"
+	// ReadAudit reads the organisation's audit log.
+	ReadAudit Permission = "read the audit log"
 )
 
 // roles is who may do what: the one place that says so. migrations/postgres/00096_seats.sql knows the names.
 var roles = map[Org]map[Role][]Permission{ //nolint:gochecknoglobals // a table
 	OfNetwork: {
-		Owner:   {See, Review, BindCustomers, EnterLines},
-		Admin:   {See, Review, BindCustomers, EnterLines},
+		Owner:   {See, ReadAudit, Review, BindCustomers, EnterLines},
+		Admin:   {See, ReadAudit, Review, BindCustomers, EnterLines},
 		Payouts: {See, EnterLines},
-		Support: {See},
-		Auditor: {See},
+		Support: {See, ReadAudit},
+		Auditor: {See, ReadAudit},
 	},
 	OfMerchant: {
-		Owner:     {See, Review, EditPartners, SetTerms, EnterLines, EditKeys},
-		Manager:   {See, Review, EditPartners, SetTerms, EnterLines},
+		Owner:     {See, ReadAudit, Review, EditPartners, SetTerms, EnterLines, EditKeys},
+		Manager:   {See, ReadAudit, Review, EditPartners, SetTerms, EnterLines},
 		Finance:   {See, EnterLines},
 		Developer: {See, EditKeys},
 		Viewer:    {See},
 	},
 	OfPartner: {
-		Owner:  {See, EditLinks, Claim, Agree},
+		Owner:  {See, ReadAudit, EditLinks, Claim, Agree},
 		Editor: {See, EditLinks, Claim},
 		Viewer: {See},
 	},

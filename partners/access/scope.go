@@ -21,6 +21,20 @@ type Scope struct {
 	Network  bool
 	Merchant program.MerchantID
 	Partner  program.PartnerID
+	// By is who acts, for the audit log.
+	By Actor
+}
+
+// An Actor is who acts and from where, as the audit log names them. Login and Seat are a person's, or Key that of a program;
+// with none of them it was somebody at the console.
+type Actor struct {
+	Login program.LoginID
+	Seat  program.SeatID
+	Key   program.KeyID
+	// Address is a network, such as "192.0.2.0/24".
+	Address string
+	// Request is the id under which the request is logged.
+	Request string
 }
 
 // ErrScope refuses a Scope that names nobody, or more than one.
@@ -66,6 +80,9 @@ func (db *DB) within(ctx context.Context, scope Scope, options pgx.TxOptions, wo
 		return err
 	}
 	err := pgx.BeginTxFunc(ctx, db.pool, options, func(tx pgx.Tx) error {
+		if err := tellActor(ctx, tx, scope.By); err != nil {
+			return err
+		}
 		network := ""
 		if scope.Network {
 			network = "on"
@@ -80,6 +97,34 @@ func (db *DB) within(ctx context.Context, scope Scope, options pgx.TxOptions, wo
 	})
 	if err != nil {
 		return fmt.Errorf("in the tenant's transaction: %w", err)
+	}
+	return nil
+}
+
+// tellActor tells a transaction who acts in it: the triggers of the audit log ask.
+func tellActor(ctx context.Context, tx pgx.Tx, by Actor) error {
+	if by == (Actor{}) {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `SELECT set_config('app.login', $1, true), set_config('app.seat', $2, true), set_config('app.key', $3, true),
+		set_config('app.address', $4, true), set_config('app.request', $5, true)`,
+		setting(int64(by.Login)), setting(int64(by.Seat)), setting(int64(by.Key)), by.Address, by.Request)
+	if err != nil {
+		return fmt.Errorf("telling who acts: %w", err)
+	}
+	return nil
+}
+
+// acting runs work that no row policy bounds in a transaction of who acts.
+func (db *DB) acting(ctx context.Context, by Actor, work func(tx pgx.Tx) error) error {
+	err := pgx.BeginTxFunc(ctx, db.pool, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		if err := tellActor(ctx, tx, by); err != nil {
+			return err
+		}
+		return work(tx)
+	})
+	if err != nil {
+		return fmt.Errorf("acting: %w", err)
 	}
 	return nil
 }

@@ -57,10 +57,13 @@ func (db *DB) SignIn(ctx context.Context, email, hash string) (Person, error) {
 
 // ChangePassword gives the person another password, which ends their sessions. It is a conflict where the password was
 // changed by somebody else meanwhile.
-func (db *DB) ChangePassword(ctx context.Context, email, hash, next string) error {
+func (db *DB) ChangePassword(ctx context.Context, by Actor, email, hash, next string) error {
 	var changed bool
 	// name: password change
-	if err := db.pool.QueryRow(ctx, `SELECT password_change($1, $2, $3)`, email, hash, next).Scan(&changed); err != nil {
+	err := db.acting(ctx, by, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT password_change($1, $2, $3)`, email, hash, next).Scan(&changed)
+	})
+	if err != nil {
 		return fmt.Errorf("changing a password: %w", unavailable(err))
 	}
 	if !changed {
@@ -69,12 +72,15 @@ func (db *DB) ChangePassword(ctx context.Context, email, hash, next string) erro
 	return nil
 }
 
-// OpenSession starts a session of whoever has the hash, in a seat of theirs, under the SHA-256 of a token. The mark is what the
+// OpenSession starts a session of whoever has the hash, in the seat that they act in, under the SHA-256 of a token. The mark is what the
 // device is known by from now on; nil says that the password was changed or the seat ended in this moment, and no session was
 // started.
-func (db *DB) OpenSession(ctx context.Context, email, hash string, seat program.SeatID, token []byte, expiry time.Time) (mark []byte, err error) {
+func (db *DB) OpenSession(ctx context.Context, by Actor, email, hash string, token []byte, expiry time.Time) (mark []byte, err error) {
 	// name: session open
-	if err := db.pool.QueryRow(ctx, `SELECT session_open($1, $2, $3, $4, $5)`, email, hash, seat, token, expiry).Scan(&mark); err != nil {
+	err = db.acting(ctx, by, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT session_open($1, $2, $3, $4, $5)`, email, hash, by.Seat, token, expiry).Scan(&mark)
+	})
+	if err != nil {
 		return nil, fmt.Errorf("starting a session: %w", unavailable(err))
 	}
 	return mark, nil
