@@ -45,13 +45,13 @@ func (s *Server) auditCSV(c echo.Context, v *visit) error {
 	}
 	return listFile[report.Act]{
 		name:    "audit",
-		heading: []string{"at", "person", "organisation", "key", "network", "request", "act", "id", "before", "after"},
+		heading: []string{"entry", "at", "person", "organisation", "key", "network", "request", "act", "id", "before", "after"},
 		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Act], error) {
 			f.After = after
 			return r.Audit(ctx, f, rowsAtOnce)
 		},
 		row: func(w *export.Writer, a *report.Act) error {
-			return w.Row(export.Number(text.Machine(a.At)), export.Text(a.Email), export.Text(a.Of), export.Number(strconv.FormatInt(a.KeyID, 10)), export.Text(a.Address),
+			return w.Row(export.Number(strconv.FormatInt(a.No, 10)), export.Number(text.Machine(a.At)), export.Text(a.Email), export.Text(a.Of), export.Number(strconv.FormatInt(a.KeyID, 10)), export.Text(a.Address),
 				export.Text(a.Request), export.Text(a.Code()), export.Text(a.ID), export.Text(a.Before), export.Text(a.After))
 		},
 	}.send(s, c, v)

@@ -1255,6 +1255,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/ended_at", 0)
 	case "entered_at":
 		return p.say("csv/entered_at", 0)
+	case "entry":
+		return p.say("csv/entry", 0)
 	case "exclusive":
 		return p.say("csv/exclusive", 0)
 	case "fee":
@@ -1379,7 +1381,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"act", "after", "amount", "answer", "answered_at", "approved_by", "at", "author", "before", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "id", "key", "kind", "label", "last_at", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "organisation", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "person", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "request", "revenue", "role", "rule", "second", "sent_to", "site", "span", "state", "target", "test", "times", "unit", "until", "url", "why"}
+	return []string{"act", "after", "amount", "answer", "answered_at", "approved_by", "at", "author", "before", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "entry", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "id", "key", "kind", "label", "last_at", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "organisation", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "person", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "request", "revenue", "role", "rule", "second", "sent_to", "site", "span", "state", "target", "test", "times", "unit", "until", "url", "why"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
