@@ -28,7 +28,7 @@ GRANT SELECT ON audit TO tributary_operator;
 -- What a person's own column says: no secret and no personal data is copied, only that it was there.
 CREATE FUNCTION audited(r jsonb) RETURNS jsonb LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT jsonb_object_agg(key, CASE WHEN key IN ('password_hash', 'hash', 'secret', 'token_hash', 'email', 'name', 'customer') THEN '"***"' ELSE value END)
-  FROM jsonb_each(jsonb_strip_nulls(r)) WHERE key NOT IN ('id', 'changed', 'used_at', 'created_at', 'data', 'seen_at', 'expires_at', 'login_id', 'written', 'lane', 'key', 'content', 'no', 'at')
+  FROM jsonb_each(jsonb_strip_nulls(r)) WHERE key NOT IN ('id', 'changed', 'used_at', 'created_at', 'data', 'seen_at', 'expires_at', 'login_id', 'written', 'lane', 'key', 'content', 'no', 'at', 'author', 'ref')
 $$;
 
 -- Notes an act on a row: what it is called, and the column that names it.
@@ -47,8 +47,10 @@ DECLARE
 BEGIN
   IF TG_TABLE_NAME = 'inbox' THEN -- what was said is its content
     named := row ->> 'kind';
-    merchant := coalesce(substring(convert_from(NEW.key, 'UTF8') FROM '^[0-9]+')::bigint, merchant);
-    IF named <> 'dead_letter' AND NEW.content <> '' THEN said := convert_from(NEW.content, 'UTF8')::jsonb; END IF;
+    IF named <> 'dead_letter' THEN -- whose key and content may be anything
+      merchant := coalesce(substring(convert_from(NEW.key, 'UTF8') FROM '^[0-9]+')::bigint, merchant);
+      IF NEW.content <> '' THEN said := convert_from(NEW.content, 'UTF8')::jsonb; END IF;
+    END IF;
     row := row || coalesce(said, '{}');
   END IF;
   IF TG_TABLE_NAME = 'session' THEN
@@ -75,7 +77,7 @@ BEGIN
   END IF;
   INSERT INTO audit (login_id, seat_id, key_id, merchant_id, partner_id, address, request, kind, id, made, before, after)
   VALUES (login, seat, nullif(current_setting('app.key', true), '')::bigint, merchant, partner, coalesce(current_setting('app.address', true), ''),
-    coalesce(current_setting('app.request', true), ''), named, coalesce(row ->> TG_ARGV[1], row ->> 'ref', ''), TG_OP = 'INSERT', was, now_is);
+    coalesce(current_setting('app.request', true), ''), named, coalesce(row ->> TG_ARGV[1], CASE WHEN named <> 'bind' THEN row ->> 'ref' END, ''), TG_OP = 'INSERT', was, now_is);
   RETURN NULL;
 END $$;
 -- +goose StatementEnd
