@@ -41,7 +41,7 @@ DECLARE
   now_is jsonb;
   said jsonb;
   login bigint := nullif(current_setting('app.login', true), '')::bigint;
-  seat bigint := nullif(current_setting('app.seat', true), '')::bigint;
+  of_seat bigint := nullif(current_setting('app.seat', true), '')::bigint;
   merchant bigint := coalesce((row ->> 'merchant_id')::bigint, app_merchant());
   partner bigint := app_partner();
 BEGIN
@@ -55,7 +55,7 @@ BEGIN
   END IF;
   IF TG_TABLE_NAME = 'session' THEN
     login := NEW.login_id;
-    seat := NEW.seat_id;
+    of_seat := NEW.seat_id;
   END IF;
   IF TG_TABLE_NAME IN ('seat', 'session') THEN
     SELECT t.merchant_id, t.partner_id INTO merchant, partner FROM seat t WHERE t.id = (row ->> TG_ARGV[1])::bigint;
@@ -63,6 +63,9 @@ BEGIN
     SELECT p.merchant_id INTO merchant FROM program p WHERE p.id = coalesce((row ->> 'program_id')::bigint, (row ->> 'id')::bigint);
   ELSIF TG_TABLE_NAME = 'merchant' THEN
     merchant := NEW.id;
+  END IF;
+  IF merchant IS NULL AND partner IS NULL THEN -- what is the person's alone stands where they work
+    SELECT t.merchant_id, t.partner_id INTO merchant, partner FROM seat t WHERE t.id = of_seat;
   END IF;
   now_is := audited(row);
   IF TG_OP = 'UPDATE' THEN
@@ -76,7 +79,7 @@ BEGIN
     now_is := said;
   END IF;
   INSERT INTO audit (login_id, seat_id, key_id, merchant_id, partner_id, address, request, kind, id, made, before, after)
-  VALUES (login, seat, nullif(current_setting('app.key', true), '')::bigint, merchant, partner, coalesce(current_setting('app.address', true), ''),
+  VALUES (login, of_seat, nullif(current_setting('app.key', true), '')::bigint, merchant, partner, coalesce(current_setting('app.address', true), ''),
     coalesce(current_setting('app.request', true), ''), named, coalesce(row ->> TG_ARGV[1], CASE WHEN named <> 'bind' THEN row ->> 'ref' END, ''), TG_OP = 'INSERT', was, now_is);
   RETURN NULL;
 END $$;
