@@ -58,7 +58,7 @@ func TestPostgresIsBroughtUpTwice(t *testing.T) {
 func TestEveryLoginBecomesAnOwnerWhoStaysSignedIn(t *testing.T) {
 	t.Parallel()
 	url := engines.EmptyPostgresURL(t)
-	if err := migrations.PostgresTo(t.Context(), url, 95); err != nil {
+	if err := migrations.PostgresTo(t.Context(), url, 109); err != nil {
 		t.Fatal(err)
 	}
 	db, err := pgxpool.New(t.Context(), url)

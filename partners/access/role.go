@@ -62,7 +62,7 @@ const (
 	ReadAudit Permission = "read the audit log"
 )
 
-// roles is who may do what: the one place that says so. migrations/postgres/00096_seats.sql knows the names.
+// roles is who may do what: the one place that says so. migrations/postgres/00110_seats.sql knows the names.
 var roles = map[Org]map[Role][]Permission{ //nolint:gochecknoglobals // a table
 	OfNetwork: {
 		Owner:   {See, ReadAudit, Review, BindCustomers, EnterLines},

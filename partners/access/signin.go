@@ -28,7 +28,7 @@ func (p *Person) columns() []any {
 	return []any{&p.ID, &p.Email, &p.Name, &p.Seat.ID, &p.Seat.Role, &p.Seat.Network, &p.Seat.Partner, &p.Seat.Merchant, &p.Seat.Of}
 }
 
-// The functions of migrations/postgres/00018_signin.sql and 00096_seats.sql are the only way to log-ins and sessions.
+// The functions of migrations/postgres/00018_signin.sql and 00110_seats.sql are the only way to log-ins and sessions.
 
 // Challenge gives the parameters by which the hash of somebody's password is derived; those of an address that is unknown
 // look alike. known tells whether the device's mark shows that the person signed in from it before.
