@@ -11,7 +11,6 @@ import (
 
 	"tributary/internal/postgres"
 	"tributary/partners/access"
-	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -87,7 +86,7 @@ func TestOnlyWhatWasDoneIsNoted(t *testing.T) {
 	if w.contents()["audit"] != before {
 		t.Error("the log has another note")
 	}
-	w.must(w.access.CloseLink(t.Context(), access.Scope{Partner: w.site}, program.LinkID(w.link.ID)))
+	w.must(w.access.CloseLink(t.Context(), access.Scope{Partner: w.site}, w.link.ID))
 	if w.contents()["audit"] == before {
 		t.Error("the log has no note of what was done")
 	}

@@ -68,8 +68,8 @@ func TestEveryLoginBecomesAnOwnerWhoStaysSignedIn(t *testing.T) {
 	defer db.Close()
 	const hash = `'$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc'`
 	if _, err := db.Exec(t.Context(), `INSERT INTO merchant (name) VALUES ('m'), ('n'); INSERT INTO partner (kind, name) VALUES ('site', 's');
-		INSERT INTO login (email, role, merchant_id, partner_id, password_hash) VALUES
-			('op@x.example', 'operator', NULL, NULL, `+hash+`), ('m@x.example', 'merchant', 2, NULL, `+hash+`), ('p@x.example', 'partner', NULL, 1, `+hash+`);
+		INSERT INTO login (email, role, merchant_id, partner_id, password_hash) SELECT email, role, merchant, partner, `+hash+` FROM (VALUES
+			('op@x.example', 'operator', null::bigint, null::bigint), ('m@x.example', 'merchant', 2, null), ('p@x.example', 'partner', null, 1)) l (email, role, merchant, partner);
 		INSERT INTO session (token_hash, login_id, expires_at) SELECT sha256(convert_to(email, 'UTF8')), id, now() + interval '1 hour' FROM login WHERE email <> 'p@x.example'`); err != nil {
 		t.Fatal(err)
 	}
