@@ -94,12 +94,13 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		if err := onceEach(c.Request()); err != nil {
 			return err
 		}
+		here := sentFromHere(c.Request(), v)
 		switch {
 		case r.who == everyone:
 		case !v.signedIn():
 			return s.askToSignIn(c)
 		case r.who == anybodySignedIn:
-		case otherSeat(c.Request(), v):
+		case !here:
 			return fault.Coded(fault.Conflict, "other_seat", nil)
 		case r.who != v.who():
 			return fault.Coded(fault.Forbidden, "not_for_you", nil)

@@ -34,10 +34,15 @@ func (s *Server) takeSeat(c echo.Context, v *visit) error {
 	return s.redirect(c, homeOf(v.who()))
 }
 
-// otherSeat tells whether a form was sent from a seat that the person has left since, in a second tab.
-func otherSeat(r *http.Request, v *visit) bool {
+// sentFromHere takes the seat out of a form, which no page is to know or to send again, and tells whether the person still is in
+// it: in a second tab they may have left it since.
+func sentFromHere(r *http.Request, v *visit) bool {
 	from := r.PostForm.Get(seatField)
-	return from != "" && from != strconv.FormatInt(int64(v.login.Seat.ID), 10)
+	if from != "" {
+		delete(r.PostForm, seatField)
+		delete(r.Form, seatField)
+	}
+	return from == "" || from == strconv.FormatInt(int64(v.login.Seat.ID), 10)
 }
 
 // carrySeat has every form of a page that is sent say from which seat: here, so that no template forgets it.

@@ -112,7 +112,15 @@ func TestEveryFormCarriesItsSeat(t *testing.T) {
 	_, pages := w.organisations()
 	for org, email := range map[access.Org]string{access.OfNetwork: "operator@example.net", access.OfMerchant: "shop@example.net", access.OfPartner: "site@example.net"} {
 		seat := w.seatOf(email)
-		for path, page := range w.pagesOf(email, pages[org], named) {
+		all := w.pagesOf(email, pages[org], named)
+		if org == access.OfMerchant { // an answer that carries on what was sent
+			form := all[w.termsPath()].fields(t)
+			form.Set("do", "")
+			sure := w.as(email).post(w.termsPath(), form)
+			sure.holds(t, "Confirm the terms")
+			all["POST "+w.termsPath()] = sure
+		}
+		for path, page := range all {
 			for _, form := range page.find(t, func(n *html.Node) bool { method, _ := attr(n, "method"); return n.Data == "form" && method == "post" }) {
 				forms++
 				carried := 0

@@ -8,7 +8,7 @@ const byPath = { partner: "partner", merchant: "merchant", network: "operator" }
 
 // routes are all that answer to GET: path, and who may open it.
 export const routes = [...table.matchAll(/\{get, "([^"]+)", access\.(\w+),/gu)].map(([, path, may]) => {
-  const who = byPermission[may] ?? byPath[path.split("/")[1]];
+  const who = byPermission[may] ?? byPath[path.split(/[./]/u)[1]];
   if (!who) throw new Error(`dashboard/routes.go has a path whose readers the browser test does not know: ${path}`);
   return { path, who };
 });
