@@ -76,12 +76,49 @@ func (c *Candidate) underTerms(o *Order, t *Touch) Reason {
 		return CurrencyNotInProgram
 	case terms.Scheme == nil && o.Goal != "": // the terms pay a part of what was sold
 		return NoRule
+	}
+	if why := c.standing(o); why != "" {
+		return why
+	}
+	switch {
 	case c.Link.NotAccepted:
 		return TermsNotAccepted
 	case c.Refused != "":
 		return c.Refused
 	}
 	return Credited
+}
+
+// standing tells why the partner's state in the program lets the touch earn nothing, if it does. What was promised when the visitor
+// came is kept: the state is that of a visit's own time, and of the order's for everything else. Only a removal for fraud reaches
+// orders that come later. Clicks of a day were counted while the partner was in the program.
+func (c *Candidate) standing(o *Order) Reason {
+	facts := c.Link.Facts
+	if len(facts) == 0 {
+		return ""
+	}
+	if program.StateAt(facts, o.At) == program.RemovedForFraud {
+		return PartnerRemoved
+	}
+	touched := o.At
+	switch {
+	case c.Kind == TouchClicks:
+		return ""
+	case c.Kind.visits():
+		touched = c.Click.At
+	}
+	switch program.StateAt(facts, touched) {
+	case program.Approved:
+		return ""
+	case program.Paused:
+		return PartnerPaused
+	case program.Left:
+		return PartnerLeft
+	case program.RemovedForBreach, program.RemovedForFraud:
+		return PartnerRemoved
+	case program.Nobody, program.Invited, program.Applied, program.Declined:
+	}
+	return PartnerNotEnrolled
 }
 
 // kind is what a touch counts as: the clicks of a partner who is a browser extension are soft ones, since it was there when

@@ -80,9 +80,11 @@ const (
 	CouponNotInForce Reason = "coupon_not_in_force"
 	// CouponOfAnotherMerchant is a coupon or code for somebody else's shop.
 	CouponOfAnotherMerchant Reason = "coupon_of_another_merchant"
-	// PartnerNotEnrolled and PartnerPaused are about a partner who was not in the program.
+	// PartnerNotEnrolled and its like are about a partner who was not in the program, by the state that they were in.
 	PartnerNotEnrolled Reason = "partner_not_enrolled"
 	PartnerPaused      Reason = "partner_paused"
+	PartnerLeft        Reason = "partner_left"
+	PartnerRemoved     Reason = "partner_removed"
 	// TermsNotAccepted is a partner who has not accepted terms that have to be.
 	TermsNotAccepted Reason = "terms_not_accepted"
 	// SelfReferral is a partner's own order.
@@ -138,6 +140,8 @@ func Reasons() []Reason {
 		NoRule,
 		PartnerNotEnrolled,
 		PartnerPaused,
+		PartnerLeft,
+		PartnerRemoved,
 		TermsNotAccepted,
 		SelfReferral,
 		ClaimOpen,

@@ -47,7 +47,7 @@ dead_letter        -     SIU   SIU   -     SIU   S     -
 dispute            -     -     S     -     S     S     -
 dispute_outcome    -     -     S     -     S     S     -
 enrolment*         S     -     S     S     SIU   S     -
-enrolment_fact*    -     -     S     SI    SI    S     -
+enrolment_fact*    S     -     S     SI    SI    S     -
 forged             -     SI    SI    -     S     S     -
 forged_declaration -     S     S     -     SI    S     -
 fx_rate            -     -     S     S     SI    S     -
@@ -142,11 +142,13 @@ bump_catalogue owner - search_path=pg_catalog, public, pg_temp
 claim_order owner dashboard search_path=pg_catalog, public, pg_temp
 decide_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 find_order owner dashboard search_path=pg_catalog, public, pg_temp
+hold_removed owner engine search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 note_act owner - search_path=pg_catalog, public, pg_temp
 open_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
+queue_removal owner - search_path=pg_catalog, public, pg_temp
 review_order owner dashboard,operator search_path=pg_catalog, public, pg_temp
 seat_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 session_end tributary_signin dashboard search_path=pg_catalog, public, pg_temp
@@ -161,6 +163,7 @@ settle_claim owner dashboard,operator search_path=pg_catalog, public, pg_temp
 settle_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 signin tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+take_enrolment_step owner - search_path=pg_catalog, public, pg_temp
 undo_review owner dashboard,operator search_path=pg_catalog, public, pg_temp
 `
 

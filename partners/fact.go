@@ -33,6 +33,9 @@ func AddFact(ctx context.Context, tx pgx.Tx, f Fact) (no int64, err error) {
 	if f.From.IsZero() {
 		f.From = time.Now().Add(program.Ahead + factSlack)
 	}
+	if f.Kind == program.FactState {
+		f.From = f.From.Truncate(time.Millisecond)
+	}
 	versions, err := ReadTerms(ctx, tx, f.Program)
 	if err != nil {
 		return 0, err
@@ -56,8 +59,13 @@ func AddFact(ctx context.Context, tx pgx.Tx, f Fact) (no int64, err error) {
 	// name: enrolment fact insert
 	err = tx.QueryRow(ctx, `INSERT INTO enrolment_fact (program_id, partner_id, kind, value, ends, effective_from, author, note)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING no`, f.Program, f.Partner, f.Kind, f.Value, f.Ends, f.From, f.Author, f.Note).Scan(&no)
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.ConstraintName == "begins_ahead" {
-		return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_fact", Fields: []fault.Field{fault.Wrong("from", text.WrongTooSoon(), text.FixTooSoon())}}
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch pg.ConstraintName {
+		case "begins_ahead":
+			return 0, &fault.Error{Kind: fault.Invalid, Code: "bad_fact", Fields: []fault.Field{fault.Wrong("from", text.WrongTooSoon(), text.FixTooSoon())}}
+		case "enrolment_step":
+			return 0, &fault.Error{Kind: fault.Conflict, Code: "bad_fact", Fields: []fault.Field{fault.Wrong("value", text.WrongStep(), text.FixStep())}}
+		}
 	}
 	if err != nil {
 		return 0, fmt.Errorf("adding a fact of an enrolment: %w", AsFault(err))
@@ -147,11 +155,19 @@ WHERE program_id = ANY ($1) AND partner_id = $2 ORDER BY effective_from, no`, id
 
 // EnrolmentAt is program.EnrolmentAt.
 func EnrolmentAt(facts []Fact, at time.Time) (program.Enrolment, error) {
-	plain := make([]program.Fact, len(facts))
+	return program.EnrolmentAt(plain(facts), at) //nolint:wrapcheck // it names what cannot be read
+}
+
+// StateAt is program.StateAt.
+func StateAt(facts []Fact, at time.Time) program.State { return program.StateAt(plain(facts), at) }
+
+// plain are facts without who said them.
+func plain(facts []Fact) []program.Fact {
+	list := make([]program.Fact, len(facts))
 	for i := range facts {
-		plain[i] = facts[i].Fact
+		list[i] = facts[i].Fact
 	}
-	return program.EnrolmentAt(plain, at) //nolint:wrapcheck // it names what cannot be read
+	return list
 }
 
 // takeIn adds facts to those that are known, of which some may be the same. Lists that readers hold are not changed.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -74,6 +75,13 @@ func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
 	}
 	if len(n.Label) > 200 {
 		return nil, badLink("label", text.WrongLabelSize(int64(len(n.Label))), text.FixSize("200"))
+	}
+	facts, err := ReadFacts(ctx, q, n.Partner, n.Program)
+	if err != nil {
+		return nil, err
+	}
+	if StateAt(facts[n.Program], time.Now()) != program.Approved {
+		return nil, badLink("program", text.WrongNotEnrolled(), text.FixNotEnrolled())
 	}
 	var links int
 	// name: links of a partner, counted

@@ -65,9 +65,11 @@ func (p *Programs) LinkTerms(id program.ProgramID, link program.LinkID, partner 
 		return found
 	}
 	var err error
+	found.Facts = facts
 	found.Enrolment, err = program.EnrolmentAt(facts, t)
 	if recruiter := found.Enrolment.Recruiter; recruiter != 0 {
-		found.Enrolment.Recruiter2 = p.recruiterOf(id, recruiter, partner, t)
+		found.Enrolment.Recruiter2 = p.approved(id, p.recruiterOf(id, recruiter, partner, t), t)
+		found.Enrolment.Recruiter = p.approved(id, recruiter, t)
 	}
 	terms, accepted := program.InForceFor(sold.Terms, &found.Enrolment, t)
 	found.Terms, found.NotAccepted = terms, !accepted
@@ -90,6 +92,31 @@ func (p *Programs) recruiterOf(id program.ProgramID, recruiter, partner program.
 		return 0
 	}
 	return e.Recruiter
+}
+
+// approved is the partner who recruited somebody, or nobody where that partner is not in the program as of the order's time. mu is held.
+func (p *Programs) approved(id program.ProgramID, recruiter program.PartnerID, t time.Time) program.PartnerID {
+	if program.StateAt(p.facts[enrolled{id, recruiter}], t) != program.Approved {
+		return 0
+	}
+	return recruiter
+}
+
+// RemovedForFraud gives the number of the fact by which a partner is removed from a program for fraud, from whatever time on; 0 where
+// there is none.
+func (p *Programs) RemovedForFraud(id program.ProgramID, partner program.PartnerID) (fact int64) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	var last program.Fact
+	for _, f := range p.facts[enrolled{id, partner}] {
+		if f.Kind == program.FactState && f.No > last.No {
+			last = f
+		}
+	}
+	if program.State(last.Value) != program.RemovedForFraud {
+		return 0
+	}
+	return last.No
 }
 
 // CreditsCodes tells whether a merchant had terms by t that credit coupons or referral codes, and whether the program of such

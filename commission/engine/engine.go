@@ -181,7 +181,7 @@ func (e *Engine) work(ctx context.Context, held position.Held) error {
 	l := &lane{
 		Engine: e, held: held,
 		log:     e.cfg.Log.With("partition", held.Partition, "epoch", held.Epoch),
-		inbox:   inbox.NewLane(held.Partition, inbox.Letter, inbox.Review, inbox.Claim, inbox.Dispute, inbox.Bind, inbox.Manual),
+		inbox:   inbox.NewLane(held.Partition, inbox.Letter, inbox.Review, inbox.Claim, inbox.Dispute, inbox.Bind, inbox.Manual, inbox.Removal),
 		ranks:   settling{ranked: true},
 		fetched: make(chan fetchResult, 1),
 		unsent:  make(chan struct{}, 1),

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -44,6 +45,11 @@ func (l *lane) effectOf(row inbox.Row) (effect, error) {
 		return func(ctx context.Context, tx pgx.Tx, p *position.Position, _ *txSummary) error {
 			return l.manualLine(ctx, tx, p, row)
 		}, nil
+	case inbox.Removal:
+		removal, err := strconv.ParseInt(row.Ref, 10, 64)
+		return func(ctx context.Context, tx pgx.Tx, _ *position.Position, _ *txSummary) error {
+			return holdRemoved(ctx, tx, removal, nil)
+		}, err
 	case inbox.Letter:
 	}
 	f := read(stream.Record{Partition: l.held.Partition, Key: row.Key, Value: row.Content}, l.cfg.Partitions)

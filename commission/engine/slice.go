@@ -271,6 +271,9 @@ func (l *lane) post(ctx context.Context, tx pgx.Tx, p *position.Position, orders
 		if err := l.write(ctx, tx, l.held.Partition, decided, &l.buf); err != nil {
 			return err
 		}
+		if err := l.holdLate(ctx, tx, decided); err != nil {
+			return err
+		}
 		n, err := l.pack(batch, p, decided, time.Now())
 		if err != nil {
 			return err

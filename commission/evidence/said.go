@@ -35,7 +35,7 @@ func Hear(said *commission.Said, row *inbox.Row, reported []byte) error {
 		}
 		said.Reviews = append(said.Reviews, review)
 		return err
-	case inbox.Letter, inbox.Manual, inbox.Bind:
+	case inbox.Letter, inbox.Manual, inbox.Bind, inbox.Removal:
 	}
 	return &commission.NewerError{What: fmt.Sprintf("%q that people say of orders", row.Kind)}
 }

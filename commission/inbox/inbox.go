@@ -38,6 +38,10 @@ const Dispute Kind = "dispute"
 // Manual posts a manual line: its ref is the number of the line.
 const Manual Kind = "manual_line"
 
+// Removal holds what a partner has open who was removed from a program for fraud: its ref is the number of the fact that says so. It is
+// about no order, and the first lane takes it.
+const Removal Kind = "removal"
+
 // Row is a fact that somebody made.
 type Row struct {
 	// No is given by Write.

@@ -190,12 +190,14 @@ func (w *world) linkTerms(link program.LinkID, of program.PartnerID, at time.Tim
 	p := w.partners[of]
 	found := program.LinkTerms{Link: link, Merchant: theMerchant, Program: theProgram, Partner: of, Kind: p.kind, Currencies: w.currencies}
 	var err error
+	found.Facts = p.facts
 	found.Enrolment, err = program.EnrolmentAt(p.facts, at)
 	if up := w.partners[found.Enrolment.Recruiter]; up != nil {
 		above, _ := program.EnrolmentAt(up.facts, at)
-		if found.Enrolment.Recruiter2 = above.Recruiter; above.Recruiter == of {
-			found.Enrolment.Recruiter2 = 0
+		if above.Recruiter != of {
+			found.Enrolment.Recruiter2 = w.approved(above.Recruiter, at)
 		}
+		found.Enrolment.Recruiter = w.approved(found.Enrolment.Recruiter, at)
 	}
 	terms, accepted := program.InForceFor(w.terms, &found.Enrolment, at)
 	if terms == nil {
@@ -211,6 +213,14 @@ func (w *world) linkTerms(link program.LinkID, of program.PartnerID, at time.Tim
 		found.Terms = &unreadable
 	}
 	return found
+}
+
+// approved is the partner who recruited somebody, or nobody where that partner is not in the program at the time.
+func (w *world) approved(recruiter program.PartnerID, at time.Time) program.PartnerID {
+	if up := w.partners[recruiter]; up == nil || program.StateAt(up.facts, at) != program.Approved {
+		return 0
+	}
+	return recruiter
 }
 
 // ratesBefore are the last rates published before a time.

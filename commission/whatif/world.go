@@ -73,9 +73,6 @@ func build(terms []program.Terms, lines []entry) (*world, error) {
 			return nil, p
 		}
 	}
-	for _, of := range w.partners {
-		slices.SortStableFunc(of.facts, func(a, b program.Fact) int { return a.From.Compare(b.From) })
-	}
 	for i := range lines {
 		if p := w.report(&lines[i]); p != nil {
 			p.Line = lines[i].line
@@ -185,7 +182,14 @@ func (w *world) enter(member string, id program.PartnerID, f program.Fact) *Line
 	}
 	f.No = int64(len(of.facts) + 1)
 	f.Read()
+	if f.Kind == program.FactState {
+		f.From = f.From.Truncate(time.Millisecond)
+		if !f.MayFollow(of.facts) {
+			return wrong(member+".value", text.WrongStep(), text.FixStep())
+		}
+	}
 	of.facts = append(of.facts, f)
+	slices.SortStableFunc(of.facts, func(a, b program.Fact) int { return a.From.Compare(b.From) })
 	return nil
 }
 
@@ -194,7 +198,7 @@ func contradict(a, b *program.Fact) bool {
 	switch {
 	case a.Kind != b.Kind || !a.From.Equal(b.From):
 		return false
-	case a.Kind == program.FactRecruiter || a.Kind == program.FactOwn:
+	case a.Kind == program.FactRecruiter || a.Kind == program.FactOwn || a.Kind == program.FactState:
 		return a.Value != b.Value || a.Ends != b.Ends
 	}
 	return a.Value == b.Value && a.Ends != b.Ends

@@ -2020,6 +2020,80 @@ func (p *Printer) DisputesWhole() string { return p.say("disputes.whole", 0) }
 // DisputesWin says: It was won
 func (p *Printer) DisputesWin() string { return p.say("disputes.win", 0) }
 
+// EnrolmentMeans says what is said of a code, and the code itself where that is nothing: see EnrolmentMeansCodes.
+func (p *Printer) EnrolmentMeans(code string) string {
+	switch code {
+	case "applied":
+		return p.say("enrolment_means/applied", 0)
+	case "approved":
+		return p.say("enrolment_means/approved", 0)
+	case "declined":
+		return p.say("enrolment_means/declined", 0)
+	case "invited":
+		return p.say("enrolment_means/invited", 0)
+	case "left":
+		return p.say("enrolment_means/left", 0)
+	case "paused":
+		return p.say("enrolment_means/paused", 0)
+	case "removed_breach":
+		return p.say("enrolment_means/removed_breach", 0)
+	case "removed_fraud":
+		return p.say("enrolment_means/removed_fraud", 0)
+	}
+	return code
+}
+
+// EnrolmentMeansCodes are the codes of which EnrolmentMeans says something.
+func EnrolmentMeansCodes() []string {
+	return []string{"applied", "approved", "declined", "invited", "left", "paused", "removed_breach", "removed_fraud"}
+}
+
+// EnrolmentState says what is said of a code, and the code itself where that is nothing: see EnrolmentStateCodes.
+func (p *Printer) EnrolmentState(code string) string {
+	switch code {
+	case "applied":
+		return p.say("enrolment_state/applied", 0)
+	case "approved":
+		return p.say("enrolment_state/approved", 0)
+	case "declined":
+		return p.say("enrolment_state/declined", 0)
+	case "invited":
+		return p.say("enrolment_state/invited", 0)
+	case "left":
+		return p.say("enrolment_state/left", 0)
+	case "paused":
+		return p.say("enrolment_state/paused", 0)
+	case "removed_breach":
+		return p.say("enrolment_state/removed_breach", 0)
+	case "removed_fraud":
+		return p.say("enrolment_state/removed_fraud", 0)
+	}
+	return code
+}
+
+// EnrolmentStateCodes are the codes of which EnrolmentState says something.
+func EnrolmentStateCodes() []string {
+	return []string{"applied", "approved", "declined", "invited", "left", "paused", "removed_breach", "removed_fraud"}
+}
+
+// EnrolmentsFind says: Partner, program or merchant
+func (p *Printer) EnrolmentsFind() string { return p.say("enrolments.find", 0) }
+
+// EnrolmentsLead says: Who is in which program, and in what state
+func (p *Printer) EnrolmentsLead() string { return p.say("enrolments.lead", 0) }
+
+// EnrolmentsNone says: No partner is in a program
+func (p *Printer) EnrolmentsNone() string { return p.say("enrolments.none", 0) }
+
+// EnrolmentsNoneYet says: Partners are listed here once they are in a program.
+func (p *Printer) EnrolmentsNoneYet() string { return p.say("enrolments.none_yet", 0) }
+
+// EnrolmentsSince says: Since
+func (p *Printer) EnrolmentsSince() string { return p.say("enrolments.since", 0) }
+
+// EnrolmentsTitle says: Partners in programs
+func (p *Printer) EnrolmentsTitle() string { return p.say("enrolments.title", 0) }
+
 // ExampleAmount says: Amount
 func (p *Printer) ExampleAmount() string { return p.say("example.amount", 0) }
 
@@ -2143,13 +2217,15 @@ func (p *Printer) FactKind(code string) string {
 		return p.say("fact_kind/property", 0)
 	case "recruiter":
 		return p.say("fact_kind/recruiter", 0)
+	case "state":
+		return p.say("fact_kind/state", 0)
 	}
 	return code
 }
 
 // FactKindCodes are the codes of which FactKind says something.
 func FactKindCodes() []string {
-	return []string{"accept", "group", "own", "property", "recruiter"}
+	return []string{"accept", "group", "own", "property", "recruiter", "state"}
 }
 
 // FaultCannot says: That did not work
@@ -2498,6 +2574,9 @@ func FixCodeTaken() Message { return Message{id: "fix.code_taken"} }
 
 // FixColumns is the message: name the columns in the first line, each once: {names}
 func FixColumns(names string) Message { return Message{id: "fix.columns", values: []string{names}} }
+
+// FixConfirm is the message: tick the box to confirm it
+func FixConfirm() Message { return Message{id: "fix.confirm"} }
 
 // FixCountedGoal is the message: send sale, lead or a name of your own
 func FixCountedGoal() Message { return Message{id: "fix.counted_goal"} }
@@ -2948,6 +3027,9 @@ func FixSortVersions() Message { return Message{id: "fix.sort_versions"} }
 
 // FixSpelling is the message: check its spelling
 func FixSpelling() Message { return Message{id: "fix.spelling"} }
+
+// FixStep is the message: look at the partner's states and their dates, and give one that can follow
+func FixStep() Message { return Message{id: "fix.step"} }
 
 // FixSum is the message: send {sum}, or correct the lines: delivery is a line like any other, and take a discount off the lines it is for
 func FixSum(sum string) Message { return Message{id: "fix.sum", values: []string{sum}} }
@@ -4328,10 +4410,14 @@ func (p *Printer) Outcome(code string) string {
 		return p.say("outcome/outranked", 0)
 	case "outside_window":
 		return p.say("outcome/outside_window", 0)
+	case "partner_left":
+		return p.say("outcome/partner_left", 0)
 	case "partner_not_enrolled":
 		return p.say("outcome/partner_not_enrolled", 0)
 	case "partner_paused":
 		return p.say("outcome/partner_paused", 0)
+	case "partner_removed":
+		return p.say("outcome/partner_removed", 0)
 	case "recorded_as_click":
 		return p.say("outcome/recorded_as_click", 0)
 	case "restricted":
@@ -4360,7 +4446,7 @@ func (p *Printer) Outcome(code string) string {
 
 // OutcomeCodes are the codes of which Outcome says something.
 func OutcomeCodes() []string {
-	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
+	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_left", "partner_not_enrolled", "partner_paused", "partner_removed", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
 
 // OverCapBefore says: Commission before the cap
@@ -5278,10 +5364,14 @@ func (p *Printer) Reason(code string) string {
 		return p.say("reason/outranked", 0)
 	case "outside_window":
 		return p.say("reason/outside_window", 0)
+	case "partner_left":
+		return p.say("reason/partner_left", 0)
 	case "partner_not_enrolled":
 		return p.say("reason/partner_not_enrolled", 0)
 	case "partner_paused":
 		return p.say("reason/partner_paused", 0)
+	case "partner_removed":
+		return p.say("reason/partner_removed", 0)
 	case "recorded_as_click":
 		return p.say("reason/recorded_as_click", 0)
 	case "restricted":
@@ -5310,7 +5400,7 @@ func (p *Printer) Reason(code string) string {
 
 // ReasonCodes are the codes of which Reason says something.
 func ReasonCodes() []string {
-	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_not_enrolled", "partner_paused", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
+	return []string{"after_cart", "awaiting_path", "awaiting_sale", "bind_ended", "bound_to_another", "cannot_be_priced", "cart_expired", "claim_declined", "claim_open", "click_after_order", "click_not_credited", "code_not_credited", "coupon_not_credited", "coupon_not_in_force", "coupon_of_another_merchant", "credited", "currency_not_in_program", "customer_not_credited", "earlier_touch", "forged_click_id", "impression_not_credited", "later_touch", "link_of_another_merchant", "malformed_click_id", "marked_click", "no_click", "no_rate", "no_rule", "no_terms_in_force", "other_program", "outranked", "outside_window", "partner_left", "partner_not_enrolled", "partner_paused", "partner_removed", "recorded_as_click", "restricted", "self_referral", "soft_click_not_credited", "terms_not_accepted", "test", "too_fast", "unknown_click_key", "unknown_coupon", "unknown_link", "voided"}
 }
 
 // RefusalsAt says: Last at
@@ -5939,6 +6029,83 @@ func (p *Printer) Stage(code string, topic string) string {
 // StageCodes are the codes of which Stage says something.
 func StageCodes() []string {
 	return []string{"engine", "loader", "outbox", "relay"}
+}
+
+// StandingAlways says: Since {joined}, when the enrolment was made
+func (p *Printer) StandingAlways(joined string) string { return p.say("standing.always", 0, joined) }
+
+// StandingChange says: Change the state
+func (p *Printer) StandingChange() string { return p.say("standing.change", 0) }
+
+// StandingChoose says: New state
+func (p *Printer) StandingChoose() string { return p.say("standing.choose", 0) }
+
+// StandingDone says: {state} from {from}.
+func (p *Printer) StandingDone(from string, state string) string {
+	return p.say("standing.done", 0, from, state)
+}
+
+// StandingFrom says: From, UTC
+func (p *Printer) StandingFrom() string { return p.say("standing.from", 0) }
+
+// StandingFromHint says: Leave it empty for a minute from now. It takes the place of what was planned for that time and later.
+func (p *Printer) StandingFromHint() string { return p.say("standing.from_hint", 0) }
+
+// StandingHistory says: History
+func (p *Printer) StandingHistory() string { return p.say("standing.history", 0) }
+
+// StandingJoined says: Joined the program
+func (p *Printer) StandingJoined() string { return p.say("standing.joined", 0) }
+
+// StandingLeave says: Leave the program
+func (p *Printer) StandingLeave() string { return p.say("standing.leave", 0) }
+
+// StandingLeaveLead says: It takes effect a minute from now. To come back you apply again.
+func (p *Printer) StandingLeaveLead() string { return p.say("standing.leave_lead", 0) }
+
+// StandingLink says: State
+func (p *Printer) StandingLink() string { return p.say("standing.link", 0) }
+
+// StandingNoStep says: No change of state is yours to make from here.
+func (p *Printer) StandingNoStep() string { return p.say("standing.no_step", 0) }
+
+// StandingNoneOpen says: No open commissions
+func (p *Printer) StandingNoneOpen() string { return p.say("standing.none_open", 0) }
+
+// StandingNote says: Note, for the merchant and the network
+func (p *Printer) StandingNote() string { return p.say("standing.note", 0) }
+
+// StandingOpen says: Open commissions
+func (p *Printer) StandingOpen() string { return p.say("standing.open", 0) }
+
+// StandingOpenOrders says: on {n} orders
+func (p *Printer) StandingOpenOrders(n int64) string {
+	return p.say("standing.open_orders", n, p.Count(n))
+}
+
+// StandingPlanned says: planned
+func (p *Printer) StandingPlanned() string { return p.say("standing.planned", 0) }
+
+// StandingReplaced says: replaced by a later change
+func (p *Printer) StandingReplaced() string { return p.say("standing.replaced", 0) }
+
+// StandingSet says: Set the state
+func (p *Printer) StandingSet() string { return p.say("standing.set", 0) }
+
+// StandingSince says: Since {from}
+func (p *Printer) StandingSince(from string) string { return p.say("standing.since", 0, from) }
+
+// StandingSure says: I have read what this does. A removal cannot be undone.
+func (p *Printer) StandingSure() string { return p.say("standing.sure", 0) }
+
+// StandingTitle says: {partner} in {program}
+func (p *Printer) StandingTitle(partner string, program string) string {
+	return p.say("standing.title", 0, partner, program)
+}
+
+// StandingTitleOwn says: My state in {program}
+func (p *Printer) StandingTitleOwn(program string) string {
+	return p.say("standing.title_own", 0, program)
 }
 
 // State says what is said of a code, and the code itself where that is nothing: see StateCodes.
@@ -7288,6 +7455,9 @@ func WrongNotAbove(what string) Message {
 // WrongNotBuilt is the message: this version does not act on it yet
 func WrongNotBuilt() Message { return Message{id: "wrong.not_built"} }
 
+// WrongNotConfirmed is the message: it is not confirmed
+func WrongNotConfirmed() Message { return Message{id: "wrong.not_confirmed"} }
+
 // WrongNotEnrolled is the message: the partner is not enrolled in it
 func WrongNotEnrolled() Message { return Message{id: "wrong.not_enrolled"} }
 
@@ -7434,6 +7604,9 @@ func WrongSelector() Message { return Message{id: "wrong.selector"} }
 func WrongSomeNumbered(numbered string, total string) Message {
 	return Message{id: "wrong.some_numbered", values: []string{numbered, total}}
 }
+
+// WrongStep is the message: it cannot follow the partner's state in the program at that time
+func WrongStep() Message { return Message{id: "wrong.step"} }
 
 // WrongSum is the message: it is {amount} and the lines add up to {sum}
 func WrongSum(amount string, sum string) Message {

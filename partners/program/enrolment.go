@@ -38,11 +38,12 @@ const (
 	FactRecruiter FactKind = "recruiter"
 	FactOwn       FactKind = "own"
 	FactAccept    FactKind = "accept"
+	FactState     FactKind = "state"
 )
 
 // FactKinds are all of them.
 func FactKinds() []FactKind {
-	return []FactKind{FactGroup, FactProperty, FactRecruiter, FactOwn, FactAccept}
+	return []FactKind{FactGroup, FactProperty, FactRecruiter, FactOwn, FactAccept, FactState}
 }
 
 // Fact is something that is known of a partner in a program from a time on.
@@ -50,8 +51,8 @@ type Fact struct {
 	// No numbers the facts in the order in which they were written.
 	No   int64
 	Kind FactKind
-	// Value is the group or property, the number of the recruiter, the JSON of an Override without its selector, or the number of
-	// the version that was accepted.
+	// Value is the group or property, the number of the recruiter, the JSON of an Override without its selector, the number of the
+	// version that was accepted, or the State.
 	Value string
 	// Ends says that the partner leaves the group, has the property no longer, or that there is no recruiter, or nothing of their
 	// own, from then on; Value is empty for the last two.
@@ -92,6 +93,7 @@ func EnrolmentAt(facts []Fact, at time.Time) (e Enrolment, err error) {
 			if version, unreadable := strconv.Atoi(f.Value); unreadable == nil {
 				e.Accepted = append(e.Accepted, version)
 			}
+		case FactState: // see StateAt
 		}
 	}
 	return e, err
@@ -130,12 +132,14 @@ func (f *Fact) Check(partner PartnerID, document *Document) []fault.Field {
 		return c.bad
 	case FactRecruiter, FactAccept:
 		number()
+	case FactState:
+		choice(c, "value", State(f.Value), States())
 	case FactOwn:
 		if c.bad = append(c.bad, f.checkOwn(document)...); !OwnRules() {
 			c.note("kind", text.WrongNotBuilt(), text.FixLeaveOut())
 		}
 	}
-	if f.Ends && (f.Value != "" || f.Kind == FactAccept) {
+	if f.Ends && (f.Value != "" || f.Kind == FactAccept || f.Kind == FactState) {
 		c.note("ends", text.WrongEndsWith(), text.FixLeaveOut())
 	}
 	return c.bad

@@ -15,6 +15,9 @@ type LinkTerms struct {
 	Terms *Terms
 	// Enrolment is what is known of the partner in the program as of that time.
 	Enrolment Enrolment
+	// Facts are those of the partner in the program, at whatever times, for StateAt: a touch is asked as of its own time. They ascend
+	// by From and No, and nobody changes them. Of most partners there are none.
+	Facts []Fact
 	// NotAccepted says that the partner should have accepted later terms by then, and earns nothing.
 	NotAccepted bool
 }
