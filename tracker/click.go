@@ -70,9 +70,10 @@ func (in *Intake) Judge(link *partners.Link, v Visit) Click {
 }
 
 // Earns tells whether the visitor is given the click id. An embedded request is not: nobody chose to go anywhere, so its
-// id must never come back with an order. A program's visit does not count, but its id is given: an order that comes back
-// with it is one that the merchant itself reports, and whoever tries a link with curl should see what a visitor gets.
-func (c *Click) Earns() bool { return c.Marks&event.MarkEmbedded == 0 }
+// id must never come back with an order. Nor is who follows the link of a partner who is not in the program. A program's visit
+// does not count, but its id is given: an order that comes back with it is one that the merchant itself reports, and whoever
+// tries a link with curl should see what a visitor gets.
+func (c *Click) Earns() bool { return c.Marks&(event.MarkEmbedded|event.MarkNotEnrolled) == 0 }
 
 // Click records a click and waits for it to be durable, for at most wait. The id is good whatever the error says: an
 // error means that the record is not known to be stored.

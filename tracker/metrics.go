@@ -11,7 +11,7 @@ import (
 
 // metrics are the tracker's counters. Those of a redirect are looked up once, not each time.
 type metrics struct {
-	clicks      [event.MarkBot | event.MarkDuplicate | event.MarkEmbedded + 1]prometheus.Counter
+	clicks      [event.MarkBot | event.MarkDuplicate | event.MarkEmbedded | event.MarkNotEnrolled + 1]prometheus.Counter
 	unstored    prometheus.Counter
 	unknown     prometheus.Counter
 	speculative prometheus.Counter
@@ -62,6 +62,8 @@ func markName(marks uint32) string {
 		return "bot"
 	case marks&event.MarkEmbedded != 0:
 		return "embedded"
+	case marks&event.MarkNotEnrolled != 0:
+		return "not_enrolled"
 	case marks&event.MarkDuplicate != 0:
 		return "duplicate"
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"tributary/internal/event"
 	"tributary/internal/fault"
 	"tributary/internal/text"
 	"tributary/partners"
@@ -30,6 +31,9 @@ func (s *Server) click(c echo.Context) error {
 		return c.NoContent(http.StatusServiceUnavailable)
 	}
 	click := s.Intake.Judge(link, s.visit(r, began))
+	if !s.cfg.Catalogue.InProgram(link.Program, link.Partner, began) {
+		click.Marks |= event.MarkNotEnrolled
+	}
 	keeps := program.Path(began) && click.Earns() && !refusesPath(r)
 	var path []step
 	if keeps {

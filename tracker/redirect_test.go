@@ -14,11 +14,15 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"google.golang.org/protobuf/testing/protocmp"
 
 	"tributary/internal/event"
+	"tributary/internal/postgres"
+	"tributary/partners"
+	"tributary/partners/program"
 	"tributary/tracker/country"
 	"tributary/tracker/spool"
 )
@@ -107,6 +111,53 @@ func TestWhatCountsAndWhoGetsAnID(t *testing.T) {
 		added := newest(after, before)
 		if len(added) != row.records || len(added) == 1 && added[0].GetClick().GetMarks() != row.marks {
 			t.Errorf("%s: %d records, %v, want %d with marks %d", row.name, len(added), added, row.records, row.marks)
+		}
+	}
+}
+
+// Case 17 of doors section 9: a visitor of a paused partner is sent on without a click id, from within a second of the commit on.
+func TestVisitorsOfAPausedPartnerAreSentOn(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+	state := func(state program.State) {
+		must(t, postgres.InTx(t.Context(), e.db, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(t.Context(), `ALTER TABLE enrolment_fact DISABLE TRIGGER begins_ahead; ALTER TABLE enrolment_fact DISABLE TRIGGER begins_in_time`); err != nil {
+				return err
+			}
+			_, err := partners.SetState(t.Context(), tx, partners.NewState{Program: e.mine.program, Partner: e.mine.partner, State: state, From: time.Now(), Author: "operator"})
+			return err
+		}))
+	}
+	visitors := 0
+	visit := func() (withID bool, marks uint32) {
+		visitors++
+		before := len(e.records(t))
+		a := e.ask(t, "GET", "/c/"+e.mine.link.Code, nil, "User-Agent", fmt.Sprint(chrome, visitors), "Sec-Fetch-Mode", "navigate")
+		location := a.header.Get("Location")
+		added := newest(e.records(t), before)
+		if a.status != http.StatusFound || !strings.HasPrefix(location, "https://shop.example/boots?colour=brown") || len(added) != 1 {
+			t.Fatalf("%d %s, %d records", a.status, location, len(added))
+		}
+		return strings.Contains(location, "tclid="), added[0].GetClick().GetMarks()
+	}
+	for _, row := range []struct {
+		state  program.State
+		withID bool
+		marks  uint32
+	}{
+		{program.Paused, false, event.MarkNotEnrolled},
+		{program.Approved, true, 0},
+		{program.Left, false, event.MarkNotEnrolled},
+	} {
+		state(row.state)
+		began := time.Now()
+		eventually(t, "the state is known", func() bool { return e.catalogue.InProgram(e.mine.program, e.mine.partner, time.Now()) == row.withID })
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("%s is known after %s", row.state, took)
+		}
+		if withID, marks := visit(); withID != row.withID || marks != row.marks {
+			t.Errorf("%s: with an id %t, marks %d", row.state, withID, marks)
 		}
 	}
 }

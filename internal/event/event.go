@@ -43,6 +43,8 @@ const (
 	MarkDuplicate
 	// MarkEmbedded is set when the browser said that no person navigated: an image, frame or script request.
 	MarkEmbedded
+	// MarkNotEnrolled is set when the link's partner was not in the program: paused, say, or gone.
+	MarkNotEnrolled
 )
 
 // Header keys of a Kafka record.

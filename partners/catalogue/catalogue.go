@@ -40,6 +40,7 @@ type Catalogue struct {
 	keys       *table[[32]byte, partners.Key]
 	revoked    *table[[32]byte, partners.Key]
 	signers    *table[program.KeyID, partners.Signer]
+	states     atomic.Pointer[states]
 
 	signs bool   // whether it reads the secrets of keys that sign
 	file  string // where Run keeps a copy; none if empty
@@ -60,7 +61,7 @@ type merchantEntry struct {
 
 // New makes an empty catalogue that reads from db. It does nothing until Load.
 func New(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
-	return &Catalogue{
+	c := &Catalogue{
 		db: db, log: log,
 		merchants:  newTable[program.MerchantID, *partners.Merchant](),
 		programs:   newTable[program.ProgramID, *Listing](),
@@ -72,6 +73,8 @@ func New(db *pgxpool.Pool, log *slog.Logger) *Catalogue {
 		signers:    newTable[program.KeyID, partners.Signer](),
 		unreadable: map[termsKey]bool{},
 	}
+	c.states.Store(&states{})
+	return c
 }
 
 // WithSigners makes the catalogue read the keys that sign too, with their secrets, as a tracker alone may. Call it before

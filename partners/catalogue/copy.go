@@ -21,8 +21,9 @@ import (
 // old one, and takes its place; what it says of itself comes first, and a SHA-256 over all of it last. It holds hashes of
 // keys and secrets of signers, so its owner alone may read it. The time of the file is when PostgreSQL last confirmed it.
 const (
-	copyMark   = "tributary catalogue, form 4\n"
-	copyMark3  = "tributary catalogue, form 3\n" // of the same length
+	copyMark   = "tributary catalogue, form 5\n"
+	copyMark4  = "tributary catalogue, form 4\n" // of the same length
+	copyMark3  = "tributary catalogue, form 3\n"
 	copyAccess = 0o600
 	// copyEvery is the shortest time between two writings; a catalogue that has not changed is only confirmed.
 	copyEvery = 30 * time.Second
@@ -67,14 +68,17 @@ func (c *Catalogue) LoadCopy(file string) (*Copy, error) {
 		return nil, fmt.Errorf("reading the copy of the catalogue: %w", err)
 	}
 	body := len(content) - sha256.Size
-	form3 := bytes.HasPrefix(content, []byte(copyMark3))
-	if body < len(copyMark) || !form3 && !bytes.HasPrefix(content, []byte(copyMark)) {
+	form := 0
+	if body >= len(copyMark) {
+		form = map[string]int{copyMark: 5, copyMark4: 4, copyMark3: 3}[string(content[:len(copyMark)])]
+	}
+	if form == 0 {
 		return nil, fmt.Errorf("%w: %s is no copy that this version reads", ErrDamaged, file)
 	}
 	if sum := sha256.Sum256(content[:body]); !bytes.Equal(sum[:], content[body:]) {
 		return nil, fmt.Errorf("%w: the checksum of %s is wrong", ErrDamaged, file)
 	}
-	r := &copyReader{rest: string(content[len(copyMark):body]), form3: form3}
+	r := &copyReader{rest: string(content[len(copyMark):body]), form: form}
 	cp, ch := r.header(), r.changes()
 	if r.broken || r.rest != "" {
 		return nil, fmt.Errorf("%w: %s has the right checksum and another form", ErrDamaged, file)
@@ -85,6 +89,7 @@ func (c *Catalogue) LoadCopy(file string) (*Copy, error) {
 	c.links.reserve(len(ch.links))
 	c.partners.reserve(len(ch.partners))
 	c.apply(ch)
+	c.hear(ch.states, true, cp.Confirmed)
 	c.copied = cp
 	c.looked.Store(cp.Confirmed.UnixNano())
 	return cp, nil

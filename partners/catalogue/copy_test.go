@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -39,6 +40,7 @@ func contents(c *Catalogue) map[string]any {
 	currencies := map[program.MerchantID][]string{}
 	c.merchants.each(func(id program.MerchantID, _ *partners.Merchant) { currencies[id] = c.CurrenciesOf(id) })
 	all["currencies"] = currencies
+	all["states"] = fmt.Sprint(*c.states.Load())
 	return all
 }
 
@@ -104,6 +106,7 @@ func TestACopyHoldsWhatTheCatalogueHeld(t *testing.T) {
 	w := newWorld(t)
 	_, err := w.db.Exec(t.Context(), `INSERT INTO setting VALUES ('partitions', '3'), ('click_key_1', 'abc')`)
 	must(t, err)
+	stateOf(t, w.db, w.mine, program.Paused, time.Hour)
 	must(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
 		_, err := partners.AddTerms(t.Context(), tx, w.mine.program, program.Version{EffectiveFrom: time.Now().Add(time.Hour), Document: shopProgram(w.mine.merchant).Terms[0].Document})
 		if err == nil {
@@ -122,6 +125,9 @@ func TestACopyHoldsWhatTheCatalogueHeld(t *testing.T) {
 	must(t, err)
 	if diff := cmp.Diff(contents(live), contents(c)); diff != "" {
 		t.Errorf("from the copy (-live +copy):\n%s", diff)
+	}
+	if c.InProgram(w.mine.program, w.mine.partner, time.Now().Add(2*time.Hour)) || !c.InProgram(w.mine.program, w.mine.partner, time.Now()) {
+		t.Error("the copy does not know of the pause")
 	}
 	if diff := cmp.Diff(map[string]string{"partitions": "3", "click_key_1": "abc"}, cp.Settings); diff != "" || cp.Network == "" {
 		t.Errorf("network %q, settings (-want +got):\n%s", cp.Network, diff)
@@ -147,6 +153,24 @@ func TestACopyOfTheFormBeforeIsRead(t *testing.T) {
 	}
 	if p, ok := c.Program(l.Program); !ok || p.Window != 30*24*time.Hour || p.Path(time.Now()) {
 		t.Errorf("program %+v", p)
+	}
+}
+
+// Form 4 is form 5 without states, of which the count comes last.
+func TestACopyWithoutStatesIsRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	live, file := copyOf(t, w.db)
+	content, err := os.ReadFile(file)
+	must(t, err)
+	body := append([]byte(copyMark4), content[len(copyMark):len(content)-sha256.Size-1]...)
+	sum := sha256.Sum256(body)
+	must(t, os.WriteFile(file, append(body, sum[:]...), 0o600))
+	c := away(t)
+	_, err = c.LoadCopy(file)
+	must(t, err)
+	if diff := cmp.Diff(contents(live), contents(c)); diff != "" {
+		t.Errorf("(-live +copy):\n%s", diff)
 	}
 }
 

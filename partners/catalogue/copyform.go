@@ -71,6 +71,7 @@ func (w *copyWriter) catalogue(c *Catalogue, cp *Copy) {
 		w.text(string(s.Secret[:]))
 		w.key(s.Key)
 	})
+	w.states(*c.states.Load())
 }
 
 func (w *copyWriter) key(k partners.Key) {
@@ -114,7 +115,7 @@ func (w *copyWriter) link(l *partners.Link, landing string) {
 type copyReader struct {
 	rest   string
 	broken bool
-	form3  bool // written before there were paths
+	form   int // 3 was written before there were paths, 4 before there were states of enrolments
 }
 
 func (r *copyReader) number() int64 {
@@ -210,6 +211,9 @@ func (r *copyReader) changes() *changes {
 	for range r.count() {
 		ch.keys = append(ch.keys, keyRow{signs: true, secret: r.secret(), Key: r.key()})
 	}
+	if r.form >= 5 {
+		ch.states = r.states()
+	}
 	return ch
 }
 
@@ -218,7 +222,7 @@ func (r *copyReader) program() *Listing {
 	p.LandingURL, p.ClickParam, p.Currencies = r.text(), r.text(), r.texts()
 	p.Since, p.Window = time.UnixMicro(r.number()).UTC(), time.Duration(r.number())
 	p.Categories, p.AnyCategory = r.texts(), r.flag()
-	if r.form3 {
+	if r.form < 4 {
 		return p
 	}
 	for range r.count() {

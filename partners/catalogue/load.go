@@ -20,6 +20,7 @@ type changes struct {
 	partners  []*partners.Partner
 	links     []*partners.Link
 	keys      []keyRow
+	states    states
 }
 
 type keyRow struct {
@@ -63,6 +64,7 @@ func (c *Catalogue) Refresh(ctx context.Context, q partners.Querier) error {
 			return err
 		}
 		c.apply(ch)
+		c.hear(ch.states, c.mark == 0, looked)
 		if c.mark == 0 && (c.copied != nil || c.Version() > 0) {
 			c.retain(ch)
 		}
@@ -83,6 +85,9 @@ func (c *Catalogue) read(ctx context.Context, q partners.Querier, since uint64) 
 	var err error
 	if ch.keys, err = c.readKeys(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading API keys: %w", err)
+	}
+	if ch.states, err = readStates(ctx, q, since); err != nil {
+		return nil, err
 	}
 	if ch.links, err = c.readLinks(ctx, q, since); err != nil {
 		return nil, fmt.Errorf("reading links: %w", err)
