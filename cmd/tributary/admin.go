@@ -34,7 +34,7 @@ func newAdmin(a *app) *cobra.Command {
 
 What a program pays from another day on is added with add-terms, or by the merchant on the page Programs. The merchant then issues an API key under Developers, and the partner makes links.`,
 	}
-	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newAddTerms(a), newCreatePartner(a), newEnrol(a), newAddFact(a), newSettleClaim(a), newOpenDispute(a), newSettleDispute(a), newRebind(a), newAddCoupon(a), newAddCoupons(a), newEndCoupon(a), newCreateKey(a), newRevokeKey(a))
+	root.AddCommand(newCreateMerchant(a), newCreateProgram(a), newAddTerms(a), newCreatePartner(a), newEnrol(a), newAddFact(a), newSetState(a), newSettleClaim(a), newOpenDispute(a), newSettleDispute(a), newRebind(a), newAddCoupon(a), newAddCoupons(a), newEndCoupon(a), newCreateKey(a), newRevokeKey(a))
 	root.AddCommand(newReviews(a)...)
 	root.AddCommand(newLogins(a)...)
 	return root

@@ -98,6 +98,11 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"add-fact|--program|1|--partner|1|--kind|friend|--value|1", "", "kind: \"friend\" is not one of the known values"},
 		{"add-fact|--program|1|--partner|2|--kind|group|--value|vip", "", "does not exist"},
 		{"add-fact|--program|1|--partner|1|--kind|group|--value|vip|--from|soon", "", "--from"},
+		{"set-state|--program|1|--partner|1|--state|paused|--from|2199-01-01T00:00:00.0009Z|--note|asked for it", "2199-01-01T00:00:00Z\n", ""},
+		{"set-state|--program|1|--partner|1|--state|paused|--from|2199-02-01T00:00:00Z", "", "value: it cannot follow"},
+		{"set-state|--program|1|--partner|1|--state|gone", "", "value: \"gone\" is not one of the known values"},
+		{"set-state|--program|1|--partner|2|--state|paused", "", "does not exist"},
+		{"set-state|--program|1|--partner|1|--state|paused|--from|soon", "", "--from"},
 		{"add-coupon|KITCHEN10|--program|1|--partner|1|--exclusive|--from|2020-01-01T00:00:00Z", "1\n", ""}, // before the first order
 		{"add-coupon| kitchen10|--program|1|--partner|1|--exclusive", "1\n", ""},
 		{"add-coupon|kitchen10|--program|1", "", "code: the code \"kitchen10\" has another coupon at that time"},
