@@ -63,6 +63,8 @@ func (w *world) forms() map[string]url.Values {
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"group"}, "value": {"vip"}, "ends": {""}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
+		"/partner/programs/:program/state":           {"state": {"left"}, "from": {w.now.Add(2 * aDay).Format(formTime)}},
+		"/merchant/partners/:partner/state/:program": {"state": {"paused"}, "note": {"the budget is spent"}, "from": {w.now.Add(aDay).Format(formTime)}, "sure": {""}},
 		"/merchant/manual":                           w.lineForm("5.00"),
 		"/merchant/manual/:line":                     {"said": {"decline"}},
 		"/network/manual":                            w.lineForm("5.00"),

@@ -201,6 +201,8 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"operator", "/network/audit", "q=example.net", "", []string{"entry"}, "", ""},
 		{"site", "/partner/coupons", "kind=coupon", "", []string{"code"}, "", ""},
 		{"operator", "/network", "days=90", "", []string{"merchant"}, text.English().NetworkCosts(), "cost"},
+		{"operator", "/network/partners", "", "", []string{"partner", "program"}, "", ""},
+		{"operator", "/network/partners", "state=approved&q=kitchen", "", []string{"partner", "program"}, "", ""},
 		{"operator", "/network/late", "", "", []string{"merchant", "order"}, "Amount", "amount"},
 		{"operator", "/network/late", "merchant=" + number10(int64(w.shop)), "", []string{"merchant", "order"}, "Commission", "commission"},
 	} {

@@ -68,6 +68,11 @@ func (view *agreedView) recruiter() string {
 	return cmp.Or(view.agreed.Recruiters[number], number)
 }
 
+// said are the facts that have no page of their own, as states have.
+func (view *agreedView) said() []partners.Fact {
+	return slices.DeleteFunc(slices.Clone(view.agreed.Facts), func(f partners.Fact) bool { return f.Kind == program.FactState })
+}
+
 // findAgreed reads what an address names, as of its time or of now.
 func (s *Server) findAgreed(c echo.Context, v *visit) (*agreedView, error) {
 	id, ok := report.ParseID(c.Param("program"))

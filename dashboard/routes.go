@@ -104,6 +104,8 @@ func (s *Server) partnerRoutes() []entry {
 		{get, "/partner/programs", access.See, s.programs},
 		{get, "/partner/programs/:program/terms", access.See, s.agreedPage},
 		{post, "/partner/programs/:program/terms/accept", access.Agree, s.acceptTerms},
+		{get, "/partner/programs/:program/state", access.See, s.standing},
+		{post, "/partner/programs/:program/state", access.Agree, s.setStanding},
 	}
 }
 
@@ -117,6 +119,8 @@ func (s *Server) merchantRoutes() []entry {
 		{get, "/merchant/partners/:partner", access.See, s.merchantPartner},
 		{get, "/merchant/partners/:partner/terms/:program", access.See, s.agreedPage},
 		{post, "/merchant/partners/:partner/terms/:program", access.EditPartners, s.addFact},
+		{get, "/merchant/partners/:partner/state/:program", access.See, s.standing},
+		{post, "/merchant/partners/:partner/state/:program", access.EditPartners, s.setStanding},
 		{get, "/merchant/orders", access.See, s.orders},
 		{get, "/merchant/orders.csv", access.See, s.ordersCSV},
 		{post, "/merchant/orders/review", access.Review, s.reviewOrders},
@@ -187,6 +191,9 @@ func (s *Server) networkRoutes() []entry {
 		{get, "/network/manual.csv", access.See, s.manualCSV},
 		{post, "/network/manual", access.EnterLines, s.enterManual},
 		{post, "/network/manual/:line", access.EnterLines, s.decideManual},
+		{get, "/network/partners", access.See, s.enrolments},
+		{get, "/network/partners.csv", access.See, s.enrolmentsCSV},
+		{get, "/network/partners/:partner/state/:program", access.See, s.standing},
 		{get, "/network/late", access.See, s.late},
 		{get, "/network/late.csv", access.See, s.lateCSV},
 		{get, "/network/audit", access.ReadAudit, s.audit},

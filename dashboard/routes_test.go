@@ -135,6 +135,8 @@ func TestAuthorizationMatrix(t *testing.T) {
 		},
 		"/merchant/partners/:partner/terms/:program": {"kind": {"property"}, "value": {"blog"}},
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
+		"/partner/programs/:program/state":           {"state": {"left"}, "from": {w.now.Add(2 * aDay).Format(formTime)}},
+		"/merchant/partners/:partner/state/:program": {"state": {"paused"}, "note": {"the budget is spent"}, "from": {w.now.Add(aDay).Format(formTime)}, "sure": {""}},
 		"/merchant/orders/:order/disputes":           {"dispute": {"dp-1"}, "amount": {"5.00"}, "whole": {""}},
 		"/network/orders/:order/disputes":            {"dispute": {"dp-2"}, "amount": {""}, "whole": {"yes"}},
 		"/merchant/orders/:order/review":             {"verb": {"void"}, "note": {"a trial"}},
@@ -158,6 +160,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 	enrolledIn := map[string][]string{
 		"POST /account/seat":  {"site"},
 		"POST /partner/links": {"site", "member"}, "POST /partner/claims": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
+		"GET /partner/programs/:program/state": {"site", "member"}, "POST /partner/programs/:program/state": {"site", "member"}, "GET /network/partners/:partner/state/:program": {"operator"},
 		"POST /merchant/manual": {"shop"}, "POST /merchant/coupons": {"shop"}, "POST /merchant/coupons/file": {"shop"},
 		"POST /merchant/orders/review": {"shop"}, "POST /merchant/review": {"shop"}, "POST /merchant/review/undo": {"shop"},
 	}

@@ -202,9 +202,10 @@ type PartnerOfMerchant struct {
 	Partner
 
 	Since time.Time
-	// Programs are the merchant's that the partner is in, by name, and ProgramIDs their numbers.
+	// Programs are the merchant's that the partner is in, by name, ProgramIDs their numbers, and States where the partner stands in each.
 	Programs   []string
 	ProgramIDs []int64
+	States     []program.State
 	Links      []PartnerLink
 }
 
@@ -221,9 +222,11 @@ type PartnerLink struct {
 func (s *Snapshot) PartnerOfMerchant(ctx context.Context, id int64) (PartnerOfMerchant, error) {
 	var p PartnerOfMerchant
 	// name: partner of a merchant
-	err := s.tx.QueryRow(ctx, `SELECT p.id, p.name, p.kind, p.site_url, min(e.created_at), array_agg(g.name ORDER BY g.name, g.id), array_agg(g.id ORDER BY g.name, g.id)
+	err := s.tx.QueryRow(ctx, `SELECT p.id, p.name, p.kind, p.site_url, min(e.created_at), array_agg(g.name ORDER BY g.name, g.id), array_agg(g.id ORDER BY g.name, g.id),
+		array_agg(coalesce((SELECT f.value FROM enrolment_fact f WHERE f.program_id = g.id AND f.partner_id = p.id AND f.kind = 'state' AND f.effective_from <= now() ORDER BY f.no DESC LIMIT 1), 'approved')
+			ORDER BY g.name, g.id)
 		FROM partner p JOIN enrolment e ON e.partner_id = p.id JOIN program g ON g.id = e.program_id AND g.merchant_id = $2
-		WHERE p.id = $1 GROUP BY p.id`, id, int64(s.scope.Merchant)).Scan(&p.ID, &p.Name, &p.Kind, &p.SiteURL, &p.Since, &p.Programs, &p.ProgramIDs)
+		WHERE p.id = $1 GROUP BY p.id`, id, int64(s.scope.Merchant)).Scan(&p.ID, &p.Name, &p.Kind, &p.SiteURL, &p.Since, &p.Programs, &p.ProgramIDs, &p.States)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, notFound()
 	}

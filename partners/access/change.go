@@ -62,12 +62,32 @@ func (db *DB) SetTerms(ctx context.Context, scope Scope, id program.ProgramID, v
 	return number, err
 }
 
-// AddFact says what holds for a partner of a program of the scope's merchant.
+// AddFact says what holds for a partner of a program of the scope's merchant; states are for SetState.
 func (db *DB) AddFact(ctx context.Context, scope Scope, f partners.Fact) error {
-	if scope.Merchant == 0 || f.Kind == program.FactAccept {
+	if scope.Merchant == 0 || f.Kind == program.FactAccept || f.Kind == program.FactState {
 		return fault.Coded(fault.NotFound, "not_found", nil)
 	}
 	return db.addFact(ctx, scope, f)
+}
+
+// SetState states where a partner stands in a program that the scope sees, and gives from when on: the scope's own partner, where there
+// is one. Which steps are whose to take is in program.Steps.
+func (db *DB) SetState(ctx context.Context, scope Scope, n partners.NewState) (from time.Time, err error) {
+	if scope.Partner != 0 {
+		n.Partner = scope.Partner
+	}
+	err = db.Change(ctx, scope, func(tx pgx.Tx) error {
+		is, err := partners.Enrolled(ctx, tx, n.Program, n.Partner)
+		if err != nil {
+			return err
+		}
+		if !is {
+			return fault.Coded(fault.NotFound, "not_found", nil)
+		}
+		from, err = partners.SetState(ctx, tx, n)
+		return err
+	})
+	return from, err
 }
 
 // AcceptTerms has the scope's partner accept a version of the terms of a program.

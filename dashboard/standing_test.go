@@ -1,0 +1,101 @@
+package dashboard
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"tributary/partners"
+	"tributary/partners/program"
+)
+
+// begun has everything that was stated have begun.
+func (w *world) begun() {
+	w.t.Helper()
+	_, err := w.owner.Exec(w.t.Context(), `ALTER TABLE enrolment_fact DISABLE TRIGGER USER;
+UPDATE enrolment_fact SET effective_from = date_trunc('milliseconds', now() - interval '1 second') WHERE effective_from > now(); ALTER TABLE enrolment_fact ENABLE TRIGGER USER`)
+	w.must(err)
+}
+
+func TestAMerchantPausesAndRemovesAPartner(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.order(sale{id: "o-1", link: w.link})
+	id, partner := number10(int64(w.program)), number10(int64(w.site))
+	path, theirs := "/merchant/partners/"+partner+"/state/"+id, "/partner/programs/"+id+"/state"
+	shop, site, operator := w.as("shop@example.net"), w.as("site@example.net"), w.as("operator@example.net")
+	shop.page("/merchant/partners/"+partner).holds(t, "State:")
+	shop.page(path).holds(t, "Approved", "Joined the program", "Open commissions", "on 1 order", "Removed for fraud", "Open commissions are held until a person decides on each")
+	for _, row := range []struct {
+		form url.Values
+		says string
+	}{
+		{url.Values{"state": {"left"}}, "cannot follow"},
+		{url.Values{"state": {"gone"}}, "is not one of the known values"},
+		{url.Values{"state": {"paused"}, "from": {"soon"}}, "soon"},
+		{url.Values{"state": {"paused"}, "from": {w.now.Add(-aDay).Format(formTime)}}, "not a minute away"},
+		{url.Values{"state": {"removed:fraud"}}, "tick the box"},
+	} {
+		refused := shop.post(path, row.form)
+		if refused.status < 400 {
+			t.Errorf("%v is taken: %d", row.form, refused.status)
+		}
+		refused.holds(t, row.says)
+	}
+	if done := shop.post(path, url.Values{"state": {"paused"}, "note": {"the budget is spent"}}); done.status != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", done.status, done.text())
+	}
+	shop.page(path).holds(t, "Approved", "Paused", "planned", "the budget is spent")
+	w.begun()
+	shop.page(path).holds(t, "Paused Since", "Links lead visitors on to the shop without a click id")
+	shop.page("/merchant/partners/"+partner).holds(t, "Paused")
+	operator.page("/network/partners/"+partner+"/state/"+id).holds(t, "Paused Since", "the budget is spent")
+	mine := site.page(theirs)
+	mine.holds(t, "Paused Since", "Leave the program")
+	if strings.Contains(mine.body, "the budget is spent") {
+		t.Error("the partner reads the merchant's note")
+	}
+	if refused := site.post("/partner/links", url.Values{"program": {id}}); refused.status != http.StatusUnprocessableEntity {
+		t.Errorf("a paused partner makes a link: %d", refused.status)
+	}
+	if done := shop.post(path, url.Values{"state": {"removed:fraud"}, "sure": {"yes"}, "note": {"stolen cards"}}); done.status != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", done.status, done.text())
+	}
+	w.begun()
+	shop.page(path).holds(t, "Removed for fraud", "No change of state is yours to make from here")
+	site.page(theirs).holds(t, "Removed for fraud", "Orders placed from then on earn nothing")
+	facts, err := partners.ReadFacts(t.Context(), w.owner, w.site, w.program)
+	w.must(err)
+	if list := facts[w.program]; len(list) != 2 || list[0].Kind != program.FactState || list[0].Author == "operator" {
+		t.Errorf("%+v", list)
+	}
+}
+
+func TestAPartnerLeavesAProgram(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := number10(int64(w.program))
+	path := "/partner/programs/" + id + "/state"
+	site := w.as("site@example.net")
+	site.page("/partner/programs").holds(t, "State")
+	for _, state := range []string{"paused", "removed:breach", "approved"} {
+		if refused := site.post(path, url.Values{"state": {state}, "sure": {"yes"}}); refused.status < 400 {
+			t.Errorf("a partner states %s: %d", state, refused.status)
+		}
+	}
+	if done := site.post(path, url.Values{"state": {"left"}}); done.status != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", done.status, done.text())
+	}
+	site.page(path).holds(t, "Left", "planned")
+	w.begun()
+	site.page(path).holds(t, "Left Since", "Orders that come of clicks from before still earn")
+	w.as("shop@example.net").page("/merchant/partners/"+number10(int64(w.site))).holds(t, "Left")
+	for _, who := range []string{"rival", "outsider"} {
+		for _, theirs := range []string{"/partner/programs/" + id + "/state", "/merchant/partners/" + number10(int64(w.site)) + "/state/" + id} {
+			if got := w.as(who + "@example.net").get(theirs); got.status != http.StatusNotFound && got.status != http.StatusForbidden {
+				t.Errorf("%s sees %s: %d", who, theirs, got.status)
+			}
+		}
+	}
+}
