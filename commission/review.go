@@ -136,6 +136,9 @@ func DeclineCodes() []string {
 	}
 }
 
+// HeldForRemoval is the code of the reviews that hold what a partner has open who was removed from the program for fraud.
+const HeldForRemoval = "partner_removed"
+
 // Check says what is wrong with what somebody is about to say about an order.
 func (r *Reviewed) Check() (wrong []fault.Field) {
 	add := func(name string, problem, fix text.Message) { wrong = append(wrong, fault.Wrong(name, problem, fix)) }

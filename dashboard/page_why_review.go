@@ -87,6 +87,14 @@ func (view *whyView) sharers() (list []program.PartnerID) {
 	return list
 }
 
+// reviewCode says the code of a review.
+func reviewCode(t *text.Printer, code string) string {
+	if code == commission.HeldForRemoval {
+		return t.ReviewPartnerRemoved()
+	}
+	return t.DeclineCode(code)
+}
+
 // reviewed is a review as an entry of the order's history.
 func (view *whyView) reviewed(t *text.Printer, r *report.Review) milestone {
 	m := milestone{at: r.At, title: t.Verb(r.Verb), of: view.Partners[program.PartnerID(r.PartnerID)]}
@@ -95,7 +103,7 @@ func (view *whyView) reviewed(t *text.Printer, r *report.Review) milestone {
 		said[0] = t.ReviewByWhom(r.Side, r.Author)
 	}
 	if r.Code != "" {
-		said = append(said, t.DeclineCode(r.Code))
+		said = append(said, reviewCode(t, r.Code))
 	}
 	switch r.Became() {
 	case report.ReviewWaits:

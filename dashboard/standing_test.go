@@ -58,6 +58,8 @@ func TestAMerchantPausesAndRemovesAPartner(t *testing.T) {
 	}
 	if refused := site.post("/partner/links", url.Values{"program": {id}}); refused.status != http.StatusUnprocessableEntity {
 		t.Errorf("a paused partner makes a link: %d", refused.status)
+	} else {
+		refused.holds(t, "not in the program at present")
 	}
 	if done := shop.post(path, url.Values{"state": {"removed:fraud"}, "sure": {"yes"}, "note": {"stolen cards"}}); done.status != http.StatusSeeOther {
 		t.Fatalf("status %d: %s", done.status, done.text())

@@ -81,7 +81,7 @@ func CreateLink(ctx context.Context, q Querier, n NewLink) (*Link, error) {
 		return nil, err
 	}
 	if StateAt(facts[n.Program], time.Now()) != program.Approved {
-		return nil, badLink("program", text.WrongNotEnrolled(), text.FixNotEnrolled())
+		return nil, badLink("program", text.WrongNotInProgram(), text.FixNotInProgram())
 	}
 	var links int
 	// name: links of a partner, counted

@@ -114,7 +114,8 @@ func TestWhatARemovedPartnerHasOpenIsHeld(t *testing.T) {
 		equal(t, fmt.Sprintf("arrival %d", group), w.standsOf(group), want)
 	}
 	equal(t, "refused", w.number(`SELECT count(*) FROM inbox_taken WHERE problem <> ''`), 0)
-	equal(t, "reviews", w.number(`SELECT count(*) FROM inbox WHERE kind = 'review' AND side = 'merchant' AND note = 'stolen cards'`), 50)
+	equal(t, "reviews", w.number(`SELECT count(*) FROM inbox WHERE kind = 'review' AND side = 'merchant' AND note = 'stolen cards'
+		AND convert_from(content, 'UTF8')::json ->> 'code' = $1`, commission.HeldForRemoval), 50)
 	w.clean()
 
 	// A person decides of each; nothing holds it again.
