@@ -51,6 +51,9 @@ func TestAMerchantPausesAndRemovesAPartner(t *testing.T) {
 	shop.page(path).holds(t, "Paused Since", "Links lead visitors on to the shop without a click id")
 	shop.page("/merchant/partners/"+partner).holds(t, "Paused")
 	operator.page("/network/partners/"+partner+"/state/"+id).holds(t, "Paused Since", "the budget is spent")
+	if list := site.page("/partner/programs"); !strings.Contains(list.text(), "Paused") || strings.Contains(list.body, "/partner/links/new?program="+id) {
+		t.Errorf("the list of programs offers links where the partner is paused: %s", list.text())
+	}
 	mine := site.page(theirs)
 	mine.holds(t, "Paused Since", "Leave the program")
 	if strings.Contains(mine.body, "the budget is spent") {

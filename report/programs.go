@@ -26,6 +26,8 @@ type Program struct {
 	Versions []program.Version
 	// Unaccepted are the terms that the scope's partner must accept and has not.
 	Unaccepted []program.Terms
+	// State is where the scope's partner stands.
+	State program.State
 }
 
 //go:embed query/programs.sql
@@ -81,6 +83,7 @@ func (s *Snapshot) programs(ctx context.Context, at time.Time) ([]Program, error
 		}
 		if s.scope.Partner != 0 {
 			p.Unaccepted = program.Unaccepted(p.Terms, acceptedBy(facts[p.ID]), at)
+			p.State = partners.StateAt(facts[p.ID], at)
 		}
 	}
 	return programs, nil

@@ -2852,6 +2852,9 @@ func FixNoWindow() Message { return Message{id: "fix.no_window"} }
 // FixNotEnrolled is the message: enrol in the program first
 func FixNotEnrolled() Message { return Message{id: "fix.not_enrolled"} }
 
+// FixNotInProgram is the message: look at the partner's state in the program
+func FixNotInProgram() Message { return Message{id: "fix.not_in_program"} }
+
 // FixNote is the message: say why, for those who look later
 func FixNote() Message { return Message{id: "fix.note"} }
 
@@ -5653,6 +5656,9 @@ func (p *Printer) ReviewOrders(n int64) string { return p.say("review.orders", n
 // ReviewOrdersTitle says: Orders
 func (p *Printer) ReviewOrdersTitle() string { return p.say("review.orders_title", 0) }
 
+// ReviewPartnerRemoved says: The partner was removed from the program for fraud.
+func (p *Printer) ReviewPartnerRemoved() string { return p.say("review.partner_removed", 0) }
+
 // ReviewSaid says: {act}: {effect}
 func (p *Printer) ReviewSaid(act string, effect string) string {
 	return p.say("review.said", 0, act, effect)
@@ -7473,6 +7479,9 @@ func WrongNotInFile(what string) Message {
 func WrongNotInForce(value string) Message {
 	return Message{id: "wrong.not_in_force", values: []string{value}}
 }
+
+// WrongNotInProgram is the message: the partner is not in the program at present
+func WrongNotInProgram() Message { return Message{id: "wrong.not_in_program"} }
 
 // WrongNotList is the message: it is not a list
 func WrongNotList() Message { return Message{id: "wrong.not_list"} }
