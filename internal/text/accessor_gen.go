@@ -6066,7 +6066,7 @@ func (p *Printer) StandingJoined() string { return p.say("standing.joined", 0) }
 // StandingLeave says: Leave the program
 func (p *Printer) StandingLeave() string { return p.say("standing.leave", 0) }
 
-// StandingLeaveLead says: It takes effect a minute from now. To come back you apply again.
+// StandingLeaveLead says: It takes effect a minute from now. To come back, ask the merchant.
 func (p *Printer) StandingLeaveLead() string { return p.say("standing.leave_lead", 0) }
 
 // StandingLink says: State
