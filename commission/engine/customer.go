@@ -18,8 +18,8 @@ import (
 )
 
 // Who a customer belongs to follows from all their orders, which are in as many lanes. No lane waits for another: an order's
-// transaction looks at what is committed of the customer's other orders, and decides. Where there are later ones it leaves a row in
-// customer_touched, and in any case what it has changed (changes); who holds the customer's lane works out what that changes for the
+// transaction looks at what is committed of the customer's other orders, and decides. Where the next one stands otherwise by it, it leaves
+// a row in customer_touched, and in any case what it has changed (changes); who holds the customer's lane works out what that changes for the
 // others (sweep), and their lanes decide those again (nudge).
 
 // seen is an order as the customer fold is to have it from this transaction on.
@@ -29,8 +29,8 @@ type seen struct {
 	customer evidence.Customer
 	// stored says that there is a row for it, changed that the row is to be written.
 	stored, changed bool
-	before          *commission.Seen // the order before it that is committed
-	behind          bool             // there are later ones that are committed
+	before, behind  *commission.Seen // the orders next to it that are committed
+	unsettles       bool             // the order behind it has a view that does not follow from it
 	snapshot        string           // what was committed at least when these were read
 }
 
@@ -54,7 +54,7 @@ func (e *Engine) customers(ctx context.Context, tx pgx.Tx, network evidence.Netw
 		s.No = o.no
 		o.seen = &seen{Seen: s, customer: evidence.Customer{Merchant: o.folded.Merchant, ID: o.folded.Customer}, changed: true}
 		named = append(named, o.seen)
-		places = append(places, placeOf(o.seen.customer, &s))
+		places = append(places, evidence.PlaceOf(o.seen.customer, &s))
 		customers = append(customers, o.seen.customer)
 		asked = append(asked, evidence.Order{Folded: &o.folded, Recorded: &o.recorded})
 		resolved = append(resolved, &o.evidence)
@@ -103,7 +103,7 @@ func (o *order) leaves(now commission.Seen, named bool) (places []evidence.Place
 		p := evidence.Place{
 			Customer: evidence.Customer{Merchant: o.folded.Merchant, ID: sale.GetCustomerId()}, At: event.Time(e.GetOccurredAt()), Ref: o.key.id,
 		}
-		if stays := named && p == placeOf(evidence.Customer{Merchant: o.folded.Merchant, ID: o.folded.Customer}, &now); !stays && !slices.Contains(places, p) {
+		if stays := named && p == evidence.PlaceOf(evidence.Customer{Merchant: o.folded.Merchant, ID: o.folded.Customer}, &now); !stays && !slices.Contains(places, p) {
 			places = append(places, p)
 		}
 	}
@@ -123,7 +123,9 @@ func (s *seen) meet(rows []commission.Seen) {
 	}
 }
 
-// view gives each order that is to be written its view, by the order before it: one that is committed, or another of these.
+// view gives each order that is to be written its view, by the order before it, and holds that against the view of the order behind it:
+// either is one that is committed, or another of these. Whom that view does not concern has nobody looked at: where each order follows
+// from the one before it, all do.
 func view(orders []*seen, binds map[evidence.Customer][]commission.Bind) {
 	orders = slices.Clone(orders)
 	slices.SortFunc(orders, func(a, b *seen) int {
@@ -138,6 +140,16 @@ func view(orders []*seen, binds map[evidence.Customer][]commission.Bind) {
 			prev = &orders[i-1].Seen
 		}
 		s.View = s.Follow(prev, binds[s.customer])
+	}
+	for i, s := range orders {
+		next := s.behind
+		if i+1 < len(orders) && orders[i+1].customer == s.customer && (next == nil || orders[i+1].Compare(next) <= 0) {
+			next = &orders[i+1].Seen
+		}
+		if s.changed && next != nil {
+			view := next.Follow(&s.Seen, binds[s.customer])
+			s.unsettles = !view.Equal(&next.View)
+		}
 	}
 }
 
@@ -166,8 +178,8 @@ func (e *Engine) writeSeen(ctx context.Context, tx pgx.Tx, orders []*order, buf 
 		} else {
 			copyOneSeen(&buf.seen, s)
 		}
-		place := placeOf(s.customer, &s.Seen)
-		if s.stored || s.behind {
+		place := evidence.PlaceOf(s.customer, &s.Seen)
+		if s.unsettles {
 			copyTouch(&buf.touched, place, e.cfg.Partitions)
 		}
 		made.add(place, e.cfg.Partitions)
@@ -210,10 +222,6 @@ func (e *Engine) leavePlaces(ctx context.Context, tx pgx.Tx, orders []*order) er
 		return fmt.Errorf("taking orders off %d places: %w", len(c.merchant), err)
 	}
 	return made.writeNow(ctx, tx)
-}
-
-func placeOf(customer evidence.Customer, s *commission.Seen) evidence.Place {
-	return evidence.Place{Customer: customer, At: s.At, Ref: s.Ref}
 }
 
 func copyTouch(r *pgcopy.Rows, p evidence.Place, partitions int) {

@@ -169,7 +169,7 @@ func (m *memory) keep(o *order) error {
 	}
 	for _, p := range o.left {
 		was := len(m.seen[p.Customer])
-		m.seen[p.Customer] = slices.DeleteFunc(m.seen[p.Customer], func(s commission.Seen) bool { return placeOf(p.Customer, &s) == p })
+		m.seen[p.Customer] = slices.DeleteFunc(m.seen[p.Customer], func(s commission.Seen) bool { return evidence.PlaceOf(p.Customer, &s) == p })
 		if len(m.seen[p.Customer]) < was {
 			m.touched = append(m.touched, touchedRow{m.number(), p})
 		}

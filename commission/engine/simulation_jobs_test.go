@@ -143,13 +143,13 @@ func (tx *memoryTx) sweep() error {
 		changed, settled := commission.Refresh(prev, from, binds[customer], s.through())
 		for _, n := range changed {
 			tx.views[customer] = append(tx.views[customer], from[n])
-			place := placeOf(customer, &from[n])
+			place := evidence.PlaceOf(customer, &from[n])
 			tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, place)
 		}
 		if settled || len(from) < tx.sweeps {
 			continue
 		}
-		last := placeOf(customer, &from[len(from)-1])
+		last := evidence.PlaceOf(customer, &from[len(from)-1])
 		tx.touches = append(tx.touches, last)
 		for _, p := range s.touched {
 			if last.Before(p) {

@@ -252,11 +252,9 @@ func (tx *memoryTx) decide(orders []*order) error {
 		}
 		s.No = o.no
 		o.seen = &seen{Seen: s, customer: tx.customer(o.folded.Customer), changed: true}
-		place := placeOf(o.seen.customer, &s)
+		place := evidence.PlaceOf(o.seen.customer, &s)
 		o.seen.meet(tx.before(place))
-		if all := tx.memory.seen[o.seen.customer]; len(all) > 0 {
-			o.seen.behind = place.Before(placeOf(o.seen.customer, &all[len(all)-1]))
-		}
+		o.seen.behind = tx.behind(place)
 		named = append(named, o.seen)
 	}
 	view(named, tx.sortedBinds())
@@ -265,9 +263,9 @@ func (tx *memoryTx) decide(orders []*order) error {
 			o.evidence.Customer = o.seen.View
 			tx.belong(&o.folded, &o.evidence)
 			if o.seen.changed {
-				place := placeOf(o.seen.customer, &o.seen.Seen)
+				place := evidence.PlaceOf(o.seen.customer, &o.seen.Seen)
 				tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, place)
-				if o.seen.stored || o.seen.behind {
+				if o.seen.unsettles {
 					tx.touches = append(tx.touches, place)
 				}
 			}
@@ -293,18 +291,28 @@ func (m *memory) sortedBinds() map[evidence.Customer][]commission.Bind {
 // before is evidence.Before of one place.
 func (m *memory) before(p evidence.Place) (found []commission.Seen) {
 	for _, s := range slices.Backward(m.seen[p.Customer]) {
-		if !p.Before(placeOf(p.Customer, &s)) && len(found) < 2 {
+		if !p.Before(evidence.PlaceOf(p.Customer, &s)) && len(found) < 2 {
 			found = append(found, s)
 		}
 	}
 	return found
 }
 
+// behind is the order that evidence.Around finds behind one place.
+func (m *memory) behind(p evidence.Place) *commission.Seen {
+	for _, s := range m.seen[p.Customer] {
+		if p.Before(evidence.PlaceOf(p.Customer, &s)) {
+			return &s
+		}
+	}
+	return nil
+}
+
 // from is evidence.From of one place.
 func (m *memory) from(p evidence.Place, limit int) (prev *commission.Seen, found []commission.Seen) {
 	for _, s := range m.seen[p.Customer] {
 		switch {
-		case placeOf(p.Customer, &s).Before(p):
+		case evidence.PlaceOf(p.Customer, &s).Before(p):
 			prev = new(s)
 		case len(found) < limit:
 			found = append(found, s)

@@ -154,19 +154,19 @@ func (l *lane) refresh(ctx context.Context, tx pgx.Tx, stretches []*stretch) (le
 	for i, s := range stretches {
 		var prev *commission.Seen
 		from := orders[i]
-		if len(from) > 0 && placeOf(s.Customer, &from[0]).Before(s.Place) {
+		if len(from) > 0 && evidence.PlaceOf(s.Customer, &from[0]).Before(s.Place) {
 			prev, from = &from[0], from[1:]
 		}
 		changed, settled := commission.Refresh(prev, from, binds[s.Customer], s.through())
 		for _, n := range changed {
 			found.add(l.Engine, s.Customer, &from[n])
-			made.add(placeOf(s.Customer, &from[n]), l.cfg.Partitions)
+			made.add(evidence.PlaceOf(s.Customer, &from[n]), l.cfg.Partitions)
 		}
 		if settled || len(from) < sweepOrders {
 			continue
 		}
 		left = true
-		last := placeOf(s.Customer, &from[len(from)-1])
+		last := evidence.PlaceOf(s.Customer, &from[len(from)-1])
 		copyTouch(&l.buf.touched, last, l.cfg.Partitions)
 		for _, p := range s.touched {
 			if last.Before(p) {

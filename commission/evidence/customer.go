@@ -41,6 +41,11 @@ type Place struct {
 	Ref      string
 }
 
+// PlaceOf is where an order stands among those of its customer.
+func PlaceOf(customer Customer, s *commission.Seen) Place {
+	return Place{Customer: customer, At: s.At, Ref: s.Ref}
+}
+
 // Before tells which of two places of one customer comes first.
 func (p Place) Before(o Place) bool {
 	return cmp.Or(p.At.Compare(o.At), strings.Compare(p.Ref, o.Ref)) < 0
@@ -48,6 +53,9 @@ func (p Place) Before(o Place) bool {
 
 //go:embed query/customer_before.sql
 var customerBefore string
+
+//go:embed query/customer_around.sql
+var customerAround string
 
 //go:embed query/customer_last.sql
 var customerLast string
@@ -63,36 +71,35 @@ func Before(ctx context.Context, q partners.Querier, places []Place) ([][]commis
 	return seen(ctx, q, customerBefore, places)
 }
 
-// Around gives for each place what Before does, and whether the customer has an order behind it. It looks at the customers' last
-// orders, and further only where these do not come before the place.
-func Around(ctx context.Context, q partners.Querier, places []Place) (before [][]commission.Seen, behind []bool, err error) {
+// Around gives for each place what Before does, and the customer's order behind it, nil where there is none. It looks at the customers'
+// last orders, and further only where these do not come before the place.
+func Around(ctx context.Context, q partners.Querier, places []Place) (before [][]commission.Seen, behind []*commission.Seen, err error) {
 	before, err = seen(ctx, q, customerLast, places)
 	if err != nil {
 		return nil, nil, err
 	}
-	behind = make([]bool, len(places))
+	behind = make([]*commission.Seen, len(places))
 	var within []Place
 	var which []int
 	for i, p := range places {
-		if len(before[i]) == 0 {
-			continue
-		}
-		last := Place{Customer: p.Customer, At: before[i][0].At, Ref: before[i][0].Ref}
-		if behind[i] = p.Before(last); !last.Before(p) {
+		if len(before[i]) > 0 && !PlaceOf(p.Customer, &before[i][0]).Before(p) {
 			within, which = append(within, p), append(which, i)
 		}
 	}
 	if len(within) == 0 {
 		return before, behind, nil
 	}
-	found, err := Before(ctx, q, within)
+	found, err := seen(ctx, q, customerAround, within)
+	if err != nil {
+		return nil, nil, err
+	}
 	for n, i := range which {
-		before[i] = nil
-		if err == nil {
-			before[i] = found[n]
+		before[i] = found[n]
+		if all := found[n]; len(all) > 0 && within[n].Before(PlaceOf(within[n].Customer, &all[0])) {
+			behind[i], before[i] = &all[0], all[1:]
 		}
 	}
-	return before, behind, err
+	return before, behind, nil
 }
 
 // From gives for each place the order of the customer before it, if there is one, and at most limit from it on, in their order.

@@ -32,7 +32,7 @@ func TestTheOrdersOfACustomerAreLookedUpByIndex(t *testing.T) {
 	check(t, pgx.BeginFunc(t.Context(), db, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), `SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
 		check(t, err)
-		for sql, want := range map[string]string{customerBefore: "(ROW(at, ref) <= ROW(k.at, k.ref))", customerFrom: ">= ROW(k.at, k.ref))", customerBinds: "(merchant_id = k.merchant) AND (customer_id = k.customer)"} {
+		for sql, want := range map[string]string{customerBefore: "(ROW(at, ref) <= ROW(k.at, k.ref))", customerAround: "(ROW(at, ref) > ROW(k.at, k.ref))", customerFrom: ">= ROW(k.at, k.ref))", customerBinds: "(merchant_id = k.merchant) AND (customer_id = k.customer)"} {
 			rows, err := tx.Query(t.Context(), "EXPLAIN "+strings.NewReplacer("$1", "'{1}'", "$2", "'{c4}'", "$3", "'{now}'", "$4", "'{o}'", "$5", "100").Replace(sql))
 			check(t, err)
 			lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
@@ -45,6 +45,14 @@ func TestTheOrdersOfACustomerAreLookedUpByIndex(t *testing.T) {
 		check(t, err)
 		if got := refs(before); got != "o104 o54; o54 o4; " {
 			t.Errorf("before: %s", got)
+		}
+		before, behind, err := Around(t.Context(), tx, []Place{at(104), at(103), at(1), at(9999)})
+		check(t, err)
+		if got := refs(before); got != "o104 o54; o54 o4; ; o2954" {
+			t.Errorf("around, before: %s", got)
+		}
+		if behind[0].Ref != "o154" || behind[1].Ref != "o104" || behind[2].Ref != "o4" || behind[3] != nil {
+			t.Errorf("around, behind: %v", behind)
 		}
 		from, err := From(t.Context(), tx, []Place{at(104), at(103), at(1)}, 2)
 		check(t, err)
