@@ -188,6 +188,12 @@ func (s *Seen) Follow(prev *Seen, binds []Bind) View {
 	return v
 }
 
+// Moves reports whether the customer stands otherwise once the order is placed, by its View. Where an order does not move a customer, the
+// views of the others are the same with it and without it.
+func (s *Seen) Moves() bool {
+	return s.View.Begins != nil || s.after().Nth != s.View.Nth
+}
+
 // after is how the customer stands once the order is placed.
 func (s *Seen) after() View {
 	v := View{Nth: s.View.Nth, Bound: s.View.Bound, Ended: s.View.Ended}

@@ -118,7 +118,7 @@ func (l *lane) backfillPiece(ctx context.Context, tx pgx.Tx, p piece) (done bool
 		if customer != nil {
 			place := evidence.Place{Customer: evidence.Customer{Merchant: p.merchant, ID: *customer}, At: *at, Ref: *ref}
 			copyTouch(&l.buf.touched, place, l.cfg.Partitions)
-			made.add(place, l.cfg.Partitions)
+			made.add(changedPlace{Place: place}, l.cfg.Partitions)
 		}
 		return nil
 	})

@@ -15,29 +15,38 @@ import (
 
 // Two transactions may change orders of one customer and not see one another. Each leaves behind what it has changed and what it had
 // seen; who holds the customer's lane holds that against the others' when it can see both, and has to look at the orders of those
-// customers alone whom two of them share (sweep).
+// customers alone whom two of them share, and one of them has moved (sweep).
 
 // changes are what a transaction changes in the orders of customers, by the customers' lanes.
 type changes map[int]*placeColumns
 
-// placeColumns are places among the orders of customers, column by column.
+// placeColumns are such places among the orders of customers, column by column.
 type placeColumns struct {
 	merchants       []int64
 	customers, refs []string
 	ats             []time.Time
+	quiet           []bool
 }
 
-func (c changes) add(p evidence.Place, partitions int) {
+// changedPlace is a place at which something has changed. It is quiet where all that has is that there is an order now that does not move
+// the customer: of two such orders neither concerns the other, whether or not they saw one another.
+type changedPlace struct {
+	evidence.Place
+
+	quiet bool
+}
+
+func (c changes) add(p changedPlace, partitions int) {
 	lane := p.Customer.Lane(partitions)
 	if c[lane] == nil {
 		c[lane] = &placeColumns{}
 	}
 	to := c[lane]
 	to.merchants, to.customers = append(to.merchants, int64(p.Customer.Merchant)), append(to.customers, p.Customer.ID)
-	to.ats, to.refs = append(to.ats, p.At), append(to.refs, p.Ref)
+	to.ats, to.refs, to.quiet = append(to.ats, p.At), append(to.refs, p.Ref), append(to.quiet, p.quiet)
 }
 
-const insertChange = `INSERT INTO customer_change (lane, seen, merchants, customers, ats, refs) VALUES ($1, $2::text::pg_snapshot, $3, $4, $5, $6)`
+const insertChange = `INSERT INTO customer_change (lane, seen, merchants, customers, ats, refs, quiet) VALUES ($1, $2::text::pg_snapshot, $3, $4, $5, $6, $7)`
 
 // write leaves them behind, of a transaction that had seen so much at least before it read the customers' orders.
 func (c changes) write(ctx context.Context, tx pgx.Tx, seen string) error {
@@ -47,7 +56,7 @@ func (c changes) write(ctx context.Context, tx pgx.Tx, seen string) error {
 	batch := &pgx.Batch{}
 	for _, lane := range slices.Sorted(maps.Keys(c)) {
 		p := c[lane]
-		batch.Queue(insertChange, lane, seen, p.merchants, p.customers, p.ats, p.refs)
+		batch.Queue(insertChange, lane, seen, p.merchants, p.customers, p.ats, p.refs, p.quiet)
 	}
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return fmt.Errorf("writing what has changed in the orders of customers: %w", err)
@@ -82,11 +91,11 @@ var compareChanges string
 type change struct {
 	no     int64
 	others []int64
-	places map[evidence.Customer][]evidence.Place
+	places map[evidence.Customer][]changedPlace
 }
 
 // compare holds what has changed against what else has, and gives the places of customers whom two transactions share that did not see
-// one another.
+// one another, and of which one is not quiet.
 func (l *lane) compare(ctx context.Context, tx pgx.Tx) (shared []evidence.Place, err error) {
 	rows, err := tx.Query(ctx, compareChanges, l.held.Partition, sweepChanges)
 	if err != nil {
@@ -97,7 +106,7 @@ func (l *lane) compare(ctx context.Context, tx pgx.Tx) (shared []evidence.Place,
 	var no int64
 	var others []int64
 	var p placeColumns
-	_, err = pgx.ForEachRow(rows, []any{&no, &others, &p.merchants, &p.customers, &p.ats, &p.refs}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&no, &others, &p.merchants, &p.customers, &p.ats, &p.refs, &p.quiet}, func() error {
 		c := &change{no: no, others: others, places: p.byCustomer()}
 		all, byNo[no] = append(all, c), c
 		others, p = nil, placeColumns{}
@@ -116,21 +125,32 @@ func (l *lane) compare(ctx context.Context, tx pgx.Tx) (shared []evidence.Place,
 	return shared, nil
 }
 
-func (c *placeColumns) byCustomer() map[evidence.Customer][]evidence.Place {
-	by := make(map[evidence.Customer][]evidence.Place, len(c.merchants))
+func (c *placeColumns) byCustomer() map[evidence.Customer][]changedPlace {
+	by := make(map[evidence.Customer][]changedPlace, len(c.merchants))
 	for i := range c.merchants {
-		p := evidence.Place{Customer: evidence.CustomerOf(c.merchants[i], c.customers[i]), At: c.ats[i].UTC(), Ref: c.refs[i]}
+		p := changedPlace{evidence.Place{Customer: evidence.CustomerOf(c.merchants[i], c.customers[i]), At: c.ats[i].UTC(), Ref: c.refs[i]}, c.quiet[i]}
 		by[p.Customer] = append(by[p.Customer], p)
 	}
 	return by
 }
 
-// sharedBy are the places of customers that are in both.
-func sharedBy(a, b map[evidence.Customer][]evidence.Place) (shared []evidence.Place) {
+// sharedBy are the places of customers that are in both, but for those of whom all are quiet.
+func sharedBy(a, b map[evidence.Customer][]changedPlace) (shared []evidence.Place) {
 	for customer, places := range a {
-		if more := b[customer]; len(more) > 0 {
-			shared = append(append(shared, places...), more...)
+		more := b[customer]
+		if len(more) == 0 || allQuiet(places) && allQuiet(more) {
+			continue
+		}
+		for _, p := range places {
+			shared = append(shared, p.Place)
+		}
+		for _, p := range more {
+			shared = append(shared, p.Place)
 		}
 	}
 	return shared
+}
+
+func allQuiet(places []changedPlace) bool {
+	return !slices.ContainsFunc(places, func(p changedPlace) bool { return !p.quiet })
 }

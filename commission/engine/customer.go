@@ -182,7 +182,7 @@ func (e *Engine) writeSeen(ctx context.Context, tx pgx.Tx, orders []*order, buf 
 		if s.unsettles {
 			copyTouch(&buf.touched, place, e.cfg.Partitions)
 		}
-		made.add(place, e.cfg.Partitions)
+		made.add(changedPlace{place, !s.stored && !s.Moves()}, e.cfg.Partitions)
 		seenBefore = s.snapshot
 	}
 	if err := buf.seen.Send(ctx, tx, copySeen); err != nil {
@@ -209,7 +209,7 @@ func (e *Engine) leavePlaces(ctx context.Context, tx pgx.Tx, orders []*order) er
 	made := changes{}
 	for _, o := range orders {
 		for _, p := range o.left {
-			made.add(p, e.cfg.Partitions)
+			made.add(changedPlace{Place: p}, e.cfg.Partitions)
 			c.lane = append(c.lane, p.Customer.Lane(e.cfg.Partitions))
 			c.merchant, c.customer = append(c.merchant, int64(p.Customer.Merchant)), append(c.customer, p.Customer.ID)
 			c.at, c.ref = append(c.at, p.At), append(c.ref, p.Ref)

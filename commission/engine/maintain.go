@@ -14,8 +14,13 @@ import (
 )
 
 // maintain does what there is to do in the partition besides taking in records, one transaction of each sort at most, and
-// reports whether there is more. An error is one that means leaving the partition.
+// reports whether there is more. An error is one that means leaving the partition. It keeps one place for all of them: a lane that waited
+// for one after the other would fall behind the others by as many slices, and decide what they have decided before it another time.
 func (l *lane) maintain(ctx context.Context) (more bool, err error) {
+	if err := l.enter(ctx); err != nil {
+		return false, err
+	}
+	defer l.exit()
 	for _, job := range [...]struct {
 		what string
 		work func(context.Context) (bool, error)
@@ -43,10 +48,6 @@ func (l *lane) maintain(ctx context.Context) (more bool, err error) {
 
 // try runs one transaction of maintenance. What fails is tried again at the next look.
 func (l *lane) try(ctx context.Context, what string, work func(context.Context) (bool, error)) (bool, error) {
-	if err := l.enter(ctx); err != nil {
-		return false, err
-	}
-	defer l.exit()
 	more, err := work(ctx)
 	switch {
 	case err == nil:

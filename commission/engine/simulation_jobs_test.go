@@ -90,7 +90,7 @@ func (tx *memoryTx) takeSaid() error {
 	tx.row = tx.said[i]
 	if tx.row.key == (orderKey{}) {
 		place := evidence.Place{Customer: tx.customer(tx.row.bind.Customer), At: tx.row.bind.From}
-		tx.touches, tx.changed = append(tx.touches, place), append(tx.changed, place)
+		tx.touches, tx.changed = append(tx.touches, place), append(tx.changed, changedPlace{Place: place})
 		return nil
 	}
 	orders := tx.gather(tx.row.key)
@@ -110,8 +110,8 @@ func (tx *memoryTx) compare() (shared []evidence.Place) {
 			if b.lane != tx.lane || b.no == a.no || a.commit <= b.seen || b.commit <= a.seen || tx.broken == changesNotCompared {
 				continue
 			}
-			of := func(c changeRow) map[evidence.Customer][]evidence.Place {
-				by := map[evidence.Customer][]evidence.Place{}
+			of := func(c changeRow) map[evidence.Customer][]changedPlace {
+				by := map[evidence.Customer][]changedPlace{}
 				for _, p := range c.places {
 					by[p.Customer] = append(by[p.Customer], p)
 				}
@@ -144,7 +144,7 @@ func (tx *memoryTx) sweep() error {
 		for _, n := range changed {
 			tx.views[customer] = append(tx.views[customer], from[n])
 			place := evidence.PlaceOf(customer, &from[n])
-			tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, place)
+			tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, changedPlace{Place: place})
 		}
 		if settled || len(from) < tx.sweeps {
 			continue

@@ -80,7 +80,7 @@ type changeRow struct {
 	no           int64
 	lane         int
 	seen, commit int // how many transactions had committed when it began, and when it had
-	places       []evidence.Place
+	places       []changedPlace
 	compared     bool
 }
 
@@ -148,7 +148,7 @@ type memoryTx struct {
 	disputed []*order         // with reports without effect
 	claimed  []evidence.Place // whose rows it changes: no other transaction changes them until it ends
 	touches  []evidence.Place
-	changed  []evidence.Place
+	changed  []changedPlace
 	seen     int                                     // how many transactions had committed when it began
 	compared map[int64]bool                          // changes that are held against the others
 	views    map[evidence.Customer][]commission.Seen // those that a sweep has changed
@@ -246,7 +246,10 @@ func (tx *memoryTx) decide(orders []*order) error {
 		if o.left = o.leaves(s, ok); tx.broken == ordersStay {
 			o.left = nil
 		}
-		tx.claimed, tx.changed = append(tx.claimed, o.left...), append(tx.changed, o.left...)
+		tx.claimed = append(tx.claimed, o.left...)
+		for _, p := range o.left {
+			tx.changed = append(tx.changed, changedPlace{Place: p})
+		}
 		if !ok {
 			continue
 		}
@@ -264,7 +267,8 @@ func (tx *memoryTx) decide(orders []*order) error {
 			tx.belong(&o.folded, &o.evidence)
 			if o.seen.changed {
 				place := evidence.PlaceOf(o.seen.customer, &o.seen.Seen)
-				tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, place)
+				quiet := !o.seen.stored && !o.seen.Moves()
+				tx.claimed, tx.changed = append(tx.claimed, place), append(tx.changed, changedPlace{place, quiet})
 				if o.seen.unsettles {
 					tx.touches = append(tx.touches, place)
 				}

@@ -160,7 +160,7 @@ func (l *lane) refresh(ctx context.Context, tx pgx.Tx, stretches []*stretch) (le
 		changed, settled := commission.Refresh(prev, from, binds[s.Customer], s.through())
 		for _, n := range changed {
 			found.add(l.Engine, s.Customer, &from[n])
-			made.add(evidence.PlaceOf(s.Customer, &from[n]), l.cfg.Partitions)
+			made.add(changedPlace{Place: evidence.PlaceOf(s.Customer, &from[n])}, l.cfg.Partitions)
 		}
 		if settled || len(from) < sweepOrders {
 			continue
@@ -244,6 +244,6 @@ func (l *lane) bind(ctx context.Context, tx pgx.Tx, no int64, b inbox.Binding) e
 		return fmt.Errorf("binding a customer: %w", err)
 	}
 	made := changes{}
-	made.add(evidence.Place{Customer: customer, At: b.From}, l.cfg.Partitions)
+	made.add(changedPlace{Place: evidence.Place{Customer: customer, At: b.From}}, l.cfg.Partitions)
 	return made.writeNow(ctx, tx)
 }

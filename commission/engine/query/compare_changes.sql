@@ -15,4 +15,5 @@ WITH fresh AS MATERIALIZED (
 ), others AS (
   SELECT no, array_agg(other) AS others FROM (SELECT no, other FROM apart UNION SELECT other, no FROM apart) both_ways GROUP BY no
 )
-SELECT c.no, o.others, c.merchants, c.customers, c.ats, c.refs FROM others o JOIN customer_change c USING (no) ORDER BY c.no
+SELECT c.no, o.others, c.merchants, c.customers, c.ats, c.refs,
+       coalesce(c.quiet, array_fill(false, ARRAY[cardinality(c.merchants)])) FROM others o JOIN customer_change c USING (no) ORDER BY c.no
