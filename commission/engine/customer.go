@@ -242,12 +242,13 @@ func copyOneSeen(r *pgcopy.Rows, s *seen) {
 	r.Int8(s.No)
 	r.Bool(s.Sale)
 	r.Bool(s.Void)
+	var room [512]byte
 	if s.Offer == nil {
 		r.Null()
 	} else {
-		r.Bytes(asJSON(s.Offer))
+		r.Bytes(s.Offer.AppendJSON(room[:0]))
 	}
-	r.Bytes(asJSON(&s.View))
+	r.Bytes(s.View.AppendJSON(room[:0]))
 }
 
 // asJSON is an offer or a view as customer_seen keeps it.
@@ -278,10 +279,10 @@ func (c *seenColumns) add(s *seen) {
 	c.void = append(c.void, s.Void)
 	var offer *string
 	if s.Offer != nil {
-		offer = new(string(asJSON(s.Offer)))
+		offer = new(string(s.Offer.AppendJSON(nil)))
 	}
 	c.offer = append(c.offer, offer)
-	c.view = append(c.view, string(asJSON(&s.View)))
+	c.view = append(c.view, string(s.View.AppendJSON(nil)))
 }
 
 func (c *seenColumns) write(ctx context.Context, tx pgx.Tx) error {

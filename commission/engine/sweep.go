@@ -198,7 +198,7 @@ func (c *viewColumns) add(e *Engine, customer evidence.Customer, s *commission.S
 	c.customer = append(c.customer, customer.ID)
 	c.at = append(c.at, s.At)
 	c.ref = append(c.ref, s.Ref)
-	c.view = append(c.view, string(asJSON(&s.View)))
+	c.view = append(c.view, string(s.View.AppendJSON(nil)))
 	// Terms of before the merchant's first that ask do not look at a view.
 	if from, asks := e.programs.AsksForCustomers(customer.Merchant); asks && !s.At.Before(from) {
 		c.lane = append(c.lane, event.Lane(event.OrderKey(int64(customer.Merchant), s.Ref), e.cfg.Partitions))

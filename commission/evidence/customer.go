@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	_ "embed"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,15 +132,12 @@ func seen(ctx context.Context, q partners.Querier, sql string, places []Place, m
 }
 
 // ReadSeen reads the columns offer and view of a row of customer_seen.
-func ReadSeen(s *commission.Seen, offer, view []byte) error {
-	if err := json.Unmarshal(view, &s.View); err != nil {
-		return fmt.Errorf("the view of order %d: %w", s.No, err)
+func ReadSeen(s *commission.Seen, offer, view []byte) (err error) {
+	if s.View, err = commission.ReadView(view); err == nil && offer != nil {
+		s.Offer, err = commission.ReadOffer(offer)
 	}
-	if offer == nil {
-		return nil
-	}
-	if err := json.Unmarshal(offer, &s.Offer); err != nil {
-		return fmt.Errorf("the offer of order %d: %w", s.No, err)
+	if err != nil {
+		return fmt.Errorf("order %d: %w", s.No, err)
 	}
 	return nil
 }
