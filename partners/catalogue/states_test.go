@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"log/slog"
 	"testing"
 	"time"
 
@@ -59,5 +60,25 @@ func TestACatalogueKnowsWhoIsNotInAProgram(t *testing.T) {
 				t.Errorf("%s, %s: another shop's partner is not in theirs", step.name, name)
 			}
 		}
+	}
+}
+
+// BenchmarkInProgram is what each click asks, where nobody is out of a program and where a thousand are.
+func BenchmarkInProgram(b *testing.B) {
+	for name, out := range map[string]int{"nobody": 0, "thousand": 1000} {
+		b.Run(name, func(b *testing.B) {
+			c := New(nil, slog.New(slog.DiscardHandler))
+			known := states{}
+			for i := range out {
+				known[enrolled{1, program.PartnerID(i)}] = []program.Fact{{No: 1, Kind: program.FactState, Value: string(program.Paused)}}
+			}
+			c.states.Store(&known)
+			now := time.Now()
+			for b.Loop() {
+				if !c.InProgram(1, 5000, now) {
+					b.Fatal("a partner of whom nothing is stated is out")
+				}
+			}
+		})
 	}
 }
