@@ -96,6 +96,7 @@ posting*           -     -     SI    S     S     S     -
 program*           S     -     S     S     SIU   S     -
 record_form        -     -     SI    S     SI    S     -
 refusal*           SID   -     -     S     S     S     -
+report_check*      -     Su    SI    S     SIu   S     -
 review_act         -     -     -     S     -     S     -
 scoped_audit       -     -     -     S     -     S     -
 scoped_claim       -     -     -     S     -     S     -

@@ -349,6 +349,7 @@ func figures(t *testing.T) []figure {
 	loader.New(loader.Config{DB: db, ClickHouse: conn, Kafka: r.kafka, Partitions: 1}, r.log, r.metrics)
 	engine.New(engine.Config{DB: db, Kafka: r.kafka, Partitions: 1, Log: r.log, Metrics: r.metrics})
 	audit.NewInspector(audit.Check{}, r.log, r.metrics)
+	audit.NewComparer(db, conn, r.log, r.metrics)
 	newWatch(db, r.kafka, 1, r.log, r.metrics)
 	embedded.New(embedded.Config{Dir: t.TempDir(), Postgres: true, Kafka: true, ClickHouse: true}).Register(r.metrics)
 

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
+	"tributary/commission/audit"
 	"tributary/internal/clickhouse"
 	"tributary/internal/postgres"
 	"tributary/internal/stream"
@@ -55,6 +57,11 @@ Kafka must still hold the records since the earlier of the two backups. Without 
 				defer conn.Close()
 				reconciler := loader.Reconciler{DB: db, ClickHouse: conn, Kafka: kafka, Partitions: a.cfg.Partitions, Now: time.Now()}
 				done, err := reconciler.Reconcile(ctx, yes)
+				if err == nil && yes { // what is loaded then is compared with what the books hold now
+					err = postgres.InTx(ctx, db, func(tx pgx.Tx) error {
+						return audit.SealReports(ctx, tx, "restore "+time.Now().UTC().Format(time.RFC3339Nano))
+					})
+				}
 				for _, d := range done {
 					fmt.Fprintln(cmd.OutOrStdout(), d)
 				}

@@ -275,7 +275,7 @@ func (r *river) loader(ctx context.Context) error {
 	if err := checkReports(ctx, r.log, r.stores); err != nil {
 		return err
 	}
-	return l.Run(ctx)
+	return beside(ctx, l.Run, audit.NewComparer(db, conn, r.log, r.metrics).Run)
 }
 
 // settleRest keeps down how often a busy period is worked out and posted again.
@@ -303,7 +303,9 @@ func (r *river) engine(ctx context.Context) error {
 	inspector := audit.NewInspector(audit.Check{
 		DB: watcher, VerifyClick: verifyClick(r.ring), Partitions: r.cfg.Partitions,
 	}, r.log, r.metrics)
-	watching := []func(ctx context.Context) error{newWatch(watcher, r.kafka, r.cfg.Partitions, r.log, r.metrics).run}
+	watching := []func(ctx context.Context) error{
+		newWatch(watcher, r.kafka, r.cfg.Partitions, r.log, r.metrics).run, audit.NewSealer(watcher, r.log).Run,
+	}
 	if r.cfg.BooksCheck > 0 {
 		watching = append(watching, func(ctx context.Context) error { return inspector.Run(ctx, r.cfg.BooksCheck) })
 	}
