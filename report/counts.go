@@ -47,7 +47,7 @@ func only(scope access.Scope) map[string]string {
 	default:
 		return nil
 	}
-	return map[string]string{"touch": partner, "touch_15m": partner, "ledger": partner, "ledger_15m": partner, "order_event": merchant}
+	return map[string]string{"touch": partner, "touch_15m": partner, "ledger": partner, "ledger_15m": partner, "customer_order": partner, "order_event": merchant}
 }
 
 // within gives the context for a query of the scope, with the condition that its text must hold. More parameters may be

@@ -96,6 +96,412 @@ func AccountKindCodes() []string {
 	return []string{"bank", "fee_earned", "fee_pending", "merchant_receivable", "partner_held", "partner_payable", "partner_pending", "payout_clearing", "promotion", "promotions_issued", "wallet", "wallet_pending"}
 }
 
+// AcquiredAgain says: Again
+func (p *Printer) AcquiredAgain() string { return p.say("acquired.again", 0) }
+
+// AcquiredAllPrograms says: All programs
+func (p *Printer) AcquiredAllPrograms() string { return p.say("acquired.all_programs", 0) }
+
+// AcquiredAllSources says: All sources
+func (p *Printer) AcquiredAllSources() string { return p.say("acquired.all_sources", 0) }
+
+// AcquiredAsOf says: As of {at}. Months and days are those of {zone}.
+func (p *Printer) AcquiredAsOf(at string, zone string) string {
+	return p.say("acquired.as_of", 0, at, zone)
+}
+
+// AcquiredAverage says: Average order
+func (p *Printer) AcquiredAverage() string { return p.say("acquired.average", 0) }
+
+// AcquiredBack says: Back to the report
+func (p *Printer) AcquiredBack() string { return p.say("acquired.back", 0) }
+
+// AcquiredBest says: 5 in all three
+func (p *Printer) AcquiredBest() string { return p.say("acquired.best", 0) }
+
+// AcquiredBrought says: What a customer has brought
+func (p *Printer) AcquiredBrought() string { return p.say("acquired.brought", 0) }
+
+// AcquiredBroughtBy says: Brought by
+func (p *Printer) AcquiredBroughtBy() string { return p.say("acquired.brought_by", 0) }
+
+// AcquiredBy says: Show by
+func (p *Printer) AcquiredBy() string { return p.say("acquired.by", 0) }
+
+// AcquiredByMonth says: Referral rate by month
+func (p *Printer) AcquiredByMonth() string { return p.say("acquired.by_month", 0) }
+
+// AcquiredByMonthIs says: Members brought {share} of the new customers of these days. The table below has every month.
+func (p *Printer) AcquiredByMonthIs(share string) string {
+	return p.say("acquired.by_month_is", 0, share)
+}
+
+// AcquiredByMonthOrders says: New and returning orders by month
+func (p *Printer) AcquiredByMonthOrders() string { return p.say("acquired.by_month_orders", 0) }
+
+// AcquiredByMonthOrdersIs says: {new} orders of new customers and {returning} of returning ones. The table below has every month.
+func (p *Printer) AcquiredByMonthOrdersIs(new string, returning string) string {
+	return p.say("acquired.by_month_orders_is", 0, new, returning)
+}
+
+// AcquiredBySource says: What a new customer costs
+func (p *Printer) AcquiredBySource() string { return p.say("acquired.by_source", 0) }
+
+// AcquiredCohorts says: When customers come back
+func (p *Printer) AcquiredCohorts() string { return p.say("acquired.cohorts", 0) }
+
+// AcquiredCore says: 80 % of sales
+func (p *Printer) AcquiredCore() string { return p.say("acquired.core", 0) }
+
+// AcquiredCoreShare says: {share} of all customers
+func (p *Printer) AcquiredCoreShare(share string) string {
+	return p.say("acquired.core_share", 0, share)
+}
+
+// AcquiredCost says: Cost
+func (p *Printer) AcquiredCost() string { return p.say("acquired.cost", 0) }
+
+// AcquiredCostInAll says: {amount} in all
+func (p *Printer) AcquiredCostInAll(amount string) string {
+	return p.say("acquired.cost_in_all", 0, amount)
+}
+
+// AcquiredCostOfOne says: Cost of a new customer
+func (p *Printer) AcquiredCostOfOne() string { return p.say("acquired.cost_of_one", 0) }
+
+// AcquiredCount says: Repurchase count
+func (p *Printer) AcquiredCount() string { return p.say("acquired.count", 0) }
+
+// AcquiredCurrency says: Currency
+func (p *Printer) AcquiredCurrency() string { return p.say("acquired.currency", 0) }
+
+// AcquiredCustomer says: Customer
+func (p *Printer) AcquiredCustomer() string { return p.say("acquired.customer", 0) }
+
+// AcquiredCustomers says: New customers
+func (p *Printer) AcquiredCustomers() string { return p.say("acquired.customers", 0) }
+
+// AcquiredCycle says: Cycle, median
+func (p *Printer) AcquiredCycle() string { return p.say("acquired.cycle", 0) }
+
+// AcquiredDay says: Up to
+func (p *Printer) AcquiredDay() string { return p.say("acquired.day", 0) }
+
+// AcquiredDays says: {number} days
+func (p *Printer) AcquiredDays(number string) string { return p.say("acquired.days", 0, number) }
+
+// AcquiredEmpty says: No new customers in these days
+func (p *Printer) AcquiredEmpty() string { return p.say("acquired.empty", 0) }
+
+// AcquiredEmptyIds says: Send customer_id with each order that you report: without it a new customer cannot be told from one who returns.
+func (p *Printer) AcquiredEmptyIds() string { return p.say("acquired.empty_ids", 0) }
+
+// AcquiredEqual says: Equal to the books, {at}
+func (p *Printer) AcquiredEqual(at string) string { return p.say("acquired.equal", 0, at) }
+
+// AcquiredEverybody says: Customers
+func (p *Printer) AcquiredEverybody() string { return p.say("acquired.everybody", 0) }
+
+// AcquiredEverything says: All time
+func (p *Printer) AcquiredEverything() string { return p.say("acquired.everything", 0) }
+
+// AcquiredFirstCost says: Cost of the first order
+func (p *Printer) AcquiredFirstCost() string { return p.say("acquired.first_cost", 0) }
+
+// AcquiredFirstMonth says: First order
+func (p *Printer) AcquiredFirstMonth() string { return p.say("acquired.first_month", 0) }
+
+// AcquiredFirstOrder says: First order
+func (p *Printer) AcquiredFirstOrder() string { return p.say("acquired.first_order", 0) }
+
+// AcquiredFirstSold says: First order's value
+func (p *Printer) AcquiredFirstSold() string { return p.say("acquired.first_sold", 0) }
+
+// AcquiredFirstValue says: First purchase value
+func (p *Printer) AcquiredFirstValue() string { return p.say("acquired.first_value", 0) }
+
+// AcquiredFrequency says: Frequency
+func (p *Printer) AcquiredFrequency() string { return p.say("acquired.frequency", 0) }
+
+// AcquiredFriends says: Members' friends per 100 customers
+func (p *Printer) AcquiredFriends() string { return p.say("acquired.friends", 0) }
+
+// AcquiredIsBrought says: What a customer of a month has brought by so many months later, on average and after refunds. It is what was observed, and no forecast.
+func (p *Printer) AcquiredIsBrought() string { return p.say("acquired.is_brought", 0) }
+
+// AcquiredIsCohort says: Customers by the month of their first order, and how many of them ordered so many months later. Month 0 is that of the first order.
+func (p *Printer) AcquiredIsCohort() string { return p.say("acquired.is_cohort", 0) }
+
+// AcquiredIsCore says: The fewest customers who together make 80 % of net sales.
+func (p *Printer) AcquiredIsCore() string { return p.say("acquired.is_core", 0) }
+
+// AcquiredIsCost says: Commission and network fee on first orders, after all refunds so far, divided by the new customers.
+func (p *Printer) AcquiredIsCost() string { return p.say("acquired.is_cost", 0) }
+
+// AcquiredIsCount says: Orders after the first, divided by the new customers.
+func (p *Printer) AcquiredIsCount() string { return p.say("acquired.is_count", 0) }
+
+// AcquiredIsCycle says: The time from one order of a customer to the next: half of all such times are shorter than the median.
+func (p *Printer) AcquiredIsCycle() string { return p.say("acquired.is_cycle", 0) }
+
+// AcquiredIsFirst says: The mean amount of first orders. Net is after all refunds so far.
+func (p *Printer) AcquiredIsFirst() string { return p.say("acquired.is_first", 0) }
+
+// AcquiredIsFriends says: New customers whom a member brought, for each 100 customers who ordered in the month.
+func (p *Printer) AcquiredIsFriends() string { return p.say("acquired.is_friends", 0) }
+
+// AcquiredIsLeaving says: Has ordered on three days or more, is not asleep, and the last order is longer ago than twice their own median time between such days, and than 14 days.
+func (p *Printer) AcquiredIsLeaving() string { return p.say("acquired.is_leaving", 0) }
+
+// AcquiredIsNew says: A new customer placed their first order with you in these days. Customers are told apart by the ids that your orders name, in one currency. Orders that name none, trial orders and leads are left out.
+func (p *Printer) AcquiredIsNew() string { return p.say("acquired.is_new", 0) }
+
+// AcquiredIsReferral says: New customers whose first order is credited to a member, of all new customers.
+func (p *Printer) AcquiredIsReferral() string { return p.say("acquired.is_referral", 0) }
+
+// AcquiredIsRepeat says: The mean amount of orders after the first. Net is after all refunds so far.
+func (p *Printer) AcquiredIsRepeat() string { return p.say("acquired.is_repeat", 0) }
+
+// AcquiredIsRepurchase says: Customers with at least two orders, of all new customers. Within 30, 60, 90 or 180 days: a later order came at most that many times 24 hours after the first.
+func (p *Printer) AcquiredIsRepurchase() string { return p.say("acquired.is_repurchase", 0) }
+
+// AcquiredIsReturn says: What all orders of these customers brought so far, after refunds, less their cost, divided by that cost. No margin is known, so each sale counts in full.
+func (p *Printer) AcquiredIsReturn() string { return p.say("acquired.is_return", 0) }
+
+// AcquiredIsReturning says: An order is new if it is its customer's first, and returning otherwise. Cost is commission and network fee on these orders.
+func (p *Printer) AcquiredIsReturning() string { return p.say("acquired.is_returning", 0) }
+
+// AcquiredIsRfm says: Each customer has three scores from 1 to 5: by the day of the last order (recency), by orders (frequency), and by what is kept of them (money). A score is 1, and one more for each fifth of all customers who are strictly worse. Segments are looked for in this order.
+func (p *Printer) AcquiredIsRfm() string { return p.say("acquired.is_rfm", 0) }
+
+// AcquiredIsSleeping says: The last order is before the same day three calendar months ago.
+func (p *Printer) AcquiredIsSleeping() string { return p.say("acquired.is_sleeping", 0) }
+
+// AcquiredIsTop says: The share of net sales that the fifth of customers who bring the most make, rounded up to a whole customer.
+func (p *Printer) AcquiredIsTop() string { return p.say("acquired.is_top", 0) }
+
+// AcquiredKept says: Net so far
+func (p *Printer) AcquiredKept() string { return p.say("acquired.kept", 0) }
+
+// AcquiredLastOrder says: Last order
+func (p *Printer) AcquiredLastOrder() string { return p.say("acquired.last_order", 0) }
+
+// AcquiredLater says: Months later
+func (p *Printer) AcquiredLater() string { return p.say("acquired.later", 0) }
+
+// AcquiredLead says: Who bought from you for the first time, who brought them, what they cost, and whether they come back.
+func (p *Printer) AcquiredLead() string { return p.say("acquired.lead", 0) }
+
+// AcquiredLeaving says: About to leave
+func (p *Printer) AcquiredLeaving() string { return p.say("acquired.leaving", 0) }
+
+// AcquiredLeavingTop says: {n} of them in the top fifth: worth a call
+func (p *Printer) AcquiredLeavingTop(n int64) string {
+	return p.say("acquired.leaving_top", n, p.Count(n))
+}
+
+// AcquiredList says: Customers of this figure
+func (p *Printer) AcquiredList() string { return p.say("acquired.list", 0) }
+
+// AcquiredListCount says: {n} customers
+func (p *Printer) AcquiredListCount(n int64) string {
+	return p.say("acquired.list_count", n, p.Count(n))
+}
+
+// AcquiredListNone says: No customers here
+func (p *Printer) AcquiredListNone() string { return p.say("acquired.list_none", 0) }
+
+// AcquiredListNoneDo says: Choose more days, or fewer filters.
+func (p *Printer) AcquiredListNoneDo() string { return p.say("acquired.list_none_do", 0) }
+
+// AcquiredListOrders says: {n} orders
+func (p *Printer) AcquiredListOrders(n int64) string {
+	return p.say("acquired.list_orders", n, p.Count(n))
+}
+
+// AcquiredMedian says: median {amount}
+func (p *Printer) AcquiredMedian(amount string) string { return p.say("acquired.median", 0, amount) }
+
+// AcquiredMembers says: Through members
+func (p *Printer) AcquiredMembers() string { return p.say("acquired.members", 0) }
+
+// AcquiredMembersBrought says: {n} through members
+func (p *Printer) AcquiredMembersBrought(n int64) string {
+	return p.say("acquired.members_brought", n, p.Count(n))
+}
+
+// AcquiredMoney says: Money
+func (p *Printer) AcquiredMoney() string { return p.say("acquired.money", 0) }
+
+// AcquiredMonth says: Month
+func (p *Printer) AcquiredMonth() string { return p.say("acquired.month", 0) }
+
+// AcquiredNameless says: {n} orders in this currency name no customer and are in no figure here.
+func (p *Printer) AcquiredNameless(n int64) string { return p.say("acquired.nameless", n, p.Count(n)) }
+
+// AcquiredNet says: net {amount}
+func (p *Printer) AcquiredNet(amount string) string { return p.say("acquired.net", 0, amount) }
+
+// AcquiredNetSales says: Net sales
+func (p *Printer) AcquiredNetSales() string { return p.say("acquired.net_sales", 0) }
+
+// AcquiredNew says: New
+func (p *Printer) AcquiredNew() string { return p.say("acquired.new", 0) }
+
+// AcquiredNone says: None
+func (p *Printer) AcquiredNone() string { return p.say("acquired.none", 0) }
+
+// AcquiredOf says: New customers of {merchant}
+func (p *Printer) AcquiredOf(merchant string) string { return p.say("acquired.of", 0, merchant) }
+
+// AcquiredOfCases says: {count} of {of}
+func (p *Printer) AcquiredOfCases(count string, of string) string {
+	return p.say("acquired.of_cases", 0, count, of)
+}
+
+// AcquiredOrders says: Orders
+func (p *Printer) AcquiredOrders() string { return p.say("acquired.orders", 0) }
+
+// AcquiredOrdersAll says: Orders by customer
+func (p *Printer) AcquiredOrdersAll() string { return p.say("acquired.orders_all", 0) }
+
+// AcquiredOrdersNew says: Orders of new customers
+func (p *Printer) AcquiredOrdersNew() string { return p.say("acquired.orders_new", 0) }
+
+// AcquiredOrdersReturning says: Orders of returning customers
+func (p *Printer) AcquiredOrdersReturning() string { return p.say("acquired.orders_returning", 0) }
+
+// AcquiredPartnerIs says: A customer is new if the order credited to you is their first with the merchant in that currency. You do not see who they are.
+func (p *Printer) AcquiredPartnerIs() string { return p.say("acquired.partner_is", 0) }
+
+// AcquiredPartnerLead says: Customers who bought from a merchant for the first time, through you.
+func (p *Printer) AcquiredPartnerLead() string { return p.say("acquired.partner_lead", 0) }
+
+// AcquiredPartnerNone says: No new customers in these days
+func (p *Printer) AcquiredPartnerNone() string { return p.say("acquired.partner_none", 0) }
+
+// AcquiredPartnerNoneDo says: Merchants tell new customers from others by a number of their own. Where their orders name none, nobody is counted here.
+func (p *Printer) AcquiredPartnerNoneDo() string { return p.say("acquired.partner_none_do", 0) }
+
+// AcquiredPartnerTitle says: New customers
+func (p *Printer) AcquiredPartnerTitle() string { return p.say("acquired.partner_title", 0) }
+
+// AcquiredRecency says: Recency
+func (p *Printer) AcquiredRecency() string { return p.say("acquired.recency", 0) }
+
+// AcquiredReferral says: Referral rate
+func (p *Printer) AcquiredReferral() string { return p.say("acquired.referral", 0) }
+
+// AcquiredRegulars says: {n} have a rhythm
+func (p *Printer) AcquiredRegulars(n int64) string { return p.say("acquired.regulars", n, p.Count(n)) }
+
+// AcquiredRepeatValue says: Repeat order value
+func (p *Printer) AcquiredRepeatValue() string { return p.say("acquired.repeat_value", 0) }
+
+// AcquiredRepurchase says: Repurchase rate
+func (p *Printer) AcquiredRepurchase() string { return p.say("acquired.repurchase", 0) }
+
+// AcquiredReturn says: Return on cost
+func (p *Printer) AcquiredReturn() string { return p.say("acquired.return", 0) }
+
+// AcquiredReturning says: Returning
+func (p *Printer) AcquiredReturning() string { return p.say("acquired.returning", 0) }
+
+// AcquiredReturningLead says: Orders of customers who bought for the first time, and of those who had bought before.
+func (p *Printer) AcquiredReturningLead() string { return p.say("acquired.returning_lead", 0) }
+
+// AcquiredReturningOf says: New and returning customers of {merchant}
+func (p *Printer) AcquiredReturningOf(merchant string) string {
+	return p.say("acquired.returning_of", 0, merchant)
+}
+
+// AcquiredReturningTitle says: New and returning customers
+func (p *Printer) AcquiredReturningTitle() string { return p.say("acquired.returning_title", 0) }
+
+// AcquiredSales says: Sales
+func (p *Printer) AcquiredSales() string { return p.say("acquired.sales", 0) }
+
+// AcquiredScore says: Score
+func (p *Printer) AcquiredScore() string { return p.say("acquired.score", 0) }
+
+// AcquiredScores says: Scores
+func (p *Printer) AcquiredScores() string { return p.say("acquired.scores", 0) }
+
+// AcquiredSegment says: Segment
+func (p *Printer) AcquiredSegment() string { return p.say("acquired.segment", 0) }
+
+// AcquiredSegmentsLead says: All your customers up to a day, by when, how often and for how much they buy.
+func (p *Printer) AcquiredSegmentsLead() string { return p.say("acquired.segments_lead", 0) }
+
+// AcquiredSegmentsOf says: Segments of {merchant}
+func (p *Printer) AcquiredSegmentsOf(merchant string) string {
+	return p.say("acquired.segments_of", 0, merchant)
+}
+
+// AcquiredSegmentsTitle says: Segments
+func (p *Printer) AcquiredSegmentsTitle() string { return p.say("acquired.segments_title", 0) }
+
+// AcquiredShare says: Share
+func (p *Printer) AcquiredShare() string { return p.say("acquired.share", 0) }
+
+// AcquiredSleeping says: Sleeping
+func (p *Printer) AcquiredSleeping() string { return p.say("acquired.sleeping", 0) }
+
+// AcquiredSource says: Source
+func (p *Printer) AcquiredSource() string { return p.say("acquired.source", 0) }
+
+// AcquiredSpanAll says: all time
+func (p *Printer) AcquiredSpanAll() string { return p.say("acquired.span_all", 0) }
+
+// AcquiredTabNew says: New customers
+func (p *Printer) AcquiredTabNew() string { return p.say("acquired.tab_new", 0) }
+
+// AcquiredTabReturning says: New and returning
+func (p *Printer) AcquiredTabReturning() string { return p.say("acquired.tab_returning", 0) }
+
+// AcquiredTabSegments says: Segments
+func (p *Printer) AcquiredTabSegments() string { return p.say("acquired.tab_segments", 0) }
+
+// AcquiredTable says: New customers by what brought them
+func (p *Printer) AcquiredTable() string { return p.say("acquired.table", 0) }
+
+// AcquiredTitle says: New customers
+func (p *Printer) AcquiredTitle() string { return p.say("acquired.title", 0) }
+
+// AcquiredTogether says: Together
+func (p *Printer) AcquiredTogether() string { return p.say("acquired.together", 0) }
+
+// AcquiredTop says: Top fifth
+func (p *Printer) AcquiredTop() string { return p.say("acquired.top", 0) }
+
+// AcquiredTopCustomers says: {n} customers
+func (p *Printer) AcquiredTopCustomers(n int64) string {
+	return p.say("acquired.top_customers", n, p.Count(n))
+}
+
+// AcquiredUnchecked says: Not compared with the books yet: that happens each night.
+func (p *Printer) AcquiredUnchecked() string { return p.say("acquired.unchecked", 0) }
+
+// AcquiredUnequal says: {n} sums differ from the books as of {at}. The network's operator is told; the books are right.
+func (p *Printer) AcquiredUnequal(n int64, at string) string {
+	return p.say("acquired.unequal", n, p.Count(n), at)
+}
+
+// AcquiredViews says: Reports on customers
+func (p *Printer) AcquiredViews() string { return p.say("acquired.views", 0) }
+
+// AcquiredWhat says: What this is: {figure}
+func (p *Printer) AcquiredWhat(figure string) string { return p.say("acquired.what", 0, figure) }
+
+// AcquiredWithin says: {share} within 90 days
+func (p *Printer) AcquiredWithin(share string) string { return p.say("acquired.within", 0, share) }
+
+// AcquiredWithin90 says: Again within 90 days
+func (p *Printer) AcquiredWithin90() string { return p.say("acquired.within_90", 0) }
+
+// AcquiredWorst says: 1 in all three
+func (p *Printer) AcquiredWorst() string { return p.say("acquired.worst", 0) }
+
 // Act says what is said of a code, and the code itself where that is nothing: see ActCodes.
 func (p *Printer) Act(code string) string {
 	switch code {
@@ -1197,6 +1603,10 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/act", 0)
 	case "after":
 		return p.say("csv/after", 0)
+	case "again":
+		return p.say("csv/again", 0)
+	case "again_days":
+		return p.say("csv/again_days", 0)
 	case "amount":
 		return p.say("csv/amount", 0)
 	case "answer":
@@ -1209,6 +1619,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/at", 0)
 	case "author":
 		return p.say("csv/author", 0)
+	case "average":
+		return p.say("csv/average", 0)
 	case "before":
 		return p.say("csv/before", 0)
 	case "cap":
@@ -1233,12 +1645,20 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/conflict", 0)
 	case "cost":
 		return p.say("csv/cost", 0)
+	case "cost_of_one":
+		return p.say("csv/cost_of_one", 0)
 	case "created_at":
 		return p.say("csv/created_at", 0)
 	case "currency":
 		return p.say("csv/currency", 0)
 	case "customer":
 		return p.say("csv/customer", 0)
+	case "customers":
+		return p.say("csv/customers", 0)
+	case "cycle_mean_days":
+		return p.say("csv/cycle_mean_days", 0)
+	case "cycle_median_days":
+		return p.say("csv/cycle_median_days", 0)
 	case "day":
 		return p.say("csv/day", 0)
 	case "dispute":
@@ -1265,8 +1685,28 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/field", 0)
 	case "first":
 		return p.say("csv/first", 0)
+	case "first_cost":
+		return p.say("csv/first_cost", 0)
+	case "first_net":
+		return p.say("csv/first_net", 0)
+	case "first_net_mean":
+		return p.say("csv/first_net_mean", 0)
+	case "first_net_median":
+		return p.say("csv/first_net_median", 0)
+	case "first_order":
+		return p.say("csv/first_order", 0)
+	case "first_order_id":
+		return p.say("csv/first_order_id", 0)
 	case "first_received_at":
 		return p.say("csv/first_received_at", 0)
+	case "first_sold":
+		return p.say("csv/first_sold", 0)
+	case "first_value":
+		return p.say("csv/first_value", 0)
+	case "first_value_median":
+		return p.say("csv/first_value_median", 0)
+	case "friends_per_100":
+		return p.say("csv/friends_per_100", 0)
 	case "from":
 		return p.say("csv/from", 0)
 	case "goal":
@@ -1283,6 +1723,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/label", 0)
 	case "last_at":
 		return p.say("csv/last_at", 0)
+	case "last_order":
+		return p.say("csv/last_order", 0)
 	case "late":
 		return p.say("csv/late", 0)
 	case "leaked_from":
@@ -1293,8 +1735,22 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/link", 0)
 	case "merchant":
 		return p.say("csv/merchant", 0)
+	case "month":
+		return p.say("csv/month", 0)
+	case "months_later":
+		return p.say("csv/months_later", 0)
+	case "name":
+		return p.say("csv/name", 0)
+	case "net_per_customer":
+		return p.say("csv/net_per_customer", 0)
+	case "net_sales":
+		return p.say("csv/net_sales", 0)
+	case "net_so_far":
+		return p.say("csv/net_so_far", 0)
 	case "network":
 		return p.say("csv/network", 0)
+	case "new_customers":
+		return p.say("csv/new_customers", 0)
 	case "note":
 		return p.say("csv/note", 0)
 	case "number":
@@ -1337,26 +1793,54 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/programs", 0)
 	case "received_at":
 		return p.say("csv/received_at", 0)
+	case "referral_rate":
+		return p.say("csv/referral_rate", 0)
 	case "refund":
 		return p.say("csv/refund", 0)
 	case "refund_oddities":
 		return p.say("csv/refund_oddities", 0)
 	case "refunded":
 		return p.say("csv/refunded", 0)
+	case "repeat_net_mean":
+		return p.say("csv/repeat_net_mean", 0)
+	case "repeat_sold":
+		return p.say("csv/repeat_sold", 0)
+	case "repeat_value":
+		return p.say("csv/repeat_value", 0)
+	case "repeat_value_median":
+		return p.say("csv/repeat_value_median", 0)
+	case "repeats":
+		return p.say("csv/repeats", 0)
+	case "repurchase_count":
+		return p.say("csv/repurchase_count", 0)
+	case "repurchase_rate":
+		return p.say("csv/repurchase_rate", 0)
 	case "request":
 		return p.say("csv/request", 0)
+	case "return_on_cost":
+		return p.say("csv/return_on_cost", 0)
 	case "revenue":
 		return p.say("csv/revenue", 0)
 	case "role":
 		return p.say("csv/role", 0)
 	case "rule":
 		return p.say("csv/rule", 0)
+	case "sales":
+		return p.say("csv/sales", 0)
 	case "second":
 		return p.say("csv/second", 0)
+	case "segment":
+		return p.say("csv/segment", 0)
 	case "sent_to":
 		return p.say("csv/sent_to", 0)
+	case "share_of_customers":
+		return p.say("csv/share_of_customers", 0)
+	case "share_of_sales":
+		return p.say("csv/share_of_sales", 0)
 	case "site":
 		return p.say("csv/site", 0)
+	case "source":
+		return p.say("csv/source", 0)
 	case "span":
 		return p.say("csv/span", 0)
 	case "state":
@@ -1373,15 +1857,25 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/until", 0)
 	case "url":
 		return p.say("csv/url", 0)
+	case "which":
+		return p.say("csv/which", 0)
 	case "why":
 		return p.say("csv/why", 0)
+	case "within_180":
+		return p.say("csv/within_180", 0)
+	case "within_30":
+		return p.say("csv/within_30", 0)
+	case "within_60":
+		return p.say("csv/within_60", 0)
+	case "within_90":
+		return p.say("csv/within_90", 0)
 	}
 	return code
 }
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"act", "after", "amount", "answer", "answered_at", "approved_by", "at", "author", "before", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "created_at", "currency", "customer", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "entry", "exclusive", "fee", "field", "first", "first_received_at", "from", "goal", "hold_until", "id", "key", "kind", "label", "last_at", "late", "leaked_from", "line", "link", "merchant", "network", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "organisation", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "person", "program", "programs", "received_at", "refund", "refund_oddities", "refunded", "request", "revenue", "role", "rule", "second", "sent_to", "site", "span", "state", "target", "test", "times", "unit", "until", "url", "why"}
+	return []string{"act", "after", "again", "again_days", "amount", "answer", "answered_at", "approved_by", "at", "author", "average", "before", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "cost_of_one", "created_at", "currency", "customer", "customers", "cycle_mean_days", "cycle_median_days", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "entry", "exclusive", "fee", "field", "first", "first_cost", "first_net", "first_net_mean", "first_net_median", "first_order", "first_order_id", "first_received_at", "first_sold", "first_value", "first_value_median", "friends_per_100", "from", "goal", "hold_until", "id", "key", "kind", "label", "last_at", "last_order", "late", "leaked_from", "line", "link", "merchant", "month", "months_later", "name", "net_per_customer", "net_sales", "net_so_far", "network", "new_customers", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "organisation", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "person", "program", "programs", "received_at", "referral_rate", "refund", "refund_oddities", "refunded", "repeat_net_mean", "repeat_sold", "repeat_value", "repeat_value_median", "repeats", "repurchase_count", "repurchase_rate", "request", "return_on_cost", "revenue", "role", "rule", "sales", "second", "segment", "sent_to", "share_of_customers", "share_of_sales", "site", "source", "span", "state", "target", "test", "times", "unit", "until", "url", "which", "why", "within_180", "within_30", "within_60", "within_90"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
@@ -1400,6 +1894,48 @@ func (p *Printer) CustomerKind(code string) string {
 // CustomerKindCodes are the codes of which CustomerKind says something.
 func CustomerKindCodes() []string {
 	return []string{"lapsed", "new", "returning"}
+}
+
+// CustomerSegment says what is said of a code, and the code itself where that is nothing: see CustomerSegmentCodes.
+func (p *Printer) CustomerSegment(code string) string {
+	switch code {
+	case "between":
+		return p.say("customer_segment/between", 0)
+	case "champion":
+		return p.say("customer_segment/champion", 0)
+	case "hibernating":
+		return p.say("customer_segment/hibernating", 0)
+	case "losing":
+		return p.say("customer_segment/losing", 0)
+	case "loyal":
+		return p.say("customer_segment/loyal", 0)
+	case "promising":
+		return p.say("customer_segment/promising", 0)
+	}
+	return code
+}
+
+// CustomerSegmentCodes are the codes of which CustomerSegment says something.
+func CustomerSegmentCodes() []string {
+	return []string{"between", "champion", "hibernating", "losing", "loyal", "promising"}
+}
+
+// CustomerSource says what is said of a code, and the code itself where that is nothing: see CustomerSourceCodes.
+func (p *Printer) CustomerSource(code string) string {
+	switch code {
+	case "member":
+		return p.say("customer_source/member", 0)
+	case "nobody":
+		return p.say("customer_source/nobody", 0)
+	case "site":
+		return p.say("customer_source/site", 0)
+	}
+	return code
+}
+
+// CustomerSourceCodes are the codes of which CustomerSource says something.
+func CustomerSourceCodes() []string {
+	return []string{"member", "nobody", "site"}
 }
 
 // CustomersBelongsTo says: Belonged to
@@ -1519,6 +2055,28 @@ func (p *Printer) CustomersUntil(partner string, program string, since string, u
 
 // CustomersWaits says: It takes effect within some seconds.
 func (p *Printer) CustomersWaits() string { return p.say("customers.waits", 0) }
+
+// CustomersBy says what is said of a code, and the code itself where that is nothing: see CustomersByCodes.
+func (p *Printer) CustomersBy(code string) string {
+	switch code {
+	case "group":
+		return p.say("customers_by/group", 0)
+	case "link":
+		return p.say("customers_by/link", 0)
+	case "partner":
+		return p.say("customers_by/partner", 0)
+	case "program":
+		return p.say("customers_by/program", 0)
+	case "source":
+		return p.say("customers_by/source", 0)
+	}
+	return code
+}
+
+// CustomersByCodes are the codes of which CustomersBy says something.
+func CustomersByCodes() []string {
+	return []string{"group", "link", "partner", "program", "source"}
+}
 
 // DeclineCode says what is said of a code, and the code itself where that is nothing: see DeclineCodeCodes.
 func (p *Printer) DeclineCode(code string) string {
@@ -2793,6 +3351,9 @@ func FixMoney() Message { return Message{id: "fix.money"} }
 // FixMoneyBack is the message: report money that goes back to the customer as a refund of its order
 func FixMoneyBack() Message { return Message{id: "fix.money_back"} }
 
+// FixMonth is the message: give a month as 2026-01
+func FixMonth() Message { return Message{id: "fix.month"} }
+
 // FixName is the message: give a name of 1 to 200 bytes
 func FixName() Message { return Message{id: "fix.name"} }
 
@@ -3518,6 +4079,30 @@ func (p *Printer) HealthWhat() string { return p.say("health.what", 0) }
 
 // HealthWhy says: Why
 func (p *Printer) HealthWhy() string { return p.say("health.why", 0) }
+
+// IsCustomerSegment says what is said of a code, and the code itself where that is nothing: see IsCustomerSegmentCodes.
+func (p *Printer) IsCustomerSegment(code string) string {
+	switch code {
+	case "between":
+		return p.say("is_customer_segment/between", 0)
+	case "champion":
+		return p.say("is_customer_segment/champion", 0)
+	case "hibernating":
+		return p.say("is_customer_segment/hibernating", 0)
+	case "losing":
+		return p.say("is_customer_segment/losing", 0)
+	case "loyal":
+		return p.say("is_customer_segment/loyal", 0)
+	case "promising":
+		return p.say("is_customer_segment/promising", 0)
+	}
+	return code
+}
+
+// IsCustomerSegmentCodes are the codes of which IsCustomerSegment says something.
+func IsCustomerSegmentCodes() []string {
+	return []string{"between", "champion", "hibernating", "losing", "loyal", "promising"}
+}
 
 // Kind says what is said of a code, and the code itself where that is nothing: see KindCodes.
 func (p *Printer) Kind(code string) string {
@@ -6186,6 +6771,9 @@ func (p *Printer) TabMany() string { return p.say("tab.many", 0) }
 // TabNetwork says: Network
 func (p *Printer) TabNetwork() string { return p.say("tab.network", 0) }
 
+// TabNewCustomers says: New customers
+func (p *Printer) TabNewCustomers() string { return p.say("tab.new_customers", 0) }
+
 // TabOrders says: Orders
 func (p *Printer) TabOrders() string { return p.say("tab.orders", 0) }
 
@@ -7354,6 +7942,9 @@ func WrongMissing() Message { return Message{id: "wrong.missing"} }
 
 // WrongMoment is the message: "{value}" is no day or time
 func WrongMoment(value string) Message { return Message{id: "wrong.moment", values: []string{value}} }
+
+// WrongMonth is the message: {value} is no month of a calendar
+func WrongMonth(value string) Message { return Message{id: "wrong.month", values: []string{value}} }
 
 // WrongMoreThan is the message: {value} is more than {limit}
 func WrongMoreThan(limit string, value string) Message {
