@@ -424,7 +424,7 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 		if s := e.GetSale(); s != nil {
 			w.orderRows = append(w.orderRows, []any{
 				uuid.UUID(e.GetId()), "sale", event.Time(e.GetReceivedAt()), event.Time(e.GetOccurredAt()),
-				s.GetMerchantId(), s.GetOrderId(), s.GetCurrency(), d.Order.Amount, s.GetCustomerId(), s.GetTest(),
+				s.GetMerchantId(), s.GetOrderId(), s.GetCurrency(), d.Order.Amount, s.GetCustomerId(), s.GetGoal(), s.GetTest(),
 			})
 		}
 	}
@@ -449,7 +449,7 @@ func (w *world) report(no int64, d commission.Decision, events []*event.Event) {
 
 // flush sends what is kept for ClickHouse.
 func (w *world) flush() {
-	w.insert("order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id, test)", w.orderRows)
+	w.insert("order_event (event_id, kind, received_at, occurred_at, merchant_id, order_id, currency, amount, customer_id, goal, test)", w.orderRows)
 	w.insert("ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency, cause, orders, revenue, refunded, gross, net, fee, pending, further)", w.ledgerRows)
 	w.insert("touch (event_id, kind, received_at, occurred_at, merchant_id, program_id, partner_id, link_id, click_id, sub1, referrer)", w.clickRows)
 	w.orderRows, w.ledgerRows, w.clickRows = nil, nil, nil
