@@ -77,6 +77,7 @@ func rows() []row {
 		{"before", before, engineBefore},
 		{"books", nothing, tenMillion},
 		{"freshness", nothing, freshness},
+		{"customers", nothing, customers},
 		{"size", nothing, size},
 		{"pairs", nothing, pairs},
 		{"simulate", nothing, simulate},
