@@ -47,16 +47,20 @@ func RepurchaseDays() [4]int64 { return [4]int64{30, 60, 90, 180} }
 // CostOfOne is the acquisition cost of a new customer.
 func (a *Acquired) CostOfOne() Ratio { return Ratio{a.Cost, a.Customers} }
 
-// FirstValue is the mean first order, and FirstNet what is kept of it.
+// FirstValue is the mean first order.
 func (a *Acquired) FirstValue() Ratio { return Ratio{a.FirstSold, a.Customers} }
-func (a *Acquired) FirstNet() Ratio   { return Ratio{a.FirstKept, a.Customers} }
+
+// FirstNet is what is kept of it.
+func (a *Acquired) FirstNet() Ratio { return Ratio{a.FirstKept, a.Customers} }
 
 // Repurchase is the share of customers who ordered again.
 func (a *Acquired) Repurchase() Ratio { return Ratio{a.Again, a.Customers} }
 
-// RepeatValue is the mean later order, and RepeatNet what is kept of it.
+// RepeatValue is the mean later order.
 func (a *Acquired) RepeatValue() Ratio { return Ratio{a.RepeatSold, a.Repeats} }
-func (a *Acquired) RepeatNet() Ratio   { return Ratio{a.RepeatKept, a.Repeats} }
+
+// RepeatNet is what is kept of it.
+func (a *Acquired) RepeatNet() Ratio { return Ratio{a.RepeatKept, a.Repeats} }
 
 // RepeatCount is how often a customer ordered again on average.
 func (a *Acquired) RepeatCount() Ratio { return Ratio{a.Repeats, a.Customers} }
