@@ -197,6 +197,7 @@ func kindOf(i *Intent) string {
 // click follows a link in a browser and gives the click that the visitor then carries; nil when there was no answer.
 func (d *Driver) click(ctx context.Context, place Place, in *browser) *ownClick {
 	before := ids(in.kept)
+	began := time.Now()
 	outcome := d.send(ctx, Intent{Link: place.Link, Path: before}, func(n int64) (*http.Request, error) {
 		r, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, d.url+"/c/"+place.Code+"?sub1="+strconv.FormatInt(n, 10), http.NoBody)
 		if err == nil {
@@ -221,6 +222,9 @@ func (d *Driver) click(ctx context.Context, place Place, in *browser) *ownClick 
 	if outcome.Status != http.StatusFound {
 		return nil
 	}
+	if !d.named(place.Link, outcome.ID, began) {
+		return nil
+	}
 	says, err := d.world.ring.Verify(outcome.ID)
 	if err != nil || says.Link != place.Link {
 		d.fail(fmt.Errorf("the click id %q of link %d says %+v: %w", outcome.ID, place.Link, says, errors.Join(err, errors.ErrUnsupported)))
@@ -238,6 +242,15 @@ func (d *Driver) click(ctx context.Context, place Place, in *browser) *ownClick 
 	all := d.clicks[place.Merchant]
 	d.clicks[place.Merchant] = append(all[max(0, len(all)-rememberClicks):], c)
 	return &c
+}
+
+// named tells whether a visitor was given a click id, and fails where they should not have been, or should.
+func (d *Driver) named(link int64, id string, began time.Time) bool {
+	l, now := d.world.Links[link], time.Now()
+	if out := d.world.Out(l.Program, l.Partner, began); out != (id == "") && !d.world.Turns(l.Program, l.Partner, began, now) {
+		d.fail(fmt.Errorf("a click at %s on link %d was given the id %q: its partner is out of the program: %t", began, link, id, out)) //nolint:err113 // it ends the run
+	}
+	return id != ""
 }
 
 // keep keeps those of the clicks that the cookie holds now.

@@ -30,6 +30,8 @@ type Evidence struct {
 	Bounded bool
 	// Clicks are the click ids in ClickHouse, by the attempt that brought them.
 	Clicks map[int64][]string
+	// NotEnrolled are those of partners who were out of the program.
+	NotEnrolled map[string]bool
 	// Paths are the clicks before each click in ClickHouse that has some, Away counts the rows of the clicks of days that are over.
 	Paths map[string][]string
 	Away  map[string]int
@@ -160,7 +162,7 @@ func (e *Evidence) Stored() Stored {
 // Gather reads the stores.
 func Gather(ctx context.Context, at embedded.Addresses) (*Evidence, error) {
 	e := &Evidence{
-		At: time.Now(), Clicks: map[int64][]string{}, Crowd: map[string]int{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
+		At: time.Now(), Clicks: map[int64][]string{}, NotEnrolled: map[string]bool{}, Crowd: map[string]int{}, Reports: map[string]int{}, Rows: map[Fact]int{}, Booked: map[Fact]int{},
 		Disputed: map[Fact]int{}, Received: map[model.OrderKey]time.Time{}, Orders: map[model.OrderKey]model.Order{}, Bonuses: map[model.Bonus]int64{}, Balances: map[model.Account]int64{}, Decided: map[model.OrderKey]Sums{},
 		Paths: map[string][]string{}, Away: map[string]int{}, Told: map[model.OrderKey]Told{}, Acts: map[int64][]Row{}, Shown: map[Earner]Sums{}, ShownMonths: map[model.Bonus]int64{},
 	}
@@ -308,12 +310,16 @@ UNION ALL SELECT format('order %s waits for its path', no) FROM orders WHERE out
 }
 
 func (e *Evidence) clicks(ctx context.Context, conn clickhouse.Conn) error {
-	rows, err := conn.Query(ctx, `SELECT sub1, click_id FROM touch`)
+	rows, err := conn.Query(ctx, `SELECT sub1, click_id, bitAnd(marks, 8) != 0 FROM touch`)
 	if err != nil {
 		return err
 	}
 	var attempt, id string
-	return clickhouse.ForEachRow(rows, []any{&attempt, &id}, func() {
+	var out bool
+	return clickhouse.ForEachRow(rows, []any{&attempt, &id, &out}, func() {
+		if out {
+			e.NotEnrolled[id] = true
+		}
 		switch attempt {
 		case crowdName:
 			e.Crowd[id]++

@@ -136,7 +136,9 @@ func (j *judgement) click(a *Attempt) {
 	switch {
 	case len(ids) > 1:
 		j.findf(ClickDoubled, "attempt %d has %d rows", a.N, len(ids))
-	case len(ids) == 1 && a.Outcome.Status == 302 && ids[0] != a.Outcome.ID:
+	case len(ids) == 1 && a.Outcome.Status == 302 && (a.Outcome.ID == "") != j.evidence.NotEnrolled[ids[0]]:
+		j.findf(ClickInvented, "attempt %d was given %q and is stored as %s, not enrolled: %t", a.N, a.Outcome.ID, ids[0], j.evidence.NotEnrolled[ids[0]])
+	case len(ids) == 1 && a.Outcome.Status == 302 && a.Outcome.ID != "" && ids[0] != a.Outcome.ID:
 		j.findf(ClickInvented, "attempt %d was given %s and is stored as %s", a.N, a.Outcome.ID, ids[0])
 	case len(ids) == 0 && a.Acknowledged():
 		j.findf(ClickMissing, "attempt %d, %s at %s", a.N, a.Outcome.ID, a.At)

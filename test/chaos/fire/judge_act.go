@@ -151,7 +151,7 @@ func (j *judgement) cookie(a *Attempt) {
 		}
 	}
 	kept := a.Path
-	if asks {
+	if asks && a.Outcome.ID != "" {
 		kept = append(slices.Clip(kept), a.Outcome.ID)
 		kept = kept[max(0, len(kept)-8):]
 	}

@@ -181,7 +181,7 @@ func (w *World) create(ctx context.Context, tx pgx.Tx, now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	return w.plan(ctx, tx, now)
 }
 
 // createProgram makes the nth program, with a link for every other partner.
@@ -216,6 +216,40 @@ func (w *World) createProgram(ctx context.Context, tx pgx.Tx, name string, n int
 			if err := w.createCodes(ctx, tx, id, partner, spec.terms[0].From); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// plan has every third partner of a program be paused for a while, and again, or leave, while the run goes on.
+func (w *World) plan(ctx context.Context, tx pgx.Tx, now time.Time) error {
+	for _, id := range slices.Sorted(maps.Keys(w.Links)) {
+		if id%3 != 0 {
+			continue
+		}
+		l := w.Links[id]
+		out := func(after, lasts time.Duration) error {
+			o := model.Out{Program: l.Program, Partner: l.Partner, From: now.Add(after + time.Duration(id)*777*time.Millisecond).Truncate(time.Millisecond)}
+			n := partners.NewState{Program: program.ProgramID(l.Program), Partner: program.PartnerID(l.Partner), State: program.Left, From: o.From, Author: "operator"}
+			if lasts > 0 {
+				o.Until, n.State = o.From.Add(lasts), program.Paused
+			}
+			w.Outs = append(w.Outs, o)
+			_, err := partners.SetState(ctx, tx, n)
+			if err == nil && lasts > 0 {
+				n.State, n.From = program.Approved, o.Until
+				_, err = partners.SetState(ctx, tx, n)
+			}
+			return err
+		}
+		var err error
+		if id%2 == 0 {
+			err = out(time.Minute, 0)
+		} else if err = out(20*time.Second, 25*time.Second); err == nil {
+			err = out(75*time.Second, 25*time.Second)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil

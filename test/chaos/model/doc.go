@@ -17,6 +17,31 @@ type World struct {
 	Partners map[int64]string   `json:"partners"` // "site" or "member"
 	// Codes are the coupons and referral codes of each merchant. All are in force at all times.
 	Codes map[int64]map[string]Code `json:"codes,omitempty"`
+	// Outs are when partners are not in a program that they have links of.
+	Outs []Out `json:"outs,omitempty"`
+}
+
+// Out is a partner who is not in a program from a time on until another, in whole milliseconds; for good where Until is zero.
+type Out struct {
+	Program int64     `json:"program"`
+	Partner int64     `json:"partner"`
+	From    time.Time `json:"from"`
+	Until   time.Time `json:"until,omitzero"`
+}
+
+// Out tells whether a partner is out of a program at a time.
+func (w *World) Out(program, partner int64, at time.Time) bool {
+	return slices.ContainsFunc(w.Outs, func(o Out) bool {
+		return o.Program == program && o.Partner == partner && !at.Before(o.From) && (o.Until.IsZero() || at.Before(o.Until))
+	})
+}
+
+// Turns tells whether a partner goes out of a program or comes back between two times.
+func (w *World) Turns(program, partner int64, from, to time.Time) bool {
+	within := func(t time.Time) bool { return !t.Before(from.Add(-time.Millisecond)) && !t.After(to) }
+	return slices.ContainsFunc(w.Outs, func(o Out) bool {
+		return o.Program == program && o.Partner == partner && (within(o.From) || within(o.Until))
+	})
 }
 
 // Code is a coupon or referral code of a partner.

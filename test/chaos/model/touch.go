@@ -110,7 +110,7 @@ func (b *Books) touches(s Sale, of customer) (all []touch) {
 		if c.Forged || !known {
 			continue
 		}
-		if terms := b.terms(s, link.Program); terms != nil && s.wentThrough(c.At, terms) {
+		if terms := b.terms(s, link.Program); terms != nil && s.wentThrough(c.At, terms) && !b.world.Out(link.Program, link.Partner, c.At) {
 			all = append(all, touch{share: whole(link.Program, link.Partner, c.Link), rank: 3, at: c.At, terms: terms})
 		}
 	}
@@ -123,17 +123,17 @@ func (b *Books) touches(s Sale, of customer) (all []touch) {
 		if code.Exclusive {
 			t.rank = 2
 		}
-		if t.terms != nil && t.terms.Codes {
+		if t.terms != nil && t.terms.Codes && !b.world.Out(code.Program, code.Partner, s.At) {
 			all = append(all, t)
 		}
 	}
 	for _, claim := range b.granted(s.OrderKey) {
-		if terms := b.terms(s, claim.Program); terms != nil {
+		if terms := b.terms(s, claim.Program); terms != nil && !b.world.Out(claim.Program, claim.Partner, s.At) {
 			all = append(all, touch{share: whole(claim.Program, claim.Partner, 0), terms: terms})
 		}
 	}
 	if of.partner != 0 {
-		if terms := b.terms(s, of.program); terms != nil && terms.Months > 0 {
+		if terms := b.terms(s, of.program); terms != nil && terms.Months > 0 && !b.world.Out(of.program, of.partner, s.At) {
 			all = append(all, touch{share: of.share, rank: 1, terms: terms})
 		}
 	}
