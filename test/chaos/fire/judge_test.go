@@ -133,6 +133,10 @@ func TestTheOracleNamesWhatIsWrong(t *testing.T) {
 			e.Clicks[1] = []string{"c2"}
 			return j
 		}, []string{fire.ClickInvented}},
+		"who was given an id was not enrolled": {func(j []*fire.Attempt, e *fire.Evidence) []*fire.Attempt {
+			e.NotEnrolled = map[string]bool{"c1": true}
+			return j
+		}, []string{fire.ClickInvented}},
 		"the journal has lost a visit": {func(j []*fire.Attempt, _ *fire.Evidence) []*fire.Attempt {
 			return j[1:]
 		}, []string{fire.ClickInvented, fire.PathWrong}},

@@ -13,6 +13,7 @@ func world(at time.Time) *model.World {
 	return &model.World{
 		Partners: map[int64]string{7: "site", 8: "member"},
 		Links:    map[int64]model.Link{70: {Program: 5, Partner: 7}, 80: {Program: 5, Partner: 8}},
+		Outs:     []model.Out{{Program: 5, Partner: 7, From: at.Add(-40 * time.Second), Until: at.Add(-20 * time.Second)}},
 		Programs: map[int64]*model.Program{5: {
 			Merchant: 1, Currencies: []string{"EUR"},
 			Terms: []model.Terms{
@@ -55,6 +56,10 @@ func TestWhatAnOrderEarns(t *testing.T) {
 	}{
 		"in its hold":                      {sale: sale(nil), net: 100, fee: 20, state: "pending"},
 		"at the end of its hold":           {sale: sale(nil), later: 10 * time.Second, net: 100, fee: 20, payable: 100, state: "payable"},
+		"a click just before a pause":      {sale: sale(func(s *model.Sale) { s.Click.At = at.Add(-40*time.Second - time.Millisecond) }), net: 100, fee: 20, state: "pending"},
+		"a click as the pause begins":      {sale: sale(func(s *model.Sale) { s.Click.At = at.Add(-40 * time.Second) })},
+		"a click just before its end":      {sale: sale(func(s *model.Sale) { s.Click.At = at.Add(-20*time.Second - time.Millisecond) })},
+		"a click as the pause ends":        {sale: sale(func(s *model.Sale) { s.Click.At = at.Add(-20 * time.Second) }), net: 100, fee: 20, state: "pending"},
 		"a click that is too old":          {sale: sale(func(s *model.Sale) { s.Click.At = at.Add(-time.Minute - time.Millisecond) })},
 		"a click after the order":          {sale: sale(func(s *model.Sale) { s.Click.At = at.Add(5*time.Minute + time.Millisecond) })},
 		"a shop's clock behind":            {sale: sale(func(s *model.Sale) { s.Received = at.Add(4 * time.Minute); s.Click.At = s.Received }), net: 100, fee: 20, state: "pending"},
