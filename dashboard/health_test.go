@@ -61,15 +61,26 @@ func TestHealthSaysWhatToDo(t *testing.T) {
 	} {
 		w.must1(w.owner.Exec(t.Context(), statement))
 	}
+	w.must1(w.owner.Exec(t.Context(), `INSERT INTO orders (no, merchant_id, order_id, lane, version, currency, outcome, decision)
+		SELECT nextval('order_no'), min(id), 'A-1', 0, 1, 'GBP', 'no_click', '{}' FROM merchant`))
+	for id, days := range map[string]int{"dp_old": 121, "dp_ended": 122, "dp_new": 119} {
+		w.must1(w.owner.Exec(t.Context(), `
+			WITH said AS (INSERT INTO inbox (lane, key, kind, ref, content, author, at) VALUES (0, 'k', 'dispute', $1, '{}', 'shop', now() - $2 * interval '1 day') RETURNING no)
+			INSERT INTO dispute (no, merchant_id, order_no, ref, currency) SELECT s.no, o.merchant_id, o.no, $1, o.currency FROM said s, (SELECT * FROM orders ORDER BY no LIMIT 1) o`, id, days))
+	}
+	w.must1(w.owner.Exec(t.Context(), `
+		WITH said AS (INSERT INTO inbox (lane, key, kind, ref, content, author) VALUES (0, 'k', 'dispute', 'dp_ended', '{}', 'shop') RETURNING no)
+		INSERT INTO dispute_outcome (no, dispute, state) SELECT s.no, d.no, 'won' FROM said s, dispute d WHERE d.ref = 'dp_ended'`))
 	w.pathWanted("1 hour")
 	page := w.as("operator@example.net").page("/network/health")
+	page.holds(t, "Dispute dp_old of order", "more than 120 days ago", "tributary admin settle-dispute")
 	page.holds(t, "Orders wait for the path of 1 click The first has waited since",
 		"Lane engine orders/0 is halted at a gap", "Records 401 to 404 are missing.", "tributary resume engine orders 0 --remedy refilled",
 		"Lane loader touches/1 is halted The topic was recreated. tributary resume loader touches 1",
 		"No process works on lane loader ledger/0", "Batch touches/1 7 to 19 is parked ClickHouse has 12 rows of 13. tributary loader retry touches 1 7",
 		"Batch orders/0 3 to 4 is not in ClickHouse yet", "3 records of orders that the engine could not process an order of no lines tributary deadletters list",
 		"Tracker tracker-1 is silent 60 records", "tributary spool forget abababababababababababababababab")
-	for _, text := range []string{"SECRET", "settled long ago", "Nothing waits"} {
+	for _, text := range []string{"SECRET", "settled long ago", "Nothing waits", "dp_ended", "dp_new"} {
 		if strings.Contains(page.body, text) {
 			t.Errorf("the page says %q", text)
 		}
@@ -81,7 +92,7 @@ func TestHealthIsShownToTheOperatorAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.river()
-	for _, view := range []string{"health_lane", "health_owner", "health_letter", "health_batch", "health_seen", "health_spool", "health_sent", "health_seal"} {
+	for _, view := range []string{"health_lane", "health_owner", "health_letter", "health_batch", "health_seen", "health_spool", "health_sent", "health_seal", "health_dispute"} {
 		for _, setting := range []string{"", "on"} {
 			var n int
 			w.must(w.owner.QueryRow(t.Context(), `SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = 'tributary_dashboard' AND table_name = $1`, view).Scan(&n))

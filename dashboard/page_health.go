@@ -120,6 +120,9 @@ func (view *healthView) advise(t *text.Printer) {
 	for _, l := range view.Letters {
 		add(t.TodoLetters(l.N, l.Consumer, l.Topic), t.TodoProblem(l.Error), "tributary deadletters list")
 	}
+	for _, d := range view.Disputes {
+		add(t.TodoDispute(d.Ref, d.Merchant, d.OrderID), t.TodoDisputeWhy(t.Day(d.At)), fmt.Sprintf("tributary admin settle-dispute %d won|lost", d.No))
+	}
 	for _, s := range view.Spools {
 		if s.Unsent > 0 && view.at.Sub(s.Seen) > silentAfter {
 			add(t.TodoSilent(s.Owner), t.TodoSilentWhy(s.Unsent), "tributary spool forget "+s.Spool)

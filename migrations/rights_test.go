@@ -53,6 +53,7 @@ forged_declaration -     S     S     -     SI    S     -
 fx_rate            -     -     S     S     SI    S     -
 goose_db_version   S     S     S     S     S     S     -
 health_batch       -     -     -     S     -     S     -
+health_dispute     -     -     -     S     -     S     -
 health_lane        -     -     -     S     -     S     -
 health_letter      -     -     -     S     -     S     -
 health_owner       -     -     -     S     -     S     -
@@ -74,6 +75,7 @@ manual_line        -     -     S     -     S     S     -
 manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
 nudge              -     -     SID   -     SI    S     -
+old_dispute        -     -     S     -     S     S     -
 open_claim         -     -     -     S     -     S     -
 open_dispute       -     -     -     S     -     S     -
 order_conflict*    -     -     SI    S     S     S     -

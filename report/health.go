@@ -25,6 +25,16 @@ type Health struct {
 	// for; nil for none.
 	PathsWanted int64
 	PathsSince  *time.Time
+	// Disputes are the first of those that have been open for 120 days, the oldest first.
+	Disputes []OldDispute
+}
+
+// An OldDispute is a dispute that nobody has ended for long.
+type OldDispute struct {
+	No                int64
+	Merchant, OrderID string
+	Ref               string // as whoever handles the payment calls it
+	At                time.Time
 }
 
 // A Lag is what a stage has still to do on a lane.
@@ -79,7 +89,7 @@ const healthRows = 100
 // Health reads how the pipeline runs. Only the network sees it.
 func (s *Snapshot) Health(ctx context.Context) (Health, error) {
 	var h Health
-	for _, read := range []func(context.Context, *Health) error{s.readLags, s.readLanes, s.readWaiting, s.readSpools, s.readEnds} {
+	for _, read := range []func(context.Context, *Health) error{s.readLags, s.readLanes, s.readWaiting, s.readSpools, s.readEnds, s.readOldDisputes} {
 		if err := read(ctx, &h); err != nil {
 			return h, err
 		}
@@ -158,6 +168,18 @@ func (s *Snapshot) CountryKnown(ctx context.Context) (known bool, err error) {
 		return false, fmt.Errorf("asking whether countries are known: %w", err)
 	}
 	return known, nil
+}
+
+func (s *Snapshot) readOldDisputes(ctx context.Context, h *Health) error {
+	// name: disputes that nobody ends
+	rows, err := s.tx.Query(ctx, `SELECT no, merchant, order_id, ref, at FROM health_dispute ORDER BY at, no LIMIT $1`, healthRows)
+	if err != nil {
+		return fmt.Errorf("reading old disputes: %w", err)
+	}
+	if h.Disputes, err = pgx.CollectRows(rows, pgx.RowToStructByName[OldDispute]); err != nil {
+		return fmt.Errorf("reading old disputes: %w", err)
+	}
+	return nil
 }
 
 // readEnds reads when each end of the pipeline last moved, and whether the books balance.

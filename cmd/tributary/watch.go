@@ -26,7 +26,7 @@ type watch struct {
 	unsent, unsentAge, parked, looked prometheus.Gauge
 	customers, customersAge           prometheus.Gauge
 	nudged, nudgedAge                 prometheus.Gauge
-	paths, pathsAge                   prometheus.Gauge
+	paths, pathsAge, disputes         prometheus.Gauge
 }
 
 // watchEvery is how often it looks.
@@ -53,9 +53,10 @@ func newWatch(db *pgxpool.Pool, kafka *stream.Client, partitions int, log *slog.
 		nudgedAge:    gauge("nudged_oldest_seconds", "Age of the oldest order that is to be decided again, 0 when there is none."),
 		paths:        gauge("paths_waiting", "Clicks whose visitor's path an order waits for."),
 		pathsAge:     gauge("paths_oldest_seconds", "How long the first order has waited for its visitor's path, 0 when none waits."),
+		disputes:     gauge("disputes_old", "Disputes that have been open for 120 days."),
 		looked:       gauge("last_read_timestamp_seconds", "When the metrics of the pipeline were last read, in seconds since 1970."),
 	}
-	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.customers, w.customersAge, w.nudged, w.nudgedAge, w.paths, w.pathsAge)
+	registry.MustRegister(w.behind, w.unheld, w.letters, w.unsent, w.unsentAge, w.parked, w.looked, w.customers, w.customersAge, w.nudged, w.nudgedAge, w.paths, w.pathsAge, w.disputes)
 	return w
 }
 
@@ -108,6 +109,7 @@ func (w *watch) once(ctx context.Context) error {
 	w.nudged.Set(float64(waiting.Nudged))
 	w.nudgedAge.Set(waiting.NudgedOldest.Seconds())
 	w.paths.Set(float64(waiting.Paths))
+	w.disputes.Set(float64(waiting.Disputes))
 	w.pathsAge.Set(waiting.PathsOldest.Seconds())
 	w.parked.Set(float64(batches.Parked))
 	w.looked.SetToCurrentTime()

@@ -22,6 +22,8 @@ type Waiting struct {
 	// Paths counts the clicks of which an order waits to be told what came before them, and PathsOldest is how long the first has.
 	Paths       int64
 	PathsOldest time.Duration
+	// Disputes counts those that have been open for 120 days.
+	Disputes int64
 }
 
 // ReadWaiting reads what waits at this moment.
@@ -36,9 +38,10 @@ SELECT count(*) FILTER (WHERE consumer = 'engine'), count(*) FILTER (WHERE consu
        (SELECT coalesce(extract(epoch FROM now() - min(at)), 0)::float8 FROM (SELECT at FROM ledger_unsent UNION ALL SELECT at FROM order_unsent) u),
        (SELECT count(*) FROM touched), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM touched),
        (SELECT count(*) FROM nudge), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM nudge),
-       (SELECT count(*) FROM path_wanted), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM path_wanted)
+       (SELECT count(*) FROM path_wanted), (SELECT coalesce(extract(epoch FROM now() - min(written)), 0)::float8 FROM path_wanted),
+       (SELECT count(*) FROM old_dispute)
   FROM dead_letter WHERE state IN ('open', 'returning')`).Scan(
-		&engine, &loader, &w.Unsent, &age, &w.Customers, &customers, &w.Nudged, &nudged, &w.Paths, &paths)
+		&engine, &loader, &w.Unsent, &age, &w.Customers, &customers, &w.Nudged, &nudged, &w.Paths, &paths, &w.Disputes)
 	if err != nil {
 		return w, fmt.Errorf("reading what waits: %w", err)
 	}

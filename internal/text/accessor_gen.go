@@ -6963,6 +6963,14 @@ func (p *Printer) TodoBatch(first string, last string, place string) string {
 	return p.say("todo.batch", 0, first, last, place)
 }
 
+// TodoDispute says: Dispute {dispute} of order {order} of {merchant} is open
+func (p *Printer) TodoDispute(dispute string, merchant string, order string) string {
+	return p.say("todo.dispute", 0, dispute, merchant, order)
+}
+
+// TodoDisputeWhy says: It was opened on {day}, more than 120 days ago, and what the order's commissions have for it is held until somebody says how it ended: the merchant on the page Disputes, or you.
+func (p *Printer) TodoDisputeWhy(day string) string { return p.say("todo.dispute_why", 0, day) }
+
 // TodoGap says: Lane {lane} is halted at a gap
 func (p *Printer) TodoGap(lane string) string { return p.say("todo.gap", 0, lane) }
 
