@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"errors"
 	"net/http"
 	"os"
 	"slices"
@@ -142,6 +143,21 @@ func TestAnOrderOfOthersIsAsIfItWereNot(t *testing.T) {
 	}
 	if found := w.texts(w.pool, `SELECT order_id FROM find_order('EARNS')`); len(found) > 0 {
 		t.Errorf("without a tenant %q is found", found)
+	}
+}
+
+// A record of a later form is read as one, and not as if it were of this version's.
+func TestAFoundOrderOfALaterFormIsNotRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.lookedUp()
+	w.must1(w.owner.Exec(t.Context(), `UPDATE orders SET decision = ('{"form":99,' || ltrim(decision::text, '{'))::json WHERE order_id = 'LOST'`))
+	err := w.server.reports.Snapshot(t.Context(), access.Scope{Partner: w.site}, func(r *report.Snapshot) error {
+		_, err := r.FindOrder(t.Context(), "LOST")
+		return err
+	})
+	if _, newer := errors.AsType[*commission.NewerError](err); !newer {
+		t.Errorf("it is read with %v", err)
 	}
 }
 

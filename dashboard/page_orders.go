@@ -58,10 +58,6 @@ func (s *Server) loadOrders(c echo.Context, v *visit, f report.OrderFilter) (vie
 		if view.waiting, err = r.AwaitingSale(ctx); err != nil {
 			return err
 		}
-		waiting, err := r.Waiting(ctx)
-		if view.claims = waiting.Claims; err != nil {
-			return err
-		}
 		if view.partner, err = r.PartnerName(ctx, view.filter.Partner); err != nil {
 			return err
 		}
@@ -71,6 +67,7 @@ func (s *Server) loadOrders(c echo.Context, v *visit, f report.OrderFilter) (vie
 		view.keys, err = r.ReportingKeys(ctx)
 		return err
 	})
+	view.claims = s.waiting(c, v).Claims
 	return view, err
 }
 

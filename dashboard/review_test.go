@@ -488,3 +488,14 @@ func TestAPartnerReadsTheReviewsThatConcernIt(t *testing.T) {
 		}
 	}
 }
+
+// A page is shown without the count of what awaits a decision where that cannot be counted.
+func TestAPageIsShownWithoutItsCounter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.must1(w.owner.Exec(t.Context(), `REVOKE SELECT ON newest_open_claim FROM tributary_dashboard`))
+	shop := w.as("shop@example.net")
+	for _, path := range []string{"/merchant", "/merchant/orders", "/merchant/programs"} {
+		shop.page(path)
+	}
+}

@@ -112,24 +112,31 @@ func (s *Server) page(c echo.Context, v *visit, title string, content templ.Comp
 
 // framed sends a page in the frame of the signed-in, with what awaits them.
 func (s *Server) framed(c echo.Context, v *visit, status int, title string, content templ.Component) error {
-	if err := s.count(c, v); err != nil {
-		return err
-	}
+	s.count(c, v)
 	return s.render(c, status, frame(v, title, content))
 }
 
 // count counts what awaits a decision of a merchant, unless a script asks, which takes a part of the page alone.
-func (s *Server) count(c echo.Context, v *visit) error {
-	h := c.Request().Header
-	if v.login.Seat.Merchant == 0 || h.Get("Hx-Request") != "" || h.Get("X-Background") != "" {
-		return nil
+func (s *Server) count(c echo.Context, v *visit) {
+	if h := c.Request().Header; h.Get("Hx-Request") == "" && h.Get("X-Background") == "" {
+		v.waiting = s.waiting(c, v).All()
+	}
+}
+
+// waiting is what awaits a decision of the visit's merchant. A page is shown without it where it cannot be counted.
+func (s *Server) waiting(c echo.Context, v *visit) (waiting report.Waiting) {
+	if v.login.Seat.Merchant == 0 {
+		return waiting
 	}
 	ctx := c.Request().Context()
-	return s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
-		waiting, err := r.Waiting(ctx)
-		v.waiting = waiting.All()
+	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		waiting, err = r.Waiting(ctx)
 		return err
 	})
+	if err != nil {
+		s.cfg.Log.Warn("what awaits a decision cannot be counted; a page is shown without", "path", c.Path(), "request", v.id, "error", err)
+	}
+	return waiting
 }
 
 // redirect goes on with a GET.

@@ -74,6 +74,8 @@ login*             -     -     -     -     sIU   s     su
 manual_line        -     -     S     -     S     S     -
 manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
+newest_open_claim  -     -     -     S     -     S     -
+newest_open_dispute -    -     -     S     -     S     -
 nudge              -     -     SID   -     SI    S     -
 old_dispute        -     -     S     -     S     S     -
 open_claim         -     -     -     S     -     S     -

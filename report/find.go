@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"slices"
@@ -76,17 +75,18 @@ func FindQuery(order string) url.Values {
 // partner earns, and those of which it has a touch; any other is as if there were none.
 func (s *Snapshot) FindOrder(ctx context.Context, order string) ([]FoundOrder, error) {
 	// name: orders that a partner looks up
-	rows, err := s.tx.Query(ctx, `SELECT no, merchant, order_id, test, placed_at, reported_at, earns, outcome, touches FROM find_order($1)`, order)
+	rows, err := s.tx.Query(ctx, `SELECT no, merchant, order_id, test, placed_at, reported_at, earns, record FROM find_order($1)`, order)
 	if err != nil {
 		return nil, fmt.Errorf("looking up an order: %w", err)
 	}
 	all := Explanation{}
 	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (o FoundOrder, err error) {
-		var touches []byte
-		if err := row.Scan(&o.No, &o.Merchant, &o.OrderID, &o.Test, &o.PlacedAt, &o.ReportedAt, &o.Earns, &o.Outcome, &touches); err != nil {
+		var record []byte
+		if err := row.Scan(&o.No, &o.Merchant, &o.OrderID, &o.Test, &o.PlacedAt, &o.ReportedAt, &o.Earns, &record); err != nil {
 			return o, err
 		}
-		err = json.Unmarshal(touches, &o.Touches)
+		d, err := commission.UnmarshalRecord(record)
+		o.Outcome, o.Touches = d.Outcome, d.Touches
 		all.Decision.Touches = append(all.Decision.Touches, o.Touches...)
 		return o, err
 	})

@@ -161,7 +161,7 @@ func (s *Snapshot) Awaiting(ctx context.Context, f ReviewFilter, limit int) (Pag
 	}
 	begin, end := f.Days.bounds()
 	rows, err := s.tx.Query(ctx, waitingSQL+awaitingSQL, pgx.NamedArgs{
-		"merchant": f.Merchant, "why": f.Why, "text": f.Text, "from": begin, "to": end, "at": from.At, "no": from.ID, "limit": limit + 1,
+		"merchant": f.Merchant, "within": nil, "why": f.Why, "text": f.Text, "from": begin, "to": end, "at": from.At, "no": from.ID, "limit": limit + 1,
 	})
 	if err != nil {
 		return Page[Awaiting]{}, fmt.Errorf("listing orders that await a decision: %w", err)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/postgres"
 	"tributary/partners/access"
+	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
@@ -31,6 +33,44 @@ func (w *world) pages() *access.DB {
 }
 
 func kindOf(err error) fault.Kind { return fault.Of(err).Kind }
+
+// What is said of somebody's share is refused where they have none, and the refusal tells who has; withdrawing twice tells what happened.
+func TestAReviewOfAShareNamesWhoHasOne(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 2)
+	w.start(w.config("one"))
+	w.send(sale(1, "A1", w.click(), 10_000), sale(1, "nobody", "", 10_000))
+	w.waitIdle()
+	db := w.pages()
+	say := func(order string, partner program.PartnerID) (no int64, err error) {
+		err = db.Change(t.Context(), access.Scope{Network: true}, func(tx pgx.Tx) (err error) {
+			no, err = ReviewOrder(t.Context(), tx, commission.Reviewed{Merchant: 1, Order: order, Verb: commission.Hold, Partner: int64(partner)}, "anna", "a trial")
+			return err
+		})
+		return no, err
+	}
+	for _, row := range []struct {
+		order   string
+		partner program.PartnerID
+		want    string
+	}{
+		{"A1", w.partners[1], fmt.Sprintf("partner %d has no share of the order (give one of %d)", w.partners[1], w.partners[0])},
+		{"nobody", w.partners[0], "nobody has a share of the order"},
+	} {
+		if _, err := say(row.order, row.partner); kindOf(err) != fault.Invalid || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("%s of %d: %v, want %s", row.order, row.partner, err, row.want)
+		}
+	}
+	no, err := say("A1", w.partners[0])
+	check(t, err)
+	undo := func() error {
+		return db.Change(t.Context(), access.Scope{Network: true}, func(tx pgx.Tx) error { return UndoReview(t.Context(), tx, no, "anna", "a mistake") })
+	}
+	check(t, undo())
+	if err := undo(); err == nil || !strings.Contains(err.Error(), "it was withdrawn already, at ") {
+		t.Errorf("withdrawn twice: %v", err)
+	}
+}
 
 // TestWhoMaySayWhatAboutAnOrder has pages write and withdraw reviews for each scope.
 func TestWhoMaySayWhatAboutAnOrder(t *testing.T) {

@@ -75,7 +75,9 @@ func (f fact) of(rules Rules) Order {
 func versions(periods ...program.Period) Rules {
 	rules := Rules{}
 	for i, p := range periods {
-		p.ID, p.Period = "rule", program.Month
+		if p.ID = "rule"; p.Period == "" {
+			p.Period = program.Month
+		}
 		rule := &program.Counting{PeriodRule: program.PeriodRule{Version: i + 1, Period: p}, Zone: time.UTC}
 		rule.ID = rule.PeriodRule.ID()
 		rules[rule.ID] = rule
@@ -163,6 +165,53 @@ func leads(n int, last ...lost) []fact {
 		all = append(all, f)
 	}
 	return all
+}
+
+// A cap of a day holds over all parts of a day of clicks, each under its own version of the terms, in whatever order they come.
+func TestACapOfADayHoldsOverItsParts(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		var terms []program.Period
+		var parts []fact
+		total, least, most := int64(0), int64(1<<62), int64(0)
+		same := rapid.Int64Range(0, 1).Draw(t, "caps differ") == 0
+		limit := rapid.Int64Range(1, 1000).Draw(t, "cap")
+		for i := range rapid.IntRange(1, 6).Draw(t, "parts") {
+			at := limit
+			if !same {
+				at = rapid.Int64Range(1, 1000).Draw(t, "cap")
+			}
+			of := capped(program.MeasureCommission, at)
+			of.Period = program.Day
+			terms = append(terms, of)
+			part := earned(fmt.Sprint("clicks/", i), 7, rapid.Int64Range(0, 400).Draw(t, "earned"))
+			part.version = i + 1
+			parts = append(parts, part)
+			total, least, most = total+part.sums.Commission, min(least, at), max(most, at)
+		}
+		rules := versions(terms...)
+		settled := func(parts []fact) (string, int64) {
+			var orders []Order
+			for _, p := range parts {
+				orders = append(orders, p.of(rules))
+			}
+			s := settledAs(t, rules, orders)
+			paid := total
+			for _, b := range s.Buckets {
+				for _, c := range b.Changes {
+					paid += c.Amount
+				}
+			}
+			return told(&s), paid
+		}
+		first, paid := settled(parts)
+		if paid < min(total, least) || paid > min(total, most) {
+			t.Fatalf("%d of %d is paid, capped at %d to %d", paid, total, least, most)
+		}
+		if later, _ := settled(rapid.Permutation(parts).Draw(t, "as they come")); later != first {
+			t.Fatalf("%s, and in another order %s", first, later)
+		}
+	})
 }
 
 // The numbers are those of the cases of the design.

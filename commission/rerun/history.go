@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -80,6 +81,21 @@ SELECT o.no, o.keys, o.order_id, o.earlier, e.kind, e.payload
 //go:embed query/said.sql
 var saidOf string
 
+// hasSpoken tells whether anybody has said anything about orders whose keys are from $1 on and before $2, by the index on the keys.
+const hasSpoken = `
+SELECT EXISTS (SELECT FROM unnest($1::bytea[], $2::bytea[]) k (low, high) CROSS JOIN LATERAL (SELECT FROM order_said WHERE key >= k.low AND key < k.high LIMIT 1) s)`
+
+// keysOf gives the ranges of keys of a merchant's orders, one for each kind.
+func keysOf(merchant program.MerchantID) (from, to [][]byte) {
+	for _, kind := range []event.KeyKind{event.Live, event.Trial, event.Counted} {
+		low := kind.Key(int64(merchant), "")
+		high := slices.Clone(low)
+		high[len(high)-1]++
+		from, to = append(from, low), append(to, high)
+	}
+	return from, to
+}
+
 // openHistory begins to read the orders of a merchant, chosen by one of byNumber, byCustomer and asking. One history at a time can
 // be open in a transaction.
 func openHistory(ctx context.Context, tx pgx.Tx, merchant program.MerchantID, in Range, chosen string) (*history, error) {
@@ -87,7 +103,8 @@ func openHistory(ctx context.Context, tx pgx.Tx, merchant program.MerchantID, in
 	batch := &pgx.Batch{}
 	batch.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
        set_config('jit', 'off', true), set_config('cursor_tuple_fraction', '1', true)`)
-	batch.Queue(`SELECT EXISTS (SELECT FROM order_said)`).QueryRow(func(row pgx.Row) error { return row.Scan(&h.spoken) })
+	from, to := keysOf(merchant)
+	batch.Queue(hasSpoken, from, to).QueryRow(func(row pgx.Row) error { return row.Scan(&h.spoken) })
 	batch.Queue(fmt.Sprintf(historySQL, chosen), merchant, in.From, in.To)
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, fmt.Errorf("looking for the orders of merchant %d: %w", merchant, err)

@@ -8029,6 +8029,11 @@ func WrongNoRuleNamed(value string) Message {
 	return Message{id: "wrong.no_rule_named", values: []string{value}}
 }
 
+// WrongNoShare is the message: partner {partner} has no share of the order
+func WrongNoShare(partner string) Message {
+	return Message{id: "wrong.no_share", values: []string{partner}}
+}
+
 // WrongNoTerms is the message: there are none
 func WrongNoTerms() Message { return Message{id: "wrong.no_terms"} }
 
@@ -8045,6 +8050,9 @@ func WrongNoWindow() Message { return Message{id: "wrong.no_window"} }
 func WrongNobodyCalled(name string) Message {
 	return Message{id: "wrong.nobody_called", values: []string{name}}
 }
+
+// WrongNobodyShares is the message: nobody has a share of the order
+func WrongNobodyShares() Message { return Message{id: "wrong.nobody_shares"} }
 
 // WrongNone is the message: there is none
 func WrongNone() Message { return Message{id: "wrong.none"} }
