@@ -115,7 +115,11 @@ func (n *network) orders(ctx context.Context, first, orders int) (taken takenIn,
 	if err != nil {
 		return taken, err
 	}
-	if err := tracker.awaitIdle(ctx); err != nil {
+	err = tracker.await(ctx, "the orders are not in Kafka", 5*time.Minute, func() (bool, error) {
+		sent, err := metric(ctx, tracker.inside, "tributary_relay_sent_total")
+		return sent >= float64(orders), err
+	})
+	if err != nil {
 		return taken, err
 	}
 	tracker.stop()
