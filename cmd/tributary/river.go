@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -281,8 +282,15 @@ func (r *river) loader(ctx context.Context) error {
 // settleRest keeps down how often a busy period is worked out and posted again.
 const settleRest = 10 * time.Second
 
+// engineGC is how much more memory than is in use an engine takes before it is collected, in percent: it makes much anew for each
+// slice and keeps next to nothing of it.
+const engineGC = 300
+
 // engine is the role that decides and keeps the books.
 func (r *river) engine(ctx context.Context) error {
+	if said := debug.SetGCPercent(engineGC); said != 100 {
+		debug.SetGCPercent(said) // by GOGC
+	}
 	db, err := r.open(ctx, postgres.Engine, int32(2*r.cfg.EngineWorkers+6))
 	if err != nil {
 		return err
