@@ -106,7 +106,7 @@ func (c contest) rank(i int) Rank { return c.candidates[i].rank() }
 // and all others lose.
 func (c contest) share(best int, winners []winner) []winner {
 	members := c.members(best)
-	winning := members[:0:0]
+	winning := make([]int, 0, len(members))
 	ages := make([]int64, len(members))
 	for n, i := range members {
 		ages[n] = c.touches[i].AgeMillis
@@ -132,7 +132,7 @@ func (c contest) share(best int, winners []winner) []winner {
 
 // members are the touches of the best one's rank and program, in the order of time. All others lose here.
 func (c contest) members(best int) []int {
-	var members []int
+	members := make([]int, 0, len(c.touches))
 	for i := range c.touches {
 		t := &c.touches[i]
 		switch {

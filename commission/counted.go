@@ -191,7 +191,7 @@ func appendDays(dst []byte, name string, days []Day) []byte {
 
 func (c *CountedIn) appendJSON(dst []byte) []byte {
 	dst = appendText(dst, `{"rule":`, c.Rule)
-	dst = appendText(dst, `,"as":`, c.As.String())
+	dst = append(c.As.Append(append(dst, `,"as":"`...)), '"')
 	dst = appendText(dst, `,"span":`, c.Span)
 	if len(c.Lines) > 0 {
 		dst = append(dst, `,"lines":[`...)

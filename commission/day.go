@@ -35,7 +35,7 @@ func (d Day) Start(zone *time.Location) time.Time {
 }
 
 // String is the day as ISO 8601 writes it.
-func (d Day) String() string { return string(d.append(nil)) }
+func (d Day) String() string { return string(d.append(make([]byte, 0, len(time.DateOnly)))) }
 
 func (d Day) append(dst []byte) []byte { return d.utc().AppendFormat(dst, time.DateOnly) }
 

@@ -58,7 +58,7 @@ func Decide(order Order, evidence Evidence) (Decision, error) {
 		d.await(&evidence)
 		return d, nil
 	}
-	var room [1]winner
+	var room [4]winner
 	var winners []winner
 	d.Touches, winners = attribute(&d.Order, &evidence, room[:0])
 	d.Outcome = outcome(d.Touches)

@@ -55,6 +55,7 @@ func benchmarkDecide(b *testing.B, terms string, clicks int) {
 	forms := commission.KnownForms()
 	var buf rows
 	var sequence int64
+	var room telling
 	b.ReportAllocs()
 	for b.Loop() {
 		o := &order{key: read.order, no: 1}
@@ -73,7 +74,7 @@ func benchmarkDecide(b *testing.B, terms string, clicks int) {
 		buf.record = forms.Append(buf.record[:0], &o.decided)
 		out := outbox.Ledger().Pack(&pgx.Batch{}, 0, &sequence)
 		for n := range o.reported {
-			said, err := o.ledgerEvent(n, noon())
+			said, err := o.ledgerEvent(n, noon(), &room)
 			if err == nil {
 				err = out.Add(o.key.bytes(), said)
 			}

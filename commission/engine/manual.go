@@ -110,9 +110,10 @@ func (l *lane) manualLine(ctx context.Context, tx pgx.Tx, at *position.Position,
 	if err != nil {
 		return fmt.Errorf("the ledger event of manual line %d: %w", no, err)
 	}
-	said := changed.all[0].ledger(m.Unit)
+	var room telling
+	said := changed.all[0].ledger(m.Unit, &room)
 	said.Version, said.MerchantId, said.Currency, said.OrderedAt = 1, int64(m.Merchant), m.Unit, event.Micros(move.At)
-	e.Body = &event.Event_Ledger{Ledger: said}
+	e.Body = &room.body
 	batch := &pgx.Batch{}
 	out := outbox.Ledger().Pack(batch, l.held.Partition, &at.Out)
 	if err := out.Add(row.Key, e); err != nil {

@@ -17,10 +17,11 @@ import (
 // pack queues the ledger events of orders and tells how many there are.
 func (l *lane) pack(batch *pgx.Batch, p *position.Position, orders []*order, postedAt time.Time) (int, error) {
 	out := outbox.Ledger().Pack(batch, l.held.Partition, &p.Out)
+	var room telling
 	for _, o := range orders {
 		key := o.key.keys.Key(o.key.merchant, o.key.id)
 		for n := range o.reported { // thousands, where as many refunds came before the order
-			e, err := o.ledgerEvent(n, postedAt)
+			e, err := o.ledgerEvent(n, postedAt, &room)
 			if err == nil {
 				err = out.Add(key, e)
 			}

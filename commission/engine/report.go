@@ -198,7 +198,7 @@ func (s *steps) add(d *commission.Decision, sign int64) {
 // report works out the ledger events of a decision: what is counted and moved for each credit now less what was when the
 // last one's record was written. So the events of an order always add up to its present figures.
 func report(was, is moving) []step {
-	all := steps{all: make([]step, 0, 2)}
+	all := steps{all: make([]step, 0, max(2, len(is.Credits)))}
 	for i := range is.Credits {
 		o := ownerOf(is.Decision, i)
 		before, _ := was.of(o)
@@ -219,23 +219,31 @@ func report(was, is moving) []step {
 	return left
 }
 
-func (o *order) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
+// telling is room for the body of one ledger event, which is encoded before there is the next.
+type telling struct {
+	body     event.Event_Ledger
+	ledger   event.Ledger
+	changes  []event.AccountChange
+	accounts []*event.AccountChange
+}
+
+func (o *order) ledgerEvent(n int, postedAt time.Time, room *telling) (*event.Event, error) {
 	s := &o.reported[n]
 	e, err := event.New(postedAt, s.at)
 	if err != nil {
 		return nil, err
 	}
-	l := s.ledger(o.decided.Order.Currency)
+	l := s.ledger(o.decided.Order.Currency, room)
 	l.OrderNo, l.Version, l.Step = o.no, o.version, int32(n)
 	l.MerchantId, l.OrderId, l.CustomerId = o.key.merchant, o.key.id, o.decided.Order.Customer
 	l.Currency, l.OrderedAt = o.decided.Order.Currency, event.Micros(o.decided.Order.At)
-	e.Body = &event.Event_Ledger{Ledger: l}
+	e.Body = &room.body
 	return e, nil
 }
 
 // ledger is the body of a step's event, but for what it is about and when that was. Role and unit are empty where they are as of
 // most: a partner's, in the currency.
-func (s *step) ledger(currency string) *event.Ledger {
+func (s *step) ledger(currency string, room *telling) *event.Ledger {
 	var role, unit string
 	if s.owner.Role != commission.RolePartner {
 		role = s.owner.Role.String()
@@ -247,24 +255,26 @@ func (s *step) ledger(currency string) *event.Ledger {
 	payable := s.grown(chart.PartnerPayable) + s.grown(chart.Wallet)
 	held := s.grown(chart.PartnerHeld)
 	feePending, feeEarned := s.grown(chart.FeePending), s.grown(chart.FeeEarned)
-	return &event.Ledger{
+	room.ledger = event.Ledger{
 		ProgramId: int64(s.owner.program), PartnerId: int64(s.owner.Partner), LinkId: int64(s.owner.link),
 		Cause: string(s.cause), Orders: s.orders, Revenue: s.revenue, Refunded: s.refunded, Gross: s.gross,
 		Net: pending + payable + held, Fee: feePending + feeEarned, Further: s.owner.further, Role: role, Unit: unit,
-		Pending: pending, Payable: payable, FeePending: feePending, FeeEarned: feeEarned, Accounts: s.changes(),
+		Pending: pending, Payable: payable, FeePending: feePending, FeeEarned: feeEarned, Accounts: s.changes(room),
 	}
+	room.body.Ledger = &room.ledger
+	return &room.ledger
 }
 
 // changes are what a step adds to each account as its event says it.
-func (s *step) changes() []*event.AccountChange {
-	all := make([]event.AccountChange, 0, len(s.accounts))
-	pointers := make([]*event.AccountChange, 0, len(s.accounts))
+func (s *step) changes(room *telling) []*event.AccountChange {
+	all, pointers := slices.Grow(room.changes[:0], len(s.accounts)), room.accounts[:0]
 	for _, a := range s.accounts {
 		if a.amount != 0 {
 			all = append(all, event.AccountChange{Kind: a.kind.Entry().Number, Amount: a.amount})
 			pointers = append(pointers, &all[len(all)-1])
 		}
 	}
+	room.changes, room.accounts = all, pointers
 	return pointers
 }
 

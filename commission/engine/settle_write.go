@@ -114,10 +114,11 @@ func (l *lane) postPeriods(ctx context.Context, tx pgx.Tx, at *position.Position
 	out := outbox.Ledger().Pack(batch, l.held.Partition, &at.Out)
 	var postings []ledger.Posting
 	now := time.Now()
+	var room telling
 	for _, p := range periods {
 		postings = p.appendPostings(postings)
 		for n := range p.reported {
-			e, err := p.ledgerEvent(n, now)
+			e, err := p.ledgerEvent(n, now, &room)
 			if err == nil {
 				err = out.Add(event.PeriodKey(int64(p.key.Program), int64(p.key.Partner)), e)
 			}
@@ -137,17 +138,17 @@ func (p *periodState) appendPostings(dst []ledger.Posting) []ledger.Posting {
 	return appendPostings(dst, chart.OfPeriod, p.no, p.version, p.due)
 }
 
-func (p *periodState) ledgerEvent(n int, postedAt time.Time) (*event.Event, error) {
+func (p *periodState) ledgerEvent(n int, postedAt time.Time, room *telling) (*event.Event, error) {
 	s := &p.reported[n]
 	e, err := event.New(postedAt, s.at)
 	if err != nil {
 		return nil, err
 	}
-	l := s.ledger(p.key.Unit)
+	l := s.ledger(p.key.Unit, room)
 	l.Version, l.Step, l.MerchantId = p.version, int32(n), int64(p.key.Merchant)
 	l.Currency, l.OrderedAt = p.key.Unit, event.Micros(s.sold)
 	l.PeriodNo, l.Rule, l.Span = p.no, p.key.Rule, p.key.Span
-	e.Body = &event.Event_Ledger{Ledger: l}
+	e.Body = &room.body
 	return e, nil
 }
 

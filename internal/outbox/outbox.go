@@ -75,11 +75,14 @@ func (t Table) Pack(batch *pgx.Batch, lane int, last *int64) *Packing {
 
 // Add packs an event, key and event each behind its length.
 func (k *Packing) Add(key []byte, e *event.Event) error {
+	size := e.SizeVT()
+	if need := len(key) + size + 2*binary.MaxVarintLen64; cap(k.packed)-len(k.packed) < need {
+		k.packed = slices.Grow(k.packed, max(need, len(k.packed))) // append would copy a large row more often
+	}
 	k.packed = binary.AppendUvarint(k.packed, uint64(len(key)))
 	k.packed = append(k.packed, key...)
-	size := e.SizeVT()
 	k.packed = binary.AppendUvarint(k.packed, uint64(size))
-	k.packed = slices.Grow(k.packed, size)[:len(k.packed)+size]
+	k.packed = k.packed[:len(k.packed)+size]
 	if _, err := e.MarshalToSizedBufferVT(k.packed[len(k.packed)-size:]); err != nil {
 		return fmt.Errorf("encoding an event: %w", err)
 	}

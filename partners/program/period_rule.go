@@ -3,6 +3,7 @@ package program
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"time"
@@ -27,10 +28,15 @@ type PeriodRule struct {
 type PeriodRuleID uint64
 
 // String is the id's text.
-func (id PeriodRuleID) String() string { return fmt.Sprintf("%016x", uint64(id)) }
+func (id PeriodRuleID) String() string { return string(id.Append(make([]byte, 0, 16))) }
+
+// Append appends the id's text.
+func (id PeriodRuleID) Append(dst []byte) []byte {
+	return hex.AppendEncode(dst, binary.BigEndian.AppendUint64(make([]byte, 0, 8), uint64(id)))
+}
 
 // MarshalText writes the id's text.
-func (id PeriodRuleID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+func (id PeriodRuleID) MarshalText() ([]byte, error) { return id.Append(nil), nil }
 
 // UnmarshalText reads the id's text.
 func (id *PeriodRuleID) UnmarshalText(text []byte) error {
