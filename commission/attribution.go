@@ -223,7 +223,7 @@ func (c contest) byPartner(winning []int, winners []winner) []winner {
 
 // nameParts says of each visit where it stands among all that led up to the order, whether they earn or not.
 func (c contest) nameParts() {
-	visits := make([]int, 0, 2)
+	visits := make([]int, 0, 8) // of nearly all orders: without memory of its own
 	for i := range c.touches {
 		if t := &c.touches[i]; !t.At.IsZero() && t.Partner != 0 && t.AgeMillis >= 0 {
 			visits = append(visits, i)
