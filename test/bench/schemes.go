@@ -20,7 +20,9 @@ type scheme struct {
 	earlier int
 	// customers is how many customers the orders are of.
 	customers int
-	aim       string
+	// copies has COPY of the very rows that its orders leave measured, too.
+	copies bool
+	aim    string
 }
 
 const clicksAlone = `"attribution":{"touches":{"click":{"window":"30d"}}}`
@@ -28,7 +30,7 @@ const clicksAlone = `"attribution":{"touches":{"click":{"window":"30d"}}}`
 // schemes are measured beside the percentages of the first.
 func schemes() []scheme {
 	return []scheme{
-		{name: "percent", customers: 5000},
+		{name: "percent", customers: 5000, copies: true},
 		{
 			name: "tiers_and_caps", customers: 5000, aim: ">= 0.9",
 			terms: `{"schema":1,"currency":"GBP","hold":"30d","network_fee":200000,` + clicksAlone + `,"rules":[{"id":"any","pay":{"percent":100000}}],
@@ -36,7 +38,7 @@ func schemes() []scheme {
   {"id":"most","measure":"commission","period":"month","cap":10000000}]}`,
 		},
 		{
-			name: "three_way_split", customers: 5000, earlier: 2, aim: ">= 0.7",
+			name: "three_way_split", customers: 5000, earlier: 2, copies: true, aim: ">= 0.7",
 			terms: `{"schema":1,"hold":"30d","network_fee":200000,"attribution":{"model":"position","touches":{"click":{"window":"30d"}}},"rules":[{"id":"any","pay":{"percent":100000}}]}`,
 		},
 		{name: "binding_5k", customers: 5000, aim: ">= 0.8", terms: binding},
@@ -82,16 +84,28 @@ func engineSchemes(ctx context.Context, b *bench) error {
 	if err := n.steady(ctx); err != nil {
 		return err
 	}
-	orders, rates, costs := b.scaled(100_000), map[string][]float64{}, map[string][]float64{}
+	orders, rates, costs, copied := b.scaled(100_000), map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	for turn := range b.turns() {
 		for _, s := range schemes() {
 			n.scheme = s
-			taken, err := n.emptyBooks(ctx, fmt.Sprintf("%s_%d", s.name, turn), orders)
+			books, err := n.sibling(ctx, fmt.Sprintf("%s_%d", s.name, turn), 40)
+			if err != nil {
+				return err
+			}
+			taken, err := books.orders(ctx, 0, orders)
 			if err != nil {
 				return fmt.Errorf("under %s: %w", s.name, err)
 			}
 			sayf("  %s: %.0f orders/s", s.name, taken.perSecond)
 			rates[s.name], costs[s.name] = append(rates[s.name], taken.perSecond), append(costs[s.name], taken.cost)
+			if !s.copies {
+				continue
+			}
+			rows, err := books.copyAlone(ctx, orders)
+			if err != nil {
+				return err
+			}
+			copied[s.name] = append(copied[s.name], rows.cost)
 		}
 	}
 	plain, cost := median(rates["percent"]), median(costs["percent"])
@@ -100,6 +114,11 @@ func engineSchemes(ctx context.Context, b *bench) error {
 		failed = append(failed,
 			b.report(figure{Name: "engine_" + s.name, Value: median(rates[s.name]), Unit: "orders/s", Against: "percent", AgainstValue: plain}, s.aim),
 			b.report(figure{Name: "engine_" + s.name + "_cpu", Value: median(costs[s.name]), Unit: "us", Against: "percent", AgainstValue: cost}, ""))
+		if s.copies {
+			failed = append(failed, b.report(figure{
+				Name: "copy_" + s.name + "_cpu", Value: median(copied[s.name]), Unit: "us", Against: "COPY of percent", AgainstValue: median(copied["percent"]),
+			}, ""))
+		}
 	}
 	return firstError(failed...)
 }
