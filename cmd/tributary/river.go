@@ -288,8 +288,8 @@ const engineGC = 300
 
 // engine is the role that decides and keeps the books.
 func (r *river) engine(ctx context.Context) error {
-	if said := debug.SetGCPercent(engineGC); said != 100 {
-		debug.SetGCPercent(said) // by GOGC
+	if _, said := os.LookupEnv("GOGC"); !said {
+		debug.SetGCPercent(engineGC)
 	}
 	db, err := r.open(ctx, postgres.Engine, int32(2*r.cfg.EngineWorkers+6))
 	if err != nil {
