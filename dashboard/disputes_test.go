@@ -19,6 +19,17 @@ func (w *world) takeDisputes() {
 	w.must1(w.owner.Exec(w.t.Context(), `INSERT INTO inbox_taken (no) SELECT no FROM inbox i WHERE kind = 'dispute' AND NOT EXISTS (SELECT FROM inbox_taken t WHERE t.no = i.no)`))
 }
 
+// dispute disputes an amount of an order of the shop's in minor units, as of a moment ago, and returns its number.
+func (w *world) dispute(order string, amount int64) (no int64) {
+	w.t.Helper()
+	said := commission.Disputed{Merchant: int64(w.shop), Order: order, Dispute: "dp_" + order, Amount: amount}
+	_, err := w.server.desk.OpenDispute(w.t.Context(), access.Scope{Merchant: w.shop}, said, "shop@example.net", "told by the bank")
+	w.must(err)
+	w.takeDisputes()
+	w.must(w.owner.QueryRow(w.t.Context(), `SELECT max(no) FROM dispute`).Scan(&no))
+	return no
+}
+
 // disputeAll disputes a part of every order.
 func (w *world) disputeAll() {
 	w.t.Helper()
@@ -72,7 +83,7 @@ func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
 	if got := rival.post(page+"/disputes", url.Values{"dispute": {"dp_2"}, "amount": {"1"}}); got.status != http.StatusNotFound {
 		t.Errorf("somebody else disputes it: status %d", got.status)
 	}
-	shop.page(page).holds(t, "Dispute dp_1", "GBP 12.50 of the order is disputed. It takes effect in ten seconds", "by bank", "Undo")
+	shop.page(page).holds(t, "Dispute dp_1", "GBP 12.50 of the order is disputed. By shop@example.net, for the merchant. It takes effect in ten seconds", "by bank", "Undo")
 	var dispute, row int64
 	w.must(w.owner.QueryRow(t.Context(), `SELECT max(no) FROM dispute`).Scan(&dispute))
 	settle := func(state string) url.Values { return url.Values{"settle": {number10(dispute)}, "state": {state}} }
@@ -99,7 +110,7 @@ func TestADisputeIsOpenedAndEndsOnAnOrdersPage(t *testing.T) {
 	if got := shop.post(page+"/disputes", settle("won")); got.status != http.StatusConflict {
 		t.Errorf("ended twice: status %d", got.status)
 	}
-	operator.page(networks).holds(t, "Lost: the disputed amount is taken back.", "It takes effect in ten seconds", "Undo")
+	operator.page(networks).holds(t, "Lost: the disputed amount is taken back. By operator@example.net, for the network.", "It takes effect in ten seconds", "Undo")
 	w.must(w.owner.QueryRow(t.Context(), `SELECT max(no) FROM dispute_outcome`).Scan(&row))
 	if got := operator.post("/network/review/undo", url.Values{"review": {number10(row)}, "order": {number10(no)}}); got.status != http.StatusSeeOther {
 		t.Errorf("undone: status %d: %s", got.status, got.text())
@@ -120,15 +131,47 @@ func TestAPartnerReadsWhatIsDisputed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	no := w.order(sale{id: "A-1", link: w.link, disputes: []commission.Dispute{{ID: "dp_1", At: w.now.Add(-time.Hour), Amount: 5999 / 2, State: commission.DisputeOpen}}})
-	said := commission.Disputed{Merchant: int64(w.shop), Order: "A-1", Dispute: "dp_1", Amount: 5999 / 2}
-	_, err := w.server.desk.OpenDispute(t.Context(), access.Scope{Merchant: w.shop}, said, "shop@example.net", "told by the bank")
-	w.must(err)
-	w.takeDisputes()
+	w.dispute("A-1", 5999/2)
 	site := w.as("site@example.net").page(string(whyURL(false, no)))
 	site.holds(t, "of it is on hold, disputed", "GBP 29.99 of the order is disputed.")
-	site.lacks(t, "dp_1", "takes effect ten seconds", "told by the bank", "shop@example.net", "Report a dispute")
+	site.lacks(t, "dp_", "takes effect ten seconds", "told by the bank", "shop@example.net", "Report a dispute")
 	shop := w.as("shop@example.net").page(string(whyURL(true, no)))
-	shop.holds(t, "of it is on hold, disputed", "told by the bank", "Dispute dp_1", "takes effect ten seconds")
+	shop.holds(t, "of it is on hold, disputed", "told by the bank", "Dispute dp_A-1", "takes effect ten seconds", "By shop@example.net, for the merchant.")
+}
+
+// TestWhatIsTakenBackIsSaidBeforehand asks for confirmation that a dispute was lost.
+func TestWhatIsTakenBackIsSaidBeforehand(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	at := w.now.Add(-time.Hour)
+	no := w.order(sale{id: "A-1", link: w.link, disputes: []commission.Dispute{{ID: "dp_A-1", At: at, Amount: 3000, State: commission.DisputeOpen}}})
+	unearned := w.order(sale{id: "A-2", disputes: []commission.Dispute{{ID: "dp_A-2", At: at, Whole: true, State: commission.DisputeOpen}}})
+	other := w.order(sale{id: "A-3", link: w.link})
+	dispute, ofNobody := w.dispute("A-1", 3000), w.dispute("A-2", 5999)
+	shop, operator := w.as("shop@example.net"), w.as("operator@example.net")
+	order := string(whyURL(true, no))
+	sure := order + "/disputes/" + number10(dispute)
+	for _, path := range []string{order, "/merchant/disputes"} {
+		if page := shop.page(path); !strings.Contains(page.body, `href="`+sure+`"`) {
+			t.Errorf("%s does not lead to %s", path, sure)
+		}
+	}
+	page := shop.page(sure)
+	page.holds(t, "Was dispute dp_A-1 lost?", "the disputed GBP 30.00 counts as refunded", "The Slow Kitchen partner GBP 6.60 3.30 3.30", "Network fee GBP 1.32 0.66 0.66", "Confirm: it was lost")
+	operator.page("/network/orders/"+number10(no)+"/disputes/"+number10(dispute)).holds(t, "The Slow Kitchen partner GBP 6.60 3.30 3.30")
+	shop.page(string(whyURL(true, unearned))+"/disputes/"+number10(ofNobody)).holds(t, "Nobody earns on what is disputed")
+	for _, path := range []string{string(whyURL(true, other)) + "/disputes/" + number10(dispute), order + "/disputes/x", order + "/disputes/987654"} {
+		if got := shop.get(path); got.status != http.StatusNotFound {
+			t.Errorf("%s: status %d", path, got.status)
+		}
+	}
+	if got := shop.post(order+"/disputes", url.Values{"settle": {number10(dispute)}, "state": {"lost"}, "note": {"no proof"}}); got.status != http.StatusSeeOther {
+		t.Fatalf("status %d: %s", got.status, got.text())
+	}
+	if got := shop.get(sure); got.status != http.StatusSeeOther || got.header.Get("Location") != order {
+		t.Errorf("once it has ended: status %d", got.status)
+	}
+	shop.page(order).holds(t, "Lost: the disputed amount is taken back. By shop@example.net, for the merchant.", "no proof")
 }
 
 // TestAnOrderIsOnHoldUntilItsDisputeEnds says what its hold waits for, and how amounts of its currency are typed.

@@ -56,18 +56,19 @@ func (s *Server) disputesCSV(c echo.Context, v *visit) error {
 	}
 	return listFile[report.Dispute]{
 		name:    "disputes",
-		heading: []string{"number", "dispute", "merchant", "order", "currency", "disputed", "opened_at", "note", "state", "ended_at", "end_note"},
+		heading: []string{"number", "dispute", "merchant", "order", "currency", "disputed", "whole", "opened_at", "opened_by", "note", "state", "ended_at", "ended_by", "end_note"},
 		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.Dispute], error) {
 			f.After = after
 			return r.Disputes(ctx, f, rowsAtOnce)
 		},
 		row: func(w *export.Writer, r *report.Dispute) error {
-			disputed := "" // the whole order
+			disputed := ""
 			if r.Amount != nil {
 				disputed = amount{r.Currency, *r.Amount}.plain()
 			}
 			return w.Row(export.Number(strconv.FormatInt(r.No, 10)), export.Text(r.Ref), export.Text(r.Merchant), export.Text(r.OrderID), export.Text(r.Currency),
-				export.Number(disputed), export.Number(text.Machine(r.At)), export.Text(r.Note), export.Text(r.State), timeCell(r.OutcomeAt), export.Text(r.OutcomeNote))
+				export.Number(disputed), export.Number(strconv.FormatBool(r.Amount == nil)), export.Number(text.Machine(r.At)), export.Text(r.Author), export.Text(r.Note),
+				export.Text(r.State), timeCell(r.OutcomeAt), export.Text(r.OutcomeAuthor), export.Text(r.OutcomeNote))
 		},
 	}.send(s, c, v)
 }
@@ -187,14 +188,14 @@ func (view *whyView) disputed(t *text.Printer, d *report.Dispute) []milestone {
 	if !view.forMerchant {
 		opened, ended = t.DisputesOne(), t.DisputesOneEnded()
 	}
-	list := []milestone{{at: d.At, title: opened, text: what, note: d.Note, mood: "bad"}}
+	list := []milestone{{at: d.At, title: opened, text: what + saidBy(t, d.Side, d.Author), note: d.Note, mood: "bad"}}
 	if d.TakenAt == nil {
-		list[0].text, list[0].mood = what+" "+takesEffect(t, d.Due, view.at), ""
+		list[0].text, list[0].mood = list[0].text+" "+takesEffect(t, d.Due, view.at), ""
 	}
 	if d.OutcomeAt == nil {
 		return list
 	}
-	end := milestone{at: *d.OutcomeAt, title: ended, text: t.DisputeEnd(d.State), note: d.OutcomeNote, mood: "done"}
+	end := milestone{at: *d.OutcomeAt, title: ended, text: t.DisputeEnd(d.State) + saidBy(t, d.OutcomeSide, d.OutcomeAuthor), note: d.OutcomeNote, mood: "done"}
 	if d.State == string(commission.DisputeLost) {
 		end.mood = "bad"
 	}
@@ -202,6 +203,14 @@ func (view *whyView) disputed(t *text.Printer, d *report.Dispute) []milestone {
 		end.text, end.mood = end.text+" "+takesEffect(t, *d.OutcomeDue, view.at), ""
 	}
 	return append(list, end)
+}
+
+// saidBy says who said something, to those who may know.
+func saidBy(t *text.Printer, side, author string) string {
+	if author == "" {
+		return ""
+	}
+	return " " + t.ReviewByWhom(side, author)
 }
 
 // exampleAmount is an amount of a currency, as somebody types one.

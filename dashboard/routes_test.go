@@ -91,10 +91,12 @@ func (w *world) targets() targets {
 	coupon, err := w.access.AddCoupon(w.t.Context(), access.Scope{Merchant: w.shop}, w.program, "a test", partners.NewCoupon{Code: "KITCHEN10", Partner: w.site})
 	w.must(err)
 	claim := w.claim("A-1")
+	dispute := w.dispute("A-1", 500)
 	return targets{
 		values: map[string]string{
-			":claim": number10(claim),
-			":act":   act,
+			":claim":   number10(claim),
+			":act":     act,
+			":dispute": number10(dispute),
 			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
@@ -102,7 +104,7 @@ func (w *world) targets() targets {
 		},
 		owners: map[string][]string{
 			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":claim": {"shop"}, ":period": {"site", "shop"}, ":line": {"shop", "operator"},
-			":act": {"shop", "operator"},
+			":act": {"shop", "operator"}, ":dispute": {"shop", "operator"},
 		},
 	}
 }

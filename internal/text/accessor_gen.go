@@ -1673,6 +1673,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/end_note", 0)
 	case "ended_at":
 		return p.say("csv/ended_at", 0)
+	case "ended_by":
+		return p.say("csv/ended_by", 0)
 	case "entered_at":
 		return p.say("csv/entered_at", 0)
 	case "entry":
@@ -1757,6 +1759,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/number", 0)
 	case "opened_at":
 		return p.say("csv/opened_at", 0)
+	case "opened_by":
+		return p.say("csv/opened_by", 0)
 	case "order":
 		return p.say("csv/order", 0)
 	case "order_amount":
@@ -1859,6 +1863,8 @@ func (p *Printer) CSV(code string) string {
 		return p.say("csv/url", 0)
 	case "which":
 		return p.say("csv/which", 0)
+	case "whole":
+		return p.say("csv/whole", 0)
 	case "why":
 		return p.say("csv/why", 0)
 	case "within_180":
@@ -1875,7 +1881,7 @@ func (p *Printer) CSV(code string) string {
 
 // CSVCodes are the codes of which CSV says something.
 func CSVCodes() []string {
-	return []string{"act", "after", "again", "again_days", "amount", "answer", "answered_at", "approved_by", "at", "author", "average", "before", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "cost_of_one", "created_at", "currency", "customer", "customers", "cycle_mean_days", "cycle_median_days", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "entered_at", "entry", "exclusive", "fee", "field", "first", "first_cost", "first_net", "first_net_mean", "first_net_median", "first_order", "first_order_id", "first_received_at", "first_sold", "first_value", "first_value_median", "friends_per_100", "from", "goal", "hold_until", "id", "key", "kind", "label", "last_at", "last_order", "late", "leaked_from", "line", "link", "merchant", "month", "months_later", "name", "net_per_customer", "net_sales", "net_so_far", "network", "new_customers", "note", "number", "opened_at", "order", "order_amount", "ordered_at", "orders", "organisation", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "person", "program", "programs", "received_at", "referral_rate", "refund", "refund_oddities", "refunded", "repeat_net_mean", "repeat_sold", "repeat_value", "repeat_value_median", "repeats", "repurchase_count", "repurchase_rate", "request", "return_on_cost", "revenue", "role", "rule", "sales", "second", "segment", "sent_to", "share_of_customers", "share_of_sales", "site", "source", "span", "state", "target", "test", "times", "unit", "until", "url", "which", "why", "within_180", "within_30", "within_60", "within_90"}
+	return []string{"act", "after", "again", "again_days", "amount", "answer", "answered_at", "approved_by", "at", "author", "average", "before", "cap", "claim", "claimed_at", "click_id", "clicks", "closed", "code", "commission", "commission_before_refunds", "conflict", "cost", "cost_of_one", "created_at", "currency", "customer", "customers", "cycle_mean_days", "cycle_median_days", "day", "dispute", "disputed", "earned", "effective_at", "end_note", "ended_at", "ended_by", "entered_at", "entry", "exclusive", "fee", "field", "first", "first_cost", "first_net", "first_net_mean", "first_net_median", "first_order", "first_order_id", "first_received_at", "first_sold", "first_value", "first_value_median", "friends_per_100", "from", "goal", "hold_until", "id", "key", "kind", "label", "last_at", "last_order", "late", "leaked_from", "line", "link", "merchant", "month", "months_later", "name", "net_per_customer", "net_sales", "net_so_far", "network", "new_customers", "note", "number", "opened_at", "opened_by", "order", "order_amount", "ordered_at", "orders", "organisation", "outcome", "over_refund", "paid_by", "partner", "partner_id", "partners", "payable", "pending", "period", "person", "program", "programs", "received_at", "referral_rate", "refund", "refund_oddities", "refunded", "repeat_net_mean", "repeat_sold", "repeat_value", "repeat_value_median", "repeats", "repurchase_count", "repurchase_rate", "request", "return_on_cost", "revenue", "role", "rule", "sales", "second", "segment", "sent_to", "share_of_customers", "share_of_sales", "site", "source", "span", "state", "target", "test", "times", "unit", "until", "url", "which", "whole", "why", "within_180", "within_30", "within_60", "within_90"}
 }
 
 // CustomerKind says what is said of a code, and the code itself where that is nothing: see CustomerKindCodes.
@@ -2539,7 +2545,7 @@ func (p *Printer) DisputesIDHint() string { return p.say("disputes.id_hint", 0) 
 // DisputesLead says: Payments that customers dispute with their bank. The commission for the disputed amount is on hold until you say how each ended.
 func (p *Printer) DisputesLead() string { return p.say("disputes.lead", 0) }
 
-// DisputesLose says: It was lost
+// DisputesLose says: It was lost …
 func (p *Printer) DisputesLose() string { return p.say("disputes.lose", 0) }
 
 // DisputesNew says: Report a dispute
@@ -4320,6 +4326,45 @@ func (p *Printer) ListRowsHere(n int64) string { return p.say("list.rows_here", 
 
 // ListWiden says: Nothing here matches this filter. Widen it to see more.
 func (p *Printer) ListWiden() string { return p.say("list.widen", 0) }
+
+// LostAmount says: If it was, the disputed {amount} counts as refunded, as far as it is not refunded already.
+func (p *Printer) LostAmount(amount string) string { return p.say("lost.amount", 0, amount) }
+
+// LostDo says: Confirm: it was lost
+func (p *Printer) LostDo() string { return p.say("lost.do", 0) }
+
+// LostHas says: Now
+func (p *Printer) LostHas() string { return p.say("lost.has", 0) }
+
+// LostLeft says: Left
+func (p *Printer) LostLeft() string { return p.say("lost.left", 0) }
+
+// LostNothing says: Nobody earns on what is disputed, so no commission is taken back.
+func (p *Printer) LostNothing() string { return p.say("lost.nothing", 0) }
+
+// LostPayable says: What is payable already is taken from the balances of those who have it.
+func (p *Printer) LostPayable() string { return p.say("lost.payable", 0) }
+
+// LostPeriods says: Bonuses and caps that count the order are worked out again.
+func (p *Printer) LostPeriods() string { return p.say("lost.periods", 0) }
+
+// LostTaken says: Taken back
+func (p *Printer) LostTaken() string { return p.say("lost.taken", 0) }
+
+// LostThen says: The commission for it is then taken back for good. It takes effect ten seconds after you confirm, and until then you can undo it.
+func (p *Printer) LostThen() string { return p.say("lost.then", 0) }
+
+// LostTitle says: Was dispute {id} lost?
+func (p *Printer) LostTitle(id string) string { return p.say("lost.title", 0, id) }
+
+// LostWhat says: What is taken back
+func (p *Printer) LostWhat() string { return p.say("lost.what", 0) }
+
+// LostWho says: Whose
+func (p *Printer) LostWho() string { return p.say("lost.who", 0) }
+
+// LostWhole says: If it was, all that is left of the order counts as refunded.
+func (p *Printer) LostWhole() string { return p.say("lost.whole", 0) }
 
 // ManualAmountHint says: Such as {example}, or -{example} to take back.
 func (p *Printer) ManualAmountHint(example string) string {
