@@ -40,9 +40,9 @@ const (
 func Payers() []Payer { return []Payer{MerchantPays, NetworkPays} }
 
 const (
-	// AloneUpTo is what one person may enter for a partner within 24 hours, in whole units of a currency. From the line on that is
-	// more a second person approves.
-	AloneUpTo = 100
+	// AloneUpTo is what one person may enter for a partner within 24 hours, in minor units of a currency: GBP 100.00, JPY 10,000,
+	// KWD 10.000. From the line on that is more a second person approves.
+	AloneUpTo = 10_000
 	// MaxNote bounds the note of a line, and of whatever else people say, in characters.
 	MaxNote = 500
 )
@@ -69,15 +69,6 @@ func (l *ManualLine) Check() (wrong []fault.Field) {
 		add("note", text.WrongLabelSize(int64(n)), text.FixGiveAtMost(strconv.Itoa(MaxNote)))
 	}
 	return wrong
-}
-
-// Alone is AloneUpTo in minor units of the line's.
-func (l *ManualLine) Alone() int64 {
-	limit := int64(AloneUpTo)
-	for digits, _ := money.Exponent(l.Unit); digits > 0; digits-- {
-		limit *= 10
-	}
-	return limit
 }
 
 // Movement is what the line moves at a time: from what its payer owes, or from what the network pays, to what the partner may be

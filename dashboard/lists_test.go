@@ -123,6 +123,8 @@ func listWorld(t *testing.T) *world {
 			o.refunds = []*event.Refund{{Amount: 99_999}}
 		}
 		no := w.order(o)
+		w.seen(no, o.id, "c-"+number10(i%60), at, `{"nth":1}`)
+		w.seen(no, o.id, "often", at, `{"nth":1}`)
 		if i%3 == 0 && !o.noSale {
 			w.conflict(no, sale{id: o.id, at: at, currency: "USD"})
 		}
@@ -204,6 +206,8 @@ func TestEachPagesRowsAreThoseOfItsFile(t *testing.T) {
 		{"operator", "/network", "days=90", "", []string{"merchant"}, text.English().NetworkCosts(), "cost"},
 		{"operator", "/network/partners", "", "", []string{"partner", "program"}, "", ""},
 		{"operator", "/network/partners", "state=approved&q=kitchen", "", []string{"partner", "program"}, "", ""},
+		{"operator", "/network/customers", "", "", []string{"customer"}, "", ""},
+		{"operator", "/network/customers", "merchant=" + number10(int64(w.shop)) + "&customer=often", "", []string{"order"}, "Amount", "amount"},
 		{"operator", "/network/late", "", "", []string{"merchant", "order"}, "Amount", "amount"},
 		{"operator", "/network/late", "merchant=" + number10(int64(w.shop)), "", []string{"merchant", "order"}, "Commission", "commission"},
 	} {

@@ -12,6 +12,7 @@ import (
 	"tributary/commission"
 	"tributary/commission/engine"
 	"tributary/internal/postgres"
+	"tributary/partners"
 	"tributary/partners/access"
 )
 
@@ -112,7 +113,7 @@ func TestAManualLineIsEnteredAndApprovedOnPages(t *testing.T) {
 	w := newWorld(t)
 	w.login("second@example.net", "merchant", 0, w.shop)
 	shop, second, operator, site := w.as("shop@example.net"), w.as("second@example.net"), w.as("operator@example.net"), w.as("site@example.net")
-	shop.page("/merchant/manual").holds(t, "Such as 12.50, or -12.50 to take back.", "No manual lines", "above 100 of a currency a second person approves it.")
+	shop.page("/merchant/manual").holds(t, "Such as EUR 12.50. Below zero takes back.", "No manual lines", "A second person approves what is above EUR 100.00, GBP 100.00 in 24 hours.")
 	site.page("/partner/manual").holds(t, "No manual lines")
 	for amount, says := range map[string]string{"1.234": "is no amount of GBP", "much": "is no amount of GBP", "0": "It moves nothing", "": "is no amount of GBP"} {
 		if answer := shop.post("/merchant/manual", w.lineForm(amount)); answer.status != http.StatusUnprocessableEntity || !strings.Contains(answer.text(), says) {
@@ -166,6 +167,40 @@ func TestAManualLineIsEnteredAndApprovedOnPages(t *testing.T) {
 		}
 	}
 	operator.page("/network/manual?state=posted").holds(t, "GBP 250.00", "decided by second@example.net")
+}
+
+// Amounts are typed, refused, limited and shown with the decimals of their currency.
+func TestAManualLineHasTheDecimalsOfItsCurrency(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.newProgram(w.shop, "Alder Abroad", "https://alder.example/", []string{"JPY", "KWD"})
+	w.must(partners.Enrol(t.Context(), w.owner, id, w.site))
+	shop := w.as("shop@example.net")
+	shop.page("/merchant/manual").holds(t, "Such as EUR 12.50, JPY 1250, KWD 1.250. Below zero takes back.", "above EUR 100.00, GBP 100.00, JPY 10,000, KWD 10.000 in 24 hours")
+	for _, row := range []struct {
+		currency, amount string
+		status           int
+		says             string
+	}{
+		{"JPY", "12.50", http.StatusUnprocessableEntity, `"12.50" is no amount of JPY: give digits, such as 1250`},
+		{"KWD", "1.2345", http.StatusUnprocessableEntity, `"1.2345" is no amount of KWD: give digits, such as 1.250`},
+		{"", "5", http.StatusUnprocessableEntity, "It is missing: choose a currency"},
+		{"JPY", "10000", http.StatusSeeOther, "JPY 10,000 posted in seconds"},
+		{"JPY", "1", http.StatusSeeOther, "JPY 1 waits for a second person"},
+		{"KWD", "10", http.StatusSeeOther, "KWD 10.000 posted in seconds"},
+		{"KWD", "-0.001", http.StatusSeeOther, "KWD -0.001 waits for a second person"},
+	} {
+		form := w.lineForm(row.amount)
+		form.Set("currency", row.currency)
+		answer := shop.post("/merchant/manual", form)
+		if answer.status != row.status {
+			t.Errorf("%s %s: status %d: %s", row.currency, row.amount, answer.status, answer.text())
+		}
+		if answer.status == http.StatusSeeOther {
+			answer = shop.page("/merchant/manual")
+		}
+		answer.holds(t, row.says)
+	}
 }
 
 // A line that settles a period is of its partner and its currency: the form leaves nothing else to choose, and nothing else is taken.

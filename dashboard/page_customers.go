@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"tributary/commission/inbox"
+	"tributary/dashboard/export"
 	"tributary/internal/fault"
 	"tributary/internal/text"
 	"tributary/partners/program"
@@ -47,13 +49,10 @@ func (s *Server) showCustomers(c echo.Context, v *visit, status int, f report.Cu
 	v.path = "/network/customers" // also where it answers a form
 	view, ctx := customersView{filter: f, form: form}, c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
-		if view.merchants, err = r.BindingMerchants(ctx); err != nil {
+		if view.merchants, err = merchantOf(ctx, r, &view.filter); err != nil {
 			return err
 		}
 		if !f.Named() {
-			if view.filter.Merchant == 0 && len(view.merchants) > 0 {
-				view.filter.Merchant = view.merchants[0].ID
-			}
 			view.known, err = r.Customers(ctx, view.filter, report.PageSize)
 			return err
 		}
@@ -67,6 +66,58 @@ func (s *Server) showCustomers(c echo.Context, v *visit, status int, f report.Cu
 		return err
 	}
 	return s.framed(c, v, status, v.text.CustomersTitle(), customersPage(view))
+}
+
+// merchantOf has the filter name a merchant, the first where it names none, and lists those that it can name.
+func merchantOf(ctx context.Context, r *report.Snapshot, f *report.CustomerFilter) (merchants []report.Choice, err error) {
+	if merchants, err = r.BindingMerchants(ctx); err == nil && f.Merchant == 0 && len(merchants) > 0 {
+		f.Merchant = merchants[0].ID
+	}
+	return merchants, err
+}
+
+// customersCSV is the list that the page shows: a merchant's customers, or the orders of the one that is named.
+func (s *Server) customersCSV(c echo.Context, v *visit) error {
+	f, err := report.ParseCustomer(c.QueryParams(), v.at)
+	if err != nil {
+		return err
+	}
+	if f.Named() {
+		return customerOrdersFile(f).send(s, c, v)
+	}
+	return listFile[report.KnownCustomer]{
+		name:    "customers",
+		heading: []string{"customer", "partner", "order", "ordered_at"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.KnownCustomer], error) {
+			if _, err := merchantOf(ctx, r, &f); err != nil {
+				return report.Page[report.KnownCustomer]{}, err
+			}
+			f.After = after
+			return r.Customers(ctx, f, rowsAtOnce)
+		},
+		row: func(w *export.Writer, r *report.KnownCustomer) error {
+			return w.Row(export.Text(r.Customer), export.Text(r.Partner), export.Text(r.OrderID), export.Number(text.Machine(r.At.UTC())))
+		},
+	}.send(s, c, v)
+}
+
+func customerOrdersFile(f report.CustomerFilter) listFile[report.CustomerOrder] {
+	return listFile[report.CustomerOrder]{
+		name:    "customer-orders",
+		heading: []string{"order", "ordered_at", "currency", "amount", "outcome", "partner", "commission", "state"},
+		page: func(ctx context.Context, r *report.Snapshot, after string) (report.Page[report.CustomerOrder], error) {
+			f.After = after
+			return r.CustomerOrders(ctx, f, rowsAtOnce)
+		},
+		row: func(w *export.Writer, r *report.CustomerOrder) error {
+			in, earned := inCurrency(r.Currency), export.Number("")
+			if r.State != "" {
+				earned = in(r.Net)
+			}
+			return w.Row(export.Text(r.OrderID), export.Number(text.Machine(r.OccurredAt.UTC())), export.Text(r.Currency), in(r.Amount), export.Text(r.Outcome),
+				export.Text(r.Partner), earned, export.Text(r.State))
+		},
+	}
 }
 
 // bindCustomer binds a customer to a partner from a time on, or sets them free.

@@ -25,7 +25,7 @@ func (s *Server) disputeLost(c echo.Context, v *visit) error {
 	if !is || !ok {
 		return notFound()
 	}
-	view := lostView{whyView: whyView{at: v.at, forMerchant: true, role: audience(v.login.Role)}}
+	view := lostView{whyView: whyView{at: v.at, forMerchant: true, role: v.who()}}
 	ctx := c.Request().Context()
 	err := s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		view.Explanation, err = r.Explain(ctx, order)

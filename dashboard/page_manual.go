@@ -130,8 +130,12 @@ func (s *Server) enterManual(c echo.Context, v *visit) error {
 	line := commission.ManualLine{
 		Merchant: program.MerchantID(form.Merchant), Partner: form.partner, Unit: form.Currency, Payer: commission.Payer(form.Payer), Period: form.Period, Note: form.Note,
 	}
-	if line.Amount, err = money.Parse(form.Amount, form.Currency); err != nil {
-		form.problems = append(form.problems, fault.Wrong("amount", text.WrongNoMoney(form.Currency, strconv.Quote(form.Amount)), text.FixMoney()))
+	if _, known := money.Exponent(form.Currency); !known {
+		form.problems = append(form.problems, fault.Wrong("currency", text.WrongMissing(), text.FixChooseCurrency()))
+	} else if line.Amount, err = money.Parse(form.Amount, form.Currency); err != nil {
+		form.problems = append(form.problems, fault.Wrong("amount", text.WrongNoMoney(form.Currency, strconv.Quote(form.Amount)), text.FixMoney(exampleAmount(form.Currency))))
+	}
+	if len(form.problems) > 0 {
 		return s.showManual(c, v, http.StatusUnprocessableEntity, form)
 	}
 	entered, err := s.desk.EnterLine(c.Request().Context(), v.scope(), line, v.login.Email)
@@ -186,6 +190,30 @@ func (s *Server) readPartner(c echo.Context, v *visit, form *manualForm) (status
 	}
 	form.partner = program.PartnerID(found[0].ID)
 	return http.StatusOK, nil
+}
+
+// examples are amounts as somebody types them: of the currency that is chosen, else of one for each number of decimals.
+func (f *manualForm) examples() string {
+	if f.Currency != "" {
+		return exampleAmount(f.Currency)
+	}
+	var list []string
+	var seen [5]bool
+	for _, currency := range f.currencies {
+		if digits, known := money.Exponent(currency); known && !seen[digits] {
+			seen[digits], list = true, append(list, currency+" "+exampleAmount(currency))
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// limits are what one person may enter alone, in each currency that can be chosen.
+func (f *manualForm) limits() string {
+	var list []string
+	for _, currency := range f.currencies {
+		list = append(list, amount{currency, commission.AloneUpTo}.text())
+	}
+	return strings.Join(list, ", ")
 }
 
 func manualPath(v *visit) string {

@@ -111,7 +111,7 @@ func (view *whyView) charge() *commission.Credit {
 type whyTotal struct {
 	unit                         string
 	gross, net, pending, payable int64
-	disputed                     int64
+	disputed, capped             int64
 
 	credits, lines int
 	holdUntil      time.Time
@@ -128,7 +128,7 @@ func (view *whyView) totals() (all []whyTotal) {
 		sum := &all[at]
 		sum.gross, sum.net, sum.credits, sum.lines = sum.gross+c.Gross, sum.net+c.Net, sum.credits+1, sum.lines+c.Lines
 		sum.pending, sum.payable = sum.pending+e.Pending, sum.payable+e.Payable
-		sum.disputed += c.Disputed
+		sum.disputed, sum.capped = sum.disputed+c.Disputed, sum.capped+view.capped(c)
 		if c.HoldUntil.After(sum.holdUntil) {
 			sum.holdUntil = c.HoldUntil
 		}
@@ -377,7 +377,7 @@ func (view *whyView) sentences(t *text.Printer) (list []string) {
 	}
 	if view.forMerchant && len(credits) > 1 {
 		for _, sum := range view.totals() {
-			list = append(list, view.beforeRefunds(t, t.WhySeveralEarn(int64(sum.credits), amount{sum.unit, sum.net}.text()), amount{sum.unit, sum.gross}))
+			list = append(list, view.beforeRefunds(t, t.WhySeveralEarn(int64(sum.credits), amount{sum.unit, sum.net - sum.capped}.text()), amount{sum.unit, sum.gross}))
 		}
 		return list
 	}
@@ -390,7 +390,7 @@ func (view *whyView) sentences(t *text.Printer) (list []string) {
 
 // sentence says what a credit earns and why, as fits its role.
 func (view *whyView) sentence(t *text.Printer, c *commission.Credit) string {
-	earned, partner := amount{c.Unit, c.Net}.text(), orDash(view.Partners[c.Partner])
+	earned, partner := amount{c.Unit, c.Net - view.capped(c)}.text(), orDash(view.Partners[c.Partner])
 	touch := view.winner(c)
 	switch {
 	case touch == nil && view.forMerchant:

@@ -27,6 +27,29 @@ func (view *whyView) overCaps() []report.Position {
 	return slices.DeleteFunc(slices.Clone(view.Positions), func(p report.Position) bool { return p.Part == period.Within })
 }
 
+// capped is what caps take back of a credit, as far as that is known of the order alone.
+func (view *whyView) capped(c *commission.Credit) (taken int64) {
+	for i := range view.Positions {
+		if p := &view.Positions[i]; p.Place != nil && !p.ByDay && p.Partner == c.Partner && p.Role == c.Role && p.Unit == c.Unit {
+			taken += p.Place.Taken
+		}
+	}
+	return taken
+}
+
+// cappedByDay tells whether a cap takes back of the orders of a day together what nobody can say of the order alone.
+func (view *whyView) cappedByDay(unit string) bool {
+	return slices.ContainsFunc(view.Positions, func(p report.Position) bool { return p.Unit == unit && p.ByDay && p.Place.Taken > 0 })
+}
+
+// counted is a value of what a rule counts, beside words that say what that is.
+func counted(t *text.Printer, p *report.Position, n int64) string {
+	if p.Counting.Period.Measure == program.MeasureCount {
+		return t.PeriodOrders(n)
+	}
+	return amount{p.Unit, n}.text()
+}
+
 // measuredText is a value of what a rule counts.
 func measuredText(t *text.Printer, rule *program.Period, unit string, n int64) string {
 	if rule.Measure == program.MeasureCount {
@@ -59,6 +82,8 @@ type placed struct {
 
 func (p *placed) measured(n int64) string { return measuredText(p.t, p.rule, p.Unit, n) }
 
+func (p *placed) counted(n int64) string { return counted(p.t, p.Position, n) }
+
 func (p *placed) tier(i int) string { return tierText(p.t, p.rule, p.Unit, &p.rule.Tiers[i]) }
 
 // meaning says what follows from where an order stands in a period.
@@ -75,7 +100,7 @@ func meaning(t *text.Printer, of *report.Position) []string {
 	p := &placed{of, t, &of.Counting.Period}
 	var says []string
 	if of.ByDay {
-		says = append(says, t.PlaceByDay(of.Day.String(), t.PeriodOrders(of.Orders)))
+		says = append(says, t.PlaceByDay(spanWords(t, of.Day.String()), t.PeriodOrders(of.Orders)))
 	}
 	switch {
 	case period.IsCap(p.rule):
@@ -89,11 +114,15 @@ func meaning(t *text.Printer, of *report.Position) []string {
 }
 
 func (p *placed) cap() []string {
-	says := []string{p.t.PlaceCap(p.measured(p.rule.Cap), p.measured(min(p.Place.Before, p.rule.Cap)))}
-	if p.Place.Over == 0 {
+	says := []string{p.t.PlaceCap(p.measured(p.rule.Cap), p.counted(min(p.Place.Before, p.rule.Cap)))}
+	taken := amount{p.Unit, p.Place.Taken}.text()
+	switch {
+	case p.Place.Over == 0:
 		return append(says, p.t.PlaceCapWithin())
+	case p.rule.Measure == program.MeasureCommission && p.Place.Over == p.Place.Taken:
+		return append(says, p.t.PlaceCapOverCommission(taken))
 	}
-	return append(says, p.t.PlaceCapOver(p.measured(p.Place.Over), amount{p.Unit, p.Place.Taken}.text()))
+	return append(says, p.t.PlaceCapOver(p.measured(p.Place.Over), taken))
 }
 
 func (p *placed) retroactive() []string {
@@ -105,7 +134,7 @@ func (p *placed) retroactive() []string {
 	}
 	says = append(says, p.goals()...)
 	if i := period.Next(p.rule, p.Measured); i >= 0 {
-		says = append(says, p.t.PlaceLeftNow(p.measured(p.rule.Tiers[i].From-p.Measured), p.tier(i)))
+		says = append(says, p.t.PlaceLeftNow(p.counted(p.rule.Tiers[i].From-p.Measured), p.tier(i)))
 	}
 	return says
 }
@@ -118,18 +147,18 @@ func (p *placed) marginal() (says []string) {
 		}
 	}
 	if below := min(p.Place.After, first) - p.Place.Before; below > 0 && first < math.MaxInt64 {
-		says = append(says, p.t.PlaceBelow(p.measured(first), p.measured(below)))
+		says = append(says, p.t.PlaceBelow(p.measured(first), p.counted(below)))
 	}
 	for _, in := range p.Place.Tiers {
 		if in.Measured > 0 {
-			says = append(says, p.t.PlaceIn(p.measured(in.Measured), p.tier(in.Tier)))
+			says = append(says, p.t.PlaceIn(p.counted(in.Measured), p.tier(in.Tier)))
 		}
 	}
 	says = append(says, p.goals()...)
 	if i := period.Next(p.rule, p.Place.After); i < 0 && len(says) == 0 {
 		says = append(says, p.t.PlaceAllReached())
 	} else if i >= 0 {
-		says = append(says, p.t.PlaceLeft(p.measured(p.rule.Tiers[i].From-p.Place.After), p.tier(i)))
+		says = append(says, p.t.PlaceLeft(p.counted(p.rule.Tiers[i].From-p.Place.After), p.tier(i)))
 	}
 	return says
 }

@@ -64,22 +64,25 @@ func TestWhereAnOrderStandsInItsPeriods(t *testing.T) {
 	numbers := w.places()
 	for order, says := range map[string][]string{
 		"A": {
-			"tiers 2026-03 GBP 0.00 of revenue GBP 80.00 of revenue GBP 80.00 of revenue GBP 80.00 of revenue below the first tier, which begins at GBP 100.00 of revenue.",
-			"After it, GBP 20.00 of revenue to go to the tier “From GBP 100.00 of revenue on: 2 % of the revenue”. The whole period stands at GBP 280.00 of revenue.",
-			"this order is priced again with all others. Reached: “From GBP 200.00 of revenue on: 4 % of the revenue”.",
-			"GBP 0.00 of commission of the cap of GBP 15.00 of commission was used before it. All of it is within the cap.",
+			"tiers March 2026 · counts revenue GBP 0.00 GBP 80.00 GBP 80.00 Below the first tier, which starts at GBP 100.00 of revenue: GBP 80.00.",
+			"After this order, GBP 20.00 to go to the next tier: “From GBP 100.00 of revenue on: 2 % of the revenue”. The whole period comes to GBP 280.00 of revenue.",
+			"this order is priced again with all others. Tier reached: “From GBP 200.00 of revenue on: 4 % of the revenue”.",
+			"The cap is GBP 15.00 of commission. Before this order, GBP 0.00 counted towards it. The whole order is within the cap.",
+			"Commission GBP 8.00 nothing refunded",
 		},
 		"B": {
-			"tiers 2026-03 GBP 80.00 of revenue GBP 80.00 of revenue GBP 160.00 of revenue GBP 20.00 of revenue below the first tier",
-			"GBP 60.00 of revenue in the tier “From GBP 100.00 of revenue on: 2 % of the revenue”.",
-			"money 2026-03 partly over the cap GBP 8.00 of commission",
-			"GBP 1.00 of commission is over the cap, which takes back GBP 1.00 of its commission.",
+			"tiers March 2026 · counts revenue GBP 80.00 GBP 80.00 GBP 160.00 Below the first tier, which starts at GBP 100.00 of revenue: GBP 20.00.",
+			"In the tier “From GBP 100.00 of revenue on: 2 % of the revenue”: GBP 60.00.",
+			"money March 2026 · counts commission partly over the cap GBP 8.00",
+			"GBP 1.00 is over the cap and is taken back.",
+			"GBP 7.00 on this order", "Commission GBP 7.00 8.00 before the cap", "GBP 8.00 before the cap, which is posted for the period",
 		},
 		"C": {
-			"tiers 2026-03 GBP 160.00 of revenue GBP 80.00 of revenue GBP 240.00 of revenue GBP 40.00 of revenue in the tier “From GBP 100.00",
-			"GBP 40.00 of revenue in the tier “From GBP 200.00 of revenue on: 4 % of the revenue”.",
-			"It reaches the goal of 3 orders: GBP 5.00, once.", "The whole period stands at 4 orders.",
-			"two 2026-03 over the cap 2 orders 1 order 3 orders 2 orders of the cap of 2 orders was used before it. 1 order is over the cap, which takes back GBP 8.00 of its commission.",
+			"tiers March 2026 · counts revenue GBP 160.00 GBP 80.00 GBP 240.00 In the tier “From GBP 100.00 of revenue on: 2 % of the revenue”: GBP 40.00.",
+			"In the tier “From GBP 200.00 of revenue on: 4 % of the revenue”: GBP 40.00.",
+			"This reaches the goal of 3 orders, which pays GBP 5.00 once.", "The whole period comes to 4 orders.",
+			"two March 2026 · counts orders over the cap 2 orders 1 order 3 orders The cap is 2 orders. Before this order, 2 orders counted towards it.",
+			"Over the cap: 1 order. That takes back GBP 8.00 of the commission.",
 		},
 	} {
 		for who, path := range map[string]string{"site": "/partner/commissions/", "shop": "/merchant/orders/", "operator": "/network/orders/"} {
@@ -91,9 +94,9 @@ func TestWhereAnOrderStandsInItsPeriods(t *testing.T) {
 		}
 	}
 	// The part of an order that is shared is the difference of what others have: the partner reads of the day.
-	w.as("shop@example.net").page("/merchant/orders/"+w.numberOf("D")).holds(t, "GBP 240.00 of revenue GBP 40.00 of revenue GBP 280.00 of revenue", "Mira Okafor")
+	w.as("shop@example.net").page("/merchant/orders/"+w.numberOf("D")).holds(t, "GBP 240.00 GBP 40.00 GBP 280.00", "Mira Okafor")
 	shared := w.as("site@example.net").page("/partner/commissions/" + w.numberOf("D"))
-	shared.holds(t, "Figures are of all 1 order of 2026-03-07 together.", "all orders of 2026-03-07", "GBP 240.00 of revenue", "over the cap", "Every goal was reached before it.")
+	shared.holds(t, "These figures are of 7 Mar 2026 as a whole (1 order).", "all orders of 7 Mar 2026", "GBP 240.00", "over the cap", "All goals were reached before this order.", "before the cap, which takes from the day’s orders together")
 	if strings.Contains(shared.text(), "Mira") {
 		t.Error("the partner reads who shares the order")
 	}

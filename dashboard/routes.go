@@ -214,6 +214,7 @@ func (s *Server) networkRoutes() []entry {
 		{get, "/network/review/acts/:act", access.See, s.acted},
 		{post, "/network/review/undo", access.Review, s.undoReview},
 		{get, "/network/customers", access.See, s.customers},
+		{get, "/network/customers.csv", access.See, s.customersCSV},
 		{post, "/network/customers", access.BindCustomers, s.bindCustomer},
 		{get, "/network/manual", access.See, s.manual},
 		{get, "/network/manual.csv", access.See, s.manualCSV},

@@ -79,13 +79,13 @@ func TestWhyNamesWhatEarns(t *testing.T) {
 	}{
 		"by coupon": {
 			commission.Candidate{Kind: commission.TouchCoupon, Code: "SPRING", Exclusive: true},
-			[]string{"The Slow Kitchen earns GBP 9.00 on this order by the coupon SPRING.", "which is the partner's alone and comes before clicks"},
-			[]string{"You earn GBP 9.00 on this order by your coupon SPRING.", "coupon SPRING"},
+			[]string{"The Slow Kitchen earns GBP 9.00 on this order: the customer used the coupon SPRING.", "which is the partner's alone and comes before clicks"},
+			[]string{"You earn GBP 9.00 on this order: the customer used your coupon SPRING.", "coupon SPRING"},
 		},
 		"by claim": {
 			commission.Candidate{Kind: commission.TouchClaim, Code: "k-1"},
-			[]string{"The Slow Kitchen earns GBP 9.00 on this order by a claim that was granted.", "comes before everything else"},
-			[]string{"You earn GBP 9.00 on this order by your claim, which was granted."},
+			[]string{"The Slow Kitchen earns GBP 9.00 on this order: a claim of this partner was granted.", "comes before everything else"},
+			[]string{"You earn GBP 9.00 on this order: your claim was granted."},
 		},
 	} {
 		no := w.order(sale{

@@ -66,7 +66,7 @@ type CustomerOrder struct {
 	No         int64
 	OrderID    string
 	OccurredAt time.Time
-	Currency   string
+	Currency   string // empty where its sale is not known
 	Amount     int64
 	Outcome    string
 	Partner    string
@@ -104,7 +104,7 @@ func (s *Snapshot) Customer(ctx context.Context, f CustomerFilter, now time.Time
 	if c.Binds, err = pgx.CollectRows(rows, pgx.RowToStructByName[CustomerBind]); err != nil {
 		return c, fmt.Errorf("reading the bindings of a customer: %w", err)
 	}
-	c.Orders, err = s.customerOrders(ctx, f, limit)
+	c.Orders, err = s.CustomerOrders(ctx, f, limit)
 	return c, err
 }
 
@@ -150,7 +150,8 @@ func (s *Snapshot) readBelonging(ctx context.Context, f CustomerFilter, now time
 	return nil
 }
 
-func (s *Snapshot) customerOrders(ctx context.Context, f CustomerFilter, limit int) (Page[CustomerOrder], error) {
+// CustomerOrders reads at most limit orders of a customer, newest first.
+func (s *Snapshot) CustomerOrders(ctx context.Context, f CustomerFilter, limit int) (Page[CustomerOrder], error) {
 	of := list{"customer", f.Query()}
 	from, begun, err := of.after(f.After)
 	if err != nil {
@@ -160,7 +161,7 @@ func (s *Snapshot) customerOrders(ctx context.Context, f CustomerFilter, limit i
 		from = key{At: endOfTime()}
 	}
 	// name: orders of a customer
-	rows, err := s.tx.Query(ctx, `SELECT o.no, o.order_id, s.at AS occurred_at, o.currency, o.amount, o.outcome,
+	rows, err := s.tx.Query(ctx, `SELECT o.no, o.order_id, s.at AS occurred_at, coalesce(o.currency, '') AS currency, coalesce(o.amount, 0) AS amount, o.outcome,
 			coalesce(c.partner, '') AS partner, coalesce(c.net, 0) AS net, coalesce(c.state, '') AS state
 		FROM customer_seen s JOIN orders o ON o.no = s.order_no
 		LEFT JOIN LATERAL (

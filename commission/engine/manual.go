@@ -38,7 +38,7 @@ func AddManualLine(ctx context.Context, tx pgx.Tx, l commission.ManualLine, auth
 	var problem string
 	// name: manual line
 	err = tx.QueryRow(ctx, `SELECT no, waits, problem FROM add_manual_line($1, $2, $3, $4, $5, nullif($6::bigint, 0), $7, $8, $9)`,
-		l.Merchant, l.Partner, l.Unit, l.Amount, l.Payer, l.Period, l.Alone(), author, l.Note).Scan(&no, &waits, &problem)
+		l.Merchant, l.Partner, l.Unit, l.Amount, l.Payer, l.Period, commission.AloneUpTo, author, l.Note).Scan(&no, &waits, &problem)
 	switch {
 	case err != nil:
 		return entered, fmt.Errorf("entering a manual line: %w", err)

@@ -3101,6 +3101,9 @@ func FixChoose(first string, second string, whole string) Message {
 	return Message{id: "fix.choose", values: []string{first, second, whole}}
 }
 
+// FixChooseCurrency is the message: choose a currency
+func FixChooseCurrency() Message { return Message{id: "fix.choose_currency"} }
+
 // FixChooseEnrolled is the message: choose a partner of this program
 func FixChooseEnrolled() Message { return Message{id: "fix.choose_enrolled"} }
 
@@ -3351,8 +3354,8 @@ func FixMissing() Message { return Message{id: "fix.missing"} }
 // FixMoment is the message: write a day such as 2026-12-01, or a time such as 2026-12-01T09:00:00Z
 func FixMoment() Message { return Message{id: "fix.moment"} }
 
-// FixMoney is the message: give digits with a point before the decimals, such as 25.00
-func FixMoney() Message { return Message{id: "fix.money"} }
+// FixMoney is the message: give digits, such as {example}
+func FixMoney(example string) Message { return Message{id: "fix.money", values: []string{example}} }
 
 // FixMoneyBack is the message: report money that goes back to the customer as a refund of its order
 func FixMoneyBack() Message { return Message{id: "fix.money_back"} }
@@ -4366,7 +4369,7 @@ func (p *Printer) LostWho() string { return p.say("lost.who", 0) }
 // LostWhole says: If it was, all that is left of the order counts as refunded.
 func (p *Printer) LostWhole() string { return p.say("lost.whole", 0) }
 
-// ManualAmountHint says: Such as {example}, or -{example} to take back.
+// ManualAmountHint says: Such as {example}. Below zero takes back.
 func (p *Printer) ManualAmountHint(example string) string {
 	return p.say("manual.amount_hint", 0, example)
 }
@@ -4401,8 +4404,11 @@ func (p *Printer) ManualForPeriod(span string) string { return p.say("manual.for
 // ManualFound says: {n} partners match. Choose one from the list.
 func (p *Printer) ManualFound(n int64) string { return p.say("manual.found", n, p.Count(n)) }
 
-// ManualLead says: What you pay partners beside their orders, or take back. What one person enters for a partner within 24 hours is taken together: above {limit} of a currency a second person approves it.
-func (p *Printer) ManualLead(limit string) string { return p.say("manual.lead", 0, limit) }
+// ManualLead says: What you pay partners beside their orders, or take back. What one person enters for a partner within 24 hours is added up: above the limit of the currency, a second person approves it.
+func (p *Printer) ManualLead() string { return p.say("manual.lead", 0) }
+
+// ManualLimits says: A second person approves what is above {limits} in 24 hours.
+func (p *Printer) ManualLimits(limits string) string { return p.say("manual.limits", 0, limits) }
 
 // ManualMerchantHint says: Whose partner it is.
 func (p *Printer) ManualMerchantHint() string { return p.say("manual.merchant_hint", 0) }
@@ -5612,50 +5618,55 @@ func (p *Printer) PlaceAfter() string { return p.say("place.after", 0) }
 // PlaceAllOfDay says: all orders of {day}
 func (p *Printer) PlaceAllOfDay(day string) string { return p.say("place.all_of_day", 0, day) }
 
-// PlaceAllReached says: Every goal was reached before it.
+// PlaceAllReached says: All goals were reached before this order.
 func (p *Printer) PlaceAllReached() string { return p.say("place.all_reached", 0) }
 
 // PlaceBefore says: Counted before it
 func (p *Printer) PlaceBefore() string { return p.say("place.before", 0) }
 
-// PlaceBelow says: {part} below the first tier, which begins at {from}.
+// PlaceBelow says: Below the first tier, which starts at {from}: {part}.
 func (p *Printer) PlaceBelow(from string, part string) string {
 	return p.say("place.below", 0, from, part)
 }
 
-// PlaceByDay says: Figures are of all {orders} of {day} together.
+// PlaceByDay says: These figures are of {day} as a whole ({orders}).
 func (p *Printer) PlaceByDay(day string, orders string) string {
 	return p.say("place.by_day", 0, day, orders)
 }
 
-// PlaceCap says: {used} of the cap of {cap} was used before it.
+// PlaceCap says: The cap is {cap}. Before this order, {used} counted towards it.
 func (p *Printer) PlaceCap(cap string, used string) string { return p.say("place.cap", 0, cap, used) }
 
-// PlaceCapOver says: {over} is over the cap, which takes back {taken} of its commission.
+// PlaceCapOver says: Over the cap: {over}. That takes back {taken} of the commission.
 func (p *Printer) PlaceCapOver(over string, taken string) string {
 	return p.say("place.cap_over", 0, over, taken)
 }
 
-// PlaceCapWithin says: All of it is within the cap.
+// PlaceCapOverCommission says: {taken} is over the cap and is taken back.
+func (p *Printer) PlaceCapOverCommission(taken string) string {
+	return p.say("place.cap_over_commission", 0, taken)
+}
+
+// PlaceCapWithin says: The whole order is within the cap.
 func (p *Printer) PlaceCapWithin() string { return p.say("place.cap_within", 0) }
 
-// PlaceGoal says: It reaches the goal of {from}: {amount}, once.
+// PlaceGoal says: This reaches the goal of {from}, which pays {amount} once.
 func (p *Printer) PlaceGoal(amount string, from string) string {
 	return p.say("place.goal", 0, amount, from)
 }
 
-// PlaceIn says: {part} in the tier “{tier}”.
+// PlaceIn says: In the tier “{tier}”: {part}.
 func (p *Printer) PlaceIn(part string, tier string) string { return p.say("place.in", 0, part, tier) }
 
 // PlaceLead says: Where this order stands among those that count with it, as settled last
 func (p *Printer) PlaceLead() string { return p.say("place.lead", 0) }
 
-// PlaceLeft says: After it, {left} to go to the tier “{tier}”.
+// PlaceLeft says: After this order, {left} to go to the next tier: “{tier}”.
 func (p *Printer) PlaceLeft(left string, tier string) string {
 	return p.say("place.left", 0, left, tier)
 }
 
-// PlaceLeftNow says: {left} to go to the tier “{tier}”.
+// PlaceLeftNow says: {left} to go to the next tier: “{tier}”.
 func (p *Printer) PlaceLeftNow(left string, tier string) string {
 	return p.say("place.left_now", 0, left, tier)
 }
@@ -5672,7 +5683,7 @@ func (p *Printer) PlaceNothing() string { return p.say("place.nothing", 0) }
 // PlaceOwn says: This order
 func (p *Printer) PlaceOwn() string { return p.say("place.own", 0) }
 
-// PlaceReached says: Reached: “{tier}”.
+// PlaceReached says: Tier reached: “{tier}”.
 func (p *Printer) PlaceReached(tier string) string { return p.say("place.reached", 0, tier) }
 
 // PlaceRetroactive says: The highest tier reached pays for the whole period: when the period reaches another, this order is priced again with all others.
@@ -5684,8 +5695,26 @@ func (p *Printer) PlaceTitle() string { return p.say("place.title", 0) }
 // PlaceWaits says: Not settled yet: orders up to this one are still being counted. Reload the page in a minute.
 func (p *Printer) PlaceWaits() string { return p.say("place.waits", 0) }
 
-// PlaceWhole says: The whole period stands at {measured}.
+// PlaceWhole says: The whole period comes to {measured}.
 func (p *Printer) PlaceWhole(measured string) string { return p.say("place.whole", 0, measured) }
+
+// PlaceBy says what is said of a code, and the code itself where that is nothing: see PlaceByCodes.
+func (p *Printer) PlaceBy(code string) string {
+	switch code {
+	case "commission":
+		return p.say("place_by/commission", 0)
+	case "count":
+		return p.say("place_by/count", 0)
+	case "revenue":
+		return p.say("place_by/revenue", 0)
+	}
+	return code
+}
+
+// PlaceByCodes are the codes of which PlaceBy says something.
+func PlaceByCodes() []string {
+	return []string{"commission", "count", "revenue"}
+}
 
 // Problem says what is said of a code, and the code itself where that is nothing: see ProblemCodes.
 func (p *Printer) Problem(code string) string {
@@ -7246,6 +7275,9 @@ func (p *Printer) WhyBaseTax() string { return p.say("why.base_tax", 0) }
 // WhyBaseWith says: Rates are taken of the lines with {parts}.
 func (p *Printer) WhyBaseWith(parts string) string { return p.say("why.base_with", 0, parts) }
 
+// WhyBeforeCap says: {amount} before the cap
+func (p *Printer) WhyBeforeCap(amount string) string { return p.say("why.before_cap", 0, amount) }
+
 // WhyBeforeOrder says: Time before the order
 func (p *Printer) WhyBeforeOrder() string { return p.say("why.before_order", 0) }
 
@@ -7265,6 +7297,12 @@ func (p *Printer) WhyBooks() string { return p.say("why.books", 0) }
 
 // WhyBooksAre says: Each posting moves an amount from the credited to the debited account
 func (p *Printer) WhyBooksAre() string { return p.say("why.books_are", 0) }
+
+// WhyCapApart says: before the cap, which is posted for the period
+func (p *Printer) WhyCapApart() string { return p.say("why.cap_apart", 0) }
+
+// WhyCapOfDay says: before the cap, which takes from the day’s orders together
+func (p *Printer) WhyCapOfDay() string { return p.say("why.cap_of_day", 0) }
 
 // WhyClick says: Click
 func (p *Printer) WhyClick() string { return p.say("why.click", 0) }
@@ -7637,9 +7675,6 @@ func (p *Printer) WhyTerms() string { return p.say("why.terms", 0) }
 func (p *Printer) WhyTermsAre(number string, time string) string {
 	return p.say("why.terms_are", 0, number, time)
 }
-
-// WhyTest says: This is a test order: nothing of it is posted or counted.
-func (p *Printer) WhyTest() string { return p.say("why.test", 0) }
 
 // WhyTitle says: Why: order {order}
 func (p *Printer) WhyTitle(order string) string { return p.say("why.title", 0, order) }
