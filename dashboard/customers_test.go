@@ -49,7 +49,7 @@ func TestAnOperatorBindsACustomerAgain(t *testing.T) {
 	operator.page("/network/customers").holds(t, "c-77 The Slow Kitchen second")
 	operator.page("/network/customers?merchant="+number10(int64(w.rival))).holds(t, "No customers of this merchant")
 	path := "/network/customers?customer=c-77&merchant=" + shop
-	operator.page(path).holds(t, "Customer c-77 of Alder & Finch", "belongs to The Slow Kitchen (Alder Club) since", "for life", "first", "second since then", "nobody: set them free", "Nothing yet.")
+	operator.page(path).holds(t, "Customer c-77 of Alder & Finch", "belongs to The Slow Kitchen (Alder Club) since", "for life", "first", "second after binding", "nobody: set them free", "Nothing yet.")
 	operator.page("/network/customers?customer=c-78&merchant="+shop).holds(t, "No order of this customer is known")
 
 	form := func(to, from, note string) url.Values {
@@ -67,6 +67,7 @@ func TestAnOperatorBindsACustomerAgain(t *testing.T) {
 		"terms that do not bind": {form(number10(int64(w.program))+"-"+site, begin, "x"), http.StatusUnprocessableEntity, "bind no customers"},
 		"not in the program":     {form(club+"-"+number10(int64(w.member)), begin, "x"), http.StatusUnprocessableEntity, "not enrolled"},
 		"another's program":      {form(number10(int64(w.other))+"-0", begin, "x"), http.StatusUnprocessableEntity, "There is no program"},
+		"nobody chosen":          {form("", begin, "x"), http.StatusUnprocessableEntity, "choose a partner of this program"},
 		"nothing that is chosen": {form("x", begin, "x"), http.StatusNotFound, ""},
 	} {
 		answer := operator.post("/network/customers", row.form)

@@ -149,11 +149,13 @@ func (s *Server) bindCustomer(c echo.Context, v *visit) error {
 func (f *bindForm) binding(of report.CustomerFilter) (b inbox.Binding, ok bool) {
 	in, to, _ := strings.Cut(f.To, "-")
 	programID, ok := report.ParseID(in)
-	if !ok {
+	if f.To == "" {
+		f.problems = append(f.problems, fault.Wrong("partner", text.WrongMissing(), text.FixChooseEnrolled()))
+	} else if !ok {
 		return b, false
 	}
 	b = inbox.Binding{Merchant: program.MerchantID(of.Merchant), Customer: of.Customer, Program: program.ProgramID(programID)}
-	if to != "0" {
+	if to != "0" && f.To != "" {
 		partner, ok := report.ParseID(to)
 		if !ok {
 			return b, false

@@ -182,7 +182,7 @@ func (view *periodView) overflowed() bool { return view.Record.Outcome == period
 func (view *periodView) before(t *text.Printer, d period.Paid) string {
 	for _, rule := range view.Rules {
 		if rule.ID == d.Rule {
-			return view.measured(t, rule, d.Before.Of(rule.Period.Measure))
+			return countedText(t, &rule.Period, view.Unit, d.Before.Of(rule.Period.Measure))
 		}
 	}
 	return text.Dash

@@ -164,7 +164,7 @@ func (s *Server) actOnTerms(c echo.Context, view *termsView, do string) error {
 
 // price decides the example under a document that is right.
 func (view *termsView) price(d program.Document, right bool) (err error) {
-	view.form.withExample(view.visit.at)
+	view.form.withExample(view.visit.at, view.currency())
 	view.noCountry = view.noCountry && d.AsksForCountry()
 	if right {
 		view.example, err = view.form.price(d, view.currency())
@@ -201,7 +201,7 @@ func (f *termsForm) wrongTerms() bool {
 
 func (s *Server) showTerms(c echo.Context, status int, view *termsView) error {
 	v := view.visit
-	view.form.withExample(v.at)
+	view.form.withExample(v.at, view.currency())
 	view.form.withSimulation(v.at)
 	if view.sure {
 		return s.framed(c, v, status, v.text.TermsConfirm(), confirmTermsPage(view))

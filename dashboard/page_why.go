@@ -111,7 +111,7 @@ func (view *whyView) charge() *commission.Credit {
 type whyTotal struct {
 	unit                         string
 	gross, net, pending, payable int64
-	disputed, capped             int64
+	disputed, reviewed, capped   int64 // what of net is on hold for either, and what caps take of it
 
 	credits, lines int
 	holdUntil      time.Time
@@ -128,7 +128,12 @@ func (view *whyView) totals() (all []whyTotal) {
 		sum := &all[at]
 		sum.gross, sum.net, sum.credits, sum.lines = sum.gross+c.Gross, sum.net+c.Net, sum.credits+1, sum.lines+c.Lines
 		sum.pending, sum.payable = sum.pending+e.Pending, sum.payable+e.Payable
-		sum.disputed, sum.capped = sum.disputed+c.Disputed, sum.capped+view.capped(c)
+		sum.capped += view.capped(c)
+		if c.Held {
+			sum.reviewed += c.Net
+		} else {
+			sum.disputed += c.Disputed
+		}
 		if c.HoldUntil.After(sum.holdUntil) {
 			sum.holdUntil = c.HoldUntil
 		}
@@ -377,13 +382,15 @@ func (view *whyView) sentences(t *text.Printer) (list []string) {
 	}
 	if view.forMerchant && len(credits) > 1 {
 		for _, sum := range view.totals() {
-			list = append(list, view.beforeRefunds(t, t.WhySeveralEarn(int64(sum.credits), amount{sum.unit, sum.net - sum.capped}.text()), amount{sum.unit, sum.gross}))
+			said := view.beforeCap(t, t.WhySeveralEarn(int64(sum.credits), amount{sum.unit, sum.net - sum.capped}.text()), amount{sum.unit, sum.net}, sum.capped)
+			list = append(list, view.beforeRefunds(t, said, amount{sum.unit, sum.gross}))
 		}
 		return list
 	}
 	for i := range credits {
 		c := &credits[i]
-		list = append(list, view.beforeRefunds(t, view.sentence(t, c), amount{c.Unit, c.Gross}))
+		said := view.beforeCap(t, view.sentence(t, c), amount{c.Unit, c.Net}, view.capped(c))
+		list = append(list, view.beforeRefunds(t, said, amount{c.Unit, c.Gross}))
 	}
 	return list
 }
@@ -410,6 +417,14 @@ func (view *whyView) sentence(t *text.Printer, c *commission.Credit) string {
 		return t.WhyPartnerEarns(age, earned, link, partner, window)
 	}
 	return t.WhyYouEarn(age, earned, link, window)
+}
+
+// beforeCap adds to a sentence what it was before caps took something of it.
+func (*whyView) beforeCap(t *text.Printer, said string, net amount, taken int64) string {
+	if taken != 0 {
+		return t.WhyWasBeforeCap(net.text(), said)
+	}
+	return said
 }
 
 // beforeRefunds adds to a sentence what it was before the order's refunds, if it had any.

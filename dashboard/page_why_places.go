@@ -42,12 +42,12 @@ func (view *whyView) cappedByDay(unit string) bool {
 	return slices.ContainsFunc(view.Positions, func(p report.Position) bool { return p.Unit == unit && p.ByDay && p.Place.Taken > 0 })
 }
 
-// counted is a value of what a rule counts, beside words that say what that is.
-func counted(t *text.Printer, p *report.Position, n int64) string {
-	if p.Counting.Period.Measure == program.MeasureCount {
+// countedText is a value of what a rule counts, beside words that say what that is.
+func countedText(t *text.Printer, rule *program.Period, unit string, n int64) string {
+	if rule.Measure == program.MeasureCount {
 		return t.PeriodOrders(n)
 	}
-	return amount{p.Unit, n}.text()
+	return amount{unit, n}.text()
 }
 
 // measuredText is a value of what a rule counts.
@@ -82,7 +82,7 @@ type placed struct {
 
 func (p *placed) measured(n int64) string { return measuredText(p.t, p.rule, p.Unit, n) }
 
-func (p *placed) counted(n int64) string { return counted(p.t, p.Position, n) }
+func (p *placed) counted(n int64) string { return countedText(p.t, p.rule, p.Unit, n) }
 
 func (p *placed) tier(i int) string { return tierText(p.t, p.rule, p.Unit, &p.rule.Tiers[i]) }
 

@@ -382,7 +382,7 @@ func TestWhySaysByWhichClockAndFromWhen(t *testing.T) {
 			"It is measured to the receipt of the order", "up to 5 minutes later, which counts as no time",
 		}},
 		{"an import", sale{link: w.link, late: 3 * aDay, imported: true}, []string{
-			"as an import of the operator's: times are taken as stated", "It is measured to the time that the import stated.",
+			"imported by the operator, with its times as stated", "It is measured to the time that the import stated.",
 			"30 days from the order, until " + text.English().Second(at.Add(30*aDay)),
 		}},
 	} {

@@ -97,7 +97,7 @@ func (w *world) targets() targets {
 			":claim":   number10(claim),
 			":act":     act,
 			":dispute": number10(dispute),
-			":order": strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
+			":order":   strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
 			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
 			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10), ":line": number10(w.enterLine("shop@example.net", 50_000)),

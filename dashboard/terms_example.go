@@ -35,13 +35,13 @@ const (
 	byReferral = "code"
 )
 
-// withExample fills in the example where nobody has: an order of 100.00 of a new customer.
-func (f *termsForm) withExample(now time.Time) {
+// withExample fills in the example where nobody has: an order of 10,000 minor units of a currency, of a new customer.
+func (f *termsForm) withExample(now time.Time, currency string) {
 	if f.Values.Has(examplePrefix + "amount") {
 		return
 	}
 	for name, value := range map[string]string{
-		"amount": "100", "quantity": "1", "customer": program.CustomerNew, "goal": goalSale, "by": byLink, "kind": string(program.Site), "orders": "1",
+		"amount": strconv.FormatInt(10_000/wholeUnit(currency), 10), "quantity": "1", "customer": program.CustomerNew, "goal": goalSale, "by": byLink, "kind": string(program.Site), "orders": "1",
 		"day": now.Format(time.DateOnly),
 	} {
 		f.Values.Set(examplePrefix+name, value)
@@ -73,7 +73,7 @@ func (f *termsForm) example(d *program.Document, currency string) (e example, ok
 	}
 	var err error
 	if e.amount, err = money.Parse(said("amount"), currency); err != nil || e.amount < 0 {
-		f.note(examplePrefix+"amount", text.WrongAmountTyped(said("amount")), text.FixAmountTyped("12.50"))
+		f.note(examplePrefix+"amount", text.WrongAmountTyped(said("amount")), text.FixAmountTyped(exampleAmount(currency)))
 	}
 	e.quantity, e.orders = f.exampleNumber("quantity", maxPieces), f.exampleNumber("orders", maxExamples)
 	zone, err := time.LoadLocation(d.Zone)

@@ -958,6 +958,9 @@ func (p *Printer) ClaimsDeclinedSoon() string { return p.say("claims.declined_so
 // ClaimsGrant says: Grant
 func (p *Printer) ClaimsGrant() string { return p.say("claims.grant", 0) }
 
+// ClaimsGrantMeans says: If you grant it, the order counts as this partner's, before every click and coupon, and earns by the terms of its day. If you decline, nothing changes.
+func (p *Printer) ClaimsGrantMeans() string { return p.say("claims.grant_means", 0) }
+
 // ClaimsGrantedSoon says: The claim is granted. This takes effect ten seconds from now; until then you can take it back.
 func (p *Printer) ClaimsGrantedSoon() string { return p.say("claims.granted_soon", 0) }
 
@@ -1330,12 +1333,12 @@ func (p *Printer) ConflictsThenAt(time string) string { return p.say("conflicts.
 // ConflictsTitle says: Conflicts
 func (p *Printer) ConflictsTitle() string { return p.say("conflicts.title", 0) }
 
-// CountsAsOf says: Clicks, orders and the chart as of {time} (newest click received {newest}). Amounts of money are from the books, as they stand now.
+// CountsAsOf says: Clicks and orders as of {time} (newest click received {newest}). Amounts of money are from the books, as they stand now.
 func (p *Printer) CountsAsOf(newest string, time string) string {
 	return p.say("counts.as_of", 0, newest, time)
 }
 
-// CountsAsOfNone says: Clicks, orders and the chart as of {time} (no click in the last 24 hours). Amounts of money are from the books, as they stand now.
+// CountsAsOfNone says: Clicks and orders as of {time} (no click in the last 24 hours). Amounts of money are from the books, as they stand now.
 func (p *Printer) CountsAsOfNone(time string) string { return p.say("counts.as_of_none", 0, time) }
 
 // CountsMissing says: Counts of clicks and orders cannot be read at the moment; they will be back, none is lost. Amounts of money are from the books and up to date.
@@ -1550,7 +1553,7 @@ func (p *Printer) CouponsResult() string { return p.say("coupons.result", 0) }
 // CouponsSearch says: Code or partner
 func (p *Printer) CouponsSearch() string { return p.say("coupons.search", 0) }
 
-// CouponsSearchPart says: part of it
+// CouponsSearchPart says: Part of it
 func (p *Printer) CouponsSearchPart() string { return p.say("coupons.search_part", 0) }
 
 // CouponsShared says: shared
@@ -2042,7 +2045,7 @@ func (p *Printer) CustomersSaidTo(from string, partner string, program string) s
 // CustomersSince says: Bound since {since}
 func (p *Printer) CustomersSince(since string) string { return p.say("customers.since", 0, since) }
 
-// CustomersSinceChip says: since then
+// CustomersSinceChip says: after binding
 func (p *Printer) CustomersSinceChip() string { return p.say("customers.since_chip", 0) }
 
 // CustomersTitle says: Customers
@@ -2704,6 +2707,9 @@ func (p *Printer) ExampleMany(n int64) string { return p.say("example.many", n, 
 
 // ExampleMistakes says: Fix what is marked in the terms, and the order is priced.
 func (p *Printer) ExampleMistakes() string { return p.say("example.mistakes", 0) }
+
+// ExampleNothingOfPeriod says: Nothing comes of it yet.
+func (p *Printer) ExampleNothingOfPeriod() string { return p.say("example.nothing_of_period", 0) }
 
 // ExampleOfPeriod says: {rule} ({span})
 func (p *Printer) ExampleOfPeriod(rule string, span string) string {
@@ -3770,7 +3776,7 @@ func (p *Printer) FormCoupons() string { return p.say("form.coupons", 0) }
 // FormCurrency says: Currency of amounts
 func (p *Printer) FormCurrency() string { return p.say("form.currency", 0) }
 
-// FormCurrencyNone says: none: percentages alone, in the order’s own
+// FormCurrencyNone says: none: percentages only
 func (p *Printer) FormCurrencyNone() string { return p.say("form.currency_none", 0) }
 
 // FormCustomers says: Customers
@@ -4440,7 +4446,7 @@ func (p *Printer) ManualPartnerLead() string { return p.say("manual.partner_lead
 // ManualPartnerNone says: When somebody pays you something beside your orders, it is listed here.
 func (p *Printer) ManualPartnerNone() string { return p.say("manual.partner_none", 0) }
 
-// ManualPartnerOf says: Whom the period is of.
+// ManualPartnerOf says: The partner whose period it is.
 func (p *Printer) ManualPartnerOf() string { return p.say("manual.partner_of", 0) }
 
 // ManualPayer says: Who pays
@@ -5445,7 +5451,7 @@ func (p *Printer) PeriodCap(length string, limit string) string {
 // PeriodCapOf says: Cap, {span}
 func (p *Printer) PeriodCapOf(span string) string { return p.say("period.cap_of", 0, span) }
 
-// PeriodChanged says: {day}: {amount}
+// PeriodChanged says: changed by {amount} on {day}
 func (p *Printer) PeriodChanged(amount string, day string) string {
 	return p.say("period.changed", 0, amount, day)
 }
@@ -7500,6 +7506,9 @@ func (p *Printer) WhyOnBooks() string { return p.say("why.on_books", 0) }
 // WhyOnLink says: on link {link}
 func (p *Printer) WhyOnLink(link string) string { return p.say("why.on_link", 0, link) }
 
+// WhyOnReview says: {amount} of it is on hold, for review
+func (p *Printer) WhyOnReview(amount string) string { return p.say("why.on_review", 0, amount) }
+
 // WhyOrder says: Order {order}
 func (p *Printer) WhyOrder(order string) string { return p.say("why.order", 0, order) }
 
@@ -7596,7 +7605,7 @@ func (p *Printer) WhyReasonCode(code string, reason string) string {
 	return p.say("why.reason_code", 0, code, reason)
 }
 
-// WhyReceivedImport says: {time}, as an import of the operator's: times are taken as stated
+// WhyReceivedImport says: {time}, imported by the operator, with its times as stated
 func (p *Printer) WhyReceivedImport(time string) string { return p.say("why.received_import", 0, time) }
 
 // WhyRecord says: The decision record, as JSON
@@ -7687,6 +7696,11 @@ func (p *Printer) WhyTouches() string { return p.say("why.touches", 0) }
 
 // WhyTouchesAre says: What could have earned on this order, and what became of it
 func (p *Printer) WhyTouchesAre() string { return p.say("why.touches_are", 0) }
+
+// WhyWasBeforeCap says: {sentence} Before the cap it was {amount}.
+func (p *Printer) WhyWasBeforeCap(amount string, sentence string) string {
+	return p.say("why.was_before_cap", 0, amount, sentence)
+}
 
 // WhyWasBeforeRefunds says: {sentence} Before refunds it was {amount}.
 func (p *Printer) WhyWasBeforeRefunds(amount string, sentence string) string {

@@ -17,7 +17,11 @@ if (routes.length < 20) throw new Error(`dashboard/routes.go reads as ${routes.l
 export const roles = ["partner", "merchant", "operator"];
 
 // elsewhere are lists that stand at another address than their entries.
-const elsewhere = { "/network/orders": "/network/review" };
+const elsewhere = {
+  "/network/orders": "/network/review",
+  "/merchant/orders/:order/disputes/:dispute": "/merchant/disputes",
+  "/network/orders/:order/disputes/:dispute": "/network/disputes",
+};
 
 // mayLack are pages of which a demo may have none: nobody has reviewed several orders at once. Files may be of what one entry has and
 // another has not.
@@ -37,7 +41,7 @@ export async function pathsFor(role, page) {
   const paths = [];
   for (const route of routes.filter((r) => r.who === role || r.who === "anybody")) {
     const [named, ...parameters] = route.path.split("/:");
-    const list = elsewhere[named] ?? named;
+    const list = elsewhere[route.path] ?? elsewhere[named] ?? named;
     if (!parameters.length) {
       paths.push(route);
       continue;
