@@ -178,14 +178,14 @@ func (view *periodView) manual() string {
 // overflowed tells that the sums of the period are too large to be counted.
 func (view *periodView) overflowed() bool { return view.Record.Outcome == period.Overflow }
 
-// before is what was measured by the days before one, by the rule of that day.
-func (view *periodView) before(t *text.Printer, d period.Paid) string {
+// ruleOf is the rule of a day, nil where it is not known.
+func (view *periodView) ruleOf(d period.Paid) *program.Period {
 	for _, rule := range view.Rules {
 		if rule.ID == d.Rule {
-			return countedText(t, &rule.Period, view.Unit, d.Before.Of(rule.Period.Measure))
+			return &rule.Period
 		}
 	}
-	return text.Dash
+	return nil
 }
 
 // later are the changes of a day's amount that came after the day.

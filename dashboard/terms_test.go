@@ -205,7 +205,7 @@ func TestAnExampleIsPricedAsTermsAreTyped(t *testing.T) {
 		{"tiers", map[string]string{
 			"currency": "GBP", "example_orders": "50", "period0_name": "vol", "period0_measure": "revenue", "period0_length": "month", "period0_pays": "marginal",
 			"period0_tier0_from": "2000", "period0_tier0_kind": "percent", "period0_tier0_value": "2", "example_day": "2026-11-03",
-		}, []string{"50 such orders on that day", "The partner earns GBP 450.00.", "vol (2026-11) Bonus: GBP 60.00."}},
+		}, []string{"50 such orders on that day", "The partner earns GBP 450.00.", "vol (November 2026) Bonus: GBP 60.00."}},
 		{"a cap", map[string]string{
 			"currency": "GBP", "example_orders": "3", "period0_name": "cap", "period0_measure": "commission", "period0_length": "day", "period0_pays": "cap", "period0_cap": "20",
 		}, []string{"The partner earns GBP 27.00.", "The cap takes back GBP 7.00."}},
