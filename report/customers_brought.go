@@ -58,7 +58,7 @@ const brought = `WITH c AS (
         AND (merchant_id, order_id) IN (SELECT merchant_id, order_id FROM order_event WHERE kind = 'sale' AND goal != '')
       GROUP BY merchant_id, order_id HAVING argMin(goal, (received_at, _offset)) != '')
    GROUP BY merchant_id, customer_id, code HAVING countIf(NOT further AND orders > 0) > 0
-), f AS (SELECT *, toStartOfMonth(toDate(first.1, {zone:String})) AS month FROM c WHERE first.7 = {partner:Int64} AND first.1 >= {from:DateTime64(6, 'UTC')})
+), f AS (SELECT code, first, toStartOfMonth(toDate(first.1, {zone:String})) AS month FROM c WHERE first.7 = {partner:Int64} AND first.1 >= {from:DateTime64(6, 'UTC')})
 `
 
 // Brought reads a partner's own new customers. missing says why ClickHouse did not answer.

@@ -137,7 +137,7 @@ func (r *Reader) customerList(ctx context.Context, scope access.Scope, f Custome
 	err = r.ask(ctx, query+`
 SELECT true, '', toDateTime64(0, 6, 'UTC'), toDateTime64(0, 6, 'UTC'), 0, '', 0, toInt64(count()), toInt64(sum(n)), sum(first.4), sum(first.5), sum(kept), sum(cost) FROM l
 UNION ALL
-SELECT * FROM (SELECT false, customer, first.1, os[-1].1, first.3, first.2, first.8, 0, toInt64(n), first.4, first.5, kept, cost FROM l
+(SELECT false, customer, first.1, os[-1].1, first.3, first.2, first.8, 0, toInt64(n), first.4, first.5, kept, cost FROM l
  WHERE customer > {after:String} ORDER BY customer LIMIT {limit:UInt32})`,
 		[]any{
 			&total, &row.Customer, &row.First, &row.Last, &row.FirstNo, &row.FirstID, &row.Partner, &count,

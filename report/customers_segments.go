@@ -53,7 +53,7 @@ p AS (
     FROM c
 ),
 s AS (
-  SELECT *, count() OVER () AS everyone,
+  SELECT customer, os, n, kept, cost, last, days, gaps, sleeping, regular, leaving, count() OVER () AS everyone,
          1 + intDiv(5 * (rank() OVER (ORDER BY last) - 1), everyone) AS r,
          1 + intDiv(5 * (rank() OVER (ORDER BY n) - 1), everyone) AS f,
          1 + intDiv(5 * (rank() OVER (ORDER BY kept) - 1), everyone) AS m,
