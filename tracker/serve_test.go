@@ -197,6 +197,7 @@ tributary_clicks_total{mark="bot"} 1
 tributary_clicks_total{mark="duplicate"} 1
 tributary_clicks_total{mark="embedded"} 1
 tributary_clicks_total{mark="none"} 1
+tributary_clicks_total{mark="not_enrolled"} 0
 # HELP tributary_clicks_prefetched_total Requests that a browser made ahead of a visit, and that were refused.
 # TYPE tributary_clicks_prefetched_total counter
 tributary_clicks_prefetched_total 1
