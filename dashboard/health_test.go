@@ -66,7 +66,7 @@ func TestHealthSaysWhatToDo(t *testing.T) {
 	for id, days := range map[string]int{"dp_old": 121, "dp_ended": 122, "dp_new": 119} {
 		w.must1(w.owner.Exec(t.Context(), `
 			WITH said AS (INSERT INTO inbox (lane, key, kind, ref, content, author, at) VALUES (0, 'k', 'dispute', $1, '{}', 'shop', now() - $2 * interval '1 day') RETURNING no)
-			INSERT INTO dispute (no, merchant_id, order_no, ref, currency) SELECT s.no, o.merchant_id, o.no, $1, o.currency FROM said s, (SELECT * FROM orders ORDER BY no LIMIT 1) o`, id, days))
+			INSERT INTO dispute (no, merchant_id, order_no, ref, currency) SELECT s.no, o.merchant_id, o.no, $1, o.currency FROM said s, (SELECT no, merchant_id, currency FROM orders ORDER BY no LIMIT 1) o`, id, days))
 	}
 	w.must1(w.owner.Exec(t.Context(), `
 		WITH said AS (INSERT INTO inbox (lane, key, kind, ref, content, author) VALUES (0, 'k', 'dispute', 'dp_ended', '{}', 'shop') RETURNING no)

@@ -41,6 +41,7 @@ func (s *Server) segmentList(c echo.Context, v *visit) error {
 func (s *Server) newCustomerListCSV(c echo.Context, v *visit) error {
 	return s.customerListCSV(c, v, false)
 }
+
 func (s *Server) segmentListCSV(c echo.Context, v *visit) error { return s.customerListCSV(c, v, true) }
 
 func (s *Server) loadCustomerList(c echo.Context, v *visit, segments bool, limit int) (*customerListView, error) {

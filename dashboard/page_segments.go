@@ -83,9 +83,14 @@ type customerPart struct {
 
 func (view *segmentsView) parts() []customerPart {
 	return []customerPart{
-		{report.CustomersSleeping, view.Sleeping}, {report.CustomersRegular, view.Regulars}, {report.CustomersLeaving, view.Leaving},
-		{report.CustomersLeavingTop, view.LeavingTop}, {report.CustomersTop, view.Top}, {report.CustomersCore, view.Core},
-		{report.CustomersBest, view.Best}, {report.CustomersWorst, view.Worst},
+		{report.CustomersSleeping, view.Sleeping},
+		{report.CustomersRegular, view.Regulars},
+		{report.CustomersLeaving, view.Leaving},
+		{report.CustomersLeavingTop, view.LeavingTop},
+		{report.CustomersTop, view.Top},
+		{report.CustomersCore, view.Core},
+		{report.CustomersBest, view.Best},
+		{report.CustomersWorst, view.Worst},
 	}
 }
 

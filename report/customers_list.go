@@ -208,11 +208,11 @@ func (r *Reader) OrdersByCustomer(ctx context.Context, scope access.Scope, f Cus
 	var o OrderByCustomer
 	var sum Bought
 	var rows []OrderByCustomer
-	err = r.ask(ctx, with(f.orderers(), ordered)+`, l AS (SELECT * FROM b
+	err = r.ask(ctx, with(f.orderers(), ordered)+`, l AS (SELECT no, id, customer, at, partner, first, sold, kept, cost FROM b
 		WHERE ({month:String} = '' OR month = toDateOrZero({month:String})) AND ({which:String} = '' OR first = ({which:String} = 'new')))
 SELECT true, 0, '', '', toDateTime64(0, 6, 'UTC'), 0, false, sum(sold), sum(kept), sum(cost), toInt64(count()), toInt64(uniqExact(customer)) FROM l
 UNION ALL
-SELECT * FROM (SELECT false, no, id, customer, at, partner, first, sold, kept, cost, 0, 0 FROM l
+(SELECT false, no, id, customer, at, partner, first, sold, kept, cost, 0, 0 FROM l
  WHERE (at, no) < ({at:DateTime64(6, 'UTC')}, {no:Int64}) ORDER BY at DESC, no DESC LIMIT {limit:UInt32})`,
 		[]any{&total, &o.No, &o.OrderID, &o.Customer, &o.At, &o.Partner, &o.First, &o.Sold, &o.Kept, &o.Cost, &sum.Orders, &sum.Customers}, func() {
 			if total {

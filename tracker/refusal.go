@@ -158,7 +158,8 @@ func writeRefusals(ctx context.Context, db *pgxpool.Pool, open map[refusal]tally
 	}
 	// name: refusals insert
 	_, err := db.Exec(ctx, `INSERT INTO refusal (merchant_id, at, route, code, field, order_id, origin, key_id, times)
-SELECT u.* FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[])
+SELECT u.merchant, u.at, u.route, u.code, u.field, u.order_id, u.origin, u.key, u.times
+  FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], $9::bigint[])
   AS u (merchant, at, route, code, field, order_id, origin, key, times) JOIN merchant m ON m.id = u.merchant ORDER BY u.at`,
 		merchants, at, routes, codes, fields, orders, origins, keys, times)
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/csv"
 	"html"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -32,7 +31,7 @@ func replayed(t *testing.T, file string, work func(r *report.Reader, pages http.
 	if _, err := tributary(t.Context(), t, nil, "replay", "retail", file, "--json", "--data", data); err != nil {
 		t.Fatal(err)
 	}
-	a := &app{log: slog.New(slog.NewTextHandler(io.Discard, nil))}
+	a := &app{log: slog.New(slog.DiscardHandler)}
 	a.cfg.Data = data
 	hash, err := dashboard.HashPassword(shopPassword)
 	if err != nil {

@@ -17,11 +17,11 @@ import (
 const fillCustomers = `
 INSERT INTO ledger (event_id, received_at, occurred_at, ordered_at, order_no, version, merchant_id, program_id, partner_id, link_id, order_id, customer_id, currency,
   cause, orders, revenue, refunded, gross, net, fee, _partition, _seq)
-SELECT generateUUIDv4(), toDateTime64('2026-11-28 00:00:00', 6, 'UTC'), at, at, number + 1, 1, %[1]d, if(partner = 0, 0, %[2]d), partner, partner,
+SELECT generateUUIDv4(), toDateTime64('2026-11-28 00:00:00', 6, 'UTC'), at, t.at, number + 1, 1, %[1]d, if(partner = 0, 0, %[2]d), partner, t.partner,
   concat('order-', toString(number)), concat('c', toString(toUInt32(pow(rand(1) / 4294967296., 1.6) * %[3]d / 5))), 'GBP',
   'sale', 1, 1000 + rand(4) %% 10000, if(rand(5) %% 10 = 0, 500, 0), if(partner = 0, 0, 100), if(partner = 0, 0, 100), if(partner = 0, 0, 20), 0, number + 1
 FROM (SELECT number, toDateTime64('2024-11-29 00:00:00', 6, 'UTC') + toIntervalSecond(toUInt32(rand(2) / 4294967296. * 729 * 86400)) AS at,
-             if(rand(3) %% 10 < 3, 0, 1 + rand(3) %% 40) AS partner FROM numbers(%[3]d))`
+             if(rand(3) %% 10 < 3, 0, 1 + rand(3) %% 40) AS partner FROM numbers(%[3]d)) AS t`
 
 // customers measures the reports on customers of one merchant as their pages read them.
 func customers(ctx context.Context, b *bench) error {
