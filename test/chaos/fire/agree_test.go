@@ -146,11 +146,27 @@ func (h *history) drawSaid(t *rapid.T, w *World, n func(string, int64, int64) in
 		}
 		h.said = append(h.said, s)
 	}
+	for i := range n("disputes", 0, 3) {
+		d := model.Said{OrderKey: h.sale.OrderKey, ID: fmt.Sprint("d", 9-i), At: h.sale.At.Add(time.Duration(n("disputed after in ms", -1000, 25_000)) * time.Millisecond), Verb: "dispute"}
+		if n("a part", 0, 2) > 0 {
+			d.Amount = n("disputed amount", 1, 120_000)
+		}
+		h.said = append(h.said, d)
+		if became := rapid.SampledFrom([]string{"", "won", "lost"}).Draw(t, "became"); became != "" {
+			d.Verb, d.At = became, d.At.Add(time.Duration(n("settled after in ms", 1, 10_000))*time.Millisecond)
+			h.said = append(h.said, d)
+		}
+	}
 }
 
 // told is what people said, as the engine reads it.
 func (h *history) told() (all commission.Said) {
+	states := map[string]commission.DisputeState{"dispute": commission.DisputeOpen, "won": commission.DisputeWon, "lost": commission.DisputeLost}
 	for _, s := range h.said {
+		if state, is := states[s.Verb]; is {
+			all.Disputes = append(all.Disputes, commission.Dispute{ID: s.ID, At: s.At, Amount: s.Amount, Whole: s.Amount == 0, State: state})
+			continue
+		}
 		if s.Program == 0 {
 			all.Reviews = append(all.Reviews, commission.Review{ID: s.ID, At: s.At, Verb: commission.Verb(s.Verb), Partner: program.PartnerID(s.Partner), Until: s.Until})
 			continue
@@ -228,14 +244,8 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 			Partner: int64(c.Partner), Role: c.Role.String(), Program: int64(c.Program), Link: int64(c.Link), Currency: c.Unit, Lines: c.Lines,
 			Revenue: c.Revenue, Refunded: c.Refunded, Gross: c.Gross, Net: c.Net, Fee: c.Fee, State: string(c.State(now)),
 		}
-		switch {
-		case c.Held:
-			said.Held = c.Net
-		case c.Released(now):
-			said.Payable = c.Net
-		default:
-			said.Pending = c.Net
-		}
+		e := d.Earning(i, now)
+		said.Pending, said.Payable, said.Held = e.Pending, e.Payable, e.Held
 		o.Commissions = append(o.Commissions, said)
 	}
 	return o, d

@@ -40,24 +40,26 @@ func (e *Evidence) acts(ctx context.Context, db *pgx.Conn) error {
 	rows, err := db.Query(ctx, `
 SELECT i.no, substring(i.note FROM '^attempt ([0-9]+)$')::bigint, i.kind, i.ref, i.side, i.at, i.due, t.at, coalesce(t.problem, ''),
        coalesce((s.said ->> 'merchant')::bigint, 0), coalesce(s.said ->> 'order', ''), coalesce(s.said ->> 'verb', ''), coalesce(s.said ->> 'outcome', ''),
-       coalesce((s.said ->> 'partner')::bigint, 0), coalesce((s.said ->> 'program')::bigint, 0), (s.said ->> 'until')::timestamptz
+       coalesce((s.said ->> 'partner')::bigint, 0), coalesce((s.said ->> 'program')::bigint, 0), (s.said ->> 'until')::timestamptz,
+       coalesce(s.said ->> 'state', ''), coalesce((s.said ->> 'amount')::bigint, 0)
   FROM inbox i LEFT JOIN inbox_taken t ON t.no = i.no
  CROSS JOIN LATERAL (SELECT nullif(convert_from(i.content, 'UTF8'), '')::json AS said OFFSET 0) s
- WHERE i.kind IN ('review', 'claim', 'undo')`)
+ WHERE i.kind IN ('review', 'claim', 'dispute', 'undo')`)
 	if err != nil {
 		return err
 	}
 	var r Row
 	var attempt *int64
-	var kind, verb, outcome string
+	var kind, verb, outcome, state string
 	var taken, until *time.Time
 	_, err = pgx.ForEachRow(rows, []any{
 		&r.No, &attempt, &kind, &r.ID, &r.Side, &r.At, &r.Due, &taken, &r.Problem, &r.Merchant, &r.Order, &verb, &outcome, &r.Partner, &r.Program, &until,
+		&state, &r.Amount,
 	}, func() error {
 		if attempt == nil {
 			return fmt.Errorf("row %d of the inbox is nobody's", r.No)
 		}
-		r.Verb, r.At, r.Due, r.Taken, r.Until = said(kind, verb, outcome), r.At.UTC(), r.Due.UTC(), time.Time{}, time.Time{}
+		r.Verb, r.At, r.Due, r.Taken, r.Until = said(kind, verb, outcome, state), r.At.UTC(), r.Due.UTC(), time.Time{}, time.Time{}
 		if taken != nil {
 			r.Taken = taken.UTC()
 		}

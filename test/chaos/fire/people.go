@@ -26,7 +26,7 @@ type Act struct {
 
 	// Side is who does it: merchant, operator or partner.
 	Side string `json:"side"`
-	// Of is the row that is withdrawn, or of the claim that is answered.
+	// Of is the row that is withdrawn, or of the claim or dispute that is settled.
 	Of int64 `json:"of,omitempty"`
 }
 
@@ -91,6 +91,11 @@ func (p *people) do(ctx context.Context, a *Act, n int64) (o Outcome) {
 			to = commission.ClaimIsDeclined
 		}
 		o.No, err = p.desk.Answer(ctx, a.scope(), a.Of, to, a.Side, noteOf(n))
+	case "dispute":
+		of := commission.Disputed{Merchant: a.Merchant, Order: a.Order, Dispute: fmt.Sprintf("dp_%d", n), Amount: a.Amount, Whole: a.Amount == 0}
+		o.No, err = p.desk.OpenDispute(ctx, a.scope(), of, a.Side, noteOf(n))
+	case "won", "lost":
+		o.No, err = p.desk.SettleDispute(ctx, a.scope(), a.Of, commission.DisputeState(a.Verb), a.Side, noteOf(n))
 	case Undo:
 		var undone []engine.Undoing
 		if undone, err = p.desk.Undo(ctx, a.scope(), []int64{a.Of}, a.Side, noteOf(n)); err == nil && undone[0].TooLate != nil {
@@ -129,23 +134,27 @@ func (d *Driver) act(ctx context.Context, a Act) Outcome {
 	return d.attempt(ctx, Intent{Act: &a}, func(n int64) Outcome { return d.people.do(ctx, &a, n) })
 }
 
-// regret is an act that somebody will withdraw.
+// regret is an act that somebody will withdraw, or settle, from a time on.
 type regret struct {
 	act Act
 	at  time.Time
 }
 
-// visitPages has somebody review or claim one of the shopper's orders, or answer a claim.
+// visitPages has somebody review, claim or dispute one of the shopper's orders, or settle a claim or dispute.
 func (s *shopper) visitPages(ctx context.Context) {
 	if s.people == nil || len(s.sold) == 0 {
 		return
 	}
 	sale := &s.sold[s.random.IntN(len(s.sold))]
-	switch dice := s.random.IntN(10); {
+	switch dice := s.random.IntN(14); {
 	case dice < 2 && len(s.claims) > 0:
 		s.answer(ctx)
 	case dice < 4:
 		s.claim(ctx, sale)
+	case dice < 6 && len(s.disputes) > 0 && !time.Now().Before(s.disputes[0].at):
+		s.settle(ctx)
+	case dice < 8:
+		s.dispute(ctx, sale)
 	default:
 		s.review(ctx, sale)
 	}
@@ -193,6 +202,32 @@ func (s *shopper) answer(ctx context.Context) {
 	}
 }
 
+// dispute has the merchant or the network say that the customer disputes a part of an order, or all of it.
+func (s *shopper) dispute(ctx context.Context, sale *model.Sale) {
+	a := Act{Said: model.Said{OrderKey: sale.OrderKey, Verb: "dispute"}, Side: oneOf(s.random, "merchant", "operator")}
+	if s.random.IntN(3) > 0 {
+		a.Amount = 1
+		for _, l := range sale.Lines {
+			a.Amount += s.random.Int64N(l.Amount + 1)
+		}
+	}
+	if o := s.act(ctx, a); o.Status == 200 {
+		s.mayRegret(a, o.No)
+		a.Of = o.No
+		s.disputes = append(s.disputes, regret{a, time.Now().Add(undoable + 2*time.Second)})
+	}
+}
+
+// settle has the merchant or the network say how the oldest open dispute ended.
+func (s *shopper) settle(ctx context.Context) {
+	a := s.disputes[0].act
+	s.disputes = s.disputes[1:]
+	a.Verb, a.Side = oneOf(s.random, "won", "lost"), oneOf(s.random, "merchant", "operator")
+	if o := s.act(ctx, a); o.Status == 200 {
+		s.mayRegret(a, o.No)
+	}
+}
+
 // mayRegret has one act in three withdrawn: well within ten seconds, about then, or later.
 func (s *shopper) mayRegret(a Act, no int64) {
 	if s.random.IntN(3) > 0 {
@@ -227,11 +262,13 @@ func (s *shopper) linkOf(merchant int64) (l model.Link, known bool) {
 
 func oneOf(random *rand.Rand, texts ...string) string { return texts[random.IntN(len(texts))] }
 
-// said is what a row of the inbox says of a claim or an order.
-func said(kind, verb, outcome string) string {
+// said is what a row of the inbox says of a claim, a dispute or an order.
+func said(kind, verb, outcome, state string) string {
 	switch {
 	case kind == Undo:
 		return Undo
+	case kind == "dispute":
+		return strings.NewReplacer("open", "dispute").Replace(state)
 	case kind != "claim":
 		return verb
 	}

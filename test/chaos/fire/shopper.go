@@ -23,6 +23,7 @@ type shopper struct {
 
 	browsers [3]browser // of visitors who come again
 	claims   []Act      // that nobody has answered
+	disputes []regret   // that nobody has settled
 	regrets  []regret
 }
 

@@ -49,19 +49,17 @@ func (b *Books) Close(now time.Time) (orders map[OrderKey]Order, balances map[Ac
 	b.countClicks()
 	b.meetCustomers()
 	for key, sale := range b.sales {
-		o := b.order(sale, now)
+		o, earned := b.order(sale, now)
 		orders[key] = o
 		for _, c := range o.Commissions {
 			balances[Account{"merchant_receivable", key.Merchant, 0, c.Currency}] += c.Net + c.Fee
 			balances[Account{"partner_pending", key.Merchant, c.Partner, c.Currency}] += c.Pending
 			balances[Account{"partner_payable", key.Merchant, c.Partner, c.Currency}] += c.Payable
 			balances[Account{"partner_held", key.Merchant, c.Partner, c.Currency}] += c.Held
-			fees := "fee_earned"
-			if c.State == "pending" || c.State == "held" {
-				fees = "fee_pending"
-			}
-			balances[Account{fees, key.Merchant, 0, c.Currency}] += c.Fee
+			balances[Account{"fee_pending", key.Merchant, 0, c.Currency}] += c.Fee
 		}
+		balances[Account{"fee_earned", key.Merchant, 0, sale.Currency}] += earned
+		balances[Account{"fee_pending", key.Merchant, 0, sale.Currency}] -= earned
 	}
 	for of, amount := range b.Bonuses(orders) {
 		fee := b.FeeOn(of, amount)
@@ -86,20 +84,20 @@ func (b *Books) FeeOn(of Bonus, amount int64) int64 {
 	return fee
 }
 
-// order works out one order.
-func (b *Books) order(s Sale, now time.Time) Order {
-	left := s.remaining(b.refunds[s.OrderKey])
-	o := Order{Placed: true, Void: b.void(s.OrderKey), Clicks: s.counted}
+// order works out one order, and how much of the network's fee on it is earned.
+func (b *Books) order(s Sale, now time.Time) (o Order, earned int64) {
+	left, without := s.remaining(b.refunds[s.OrderKey], b.disputes(s.OrderKey))
+	o = Order{Placed: true, Void: b.void(s.OrderKey), Clicks: s.counted}
 	for n, l := range s.Lines {
 		o.Amount += l.Amount
 		o.Refunded += l.Amount - left[n]
 	}
 	if o.Void {
-		return o
+		return o, 0
 	}
 	terms, shares := b.earns(s, b.seen[s.OrderKey])
 	if terms == nil {
-		return o
+		return o, 0
 	}
 	o.Credited = true
 	sold := make([]int64, len(s.Lines))
@@ -109,6 +107,10 @@ func (b *Books) order(s Sale, now time.Time) Order {
 	became := b.reviewed(s, terms, shares)
 	gross, _ := b.divide(s, shares, terms, sold, make([]outcome, len(shares)))
 	net, fees := b.divide(s, shares, terms, left, became)
+	sure, sureFees := net, fees // whatever becomes of the disputes
+	if without != nil {
+		sure, sureFees = b.divide(s, shares, terms, without, became)
+	}
 	for n, share := range shares {
 		c := Commission{
 			Partner: share.partner, Program: share.program, Link: share.link, Role: share.role, Currency: s.Currency,
@@ -119,24 +121,30 @@ func (b *Books) order(s Sale, now time.Time) Order {
 				c.Lines++
 			}
 		}
-		c.place(became[n], now)
+		if c.place(became[n], max(0, net[n]-sure[n]), now) {
+			earned += sureFees[n]
+		}
 		o.Commissions = append(o.Commissions, c)
 	}
 	slices.SortFunc(o.Commissions, func(a, b Commission) int {
 		return cmp.Or(cmp.Compare(a.Partner, b.Partner), cmp.Compare(a.Role, b.Role))
 	})
-	return o
+	return o, earned
 }
 
-// place says where a commission is in the end, by what people have made of it.
-func (c *Commission) place(became outcome, now time.Time) {
+// place says where a commission is in the end, by what people have made of it and how much is disputed, and whether its hold is over.
+func (c *Commission) place(became outcome, disputed int64, now time.Time) (over bool) {
+	over = !became.held && !became.until.After(now)
 	switch {
 	case became.held:
 		c.Held, c.State = c.Net, "held"
-	case !became.until.After(now):
-		c.Payable, c.State = c.Net, "payable"
+	case over:
+		c.Payable, c.Held, c.State = c.Net-disputed, disputed, "payable"
 	default:
-		c.Pending, c.State = c.Net, "pending"
+		c.Pending, c.Held, c.State = c.Net-disputed, disputed, "pending"
+	}
+	if c.Net > 0 && disputed == c.Net {
+		c.State = "held"
 	}
 	switch {
 	case became.declined:
@@ -144,6 +152,7 @@ func (c *Commission) place(became outcome, now time.Time) {
 	case c.Gross > 0 && c.Net == 0 && c.Fee == 0:
 		c.State = "reversed"
 	}
+	return over
 }
 
 // row is the row of the rates that a line is paid by.
@@ -289,35 +298,6 @@ func (s *shelf) back(pieces int64) (rest int64) {
 	taken := min(pieces, s.Quantity-s.pieces)
 	s.pieces += taken
 	return pieces - taken
-}
-
-// remaining is what is left of each line after all refunds, which are taken by their time, then by their id.
-func (s *Sale) remaining(refunds []Refund) []int64 {
-	shelves := make([]shelf, len(s.Lines))
-	for n, l := range s.Lines {
-		shelves[n].Line = l
-	}
-	sorted := slices.SortedFunc(slices.Values(refunds), func(a, b Refund) int {
-		return cmp.Or(cmp.Compare(a.At.UnixMicro(), b.At.UnixMicro()), cmp.Compare(a.ID, b.ID))
-	})
-	for _, r := range sorted {
-		for _, item := range r.Items {
-			item.take(shelves)
-		}
-		switch {
-		case r.Amount > 0:
-			spread(shelves, r.Amount)
-		case r.Whole:
-			for n := range shelves {
-				shelves[n].pieces = shelves[n].Quantity
-			}
-		}
-	}
-	left := make([]int64, len(shelves))
-	for n := range shelves {
-		left[n] = shelves[n].left()
-	}
-	return left
 }
 
 // take takes an item from the lines that it names, one after the other as far as each goes: pieces from those that cost

@@ -13,13 +13,16 @@ type Said struct {
 	// ID and At are what it is sorted by; At is when it was said, by the database's clock.
 	ID string    `json:"id,omitempty"`
 	At time.Time `json:"at,omitzero"`
-	// Verb is hold, unhold, decline, extend, approve or void; claim, grant or refuse are of a partner's claim.
+	// Verb is hold, unhold, decline, extend, approve or void; claim, grant or refuse are of a partner's claim; dispute, won or lost are of
+	// a customer's dispute, whose id ID is.
 	Verb string `json:"verb"`
 	// Partner is whose share it is about, 0 for the order, or who claims it, for their link in Program.
 	Partner int64 `json:"partner,omitempty"`
 	Program int64 `json:"program,omitempty"`
 	// Until is the end of the hold that an extension asks for; zero for all that the terms allow.
 	Until time.Time `json:"until,omitzero"`
+	// Amount is what is disputed, minor units; 0 for all of the order.
+	Amount int64 `json:"amount,omitempty"`
 }
 
 // Say enters what somebody said. Each is said once.
