@@ -98,6 +98,8 @@ type Verification struct {
 	verdict  Verdict
 	// counted are the sums of periods as orders add to them; nil where not all orders are gone through, or can be read.
 	counted map[cellKey]period.Sums
+	// disputed are the fees that a dispute keeps pending although the hold is over, as orders have them.
+	disputed map[figuresKey]int64
 	// followed are the lanes that follow the customers of merchants from their first orders on.
 	followed map[lane]bool
 	// recent is how many of the last ledger events of a lane the outbox is checked for; 0 stands for all.
@@ -156,5 +158,5 @@ func (v *Verification) refresh(ctx context.Context) error {
 	if err := v.programs.Refresh(ctx, v.DB); err != nil {
 		return err
 	}
-	return v.rates.Refresh(ctx, v.DB)
+	return v.rates.Refresh(ctx, v.Tx) // one of the past may have been entered since, and its orders are nudged in no snapshot from before
 }

@@ -93,7 +93,7 @@ func (v *Verification) ofOrders(ctx context.Context) error {
 
 // orders verifies every order.
 func (v *Verification) orders(ctx context.Context) error {
-	v.counted = map[cellKey]period.Sums{}
+	v.counted, v.disputed = map[cellKey]period.Sums{}, map[figuresKey]int64{}
 	for last := int64(0); ; {
 		page, err := v.page(ctx, last)
 		if err != nil {
@@ -201,4 +201,5 @@ func (v *Verification) order(o *order) {
 	}
 	v.postings(o)
 	v.earnings(o)
+	v.disputedFees(o)
 }

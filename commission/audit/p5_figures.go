@@ -7,9 +7,13 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"tributary/commission"
+	"tributary/commission/ledger/chart"
 )
 
 // figuresKey is whose figures the reports or the ledger give: what a partner earns in one role and unit, apart from the first
@@ -56,6 +60,11 @@ func (v *Verification) reports(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for key, fee := range v.disputed {
+		f := ledgerHas[key]
+		f[8], f[9] = f[8]+fee, f[9]-fee
+		ledgerHas[key] = f
+	}
 	for key, want := range ledgerHas {
 		v.figures(key, want, reportsHave[key])
 		delete(reportsHave, key)
@@ -76,6 +85,32 @@ func (v *Verification) figures(key figuresKey, want, have figures) {
 	}
 	for i, name := range want.names() {
 		v.CompareAmounts(at, name, want[i], have[i])
+	}
+}
+
+// disputedFees notes which part of the fees on an order is pending otherwise than the state of its commissions says: a dispute holds it,
+// and no row has it.
+func (v *Verification) disputedFees(o *order) {
+	if !slices.ContainsFunc(o.decided.Order.Disputes, func(d commission.Dispute) bool { return d.State == commission.DisputeOpen }) {
+		return
+	}
+	for i, movements := range o.decided.ByCredit(o.released) {
+		e, pending := o.decided.Earning(i, o.released), int64(0)
+		for n := range movements {
+			m := &movements[n]
+			if m.Credit == chart.FeePending {
+				pending += m.Amount
+			}
+			if m.Debit == chart.FeePending {
+				pending -= m.Amount
+			}
+		}
+		if !e.Released || e.State == commission.Held {
+			pending -= e.Fee // as figures.sql has it
+		}
+		if pending != 0 {
+			v.disputed[figuresKey{o.merchant, int64(e.Partner), e.Role.String(), e.Unit, e.Currency, e.Leads}] += pending
+		}
 	}
 }
 

@@ -1,5 +1,6 @@
 -- What the commissions add up to for each merchant, partner, role, unit and currency, those apart under which orders are
--- counted. An order counts once for each partner. The fees are pending as long as the hold is, or while a review holds. Orders on
+-- counted. An order counts once for each partner. The fees are pending as long as the hold is, or while a review or a dispute of all holds; what
+-- a dispute of a part holds is in no row, and comes on top (disputedFees). Orders on
 -- which nobody earns stand under partner 0. Test orders and void ones count nowhere, and what periods and manual lines pay counts no orders.
 SELECT c.merchant_id, c.partner_id, c.role, c.unit, c.currency, c.leads,
        count(*) FILTER (WHERE c.counts), sum(CASE WHEN c.counts THEN c.revenue ELSE 0 END)::bigint,
