@@ -203,8 +203,8 @@ func TestWarningsAreThoseOfTheEngineAndDocumented(t *testing.T) {
 			continue // nothing is wrong with a click
 		case commission.ClickNotCredited, commission.SoftClickNotCredited, commission.ImpressionNotCredited, commission.MarkedClick,
 			commission.TooFast, commission.AfterCart, commission.CartExpired, commission.CouponNotInForce, commission.CouponOfAnotherMerchant,
-			commission.PartnerNotEnrolled, commission.PartnerPaused, commission.TermsNotAccepted, commission.SelfReferral,
-			commission.RestrictedOrder, commission.NoRule, commission.NoRate, commission.CannotBePriced:
+			commission.PartnerNotEnrolled, commission.PartnerPaused, commission.PartnerLeft, commission.PartnerRemoved,
+			commission.TermsNotAccepted, commission.SelfReferral, commission.RestrictedOrder, commission.NoRule, commission.NoRate, commission.CannotBePriced:
 			continue // it follows from terms and enrolments, which trackers do not hold
 		}
 		if !r.OfOrder() {

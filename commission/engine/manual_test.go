@@ -218,8 +218,8 @@ func TestWhatOnePersonEntersInADayIsOneAmount(t *testing.T) {
 		{commission.ManualLine{Amount: 9_900, Partner: w.partners[1]}, "anna", false},
 		{commission.ManualLine{Amount: 9_900}, "bert", false},
 		{commission.ManualLine{Amount: 9_900, Unit: "EUR"}, "anna", false},
-		{commission.ManualLine{Amount: 100, Unit: "JPY"}, "anna", false},
-		{commission.ManualLine{Amount: 1, Unit: "JPY"}, "anna", true},
+		{commission.ManualLine{Amount: 9_999, Unit: "JPY"}, "anna", false},
+		{commission.ManualLine{Amount: 2, Unit: "JPY"}, "anna", true},
 	} {
 		if last = enter(merchant, row.line, row.author); last.Waits != row.waits {
 			t.Errorf("line %d: waits %v, want %v", i, last.Waits, row.waits)
