@@ -555,7 +555,7 @@ func TestColumnsInAFormHaveNoEffect(t *testing.T) {
 		"one password changed":                `SELECT count(DISTINCT password_hash) = 2 FROM login`,
 		"nobody's seat or address changed":    `SELECT count(*) = 6 FROM login l JOIN seat t ON t.login_id = l.id WHERE email LIKE '%@example.net' AND disabled_at IS NULL AND ended_at IS NULL AND role = 'owner' AND network = (email LIKE 'operator%')`,
 		"terms of the shop's program alone":   `SELECT count(*) = 6 AND bool_and(document ->> 'network_fee' = '200000') AND bool_and(version < 3 OR program_id = ` + number10(int64(w.program)) + `) FROM terms`,
-		"two facts of partner 1 alone":        `SELECT count(*) = 2 AND bool_and(author LIKE 'login:%' AND NOT ends AND partner_id = ` + number10(int64(w.site)) + `) FROM enrolment_fact`,
+		"four facts of partner 1 alone":       `SELECT count(*) = 4 AND bool_and(author LIKE 'login:%' AND NOT ends AND partner_id = ` + number10(int64(w.site)) + `) FROM enrolment_fact`,
 		"partners and merchants as before":    `SELECT (SELECT count(*) FROM partner) = 3 AND (SELECT count(*) FROM merchant WHERE name <> '1') = 2`,
 		"coupons of the shop alone":           `SELECT count(*) = 3 AND bool_and(program_id = ` + number10(int64(w.program)) + ` AND effective_from > created_at AND author <> '1') FROM coupon`,
 		"claims of partner 1 alone":           `SELECT count(*) = 2 AND bool_and(partner_id = ` + number10(int64(w.site)) + ` AND click_id IN ('', 'c-1')) FROM claim`,

@@ -52,10 +52,10 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 	case next == c.FormValue("old"):
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, v.text.AccountSame())
 	}
+	p.login = v.login // in the seat that they are in, not that of the last time
 	if p.hash, err = s.setPassword(c, p, next); err != nil {
 		return err
 	}
-	p.login = v.login // in the seat that they are in, not that of the last time
 	if err := s.begin(c, p); err != nil {
 		return err
 	}

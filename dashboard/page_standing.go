@@ -58,7 +58,8 @@ func (view *standingView) steps() (states []program.State) {
 		if step.From != view.standing.State {
 			continue
 		}
-		if mine := view.partner() == (step.By == program.ByPartner); mine && step.To != program.Applied {
+		again := step.To == program.Applied && step.From != program.Left // they apply with answers, which this form has no room for
+		if mine := view.partner() == (step.By == program.ByPartner); mine && !again {
 			states = append(states, step.To)
 		}
 	}

@@ -126,12 +126,14 @@ func TestStepsAreTakenByWhoMayAndInOrder(t *testing.T) {
 		{program.ByMerchant, program.Paused, 11, fault.Conflict},
 		{program.ByMerchant, program.Paused, 5, 0}, // in the place of leaving
 		{program.ByPartner, program.Left, 6, 0},
+		{program.ByPartner, program.Left, 3, fault.Conflict}, // the same step again
 		{program.ByPartner, program.Applied, 7, 0},
 		{"", program.Declined, 8, 0}, // the operator
 		{program.ByPartner, program.Applied, 20, fault.Conflict},
 		{program.ByPartner, program.Applied, 39, 0},
 		{program.ByMerchant, program.Approved, 40, 0},
 		{program.ByMerchant, program.RemovedForFraud, 41, 0},
+		{program.ByPartner, program.Left, 40, fault.Conflict}, // in the place of a removal
 		{"", program.Approved, 42, fault.Conflict},
 	} {
 		err := s.state(t, db, row.by, row.state, on(row.day))

@@ -72,6 +72,11 @@ func readAll(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
+// known remembers whose request it is, unless that is known already.
+func (a *attempt) known(key partners.Key) {
+	a.merchant, a.key = max(a.merchant, key.Merchant), max(a.key, key.ID)
+}
+
 // caller is who sends a report. Until the body of a signed one is there, it is only who they say they are.
 type caller struct {
 	partners.Key
@@ -84,7 +89,9 @@ type caller struct {
 func (s *Server) receive(c echo.Context, a *attempt, m *memory, scope partners.Scope) (caller, error) {
 	r := c.Request()
 	who, err := s.authenticate(r, a)
-	a.merchant, a.key = max(a.merchant, who.Merchant), max(a.key, who.ID)
+	if who.signed == nil {
+		a.known(who.Key)
+	}
 	if r.URL.RawQuery != "" {
 		return caller{}, fault.Detailed(fault.Malformed, "unexpected_query", text.DetailUnexpectedQuery(), nil)
 	}
@@ -95,7 +102,8 @@ func (s *Server) receive(c echo.Context, a *attempt, m *memory, scope partners.S
 		err = m.read(c)
 	}
 	if err == nil && who.signed != nil {
-		if err = unsigned(); who.signed.fits(m.body) { // only who has proven it counts against the merchant's rate
+		if err = unsigned(); who.signed.fits(m.body) { // only who has proven it counts against the merchant's rate, and in the log
+			a.known(who.Key)
 			err = s.admit(who.Key, scope)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -283,14 +282,11 @@ func (r *river) loader(ctx context.Context) error {
 const settleRest = 10 * time.Second
 
 // engineGC is how much more memory than is in use an engine takes before it is collected, in percent: it makes much anew for each
-// slice and keeps next to nothing of it.
+// slice and keeps next to nothing of it. Trackers keep much, so it is for processes that are engines alone.
 const engineGC = 300
 
 // engine is the role that decides and keeps the books.
 func (r *river) engine(ctx context.Context) error {
-	if _, said := os.LookupEnv("GOGC"); !said {
-		debug.SetGCPercent(engineGC)
-	}
 	db, err := r.open(ctx, postgres.Engine, int32(2*r.cfg.EngineWorkers+6))
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,6 +63,9 @@ func (a *app) run(ctx context.Context, s stores, n need, roles []string) error {
 	}
 	defer r.close()
 	r.ready.expect(roles)
+	if _, said := os.LookupEnv("GOGC"); !said && len(roles) == 1 && roles[0] == "engine" {
+		debug.SetGCPercent(engineGC)
+	}
 	work := map[string]func(ctx context.Context) error{
 		"tracker": r.tracker, "loader": r.loader, "engine": r.engine, "dashboard": r.dashboard,
 	}

@@ -6733,7 +6733,7 @@ func (p *Printer) StandingJoined() string { return p.say("standing.joined", 0) }
 // StandingLeave says: Leave the program
 func (p *Printer) StandingLeave() string { return p.say("standing.leave", 0) }
 
-// StandingLeaveLead says: It takes effect a minute from now. To come back, ask the merchant.
+// StandingLeaveLead says: It takes effect a minute from now. You may ask to come back, and the merchant decides.
 func (p *Printer) StandingLeaveLead() string { return p.say("standing.leave_lead", 0) }
 
 // StandingLink says: State
@@ -6761,6 +6761,9 @@ func (p *Printer) StandingPlanned() string { return p.say("standing.planned", 0)
 
 // StandingReplaced says: replaced by a later change
 func (p *Printer) StandingReplaced() string { return p.say("standing.replaced", 0) }
+
+// StandingReturn says: Ask to come back
+func (p *Printer) StandingReturn() string { return p.say("standing.return", 0) }
 
 // StandingSet says: Set the state
 func (p *Printer) StandingSet() string { return p.say("standing.set", 0) }

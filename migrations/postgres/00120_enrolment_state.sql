@@ -18,7 +18,7 @@ ALTER TABLE enrolment_fact DROP CONSTRAINT enrolment_fact_check,
                       AND value IN ('invited', 'applied', 'approved', 'declined', 'paused', 'left', 'removed:breach', 'removed:fraud')
     ELSE false END);
 
--- Who may take a step from one state to another, null for nobody: the whole state machine. The operator may take any step.
+-- Who may take a step from one state to another, null for nobody: the whole state machine. The operator may take any of them.
 CREATE FUNCTION enrolment_step(before text, after text) RETURNS text LANGUAGE sql IMMUTABLE
   RETURN (SELECT actor FROM (VALUES
     ('',         'invited',        'merchant'),
@@ -35,7 +35,10 @@ CREATE FUNCTION enrolment_step(before text, after text) RETURNS text LANGUAGE sq
     ('approved', 'removed:breach', 'merchant'),
     ('approved', 'removed:fraud',  'merchant'),
     ('paused',   'removed:breach', 'merchant'),
-    ('paused',   'removed:fraud',  'merchant')) step (b, a, actor)
+    ('paused',   'removed:fraud',  'merchant'),
+    ('left',     'removed:fraud',  'merchant'),
+    ('applied',  'removed:fraud',  'merchant'),
+    ('declined', 'removed:fraud',  'merchant')) step (b, a, actor)
    WHERE b = before AND a = after);
 
 -- Whether a fact is the first of an enrolment that this transaction makes. Such a one may begin now.
@@ -51,6 +54,7 @@ DECLARE
   before text;
   since timestamptz;
   actor text;
+  last text;
 BEGIN
   PERFORM FROM enrolment e WHERE e.program_id = NEW.program_id AND e.partner_id = NEW.partner_id FOR UPDATE;
   NEW.no := nextval(pg_get_serial_sequence('enrolment_fact', 'no'));
@@ -61,6 +65,16 @@ BEGIN
     before := CASE WHEN opens_enrolment(NEW.program_id, NEW.partner_id, NEW.kind, NEW.value, NEW.effective_from) THEN '' ELSE 'approved' END;
   END IF;
   actor := enrolment_step(before, NEW.value);
+  IF app_partner() IS NOT NULL THEN
+    -- A partner's step does not take the place of a removal or of the same step, and there are few of them in a day.
+    SELECT f.value INTO last FROM enrolment_fact f
+     WHERE f.program_id = NEW.program_id AND f.partner_id = NEW.partner_id AND f.kind = 'state' ORDER BY f.no DESC LIMIT 1;
+    IF last LIKE 'removed:%' OR last = NEW.value OR (
+         SELECT count(*) FROM enrolment_fact f WHERE f.program_id = NEW.program_id AND f.partner_id = NEW.partner_id AND f.kind = 'state'
+            AND f.created_at > now() - interval '1 day') >= 20 THEN
+      actor := NULL;
+    END IF;
+  END IF;
   IF actor IS NULL OR before = 'declined' AND NEW.effective_from < since + interval '30 days'
      OR app_partner() IS NOT NULL AND actor <> 'partner' OR app_merchant() IS NOT NULL AND actor <> 'merchant' THEN
     RAISE EXCEPTION 'a partner who is % cannot be %', before, NEW.value USING ERRCODE = 'check_violation', CONSTRAINT = 'enrolment_step';

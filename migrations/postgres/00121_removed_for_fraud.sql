@@ -1,5 +1,5 @@
--- Whoever is removed for fraud has their open commissions held, each until a person decides. The removal waits in the inbox until it takes
--- effect: whatever was being decided without it is in the books by then. What is decided later, of orders from before, an engine holds
+-- Whoever is removed for fraud has their open commissions held from then on, each until a person decides. The removal waits in the inbox
+-- until a minute after it takes effect: whatever was being decided without it is in the books by then. What is decided later, of orders from before, an engine holds
 -- as it decides it.
 
 -- +goose Up
@@ -7,7 +7,7 @@
 -- +goose StatementBegin
 CREATE FUNCTION hold_removed(removal bigint, orders bigint[]) RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   WITH open AS (
-    SELECT DISTINCT f.no, f.partner_id, f.author, f.note, f.created_at, c.order_no
+    SELECT DISTINCT f.no, f.partner_id, f.author, f.note, f.created_at, f.effective_from, c.order_no
       FROM enrolment_fact f JOIN commission c ON c.partner_id = f.partner_id AND c.program_id = f.program_id
      WHERE f.no = removal AND f.kind = 'state' AND f.value = 'removed:fraud' AND f.effective_from <= now() AND c.state IN ('pending', 'payable')
        AND (hold_removed.orders IS NULL OR c.order_no = ANY (hold_removed.orders))
@@ -17,7 +17,7 @@ CREATE FUNCTION hold_removed(removal bigint, orders bigint[]) RETURNS bigint LAN
     INSERT INTO inbox (lane, key, kind, ref, content, author, note, side, at)
     SELECT o.lane, k.key, 'review', 'removed:' || p.no, convert_to(json_strip_nulls(json_build_object('merchant', o.merchant_id, 'keys', nullif(o.keys, 0),
              'order', o.order_id, 'verb', 'hold', 'code', 'partner_removed', 'partner', p.partner_id))::text, 'UTF8'),
-           p.author, p.note, CASE p.author WHEN 'operator' THEN 'operator' ELSE 'merchant' END, p.created_at
+           p.author, p.note, CASE p.author WHEN 'operator' THEN 'operator' ELSE 'merchant' END, greatest(p.effective_from, p.created_at)
       FROM open p JOIN orders o ON o.no = p.order_no
      CROSS JOIN LATERAL (SELECT order_key(o.merchant_id, o.keys, o.order_id) AS key OFFSET 0) k
      WHERE NOT EXISTS (SELECT FROM inbox i WHERE i.key = k.key AND i.kind = 'review' AND i.ref = 'removed:' || p.no)
@@ -29,7 +29,7 @@ $$;
 CREATE FUNCTION queue_removal() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
   INSERT INTO inbox (lane, key, kind, ref, content, author, note, due)
-  VALUES (0, convert_to('enrolment|' || NEW.program_id || '|' || NEW.partner_id, 'UTF8'), 'removal', NEW.no::text, '', NEW.author, NEW.note, NEW.effective_from);
+  VALUES (0, convert_to('enrolment|' || NEW.program_id || '|' || NEW.partner_id, 'UTF8'), 'removal', NEW.no::text, '', NEW.author, NEW.note, NEW.effective_from + interval '1 minute');
   RETURN NULL;
 END $$;
 -- +goose StatementEnd

@@ -31,7 +31,7 @@ func States() []State {
 // ReapplyAfter is how long after being declined a partner may apply again.
 const ReapplyAfter = 30 * 24 * time.Hour
 
-// Actor is whose people take a step. The operator may take any.
+// Actor is whose people take a step. The operator may take any of them.
 type Actor string
 
 // The actors.
@@ -64,6 +64,9 @@ func Steps() []Step {
 		{Approved, RemovedForFraud, ByMerchant},
 		{Paused, RemovedForBreach, ByMerchant},
 		{Paused, RemovedForFraud, ByMerchant},
+		{Left, RemovedForFraud, ByMerchant},
+		{Applied, RemovedForFraud, ByMerchant},
+		{Declined, RemovedForFraud, ByMerchant},
 	}
 }
 

@@ -61,6 +61,8 @@ func TestWhichStateMayFollow(t *testing.T) {
 		{[]State{Paused}, day, Applied, false},
 		{[]State{Left}, day, Applied, true},
 		{[]State{Left}, day, Paused, false},
+		{[]State{Left}, day, RemovedForFraud, true},
+		{[]State{Left}, day, RemovedForBreach, false},
 		{[]State{RemovedForFraud}, day, Approved, false},
 		{[]State{RemovedForBreach}, day, Applied, false},
 		{[]State{Paused, Left}, day / 2, RemovedForFraud, true}, // in the place of what was planned
