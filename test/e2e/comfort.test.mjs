@@ -17,7 +17,7 @@ function cramped(page) {
       .filter((e) => e.checkVisibility({ visibilityProperty: true }) && !e.matches(".skip, [aria-hidden=true]"))
       .filter((e) => !(e.matches("a") && e.closest("p, dd, li, td, h2, .notice, footer") && !e.matches(".btn, a.row")));
     return pressed.map((e) => {
-      const box = ((e.matches("a.row") && e.closest("tr")) || (e.matches("[type=checkbox]") && e.closest("label")) || e).getBoundingClientRect();
+      const box = ((e.matches("a.row") && e.closest("tr")) || (e.matches("[type=checkbox], [type=radio]") && e.closest("label")) || e).getBoundingClientRect();
       return { box, name: `${e.tagName} ${e.className} ${(e.ariaLabel ?? e.textContent).trim().slice(0, 30)}` };
     }).filter(({ box }) => box.height < 43.9 || box.width < 43.9)
       .map(({ box, name }) => `${name}: ${Math.round(box.width)} by ${Math.round(box.height)}`);

@@ -1,5 +1,6 @@
 // The dashboard's pages, read from its own table of routes, so that a new page is tested without being named here.
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { demo } from "./demo.mjs";
 
 const table = readFileSync(new URL("../../dashboard/routes.go", import.meta.url), "utf8");
@@ -47,10 +48,17 @@ export async function pathsFor(role, page) {
       continue;
     }
     const pattern = route.path.replaceAll(/:\w+/gu, "\\d+");
-    const listed = await links(list);
-    const parent = first(listed, `${named}/\\d+`);
-    const entry = first(listed, pattern) ?? (parent && first(await links(parent), pattern));
+    const find = async () => {
+      const listed = await links(list);
+      const parent = first(listed, `${named}/\\d+`);
+      return first(listed, pattern) ?? (parent && first(await links(parent), pattern));
+    };
+    let entry = await find();
     if (!entry && (isFile(route) || mayLack.includes(route.path))) continue;
+    for (let tries = 0; !entry && tries < 30; tries++) { // a demo that has just begun has yet to bring it
+      await sleep(1000);
+      entry = await find();
+    }
     if (!entry) throw new Error(`${list} has no entry to stand for ${route.path}`);
     paths.push({ ...route, path: entry, name: route.path });
   }
