@@ -46,9 +46,6 @@ func Redecide(ctx context.Context, check Check, progress func(done, total int64)
 		return nil, fmt.Errorf("counting orders: %w", err)
 	}
 	v := &Verification{Check: check, programs: partners.NewPrograms(), rates: fx.NewTable()}
-	if err := v.refresh(ctx); err != nil {
-		return nil, err
-	}
 	done := &Redecided{}
 	for last, more := int64(0), true; more; {
 		n, err := v.rewrite(ctx, &last)
@@ -71,6 +68,9 @@ func (v *Verification) rewrite(ctx context.Context, last *int64) (int64, error) 
 	options := pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
 	err := pgx.BeginTxFunc(ctx, v.DB, options, func(tx pgx.Tx) error {
 		v.Tx = tx
+		if err := v.refresh(ctx); err != nil {
+			return err
+		}
 		page, err := v.page(ctx, *last)
 		if err != nil {
 			return err
