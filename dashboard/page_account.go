@@ -46,9 +46,8 @@ func (s *Server) changePassword(c echo.Context, v *visit) error {
 		return s.showAccount(c, v, http.StatusTooManyRequests, v.text.SigninLimited(v.text.Wait(wait)))
 	case outcome == passwordWrong:
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, v.text.AccountWrong())
-	case password.Weakness(next, v.login.Email) != "":
-		weakness := v.text.Password(password.Weakness(next, v.login.Email), v.text.Count(password.MaxLen), v.text.Count(password.MinLen))
-		return s.showAccount(c, v, http.StatusUnprocessableEntity, weakness)
+	case passwordProblem(v.text, next, v.login.Email) != "":
+		return s.showAccount(c, v, http.StatusUnprocessableEntity, passwordProblem(v.text, next, v.login.Email))
 	case next == c.FormValue("old"):
 		return s.showAccount(c, v, http.StatusUnprocessableEntity, v.text.AccountSame())
 	}

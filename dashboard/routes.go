@@ -58,6 +58,8 @@ func (s *Server) openRoutes() []entry {
 		{get, "/", access.Anyone, s.home},
 		{get, "/signin", access.Anyone, s.signInPage},
 		{post, "/signin", access.Anyone, s.signIn},
+		{get, "/setup", access.Anyone, s.setupPage},
+		{post, "/setup", access.Anyone, s.setUp},
 	}
 }
 

@@ -214,6 +214,8 @@ func (w wish) allows(r reply) bool {
 func wanted(r route, who string, owners []string) wish {
 	success := wish{statuses: []int{http.StatusOK, http.StatusCreated, http.StatusSeeOther, http.StatusUnprocessableEntity}}
 	switch {
+	case r.path == "/setup": // somebody owns the network
+		return wish{statuses: []int{http.StatusNotFound}}
 	case r.who == everyone:
 		return success
 	case who == "nobody":

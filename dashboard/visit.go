@@ -174,6 +174,13 @@ func localPath(next, fallback string) string {
 
 func (s *Server) home(c echo.Context, v *visit) error {
 	if !v.signedIn() {
+		empty, err := s.access.Empty(c.Request().Context())
+		if err != nil {
+			return err
+		}
+		if empty {
+			return s.redirect(c, "/setup")
+		}
 		return s.redirect(c, "/signin")
 	}
 	return s.redirect(c, homeOf(v.who()))

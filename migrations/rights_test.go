@@ -70,12 +70,13 @@ ledger_outbox      -     -     SID   -     S     S     -
 ledger_sent        -     -     SIU   -     SU    S     -
 ledger_unsent      -     -     S     -     S     S     -
 link*              S     -     S     SIu   SIU   S     -
-login*             -     -     -     -     sIU   s     su
+login*             -     -     -     -     sIU   s     siu
 manual_line        -     -     S     -     S     S     -
 manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
 newest_open_claim  -     -     -     S     -     S     -
 newest_open_dispute -    -     -     S     -     S     -
+network            -     -     -     S     S     S     SI
 nudge              -     -     SID   -     SI    S     -
 old_dispute        -     -     S     -     S     S     -
 open_claim         -     -     -     S     -     S     -
@@ -109,7 +110,7 @@ scoped_manual_line -     -     -     S     S     S     -
 scoped_order       -     -     -     S     -     S     -
 scoped_order_event -     -     -     S     -     S     -
 scoped_review      -     -     -     S     -     S     -
-seat*              -     -     -     -     SIu   S     Su
+seat*              -     -     -     -     SIu   S     SIu
 seated             -     -     -     -     -     -     S
 session*           -     -     -     -     -     -     SIUD
 setting            SI    SI    SI    S     S     S     -
@@ -117,6 +118,7 @@ signin_secret      -     -     -     -     -     -     S
 signing_secret*    S     -     -     I     I     -     -
 spool_progress     SIU   S     S     -     SD    S     -
 terms*             S     -     S     SI    SIU   S     -
+ticket*            -     -     -     -     -     -     SIu
 `
 
 // Every right in PostgreSQL, read from its catalogue: Select, Insert, Update, Delete and what else there is; in small letters where it
@@ -149,6 +151,7 @@ decide_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_t
 find_order owner dashboard search_path=pg_catalog, public, pg_temp
 hold_removed owner engine search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
+network_is_empty tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 note_act owner - search_path=pg_catalog, public, pg_temp
 open_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
 password_change tributary_signin dashboard search_path=pg_catalog, public, pg_temp
@@ -166,6 +169,9 @@ session_seat tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_sweep tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 settle_claim owner dashboard,operator search_path=pg_catalog, public, pg_temp
 settle_dispute owner dashboard,operator search_path=pg_catalog, public, pg_temp
+setup tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+setup_known tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+setup_offer tributary_signin dashboard,operator search_path=pg_catalog, public, pg_temp
 signin tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 take_enrolment_step owner - search_path=pg_catalog, public, pg_temp

@@ -20,7 +20,33 @@ import (
 
 // newLogins makes the people who sign in, gives them seats, and keeps them out.
 func newLogins(a *app) []*cobra.Command {
-	return []*cobra.Command{newCreateLogin(a), newAddSeat(a), newEndSeat(a), newDisable(a), newEnable(a)}
+	return []*cobra.Command{newSetupCode(a), newCreateLogin(a), newAddSeat(a), newEndSeat(a), newDisable(a), newEnable(a)}
+}
+
+// newSetupCode prints what serve prints when it starts.
+func newSetupCode(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use: "setup-code", Short: "Print a code that sets up a network without an owner, for a day; earlier codes end", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.withPostgres(cmd, postgres.Operator, func(ctx context.Context, db *pgxpool.Pool) error {
+				code, err := access.OfferSetup(ctx, db)
+				if err == nil && code == "" {
+					err = errors.New("the network has an owner already, who invites others")
+				}
+				if err == nil {
+					printSetup(cmd.OutOrStdout(), a.cfg.dashboardURL(), code)
+				}
+				return err
+			})
+		},
+	}
+}
+
+// printSetup says where and with which code an empty network is set up; nothing where there is no code.
+func printSetup(out io.Writer, address string, code access.Code) {
+	if code != "" {
+		fmt.Fprintf(out, "Nobody owns this network yet. Set it up at %s/setup\nwith the code %s, within a day.\n", strings.TrimSuffix(address, "/"), code)
+	}
 }
 
 // loginCommand is a command about a person, whom its argument names by e-mail address. check looks at the flags before the

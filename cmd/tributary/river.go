@@ -362,6 +362,11 @@ func (r *river) dashboard(ctx context.Context) error {
 		return err
 	}
 	r.warnOfProxy("dashboard-url", r.cfg.dashboardURL())
+	code, err := people.OfferSetup(ctx)
+	if err != nil {
+		return err
+	}
+	printSetup(os.Stderr, r.cfg.dashboardURL(), code)
 	r.ready.up("dashboard", needPostgres(db), needClickHouse(conn))
 	r.log.Info("dashboard is ready", "address", r.cfg.dashboardURL())
 	return serveHTTP(ctx, listener, localHosts(r.cfg.DashboardListen, r.cfg.DashboardURL, server.Handler()), r.log)

@@ -3209,6 +3209,9 @@ func FixDuration() Message { return Message{id: "fix.duration"} }
 // FixEarlierDay is the message: give an earlier day
 func FixEarlierDay() Message { return Message{id: "fix.earlier_day"} }
 
+// FixEmail is the message: give an address such as anna@shop.example
+func FixEmail() Message { return Message{id: "fix.email"} }
+
 // FixEnrolPartner is the message: enrol the partner first, with tributary admin enrol
 func FixEnrolPartner() Message { return Message{id: "fix.enrol_partner"} }
 
@@ -3376,6 +3379,9 @@ func FixName() Message { return Message{id: "fix.name"} }
 
 // FixNameCharacters is the message: use 1 to 40 letters, digits and _ . -
 func FixNameCharacters() Message { return Message{id: "fix.name_characters"} }
+
+// FixNameLength is the message: give 1 to 100 characters
+func FixNameLength() Message { return Message{id: "fix.name_length"} }
 
 // FixNamePartner is the message: name a partner
 func FixNamePartner() Message { return Message{id: "fix.name_partner"} }
@@ -6545,6 +6551,45 @@ func (p *Printer) SeatIs(org string, role string) string { return p.say("seat.is
 // SeatTo says: Change to {of}
 func (p *Printer) SeatTo(of string) string { return p.say("seat.to", 0, of) }
 
+// SetupAgain says: No code, or older than a day? Start the network again, or run: tributary admin setup-code
+func (p *Printer) SetupAgain() string { return p.say("setup.again", 0) }
+
+// SetupCode says: Code
+func (p *Printer) SetupCode() string { return p.say("setup.code", 0) }
+
+// SetupCodeHint says: Four groups of five characters. Small letters and spaces do as well.
+func (p *Printer) SetupCodeHint() string { return p.say("setup.code_hint", 0) }
+
+// SetupDone says: {name} is set up, and you own it.
+func (p *Printer) SetupDone(name string) string { return p.say("setup.done", 0, name) }
+
+// SetupGoOn says: Go on
+func (p *Printer) SetupGoOn() string { return p.say("setup.go_on", 0) }
+
+// SetupLead says: Nobody owns this network yet. When it started it printed a code where it runs: enter it here.
+func (p *Printer) SetupLead() string { return p.say("setup.lead", 0) }
+
+// SetupMake says: Set up the network
+func (p *Printer) SetupMake() string { return p.say("setup.make", 0) }
+
+// SetupName says: Your name
+func (p *Printer) SetupName() string { return p.say("setup.name", 0) }
+
+// SetupNetwork says: Name of the network
+func (p *Printer) SetupNetwork() string { return p.say("setup.network", 0) }
+
+// SetupOwner says: The network and its owner
+func (p *Printer) SetupOwner() string { return p.say("setup.owner", 0) }
+
+// SetupOwnerLead says: The owner sees and decides everything in the network, and invites the others.
+func (p *Printer) SetupOwnerLead() string { return p.say("setup.owner_lead", 0) }
+
+// SetupTitle says: Set up this network
+func (p *Printer) SetupTitle() string { return p.say("setup.title", 0) }
+
+// SetupWrongCode says: This is not the code, or it was used or is older than a day. The latest start of the network printed the one that holds.
+func (p *Printer) SetupWrongCode() string { return p.say("setup.wrong_code", 0) }
+
 // Sign says what is said of a code, and the code itself where that is nothing: see SignCodes.
 func (p *Printer) Sign(code string) string {
 	switch code {
@@ -7924,6 +7969,12 @@ func WrongDomainShared(host string) Message {
 func WrongDuration(value string) Message {
 	return Message{id: "wrong.duration", values: []string{value}}
 }
+
+// WrongEmail is the message: it is not an e-mail address
+func WrongEmail() Message { return Message{id: "wrong.email"} }
+
+// WrongEmailKnown is the message: there is a log-in with this address
+func WrongEmailKnown() Message { return Message{id: "wrong.email_known"} }
 
 // WrongEmpty is the message: it is empty
 func WrongEmpty() Message { return Message{id: "wrong.empty"} }
