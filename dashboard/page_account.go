@@ -15,6 +15,7 @@ type accountView struct {
 	login    access.Person
 	sessions []access.Session
 	problem  string
+	people   string // the path of their colleagues
 	audit    string // the path of the log
 }
 
@@ -23,7 +24,7 @@ func (s *Server) accountPage(c echo.Context, v *visit) error {
 }
 
 func (s *Server) showAccount(c echo.Context, v *visit, status int, problem string) error {
-	view := accountView{login: v.login, problem: problem, audit: auditPath(v)}
+	view := accountView{login: v.login, problem: problem, people: peoplePath(v), audit: auditPath(v)}
 	ctx := c.Request().Context()
 	var err error
 	if view.sessions, err = s.access.Sessions(ctx, s.tokenHash(ctx)); err != nil {

@@ -92,17 +92,21 @@ func (w *world) targets() targets {
 	w.must(err)
 	claim := w.claim("A-1")
 	dispute := w.dispute("A-1", 500)
+	people := w.colleagues()
 	return targets{
 		values: map[string]string{
+			"partner:seat": people.seats[0], "merchant:seat": people.seats[1], "network:seat": people.seats[2],
+			"partner:invitation": people.invitations[0], "merchant:invitation": people.invitations[1], "network:invitation": people.invitations[2],
 			":claim":   number10(claim),
-			":act":     act,
 			":dispute": number10(dispute),
+			":act":     act,
 			":order":   strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
-			":partner": strconv.FormatInt(int64(w.site), 10), ":key": strconv.FormatInt(int64(key), 10),
+			":partner": strconv.FormatInt(int64(w.site), 10), "invite:link": people.link, ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
 			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10), ":line": number10(w.enterLine("shop@example.net", 50_000)),
 		},
 		owners: map[string][]string{
+			"partner:seat": {"site"}, "merchant:seat": {"shop"}, "network:seat": {"operator"}, "partner:invitation": {"site"}, "merchant:invitation": {"shop"}, "network:invitation": {"operator"},
 			":order": {"site", "shop", "operator"}, ":link": {"site"}, ":partner": {"shop"}, ":key": {"shop"}, ":program": {"shop"}, ":coupon": {"shop"}, ":claim": {"shop"}, ":period": {"site", "shop"}, ":line": {"shop", "operator"},
 			":act": {"shop", "operator"}, ":dispute": {"shop", "operator"},
 		},
@@ -112,8 +116,10 @@ func (w *world) targets() targets {
 func (r targets) path(pattern string) (path string, owners []string) {
 	parts := strings.Split(pattern, "/")
 	for i, part := range parts {
-		if value, ok := r.values[part]; ok {
-			parts[i], owners = value, r.owners[part]
+		for _, name := range []string{part, parts[1] + part} {
+			if value, ok := r.values[name]; ok {
+				parts[i], owners = value, r.owners[name]
+			}
 		}
 	}
 	return strings.Join(parts, "/"), owners
@@ -155,6 +161,9 @@ func TestAuthorizationMatrix(t *testing.T) {
 		"/merchant/manual/:line": {"said": {"decline"}},
 		"/network/manual":        w.lineForm("5.00"),
 		"/network/manual/:line":  {"said": {"decline"}},
+		"/partner/people":        {"email": {"new@colleague.example"}, "as": {"partner:viewer"}},
+		"/merchant/people":       {"email": {"new@colleague.example"}, "as": {"merchant:viewer"}},
+		"/network/people":        {"email": {"new@colleague.example"}, "as": {"network:auditor"}},
 		"/account/seat":          {"to": {w.seatOf("site@example.net")}},
 		"/account/password":      {"old": {"not the password"}, "new": {"quite another sentence"}},
 	}

@@ -17,21 +17,21 @@ import (
 func permitted() map[access.Org]map[access.Role][]access.Permission {
 	return map[access.Org]map[access.Role][]access.Permission{
 		access.OfNetwork: {
-			access.Owner:   {access.ReadAudit, access.Review, access.BindCustomers, access.EnterLines},
-			access.Admin:   {access.ReadAudit, access.Review, access.BindCustomers, access.EnterLines},
+			access.Owner:   {access.ReadAudit, access.EditSeats, access.Review, access.BindCustomers, access.EnterLines},
+			access.Admin:   {access.ReadAudit, access.EditSeats, access.Review, access.BindCustomers, access.EnterLines},
 			access.Payouts: {access.EnterLines},
 			access.Support: {access.ReadAudit},
 			access.Auditor: {access.ReadAudit},
 		},
 		access.OfMerchant: {
-			access.Owner:     {access.ReadAudit, access.Review, access.EditPartners, access.SetTerms, access.EnterLines, access.EditKeys},
+			access.Owner:     {access.ReadAudit, access.EditSeats, access.Review, access.EditPartners, access.SetTerms, access.EnterLines, access.EditKeys},
 			access.Manager:   {access.ReadAudit, access.Review, access.EditPartners, access.SetTerms, access.EnterLines},
 			access.Finance:   {access.EnterLines},
 			access.Developer: {access.EditKeys},
 			access.Viewer:    nil,
 		},
 		access.OfPartner: {
-			access.Owner:  {access.ReadAudit, access.EditLinks, access.Claim, access.Agree},
+			access.Owner:  {access.ReadAudit, access.EditSeats, access.EditLinks, access.Claim, access.Agree},
 			access.Editor: {access.EditLinks, access.Claim},
 			access.Viewer: nil,
 		},

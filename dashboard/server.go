@@ -36,6 +36,8 @@ type Config struct {
 	Reports *report.Reader
 	// Partitions are those of the topic orders, in whose lanes what people say of orders and customers is taken in.
 	Partitions int
+	// URL is where these pages are, such as "https://network.example.net", without a slash at the end: one-time links begin so.
+	URL string
 	// TrackerURL is where tracking links begin, such as "https://go.example.net", without a slash at the end.
 	TrackerURL string
 	Log        *slog.Logger

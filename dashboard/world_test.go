@@ -111,7 +111,7 @@ func emptyWorld(tb testing.TB) *world {
 	w.network, w.programs = catalogue.New(w.owner, slog.New(slog.DiscardHandler)), partners.NewPrograms()
 	w.pool, w.access = pool, access.New(pool)
 	w.server, err = New(Config{
-		Access: w.access, Reports: report.New(w.access, w.ch), Partitions: 8, TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),
+		Access: w.access, Reports: report.New(w.access, w.ch), Partitions: 8, URL: "https://network.example.net", TrackerURL: "https://go.example.net", Log: slog.New(slog.NewTextHandler(tb.Output(), nil)),
 	})
 	w.must(err)
 	return w

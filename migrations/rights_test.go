@@ -106,9 +106,11 @@ review_act         -     -     -     S     -     S     -
 scoped_audit       -     -     -     S     -     S     -
 scoped_claim       -     -     -     S     -     S     -
 scoped_dispute     -     -     -     S     -     S     -
+scoped_invitation  -     -     -     S     -     -     -
 scoped_manual_line -     -     -     S     S     S     -
 scoped_order       -     -     -     S     -     S     -
 scoped_order_event -     -     -     S     -     S     -
+scoped_person      -     -     -     S     -     -     -
 scoped_review      -     -     -     S     -     S     -
 seat*              -     -     -     -     SIu   S     SIu
 seated             -     -     -     -     -     -     S
@@ -143,6 +145,7 @@ func TestEveryRightInPostgreSQL(t *testing.T) {
 const functions = `
 add_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 api_key_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+acts_as_owner tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 app_enrolled_in owner dashboard search_path=pg_catalog, public, pg_temp
 bind_customer owner dashboard,operator search_path=pg_catalog, public, pg_temp
 bump_catalogue owner - search_path=pg_catalog, public, pg_temp
@@ -150,6 +153,10 @@ claim_order owner dashboard search_path=pg_catalog, public, pg_temp
 decide_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 find_order owner dashboard search_path=pg_catalog, public, pg_temp
 hold_removed owner engine search_path=pg_catalog, public, pg_temp
+invite tributary_signin dashboard,operator search_path=pg_catalog, public, pg_temp
+invite_accept tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+invite_end tributary_signin dashboard search_path=pg_catalog, public, pg_temp
+invite_take tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 login_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 network_is_empty tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 note_act owner - search_path=pg_catalog, public, pg_temp
@@ -158,6 +165,7 @@ password_change tributary_signin dashboard search_path=pg_catalog, public, pg_te
 posting_fits_accounts owner - search_path=pg_catalog, public, pg_temp
 queue_removal owner - search_path=pg_catalog, public, pg_temp
 review_order owner dashboard,operator search_path=pg_catalog, public, pg_temp
+seat_end tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 seat_ends_sessions tributary_signin - search_path=pg_catalog, public, pg_temp
 session_end tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 session_end_all tributary_signin dashboard search_path=pg_catalog, public, pg_temp
@@ -175,6 +183,7 @@ setup_offer tributary_signin dashboard,operator search_path=pg_catalog, public, 
 signin tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 signin_challenge tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 take_enrolment_step owner - search_path=pg_catalog, public, pg_temp
+ticket_read tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 undo_review owner dashboard,operator search_path=pg_catalog, public, pg_temp
 `
 

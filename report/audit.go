@@ -42,7 +42,7 @@ func (a *Act) Code() string {
 // ActKinds are the kinds of what people act on.
 func ActKinds() []string {
 	return []string{
-		"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "key", "link", "login", "manual_line", "manual_verdict", "merchant",
+		"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "invitation", "key", "link", "login", "manual_line", "manual_verdict", "merchant",
 		"partner", "program", "review", "seat", "session", "terms", "undo",
 	}
 }

@@ -22,15 +22,15 @@ import (
 func newAdmin(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "admin",
-		Short: "Make merchants, programs, partners and log-ins",
-		Long: `Make those who are in the network. Each command prints the id of what it made:
+		Short: "Make merchants, programs and partners, and invite people",
+		Long: `Make those who are in the network, and invite people. Each command prints the id of what it made, or the link:
 
   tributary admin create-merchant "Fernhill Outdoor"
   tributary admin create-program 1 "Fernhill partners" --landing https://fernhill.example/ --currency GBP --rate site=8
   tributary admin create-partner "Trail Notes" --site https://trailnotes.example
   tributary admin enrol 1 1
-  tributary admin create-login shop@fernhill.example --merchant 1
-  tributary admin create-login anna@trailnotes.example --partner 1
+  tributary admin invite shop@fernhill.example --merchant 1
+  tributary admin invite anna@trailnotes.example --partner 1
 
 What a program pays from another day on is added with add-terms, or by the merchant on the page Programs. The merchant then issues an API key under Developers, and the partner makes links.`,
 	}

@@ -1,26 +1,23 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
-	"tributary/dashboard"
 	"tributary/internal/postgres"
 	"tributary/partners/access"
 )
 
-// newLogins makes the people who sign in, gives them seats, and keeps them out.
+// newLogins invites people, gives them seats, and keeps them out.
 func newLogins(a *app) []*cobra.Command {
-	return []*cobra.Command{newSetupCode(a), newCreateLogin(a), newAddSeat(a), newEndSeat(a), newDisable(a), newEnable(a)}
+	return []*cobra.Command{newSetupCode(a), newInvite(a), newAddSeat(a), newEndSeat(a), newDisable(a), newEnable(a)}
 }
 
 // newSetupCode prints what serve prints when it starts.
@@ -101,23 +98,24 @@ func checkSeat(seat *access.NewSeat) error {
 	return nil
 }
 
-func newCreateLogin(a *app) *cobra.Command {
-	var login access.NewLogin
-	cmd := loginCommand(a, "create-login", "Make a log-in with a seat; the password is asked for, or read from standard input", func() error { return checkSeat(&login.Seat) },
+func newInvite(a *app) *cobra.Command {
+	var seat access.NewSeat
+	cmd := loginCommand(a, "invite", "Print a link by which a person takes a seat, within a week and once", func() error { return checkSeat(&seat) },
 		func(ctx context.Context, db *pgxpool.Pool, cmd *cobra.Command, email string) error {
-			password, err := askPassword(cmd)
-			if err != nil {
+			var link access.Link
+			err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+				if err := access.ActAsNetwork(ctx, tx); err != nil {
+					return err
+				}
+				link, err = access.Invite(ctx, tx, email, seat)
 				return err
+			})
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), a.cfg.dashboardURL()+"/invite/"+string(link))
 			}
-			if login.PasswordHash, err = dashboard.HashPassword(password); err != nil {
-				return err
-			}
-			login.Email = email
-			_, err = access.CreateLogin(ctx, db, login)
 			return err
 		})
-	cmd.Flags().StringVar(&login.Name, "name", "", "the person's name")
-	return seatFlags(cmd, &login.Seat)
+	return seatFlags(cmd, &seat)
 }
 
 func newAddSeat(a *app) *cobra.Command {
@@ -149,28 +147,4 @@ func newEnable(a *app) *cobra.Command {
 		func(ctx context.Context, db *pgxpool.Pool, _ *cobra.Command, email string) error {
 			return access.Enable(ctx, db, email)
 		})
-}
-
-// askPassword asks on a terminal, and reads a line elsewhere.
-func askPassword(cmd *cobra.Command) (string, error) {
-	var password string
-	if term.IsTerminal(int(os.Stdin.Fd())) {
-		fmt.Fprint(cmd.ErrOrStderr(), "Password: ")
-		typed, err := term.ReadPassword(int(os.Stdin.Fd()))
-		fmt.Fprintln(cmd.ErrOrStderr())
-		if err != nil {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		password = string(typed)
-	} else {
-		line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-		if err != nil && !errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("reading the password: %w", err)
-		}
-		password = strings.TrimRight(line, "\r\n")
-	}
-	if len(password) < 12 {
-		return "", fmt.Errorf("the password has %d characters: use at least 12", len(password))
-	}
-	return password, nil
 }

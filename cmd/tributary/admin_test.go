@@ -6,29 +6,27 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"tributary/dashboard"
 	"tributary/internal/money"
 	"tributary/internal/postgres"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
 	"tributary/test/engines"
 )
 
 func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
-	stdin, err := os.Open(os.DevNull) // create-login asks on a terminal; the passwords below are read instead
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stdin.Close()
-	before := os.Stdin
-	os.Stdin = stdin
-	defer func() { os.Stdin = before }()
-
-	environ := []string{"TRIBUTARY_POSTGRES_URL=" + engines.As(engines.PostgresURL(t), postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
+	t.Parallel()
+	address := engines.PostgresURL(t)
+	environ := []string{"TRIBUTARY_POSTGRES_URL=" + engines.As(address, postgres.Operator), "TRIBUTARY_DATA=" + t.TempDir()}
 	soon := time.Now().Add(time.Hour).Format(time.RFC3339)
 	document := program.NewDocument(720*time.Hour, 0, 200_000, program.Rates{program.Site: {"*": 90_000}})
 	wrong := filepath.Join(t.TempDir(), "wrong.json")
@@ -115,12 +113,14 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"end-coupon|1", "", "its end is set already"},
 		{"end-coupon|99", "", "no such coupon"},
 		{"end-coupon|one", "", "COUPON"},
-		{"create-login|anna", "", "e-mail"},
-		{"create-login|anna@trailnotes.example|--role|king", "", "--role"},
-		{"create-login|anna@trailnotes.example|--merchant|1|--partner|1", "", "--partner"},
-		{"create-login|anna@trailnotes.example|--role|manager|--partner|1", "", "--role"},
-		{"create-login|anna@trailnotes.example|--partner|1", "", ""},
-		{"create-login|Anna@trailnotes.example", "", "already"},
+		{"setup-code", "CODE\n", ""},
+		{"invite|anna", "", "e-mail"},
+		{"invite|anna@trailnotes.example|--role|king", "", "--role"},
+		{"invite|anna@trailnotes.example|--merchant|1|--partner|1", "", "--partner"},
+		{"invite|anna@trailnotes.example|--role|manager|--partner|1", "", "--role"},
+		{"invite|anna@trailnotes.example|--partner|99", "", "not_found"},
+		{"invite|Anna@trailnotes.example|--partner|1", "LINK\n", ""}, // and she accepts
+		{"invite|anna@trailnotes.example|--partner|1", "", "seated"},
 		{"add-seat|anna@trailnotes.example|--role|viewer|--merchant|1", "", ""},
 		{"add-seat|anna@trailnotes.example|--partner|1", "", "already"},
 		{"add-seat|nobody@trailnotes.example", "", "not"},
@@ -132,7 +132,6 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 	} {
 		var out strings.Builder
 		root := newRoot(environ)
-		root.SetIn(strings.NewReader("a long password\n"))
 		switch name, _, _ := strings.Cut(row.command, "|"); name {
 		case "add-terms":
 			root.SetIn(bytes.NewReader(document.JSON()))
@@ -148,12 +147,38 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 			t.Errorf("%s: %v, want a refusal that names %q", row.command, err, row.refused)
 		case row.refused == "" && err != nil:
 			t.Errorf("%s: %v", row.command, err)
-		case out.String() != row.prints: // also where something is refused
+		case oneTime(out.String()) != row.prints: // also where something is refused
 			t.Errorf("%s printed %q, want %q", row.command, out.String(), row.prints)
+		}
+		if _, link, found := strings.Cut(out.String(), "/invite/"); found {
+			accept(t, address, access.Link(strings.TrimSpace(link)))
 		}
 	}
 	if warned := said.String(); strings.Count(warned, "Warning") != 1 || !strings.Contains(warned, "version 2 begins later") || !strings.Contains(warned, "a network fee of 20 %, not 25 %") {
 		t.Errorf("of the fee of later terms is said: %s", warned)
+	}
+}
+
+// oneTime puts LINK and CODE in place of what is printed once.
+func oneTime(printed string) string {
+	printed = regexp.MustCompile(`http://\S+/invite/[\w-]{43}\n`).ReplaceAllString(printed, "LINK\n")
+	return regexp.MustCompile(`^Nobody owns this network yet. Set it up at http://\S+/setup\nwith the code [0-9A-Z-]{23}, within a day.\n$`).ReplaceAllString(printed, "CODE\n")
+}
+
+// accept accepts an invitation.
+func accept(t *testing.T, address string, link access.Link) {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), engines.As(address, postgres.Dashboard))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	hash, err := dashboard.HashPassword("correct horse battery")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := access.New(pool).Accept(t.Context(), access.Actor{}, link, "Anna", hash); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -34,6 +34,9 @@ func (p *Printer) AccountOld() string { return p.say("account.old", 0) }
 // AccountPassword says: Password
 func (p *Printer) AccountPassword() string { return p.say("account.password", 0) }
 
+// AccountPeople says: People
+func (p *Printer) AccountPeople() string { return p.say("account.people", 0) }
+
 // AccountSame says: Please choose a password that is not the current one.
 func (p *Printer) AccountSame() string { return p.say("account.same", 0) }
 
@@ -521,6 +524,10 @@ func (p *Printer) Act(code string) string {
 		return p.say("act/enrolment", 0)
 	case "fact":
 		return p.say("act/fact", 0)
+	case "invitation":
+		return p.say("act/invitation", 0)
+	case "invitation_changed":
+		return p.say("act/invitation_changed", 0)
 	case "key":
 		return p.say("act/key", 0)
 	case "key_changed":
@@ -569,7 +576,7 @@ func (p *Printer) Act(code string) string {
 
 // ActCodes are the codes of which Act says something.
 func ActCodes() []string {
-	return []string{"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "key", "key_changed", "link", "link_changed", "login", "login_changed", "manual_line", "manual_verdict", "merchant", "merchant_changed", "partner", "partner_changed", "program", "program_changed", "review", "seat", "seat_changed", "session", "terms", "terms_changed", "undo"}
+	return []string{"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "invitation", "invitation_changed", "key", "key_changed", "link", "link_changed", "login", "login_changed", "manual_line", "manual_verdict", "merchant", "merchant_changed", "partner", "partner_changed", "program", "program_changed", "review", "seat", "seat_changed", "session", "terms", "terms_changed", "undo"}
 }
 
 // ActHint says what is said of a code, and the code itself where that is nothing: see ActHintCodes.
@@ -3496,6 +3503,9 @@ func FixOrderLines() Message { return Message{id: "fix.order_lines"} }
 // FixOrderReported is the message: send the id under which the order was reported
 func FixOrderReported() Message { return Message{id: "fix.order_reported"} }
 
+// FixOrganisationNumber is the message: give the number of the merchant or partner
+func FixOrganisationNumber() Message { return Message{id: "fix.organisation_number"} }
+
 // FixOutsideWindow is the message: keep a click id for as long as the window, and send the latest
 func FixOutsideWindow() Message { return Message{id: "fix.outside_window"} }
 
@@ -4103,6 +4113,26 @@ func (p *Printer) HealthWhat() string { return p.say("health.what", 0) }
 // HealthWhy says: Why
 func (p *Printer) HealthWhy() string { return p.say("health.why", 0) }
 
+// InviteAccept says: Accept the invitation
+func (p *Printer) InviteAccept() string { return p.say("invite.accept", 0) }
+
+// InviteOther says: You are signed in as {email}, to whom this invitation is not. Sign out and open the link again.
+func (p *Printer) InviteOther(email string) string { return p.say("invite.other", 0, email) }
+
+// InviteSignIn says: Sign in to accept it
+func (p *Printer) InviteSignIn() string { return p.say("invite.sign_in", 0) }
+
+// InviteTitle says: Join {of}
+func (p *Printer) InviteTitle(of string) string { return p.say("invite.title", 0, of) }
+
+// InviteTo says: {email} is invited as: {seat}.
+func (p *Printer) InviteTo(email string, seat string) string {
+	return p.say("invite.to", 0, email, seat)
+}
+
+// InviteWelcome says: Welcome: you act for {of} now.
+func (p *Printer) InviteWelcome(of string) string { return p.say("invite.welcome", 0, of) }
+
 // IsCustomerSegment says what is said of a code, and the code itself where that is nothing: see IsCustomerSegmentCodes.
 func (p *Printer) IsCustomerSegment(code string) string {
 	switch code {
@@ -4243,6 +4273,12 @@ func (p *Printer) LinkCloseThis() string { return p.say("link.close_this", 0) }
 // LinkClosed says: closed
 func (p *Printer) LinkClosed() string { return p.say("link.closed", 0) }
 
+// LinkEnded says: This link was taken back. Ask whoever gave it to you for another.
+func (p *Printer) LinkEnded() string { return p.say("link.ended", 0) }
+
+// LinkLate says: This link is too old. Ask whoever gave it to you for another.
+func (p *Printer) LinkLate() string { return p.say("link.late", 0) }
+
 // LinkLatest says: Latest commissions of this link
 func (p *Printer) LinkLatest() string { return p.say("link.latest", 0) }
 
@@ -4283,6 +4319,9 @@ func (p *Printer) LinkUse() string { return p.say("link.use", 0) }
 
 // LinkUseSubs says: Sub-ids tell your own placements apart; clicks by sub-id are below
 func (p *Printer) LinkUseSubs() string { return p.say("link.use_subs", 0) }
+
+// LinkUsed says: This link was used on {time}. It works once: ask whoever gave it to you for another.
+func (p *Printer) LinkUsed(time string) string { return p.say("link.used", 0, time) }
 
 // LinkWasClosed says: The link is closed. Clicks it had before still earn.
 func (p *Printer) LinkWasClosed() string { return p.say("link.was_closed", 0) }
@@ -5413,6 +5452,63 @@ func PayeeCodes() []string {
 	return []string{"customer", "partner", "recruiter", "recruiter2"}
 }
 
+// PeopleAs says: Organisation and role
+func (p *Printer) PeopleAs() string { return p.say("people.as", 0) }
+
+// PeopleDisabled says: disabled
+func (p *Printer) PeopleDisabled() string { return p.say("people.disabled", 0) }
+
+// PeopleEnd says: End the seat
+func (p *Printer) PeopleEnd() string { return p.say("people.end", 0) }
+
+// PeopleHere says: People with a seat
+func (p *Printer) PeopleHere() string { return p.say("people.here", 0) }
+
+// PeopleInvitationEnded says: The invitation is taken back.
+func (p *Printer) PeopleInvitationEnded() string { return p.say("people.invitation_ended", 0) }
+
+// PeopleInvite says: Invite somebody
+func (p *Printer) PeopleInvite() string { return p.say("people.invite", 0) }
+
+// PeopleInvited says: Invited
+func (p *Printer) PeopleInvited() string { return p.say("people.invited", 0) }
+
+// PeopleLead says: Who acts for the organisation, and as what. An invitation is a link that holds for a week and is used once.
+func (p *Printer) PeopleLead() string { return p.say("people.lead", 0) }
+
+// PeopleLinkTitle says: The link is made
+func (p *Printer) PeopleLinkTitle() string { return p.say("people.link_title", 0) }
+
+// PeopleLinkUse says: Give it to {email}, and to nobody else: whoever opens it may accept. It is shown this once, holds for a week and is used once.
+func (p *Printer) PeopleLinkUse(email string) string { return p.say("people.link_use", 0, email) }
+
+// PeopleMakeLink says: Make the link
+func (p *Printer) PeopleMakeLink() string { return p.say("people.make_link", 0) }
+
+// PeopleNumber says: Number of the merchant or partner
+func (p *Printer) PeopleNumber() string { return p.say("people.number", 0) }
+
+// PeopleNumberHint says: Empty for the network itself.
+func (p *Printer) PeopleNumberHint() string { return p.say("people.number_hint", 0) }
+
+// PeopleSearch says: Person or organisation
+func (p *Printer) PeopleSearch() string { return p.say("people.search", 0) }
+
+// PeopleSeatEnded says: The seat is ended, and whoever was in it is signed out of it.
+func (p *Printer) PeopleSeatEnded() string { return p.say("people.seat_ended", 0) }
+
+// PeopleSince says: Since
+func (p *Printer) PeopleSince() string { return p.say("people.since", 0) }
+
+// PeopleTakeBack says: Take back
+func (p *Printer) PeopleTakeBack() string { return p.say("people.take_back", 0) }
+
+// PeopleTitle says: People
+func (p *Printer) PeopleTitle() string { return p.say("people.title", 0) }
+
+// PeopleUntil says: Holds until
+func (p *Printer) PeopleUntil() string { return p.say("people.until", 0) }
+
 // PeriodAdds says: Bonus: {amount}.
 func (p *Printer) PeriodAdds(amount string) string { return p.say("period.adds", 0, amount) }
 
@@ -5787,14 +5883,20 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/dispute_settled", 0)
 	case "dispute_without_sale":
 		return p.say("problem/dispute_without_sale", 0)
+	case "email_known":
+		return p.say("problem/email_known", 0)
 	case "exists_already":
 		return p.say("problem/exists_already", 0)
 	case "internal":
 		return p.say("problem/internal", 0)
 	case "key_label_in_use":
 		return p.say("problem/key_label_in_use", 0)
+	case "last_owner":
+		return p.say("problem/last_owner", 0)
 	case "later_terms":
 		return p.say("problem/later_terms", 0)
+	case "link_spent":
+		return p.say("problem/link_spent", 0)
 	case "manual_not_waiting":
 		return p.say("problem/manual_not_waiting", 0)
 	case "manual_not_yours":
@@ -5813,6 +5915,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/not_found", 0)
 	case "not_permitted":
 		return p.say("problem/not_permitted", 0)
+	case "other_person":
+		return p.say("problem/other_person", 0)
 	case "other_seat":
 		return p.say("problem/other_seat", 0)
 	case "password_changed":
@@ -5823,6 +5927,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/refused", 0)
 	case "repeated":
 		return p.say("problem/repeated", 0)
+	case "seated":
+		return p.say("problem/seated", 0)
 	case "too_large":
 		return p.say("problem/too_large", 0)
 	case "too_many":
@@ -5833,6 +5939,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/too_many_disputes", 0)
 	case "too_many_files":
 		return p.say("problem/too_many_files", 0)
+	case "too_many_invitations":
+		return p.say("problem/too_many_invitations", 0)
 	case "too_many_keys":
 		return p.say("problem/too_many_keys", 0)
 	case "too_many_links":
@@ -5857,13 +5965,15 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/unknown_reference", 0)
 	case "unreadable":
 		return p.say("problem/unreadable", 0)
+	case "wrong_code":
+		return p.say("problem/wrong_code", 0)
 	}
 	return code
 }
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_dispute", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "dispute_not_taken", "dispute_settled", "dispute_without_sale", "exists_already", "internal", "key_label_in_use", "later_terms", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "not_permitted", "other_seat", "password_changed", "query_of_form", "refused", "repeated", "too_large", "too_many", "too_many_claims", "too_many_disputes", "too_many_files", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_dispute", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable"}
+	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_dispute", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "dispute_not_taken", "dispute_settled", "dispute_without_sale", "email_known", "exists_already", "internal", "key_label_in_use", "last_owner", "later_terms", "link_spent", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "not_permitted", "other_person", "other_seat", "password_changed", "query_of_form", "refused", "repeated", "seated", "too_large", "too_many", "too_many_claims", "too_many_disputes", "too_many_files", "too_many_invitations", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_dispute", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable", "wrong_code"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -8156,6 +8266,9 @@ func WrongNoMoney(currency string, value string) Message {
 	return Message{id: "wrong.no_money", values: []string{currency, value}}
 }
 
+// WrongNoOrganisation is the message: there is no such organisation
+func WrongNoOrganisation() Message { return Message{id: "wrong.no_organisation"} }
+
 // WrongNoPage is the message: it is no page of this list
 func WrongNoPage() Message { return Message{id: "wrong.no_page"} }
 
@@ -8362,6 +8475,9 @@ func WrongSameOverride(number string) Message {
 func WrongSameRule(number string) Message {
 	return Message{id: "wrong.same_rule", values: []string{number}}
 }
+
+// WrongSeated is the message: this person has a seat there already
+func WrongSeated() Message { return Message{id: "wrong.seated"} }
 
 // WrongSelector is the message: an override is of a group or of a partner, one of them
 func WrongSelector() Message { return Message{id: "wrong.selector"} }

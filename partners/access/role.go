@@ -56,6 +56,8 @@ const (
 	EditKeys Permission = "edit keys"
 	// EnterLines enters and decides commission lines by hand.
 	EnterLines Permission = "enter lines"
+	// EditSeats invites people into the organisation, and ends their seats.
+	EditSeats Permission = "edit seats"
 	// BindCustomers binds a customer to a partner.
 	BindCustomers Permission = "bind customers"
 	// ReadAudit reads the organisation's audit log.
@@ -65,21 +67,21 @@ const (
 // roles is who may do what: the one place that says so. migrations/postgres/00110_seats.sql knows the names.
 var roles = map[Org]map[Role][]Permission{ //nolint:gochecknoglobals // a table
 	OfNetwork: {
-		Owner:   {See, ReadAudit, Review, BindCustomers, EnterLines},
-		Admin:   {See, ReadAudit, Review, BindCustomers, EnterLines},
+		Owner:   {See, ReadAudit, EditSeats, Review, BindCustomers, EnterLines},
+		Admin:   {See, ReadAudit, EditSeats, Review, BindCustomers, EnterLines},
 		Payouts: {See, EnterLines},
 		Support: {See, ReadAudit},
 		Auditor: {See, ReadAudit},
 	},
 	OfMerchant: {
-		Owner:     {See, ReadAudit, Review, EditPartners, SetTerms, EnterLines, EditKeys},
+		Owner:     {See, ReadAudit, EditSeats, Review, EditPartners, SetTerms, EnterLines, EditKeys},
 		Manager:   {See, ReadAudit, Review, EditPartners, SetTerms, EnterLines},
 		Finance:   {See, EnterLines},
 		Developer: {See, EditKeys},
 		Viewer:    {See},
 	},
 	OfPartner: {
-		Owner:  {See, ReadAudit, EditLinks, Claim, Agree},
+		Owner:  {See, ReadAudit, EditSeats, EditLinks, Claim, Agree},
 		Editor: {See, EditLinks, Claim},
 		Viewer: {See},
 	},
