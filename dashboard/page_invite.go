@@ -10,8 +10,8 @@ import (
 	"tributary/partners/access"
 )
 
-// inviteView is what somebody sees who opens an invitation.
-type inviteView struct {
+// ticketView is what somebody sees who opens a one-time link.
+type ticketView struct {
 	mistakes
 
 	path    string
@@ -27,29 +27,29 @@ func keepSecret(c echo.Context) { c.Response().Header().Set("Referrer-Policy", "
 
 // invitation shows what an invitation is to. It spends nothing: whatever follows links before people do finds the same page.
 func (s *Server) invitation(c echo.Context, v *visit) error {
-	view, err := s.findInvitation(c, v)
+	view, err := s.findTicket(c, v, "invite")
 	if err != nil {
 		return err
 	}
 	return s.render(c, http.StatusOK, invitationView(v, view))
 }
 
-func (s *Server) findInvitation(c echo.Context, v *visit) (*inviteView, error) {
+func (s *Server) findTicket(c echo.Context, v *visit, kind string) (*ticketView, error) {
 	keepSecret(c)
 	link := access.Link(c.Param("link"))
 	ticket, err := s.access.ReadTicket(c.Request().Context(), link)
 	if err != nil {
 		return nil, err
 	}
-	if ticket.Kind != "invite" {
+	if ticket.Kind != kind {
 		return nil, notFound()
 	}
-	return &inviteView{path: "/invite/" + string(link), ticket: ticket, mine: v.signedIn() && v.login.Email == ticket.Email}, nil
+	return &ticketView{path: "/" + kind + "/" + string(link), ticket: ticket, mine: v.signedIn() && v.login.Email == ticket.Email}, nil
 }
 
 // accept spends an invitation: as somebody new, with a name and a password, or as whoever is signed in.
 func (s *Server) accept(c echo.Context, v *visit) error {
-	view, err := s.findInvitation(c, v)
+	view, err := s.findTicket(c, v, "invite")
 	if err != nil {
 		return err
 	}

@@ -23,8 +23,8 @@ type peopleView struct {
 	list        report.Page[report.Seated]
 	invitations []report.Invitation
 	form        inviteForm
-	// link is the address that was just made for an e-mail address, shown this once.
-	link string
+	// link is the address that was just made, shown this once, and use what to do with it.
+	link, use string
 }
 
 // An inviteForm is what somebody says of whom they invite. As is a place such as "merchant:owner", and Number that of the
@@ -39,6 +39,9 @@ func peoplePath(v *visit) string { return homeOf(v.who()) + "/people" }
 
 // mayInvite tells whether the person may invite, and end seats and invitations.
 func (view *peopleView) mayInvite() bool { return view.mine.May(access.EditSeats) }
+
+// mayRecover tells whether the person may make links for others' passwords.
+func (view *peopleView) mayRecover() bool { return view.mine.May(access.Recover) }
 
 // A place is a role in a kind of organisation; the form names it such as "merchant:owner".
 type place struct {
@@ -160,7 +163,7 @@ func (s *Server) invite(c echo.Context, v *visit) error {
 	default:
 		return err
 	}
-	view.link = s.cfg.URL + "/invite/" + string(link)
+	view.link, view.use = s.cfg.URL+"/invite/"+string(link), v.text.PeopleLinkUse(view.form.Email)
 	return s.showPeople(c, v, http.StatusCreated, view)
 }
 

@@ -19,6 +19,8 @@ import (
 // signInForm is what the sign-in page shows.
 type signInForm struct {
 	Email, Next, Problem string
+	// Said is what has just been done.
+	Said string
 }
 
 func (s *Server) signInPage(c echo.Context, v *visit) error {

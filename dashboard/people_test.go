@@ -7,12 +7,13 @@ import (
 	"testing"
 
 	"tributary/partners/access"
+	"tributary/partners/program"
 )
 
 // colleagues are people with a seat, and invitations, in the site, the shop and the network.
 type colleagues struct {
 	seats, invitations [3]string
-	link               string // the site's invitation
+	link, reset        string // the site's invitation, and a link for the password of its person
 }
 
 func (w *world) colleagues() (c colleagues) {
@@ -30,7 +31,16 @@ func (w *world) colleagues() (c colleagues) {
 		}
 		w.must(w.owner.QueryRow(w.t.Context(), `SELECT id::text FROM ticket WHERE email = 'invited-' || $1`, email).Scan(&c.invitations[i]))
 	}
+	reset, err := w.access.OfferReset(w.t.Context(), access.Scope{Network: true}, w.seatNo("site@colleague.example"))
+	w.must(err)
+	c.reset = string(reset)
 	return c
+}
+
+// seatNo is the number of somebody's seat.
+func (w *world) seatNo(email string) (id program.SeatID) {
+	w.must(w.owner.QueryRow(w.t.Context(), `SELECT min(t.id) FROM seat t JOIN login l ON l.id = t.login_id WHERE l.email = $1`, email).Scan(&id))
+	return id
 }
 
 // invite invites as somebody who owns an organisation, and gives the link's secret part.
@@ -50,7 +60,9 @@ func (w *world) seatsOf(email string) (seats string) {
 }
 
 // newPerson is the form of somebody who accepts an invitation.
-func newPerson() url.Values { return url.Values{"name": {"Bo"}, "password": {"quite another sentence"}} }
+func newPerson() url.Values {
+	return url.Values{"name": {"Bo"}, "password": {"quite another sentence"}}
+}
 
 // Nobody spends an invitation by opening it, and it is accepted once, as the role that it is to, whatever the form says.
 func TestAnInvitationIsAcceptedOnceByItsForm(t *testing.T) {
@@ -170,7 +182,7 @@ func TestASeatIsGivenOnlyByWhoMay(t *testing.T) {
 		{"admin", "/network/people", "merchant:owner", shop, http.StatusCreated},
 		{"operator", "/network/people", "network:payouts", "", http.StatusCreated},
 	} {
-		got := w.as(c.who + "@example.net").post(c.path, url.Values{"email": {"bo@x.example"}, "as": {c.as}, "number": {c.number}})
+		got := w.as(c.who+"@example.net").post(c.path, url.Values{"email": {"bo@x.example"}, "as": {c.as}, "number": {c.number}})
 		if got.status != c.status {
 			t.Errorf("%s gives %s: status %d: %s", c.who, c.as, got.status, got.text())
 		}
@@ -198,4 +210,70 @@ func TestASeatEndsAtOnceAndTheLastOwnerStays(t *testing.T) {
 	path := "/invite/" + c.link
 	w.as("site@example.net").post("/partner/invitations/"+c.invitations[0]+"/end", nil)
 	w.client().page(path).holds(t, "taken back")
+}
+
+// Who may make a link for whose password. Support does so for merchants and partners, and a merchant's owner for their own people.
+func TestALinkForAPasswordIsMadeByWhoMay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.colleagues()
+	w.person("support@example.net", access.Support, access.Scope{Network: true})
+	w.person("admin@example.net", access.Admin, access.Scope{Network: true})
+	w.seat("member@example.net", access.Viewer, access.Scope{Merchant: w.shop})
+	for _, c := range []struct {
+		who, path string
+		status    int
+	}{
+		{"support", "/network/people/" + c.seats[0], http.StatusCreated},
+		{"support", "/network/people/" + w.seatOf("admin@example.net"), http.StatusForbidden},
+		{"admin", "/network/people/" + w.seatOf("operator@example.net"), http.StatusForbidden},
+		{"operator", "/network/people/" + w.seatOf("admin@example.net"), http.StatusCreated},
+		{"shop", "/merchant/people/" + c.seats[1], http.StatusCreated},
+		{"rival", "/merchant/people/" + c.seats[1], http.StatusNotFound},
+		{"shop", "/merchant/people/" + number10(int64(w.shopSeat("member@example.net"))), http.StatusForbidden},
+	} {
+		if got := w.as(c.who+"@example.net").post(c.path+"/reset", nil); got.status != c.status {
+			t.Errorf("%s at %s: status %d: %s", c.who, c.path, got.status, got.text())
+		}
+	}
+	w.as("operator@example.net").page("/network/audit?kind=reset_link").holds(t, "support@example.net", "Made a link for another password")
+}
+
+// shopSeat is somebody's seat in the shop.
+func (w *world) shopSeat(email string) (id program.SeatID) {
+	w.must(w.owner.QueryRow(w.t.Context(), `SELECT t.id FROM seat t JOIN login l ON l.id = t.login_id WHERE l.email = $1 AND t.merchant_id = $2`, email, w.shop).Scan(&id))
+	return id
+}
+
+// Opening a link changes nothing; its form sets the password once, and ends what was signed in with the old one.
+func TestALinkSetsAnotherPasswordOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	path := "/reset/" + w.colleagues().reset
+	inside, visitor := w.as("site@colleague.example"), w.client()
+	for range 3 {
+		page := visitor.page(path)
+		page.holds(t, "For site@colleague.example.")
+		if got := page.header.Get("Referrer-Policy"); got != "strict-origin" {
+			t.Errorf("Referrer-Policy %q", got)
+		}
+	}
+	inside.page("/partner")
+	if got := visitor.post(path, url.Values{"password": {"short"}}); got.status != http.StatusUnprocessableEntity {
+		t.Errorf("a short password: status %d", got.status)
+	}
+	if got := visitor.post(path, url.Values{"password": {"quite another sentence"}}); got.status != http.StatusOK || !strings.Contains(got.text(), "The password is set.") {
+		t.Fatalf("status %d: %s", got.status, got.text())
+	}
+	if got := inside.get("/partner"); !strings.HasPrefix(got.header.Get("Location"), "/signin") {
+		t.Errorf("the old session: status %d", got.status)
+	}
+	if got := visitor.post(path, url.Values{"password": {"a third one of them"}}); got.status != http.StatusConflict || !strings.Contains(got.text(), "This link was used on ") {
+		t.Errorf("a second time: status %d", got.status)
+	}
+	for password, status := range map[string]int{"quite another sentence": http.StatusSeeOther, thePassword: http.StatusUnauthorized} {
+		if got := w.client().post("/signin", url.Values{"email": {"site@colleague.example"}, "password": {password}}); got.status != status {
+			t.Errorf("%q: status %d", password, got.status)
+		}
+	}
 }

@@ -62,6 +62,8 @@ func (s *Server) openRoutes() []entry {
 		{post, "/setup", access.Anyone, s.setUp},
 		{get, "/invite/:link", access.Anyone, s.invitation},
 		{post, "/invite/:link", access.Anyone, s.accept},
+		{get, "/reset/:link", access.Anyone, s.resetPage},
+		{post, "/reset/:link", access.Anyone, s.reset},
 	}
 }
 
@@ -189,6 +191,7 @@ func (s *Server) merchantRoutes() []entry {
 		{get, "/merchant/people", access.See, s.people},
 		{get, "/merchant/people.csv", access.See, s.peopleCSV},
 		{post, "/merchant/people", access.EditSeats, s.invite},
+		{post, "/merchant/people/:seat/reset", access.Recover, s.offerReset},
 		{post, "/merchant/people/:seat/end", access.EditSeats, s.endSeat},
 		{post, "/merchant/invitations/:invitation/end", access.EditSeats, s.endInvitation},
 		{get, "/merchant/audit", access.ReadAudit, s.audit},
@@ -242,6 +245,7 @@ func (s *Server) networkRoutes() []entry {
 		{get, "/network/people", access.See, s.people},
 		{get, "/network/people.csv", access.See, s.peopleCSV},
 		{post, "/network/people", access.EditSeats, s.invite},
+		{post, "/network/people/:seat/reset", access.Recover, s.offerReset},
 		{post, "/network/people/:seat/end", access.EditSeats, s.endSeat},
 		{post, "/network/invitations/:invitation/end", access.EditSeats, s.endInvitation},
 		{get, "/network/audit", access.ReadAudit, s.audit},

@@ -101,7 +101,7 @@ func (w *world) targets() targets {
 			":dispute": number10(dispute),
 			":act":     act,
 			":order":   strconv.FormatInt(order, 10), ":link": strconv.FormatInt(int64(w.link.ID), 10),
-			":partner": strconv.FormatInt(int64(w.site), 10), "invite:link": people.link, ":key": strconv.FormatInt(int64(key), 10),
+			":partner": strconv.FormatInt(int64(w.site), 10), "invite:link": people.link, "reset:link": people.reset, ":key": strconv.FormatInt(int64(key), 10),
 			":program": strconv.FormatInt(int64(w.program), 10), ":coupon": strconv.FormatInt(int64(coupon.ID), 10),
 			":period": strconv.FormatInt(w.period(w.link, "GBP", time.March, 50_000), 10), ":line": number10(w.enterLine("shop@example.net", 50_000)),
 		},

@@ -17,14 +17,14 @@ import (
 func permitted() map[access.Org]map[access.Role][]access.Permission {
 	return map[access.Org]map[access.Role][]access.Permission{
 		access.OfNetwork: {
-			access.Owner:   {access.ReadAudit, access.EditSeats, access.Review, access.BindCustomers, access.EnterLines},
-			access.Admin:   {access.ReadAudit, access.EditSeats, access.Review, access.BindCustomers, access.EnterLines},
+			access.Owner:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EnterLines},
+			access.Admin:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EnterLines},
 			access.Payouts: {access.EnterLines},
-			access.Support: {access.ReadAudit},
+			access.Support: {access.ReadAudit, access.Recover},
 			access.Auditor: {access.ReadAudit},
 		},
 		access.OfMerchant: {
-			access.Owner:     {access.ReadAudit, access.EditSeats, access.Review, access.EditPartners, access.SetTerms, access.EnterLines, access.EditKeys},
+			access.Owner:     {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.EditPartners, access.SetTerms, access.EnterLines, access.EditKeys},
 			access.Manager:   {access.ReadAudit, access.Review, access.EditPartners, access.SetTerms, access.EnterLines},
 			access.Finance:   {access.EnterLines},
 			access.Developer: {access.EditKeys},

@@ -43,7 +43,7 @@ func (a *Act) Code() string {
 func ActKinds() []string {
 	return []string{
 		"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "invitation", "key", "link", "login", "manual_line", "manual_verdict", "merchant",
-		"partner", "program", "review", "seat", "session", "terms", "undo",
+		"partner", "program", "reset_link", "review", "seat", "session", "terms", "undo",
 	}
 }
 

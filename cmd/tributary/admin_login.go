@@ -17,7 +17,7 @@ import (
 
 // newLogins invites people, gives them seats, and keeps them out.
 func newLogins(a *app) []*cobra.Command {
-	return []*cobra.Command{newSetupCode(a), newInvite(a), newAddSeat(a), newEndSeat(a), newDisable(a), newEnable(a)}
+	return []*cobra.Command{newSetupCode(a), newInvite(a), newResetLink(a), newAddSeat(a), newEndSeat(a), newDisable(a), newEnable(a)}
 }
 
 // newSetupCode prints what serve prints when it starts.
@@ -116,6 +116,21 @@ func newInvite(a *app) *cobra.Command {
 			return err
 		})
 	return seatFlags(cmd, &seat)
+}
+
+func newResetLink(a *app) *cobra.Command {
+	return loginCommand(a, "reset-link", "Print a link by which a person sets another password, within a day and once", nil,
+		func(ctx context.Context, db *pgxpool.Pool, cmd *cobra.Command, email string) error {
+			var link access.Link
+			err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
+				link, err = access.OfferResetTo(ctx, tx, email)
+				return err
+			})
+			if err == nil {
+				fmt.Fprintln(cmd.OutOrStdout(), a.cfg.dashboardURL()+"/reset/"+string(link))
+			}
+			return err
+		})
 }
 
 func newAddSeat(a *app) *cobra.Command {

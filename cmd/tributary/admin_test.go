@@ -128,6 +128,8 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"end-seat|anna@trailnotes.example|--merchant|1", "", "not"},
 		{"disable|anna@trailnotes.example", "", ""},
 		{"enable|anna@trailnotes.example", "", ""},
+		{"reset-link|Anna@trailnotes.example", "LINK\n", ""},
+		{"reset-link|nobody@trailnotes.example", "", "not"},
 		{"disable|nobody@trailnotes.example", "", "not"},
 	} {
 		var out strings.Builder
@@ -161,7 +163,7 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 
 // oneTime puts LINK and CODE in place of what is printed once.
 func oneTime(printed string) string {
-	printed = regexp.MustCompile(`http://\S+/invite/[\w-]{43}\n`).ReplaceAllString(printed, "LINK\n")
+	printed = regexp.MustCompile(`http://\S+/(?:invite|reset)/[\w-]{43}\n`).ReplaceAllString(printed, "LINK\n")
 	return regexp.MustCompile(`^Nobody owns this network yet. Set it up at http://\S+/setup\nwith the code [0-9A-Z-]{23}, within a day.\n$`).ReplaceAllString(printed, "CODE\n")
 }
 

@@ -556,6 +556,8 @@ func (p *Printer) Act(code string) string {
 		return p.say("act/program", 0)
 	case "program_changed":
 		return p.say("act/program_changed", 0)
+	case "reset_link":
+		return p.say("act/reset_link", 0)
 	case "review":
 		return p.say("act/review", 0)
 	case "seat":
@@ -576,7 +578,7 @@ func (p *Printer) Act(code string) string {
 
 // ActCodes are the codes of which Act says something.
 func ActCodes() []string {
-	return []string{"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "invitation", "invitation_changed", "key", "key_changed", "link", "link_changed", "login", "login_changed", "manual_line", "manual_verdict", "merchant", "merchant_changed", "partner", "partner_changed", "program", "program_changed", "review", "seat", "seat_changed", "session", "terms", "terms_changed", "undo"}
+	return []string{"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "invitation", "invitation_changed", "key", "key_changed", "link", "link_changed", "login", "login_changed", "manual_line", "manual_verdict", "merchant", "merchant_changed", "partner", "partner_changed", "program", "program_changed", "reset_link", "review", "seat", "seat_changed", "session", "terms", "terms_changed", "undo"}
 }
 
 // ActHint says what is said of a code, and the code itself where that is nothing: see ActHintCodes.
@@ -5927,6 +5929,8 @@ func (p *Printer) Problem(code string) string {
 		return p.say("problem/refused", 0)
 	case "repeated":
 		return p.say("problem/repeated", 0)
+	case "seat_elsewhere":
+		return p.say("problem/seat_elsewhere", 0)
 	case "seated":
 		return p.say("problem/seated", 0)
 	case "too_large":
@@ -5973,7 +5977,7 @@ func (p *Printer) Problem(code string) string {
 
 // ProblemCodes are the codes of which Problem says something.
 func ProblemCodes() []string {
-	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_dispute", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "dispute_not_taken", "dispute_settled", "dispute_without_sale", "email_known", "exists_already", "internal", "key_label_in_use", "last_owner", "later_terms", "link_spent", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "not_permitted", "other_person", "other_seat", "password_changed", "query_of_form", "refused", "repeated", "seated", "too_large", "too_many", "too_many_claims", "too_many_disputes", "too_many_files", "too_many_invitations", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_dispute", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable", "wrong_code"}
+	return []string{"answer_taken", "bad_binding", "bad_claim", "bad_coupon", "bad_coupon_end", "bad_dispute", "bad_fact", "bad_filter", "bad_link", "bad_manual_line", "bad_program", "bad_request", "bad_target", "bad_terms", "claim_of_another", "claim_open", "claim_settled", "claim_too_late", "claim_without_order", "code_taken", "counts_unavailable", "coupon_ended", "cross_origin", "cursor", "dispute_not_taken", "dispute_settled", "dispute_without_sale", "email_known", "exists_already", "internal", "key_label_in_use", "last_owner", "later_terms", "link_spent", "manual_not_waiting", "manual_not_yours", "manual_same_person", "manual_too_late", "no_page", "not_a_form", "not_for_you", "not_found", "not_permitted", "other_person", "other_seat", "password_changed", "query_of_form", "refused", "repeated", "seat_elsewhere", "seated", "too_large", "too_many", "too_many_claims", "too_many_disputes", "too_many_files", "too_many_invitations", "too_many_keys", "too_many_links", "too_many_orders", "unavailable", "unknown_claim", "unknown_coupon", "unknown_dispute", "unknown_key", "unknown_link", "unknown_program", "unknown_reference", "unreadable", "wrong_code"}
 }
 
 // ProgramsClickParameter says: Click id parameter
@@ -6335,6 +6339,24 @@ func (p *Printer) ReportsTitle() string { return p.say("reports.title", 0) }
 
 // ReportsWithoutEffect says: without effect
 func (p *Printer) ReportsWithoutEffect() string { return p.say("reports.without_effect", 0) }
+
+// ResetDone says: The password is set. Sign in with it.
+func (p *Printer) ResetDone() string { return p.say("reset.done", 0) }
+
+// ResetLink says: Link for another password
+func (p *Printer) ResetLink() string { return p.say("reset.link", 0) }
+
+// ResetLinkUse says: Give it to this person, and to nobody else: whoever opens it may set their password. It is shown this once, holds for a day and is used once.
+func (p *Printer) ResetLinkUse() string { return p.say("reset.link_use", 0) }
+
+// ResetOf says: For {email}. Every session of this person ends.
+func (p *Printer) ResetOf(email string) string { return p.say("reset.of", 0, email) }
+
+// ResetSet says: Set the password
+func (p *Printer) ResetSet() string { return p.say("reset.set", 0) }
+
+// ResetTitle says: Another password
+func (p *Printer) ResetTitle() string { return p.say("reset.title", 0) }
 
 // ReviewActed says: {act}: what was done
 func (p *Printer) ReviewActed(act string) string { return p.say("review.acted", 0, act) }

@@ -64,13 +64,14 @@ const (
 	CodeLastOwner = "last_owner"
 )
 
-// outcomes are the faults of what the functions of migrations/postgres/00113_invite.sql answer.
+// outcomes are the faults of what the functions of migrations/postgres/00113_invite.sql and 00114_reset.sql answer.
 var outcomes = map[string]error{ //nolint:gochecknoglobals // a table
 	"not_found":     fault.Coded(fault.NotFound, "not_found", nil),
 	"not_permitted": fault.Coded(fault.Forbidden, "not_permitted", nil),
 	"seated":        fault.Coded(fault.Conflict, CodeSeated, nil),
 	"too_many":      fault.Coded(fault.TooMany, "too_many_invitations", nil),
 	"last_owner":    fault.Coded(fault.Conflict, CodeLastOwner, nil),
+	"elsewhere":     fault.Coded(fault.Forbidden, "seat_elsewhere", nil),
 	"spent":         fault.Coded(fault.Conflict, "link_spent", nil),
 	"known":         fault.Coded(fault.Conflict, "email_known", nil),
 	"other_person":  fault.Coded(fault.Forbidden, "other_person", nil),

@@ -58,6 +58,8 @@ const (
 	EnterLines Permission = "enter lines"
 	// EditSeats invites people into the organisation, and ends their seats.
 	EditSeats Permission = "edit seats"
+	// Recover makes a link by which somebody sets another password.
+	Recover Permission = "recover people"
 	// BindCustomers binds a customer to a partner.
 	BindCustomers Permission = "bind customers"
 	// ReadAudit reads the organisation's audit log.
@@ -67,14 +69,14 @@ const (
 // roles is who may do what: the one place that says so. migrations/postgres/00110_seats.sql knows the names.
 var roles = map[Org]map[Role][]Permission{ //nolint:gochecknoglobals // a table
 	OfNetwork: {
-		Owner:   {See, ReadAudit, EditSeats, Review, BindCustomers, EnterLines},
-		Admin:   {See, ReadAudit, EditSeats, Review, BindCustomers, EnterLines},
+		Owner:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EnterLines},
+		Admin:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EnterLines},
 		Payouts: {See, EnterLines},
-		Support: {See, ReadAudit},
+		Support: {See, ReadAudit, Recover},
 		Auditor: {See, ReadAudit},
 	},
 	OfMerchant: {
-		Owner:     {See, ReadAudit, EditSeats, Review, EditPartners, SetTerms, EnterLines, EditKeys},
+		Owner:     {See, ReadAudit, EditSeats, Recover, Review, EditPartners, SetTerms, EnterLines, EditKeys},
 		Manager:   {See, ReadAudit, Review, EditPartners, SetTerms, EnterLines},
 		Finance:   {See, EnterLines},
 		Developer: {See, EditKeys},
