@@ -225,6 +225,8 @@ func wanted(r route, who string, owners []string) wish {
 	switch {
 	case r.path == "/setup": // somebody owns the network
 		return wish{statuses: []int{http.StatusNotFound}}
+	case r.path == "/invite/:link": // which its organisation takes back meanwhile
+		return wish{statuses: append(success.statuses, http.StatusConflict)}
 	case r.who == everyone:
 		return success
 	case who == "nobody":

@@ -118,9 +118,9 @@ func TestAnOperatorMakesANetworkByCommands(t *testing.T) {
 		{"invite|anna@trailnotes.example|--role|king", "", "--role"},
 		{"invite|anna@trailnotes.example|--merchant|1|--partner|1", "", "--partner"},
 		{"invite|anna@trailnotes.example|--role|manager|--partner|1", "", "--role"},
-		{"invite|anna@trailnotes.example|--partner|99", "", "not_found"},
+		{"invite|anna@trailnotes.example|--partner|99", "", "no such thing"},
 		{"invite|Anna@trailnotes.example|--partner|1", "LINK\n", ""}, // and she accepts
-		{"invite|anna@trailnotes.example|--partner|1", "", "seated"},
+		{"invite|anna@trailnotes.example|--partner|1", "", "a seat there already"},
 		{"add-seat|anna@trailnotes.example|--role|viewer|--merchant|1", "", ""},
 		{"add-seat|anna@trailnotes.example|--partner|1", "", "already"},
 		{"add-seat|nobody@trailnotes.example", "", "not"},
