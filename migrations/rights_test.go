@@ -143,9 +143,9 @@ func TestEveryRightInPostgreSQL(t *testing.T) {
 }
 
 const functions = `
+acts_as_owner tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 add_manual_line owner dashboard,operator search_path=pg_catalog, public, pg_temp
 api_key_find tributary_signin dashboard search_path=pg_catalog, public, pg_temp
-acts_as_owner tributary_signin dashboard search_path=pg_catalog, public, pg_temp
 app_enrolled_in owner dashboard search_path=pg_catalog, public, pg_temp
 bind_customer owner dashboard,operator search_path=pg_catalog, public, pg_temp
 bump_catalogue owner - search_path=pg_catalog, public, pg_temp
