@@ -150,6 +150,9 @@ func TestEveryPageHasTheSecurityHeaders(t *testing.T) {
 		for _, path := range paths {
 			got := c.get(path)
 			for name, value := range want {
+				if name == "Referrer-Policy" && (strings.HasPrefix(path, "/invite/") || strings.HasPrefix(path, "/reset/")) {
+					value = "strict-origin" // the address itself is a secret
+				}
 				// The session middleware adds its own word about caching its cookie.
 				if !strings.HasPrefix(got.header.Get(name), value) {
 					t.Errorf("%s as %s: %s is %q, want %q", path, who, name, got.header.Get(name), value)
