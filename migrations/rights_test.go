@@ -74,9 +74,9 @@ login*             -     -     -     -     sIU   s     siu
 manual_line        -     -     S     -     S     S     -
 manual_verdict     -     -     -     -     S     S     -
 merchant*          S     -     S     S     SIU   S     s
+network            -     -     -     S     S     S     SI
 newest_open_claim  -     -     -     S     -     S     -
 newest_open_dispute -    -     -     S     -     S     -
-network            -     -     -     S     S     S     SI
 nudge              -     -     SID   -     SI    S     -
 old_dispute        -     -     S     -     S     S     -
 open_claim         -     -     -     S     -     S     -
