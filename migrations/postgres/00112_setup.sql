@@ -47,13 +47,13 @@ CREATE OR REPLACE VIEW seated AS
   WHERE l.disabled_at IS NULL;
 
 CREATE OR REPLACE VIEW scoped_audit AS
-  SELECT a.no, a.at, a.address, a.kind, a.id, a.made,
+  SELECT a.no, a.at, CASE WHEN o.own THEN a.address ELSE '' END AS address, a.kind, a.id, a.made,
     CASE WHEN o.own THEN coalesce(l.email, '') ELSE '' END AS email,
     coalesce(p.name, m.name, CASE WHEN t.network THEN coalesce((SELECT n.name FROM network n), 'Network') END, k.name, '') AS "of",
     coalesce(a.key_id, 0) AS key_id,
     CASE WHEN o.own THEN coalesce(a.before, '{}') ELSE '{}' END AS before,
     CASE WHEN o.own THEN coalesce(a.after, '{}') ELSE '{}' END AS after,
-    a.request
+    CASE WHEN o.own THEN a.request ELSE '' END AS request
   FROM audit a LEFT JOIN login l ON l.id = a.login_id LEFT JOIN seat t ON t.id = a.seat_id
     LEFT JOIN partner p ON p.id = t.partner_id LEFT JOIN merchant m ON m.id = t.merchant_id
     LEFT JOIN api_key y ON y.id = a.key_id LEFT JOIN merchant k ON k.id = y.merchant_id
