@@ -15,7 +15,7 @@ import (
 )
 
 // contentPolicy lets pages load only what this server gives them, and be framed by nobody.
-const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; " +
 	"frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 // withHeaders sets what a browser is to refuse on our behalf. Nothing but the assets may be stored by anyone.

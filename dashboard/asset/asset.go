@@ -16,9 +16,11 @@ import (
 )
 
 // static holds app.css and app.js, written here; htmx.min.js, taken as published in the npm package htmx.org 4.0.1
-// (dist/htmx.min.js), with its licence; and the mark.
+// (dist/htmx.min.js), with its licence; inter.woff2, cut from files/inter-latin-wght-normal.woff2 of the npm package
+// @fontsource-variable/inter 5.3.0 to the weights 400 to 650, the letters that app.css names and the features kern, tnum and
+// calt, with its licence; and the mark.
 //
-//go:embed static/app.css static/app.js static/htmx.min.js static/favicon.svg
+//go:embed static/app.css static/app.js static/htmx.min.js static/inter.woff2 static/favicon.svg
 var static embed.FS
 
 // Prefix is the path under which the assets are served.
@@ -33,32 +35,45 @@ type Set struct {
 type file struct {
 	contentType string
 	plain       []byte
-	zipped      []byte
+	zipped      []byte // nil where it would not be smaller
 }
+
+// fontName is the font as the style sheet names it.
+const fontName = "inter.woff2"
 
 // New reads the embedded files. An error means that the binary was built wrong.
 func New() (*Set, error) {
-	entries, err := static.ReadDir("static")
-	if err != nil {
-		return nil, fmt.Errorf("reading the embedded assets: %w", err)
-	}
 	s := &Set{urls: map[string]string{}, files: map[string]file{}}
-	for _, entry := range entries {
-		data, err := static.ReadFile("static/" + entry.Name())
+	for _, name := range []string{fontName, "app.css", "app.js", "htmx.min.js", "favicon.svg"} {
+		data, err := static.ReadFile("static/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("reading the embedded assets: %w", err)
 		}
-		zipped, err := compress(data)
-		if err != nil {
-			return nil, fmt.Errorf("compressing %s: %w", entry.Name(), err)
+		if name == "app.css" {
+			data = bytes.ReplaceAll(data, []byte("url("+fontName+")"), []byte("url("+s.URL(fontName)+")"))
 		}
-		sum := sha256.Sum256(data)
-		ext := path.Ext(entry.Name())
-		hashed := strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext
-		s.urls[entry.Name()] = Prefix + hashed
-		s.files[hashed] = file{contentType: contentType(ext), plain: data, zipped: zipped}
+		if err := s.add(name, data); err != nil {
+			return nil, fmt.Errorf("compressing %s: %w", name, err)
+		}
 	}
 	return s, nil
+}
+
+// add serves data under a name that carries its hash.
+func (s *Set) add(name string, data []byte) error {
+	zipped, err := compress(data)
+	if err != nil {
+		return err
+	}
+	if len(zipped) >= len(data) {
+		zipped = nil
+	}
+	sum := sha256.Sum256(data)
+	ext := path.Ext(name)
+	hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
+	s.urls[name] = Prefix + hashed
+	s.files[hashed] = file{contentType: contentType(ext), plain: data, zipped: zipped}
+	return nil
 }
 
 // URL is the path of an asset given its plain name, such as "app.css". It is empty for a name that does not exist.
@@ -76,7 +91,7 @@ func (s *Set) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("Vary", "Accept-Encoding")
 	body := f.plain
-	if TakesGzip(r) {
+	if f.zipped != nil && TakesGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		body = f.zipped
 	}
@@ -107,6 +122,8 @@ func contentType(ext string) string {
 		return "text/javascript; charset=utf-8"
 	case ".svg":
 		return "image/svg+xml"
+	case ".woff2":
+		return "font/woff2"
 	}
 	return "application/octet-stream"
 }

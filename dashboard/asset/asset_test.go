@@ -16,7 +16,9 @@ import (
 	"tributary/dashboard/asset"
 )
 
-func names() []string { return []string{"app.css", "app.js", "htmx.min.js", "favicon.svg"} }
+func names() []string {
+	return []string{"app.css", "app.js", "htmx.min.js", "inter.woff2", "favicon.svg"}
+}
 
 func serve(t *testing.T, url, encoding string) *httptest.ResponseRecorder {
 	t.Helper()
@@ -42,7 +44,7 @@ func urlOf(t *testing.T, name string) string {
 
 func TestAssetsAreNamedByTheirHashAndKeptForEver(t *testing.T) {
 	t.Parallel()
-	form := regexp.MustCompile(`^/assets/[a-z.]+\.[0-9a-f]{12}\.(css|js|svg)$`)
+	form := regexp.MustCompile(`^/assets/[a-z.]+\.[0-9a-f]{12}\.(css|js|svg|woff2)$`)
 	for _, name := range names() {
 		url := urlOf(t, name)
 		if !form.MatchString(url) {
@@ -55,6 +57,9 @@ func TestAssetsAreNamedByTheirHashAndKeptForEver(t *testing.T) {
 		plain, err := io.ReadAll(answer.Body)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if name == "inter.woff2" { // compressed as it is
+			continue
 		}
 		zipped, err := gzip.NewReader(serve(t, url, "gzip, br").Body)
 		if err != nil {
@@ -87,11 +92,68 @@ func TestAssetsAskNobodyElseForAnything(t *testing.T) {
 	}
 }
 
-func TestTheStyleSheetIsSmall(t *testing.T) {
+// TestAssetsLeaveAPageItsSize bounds what a first visit loads beside the page, in bytes as sent: with 80 KB for all, a page has
+// 24 KB of HTML, which is some 250 KB before it is compressed.
+func TestAssetsLeaveAPageItsSize(t *testing.T) {
+	t.Parallel()
+	most := map[string]int{"app.css": 12 << 10, "app.js": 4 << 10, "htmx.min.js": 14 << 10, "inter.woff2": 25 << 10, "favicon.svg": 1 << 10}
+	total := 0
+	for _, name := range names() {
+		size := serve(t, urlOf(t, name), "gzip").Body.Len()
+		total += size
+		if size > most[name] {
+			t.Errorf("%s: %d bytes, at most %d", name, size, most[name])
+		}
+	}
+	if total > 56<<10 {
+		t.Errorf("%d bytes in all", total)
+	}
+}
+
+// TestTheStyleSheetLoadsTheFont finds the font under its hashed name, which alone is served.
+func TestTheStyleSheetLoadsTheFont(t *testing.T) {
+	t.Parallel()
+	css := serve(t, urlOf(t, "app.css"), "").Body.String()
+	url := regexp.MustCompile(`@font-face [^}]*url\(([^)]*)\)[^}]*unicode-range:`).FindStringSubmatch(css)
+	if url == nil || url[1] != urlOf(t, "inter.woff2") {
+		t.Fatalf("the font is at %q", url)
+	}
+	font := serve(t, url[1], "gzip")
+	if !strings.HasPrefix(font.Body.String(), "wOF2") || font.Header().Get("Content-Type") != "font/woff2" || font.Header().Get("Content-Encoding") != "" {
+		t.Errorf("%v", font.Header())
+	}
+}
+
+// TestTypeHasSevenSteps holds the sizes and line heights of letters, in pixels, and their weights. A line height of 1 is of a
+// control, which is as high as it says.
+func TestTypeHasSevenSteps(t *testing.T) {
 	t.Parallel()
 	data, err := os.ReadFile("static/app.css")
-	if err != nil || len(data) > 37<<10 {
-		t.Errorf("%d bytes (%v)", len(data), err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	css := regexp.MustCompile(`(?s)/\*.*?\*/|@font-face \{.*?\}`).ReplaceAllString(string(data), "")
+	steps := map[string]string{"12": "16px", "13": "20px", "14": "20px", "16": "24px", "20": "28px", "24": "32px", "36": "44px"}
+	found := 0
+	for _, rule := range regexp.MustCompile(`\{([^{}]*)\}`).FindAllStringSubmatch(css, -1) {
+		for _, size := range regexp.MustCompile(`font(?:-size)?: (?:\d{3} )?([\d.]+)(px|em)(?:/([\d.a-z]+))?`).FindAllStringSubmatch(rule[1], -1) {
+			found++
+			line := size[3]
+			if apart := regexp.MustCompile(`line-height: ([\d.a-z]+)`).FindStringSubmatch(rule[1]); apart != nil {
+				line = apart[1]
+			}
+			if want, ok := steps[size[1]]; size[2] == "px" && (!ok || line != "" && line != want && line != "1") {
+				t.Errorf("{%s}: %s px on a line of %s", rule[1], size[1], line)
+			}
+		}
+		for _, weight := range regexp.MustCompile(`font(?:-weight)?: (\d{3})\b`).FindAllStringSubmatch(rule[1], -1) {
+			if !strings.Contains("400 500 600", weight[1]) {
+				t.Errorf("{%s}: weight %s", rule[1], weight[1])
+			}
+		}
+	}
+	if found < 40 {
+		t.Errorf("only %d sizes read", found)
 	}
 }
 
@@ -118,8 +180,8 @@ func TestColoursCanBeRead(t *testing.T) {
 	}
 	colours := tokens(string(data))
 	for letters, grounds := range map[string][]string{
-		"ink": {"bg", "surface", "sunken", "hover"}, "ink-2": {"bg", "surface", "sunken", "hover"}, "ink-3": {"bg", "surface", "sunken", "hover"},
-		"accent": {"bg", "surface", "sunken", "hover", "accent-soft"}, "good": {"surface", "good-soft"}, "wait": {"surface", "wait-soft"},
+		"ink": {"bg", "surface", "rail", "sunken", "hover", "accent-soft"}, "ink-2": {"bg", "surface", "rail", "sunken", "hover", "accent-soft"},
+		"ink-3": {"bg", "surface", "rail", "sunken", "hover"}, "accent": {"bg", "surface", "rail", "sunken", "hover", "accent-soft"}, "good": {"surface", "good-soft"}, "wait": {"surface", "wait-soft"},
 		"bad": {"surface", "bad-soft"}, "note": {"surface", "note-soft"}, "on-accent": {"accent", "accent-strong"}, "surface": {"bad"},
 	} {
 		for _, ground := range grounds {
@@ -185,6 +247,13 @@ func TestShapesCanBeSeen(t *testing.T) {
 				if ratio := contrast(t, a, b); ratio < 3 {
 					t.Errorf("%s of %s (#%s) on %s (#%s): %.2f to 1", fact.property, fact.selector, a, ground, b, ratio)
 				}
+			}
+		}
+	}
+	for _, series := range []string{"series", "series-2", "series-3"} {
+		for theme := range 2 {
+			if ratio := contrast(t, colours[series][theme], colours["surface"][theme]); ratio < 3 {
+				t.Errorf("%s on a card: %.2f to 1", series, ratio)
 			}
 		}
 	}
