@@ -78,10 +78,10 @@ sbom: build ## list the modules in the binary, with hashes and licences, as Cycl
 	bin/tools/cyclonedx-gomod bin -json -licenses -output bin/tributary.cdx.json bin/tributary
 
 .PHONY: generate
-generate: ## regenerate the generated code: protobuf, messages and templ
+generate: ## regenerate the generated code: protobuf, messages, templ and the tag
 	go build -modfile=tools/go.mod -o bin/tools/ google.golang.org/protobuf/cmd/protoc-gen-go github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto
 	PATH="$(CURDIR)/bin/tools:$$PATH" $(TOOL) buf generate
-	go generate ./internal/text
+	go generate ./internal/text ./tracker/tag
 	$(TOOL) templ generate -path dashboard
 
 .PHONY: style

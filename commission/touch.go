@@ -171,7 +171,7 @@ func (t *PathTouch) compare(o *PathTouch) int {
 	return cmp.Or(cmp.Compare(t.ClickID, o.ClickID), cmp.Compare(t.Kind, o.Kind), cmp.Compare(t.Link, o.Link), t.At.Compare(o.At), cmp.Compare(t.Marks, o.Marks))
 }
 
-// TouchKind is what sort of touch the visit is.
+// TouchKind is what sort of touch the visit is. The id of a soft click says itself that it is one.
 func (t *PathTouch) TouchKind() TouchKind {
 	switch t.Kind {
 	case event.PathSoft:
@@ -179,7 +179,9 @@ func (t *PathTouch) TouchKind() TouchKind {
 	case event.PathImpression:
 		return TouchImpression
 	case event.PathClick:
-		return TouchClick
+	}
+	if event.SoftClickID(t.ClickID) {
+		return TouchSoft
 	}
 	return TouchClick
 }

@@ -160,3 +160,22 @@ func (view *developersView) refundExample() string {
   -H 'Content-Type: application/json' \
   -d '{"order_id": "TEST-1001", "refund_id": "R-1", "whole_order": true}'`
 }
+
+// tagLine is what a merchant puts on each page of the shop.
+func (view *developersView) tagLine() string {
+	return `<script>window.tributary=window.tributary||function(){(tributary.q=tributary.q||[]).push(arguments)}</script>
+<script async src="` + view.tracker + `/t.js" data-tributary data-program="` + partners.ProgramMark + strconv.FormatInt(int64(view.program.ID), 10) + `"` + view.tagParam() + `></script>`
+}
+
+// tagParam is set where the shop receives click ids under another name than the tag looks for.
+func (view *developersView) tagParam() string {
+	if param := view.clickParam(); param != partners.DefaultClickParam {
+		return ` data-param="` + param + `"`
+	}
+	return ""
+}
+
+// tagClickID has the shop keep a visitor's click id with the cart.
+func (view *developersView) tagClickID() string {
+	return `<script>tributary('clickId', function (id) { document.querySelector('input[name=click_id]').value = id })</script>`
+}

@@ -16,6 +16,9 @@ import (
 	"tributary/partners/program"
 )
 
+// ProgramMark opens the name of a program on a merchant's pages; its number follows.
+const ProgramMark = "prg_"
+
 // Program is what a merchant offers to partners. A Program in Programs is never changed, only replaced.
 type Program struct {
 	ID         program.ProgramID

@@ -57,8 +57,22 @@ func (p *Program) opensPort(target string) bool {
 }
 
 // leadsTo tells whether a host is one of the program's domains or below one.
-func (p *Program) leadsTo(host string) bool {
-	for _, domain := range p.Domains {
+func (p *Program) leadsTo(host string) bool { return within(p.Domains, host) }
+
+// AllowsOrigin tells whether a site, as browsers name it in the header Origin, is one of the domains or below one, by https. By http
+// it is only while the landing page is on this machine, too.
+func AllowsOrigin(domains []string, landing, origin string) bool {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || !within(domains, u.Hostname()) {
+		return false
+	}
+	home, err := url.Parse(landing)
+	return u.Scheme == "https" || u.Scheme == "http" && err == nil && isLocal(u.Hostname()) && isLocal(home.Hostname())
+}
+
+// within tells whether a host is one of some domains or below one.
+func within(domains []string, host string) bool {
+	for _, domain := range domains {
 		below, ok := strings.CutSuffix(host, domain)
 		if ok && (below == "" || strings.HasSuffix(below, ".") && net.ParseIP(domain) == nil) {
 			return true

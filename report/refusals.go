@@ -33,7 +33,7 @@ type RefusalFilter struct {
 }
 
 // RefusingRoutes are those of which a log can tell.
-func RefusingRoutes() []string { return []string{"/v1/conversions", "/v1/refunds"} }
+func RefusingRoutes() []string { return []string{"/v1/conversions", "/v1/refunds", "/v1/tag/click"} }
 
 // ParseRefusals reads the address of the log. codes are those that can be asked for.
 func ParseRefusals(values url.Values, codes []string, now time.Time) (RefusalFilter, error) {

@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -32,11 +33,11 @@ func (s *Server) memory() *memory {
 	return s.bodies.Get().(*memory) //nolint:forcetypeassert // the pool holds nothing else
 }
 
-// read takes the body of a request that says to be plain JSON, up to a bearable size.
-func (m *memory) read(c echo.Context) error {
+// read takes the body of a request that says to be of one of some types and in UTF-8, up to a size in bytes.
+func (m *memory) read(c echo.Context, most int64, types ...string) error {
 	r := c.Request()
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || media != echo.MIMEApplicationJSON || len(r.Header["Content-Type"]) > 1 {
+	if err != nil || !slices.Contains(types, media) || len(r.Header["Content-Type"]) > 1 {
 		return fault.Detailed(fault.Unsupported, "unsupported_type", text.DetailUnsupportedType(), nil)
 	}
 	if charset, said := params["charset"]; said && !strings.EqualFold(charset, "utf-8") {
@@ -45,10 +46,10 @@ func (m *memory) read(c echo.Context) error {
 	if encodings := r.Header["Content-Encoding"]; len(encodings) > 1 || len(encodings) == 1 && encodings[0] != "" && !strings.EqualFold(encodings[0], "identity") {
 		return fault.Detailed(fault.Unsupported, "unsupported_encoding", text.DetailUnsupportedEncoding(), nil)
 	}
-	limited := http.MaxBytesReader(c.Response(), r.Body, maxBody)
+	limited := http.MaxBytesReader(c.Response(), r.Body, most)
 	if m.body, err = readAll(m.body[:0], limited); err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return fault.Detailed(fault.TooLarge, "body_too_large", text.DetailBodyTooLarge(strconv.Itoa(maxBody)), nil)
+			return fault.Detailed(fault.TooLarge, "body_too_large", text.DetailBodyTooLarge(strconv.FormatInt(most, 10)), nil)
 		}
 		return fault.Detailed(fault.Malformed, "unreadable_body", text.DetailUnreadableBody(), err)
 	}
@@ -99,7 +100,7 @@ func (s *Server) receive(c echo.Context, a *attempt, m *memory, scope partners.S
 		err = s.admit(who.Key, scope)
 	}
 	if err == nil {
-		err = m.read(c)
+		err = m.read(c, maxBody, echo.MIMEApplicationJSON)
 	}
 	if err == nil && who.signed != nil {
 		if err = unsigned(); who.signed.fits(m.body) { // only who has proven it counts against the merchant's rate, and in the log

@@ -43,6 +43,8 @@ type Click struct {
 	Subs    [5]string
 	// Path are the ids of the visitor's earlier clicks that led to the same merchant, oldest first, as far as they are known.
 	Path []string
+	// Channel says who reports a click that no redirect has seen, as event.Click does: that makes it a soft one. Empty for a redirect.
+	Channel string
 
 	// ID is the click id; a fresh one is minted when it is empty.
 	ID string
@@ -104,8 +106,10 @@ func (b *Bulk) Click(ctx context.Context, c Click) (id string, err error) {
 
 // encodeClick writes the click's event to s.buf.
 func (in *Intake) encodeClick(s *scratch, c *Click) (id string, err error) {
-	id = c.ID
-	if id == "" {
+	switch id = c.ID; {
+	case id == "" && c.Channel != "":
+		id = in.ring.MintSoft(int64(c.Link.ID), c.At)
+	case id == "":
 		id = in.ring.Mint(int64(c.Link.ID), c.At)
 	}
 	s.event.ReceivedAt = in.received()
@@ -120,7 +124,7 @@ func (in *Intake) encodeClick(s *scratch, c *Click) (id string, err error) {
 	k.Sub1, k.Sub2, k.Sub3, k.Sub4, k.Sub5 = c.Subs[0], c.Subs[1], c.Subs[2], c.Subs[3], c.Subs[4]
 	k.Referrer, k.UserAgent, k.IpPrefix = c.Referrer, c.UserAgent, c.IPPrefix
 	k.Browser, k.Os, k.Device, k.Bot = c.Agent.Browser, c.Agent.OS, c.Agent.Device, c.Agent.Bot
-	k.Path, k.Country = c.Path, c.Country
+	k.Path, k.Country, k.Channel = c.Path, c.Country, c.Channel
 	s.buf, err = encode(&s.event, s.buf)
 	return id, err
 }

@@ -106,7 +106,9 @@ type Server struct {
 	rates    *rates
 	uses     uses
 	refusals *refusals
-	bodies   sync.Pool // of *memory
+	// tagClicks bounds the clicks that tags report.
+	tagClicks *crowd
+	bodies    sync.Pool // of *memory
 
 	// Values of headers that every redirect has, shared by all of them.
 	noStore, referrerPolicy []string
@@ -123,7 +125,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(), rates: newRates(cfg.MerchantRate), refusals: newRefusals(),
+		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(), rates: newRates(cfg.MerchantRate), refusals: newRefusals(), tagClicks: newCrowd(networkClicks),
 		noStore: []string{"no-store"}, referrerPolicy: []string{"strict-origin-when-cross-origin"},
 	}
 	s.bodies.New = func() any { return &memory{} }
@@ -146,6 +148,9 @@ func (s *Server) route() {
 		{http.MethodHead, "/c/*", s.guard(s.clickHead)},
 		{http.MethodPost, "/v1/conversions", s.named(s.conversion)},
 		{http.MethodPost, "/v1/refunds", s.named(s.refund)},
+		{http.MethodPost, "/v1/tag/click", s.tagRoute(s.tagClick)},
+		{http.MethodGet, "/t.js", s.guard(script)},
+		{http.MethodGet, "/t/:version", s.guard(script)},
 		{http.MethodGet, "/healthz", s.guard(healthy)},
 		{http.MethodGet, "/robots.txt", s.guard(robots)},
 		{http.MethodGet, "/problems/:code", s.guard(s.problem)},

@@ -49,14 +49,23 @@ func speculative(h http.Header) bool {
 	return false
 }
 
-// networkOf cuts an address off at /24 or /48, so that no single household is kept.
-func networkOf(addr netip.Addr) string {
+// prefixOf cuts an address off at /24 or /48, so that no single household is kept.
+func prefixOf(addr netip.Addr) netip.Prefix {
 	bits := 48
 	if addr.Is4() {
 		bits = 24
 	}
 	prefix, err := addr.Prefix(bits)
-	if err != nil || !addr.IsValid() {
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}
+
+// networkOf is prefixOf in text, empty where there is no address.
+func networkOf(addr netip.Addr) string {
+	prefix := prefixOf(addr)
+	if !prefix.IsValid() {
 		return ""
 	}
 	var buf [len("2001:0db8:0001::/48")]byte

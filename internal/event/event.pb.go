@@ -240,7 +240,10 @@ type Click struct {
 	// tracker's own cookie. Only where the program's terms ask for the path and the visitor has not refused.
 	Path []string `protobuf:"bytes,19,rep,name=path,proto3" json:"path,omitempty"`
 	// Of the visitor's address, two letters of ISO 3166-1; empty where the operator has set no database of countries.
-	Country       string `protobuf:"bytes,20,opt,name=country,proto3" json:"country,omitempty"`
+	Country string `protobuf:"bytes,20,opt,name=country,proto3" json:"country,omitempty"`
+	// Of a soft click: tag, where the tag on the merchant's pages reported it; sandbox, where it did from a page that has no origin.
+	// Empty for a redirect.
+	Channel       string `protobuf:"bytes,21,opt,name=channel,proto3" json:"channel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -411,6 +414,13 @@ func (x *Click) GetPath() []string {
 func (x *Click) GetCountry() string {
 	if x != nil {
 		return x.Country
+	}
+	return ""
+}
+
+func (x *Click) GetChannel() string {
+	if x != nil {
+		return x.Channel
 	}
 	return ""
 }
@@ -1561,7 +1571,7 @@ const file_event_proto_rawDesc = "" +
 	"\x04path\x18\x16 \x01(\v2\x15.tributary.event.PathH\x00R\x04path\x121\n" +
 	"\x06ledger\x18\x1e \x01(\v2\x17.tributary.event.LedgerH\x00R\x06ledgerB\x06\n" +
 	"\x04bodyJ\x04\b\v\x10\fR\n" +
-	"impression\"\xee\x03\n" +
+	"impression\"\x88\x04\n" +
 	"\x05Click\x12\x19\n" +
 	"\bclick_id\x18\x01 \x01(\tR\aclickId\x12\x1f\n" +
 	"\vmerchant_id\x18\x02 \x01(\x03R\n" +
@@ -1587,7 +1597,8 @@ const file_event_proto_rawDesc = "" +
 	"\x06device\x18\x11 \x01(\tR\x06device\x12\x10\n" +
 	"\x03bot\x18\x12 \x01(\tR\x03bot\x12\x12\n" +
 	"\x04path\x18\x13 \x03(\tR\x04path\x12\x18\n" +
-	"\acountry\x18\x14 \x01(\tR\acountry\"\x84\x06\n" +
+	"\acountry\x18\x14 \x01(\tR\acountry\x12\x18\n" +
+	"\achannel\x18\x15 \x01(\tR\achannel\"\x84\x06\n" +
 	"\x04Sale\x12\x1f\n" +
 	"\vmerchant_id\x18\x01 \x01(\x03R\n" +
 	"merchantId\x12\x19\n" +

@@ -31,6 +31,9 @@ func samples() map[string]*Event {
 			ClickId: "AQEAAAAAAAAAKgGaqrvM3QARIjNEVWZ3iJmqu8zd7v8AESIzRFVmdw", MerchantId: 1, ProgramId: 2, PartnerId: 3, LinkId: 42,
 			Path: []string{"AQEA", "AQEB"}, Country: "SE",
 		}}},
+		"soft": {Id: id, ReceivedAt: received, OccurredAt: occurred, Body: &Event_Click{Click: &Click{
+			ClickId: "AgEAAAAAAAAAKgGaqrvM3QARIjNEVWZ3iJmqu8zd7v8AESIzRFVmdw", MerchantId: 1, ProgramId: 2, PartnerId: 3, LinkId: 42, Channel: "tag",
+		}}},
 		"sale": {Id: id, ReceivedAt: received, OccurredAt: occurred, ApiKeyId: 17, IpPrefix: "203.0.113.0/24", Body: &Event_Sale{Sale: &Sale{
 			MerchantId: 1, OrderId: "A-1001", Currency: "GBP", ClickId: "AQEA", Coupon: "WELCOME10", CustomerId: "c-77", ContentHash: hash,
 			Lines: []*Line{

@@ -81,6 +81,12 @@ const (
 	PathImpression TouchKind = 3
 )
 
+// SoftClickID tells whether a text, if it is a click id, is that of a soft click: its first byte is the version of package clickid,
+// six bits of which are the first character and two the second.
+func SoftClickID(id string) bool {
+	return len(id) > 1 && id[0] == 'A' && id[1] >= 'g' && id[1] <= 'v'
+}
+
 // Content identifies what the event reports of an order, as SaleHash, RefundHash and PathHash do: by the hash that it carries or,
 // of a report that carries none, as if its merchant had stated no time. It is nil for any other event.
 func (e *Event) Content() []byte {

@@ -737,6 +737,8 @@ func (p *Printer) APIProblem(code string) string {
 		return p.say("api_problem/body_too_large", 0)
 	case "internal":
 		return p.say("api_problem/internal", 0)
+	case "invalid_click":
+		return p.say("api_problem/invalid_click", 0)
 	case "invalid_conversion":
 		return p.say("api_problem/invalid_conversion", 0)
 	case "invalid_refund":
@@ -745,16 +747,26 @@ func (p *Printer) APIProblem(code string) string {
 		return p.say("api_problem/malformed_json", 0)
 	case "missing_scope":
 		return p.say("api_problem/missing_scope", 0)
+	case "not_from_a_script":
+		return p.say("api_problem/not_from_a_script", 0)
 	case "not_stored":
 		return p.say("api_problem/not_stored", 0)
+	case "not_visited_yet":
+		return p.say("api_problem/not_visited_yet", 0)
+	case "origin_not_allowed":
+		return p.say("api_problem/origin_not_allowed", 0)
 	case "report_too_large":
 		return p.say("api_problem/report_too_large", 0)
+	case "too_many_of_network":
+		return p.say("api_problem/too_many_of_network", 0)
 	case "too_many_reports":
 		return p.say("api_problem/too_many_reports", 0)
 	case "unauthorized":
 		return p.say("api_problem/unauthorized", 0)
 	case "unexpected_query":
 		return p.say("api_problem/unexpected_query", 0)
+	case "unknown_code":
+		return p.say("api_problem/unknown_code", 0)
 	case "unknown_link":
 		return p.say("api_problem/unknown_link", 0)
 	case "unknown_route":
@@ -775,7 +787,7 @@ func (p *Printer) APIProblem(code string) string {
 
 // APIProblemCodes are the codes of which APIProblem says something.
 func APIProblemCodes() []string {
-	return []string{"body_too_large", "internal", "invalid_conversion", "invalid_refund", "malformed_json", "missing_scope", "not_stored", "report_too_large", "too_many_reports", "unauthorized", "unexpected_query", "unknown_link", "unknown_route", "unreadable_body", "unsupported_charset", "unsupported_encoding", "unsupported_type", "wrong_method"}
+	return []string{"body_too_large", "internal", "invalid_click", "invalid_conversion", "invalid_refund", "malformed_json", "missing_scope", "not_from_a_script", "not_stored", "not_visited_yet", "origin_not_allowed", "report_too_large", "too_many_of_network", "too_many_reports", "unauthorized", "unexpected_query", "unknown_code", "unknown_link", "unknown_route", "unreadable_body", "unsupported_charset", "unsupported_encoding", "unsupported_type", "wrong_method"}
 }
 
 // AskedBy says what is said of a code, and the code itself where that is nothing: see AskedByCodes.
@@ -2158,6 +2170,11 @@ func DetailDeadLetterUnreadable(problem string) Message {
 	return Message{id: "detail.dead_letter_unreadable", values: []string{problem}}
 }
 
+// DetailInvalidClick is the message: The click was not stored: {n} things are wrong.
+func DetailInvalidClick(n int64) Message {
+	return Message{id: "detail.invalid_click", counted: true, n: n}
+}
+
 // DetailInvalidConversion is the message: The conversion was not stored: {n} things are wrong.
 func DetailInvalidConversion(n int64) Message {
 	return Message{id: "detail.invalid_conversion", counted: true, n: n}
@@ -2219,6 +2236,9 @@ func DetailMissingScopeHere(scopes string, wanted string) Message {
 // DetailNoKey is the message: Send your API key once, as the header Authorization: Bearer tk_live_...
 func DetailNoKey() Message { return Message{id: "detail.no_key"} }
 
+// DetailNotFromAScript is the message: This address is for the tag, and not for images, frames and forms.
+func DetailNotFromAScript() Message { return Message{id: "detail.not_from_a_script"} }
+
 // DetailNotHaltedByAKey is the message: The {consumer} is not halted on {topic}, partition {partition}, for want of a record key.
 func DetailNotHaltedByAKey(consumer string, partition string, topic string) Message {
 	return Message{id: "detail.not_halted_by_a_key", values: []string{consumer, partition, topic}}
@@ -2232,9 +2252,17 @@ func DetailNotIdle(owner string) Message {
 // DetailNotStored is the message: It is not known whether this was stored. Send the same again in a moment: that is always safe.
 func DetailNotStored() Message { return Message{id: "detail.not_stored"} }
 
+// DetailNotVisitedYet is the message: Nobody has opened the page yet: tell of it when somebody has.
+func DetailNotVisitedYet() Message { return Message{id: "detail.not_visited_yet"} }
+
 // DetailOrderUnknown is the message: No order {order} of this merchant was reported.
 func DetailOrderUnknown(order string) Message {
 	return Message{id: "detail.order_unknown", values: []string{order}}
+}
+
+// DetailOriginNotAllowed is the message: {origin} is none of the program's domains.
+func DetailOriginNotAllowed(origin string) Message {
+	return Message{id: "detail.origin_not_allowed", values: []string{origin}}
 }
 
 // DetailOutboxEmpty is the message: The outbox of lane {lane} keeps no ledger events, so sequence {sequence} cannot be sent again.
@@ -2295,6 +2323,11 @@ func DetailStatus(status string) Message {
 	return Message{id: "detail.status", values: []string{status}}
 }
 
+// DetailTooManyOfNetwork is the message: More than {limit} of these came from one network within a minute. Nothing was stored: send it again later.
+func DetailTooManyOfNetwork(limit string) Message {
+	return Message{id: "detail.too_many_of_network", values: []string{limit}}
+}
+
 // DetailTooManyReports is the message: This merchant sends more than {limit} reports a second. Nothing was stored: send it again after the time in Retry-After.
 func DetailTooManyReports(limit string) Message {
 	return Message{id: "detail.too_many_reports", values: []string{limit}}
@@ -2315,6 +2348,9 @@ func DetailUnknownAddress() Message { return Message{id: "detail.unknown_address
 func DetailUnknownBatch(offset string, partition string, topic string) Message {
 	return Message{id: "detail.unknown_batch", values: []string{offset, partition, topic}}
 }
+
+// DetailUnknownCode is the message: No open link of this program has this code.
+func DetailUnknownCode() Message { return Message{id: "detail.unknown_code"} }
 
 // DetailUnknownKey is the message: This API key is not known, or was revoked.
 func DetailUnknownKey() Message { return Message{id: "detail.unknown_key"} }
@@ -3534,6 +3570,9 @@ func FixPiecesBack() Message { return Message{id: "fix.pieces_back"} }
 
 // FixPoints is the message: give fixed alone, and to: customer
 func FixPoints() Message { return Message{id: "fix.points"} }
+
+// FixProgramOfTag is the message: send prg_ and the program's number, as the line on the dashboard has it
+func FixProgramOfTag() Message { return Message{id: "fix.program_of_tag"} }
 
 // FixProgramsTake is the message: send one that your programs take: {currencies}
 func FixProgramsTake(currencies string) Message {
@@ -7054,6 +7093,23 @@ func (p *Printer) TabReview() string { return p.say("tab.review", 0) }
 // TabWaiting says: waiting for you
 func (p *Printer) TabWaiting() string { return p.say("tab.waiting", 0) }
 
+// TagConsent says: Where visitors are asked first, add <code>data-consent="wait"</code>: until <code>tributary('consent', true)</code> the tag asks nothing and keeps nothing, and after <code>tributary('consent', false)</code> it forgets.
+func (p *Printer) TagConsent() templ.Component { return p.rich("tag.consent", 0, "") }
+
+// TagKeep says: The tag gives the id to a form, for example that of the checkout. Keep it with the cart: browsers drop what scripts keep after some days.
+func (p *Printer) TagKeep() string { return p.say("tag.keep", 0) }
+
+// TagLead says: The tag keeps a visitor's click id from page to page, and notices partners' codes that stand in an address of your shop as via= or ref=. Put both lines on every page, and send the id with the order.
+func (p *Printer) TagLead() string { return p.say("tag.lead", 0) }
+
+// TagPolicy says: A strict content security policy needs two sources: script-src and connect-src, each with <code>{tracker}</code>.
+func (p *Printer) TagPolicy(tracker string) templ.Component {
+	return p.rich("tag.policy", 0, "", tracker)
+}
+
+// TagTitle says: Tag for your pages
+func (p *Printer) TagTitle() string { return p.say("tag.title", 0) }
+
 // TermsAllOthers says: all others
 func (p *Printer) TermsAllOthers() string { return p.say("terms.all_others", 0) }
 
@@ -8467,6 +8523,9 @@ func WrongPeriodUnit(currency string) Message {
 
 // WrongPoints is the message: points are a fixed number for the customer
 func WrongPoints() Message { return Message{id: "wrong.points"} }
+
+// WrongProgramOfTag is the message: names no program
+func WrongProgramOfTag() Message { return Message{id: "wrong.program_of_tag"} }
 
 // WrongQuotes is the message: a quotation mark does not fit
 func WrongQuotes() Message { return Message{id: "wrong.quotes"} }

@@ -21,8 +21,9 @@ import (
 // old one, and takes its place; what it says of itself comes first, and a SHA-256 over all of it last. It holds hashes of
 // keys and secrets of signers, so its owner alone may read it. The time of the file is when PostgreSQL last confirmed it.
 const (
-	copyMark   = "tributary catalogue, form 5\n"
-	copyMark4  = "tributary catalogue, form 4\n" // of the same length
+	copyMark   = "tributary catalogue, form 6\n"
+	copyMark5  = "tributary catalogue, form 5\n" // of the same length
+	copyMark4  = "tributary catalogue, form 4\n"
 	copyMark3  = "tributary catalogue, form 3\n"
 	copyAccess = 0o600
 	// copyEvery is the shortest time between two writings; a catalogue that has not changed is only confirmed.
@@ -70,7 +71,7 @@ func (c *Catalogue) LoadCopy(file string) (*Copy, error) {
 	body := len(content) - sha256.Size
 	form := 0
 	if body >= len(copyMark) {
-		form = map[string]int{copyMark: 5, copyMark4: 4, copyMark3: 3}[string(content[:len(copyMark)])]
+		form = map[string]int{copyMark: 6, copyMark5: 5, copyMark4: 4, copyMark3: 3}[string(content[:len(copyMark)])]
 	}
 	if form == 0 {
 		return nil, fmt.Errorf("%w: %s is no copy that this version reads", ErrDamaged, file)

@@ -94,6 +94,7 @@ func (w *copyWriter) program(p *Listing) {
 	for _, turn := range p.PathTurns {
 		w.number(turn.UnixMicro())
 	}
+	w.texts(p.Domains)
 }
 
 // link writes a target that is the landing page, as most are, as nothing.
@@ -115,7 +116,7 @@ func (w *copyWriter) link(l *partners.Link, landing string) {
 type copyReader struct {
 	rest   string
 	broken bool
-	form   int // 3 was written before there were paths, 4 before there were states of enrolments
+	form   int // 3 was written before there were paths, 4 before there were states of enrolments, 5 before there were domains
 }
 
 func (r *copyReader) number() int64 {
@@ -227,6 +228,9 @@ func (r *copyReader) program() *Listing {
 	}
 	for range r.count() {
 		p.PathTurns = append(p.PathTurns, time.UnixMicro(r.number()).UTC())
+	}
+	if r.form > 5 {
+		p.Domains = r.texts()
 	}
 	return p
 }

@@ -15,6 +15,8 @@ type Listing struct {
 	ID         program.ProgramID
 	Merchant   program.MerchantID
 	LandingURL string
+	// Domains are the hosts, with what is below them, of the merchant's pages; in a copy of before that was in it, none.
+	Domains []string
 	// ClickParam is the query parameter under which the merchant receives the click id.
 	ClickParam string
 	// Currencies are the ISO 4217 codes in which orders may come, sorted.
@@ -34,7 +36,7 @@ type Listing struct {
 
 // listingOf keeps of a program what a tracker needs, of terms that cannot be read whole what there is.
 func listingOf(p *partners.Program) *Listing {
-	l := &Listing{ID: p.ID, Merchant: p.Merchant, LandingURL: p.LandingURL, ClickParam: p.ClickParam, Currencies: p.Currencies}
+	l := &Listing{ID: p.ID, Merchant: p.Merchant, LandingURL: p.LandingURL, Domains: p.Domains, ClickParam: p.ClickParam, Currencies: p.Currencies}
 	if len(p.Terms) > 0 {
 		l.Since = p.Terms[0].EffectiveFrom
 	}

@@ -4,7 +4,7 @@
 // An id carries all that attribution needs (the link and the time of the click), so an order can be credited with no
 // look-up, even when the row of its click was lost. It is 40 bytes, written as 54 characters of base64url:
 //
-//	byte   0      version, 1
+//	byte   0      version, 1 of a redirect, 2 of a soft click
 //	byte   1      key id
 //	bytes  2-9    link, big endian
 //	bytes 10-15   time of the click, milliseconds since 1970, big endian
@@ -30,6 +30,8 @@ const TextLength = 54
 
 const (
 	version = 1
+	// soft is the version of a click that somebody says happened: no redirect has seen it (event.SoftClickID).
+	soft = 2
 
 	keyAt      = 1
 	linkAt     = 2
@@ -54,6 +56,7 @@ type ID struct {
 	Link  int64     // the tracking link that was followed
 	At    time.Time // time of the click, UTC, whole milliseconds
 	Nonce [8]byte   // tells apart two clicks on one link within a millisecond
+	Soft  bool      // no redirect has seen it
 }
 
 // Mint returns a new click id for a click on link, signed with the first key of the ring. The time is cut to whole
@@ -61,7 +64,14 @@ type ID struct {
 func (r *Ring) Mint(link int64, at time.Time) string {
 	s := r.first.take()
 	defer r.first.pool.Put(s)
-	return s.mint(r.first.id, link, at, s.nonce())
+	return s.mint(version, r.first.id, link, at, s.nonce())
+}
+
+// MintSoft is Mint for a click that a tag reports: the id itself says that it is a soft one.
+func (r *Ring) MintSoft(link int64, at time.Time) string {
+	s := r.first.take()
+	defer r.first.pool.Put(s)
+	return s.mint(soft, r.first.id, link, at, s.nonce())
 }
 
 // MintAs returns the click id of a click whose nonce is given, so that an import that is run again mints the same ids.
@@ -69,7 +79,7 @@ func (r *Ring) Mint(link int64, at time.Time) string {
 func (r *Ring) MintAs(link int64, at time.Time, nonce [8]byte) string {
 	s := r.first.take()
 	defer r.first.pool.Put(s)
-	return s.mint(r.first.id, link, at, nonce)
+	return s.mint(version, r.first.id, link, at, nonce)
 }
 
 // Verify checks the text form of a click id and returns what it says. It answers ErrMalformed, ErrUnknownKey or ErrForged
@@ -85,7 +95,7 @@ func (r *Ring) Verify(text string) (ID, error) {
 	if n, err := r.strict.Decode(raw[:], chars[:]); err != nil || n != rawLength {
 		return ID{}, fmt.Errorf("%w: not base64url", ErrMalformed)
 	}
-	if raw[0] != version {
+	if raw[0] != version && raw[0] != soft {
 		return ID{}, fmt.Errorf("%w: version %d", ErrMalformed, raw[0])
 	}
 	key := r.byID[raw[keyAt]]
@@ -101,13 +111,14 @@ func (r *Ring) Verify(text string) (ID, error) {
 	id := ID{
 		Link: int64(binary.BigEndian.Uint64(raw[linkAt:])),
 		At:   time.UnixMilli(int64(binary.BigEndian.Uint64(raw[timeAt-2:]) & timeLimit)).UTC(),
+		Soft: raw[0] == soft,
 	}
 	copy(id.Nonce[:], raw[nonceAt:tagAt])
 	return id, nil
 }
 
 // mint writes and signs an id in the scratch memory; only the returned text is new.
-func (s *scratch) mint(key uint8, link int64, at time.Time, nonce [nonceBytes]byte) string {
+func (s *scratch) mint(version, key uint8, link int64, at time.Time, nonce [nonceBytes]byte) string {
 	millis := min(max(at.UnixMilli(), 0), timeLimit)
 	// The time is written first, as eight bytes ending where its six end; the link then covers its two zero bytes.
 	binary.BigEndian.PutUint64(s.raw[timeAt-2:], uint64(millis))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"tributary/internal/event"
 	"tributary/internal/keyring"
 )
 
@@ -66,7 +67,7 @@ func TestTheTextFormIsFixedForEver(t *testing.T) {
 	t.Parallel()
 	r := newRing(t, fixedKey(9))
 	s := r.first.take()
-	got := s.mint(9, 0x0102030405060708, noon, [8]byte{0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7})
+	got := s.mint(version, 9, 0x0102030405060708, noon, [8]byte{0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7})
 	const want = "AQkBAgMEBQYHCAGiAyCie_Dx8vP09fb3KICGztsI5ycfftC5-k3XyA"
 	if got != want {
 		t.Errorf("got %s, want %s", got, want)
@@ -140,7 +141,7 @@ func TestWhatIsNotAnIDIsMalformed(t *testing.T) {
 	r := newRing(t, fixedKey(1))
 	good := r.Mint(1, noon)
 	raw, _ := base64.RawURLEncoding.DecodeString(good)
-	raw[0] = 2
+	raw[0] = 3
 	trailing := []byte(good)
 	trailing[TextLength-1]++ // sets one of the four bits that carry nothing
 	for name, text := range map[string]string{
@@ -213,7 +214,11 @@ func FuzzClickID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, link, millis int64) {
 		if id, err := r.Verify(text); err == nil {
 			s := r.first.take()
-			if again := s.mint(1, id.Link, id.At, id.Nonce); again != text {
+			as := uint8(version)
+			if id.Soft {
+				as = soft
+			}
+			if again := s.mint(as, 1, id.Link, id.At, id.Nonce); again != text {
 				t.Errorf("%q was accepted but %q is how it is written", text, again)
 			}
 		}
@@ -240,6 +245,28 @@ func BenchmarkVerify(b *testing.B) {
 	for b.Loop() {
 		if _, err := r.Verify(text); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// A soft id is another text of the same form, and whoever makes one of the other forges it.
+func TestASoftIDSaysSo(t *testing.T) {
+	t.Parallel()
+	r := newRing(t, fixedKey(9))
+	for range 100 {
+		text := r.MintSoft(42, noon)
+		id, err := r.Verify(text)
+		if err != nil || !id.Soft || id.Link != 42 || !id.At.Equal(noon) || !event.SoftClickID(text) || len(text) != TextLength {
+			t.Fatalf("%s reads as %+v, %v", text, id, err)
+		}
+		hard := r.Mint(42, noon)
+		if id, err := r.Verify(hard); err != nil || id.Soft || event.SoftClickID(hard) {
+			t.Fatalf("%s reads as %+v, %v", hard, id, err)
+		}
+		// 'g' is 'Q' with the version's bits turned over: bytes 0 and 1 are the first three characters.
+		turned := "A" + string(text[1]-'g'+'Q') + text[2:]
+		if _, err := r.Verify(turned); !errors.Is(err, ErrForged) && !errors.Is(err, ErrMalformed) {
+			t.Fatalf("%s, made of %s: %v", turned, text, err)
 		}
 	}
 }

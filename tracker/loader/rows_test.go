@@ -23,7 +23,7 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 	visit, sold, refunded, booked := of(1), of(2), of(5), of(3)
 	visit.Body = &event.Event_Click{Click: &event.Click{
 		ClickId: "cl", MerchantId: 11, ProgramId: 12, PartnerId: 13, LinkId: 14, Marks: 5, Sub1: "s1", Sub2: "s2", Sub3: "s3", Sub4: "s4", Sub5: "s5",
-		Referrer: "ref", UserAgent: "agent", IpPrefix: "10.1.2.0/24", Browser: "br", Os: "os", Device: "dev", Bot: "bot", Path: []string{"ca", "cb"}, Country: "SE",
+		Referrer: "ref", UserAgent: "agent", IpPrefix: "10.1.2.0/24", Browser: "br", Os: "os", Device: "dev", Bot: "bot", Path: []string{"ca", "cb"}, Country: "SE", Channel: "tag",
 	}}
 	sold.Body = &event.Event_Sale{Sale: &event.Sale{
 		MerchantId: 31, OrderId: "order", Currency: "JPY", ClickId: "cl2", Coupon: "SAVE", CustomerId: "cu", ContentHash: []byte("0123456789abcdef"),
@@ -60,7 +60,7 @@ func TestARowSaysWhatItsEventSaid(t *testing.T) {
 		"touch": {
 			`{"event_id":"01000000-0000-0000-0000-00000000004d","kind":"click",` + times + `,"merchant_id":11,"program_id":12,"partner_id":13,"link_id":14,` +
 				`"click_id":"cl","marks":5,"sub1":"s1","sub2":"s2","sub3":"s3","sub4":"s4","sub5":"s5","referrer":"ref","user_agent":"agent","ip_prefix":"10.1.2.0/24",` +
-				`"browser":"br","os":"os","device":"dev","bot":"bot","path":["ca","cb"],"country":"SE","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
+				`"browser":"br","os":"os","device":"dev","bot":"bot","path":["ca","cb"],"country":"SE","channel":"tag","_partition":0,"_offset":0,` + spool + `,"_seq":1}`,
 		},
 		"order_event": {
 			`{"event_id":"02000000-0000-0000-0000-00000000004d","kind":"sale",` + times + `,"merchant_id":31,"order_id":"order","ref":"","currency":"JPY","amount":306,` +

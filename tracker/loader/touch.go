@@ -6,7 +6,7 @@ import (
 )
 
 const touchColumns = "kind, merchant_id, program_id, partner_id, link_id, click_id, marks, sub1, sub2, sub3, sub4, sub5, " +
-	"referrer, user_agent, ip_prefix, browser, os, device, bot, path, country"
+	"referrer, user_agent, ip_prefix, browser, os, device, bot, path, country, channel"
 
 // kindClick is the value of touch.kind for a click. 2 stands for an impression, which nothing writes yet.
 const kindClick int8 = 1
@@ -22,7 +22,7 @@ type touches struct {
 	sub1, sub2, sub3, sub4, sub5         []string
 	referrers, agents, addresses         []string
 	browsers, systems, devices, bots     []string
-	countries                            []string
+	countries, channels                  []string
 	paths                                [][]string
 }
 
@@ -62,12 +62,13 @@ func (t *touches) addClick(c *event.Click) {
 	t.bots = append(t.bots, c.GetBot())
 	t.paths = append(t.paths, c.GetPath())
 	t.countries = append(t.countries, c.GetCountry())
+	t.channels = append(t.channels, c.GetChannel())
 }
 
 func (t *touches) columns(dst []any, a, z int) []any {
 	return append(t.head.columns(dst, a, z), t.kinds[a:z], t.merchants[a:z], t.programs[a:z], t.partners[a:z], t.links[a:z],
 		t.clicks[a:z], t.marks[a:z], t.sub1[a:z], t.sub2[a:z], t.sub3[a:z], t.sub4[a:z], t.sub5[a:z],
-		t.referrers[a:z], t.agents[a:z], t.addresses[a:z], t.browsers[a:z], t.systems[a:z], t.devices[a:z], t.bots[a:z], t.paths[a:z], t.countries[a:z])
+		t.referrers[a:z], t.agents[a:z], t.addresses[a:z], t.browsers[a:z], t.systems[a:z], t.devices[a:z], t.bots[a:z], t.paths[a:z], t.countries[a:z], t.channels[a:z])
 }
 
 func (t *touches) reset() {
@@ -75,7 +76,7 @@ func (t *touches) reset() {
 	t.kinds, t.marks = t.kinds[:0], t.marks[:0]
 	t.merchants, t.programs, t.partners, t.links = t.merchants[:0], t.programs[:0], t.partners[:0], t.links[:0]
 	forget(&t.clicks, &t.sub1, &t.sub2, &t.sub3, &t.sub4, &t.sub5, &t.referrers, &t.agents, &t.addresses,
-		&t.browsers, &t.systems, &t.devices, &t.bots, &t.countries)
+		&t.browsers, &t.systems, &t.devices, &t.bots, &t.countries, &t.channels)
 	clear(t.paths)
 	t.paths = t.paths[:0]
 }
