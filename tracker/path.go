@@ -42,13 +42,14 @@ func (s *Server) pathCookieName() string {
 	return pathCookie
 }
 
-// refusesPath tells of visitors who want none kept: the browser says so for all sites (https://w3c.github.io/gpc), or the page
-// that the link stands on says cons=0. Their cookie is neither read nor written; one of before ends by itself.
-func refusesPath(r *http.Request) bool {
-	if slices.Contains(r.Header["Sec-Gpc"], "1") {
-		return true
-	}
-	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
+// refusesPath tells of visitors who want none kept: the browser says so for all sites (https://w3c.github.io/gpc). Their cookie is
+// neither read nor written; one of before ends by itself.
+func refusesPath(h http.Header) bool { return slices.Contains(h["Sec-Gpc"], "1") }
+
+// withoutConsent tells of visitors who have not agreed, as the page that the link stands on says by cons=0. They have no path
+// either, and are sent on without an id.
+func withoutConsent(query string) bool {
+	for pair := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(strings.TrimPrefix(pair, "amp;"), "=")
 		if unescape(name, true) == "cons" && unescape(value, true) == "0" {
 			return true

@@ -224,7 +224,7 @@ func FuzzPath(f *testing.F) {
 	f.Add("..\"\x00é" + strings.Repeat("A", clickid.TextLength))
 	f.Fuzz(func(t *testing.T, value string) {
 		r := &http.Request{Header: http.Header{"Cookie": {"tributary_path=" + value}}, URL: &url.URL{RawQuery: value}}
-		_ = refusesPath(r)
+		_, _ = refusesPath(r.Header), withoutConsent(r.URL.RawQuery)
 		path := p.readPath(r, p.now)
 		seen := map[string]bool{}
 		for _, st := range append(p.steps(value, p.now), path...) {

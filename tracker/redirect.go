@@ -30,11 +30,12 @@ func (s *Server) click(c echo.Context) error {
 		h["Cache-Control"] = s.noStore
 		return c.NoContent(http.StatusServiceUnavailable)
 	}
-	click := s.Intake.Judge(link, s.visit(r, began))
-	if !s.cfg.Catalogue.InProgram(link.Program, link.Partner, began) {
-		click.Marks |= event.MarkNotEnrolled
+	click := s.judge(link, s.visit(r, began))
+	agreed := !withoutConsent(r.URL.RawQuery)
+	if !agreed {
+		click.IPPrefix = ""
 	}
-	keeps := program.Path(began) && click.Earns() && !refusesPath(r)
+	keeps := program.Path(began) && click.Earns() && agreed && !refusesPath(r.Header)
 	var path []step
 	if keeps {
 		path = s.readPath(r, began)
@@ -45,7 +46,7 @@ func (s *Server) click(c echo.Context) error {
 		s.metrics.unstored.Inc()
 		h["Tributary-Unstored"] = []string{"1"} // for whoever measures; a browser does not care
 	}
-	if !click.Earns() {
+	if !click.Earns() || !agreed {
 		id = ""
 	}
 	if keeps {
@@ -54,6 +55,15 @@ func (s *Server) click(c echo.Context) error {
 	s.sendOn(c, link.Target, program.ClickParam, id)
 	s.metrics.click(click.Marks, s.cfg.Now().Sub(began))
 	return nil
+}
+
+// judge judges a visit, and marks one of a partner who is not in the program at its time.
+func (s *Server) judge(link *partners.Link, v Visit) Click {
+	click := s.Intake.Judge(link, v)
+	if !s.cfg.Catalogue.InProgram(link.Program, link.Partner, v.At) {
+		click.Marks |= event.MarkNotEnrolled
+	}
+	return click
 }
 
 // clickHead is HEAD /c/{code}: where the link leads, for who only looks. It is no visit.

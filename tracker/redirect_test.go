@@ -545,3 +545,17 @@ type discard struct {
 func (d *discard) Header() http.Header         { return d.header }
 func (d *discard) Write(b []byte) (int, error) { return len(b), nil }
 func (d *discard) WriteHeader(status int)      { d.status = status }
+
+// Who has not agreed is sent on as anybody, and nothing tells who it was.
+func TestWithoutConsentThereIsNoID(t *testing.T) {
+	t.Parallel()
+	e := newEdge(t, nil)
+	for query, agreed := range map[string]bool{"": true, "?cons=1": true, "?sub1=a&cons=0": false, "?c%6fns=%30": false} {
+		before := len(e.records(t))
+		a := e.ask(t, http.MethodGet, "/c/"+e.mine.link.Code+query, nil, "User-Agent", firefox+query)
+		click := e.records(t)[before:][0].GetClick()
+		if a.status != http.StatusFound || strings.Contains(a.header.Get("Location"), "tclid=") != agreed || (click.GetIpPrefix() != "") != agreed || click.GetMarks() != 0 {
+			t.Errorf("%q: %s, %v", query, a.header.Get("Location"), click)
+		}
+	}
+}

@@ -70,11 +70,14 @@ func (s *Server) tagClick(c echo.Context, a *attempt) error {
 	_, query, _ := strings.Cut(said[2], "?")
 	query, _, _ = strings.Cut(query, "#")
 	visit.Referrer, visit.Subs, visit.Embedded = said[3], subIDs(query), false
-	click := s.Intake.Judge(link, visit)
+	click := s.judge(link, visit)
 	click.Channel = t.channel
 	id, err := s.Intake.Click(click, s.cfg.RedirectWait)
 	if err != nil {
 		s.metrics.unstored.Inc()
+	}
+	if !click.Earns() {
+		id = ""
 	}
 	s.metrics.clicks[click.Marks].Inc()
 	return tagAnswer(c, http.StatusOK, append(appendText(append(m.answer[:0], `{"click_id":`...), id), "}\n"...))
