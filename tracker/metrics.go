@@ -37,7 +37,7 @@ func newMetrics(registry prometheus.Registerer) *metrics {
 		speculative: counter("tributary_clicks_prefetched_total", "Requests that a browser made ahead of a visit, and that were refused."),
 		redirects:   times("tributary_redirect_seconds", "Time to answer a click.", 50e-6),
 		reports: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "tributary_reports_total", Help: "Reports of orders and refunds, by route and outcome: stored, or the code of the problem.",
+			Name: "tributary_reports_total", Help: "Reports of orders, refunds and tags, by route and outcome: stored, or the code of the problem.",
 		}, []string{"route", "outcome"}),
 		reportTimes: times("tributary_report_seconds", "Time to answer a report.", 100e-6),
 	}

@@ -140,19 +140,21 @@ func TestACopyHoldsWhatTheCatalogueHeld(t *testing.T) {
 // A tracker that was upgraded while PostgreSQL is down starts with the copy that the version before has left.
 func TestACopyOfTheFormBeforeIsRead(t *testing.T) {
 	t.Parallel()
-	kept, err := os.ReadFile("testdata/form-3.catalogue")
-	must(t, err)
-	file := filepath.Join(t.TempDir(), "catalogue")
-	must(t, os.WriteFile(file, kept, 0o600))
-	c := away(t)
-	_, err = c.LoadCopy(file)
-	must(t, err)
-	l, found := c.LinkByCode("nvjg7p6f")
-	if !found || l.Target != "https://shop.example/boots" || c.Links() != 2 || c.signers.len() != 1 {
-		t.Fatalf("%d links, among them %+v, and %d signers", c.Links(), l, c.signers.len())
-	}
-	if p, ok := c.Program(l.Program); !ok || p.Window != 30*24*time.Hour || p.Path(time.Now()) {
-		t.Errorf("program %+v", p)
+	for _, form := range []string{"form-3", "form-4"} {
+		kept, err := os.ReadFile("testdata/" + form + ".catalogue")
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "catalogue")
+		must(t, os.WriteFile(file, kept, 0o600))
+		c := away(t)
+		_, err = c.LoadCopy(file)
+		must(t, err)
+		l, found := c.LinkByCode("nvjg7p6f")
+		if !found || l.Target != "https://shop.example/boots" || c.Links() != 2 || c.signers.len() != 1 {
+			t.Fatalf("%s: %d links, among them %+v, and %d signers", form, c.Links(), l, c.signers.len())
+		}
+		if p, ok := c.Program(l.Program); !ok || p.Window != 30*24*time.Hour || p.Path(time.Now()) || len(p.Domains) > 0 {
+			t.Errorf("%s: program %+v", form, p)
+		}
 	}
 }
 

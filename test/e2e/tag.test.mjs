@@ -1,6 +1,7 @@
 // The tag on a shop's pages, in Chromium: the shop is one origin, the tracker another. The pages are the test's, everything behind
 // them is the demo's.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { demo } from "./demo.mjs";
 import { openBrowser, signIn, until, visitor } from "./browser.mjs";
@@ -23,17 +24,22 @@ before(async () => {
 after(() => browser.close());
 
 // open gives a page of the shop that carries the tag, what the tracker was asked, and the cookie _trb.
-async function open(path, { attributes = "", policy = "", on = demo.shop } = {}) {
+async function open(path, { attributes = "", policy = "", on = demo.shop, content = line } = {}) {
   const context = await visitor(browser);
   const page = await context.newPage();
   const asked = [];
+  const sent = [];
   const errors = [];
   page.on("pageerror", (e) => errors.push(e.message));
-  page.on("request", (r) => { if (r.url().startsWith(demo.tracker)) asked.push(`${r.method()} ${new URL(r.url()).pathname}`); });
+  page.on("request", (r) => {
+    if (!r.url().startsWith(demo.tracker)) return;
+    asked.push(`${r.method()} ${new URL(r.url()).pathname}`);
+    if (r.method() === "POST") sent.push(r.postDataJSON());
+  });
   await context.route(`${on}/**`, (route) => route.fulfill({
     contentType: "text/html",
     headers: policy ? { "Content-Security-Policy": policy } : {},
-    body: `<!doctype html><title>Shop</title><h1>Shop</h1>${line.replace(" data-tributary", ` data-tributary ${attributes}`)}`,
+    body: `<!doctype html><title>Shop</title><h1>Shop</h1>${content.replace(" data-tributary", ` data-tributary ${attributes}`)}`,
   }));
   await page.goto(on + path);
   await page.waitForLoadState("networkidle");
@@ -41,7 +47,7 @@ async function open(path, { attributes = "", policy = "", on = demo.shop } = {})
   const call = (...args) => page.evaluate((a) => window.tributary(...a), args);
   const clickID = () => page.evaluate(() => new Promise((done) => { window.tributary("clickId", done); }));
   const kept = () => page.evaluate(() => Object.keys(localStorage));
-  return { context, page, asked, errors, cookie, call, clickID, kept };
+  return { context, page, asked, sent, errors, cookie, call, clickID, kept };
 }
 
 const soft = /^A[g-v][\w-]{52}$/u;
@@ -127,4 +133,18 @@ test("another site's page is refused, and asks once (42)", async () => {
   const evil = await open(`/?via=${code}`, { on: "http://localhost:9" });
   assert.deepEqual(evil.asked, [script, click]);
   assert.deepEqual([evil.errors, await evil.cookie()], [[], ""]);
+});
+
+test("each example sends what is recorded of it", async () => {
+  const example = (file) => readFileSync(new URL(`../../examples/tag/${file}`, import.meta.url), "utf8");
+  const program = line.match(/prg_\d+/u)[0];
+  const want = JSON.parse(example("click.json").replaceAll("prg_17", program).replaceAll("CODE", code).replaceAll("https://shop.example.com", demo.shop));
+  for (const file of ["plain.html", "tag-manager.html"]) {
+    const content = example(file).replaceAll("https://go.example.com", demo.tracker).replaceAll("prg_17", program);
+    const shop = await open(`/?via=${code}&sub1=post-9`, { content });
+    await until("the id", shop.cookie, (v) => soft.test(v));
+    assert.deepEqual([shop.sent, shop.errors], [[want], []], file);
+    const input = shop.page.locator("input[name=click_id]");
+    if (await input.count()) assert.equal(await input.inputValue(), await shop.cookie());
+  }
 });
