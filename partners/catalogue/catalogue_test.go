@@ -31,7 +31,7 @@ func TestTheCatalogueHoldsWhatWasWritten(t *testing.T) {
 
 	p, _ := c.Program(s.program)
 	want := &Listing{
-		ID: s.program, Merchant: s.merchant, LandingURL: "https://shop.example/", ClickParam: partners.DefaultClickParam, Currencies: []string{"EUR", "GBP"},
+		ID: s.program, Merchant: s.merchant, LandingURL: "https://shop.example/", Domains: []string{"shop.example"}, ClickParam: partners.DefaultClickParam, Currencies: []string{"EUR", "GBP"},
 		Since: longAgo, Window: 30 * 24 * time.Hour, Categories: []string{"service"}, AnyCategory: true,
 	}
 	if diff := cmp.Diff(want, p); diff != "" {

@@ -1,7 +1,8 @@
-// The tag on a shop's pages, in Chromium: the shop is one origin, the tracker another. The pages are the test's, everything behind
-// them is the demo's.
+// The tag on a shop's pages, in Chromium: the shop is one origin, the tracker another. The pages are the test's own server's,
+// everything behind them is the demo's.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { createServer, get } from "node:http";
 import { after, before, test } from "node:test";
 import { demo } from "./demo.mjs";
 import { openBrowser, signIn, until, visitor } from "./browser.mjs";
@@ -10,21 +11,31 @@ let browser;
 let line; // what the merchant copies
 let link;
 let code;
+let shopAt; // allowed, since the demo's program is on this machine's address
+let evilAt; // the same by a name that the program does not have
+const served = {};
+const server = createServer((_, answer) => {
+  answer.writeHead(200, { "Content-Type": "text/html", ...(served.policy && { "Content-Security-Policy": served.policy }) });
+  answer.end(`<!doctype html><title>Shop</title><h1>Shop</h1>${served.content}`);
+});
 before(async () => {
+  await new Promise((listening) => { server.listen(0, "127.0.0.1", listening); });
+  shopAt = `http://127.0.0.1:${server.address().port}`;
+  evilAt = `http://localhost:${server.address().port}`;
   browser = await openBrowser();
   const merchant = await signIn(browser, "merchant");
   await merchant.page.goto(`${demo.dashboard}/merchant/developers`);
   line = await merchant.page.locator("#tag-line").innerText();
   const partner = await signIn(browser, "partner");
   await partner.page.goto(`${demo.dashboard}/partner/links`);
-  await partner.page.locator("#results a.row").first().click();
+  await partner.page.locator("#results tr", { hasText: "Fernhill" }).locator("a.row").first().click();
   link = (await partner.page.locator("main").innerText()).match(/https?:\/\/\S+\/c\/[\w-]+/u)[0];
   code = link.split("/").pop();
 });
-after(() => browser.close());
+after(() => { server.close(); return browser.close(); });
 
 // open gives a page of the shop that carries the tag, what the tracker was asked, and the cookie _trb.
-async function open(path, { attributes = "", policy = "", on = demo.shop, content = line } = {}) {
+async function open(path, { attributes = "", policy = "", on = shopAt, content = line } = {}) {
   const context = await visitor(browser);
   const page = await context.newPage();
   const asked = [];
@@ -36,11 +47,8 @@ async function open(path, { attributes = "", policy = "", on = demo.shop, conten
     asked.push(`${r.method()} ${new URL(r.url()).pathname}`);
     if (r.method() === "POST") sent.push(r.postDataJSON());
   });
-  await context.route(`${on}/**`, (route) => route.fulfill({
-    contentType: "text/html",
-    headers: policy ? { "Content-Security-Policy": policy } : {},
-    body: `<!doctype html><title>Shop</title><h1>Shop</h1>${content.replace(" data-tributary", ` data-tributary ${attributes}`)}`,
-  }));
+  served.policy = policy;
+  served.content = content.replace(" data-tributary", ` data-tributary ${attributes}`);
   await page.goto(on + path);
   await page.waitForLoadState("networkidle");
   const cookie = async () => (await context.cookies(on)).find((c) => c.name === "_trb")?.value ?? "";
@@ -56,8 +64,9 @@ const click = "POST /v1/tag/click";
 
 // landing follows the link by its redirect and gives the id that the shop receives.
 async function landing() {
-  const answer = await fetch(link, { redirect: "manual" });
-  return new URL(answer.headers.get("location")).searchParams.get("tclid");
+  const answer = await new Promise((done) => { get(link, { headers: { "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0" } }, done); });
+  answer.resume();
+  return new URL(answer.headers.location).searchParams.get("tclid");
 }
 
 test("an id in the address is kept with the visitor (35)", async () => {
@@ -66,7 +75,7 @@ test("an id in the address is kept with the visitor (35)", async () => {
   assert.equal(await shop.cookie(), id);
   assert.equal(await shop.clickID(), id);
   assert.deepEqual(shop.asked, [script], "nothing is asked of the tracker");
-  await shop.page.goto(`${demo.shop}/basket`);
+  await shop.page.goto(`${shopAt}/basket`);
   await shop.page.waitForLoadState("networkidle");
   assert.equal(await shop.clickID(), id, "on a later page");
 });
@@ -76,10 +85,10 @@ test("via= is one soft click, and pushes out no hard one (38)", async () => {
   const shop = await open(`/?via=${code}`);
   await until("the id", shop.cookie, (v) => soft.test(v));
   const id = await shop.cookie();
-  await shop.page.goto(`${demo.shop}/?ref=${code}`);
+  await shop.page.goto(`${shopAt}/?ref=${code}`);
   await shop.page.waitForLoadState("networkidle");
   assert.deepEqual(shop.asked.filter((a) => a !== script), [click], "once in half an hour, and no browser asks first");
-  await shop.page.goto(`${demo.shop}/?tclid=${hard}`);
+  await shop.page.goto(`${shopAt}/?tclid=${hard}`);
   await shop.page.waitForLoadState("networkidle");
   assert.equal(await shop.cookie(), `${id}.${hard}`);
   assert.equal(await shop.clickID(), hard);
@@ -130,7 +139,7 @@ test("a strict policy needs two sources, and without them the page goes on (44)"
 });
 
 test("another site's page is refused, and asks once (42)", async () => {
-  const evil = await open(`/?via=${code}`, { on: "http://localhost:9" });
+  const evil = await open(`/?via=${code}`, { on: evilAt });
   assert.deepEqual(evil.asked, [script, click]);
   assert.deepEqual([evil.errors, await evil.cookie()], [[], ""]);
 });
@@ -138,7 +147,7 @@ test("another site's page is refused, and asks once (42)", async () => {
 test("each example sends what is recorded of it", async () => {
   const example = (file) => readFileSync(new URL(`../../examples/tag/${file}`, import.meta.url), "utf8");
   const program = line.match(/prg_\d+/u)[0];
-  const want = JSON.parse(example("click.json").replaceAll("prg_17", program).replaceAll("CODE", code).replaceAll("https://shop.example.com", demo.shop));
+  const want = JSON.parse(example("click.json").replaceAll("prg_17", program).replaceAll("CODE", code).replaceAll("https://shop.example.com", shopAt));
   for (const file of ["plain.html", "tag-manager.html"]) {
     const content = example(file).replaceAll("https://go.example.com", demo.tracker).replaceAll("prg_17", program);
     const shop = await open(`/?via=${code}&sub1=post-9`, { content });
