@@ -12,7 +12,6 @@ import (
 	"tributary/partners"
 	"tributary/partners/catalogue"
 	"tributary/partners/program"
-	"tributary/tracker/tag"
 )
 
 // What a tag on a merchant's pages says comes from browsers, which anybody can be: it must come from the program's own domains,
@@ -144,8 +143,8 @@ func tagAnswer(c echo.Context, status int, answer []byte) error {
 
 // script is GET /t.js, the tag as it is now, and GET /t/{version}.js, that version for as long as it is served: a page that names it
 // with its hash runs no other.
-func script(c echo.Context) error {
-	t := tag.Current()
+func (s *Server) script(c echo.Context) error {
+	t := &s.tag
 	h := c.Response().Header()
 	h.Set("Cache-Control", "public, max-age=3600, stale-while-revalidate=86400")
 	if version := c.Param("version"); version != "" {

@@ -27,8 +27,7 @@ func (e *edge) tells(t *testing.T, path, origin, body string, headers ...string)
 }
 
 func (s *shop) via(code, url string) string {
-	said, _ := json.Marshal(map[string]string{"program": fmt.Sprint("prg_", s.program), "code": code, "url": url, "referrer": "https://blog.example/post?secret"})
-	return string(said)
+	return fmt.Sprintf(`{"program":"prg_%d","code":%q,"url":%q,"referrer":"https://blog.example/post?secret"}`, s.program, code, url)
 }
 
 func TestATagTellsOfASoftClick(t *testing.T) {
@@ -151,7 +150,7 @@ func TestOneNetworkTellsOfSoManyClicks(t *testing.T) {
 func TestTheTagAsItIsServed(t *testing.T) {
 	t.Parallel()
 	e := newEdge(t, nil)
-	now := tag.Current()
+	now := tag.New()
 	if n := len(now.Gzip); n > tag.MaxBytes {
 		t.Errorf("the tag takes %d bytes, at most %d are allowed", n, tag.MaxBytes)
 	}

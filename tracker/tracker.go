@@ -24,6 +24,7 @@ import (
 	"tributary/tracker/clickid"
 	"tributary/tracker/country"
 	"tributary/tracker/spool"
+	"tributary/tracker/tag"
 )
 
 // Config is what a tracker is made of. Catalogue, Spool, Ring and Partitions must be given; zero stands for the default
@@ -108,6 +109,7 @@ type Server struct {
 	refusals *refusals
 	// tagClicks bounds the clicks that tags report.
 	tagClicks *crowd
+	tag       tag.Script
 	bodies    sync.Pool // of *memory
 
 	// Values of headers that every redirect has, shared by all of them.
@@ -125,7 +127,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(), rates: newRates(cfg.MerchantRate), refusals: newRefusals(), tagClicks: newCrowd(networkClicks),
+		Intake: intake, cfg: cfg, echo: echo.New(), metrics: newMetrics(cfg.Metrics), pages: newPages(), rates: newRates(cfg.MerchantRate), refusals: newRefusals(), tagClicks: newCrowd(networkClicks), tag: tag.New(),
 		noStore: []string{"no-store"}, referrerPolicy: []string{"strict-origin-when-cross-origin"},
 	}
 	s.bodies.New = func() any { return &memory{} }
@@ -149,8 +151,8 @@ func (s *Server) route() {
 		{http.MethodPost, "/v1/conversions", s.named(s.conversion)},
 		{http.MethodPost, "/v1/refunds", s.named(s.refund)},
 		{http.MethodPost, "/v1/tag/click", s.tagRoute(s.tagClick)},
-		{http.MethodGet, "/t.js", s.guard(script)},
-		{http.MethodGet, "/t/:version", s.guard(script)},
+		{http.MethodGet, "/t.js", s.guard(s.script)},
+		{http.MethodGet, "/t/:version", s.guard(s.script)},
 		{http.MethodGet, "/healthz", s.guard(healthy)},
 		{http.MethodGet, "/robots.txt", s.guard(robots)},
 		{http.MethodGet, "/problems/:code", s.guard(s.problem)},

@@ -10,7 +10,6 @@ import (
 	_ "embed"
 	"encoding/base64"
 	"encoding/hex"
-	"sync"
 )
 
 // MaxBytes is the most that the script may take on the wire, compressed.
@@ -33,10 +32,9 @@ type Script struct {
 	Integrity string
 }
 
-// Current is the tag as this binary has it.
-var Current = sync.OnceValue(func() Script { return scriptOf(script) })
-
-func scriptOf(plain []byte) Script {
+// New makes the tag as this binary has it ready to be served.
+func New() Script {
+	plain := script
 	sum, long := sha256.Sum256(plain), sha512.Sum384(plain)
 	var packed bytes.Buffer
 	w, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
