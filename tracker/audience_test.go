@@ -11,6 +11,7 @@ func audiences() map[string]bool {
 	const anybody, merchant = false, true
 	return map[string]bool{
 		"GET /c/*": anybody, "HEAD /c/*": anybody, "GET /healthz": anybody, "GET /robots.txt": anybody, "GET /problems/:code": anybody,
+		"GET /t.js": anybody, "GET /t/:version": anybody, "POST /v1/tag/click": anybody, // it sees for itself who may
 		"POST /v1/conversions": merchant, "POST /v1/refunds": merchant,
 	}
 }

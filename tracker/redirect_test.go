@@ -159,6 +159,11 @@ func TestVisitorsOfAPausedPartnerAreSentOn(t *testing.T) {
 		if withID, marks := visit(); withID != row.withID || marks != row.marks {
 			t.Errorf("%s: with an id %t, marks %d", row.state, withID, marks)
 		}
+		before := len(e.records(t))
+		a := e.tells(t, "/v1/tag/click", shopOrigin, e.mine.via(e.mine.link.Code, ""), "User-Agent", chrome+string(row.state))
+		if told := newest(e.records(t), before); strings.Contains(a.body, `"click_id":""`) == row.withID || told[0].GetClick().GetMarks() != row.marks {
+			t.Errorf("%s: the tag is answered %s, marks %v", row.state, a.body, told)
+		}
 	}
 }
 

@@ -204,7 +204,7 @@ tributary_clicks_prefetched_total 1
 # HELP tributary_links_unknown_total Requests for a link that is not there or is closed.
 # TYPE tributary_links_unknown_total counter
 tributary_links_unknown_total 1
-# HELP tributary_reports_total Reports of orders and refunds, by route and outcome: stored, or the code of the problem.
+# HELP tributary_reports_total Reports of orders, refunds and tags, by route and outcome: stored, or the code of the problem.
 # TYPE tributary_reports_total counter
 tributary_reports_total{outcome="stored",route="/v1/conversions"} 1
 tributary_reports_total{outcome="invalid_conversion",route="/v1/conversions"} 1

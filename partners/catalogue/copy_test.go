@@ -140,7 +140,7 @@ func TestACopyHoldsWhatTheCatalogueHeld(t *testing.T) {
 // A tracker that was upgraded while PostgreSQL is down starts with the copy that the version before has left.
 func TestACopyOfTheFormBeforeIsRead(t *testing.T) {
 	t.Parallel()
-	for _, form := range []string{"form-3", "form-4"} {
+	for _, form := range []string{"form-3", "form-4", "form-5"} {
 		kept, err := os.ReadFile("testdata/" + form + ".catalogue")
 		must(t, err)
 		file := filepath.Join(t.TempDir(), "catalogue")
@@ -155,24 +155,6 @@ func TestACopyOfTheFormBeforeIsRead(t *testing.T) {
 		if p, ok := c.Program(l.Program); !ok || p.Window != 30*24*time.Hour || p.Path(time.Now()) || len(p.Domains) > 0 {
 			t.Errorf("%s: program %+v", form, p)
 		}
-	}
-}
-
-// Form 4 is form 5 without states, of which the count comes last.
-func TestACopyWithoutStatesIsRead(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	live, file := copyOf(t, w.db)
-	content, err := os.ReadFile(file)
-	must(t, err)
-	body := append([]byte(copyMark4), content[len(copyMark):len(content)-sha256.Size-1]...)
-	sum := sha256.Sum256(body)
-	must(t, os.WriteFile(file, append(body, sum[:]...), 0o600))
-	c := away(t)
-	_, err = c.LoadCopy(file)
-	must(t, err)
-	if diff := cmp.Diff(contents(live), contents(c)); diff != "" {
-		t.Errorf("(-live +copy):\n%s", diff)
 	}
 }
 
