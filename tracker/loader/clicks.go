@@ -134,10 +134,11 @@ func (p *producer) countDay(ctx context.Context, d *clickDay) error {
 	return err
 }
 
-// clicksOf counts the clicks of a part of a day, one sale for each partner who had some.
+// clicksOf counts the clicks of a part of a day, one sale for each partner who had some. What no redirect has seen, anybody could
+// have said: it is not paid by the piece.
 func (p *producer) clicksOf(ctx context.Context, d clickPart) ([]*event.Sale, error) {
 	rows, err := p.ClickHouse.Query(ctx, `SELECT partner_id, country, if(device IN (?), toString(device), '') AS used, toInt64(count()) FROM touch
-		WHERE kind = 'click' AND marks = 0 AND merchant_id = ? AND program_id = ?
+		WHERE kind = 'click' AND marks = 0 AND channel = '' AND merchant_id = ? AND program_id = ?
 		  AND occurred_at >= fromUnixTimestamp64Micro(?, 'UTC') AND occurred_at < fromUnixTimestamp64Micro(?, 'UTC')
 		GROUP BY partner_id, country, used ORDER BY partner_id, country, used`,
 		event.Devices(), d.merchant, d.program, event.Micros(d.from), event.Micros(d.to))

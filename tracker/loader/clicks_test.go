@@ -94,8 +94,9 @@ func TestTheClicksOfADayAreCountedOnce(t *testing.T) {
 		visit(1, 7, midnight, "DE", "mobile", 0), visit(2, 7, midnight.Add(time.Hour), "DE", "mobile", 0), visit(3, 7, noon(), "", "bot", 0),
 		visit(4, 7, midnight.Add(24*time.Hour-time.Millisecond), "AT", "desktop", 0),
 		visit(5, 7, midnight.Add(-time.Millisecond), "DE", "mobile", 0), visit(6, 7, midnight.Add(24*time.Hour), "DE", "mobile", 0),
-		visit(7, 7, noon(), "DE", "mobile", event.MarkBot), visit(8, 9, noon(), "DE", "tablet", 0),
+		visit(7, 7, noon(), "DE", "mobile", event.MarkBot), visit(8, 9, noon(), "DE", "tablet", 0), visit(9, 7, noon(), "DE", "mobile", 0),
 	}
+	clicks[8].GetClick().Channel = "tag"
 	for n, c := range clicks {
 		r.send(event.Touches, n%2, byte(1+n%2), c)
 	}
