@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"crypto/sha256"
 	"io"
 	"maps"
 	"net/http"
@@ -20,11 +21,20 @@ type client struct {
 	// header is sent with every request.
 	header http.Header
 	addr   string
+	// seat gives the seat of a session, which every form that is sent names; nil: the forms of this browser name none.
+	seat func(token string) string
 }
 
 // client makes a browser in which nobody is signed in.
 func (w *world) client() *client {
-	return &client{t: w.t, handler: w.server.Handler(), cookies: map[string]*http.Cookie{}, header: http.Header{}, addr: "192.0.2.1:4000"}
+	return &client{t: w.t, handler: w.server.Handler(), cookies: map[string]*http.Cookie{}, header: http.Header{}, addr: "192.0.2.1:4000", seat: w.sessionSeat}
+}
+
+// sessionSeat is the seat of the session that a cookie's token opens; empty for none.
+func (w *world) sessionSeat(token string) (seat string) {
+	hash := sha256.Sum256([]byte(token))
+	w.must(w.owner.QueryRow(w.t.Context(), `SELECT coalesce(max(seat_id)::text, '') FROM session WHERE token_hash = $1`, hash[:]).Scan(&seat))
+	return seat
 }
 
 // as makes a browser in which somebody is signed in.
@@ -53,6 +63,11 @@ func (c *client) post(path string, form url.Values) reply {
 
 func (c *client) do(method, path, body string) reply {
 	c.t.Helper()
+	if session := c.cookies["session"]; method == http.MethodPost && c.seat != nil && session != nil && !strings.Contains(body, seatField+"=") {
+		if seat := c.seat(session.Value); seat != "" {
+			body += "&" + seatField + "=" + seat
+		}
+	}
 	r := httptest.NewRequest(method, "http://portal.example.net"+path, strings.NewReader(body))
 	r.RemoteAddr = c.addr
 	if method == http.MethodPost && c.header.Get("Content-Type") == "" {

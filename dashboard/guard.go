@@ -94,15 +94,14 @@ func (s *Server) guard(r route) echo.HandlerFunc {
 		if err := onceEach(c.Request()); err != nil {
 			return err
 		}
-		here := sentFromHere(c.Request(), v)
+		from := takeFrom(c.Request())
 		switch {
 		case r.who == everyone:
 		case !v.signedIn():
 			return s.askToSignIn(c)
-		case r.who == anybodySignedIn:
-		case !here:
+		case !sentFromHere(c.Request().Method, from, r.who, v):
 			return fault.Coded(fault.Conflict, "other_seat", nil)
-		case r.who != v.who():
+		case r.who != anybodySignedIn && r.who != v.who():
 			return fault.Coded(fault.Forbidden, "not_for_you", nil)
 		}
 		if !v.login.Seat.May(r.may) {

@@ -34,15 +34,23 @@ func (s *Server) takeSeat(c echo.Context, v *visit) error {
 	return s.redirect(c, homeOf(v.who()))
 }
 
-// sentFromHere takes the seat out of a form, which no page is to know or to send again, and tells whether the person still is in
-// it: in a second tab they may have left it since.
-func sentFromHere(r *http.Request, v *visit) bool {
-	from := r.PostForm.Get(seatField)
-	if from != "" {
+// takeFrom takes out of a form from which seat it is sent, which no page is to know or to send again.
+func takeFrom(r *http.Request) (seat string) {
+	seat = r.PostForm.Get(seatField)
+	if seat != "" {
 		delete(r.PostForm, seatField)
 		delete(r.Form, seatField)
 	}
-	return from == "" || from == strconv.FormatInt(int64(v.login.Seat.ID), 10)
+	return seat
+}
+
+// sentFromHere tells whether the person still is in the seat that a request is sent from: in a second tab they may have left it since.
+// Every form names one; what is the person's own they may send from any.
+func sentFromHere(method, from string, who audience, v *visit) bool {
+	if method == http.MethodGet || method == http.MethodHead {
+		return true
+	}
+	return from == strconv.FormatInt(int64(v.login.Seat.ID), 10) || who == anybodySignedIn && from != ""
 }
 
 // carrySeat has every form of a page that is sent say from which seat: here, so that no template forgets it.

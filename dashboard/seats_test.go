@@ -168,6 +168,13 @@ func TestASeatIsChangedAndAFormOfTheOtherRefused(t *testing.T) {
 			t.Errorf("a form from the seat %s: status %d, want %d", seat, got.status, status)
 		}
 	}
+	c.seat = nil
+	for _, path := range []string{"/merchant/people", "/account/password", "/signout"} {
+		if got := c.post(path, nil); got.status != http.StatusConflict {
+			t.Errorf("%s from no seat: status %d", path, got.status)
+		}
+	}
+	c.seat = w.sessionSeat
 	if got := c.post("/merchant/keys", url.Values{"label": {"x"}, "seat": {second}}); got.status != http.StatusForbidden {
 		t.Errorf("a viewer issues a key: status %d", got.status)
 	}
