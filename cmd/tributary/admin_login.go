@@ -48,7 +48,7 @@ func printSetup(out io.Writer, address string, code access.Code) {
 
 // loginCommand is a command about a person, whom its argument names by e-mail address. check looks at the flags before the
 // database is opened; nil: nothing to check.
-func loginCommand(a *app, use, short string, check func() error, run func(ctx context.Context, db *pgxpool.Pool, cmd *cobra.Command, email string) error) *cobra.Command {
+func loginCommand(a *app, use, short string, check func(cmd *cobra.Command) error, run func(ctx context.Context, db *pgxpool.Pool, cmd *cobra.Command, email string) error) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " EMAIL", Short: short, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -57,7 +57,7 @@ func loginCommand(a *app, use, short string, check func() error, run func(ctx co
 				return usageError(cmd, fmt.Sprintf("%q is not an e-mail address", args[0]))
 			}
 			if check != nil {
-				if err := check(); err != nil {
+				if err := check(cmd); err != nil {
 					return usageError(cmd, err.Error())
 				}
 			}
@@ -66,10 +66,11 @@ func loginCommand(a *app, use, short string, check func() error, run func(ctx co
 	}
 }
 
-// organisation has a command take --merchant and --partner; with neither it is about the network.
+// organisation has a command take --network, --merchant and --partner, one of which is to be given.
 func organisation(cmd *cobra.Command, of *access.Scope) *cobra.Command {
-	cmd.Flags().Int64Var((*int64)(&of.Merchant), "merchant", 0, "id of the merchant; without it and --partner: the network")
-	cmd.Flags().Int64Var((*int64)(&of.Partner), "partner", 0, "id of the partner")
+	cmd.Flags().BoolVar(&of.Network, "network", false, "the network itself")
+	cmd.Flags().Int64Var((*int64)(&of.Merchant), "merchant", 0, "number of the merchant")
+	cmd.Flags().Int64Var((*int64)(&of.Partner), "partner", 0, "number of the partner")
 	return cmd
 }
 
@@ -79,17 +80,18 @@ func seatFlags(cmd *cobra.Command, seat *access.NewSeat) *cobra.Command {
 	return organisation(cmd, &seat.Scope)
 }
 
-// checkOrganisation completes whose a command is about, and tells what is wrong with it.
-func checkOrganisation(of *access.Scope) error {
-	of.Network = of.Merchant == 0 && of.Partner == 0
-	if of.Check() != nil {
-		return errors.New("--merchant and --partner: name one of them, by its number")
+// checkOrganisation tells what is wrong with the organisation that a command is about. None is taken for granted: who forgets a flag
+// would make an owner of the network.
+func checkOrganisation(cmd *cobra.Command, of *access.Scope) error {
+	nobody := cmd.Flags().Changed("merchant") && of.Merchant == 0 || cmd.Flags().Changed("partner") && of.Partner == 0
+	if nobody || of.Check() != nil {
+		return errors.New("give one organisation: --merchant NUMBER, --partner NUMBER, or --network")
 	}
 	return nil
 }
 
-func checkSeat(seat *access.NewSeat) error {
-	if err := checkOrganisation(&seat.Scope); err != nil {
+func checkSeat(cmd *cobra.Command, seat *access.NewSeat) error {
+	if err := checkOrganisation(cmd, &seat.Scope); err != nil {
 		return err
 	}
 	if err := seat.Check(); err != nil {
@@ -100,7 +102,7 @@ func checkSeat(seat *access.NewSeat) error {
 
 func newInvite(a *app) *cobra.Command {
 	var seat access.NewSeat
-	cmd := loginCommand(a, "invite", "Print a link by which a person takes a seat, within a week and once", func() error { return checkSeat(&seat) },
+	cmd := loginCommand(a, "invite", "Print a link by which a person takes a seat, within a week and once", func(cmd *cobra.Command) error { return checkSeat(cmd, &seat) },
 		func(ctx context.Context, db *pgxpool.Pool, cmd *cobra.Command, email string) error {
 			var link access.Link
 			err := postgres.InTx(ctx, db, func(tx pgx.Tx) (err error) {
@@ -135,7 +137,7 @@ func newResetLink(a *app) *cobra.Command {
 
 func newAddSeat(a *app) *cobra.Command {
 	var seat access.NewSeat
-	return seatFlags(loginCommand(a, "add-seat", "Give a person a seat in a further organisation", func() error { return checkSeat(&seat) },
+	return seatFlags(loginCommand(a, "add-seat", "Give a person a seat in a further organisation", func(cmd *cobra.Command) error { return checkSeat(cmd, &seat) },
 		func(ctx context.Context, db *pgxpool.Pool, _ *cobra.Command, email string) error {
 			_, err := access.AddSeat(ctx, db, email, seat)
 			return err
@@ -144,7 +146,7 @@ func newAddSeat(a *app) *cobra.Command {
 
 func newEndSeat(a *app) *cobra.Command {
 	var of access.Scope
-	return organisation(loginCommand(a, "end-seat", "Take a person's seat in an organisation, and end its sessions at once", func() error { return checkOrganisation(&of) },
+	return organisation(loginCommand(a, "end-seat", "Take a person's seat in an organisation, and end its sessions at once", func(cmd *cobra.Command) error { return checkOrganisation(cmd, &of) },
 		func(ctx context.Context, db *pgxpool.Pool, _ *cobra.Command, email string) error {
 			return access.EndSeat(ctx, db, email, of)
 		}), &of)
