@@ -12,6 +12,7 @@ import (
 	"tributary/internal/fault"
 	"tributary/internal/text"
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
 	"tributary/report"
 )
@@ -49,21 +50,32 @@ func (view *standingView) title() string {
 	return view.visit.text.StandingTitle(view.standing.PartnerName, view.standing.ProgramName)
 }
 
-// steps are the states that whoever looks may state next, by the page. The operator only looks.
+// operator tells that the network is looking.
+func (view *standingView) operator() bool { return view.visit.login.Seat.Network }
+
+// steps are the states that whoever looks may state next, by the page: what may follow the state at present, or one that is planned,
+// where the form gives a later time. The operator may take anybody's steps.
 func (view *standingView) steps() (states []program.State) {
-	if !view.partner() && view.visit.login.Seat.Merchant == 0 {
+	if !view.visit.may(view.permission()) {
 		return nil
 	}
+	ahead := view.standing.Ahead(view.visit.at)
 	for _, step := range program.Steps() {
-		if step.From != view.standing.State {
-			continue
-		}
 		again := step.To == program.Applied && step.From != program.Left // they apply with answers, which this form has no room for
-		if mine := view.partner() == (step.By == program.ByPartner); mine && !again {
+		mine := view.operator() || view.partner() == (step.By == program.ByPartner)
+		if mine && !again && slices.Contains(ahead, step.From) && !slices.Contains(states, step.To) {
 			states = append(states, step.To)
 		}
 	}
 	return states
+}
+
+// permission is what stating a state asks for.
+func (view *standingView) permission() access.Permission {
+	if view.partner() {
+		return access.Agree
+	}
+	return access.EditPartners
 }
 
 // wrong is what is wrong with a field, or nil.

@@ -240,6 +240,7 @@ func (s *Server) networkRoutes() []entry {
 		{get, "/network/partners", access.See, s.enrolments},
 		{get, "/network/partners.csv", access.See, s.enrolmentsCSV},
 		{get, "/network/partners/:partner/state/:program", access.See, s.standing},
+		{post, "/network/partners/:partner/state/:program", access.EditPartners, s.setStanding},
 		{get, "/network/late", access.See, s.late},
 		{get, "/network/late.csv", access.See, s.lateCSV},
 		{get, "/network/people", access.See, s.people},

@@ -145,6 +145,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 		"/partner/programs/:program/terms/accept":    {"version": {"9"}},
 		"/partner/programs/:program/state":           {"state": {"left"}, "from": {w.now.Add(2 * aDay).Format(formTime)}},
 		"/merchant/partners/:partner/state/:program": {"state": {"paused"}, "note": {"the budget is spent"}, "from": {w.now.Add(aDay).Format(formTime)}, "sure": {""}},
+		"/network/partners/:partner/state/:program":  {"state": {"paused"}, "note": {"the budget is spent"}, "from": {w.now.Add(3 * aDay).Format(formTime)}},
 		"/merchant/orders/:order/disputes":           {"dispute": {"dp-1"}, "amount": {"5.00"}, "whole": {""}},
 		"/network/orders/:order/disputes":            {"dispute": {"dp-2"}, "amount": {""}, "whole": {"yes"}},
 		"/merchant/orders/:order/review":             {"verb": {"void"}, "note": {"a trial"}},
@@ -171,7 +172,7 @@ func TestAuthorizationMatrix(t *testing.T) {
 	enrolledIn := map[string][]string{
 		"POST /account/seat":  {"site"},
 		"POST /partner/links": {"site", "member"}, "POST /partner/claims": {"site", "member"}, "GET /partner/programs/:program/terms": {"site", "member"}, "POST /partner/programs/:program/terms/accept": {"site", "member"},
-		"GET /partner/programs/:program/state": {"site", "member"}, "POST /partner/programs/:program/state": {"site", "member"}, "GET /network/partners/:partner/state/:program": {"operator"},
+		"GET /partner/programs/:program/state": {"site", "member"}, "POST /partner/programs/:program/state": {"site", "member"}, "GET /network/partners/:partner/state/:program": {"operator"}, "POST /network/partners/:partner/state/:program": {"operator"},
 		"POST /merchant/manual": {"shop"}, "POST /merchant/coupons": {"shop"}, "POST /merchant/coupons/file": {"shop"},
 		"POST /merchant/orders/review": {"shop"}, "POST /merchant/review": {"shop"}, "POST /merchant/review/undo": {"shop"},
 	}
@@ -226,7 +227,7 @@ func wanted(r route, who string, owners []string) wish {
 		return wish{statuses: []int{http.StatusNotFound}}
 	case r.path == "/invite/:link": // which its organisation takes back meanwhile
 		return wish{statuses: append(success.statuses, http.StatusConflict)}
-	case r.who == everyone:
+	case r.who == everyone, strings.HasPrefix(r.path, "/network/partners") && r.method == http.MethodPost && who == "operator": // whom the partner leaves meanwhile
 		return success
 	case who == "nobody":
 		return wish{statuses: []int{http.StatusSeeOther}, to: "/signin"}

@@ -17,8 +17,8 @@ import (
 func permitted() map[access.Org]map[access.Role][]access.Permission {
 	return map[access.Org]map[access.Role][]access.Permission{
 		access.OfNetwork: {
-			access.Owner:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EnterLines},
-			access.Admin:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EnterLines},
+			access.Owner:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EditPartners, access.EnterLines},
+			access.Admin:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EditPartners, access.EnterLines},
 			access.Payouts: {access.EnterLines},
 			access.Support: {access.ReadAudit, access.Recover},
 			access.Auditor: {access.ReadAudit},

@@ -5,8 +5,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"tributary/partners"
+	"tributary/partners/access"
 	"tributary/partners/program"
 )
 
@@ -47,6 +49,9 @@ func TestAMerchantPausesAndRemovesAPartner(t *testing.T) {
 		t.Fatalf("status %d: %s", done.status, done.text())
 	}
 	shop.page(path).holds(t, "Approved", "Paused", "planned", "the budget is spent")
+	if early := site.page(theirs); strings.Contains(early.text(), "Paused") {
+		t.Errorf("the partner reads a state that does not hold yet: %s", early.text())
+	}
 	w.begun()
 	shop.page(path).holds(t, "Paused Since", "Links lead visitors on to the shop without a click id")
 	shop.page("/merchant/partners/"+partner).holds(t, "Paused")
@@ -102,5 +107,41 @@ func TestAPartnerLeavesAProgram(t *testing.T) {
 				t.Errorf("%s sees %s: %d", who, theirs, got.status)
 			}
 		}
+	}
+}
+
+// The operator takes the steps of either side, from the page: also one that only a planned state allows.
+func TestTheOperatorStatesWhereAPartnerStands(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	path := "/network/partners/" + number10(int64(w.site)) + "/state/" + number10(int64(w.program))
+	operator := w.as("operator@example.net")
+	w.person("auditor@example.net", access.Auditor, access.Scope{Network: true})
+	auditor := w.as("auditor@example.net")
+	if page := auditor.page(path); strings.Contains(page.body, `action="`+path) {
+		t.Error("an auditor finds a form")
+	}
+	later := func(days int) string { return w.now.Add(time.Duration(days) * aDay).Format(formTime) }
+	if page := operator.page(path); strings.Contains(page.body, `value="applied"`) {
+		t.Error("approved may become applied")
+	}
+	for _, row := range []struct {
+		state, from string
+		status      int
+	}{
+		{"applied", later(2), http.StatusUnprocessableEntity},
+		{"left", later(1), http.StatusSeeOther},
+		{"applied", "", http.StatusUnprocessableEntity},
+		{"applied", later(2), http.StatusSeeOther},
+		{"approved", later(3), http.StatusSeeOther},
+	} {
+		if got := operator.post(path, url.Values{"state": {row.state}, "from": {row.from}, "note": {"by letter"}}); got.status != row.status {
+			t.Errorf("%s from %q: status %d: %s", row.state, row.from, got.status, got.text())
+		}
+	}
+	page := operator.page(path)
+	page.holds(t, "Approved", "Left", "Applied", "planned", "by letter")
+	if !strings.Contains(page.body, `value="applied"`) {
+		t.Error("what may follow a planned state is not offered")
 	}
 }

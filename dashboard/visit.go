@@ -36,6 +36,9 @@ const visitKey = "visit"
 
 func (v *visit) signedIn() bool { return v.login.ID != 0 }
 
+// may tells whether the person's role holds a permission.
+func (v *visit) may(p access.Permission) bool { return v.login.Seat.May(p) }
+
 // scope is what the person may see, and who they are where they change it.
 func (v *visit) scope() access.Scope {
 	s := v.login.Seat.Scope()

@@ -77,6 +77,17 @@ WHERE program_id = $1 AND partner_id = $2 AND state IN ('pending', 'payable') GR
 	return st, nil
 }
 
+// Ahead are the state at present and those that are planned.
+func (st *Standing) Ahead(now time.Time) []program.State {
+	states := []program.State{st.State}
+	for i := range st.Facts {
+		if f := &st.Facts[i]; f.From.After(now) && !st.Replaced(f) {
+			states = append(states, program.State(f.Value))
+		}
+	}
+	return states
+}
+
 // Replaced tells whether something that was stated later took the place of a fact of Facts.
 func (st *Standing) Replaced(f *partners.Fact) bool {
 	for i := range st.Facts {

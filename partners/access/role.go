@@ -48,7 +48,7 @@ const (
 	Agree Permission = "agree to terms"
 	// Review decides over orders, claims and conflicts.
 	Review Permission = "review orders"
-	// EditPartners says what holds for a partner, and gives and ends coupons.
+	// EditPartners says what holds for a partner and where they stand, and gives and ends coupons.
 	EditPartners Permission = "edit partners"
 	// SetTerms sets a program's terms.
 	SetTerms Permission = "set terms"
@@ -69,8 +69,8 @@ const (
 // roles is who may do what: the one place that says so. migrations/postgres/00110_seats.sql knows the names.
 var roles = map[Org]map[Role][]Permission{ //nolint:gochecknoglobals // a table
 	OfNetwork: {
-		Owner:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EnterLines},
-		Admin:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EnterLines},
+		Owner:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EditPartners, EnterLines},
+		Admin:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EditPartners, EnterLines},
 		Payouts: {See, EnterLines},
 		Support: {See, ReadAudit, Recover},
 		Auditor: {See, ReadAudit},
