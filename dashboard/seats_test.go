@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"cmp"
 	"maps"
 	"net/http"
 	"net/url"
@@ -17,24 +18,32 @@ import (
 func permitted() map[access.Org]map[access.Role][]access.Permission {
 	return map[access.Org]map[access.Role][]access.Permission{
 		access.OfNetwork: {
-			access.Owner:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EditPartners, access.EnterLines},
-			access.Admin:   {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EditPartners, access.EnterLines},
+			access.Owner:   {access.SeeCustomers, access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EditPartners, access.EnterLines},
+			access.Admin:   {access.SeeCustomers, access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.BindCustomers, access.EditPartners, access.EnterLines},
 			access.Payouts: {access.EnterLines},
-			access.Support: {access.ReadAudit, access.Recover},
-			access.Auditor: {access.ReadAudit},
+			access.Support: {access.SeeCustomers, access.ReadAudit, access.Recover},
+			access.Auditor: {access.SeeCustomers, access.ReadAudit},
 		},
 		access.OfMerchant: {
-			access.Owner:     {access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.EditPartners, access.SetTerms, access.EnterLines, access.EditKeys},
-			access.Manager:   {access.ReadAudit, access.Review, access.EditPartners, access.SetTerms, access.EnterLines},
+			access.Owner:     {access.SeeCustomers, access.ReadAudit, access.EditSeats, access.Recover, access.Review, access.EditPartners, access.SetTerms, access.EnterLines, access.EditKeys},
+			access.Manager:   {access.SeeCustomers, access.ReadAudit, access.Review, access.EditPartners, access.SetTerms, access.EnterLines},
 			access.Finance:   {access.EnterLines},
 			access.Developer: {access.EditKeys},
-			access.Viewer:    nil,
+			access.Viewer:    {access.SeeCustomers},
 		},
 		access.OfPartner: {
 			access.Owner:  {access.ReadAudit, access.EditSeats, access.EditLinks, access.Claim, access.Agree},
 			access.Editor: {access.EditLinks, access.Claim},
 			access.Viewer: nil,
 		},
+	}
+}
+
+// formPages are those that are a form and nothing else.
+func formPages() []string {
+	return []string{
+		"/partner/claims/new", "/partner/links/new", "/merchant/coupons/new", "/merchant/coupons/file", "/merchant/programs/:program/terms",
+		"/merchant/orders/:order/disputes/:dispute", "/network/orders/:order/disputes/:dispute",
 	}
 }
 
@@ -48,8 +57,13 @@ func TestEveryRouteNamesAPermission(t *testing.T) {
 		if r.method == http.MethodGet && want == "" {
 			want = access.See
 		}
-		if strings.Contains(r.path, "/audit") {
+		switch {
+		case strings.Contains(r.path, "/audit"):
 			want = access.ReadAudit
+		case strings.Contains(r.path, "/customers") && r.who != partnerOnly && r.method == http.MethodGet:
+			want = access.SeeCustomers
+		case r.method == http.MethodGet && slices.Contains(formPages(), r.path):
+			want = r.may // a page that is a form asks for what the form does
 		}
 		if r.may == "" || want != "" && r.may != want || want == "" && r.may == access.See {
 			t.Errorf("%s %s asks for %q", r.method, r.path, r.may)
@@ -101,6 +115,65 @@ func TestEveryRoleMayDoWhatItsTableSays(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// routeOf is the route that an address has, or nil.
+func (w *world) routeOf(method, path string) *route {
+	path, _, _ = strings.Cut(path, "?")
+	path, _, _ = strings.Cut(path, "#")
+	parts := strings.Split(path, "/")
+	for _, r := range w.server.routes() {
+		pattern := strings.Split(r.path, "/")
+		fits := r.method == method && len(pattern) == len(parts)
+		for i := range pattern {
+			fits = fits && (pattern[i] == parts[i] || strings.HasPrefix(pattern[i], ":") && parts[i] != "new" && parts[i] != "file")
+		}
+		if fits {
+			return &r
+		}
+	}
+	return nil
+}
+
+// No page offers a role a form that would be refused, nor leads to a page that would be.
+func TestNoPageOffersARoleWhatItMayNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustAccept(9)
+	named := w.targets()
+	scopes, pages := w.organisations()
+	offered := 0
+	for org, roles := range permitted() {
+		for role, holds := range roles {
+			email := string(org) + "-" + string(role) + "@example.net"
+			w.person(email, role, scopes[org])
+			c := w.as(email)
+			for _, r := range w.server.routes() {
+				path, _ := named.path(r.path)
+				if r.method != http.MethodGet || r.who != pages[org] && r.who != anybodySignedIn || strings.HasSuffix(path, ".csv") || !access.May(org, role, r.may) {
+					continue
+				}
+				for _, n := range c.page(path).find(t, func(n *html.Node) bool { return n.Data == "form" || n.Data == "a" }) {
+					method, _ := attr(n, "method")
+					to, _ := attr(n, "action")
+					if n.Data == "a" {
+						to, _ = attr(n, "href")
+					}
+					leads := w.routeOf(strings.ToUpper(cmp.Or(method, http.MethodGet)), to)
+					if leads == nil || leads.who != pages[org] || leads.may == access.See {
+						continue
+					}
+					offered++
+					if !slices.Contains(holds, leads.may) {
+						t.Errorf("%s offers %s of a %s %s %s, which asks for %q", path, role, org, leads.method, to, leads.may)
+					}
+				}
+			}
+		}
+	}
+	if offered < 100 {
+		t.Errorf("%d forms and links were looked at", offered)
 	}
 }
 

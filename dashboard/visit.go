@@ -2,6 +2,7 @@ package dashboard
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -38,6 +39,15 @@ func (v *visit) signedIn() bool { return v.login.ID != 0 }
 
 // may tells whether the person's role holds a permission.
 func (v *visit) may(p access.Permission) bool { return v.login.Seat.May(p) }
+
+// visitContext is the context key under which a page that is rendered finds whose visit it is.
+type visitContext struct{}
+
+// may tells a page that is rendered whether its reader's role holds a permission: it offers no form that would be refused.
+func may(ctx context.Context, p access.Permission) bool {
+	v, _ := ctx.Value(visitContext{}).(*visit)
+	return v != nil && v.may(p)
+}
 
 // scope is what the person may see, and who they are where they change it.
 func (v *visit) scope() access.Scope {
@@ -88,11 +98,13 @@ func (s *Server) anonymous(c echo.Context) *visit {
 // render sends a whole page, or an error if it cannot be made: never half of one.
 func (s *Server) render(c echo.Context, status int, page templ.Component) error {
 	var b bytes.Buffer
-	if err := page.Render(text.With(c.Request().Context(), s.text), &b); err != nil {
+	v, _ := c.Get(visitKey).(*visit)
+	ctx := context.WithValue(c.Request().Context(), visitContext{}, v)
+	if err := page.Render(text.With(ctx, s.text), &b); err != nil {
 		return fmt.Errorf("rendering %s: %w", c.Path(), err)
 	}
 	body := b.Bytes()
-	if v, ok := c.Get(visitKey).(*visit); ok && v.signedIn() {
+	if v != nil && v.signedIn() {
 		body = carrySeat(body, v.login.Seat.ID)
 	}
 	h := c.Response().Header()

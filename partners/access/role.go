@@ -40,6 +40,8 @@ const (
 	OwnAccount Permission = "own account"
 	// See is to the pages and files of the organisation.
 	See Permission = "see"
+	// SeeCustomers is to the pages and files about customers.
+	SeeCustomers Permission = "see customers"
 	// EditLinks makes and closes links.
 	EditLinks Permission = "edit links"
 	// Claim asks for an order that was not credited.
@@ -69,18 +71,18 @@ const (
 // roles is who may do what: the one place that says so. migrations/postgres/00110_seats.sql knows the names.
 var roles = map[Org]map[Role][]Permission{ //nolint:gochecknoglobals // a table
 	OfNetwork: {
-		Owner:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EditPartners, EnterLines},
-		Admin:   {See, ReadAudit, EditSeats, Recover, Review, BindCustomers, EditPartners, EnterLines},
+		Owner:   {See, SeeCustomers, ReadAudit, EditSeats, Recover, Review, BindCustomers, EditPartners, EnterLines},
+		Admin:   {See, SeeCustomers, ReadAudit, EditSeats, Recover, Review, BindCustomers, EditPartners, EnterLines},
 		Payouts: {See, EnterLines},
-		Support: {See, ReadAudit, Recover},
-		Auditor: {See, ReadAudit},
+		Support: {See, SeeCustomers, ReadAudit, Recover},
+		Auditor: {See, SeeCustomers, ReadAudit},
 	},
 	OfMerchant: {
-		Owner:     {See, ReadAudit, EditSeats, Recover, Review, EditPartners, SetTerms, EnterLines, EditKeys},
-		Manager:   {See, ReadAudit, Review, EditPartners, SetTerms, EnterLines},
+		Owner:     {See, SeeCustomers, ReadAudit, EditSeats, Recover, Review, EditPartners, SetTerms, EnterLines, EditKeys},
+		Manager:   {See, SeeCustomers, ReadAudit, Review, EditPartners, SetTerms, EnterLines},
 		Finance:   {See, EnterLines},
 		Developer: {See, EditKeys},
-		Viewer:    {See},
+		Viewer:    {See, SeeCustomers},
 	},
 	OfPartner: {
 		Owner:  {See, ReadAudit, EditSeats, EditLinks, Claim, Agree},
