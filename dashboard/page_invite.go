@@ -94,7 +94,7 @@ func (s *Server) takeInvitation(c echo.Context, v *visit) error {
 	if err != nil {
 		return err
 	}
-	if err := s.access.TakeSeat(ctx, token, seat); err != nil {
+	if err := s.access.TakeSeat(ctx, v.by, token, seat); err != nil {
 		return err
 	}
 	_, v.login, _, err = s.access.FindSession(ctx, token)

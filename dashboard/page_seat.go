@@ -23,7 +23,7 @@ func (s *Server) takeSeat(c echo.Context, v *visit) error {
 		return notFound()
 	}
 	ctx := c.Request().Context()
-	if err := s.access.TakeSeat(ctx, s.tokenHash(ctx), program.SeatID(id)); err != nil {
+	if err := s.access.TakeSeat(ctx, v.by, s.tokenHash(ctx), program.SeatID(id)); err != nil {
 		return err
 	}
 	for _, other := range v.login.Others {

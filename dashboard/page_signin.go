@@ -63,6 +63,9 @@ func (s *Server) signIn(c echo.Context, v *visit) error {
 		form.Problem = v.text.SigninBusy()
 	case passwordWrong:
 		s.cfg.Log.Info("sign-in refused", "address", network(c.RealIP()), "request", v.id)
+		if err := s.access.NoteFailure(c.Request().Context(), actor(c, access.Person{}), email); err != nil {
+			s.cfg.Log.Warn("noting a refused sign-in", "request", v.id, "error", err)
+		}
 		form.Problem = v.text.SigninWrong()
 	}
 	if wait > 0 {
@@ -166,6 +169,11 @@ func (s *Server) begin(c echo.Context, p proof) error {
 	})
 	if err := s.access.SweepSessions(ctx); err != nil {
 		s.cfg.Log.Warn("sweeping sessions", "error", err)
+	}
+	if s.cfg.AuditDays > 0 {
+		if err := s.access.SweepAudit(ctx, s.cfg.AuditDays); err != nil {
+			s.cfg.Log.Warn("sweeping the audit log", "error", err)
+		}
 	}
 	return nil
 }

@@ -45,6 +45,8 @@ type Config struct {
 	SessionIdle time.Duration
 	// SessionLifetime ends every session. 12 hours when zero.
 	SessionLifetime time.Duration
+	// AuditDays is for how long the audit log is kept, access.MinAuditDays or more; 0: for ever.
+	AuditDays int
 	// SecureCookies is for pages served over https: cookies are then bound to it (and to this very host).
 	SecureCookies bool
 	// Metrics may be nil.

@@ -42,8 +42,8 @@ func (a *Act) Code() string {
 // ActKinds are the kinds of what people act on.
 func ActKinds() []string {
 	return []string{
-		"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "invitation", "key", "link", "login", "manual_line", "manual_verdict", "merchant",
-		"partner", "program", "reset_link", "review", "seat", "session", "terms", "undo",
+		"audit", "bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "forged", "invitation", "key", "link", "login", "manual_line", "manual_verdict", "merchant",
+		"partner", "program", "rate", "reset_link", "review", "seat", "session", "signin_failed", "terms", "undo",
 	}
 }
 

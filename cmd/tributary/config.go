@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"tributary/internal/stream"
+	"tributary/partners/access"
 )
 
 // prefix opens the name of every setting in the environment.
@@ -38,6 +39,7 @@ type config struct {
 	TrackerURL      string
 	DashboardListen string
 	DashboardURL    string
+	AuditDays       int
 	AdminListen     string
 	AdminExposed    bool
 	Pprof           bool
@@ -97,6 +99,7 @@ func (c *config) bind(fs *pflag.FlagSet) {
 	fs.StringVar(&c.TrackerURL, "tracker-url", "", "address of the tracker as visitors see it; with https, its cookie is marked secure; unset: made from tracker-listen")
 	fs.StringVar(&c.DashboardListen, "dashboard-listen", "127.0.0.1:8081", "address the dashboard listens on")
 	fs.StringVar(&c.DashboardURL, "dashboard-url", "", "address of the dashboard as people see it; with https, cookies are marked secure; unset: made from dashboard-listen")
+	fs.IntVar(&c.AuditDays, "audit-days", 0, "for how many days the dashboard keeps the audit log, 400 or more; 0: for ever")
 	fs.StringVar(&c.AdminListen, "admin-listen", "127.0.0.1:8082", "address of health checks and metrics, which ask nobody who they are; empty: none")
 	fs.BoolVar(&c.AdminExposed, "admin-exposed", false, "let admin-listen be an address that other machines can reach")
 	fs.BoolVar(&c.Pprof, "pprof", false, "serve Go's profiles under /debug/pprof/ of admin-listen")
@@ -211,6 +214,9 @@ func (c *config) check() error {
 	problems = append(problems, checkProxies(c.TrustedProxies), checkServer("postgres-url", c.PostgresURL), c.checkLogins(), checkServer("clickhouse-url", c.ClickHouseURL))
 	if c.MerchantRate < 0 || c.MerchantRate > 1_000_000 {
 		bad("merchant-rate", strconv.Itoa(c.MerchantRate), "it must be 0 (no bound) to 1000000")
+	}
+	if c.AuditDays != 0 && c.AuditDays < access.MinAuditDays {
+		bad("audit-days", strconv.Itoa(c.AuditDays), "it must be 0 (for ever) or at least "+strconv.Itoa(access.MinAuditDays))
 	}
 	for flag, value := range map[string]string{"tracker-url": c.TrackerURL, "dashboard-url": c.DashboardURL} {
 		if u, err := url.Parse(value); value != "" && (err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https")) {

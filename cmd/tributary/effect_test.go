@@ -182,6 +182,15 @@ func (n *configured) pages(t *testing.T) {
 		}
 		return err == nil
 	})
+	old := func() (is bool) {
+		if err := n.db.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM audit WHERE request = 'an old one')`).Scan(&is); err != nil {
+			t.Fatal(err)
+		}
+		return is
+	}
+	if _, err := n.db.Exec(t.Context(), `INSERT INTO audit (at, address, request, kind, id, made) VALUES (now() - interval '401 days', '', 'an old one', 'link', '1', true)`); err != nil || !old() {
+		t.Fatal("an old note of the audit log is not there", err)
+	}
 	form := url.Values{"email": {"site@example.net"}, "password": {portalPassword}}.Encode()
 	status, header, _ := n.ask(t, http.MethodPost, n.portal+"/signin", form, "Content-Type", "application/x-www-form-urlencoded",
 		"Origin", "https://partners.settings.example", "Host", "partners.settings.example")
@@ -193,6 +202,9 @@ func (n *configured) pages(t *testing.T) {
 	}
 	if status != http.StatusSeeOther || session == "" {
 		t.Fatalf("sign-in: %d %v", status, header)
+	}
+	if old() {
+		t.Error("an old note of the audit log is kept for more than 400 days")
 	}
 	if status, _, page := n.ask(t, http.MethodGet, n.portal+"/partner/links", "", "Cookie", session); status != http.StatusOK || !strings.Contains(page, "https://go.settings.example/c/settings") {
 		t.Errorf("the page of links has status %d and not the address of the tracker", status)

@@ -355,7 +355,7 @@ func (r *river) dashboard(ctx context.Context) error {
 	defer conn.Close()
 	people := access.New(db)
 	server, err := dashboard.New(dashboard.Config{
-		Access: people, Reports: report.New(people, conn), URL: r.cfg.dashboardURL(), Partitions: r.cfg.Partitions, TrackerURL: r.cfg.trackerURL(), SecureCookies: isSecure(r.cfg.dashboardURL()),
+		Access: people, Reports: report.New(people, conn), URL: r.cfg.dashboardURL(), Partitions: r.cfg.Partitions, TrackerURL: r.cfg.trackerURL(), AuditDays: r.cfg.AuditDays, SecureCookies: isSecure(r.cfg.dashboardURL()),
 		TrustedProxies: r.proxies, TrustedOrigins: r.cfg.origins(), Log: r.log, Metrics: r.metrics,
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ func newConfigured(t *testing.T) *configured {
 	n.tracker, n.portal, n.admin, n.hurried = local(port), local(port+1), local(port+2), local(port+3)
 	n.serve(n.data, append(slices.Clone(n.environ), "TRIBUTARY_TRACKER_URL=https://go.settings.example", "TRIBUTARY_DASHBOARD_URL=https://partners.settings.example",
 		"TRIBUTARY_DASHBOARD_LISTEN="+n.portal, "TRIBUTARY_ADMIN_LISTEN="+n.admin, "TRIBUTARY_PPROF=true", "TRIBUTARY_TRUSTED_PROXIES=127.0.0.0/8", "TRIBUTARY_ENGINE_WORKERS=1",
-		"TRIBUTARY_BOOKS_CHECK=50ms", "TRIBUTARY_COUNTRY_DB=../../tracker/country/testdata/GeoLite2-Country-Test.mmdb", "TRIBUTARY_LOG_FORMAT=text"), "all", "--tracker-listen", n.tracker)
+		"TRIBUTARY_BOOKS_CHECK=50ms", "TRIBUTARY_AUDIT_DAYS=400", "TRIBUTARY_COUNTRY_DB=../../tracker/country/testdata/GeoLite2-Country-Test.mmdb", "TRIBUTARY_LOG_FORMAT=text"), "all", "--tracker-listen", n.tracker)
 	n.startHurried = func() func() {
 		return n.serve(n.hurriedData, slices.Concat(given.Environ(), []string{
 			"TRIBUTARY_POSTGRES_URL=" + engines.As(n.owner, postgres.Tracker), "TRIBUTARY_KAFKA_PREFIX=" + n.kafka.Prefix, "TRIBUTARY_PARTITIONS=2", "TRIBUTARY_CLICK_KEYS=" + n.keys[0].Reveal(),
@@ -235,7 +235,7 @@ func (n *configured) effects() []effect {
 		{[]string{"kafka-prefix", "partitions", "retention"}, n.topics},
 		{[]string{"record-keys"}, n.sealed},
 		{[]string{"country-db"}, n.countries},
-		{[]string{"dashboard-listen", "dashboard-url", "tracker-url"}, n.pages},
+		{[]string{"dashboard-listen", "dashboard-url", "tracker-url", "audit-days"}, n.pages},
 		{[]string{"admin-listen", "pprof", "books-check"}, n.inside},
 		{[]string{"kafka-brokers", "kafka-tls", "kafka-ca"}, n.brokers},
 		{[]string{"log-level"}, n.levels},

@@ -508,6 +508,8 @@ func (p *Printer) AcquiredWorst() string { return p.say("acquired.worst", 0) }
 // Act says what is said of a code, and the code itself where that is nothing: see ActCodes.
 func (p *Printer) Act(code string) string {
 	switch code {
+	case "audit":
+		return p.say("act/audit", 0)
 	case "bind":
 		return p.say("act/bind", 0)
 	case "claim":
@@ -518,12 +520,16 @@ func (p *Printer) Act(code string) string {
 		return p.say("act/coupon_end", 0)
 	case "dead_letter":
 		return p.say("act/dead_letter", 0)
+	case "dead_letter_changed":
+		return p.say("act/dead_letter_changed", 0)
 	case "dispute":
 		return p.say("act/dispute", 0)
 	case "enrolment":
 		return p.say("act/enrolment", 0)
 	case "fact":
 		return p.say("act/fact", 0)
+	case "forged":
+		return p.say("act/forged", 0)
 	case "invitation":
 		return p.say("act/invitation", 0)
 	case "invitation_changed":
@@ -556,6 +562,8 @@ func (p *Printer) Act(code string) string {
 		return p.say("act/program", 0)
 	case "program_changed":
 		return p.say("act/program_changed", 0)
+	case "rate":
+		return p.say("act/rate", 0)
 	case "reset_link":
 		return p.say("act/reset_link", 0)
 	case "review":
@@ -566,6 +574,10 @@ func (p *Printer) Act(code string) string {
 		return p.say("act/seat_changed", 0)
 	case "session":
 		return p.say("act/session", 0)
+	case "session_changed":
+		return p.say("act/session_changed", 0)
+	case "signin_failed":
+		return p.say("act/signin_failed", 0)
 	case "terms":
 		return p.say("act/terms", 0)
 	case "terms_changed":
@@ -578,7 +590,7 @@ func (p *Printer) Act(code string) string {
 
 // ActCodes are the codes of which Act says something.
 func ActCodes() []string {
-	return []string{"bind", "claim", "coupon", "coupon_end", "dead_letter", "dispute", "enrolment", "fact", "invitation", "invitation_changed", "key", "key_changed", "link", "link_changed", "login", "login_changed", "manual_line", "manual_verdict", "merchant", "merchant_changed", "partner", "partner_changed", "program", "program_changed", "reset_link", "review", "seat", "seat_changed", "session", "terms", "terms_changed", "undo"}
+	return []string{"audit", "bind", "claim", "coupon", "coupon_end", "dead_letter", "dead_letter_changed", "dispute", "enrolment", "fact", "forged", "invitation", "invitation_changed", "key", "key_changed", "link", "link_changed", "login", "login_changed", "manual_line", "manual_verdict", "merchant", "merchant_changed", "partner", "partner_changed", "program", "program_changed", "rate", "reset_link", "review", "seat", "seat_changed", "session", "session_changed", "signin_failed", "terms", "terms_changed", "undo"}
 }
 
 // ActHint says what is said of a code, and the code itself where that is nothing: see ActHintCodes.
@@ -824,7 +836,7 @@ func (p *Printer) AuditKey(key string) string { return p.say("audit.key", 0, key
 // AuditKind says: Act
 func (p *Printer) AuditKind() string { return p.say("audit.kind", 0) }
 
-// AuditLead says: Everything that people did here, and API keys for them: who, when, from which network. Nothing can be removed from this log. Passwords and keys are not in it, only that they changed.
+// AuditLead says: Everything that people did here, and API keys for them: who, when, from which network. Nothing of the last 400 days can be removed. Passwords and keys are not in it, only that they changed.
 func (p *Printer) AuditLead() string { return p.say("audit.lead", 0) }
 
 // AuditNone says: Nothing yet

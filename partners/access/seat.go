@@ -140,10 +140,13 @@ func ofPerson(ctx context.Context, q partners.Querier, sql string, args ...any) 
 }
 
 // TakeSeat puts the session that a token is of into another seat of the same person. Any other seat is not found.
-func (db *DB) TakeSeat(ctx context.Context, token []byte, id program.SeatID) error {
+func (db *DB) TakeSeat(ctx context.Context, by Actor, token []byte, id program.SeatID) error {
 	var taken bool
 	// name: session seat
-	if err := db.pool.QueryRow(ctx, `SELECT session_seat($1, $2)`, token, id).Scan(&taken); err != nil {
+	err := db.acting(ctx, by, func(tx pgx.Tx) error {
+		return tx.QueryRow(ctx, `SELECT session_seat($1, $2)`, token, id).Scan(&taken)
+	})
+	if err != nil {
 		return fmt.Errorf("taking a seat: %w", unavailable(err))
 	}
 	if !taken {

@@ -122,6 +122,27 @@ func (db *DB) SweepSessions(ctx context.Context) error {
 	return db.session(ctx, "sweeping sessions", `SELECT session_sweep()`)
 }
 
+// MinAuditDays is for how many days every note of the audit log is kept.
+const MinAuditDays = 400
+
+// SweepAudit removes notes of the audit log that are older than a number of days, MinAuditDays or more; with fewer it removes none.
+func (db *DB) SweepAudit(ctx context.Context, days int) error {
+	return db.session(ctx, "sweeping the audit log", `SELECT audit_sweep($1)`, days)
+}
+
+// NoteFailure notes in the audit log that a wrong password was entered for an e-mail address, twenty times in a day for one person. An
+// address that nobody has leaves no note, and takes as long: neither waits for the disk.
+func (db *DB) NoteFailure(ctx context.Context, by Actor, email string) error {
+	return db.acting(ctx, by, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, `SET LOCAL synchronous_commit = off`)
+		if err == nil {
+			// name: sign-in failed
+			_, err = tx.Exec(ctx, `SELECT signin_failed($1, $2, $3)`, email, by.Address, by.Request)
+		}
+		return err //nolint:wrapcheck // acting says what
+	})
+}
+
 func (db *DB) session(ctx context.Context, doing, sql string, args ...any) error {
 	if _, err := db.pool.Exec(ctx, sql, args...); err != nil {
 		return fmt.Errorf("%s: %w", doing, unavailable(err))
