@@ -1,10 +1,19 @@
 package engine
 
 import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"tributary/commission"
 	"tributary/internal/event"
+	"tributary/internal/postgres"
 	"tributary/internal/stream"
 )
 
@@ -65,6 +74,64 @@ func TestAReportAddsToAnOrder(t *testing.T) {
 		equal(t, row.name+": marked", w.number(`SELECT count(*) FROM orders WHERE no = $1 AND decision -> 'order' -> 'added' IS NOT NULL`, no), min(row.additions, 1))
 	}
 	equal(t, "posted by what was added", w.number(`SELECT count(*) FROM orders o JOIN posting p ON p.source = 1 AND p.source_no = o.no WHERE outcome = 'credited'`) > 0, true)
+	w.clean()
+}
+
+// filed is what the ledger events of an order come to where reports sum them: orders, revenue and commission by customer, time
+// and currency.
+func (w *world) filed(order string) string {
+	w.t.Helper()
+	type file struct {
+		customer, currency string
+		at                 time.Time
+	}
+	sums := map[file][3]int64{}
+	for _, r := range w.ledgerEvents() {
+		e, err := event.Decode(r.Value)
+		check(w.t, err)
+		l := e.GetLedger()
+		if l.GetOrderId() != order {
+			continue
+		}
+		f := file{l.GetCustomerId(), l.GetCurrency(), event.Time(l.GetOrderedAt())}
+		sum := sums[f]
+		sums[f] = [3]int64{sum[0] + int64(l.GetOrders()), sum[1] + l.GetRevenue(), sum[2] + l.GetNet()}
+	}
+	var all []string
+	for f, sum := range sums {
+		if sum != [3]int64{} {
+			all = append(all, fmt.Sprintf("%q %s %s: %v", f.customer, f.at.Format(time.DateTime), f.currency, sum))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "; ")
+}
+
+// TestReportsFollowWhatAnOrderSaysLater adds a customer to an order on the books, and puts a report of another customer, time and
+// currency in its place: what reports sum by moves, nothing is left behind.
+func TestReportsFollowWhatAnOrderSaysLater(t *testing.T) {
+	t.Parallel()
+	w := newWorldOf(t, 1, 1)
+	w.start(w.config("one"))
+	click := func(s *event.Sale) { s.ClickId = w.click() }
+	w.send(reported(0, 7, click), refund(1, "A1", "r", day, 1_000))
+	w.waitIdle()
+	equal(t, "at first", w.filed("A1"), `"" 2026-03-01 12:00:00 GBP: [1 10000 900]`)
+	w.send(reported(time.Hour, 7, func(s *event.Sale) { s.CustomerId = "c-1" }))
+	w.waitIdle()
+	equal(t, "with a customer", w.filed("A1"), `"c-1" 2026-03-01 12:00:00 GBP: [1 10000 900]`)
+	w.clean()
+	other := reported(time.Hour, 7, func(s *event.Sale) { click(s); s.CustomerId = "c-2"; s.Lines[0].Amount = 30_000 })
+	other.OccurredAt += time.Minute.Microseconds()
+	other.GetSale().ContentHash = event.SaleHash(other.GetSale(), other.GetOccurredAt())
+	w.send(other)
+	w.waitIdle()
+	asks := commission.Reviewed{Merchant: 1, Order: "A1", Verb: commission.Replace, Report: hex.EncodeToString(other.Content())}
+	check(t, postgres.InTx(t.Context(), w.db, func(tx pgx.Tx) error {
+		return errors.Join(w.reviewIn(tx, asks, commission.ByMerchant, noon().Add(2*day)), w.reviewIn(tx, asks, commission.ByOperator, noon().Add(3*day)))
+	}))
+	w.allTaken()
+	equal(t, "another report", w.filed("A1"), `"c-2" 2026-03-01 12:01:00 GBP: [1 30000 2900]`)
 	w.clean()
 }
 

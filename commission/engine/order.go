@@ -140,7 +140,7 @@ func (o *order) decide(now time.Time, decide commission.Decider) (err error) {
 		return fmt.Errorf("changing the commissions on order %q of merchant %d: %w", o.key.id, o.key.merchant, err)
 	}
 	o.counted = period.Difference(&o.recorded, &o.decided)
-	o.reported = report(moving{&o.recorded, o.recorded.ByCredit(before)}, moving{&o.decided, desired})
+	o.reported = report(moving{Decision: &o.recorded, byCredit: o.recorded.ByCredit(before)}, moving{Decision: &o.decided, byCredit: desired})
 	return nil
 }
 

@@ -186,7 +186,7 @@ func TestAnOrderReportsManySteps(t *testing.T) {
 		}
 		d.Credits, byCredit = append(d.Credits, c), append(byCredit, all)
 	}
-	is := moving{d, byCredit}
+	is := moving{Decision: d, byCredit: byCredit}
 	equal(t, "first", len(report(moving{Decision: &commission.Decision{}}, is)), commission.MaxCredits*commission.MaxRefunds)
 	equal(t, "again", len(report(is, is)), 0)
 }

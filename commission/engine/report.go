@@ -19,6 +19,9 @@ type owner struct {
 	link    program.LinkID
 	// further marks all credits but the first of an order, whose events count the order, too. Those of clicks count none.
 	further bool
+	// former marks what was said of an order under another customer, time or currency than it has now: it is taken off there and
+	// said anew, since reports sum by these.
+	former bool
 }
 
 func ownerOf(d *commission.Decision, i int) owner {
@@ -26,7 +29,7 @@ func ownerOf(d *commission.Decision, i int) owner {
 		return owner{}
 	}
 	c := &d.Credits[i]
-	return owner{c.Earner(), c.Program, c.Link, i > 0 || d.Order.Clicks != nil}
+	return owner{Earner: c.Earner(), program: c.Program, link: c.Link, further: i > 0 || d.Order.Clicks != nil}
 }
 
 // moving is a decision and what each of its credits moves.
@@ -34,12 +37,20 @@ type moving struct {
 	*commission.Decision
 
 	byCredit [][]commission.Movement
+	former   bool
+}
+
+// owner is what the ledger events of a credit are about; one beyond the last stands for nobody.
+func (s moving) owner(i int) owner {
+	o := ownerOf(s.Decision, i)
+	o.former = s.former
+	return o
 }
 
 // of gives the movements of an owner, if it has a credit.
 func (s moving) of(o owner) (movements []commission.Movement, found bool) {
 	for i := range s.Credits {
-		if ownerOf(s.Decision, i) == o {
+		if s.owner(i) == o {
 			return s.byCredit[i], true
 		}
 	}
@@ -163,7 +174,7 @@ func (s *steps) move(o owner, movements []commission.Movement) {
 
 // add adds what a decision lets be counted, or with sign -1 takes it off: the order at its own time, refunds at theirs, once
 // for each partner, and what each credit is worth. A correction is what takes off. Test orders and void ones are not counted.
-func (s *steps) add(d *commission.Decision, sign int64) {
+func (s *steps) add(d moving, sign int64) {
 	if !d.Order.Placed() || !d.Order.Counts() {
 		return
 	}
@@ -172,7 +183,7 @@ func (s *steps) add(d *commission.Decision, sign int64) {
 		sale, refund = commission.CauseCorrection, commission.CauseCorrection
 	}
 	for i := range max(1, len(d.Credits)) {
-		o := ownerOf(d, i)
+		o := d.owner(i)
 		first := s.at(o, d.Order.At, sale)
 		if i < len(d.Credits) {
 			first.gross += sign * d.Credits[i].Gross
@@ -198,25 +209,31 @@ func (s *steps) add(d *commission.Decision, sign int64) {
 // report works out the ledger events of a decision: what is counted and moved for each credit now less what was when the
 // last one's record was written. So the events of an order always add up to its present figures.
 func report(was, is moving) []step {
+	was.former = was.Order.Placed() && !filedAlike(&was.Order, &is.Order)
 	all := steps{all: make([]step, 0, max(2, len(is.Credits)))}
 	for i := range is.Credits {
-		o := ownerOf(is.Decision, i)
+		o := is.owner(i)
 		before, _ := was.of(o)
 		all.move(o, commission.Difference(before, is.byCredit[i]))
 	}
 	for i := range was.Credits {
-		o := ownerOf(was.Decision, i)
+		o := was.owner(i)
 		if _, stays := is.of(o); !stays {
 			all.move(o, commission.Difference(was.byCredit[i], nil))
 		}
 	}
-	all.add(is.Decision, 1)
-	all.add(was.Decision, -1)
+	all.add(is, 1)
+	all.add(was, -1)
 	left := slices.DeleteFunc(all.all, func(s step) bool { return s.isEmpty() })
 	slices.SortStableFunc(left, func(a, b step) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(b2i(a.cause == commission.CauseRelease), b2i(b.cause == commission.CauseRelease)))
 	})
 	return left
+}
+
+// filedAlike reports whether ledger events name the same customer, time and currency of an order.
+func filedAlike(a, b *commission.Order) bool {
+	return a.Customer == b.Customer && a.At.Equal(b.At) && a.Currency == b.Currency
 }
 
 // telling is room for the body of one ledger event, which is encoded before there is the next.
@@ -233,10 +250,14 @@ func (o *order) ledgerEvent(n int, postedAt time.Time, room *telling) (*event.Ev
 	if err != nil {
 		return nil, err
 	}
-	l := s.ledger(o.decided.Order.Currency, room)
+	of := &o.decided.Order
+	if s.owner.former {
+		of = &o.recorded.Order
+	}
+	l := s.ledger(of.Currency, room)
 	l.OrderNo, l.Version, l.Step = o.no, o.version, int32(n)
-	l.MerchantId, l.OrderId, l.CustomerId = o.key.merchant, o.key.id, o.decided.Order.Customer
-	l.Currency, l.OrderedAt = o.decided.Order.Currency, event.Micros(o.decided.Order.At)
+	l.MerchantId, l.OrderId, l.CustomerId = o.key.merchant, o.key.id, of.Customer
+	l.Currency, l.OrderedAt = of.Currency, event.Micros(of.At)
 	e.Body = &room.body
 	return e, nil
 }
