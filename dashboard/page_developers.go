@@ -27,7 +27,7 @@ type developersView struct {
 	program *report.Program
 	problem string
 	latest  []report.LatestReport
-	refused int64 // within 24 hours
+	refused report.Refused // within 24 hours
 }
 
 func (s *Server) developers(c echo.Context, v *visit) error {

@@ -18,7 +18,7 @@ import (
 type refusalsView struct {
 	filter report.RefusalFilter
 	list   report.Page[report.Refusal]
-	lately int64 // refused within 24 hours
+	lately report.Refused // refused within 24 hours
 }
 
 // revokedKey is the code in the log for a request with a key that was revoked.
@@ -80,4 +80,12 @@ func refusalWords(t *text.Printer, code string) string {
 		return t.RefusalsRevokedKey()
 	}
 	return t.APIProblem(code)
+}
+
+// refusedWords says how much was refused lately.
+func refusedWords(t *text.Printer, n report.Refused) string {
+	if n.AtLeast {
+		return t.RefusalsLatelyMany(n.Times)
+	}
+	return t.RefusalsLately(n.Times)
 }

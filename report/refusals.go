@@ -88,13 +88,22 @@ func (s *Snapshot) Refusals(ctx context.Context, f RefusalFilter, limit int) (Pa
 	return cut(of, found, limit, func(r Refusal) key { return key{ID: r.No} })
 }
 
-// RefusedLately counts the requests of the scope's merchant that were refused within 24 hours, of at most the last 1000 entries.
-func (s *Snapshot) RefusedLately(ctx context.Context, now time.Time) (n int64, err error) {
+// Refused is how many requests were refused; AtLeast where not all lines of the log were counted.
+type Refused struct {
+	Times   int64
+	AtLeast bool
+}
+
+// refusedUpTo is how many lines of the log are counted.
+const refusedUpTo = 1000
+
+// RefusedLately counts the requests of the scope's merchant that were refused within 24 hours, of at most the last 1000 lines.
+func (s *Snapshot) RefusedLately(ctx context.Context, now time.Time) (n Refused, err error) {
 	// name: refused lately
-	err = s.tx.QueryRow(ctx, `SELECT coalesce(sum(times), 0)::bigint FROM (
-		SELECT times FROM refusal WHERE merchant_id = $1 AND at >= $2 ORDER BY no DESC LIMIT 1000) r`, int64(s.scope.Merchant), now.Add(-24*time.Hour)).Scan(&n)
+	err = s.tx.QueryRow(ctx, `SELECT coalesce(sum(times), 0)::bigint, count(*) >= $3 FROM (
+		SELECT times FROM refusal WHERE merchant_id = $1 AND at >= $2 ORDER BY no DESC LIMIT $3) r`, int64(s.scope.Merchant), now.Add(-24*time.Hour), refusedUpTo).Scan(&n.Times, &n.AtLeast)
 	if err != nil {
-		return 0, fmt.Errorf("counting refusals: %w", err)
+		return Refused{}, fmt.Errorf("counting refusals: %w", err)
 	}
 	return n, nil
 }

@@ -3,6 +3,7 @@ package tracker
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -20,6 +21,8 @@ const (
 	refusalsKept = 30 * 24 * time.Hour
 	// merchantRefusals is how many of one merchant are told apart within a minute; more are counted by route and code.
 	merchantRefusals = 1000
+	// keptRefusals is how many lines one merchant's log has; the oldest beyond go first.
+	keptRefusals = 10_000
 	// openRefusals bounds those that are not yet written, of all merchants; more are in the metrics alone.
 	openRefusals = 50_000
 	// maxOrigin bounds the site of a browser, in bytes.
@@ -133,6 +136,9 @@ func (r *refusals) tell(ctx context.Context, db *pgxpool.Pool, now time.Time) er
 		}
 		return err
 	}
+	if err := boundRefusals(ctx, db, open); err != nil {
+		return err
+	}
 	if now.Sub(r.swept) < time.Hour {
 		return nil
 	}
@@ -164,6 +170,26 @@ SELECT u.merchant, u.at, u.route, u.code, u.field, u.order_id, u.origin, u.key, 
 		merchants, at, routes, codes, fields, orders, origins, keys, times)
 	if err != nil {
 		return fmt.Errorf("writing refusals: %w", err)
+	}
+	return nil
+}
+
+// boundRefusals deletes the oldest lines of the merchants of whom some were written, beyond keptRefusals.
+func boundRefusals(ctx context.Context, db *pgxpool.Pool, written map[refusal]tally) error {
+	var merchants []int64
+	for kind := range written {
+		if id := int64(kind.merchant); !slices.Contains(merchants, id) {
+			merchants = append(merchants, id)
+		}
+	}
+	if len(merchants) == 0 {
+		return nil
+	}
+	// name: refusals bound
+	_, err := db.Exec(ctx, `DELETE FROM refusal r USING unnest($1::bigint[]) u (merchant)
+ WHERE r.merchant_id = u.merchant AND r.no <= (SELECT b.no FROM refusal b WHERE b.merchant_id = u.merchant ORDER BY b.no DESC OFFSET $2 LIMIT 1)`, merchants, keptRefusals)
+	if err != nil {
+		return fmt.Errorf("bounding the refusals of a merchant: %w", err)
 	}
 	return nil
 }

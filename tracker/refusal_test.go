@@ -95,6 +95,17 @@ func TestTheLogOfRefusalsIsBounded(t *testing.T) {
 	if lines != merchantRefusals+3 || times != 3*merchantRefusals+2 || of != 2*merchantRefusals {
 		t.Errorf("%d lines of %d refusals, %d of them in one", lines, times, of)
 	}
+	_, err := e.db.Exec(t.Context(), `INSERT INTO refusal (merchant_id, at, route, code, field, order_id, origin, key_id, times)
+		SELECT $1, $2, '/v1/refunds', 'x', '', '', '', 0, 1 FROM generate_series(1, $3)`, e.mine.merchant, at, keptRefusals-1)
+	must(t, err)
+	e.refusals.note("/v1/conversions", &attempt{merchant: e.mine.merchant, order: "last"}, wrong, at)
+	must(t, e.refusals.tell(t.Context(), e.db, at))
+	var others int64
+	must(t, e.db.QueryRow(t.Context(), `SELECT count(*), count(*) FILTER (WHERE order_id = 'last'), (SELECT count(*) FROM refusal WHERE merchant_id = $2) FROM refusal WHERE merchant_id = $1`,
+		e.mine.merchant, e.theirs.merchant).Scan(&lines, &of, &others))
+	if lines != keptRefusals || of != 1 || others != 1 {
+		t.Errorf("%d lines of a merchant, %d of them the last, and %d of another", lines, of, others)
+	}
 	must(t, e.refusals.tell(t.Context(), e.db, at.Add(refusalsKept+2*time.Hour)))
 	if left := e.logged(t); len(left) != 0 {
 		t.Errorf("after 30 days the log has %v", left)

@@ -6259,7 +6259,12 @@ func (p *Printer) RefusalsFrom() string { return p.say("refusals.from", 0) }
 // RefusalsLately says: {n} requests were refused within the last 24 hours.
 func (p *Printer) RefusalsLately(n int64) string { return p.say("refusals.lately", n, p.Count(n)) }
 
-// RefusalsLead says: What your shop or its pages sent and this network refused, newest first. An order that is missing is often here. Entries are kept for 30 days and hold no key and no content.
+// RefusalsLatelyMany says: At least {n} requests were refused within the last 24 hours.
+func (p *Printer) RefusalsLatelyMany(n int64) string {
+	return p.say("refusals.lately_many", n, p.Count(n))
+}
+
+// RefusalsLead says: What your shop or its pages sent and this network refused, newest first. An order that is missing is often here. The last 10,000 entries are kept for 30 days; they hold no key and no content.
 func (p *Printer) RefusalsLead() string { return p.say("refusals.lead", 0) }
 
 // RefusalsNone says: Nothing was refused
