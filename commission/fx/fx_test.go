@@ -302,3 +302,40 @@ func TestRatesOfThePastChangeNoBooks(t *testing.T) {
 		t.Errorf("by hand: %v", err)
 	}
 }
+
+// Who waits for the positions meets the rates that another entered meanwhile, though that one began later.
+func TestARatePastThatWaitedMeetsWhatCameBefore(t *testing.T) {
+	t.Parallel()
+	url := engines.PostgresURL(t)
+	owner, err := pgxpool.New(t.Context(), url)
+	check(t, err)
+	defer owner.Close()
+	db, err := postgres.Open(t.Context(), engines.As(url, postgres.Operator), postgres.Operator, 3)
+	check(t, err)
+	defer db.Close()
+	of := func(day string) []Entry {
+		e, err := New("EUR", "USD", "1.5", day, "a")
+		check(t, err)
+		return []Entry{e}
+	}
+	err = postgres.InTx(t.Context(), db, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `SELECT pg_current_xact_id()`); err != nil {
+			return err
+		}
+		if done, err := enter(t, db, of("2026-03-08")); err != nil || done.Added != 1 {
+			t.Errorf("the one that began later: %+v, %v", done, err)
+		}
+		convert(t, owner, 1, "A1", on("2026-03-10 12:00"), "EUR", "USD")
+		done, err := Enter(t.Context(), tx, of("2026-03-05"), "anna", "a test")
+		if done != (Entered{Added: 1}) {
+			t.Errorf("a rate that is used until the other one: %+v", done)
+		}
+		return err
+	})
+	check(t, err)
+	var past bool
+	check(t, owner.QueryRow(t.Context(), `SELECT effective_from = day FROM fx_rate WHERE day = '2026-03-05'`).Scan(&past))
+	if !past {
+		t.Error("it does not begin when it was published")
+	}
+}
