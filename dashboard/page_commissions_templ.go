@@ -1169,7 +1169,7 @@ func commissionTable(list []report.Commission, forMerchant bool) templ.Component
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if why := nothing(t, r.Lines, r.Gross, r.Net); why != "" && r.State != "reversed" {
+			if why := nothing(t, r.Lines, r.Gross, r.Net); why != "" && r.State != "reversed" && r.State != "declined" {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 83, "<span class=\"chip\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

@@ -113,8 +113,8 @@ type whyTotal struct {
 	gross, net, pending, payable int64
 	disputed, reviewed, capped   int64 // what of net is on hold for either, and what caps take of it
 
-	credits, lines int
-	holdUntil      time.Time
+	credits, declined, lines int
+	holdUntil                time.Time
 }
 
 // totals are those of each unit, in the order of its first credit.
@@ -129,6 +129,9 @@ func (view *whyView) totals() (all []whyTotal) {
 		sum.gross, sum.net, sum.credits, sum.lines = sum.gross+c.Gross, sum.net+c.Net, sum.credits+1, sum.lines+c.Lines
 		sum.pending, sum.payable = sum.pending+e.Pending, sum.payable+e.Payable
 		sum.capped += view.capped(c)
+		if c.Declined {
+			sum.declined++
+		}
 		if c.Held {
 			sum.reviewed += c.Net
 		} else {

@@ -489,6 +489,25 @@ func TestAPartnerReadsTheReviewsThatConcernIt(t *testing.T) {
 	}
 }
 
+// What was declined was not refunded: neither the page of the order nor the list says so.
+func TestADeclinedCommissionIsNotSaidToBeRefunded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	no := w.order(sale{id: "D-1", link: w.link, reviews: []commission.Review{{ID: "1", At: w.now.Add(-time.Hour), Verb: commission.Decline, Code: "fraud"}}})
+	for who, pages := range map[string][]string{
+		"shop": {string(orderURL(merchantOnly, no))},
+		"site": {string(whyURL(false, no)), "/partner/commissions?state=declined"},
+	} {
+		for _, path := range pages {
+			page := w.as(who + "@example.net").page(path)
+			page.holds(t, "D-1", "declined")
+			if said := page.text(); strings.Contains(said, "all of it was refunded") || strings.Contains(said, "before refunds") {
+				t.Errorf("%s reads on %s of a refund that was none: %s", who, path, said)
+			}
+		}
+	}
+}
+
 // A page is shown without the count of what awaits a decision where that cannot be counted.
 func TestAPageIsShownWithoutItsCounter(t *testing.T) {
 	t.Parallel()

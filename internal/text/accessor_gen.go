@@ -718,6 +718,9 @@ func (p *Printer) AgreedValue() string { return p.say("agreed.value", 0) }
 // AgreedValueHint says: The name of the group or property, the number of the recruiter, or the JSON of own rules. Leave it empty to end a recruiter or own rules.
 func (p *Printer) AgreedValueHint() string { return p.say("agreed.value_hint", 0) }
 
+// AmountDeclined says: it was declined
+func (p *Printer) AmountDeclined() string { return p.say("amount.declined", 0) }
+
 // AmountNoPart says: all of it was refunded
 func (p *Printer) AmountNoPart() string { return p.say("amount.no_part", 0) }
 
@@ -7538,6 +7541,11 @@ func (p *Printer) WhyBaseWith(parts string) string { return p.say("why.base_with
 
 // WhyBeforeCap says: {amount} before the cap
 func (p *Printer) WhyBeforeCap(amount string) string { return p.say("why.before_cap", 0, amount) }
+
+// WhyBeforeDecline says: before it was declined {amount}
+func (p *Printer) WhyBeforeDecline(amount string) string {
+	return p.say("why.before_decline", 0, amount)
+}
 
 // WhyBeforeOrder says: Time before the order
 func (p *Printer) WhyBeforeOrder() string { return p.say("why.before_order", 0) }
