@@ -99,7 +99,7 @@ func TestACapLeadsToTheFormThatPaysIt(t *testing.T) {
 		t.Errorf("it leads to no form: %s", page.body)
 	}
 	form := shop.page("/merchant/manual?period=" + no)
-	form.holds(t, "Pays for March 2026, where the cap took back GBP 12.00.")
+	form.holds(t, "Pays for March 2026, where the cap took back GBP 12.00.", "No manual line for this period yet", "One that is entered above pays for it", "Show all")
 	if !strings.Contains(form.body, `value="The Slow Kitchen (`+number10(int64(w.site))+`)"`) {
 		t.Errorf("it names nobody: %s", form.body)
 	}

@@ -4531,6 +4531,12 @@ func (p *Printer) ManualNoPartnerYet() string { return p.say("manual.no_partner_
 // ManualNone says: No manual lines
 func (p *Printer) ManualNone() string { return p.say("manual.none", 0) }
 
+// ManualNonePeriod says: No manual line for this period yet
+func (p *Printer) ManualNonePeriod() string { return p.say("manual.none_period", 0) }
+
+// ManualNonePeriodYet says: One that is entered above pays for it, and is listed here.
+func (p *Printer) ManualNonePeriodYet() string { return p.say("manual.none_period_yet", 0) }
+
 // ManualNoneYet says: Enter one above, for example to pay what a cap held back.
 func (p *Printer) ManualNoneYet() string { return p.say("manual.none_yet", 0) }
 
@@ -7954,10 +7960,10 @@ func (p *Printer) WhyTitle(order string) string { return p.say("why.title", 0, o
 // WhyTouch says: Touch
 func (p *Printer) WhyTouch() string { return p.say("why.touch", 0) }
 
-// WhyTouches says: Touches
+// WhyTouches says: Who could have earned
 func (p *Printer) WhyTouches() string { return p.say("why.touches", 0) }
 
-// WhyTouchesAre says: What could have earned on this order, and what became of it
+// WhyTouchesAre says: Each touch of this order, and what became of it
 func (p *Printer) WhyTouchesAre() string { return p.say("why.touches_are", 0) }
 
 // WhyWasBeforeCap says: {sentence} Before the cap it was {amount}.

@@ -79,7 +79,7 @@ test("an order through a new link is explained to the last digit, and a refund c
   assert.match(inputs.Hold, /^30 days from the receipt of the order, until \d/u);
   assert.match(inputs["Network fee"], /^20 % of the commission/u);
   assert.match(inputs["Order amount"], /^GBP 151\.17 in 2 lines$/u);
-  assert.match((await rows(card(page, "Touches")))[0].join(" | "), new RegExp(`click on link “${label}” \\(${link.split("/").at(-1)}\\) .*\\| earns \\|`, "u"));
+  assert.match((await rows(card(page, "Who could have earned")))[0].join(" | "), new RegExp(`click on link “${label}” \\(${link.split("/").at(-1)}\\) .*\\| earns \\|`, "u"));
 
   assert.deepEqual(await rows(card(page, "Commission")), [
     ["footwear 1 line", "12 %", "129.12 × 12 % = 15.4944", "15.49"],
