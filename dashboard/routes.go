@@ -6,7 +6,6 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"tributary/internal/text"
 	"tributary/partners/access"
 )
 
@@ -253,68 +252,4 @@ func (s *Server) networkRoutes() []entry {
 		{get, "/network/audit.csv", access.ReadAudit, s.auditCSV},
 		{get, "/network/health", access.See, s.health},
 	}
-}
-
-// A tab is an entry of the navigation.
-type tab struct {
-	path string
-	name func(*text.Printer) string
-	icon string
-	// counts tells that it shows how much awaits a decision.
-	counts bool
-	// may is what its page asks for, where that is more than access.See.
-	may access.Permission
-}
-
-// tabs is the navigation of the visit: what its role may open.
-func (v *visit) tabs() []tab {
-	return slices.DeleteFunc(tabs(v.who()), func(t tab) bool { return t.may != "" && !v.may(t.may) })
-}
-
-// tabs is the navigation of an audience.
-func tabs(who audience) []tab {
-	switch who {
-	case partnerOnly:
-		return []tab{
-			{path: "/partner", name: (*text.Printer).TabOverview, icon: "chart"},
-			{path: "/partner/commissions", name: (*text.Printer).TabCommissions, icon: "coins"},
-			{path: "/partner/periods", name: (*text.Printer).PeriodTitle, icon: "check"},
-			{path: "/partner/links", name: (*text.Printer).TabLinks, icon: "link"},
-			{path: "/partner/customers", name: (*text.Printer).TabNewCustomers, icon: "person"},
-			{path: "/partner/coupons", name: (*text.Printer).TabCoupons, icon: "tag"},
-			{path: "/partner/programs", name: (*text.Printer).TabPrograms, icon: "book"},
-		}
-	case merchantOnly:
-		return []tab{
-			{path: "/merchant", name: (*text.Printer).TabOverview, icon: "chart"},
-			{path: "/merchant/orders", name: (*text.Printer).TabOrders, icon: "bag"},
-			{path: "/merchant/periods", name: (*text.Printer).PeriodTitle, icon: "check"},
-			{path: "/merchant/review", name: (*text.Printer).TabReview, icon: "clock", counts: true},
-			{path: "/merchant/customers", name: (*text.Printer).TabCustomers, icon: "person", may: access.SeeCustomers},
-			{path: "/merchant/partners", name: (*text.Printer).TabPartners, icon: "people"},
-			{path: "/merchant/conflicts", name: (*text.Printer).TabConflicts, icon: "alert"},
-			{path: "/merchant/programs", name: (*text.Printer).TabPrograms, icon: "book"},
-			{path: "/merchant/coupons", name: (*text.Printer).TabCoupons, icon: "tag"},
-			{path: "/merchant/manual", name: (*text.Printer).TabManual, icon: "coins"},
-			{path: "/merchant/developers", name: (*text.Printer).TabDevelopers, icon: "code"},
-		}
-	case operatorOnly:
-		return []tab{
-			{path: "/network", name: (*text.Printer).TabNetwork, icon: "people"},
-			{path: "/network/review", name: (*text.Printer).TabReview, icon: "clock"},
-			{path: "/network/customers", name: (*text.Printer).TabCustomers, icon: "person", may: access.SeeCustomers},
-			{path: "/network/manual", name: (*text.Printer).TabManual, icon: "coins"},
-			{path: "/network/health", name: (*text.Printer).TabHealth, icon: "alert"},
-		}
-	case everyone, anybodySignedIn:
-	}
-	return nil
-}
-
-// homeOf is where an audience begins.
-func homeOf(who audience) string {
-	if t := tabs(who); len(t) > 0 {
-		return t[0].path
-	}
-	return "/account"
 }

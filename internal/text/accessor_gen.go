@@ -4263,8 +4263,14 @@ func (p *Printer) LateNoneYet() string { return p.say("late.none_yet", 0) }
 // LateTitle says: Late orders
 func (p *Printer) LateTitle() string { return p.say("late.title", 0) }
 
+// LayoutBar says: Pages, short
+func (p *Printer) LayoutBar() string { return p.say("layout.bar", 0) }
+
 // LayoutContent says: Skip to the content
 func (p *Printer) LayoutContent() string { return p.say("layout.content", 0) }
+
+// LayoutMore says: More
+func (p *Printer) LayoutMore() string { return p.say("layout.more", 0) }
 
 // LayoutPages says: Pages
 func (p *Printer) LayoutPages() string { return p.say("layout.pages", 0) }
@@ -4840,7 +4846,7 @@ func (p *Printer) NetworkPromises() string { return p.say("network.promises", 0)
 // NetworkSides says: Debits and credits
 func (p *Printer) NetworkSides() string { return p.say("network.sides", 0) }
 
-// NetworkTitle says: Network
+// NetworkTitle says: Home
 func (p *Printer) NetworkTitle() string { return p.say("network.title", 0) }
 
 // NetworkVerify says: <code>tributary verify</code> re-derives the books from the events, compares the reports with the ledger, and names what differs.
@@ -5284,7 +5290,7 @@ func (p *Printer) OverviewPerClick() string { return p.say("overview.per_click",
 // OverviewPerOrder says: Earned per order
 func (p *Printer) OverviewPerOrder() string { return p.say("overview.per_order", 0) }
 
-// OverviewTitle says: Overview
+// OverviewTitle says: Home
 func (p *Printer) OverviewTitle() string { return p.say("overview.title", 0) }
 
 // OverviewTryLink says: Put this link on your site, or open it once yourself. The click is counted here within seconds.
@@ -7095,7 +7101,7 @@ func (p *Printer) TabManual() string { return p.say("tab.manual", 0) }
 // TabMany says: 99+
 func (p *Printer) TabMany() string { return p.say("tab.many", 0) }
 
-// TabNetwork says: Network
+// TabNetwork says: Home
 func (p *Printer) TabNetwork() string { return p.say("tab.network", 0) }
 
 // TabNewCustomers says: New customers
@@ -7104,7 +7110,7 @@ func (p *Printer) TabNewCustomers() string { return p.say("tab.new_customers", 0
 // TabOrders says: Orders
 func (p *Printer) TabOrders() string { return p.say("tab.orders", 0) }
 
-// TabOverview says: Overview
+// TabOverview says: Home
 func (p *Printer) TabOverview() string { return p.say("tab.overview", 0) }
 
 // TabPartners says: Partners
@@ -7118,6 +7124,12 @@ func (p *Printer) TabReview() string { return p.say("tab.review", 0) }
 
 // TabWaiting says: waiting for you
 func (p *Printer) TabWaiting() string { return p.say("tab.waiting", 0) }
+
+// TabsSetUp says: Set up
+func (p *Printer) TabsSetUp() string { return p.say("tabs.set_up", 0) }
+
+// TabsTerms says: Commission
+func (p *Printer) TabsTerms() string { return p.say("tabs.terms", 0) }
 
 // TagConsent says: Where visitors are asked first, add <code>data-consent="wait"</code>: until <code>tributary('consent', true)</code> the tag asks nothing and keeps nothing, and after <code>tributary('consent', false)</code> it forgets.
 func (p *Printer) TagConsent() templ.Component { return p.rich("tag.consent", 0, "") }

@@ -164,5 +164,14 @@ document.addEventListener("keydown", (e) => {
     open.querySelector("summary").focus();
   }
 });
-// A tab that is out of sight on a narrow screen is brought into view.
-document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+// A line at the top says that the next page is awaited. What is opened elsewhere or kept as a file leaves this page as it is.
+const going = (is) => document.documentElement.classList.toggle("going", is);
+addEventListener("pageshow", () => going(false));
+document.addEventListener("click", (e) => {
+  const link = e.target.closest("a[href]");
+  if (!link || e.defaultPrevented || e.button || e.metaKey || e.ctrlKey || e.shiftKey || e.altKey) return;
+  if (link.target || link.hasAttribute("download") || link.origin !== location.origin || link.hasAttribute("hx-get")) return;
+  if (link.hash && link.pathname + link.search === location.pathname + location.search) return;
+  going(true);
+});
+document.addEventListener("submit", (e) => { if (!e.defaultPrevented && !e.target.hasAttribute("hx-get")) going(true); });
