@@ -110,10 +110,10 @@ func isIconButton(n *html.Node) bool {
 	return slices.Contains(strings.Fields(class), "icon-btn")
 }
 
-// isNavigation tells that an element is the rail, which opens on a phone and asks nothing.
+// isNavigation tells that an element is the rail, which opens on a phone, or the look-up: they ask nothing.
 func isNavigation(n *html.Node) bool {
 	id, _ := attr(n, "id")
-	return id == "rail"
+	return id == "rail" || id == "finder"
 }
 
 func checkDialog(t *testing.T, path string, page reply, dialog *html.Node) {

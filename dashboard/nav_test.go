@@ -36,7 +36,10 @@ func TestTheNavigationIsOfTheRole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	links := func(page reply, class string) (paths []string) {
-		for _, n := range page.find(t, func(n *html.Node) bool { c, _ := attr(n, "class"); return n.Data == "nav" && strings.HasPrefix(c, class) }) {
+		for _, n := range page.find(t, func(n *html.Node) bool {
+			c, _ := attr(n, "class")
+			return n.Data == "nav" && strings.HasPrefix(c, class)
+		}) {
 			for a := range n.Descendants() {
 				if href, ok := attr(a, "href"); ok {
 					paths = append(paths, href)

@@ -70,6 +70,7 @@ func (s *Server) openRoutes() []entry {
 func (s *Server) ownRoutes() []entry {
 	return []entry{
 		{post, "/signout", access.OwnAccount, s.signOut},
+		{get, "/find", access.OwnAccount, s.lookup},
 		{get, "/account", access.OwnAccount, s.accountPage},
 		{post, "/account/password", access.OwnAccount, s.changePassword},
 		{post, "/account/signout", access.OwnAccount, s.signOutEverywhere},

@@ -4445,6 +4445,51 @@ func (p *Printer) ListRowsHere(n int64) string { return p.say("list.rows_here", 
 // ListWiden says: Nothing here matches this filter. Widen it to see more.
 func (p *Printer) ListWiden() string { return p.say("list.widen", 0) }
 
+// LookupAction says: Action
+func (p *Printer) LookupAction() string { return p.say("lookup.action", 0) }
+
+// LookupCoupon says: Coupon
+func (p *Printer) LookupCoupon() string { return p.say("lookup.coupon", 0) }
+
+// LookupField says: Order id, link, partner, page or action
+func (p *Printer) LookupField() string { return p.say("lookup.field", 0) }
+
+// LookupHint says: Orders and codes are found by the whole of them, all else by a part of its name.
+func (p *Printer) LookupHint() string { return p.say("lookup.hint", 0) }
+
+// LookupInOrders says: Orders with “{text}” in their id
+func (p *Printer) LookupInOrders(text string) string { return p.say("lookup.in_orders", 0, text) }
+
+// LookupInReview says: Orders under review with “{text}” in their id
+func (p *Printer) LookupInReview(text string) string { return p.say("lookup.in_review", 0, text) }
+
+// LookupLink says: Link
+func (p *Printer) LookupLink() string { return p.say("lookup.link", 0) }
+
+// LookupList says: List
+func (p *Printer) LookupList() string { return p.say("lookup.list", 0) }
+
+// LookupMerchant says: Merchant
+func (p *Printer) LookupMerchant() string { return p.say("lookup.merchant", 0) }
+
+// LookupNone says: Nothing found
+func (p *Printer) LookupNone() string { return p.say("lookup.none", 0) }
+
+// LookupOrder says: Order
+func (p *Printer) LookupOrder() string { return p.say("lookup.order", 0) }
+
+// LookupPage says: Page
+func (p *Printer) LookupPage() string { return p.say("lookup.page", 0) }
+
+// LookupPartner says: Partner
+func (p *Printer) LookupPartner() string { return p.say("lookup.partner", 0) }
+
+// LookupProgram says: Program
+func (p *Printer) LookupProgram() string { return p.say("lookup.program", 0) }
+
+// LookupTitle says: Find anything
+func (p *Printer) LookupTitle() string { return p.say("lookup.title", 0) }
+
 // LostAmount says: If it was, the disputed {amount} counts as refunded, as far as it is not refunded already.
 func (p *Printer) LostAmount(amount string) string { return p.say("lost.amount", 0, amount) }
 

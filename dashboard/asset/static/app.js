@@ -164,6 +164,31 @@ document.addEventListener("keydown", (e) => {
     open.querySelector("summary").focus();
   }
 });
+// Find anything opens as a dialog by its key or its link, which leads to the page where this does not run. Arrow keys walk
+// from the field through what was found.
+const finder = document.getElementById("finder");
+if (finder) {
+  const open = (e) => {
+    e.preventDefault();
+    finder.showPopover();
+    finder.querySelector("input").select();
+  };
+  const kbd = document.querySelector(".find kbd");
+  kbd.textContent = /Mac|iPhone|iPad/u.test(navigator.platform) ? "⌘K" : "Ctrl K";
+  kbd.hidden = false;
+  document.addEventListener("click", (e) => { if (e.target.closest(".find")) open(e); });
+  document.addEventListener("keydown", (e) => {
+    if (e.key.toLowerCase() === "k" && (e.metaKey || e.ctrlKey) && !e.altKey && !e.shiftKey) open(e);
+  });
+  finder.addEventListener("keydown", (e) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[e.key];
+    if (!step) return;
+    e.preventDefault();
+    const stops = [finder.querySelector("input"), ...finder.querySelectorAll(".found a")];
+    stops[(stops.indexOf(document.activeElement) + step + stops.length) % stops.length].focus();
+  });
+}
+
 // A line at the top says that the next page is awaited. What is opened elsewhere or kept as a file leaves this page as it is.
 const going = (is) => document.documentElement.classList.toggle("going", is);
 addEventListener("pageshow", () => going(false));
