@@ -28,6 +28,7 @@ func nothing(t *text.Printer, lines int, gross, net int64) string {
 type commissionsView struct {
 	filter   report.CommissionFilter
 	list     report.Page[report.Commission]
+	sums     report.Sums
 	programs []report.Choice
 }
 
@@ -47,6 +48,9 @@ func (s *Server) loadCommissions(c echo.Context, v *visit) (view commissionsView
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.list, err = r.Commissions(ctx, view.filter, report.PageSize); err != nil {
+			return err
+		}
+		if view.sums, err = r.CommissionSums(ctx, view.filter); err != nil {
 			return err
 		}
 		view.programs, err = r.EnrolledPrograms(ctx)

@@ -18,6 +18,7 @@ import (
 type ordersView struct {
 	filter  report.OrderFilter
 	list    report.Page[report.Order]
+	sums    report.Sums
 	partner string
 	keys    []report.ReportingKey
 	goals   []string // besides sales
@@ -53,6 +54,9 @@ func (s *Server) loadOrders(c echo.Context, v *visit, f report.OrderFilter) (vie
 	ctx := c.Request().Context()
 	err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
 		if view.list, err = r.Orders(ctx, view.filter, report.PageSize); err != nil {
+			return err
+		}
+		if view.sums, err = r.OrderSums(ctx, view.filter); err != nil {
 			return err
 		}
 		if view.waiting, err = r.AwaitingSale(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"tributary/commission"
+	"tributary/partners/access"
 	"tributary/partners/program"
 )
 
@@ -173,12 +174,19 @@ func (s *Snapshot) Orders(ctx context.Context, f OrderFilter, limit int) (Page[O
 	return cut(of, found, limit, func(o Order) key { return key{At: o.Placed(), ID: o.No} })
 }
 
-func (s *Snapshot) orders(ctx context.Context, f OrderFilter, from key, limit int, following string) ([]Order, error) {
+// args are the filter's as the query of orders names them.
+func (f OrderFilter) args(scope access.Scope) pgx.NamedArgs {
 	begin, end := f.Days.bounds()
-	rows, err := s.tx.Query(ctx, ordersSQL+following, pgx.NamedArgs{
-		"merchant": int64(s.scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "goal": f.Goal, "partner": f.Partner, "currency": f.Currency, "coupon": program.NormalCode(f.Coupon), "key": f.Key, "text": f.Text,
-		"from": begin, "to": end, "limit": limit, "at": from.At, "no": from.ID,
-	})
+	return pgx.NamedArgs{
+		"merchant": int64(scope.Merchant), "outcome": f.Outcome, "oddity": f.Oddity, "goal": f.Goal, "partner": f.Partner, "currency": f.Currency,
+		"coupon": program.NormalCode(f.Coupon), "key": f.Key, "text": f.Text, "from": begin, "to": end,
+	}
+}
+
+func (s *Snapshot) orders(ctx context.Context, f OrderFilter, from key, limit int, following string) ([]Order, error) {
+	args := f.args(s.scope)
+	args["limit"], args["at"], args["no"] = limit, from.At, from.ID
+	rows, err := s.tx.Query(ctx, ordersSQL+following, args)
 	if err != nil {
 		return nil, fmt.Errorf("listing orders: %w", err)
 	}

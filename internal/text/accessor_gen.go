@@ -4424,6 +4424,9 @@ func (p *Printer) ListFirst(n int64) string { return p.say("list.first", n, p.Co
 // ListFirstPage says: First page
 func (p *Printer) ListFirstPage() string { return p.say("list.first_page", 0) }
 
+// ListMany says: More than {most} rows: narrow the list for their sums
+func (p *Printer) ListMany(most string) string { return p.say("list.many", 0, most) }
+
 // ListNews says: {count} new – show
 func (p *Printer) ListNews(count string) string { return p.say("list.news", 0, count) }
 
@@ -4441,6 +4444,9 @@ func (p *Printer) ListRows(n int64) string { return p.say("list.rows", n, p.Coun
 
 // ListRowsHere says: {n} rows on this page
 func (p *Printer) ListRowsHere(n int64) string { return p.say("list.rows_here", n, p.Count(n)) }
+
+// ListSum says: Sum of all {n} rows
+func (p *Printer) ListSum(n int64) string { return p.say("list.sum", n, p.Count(n)) }
 
 // ListWiden says: Nothing here matches this filter. Widen it to see more.
 func (p *Printer) ListWiden() string { return p.say("list.widen", 0) }
