@@ -46,7 +46,7 @@ func TestAnythingIsFoundByThoseWhoseItIs(t *testing.T) {
 		{"site", "sidebar", []string{"/partner/links/" + link}},
 		{"site", "ridge", nil},
 		{"site", "Mira", nil},
-		{"site", "alder", []string{"/partner/programs/" + program + "/terms"}},
+		{"site", "alder", []string{"/partner/links/" + link, "/partner/programs/" + program + "/terms"}}, // the link leads to the shop
 		{"site", "claim an", []string{"/partner/claims/new"}},
 		{"site", "audit", []string{"/partner/audit"}},
 		{"shop", "earns", []string{"/merchant/orders/" + no("EARNS")}},
@@ -61,7 +61,7 @@ func TestAnythingIsFoundByThoseWhoseItIs(t *testing.T) {
 		{"operator", "kestrel", []string{"/network/merchants/customers?days=90&merchant=" + number10(int64(w.rival))}},
 		{"operator", "Slow10", nil},
 	} {
-		got := w.as(fact.who + "@example.net").lookedFor(t, fact.asked)
+		got := w.as(fact.who+"@example.net").lookedFor(t, fact.asked)
 		if len(got) == 0 || !strings.Contains(got[len(got)-1], "?q=") {
 			t.Fatalf("%s asks for %q, and the list is not offered: %q", fact.who, fact.asked, got)
 		}
@@ -77,7 +77,7 @@ func TestALookUpOffersWhatARoleMayDo(t *testing.T) {
 	w := newWorld(t)
 	w.person("viewer@example.net", access.Viewer, access.Scope{Partner: w.site})
 	for who, want := range map[string]string{"site": "/partner/links/new", "viewer": ""} {
-		got := w.as(who + "@example.net").lookedFor(t, "new link")
+		got := w.as(who+"@example.net").lookedFor(t, "new link")
 		if strings.Join(got[:len(got)-1], " ") != want {
 			t.Errorf("%s is offered %q, want %q", who, got, want)
 		}
