@@ -49,7 +49,7 @@ func TestTheNavigationIsOfTheRole(t *testing.T) {
 		return paths
 	}
 	owner := w.as("shop@example.net").page("/merchant")
-	rail, bar := links(owner, "tabs"), links(owner, "bar")
+	rail, bar := links(owner, "tabs"), links(owner, "foot-bar")
 	if !slices.Contains(rail, "/merchant/audit") || !slices.Equal(bar, rail[:barTabs]) || !strings.Contains(owner.body, `popovertarget="rail"`) {
 		t.Errorf("an owner has %q, and %q on a phone", rail, bar)
 	}
