@@ -20,11 +20,12 @@ type column struct{ down, up string }
 
 // is says how the list is sorted by a column, in ARIA's words; empty where it is not.
 func (s sorting) is(c column) string {
-	switch {
-	case s.by == "":
-	case s.by == c.down:
+	switch s.by {
+	case "":
+		return ""
+	case c.down:
 		return "descending"
-	case s.by == c.up:
+	case c.up:
 		return "ascending"
 	}
 	return ""

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,7 +148,7 @@ func TestTypeHasSevenSteps(t *testing.T) {
 			}
 		}
 		for _, weight := range regexp.MustCompile(`font(?:-weight)?: (\d{3})\b`).FindAllStringSubmatch(rule[1], -1) {
-			if !strings.Contains("400 500 600", weight[1]) {
+			if !slices.Contains([]string{"400", "500", "600"}, weight[1]) {
 				t.Errorf("{%s}: weight %s", rule[1], weight[1])
 			}
 		}
