@@ -74,6 +74,39 @@ test("a dialog opens on the button that changes nothing", async () => {
   await context.close();
 });
 
+test("a key finds an order, and arrow keys walk to it", async () => {
+  const { context, page } = await signIn(browser, "merchant");
+  await page.goto(`${demo.dashboard}/merchant/orders`);
+  const id = await page.locator("a.row").first().innerText();
+  await page.keyboard.press("Control+k");
+  const dialog = page.getByRole("dialog", { name: "Find anything" });
+  await dialog.waitFor();
+  await page.keyboard.type(id);
+  await dialog.getByRole("link", { name: id }).first().waitFor();
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/\/merchant\/orders\/\d+$/u);
+  await page.keyboard.press("Control+k");
+  await page.keyboard.press("Escape");
+  await dialog.waitFor({ state: "hidden" });
+  await context.close();
+});
+
+test("without a script a phone's bar opens all pages, and anything is found", async () => {
+  const { context, page } = await signIn(browser, "partner", { viewport: { width: 390, height: 844 }, javaScriptEnabled: false });
+  const rail = page.getByRole("navigation", { name: "Pages", exact: true });
+  assert.equal(await rail.isVisible(), false);
+  await page.getByRole("navigation", { name: "Pages, short" }).getByRole("button", { name: "More" }).click();
+  await rail.waitFor();
+  assert.ok(await page.getByRole("button", { name: "Sign out" }).isVisible());
+  await page.getByRole("link", { name: "Find anything" }).click();
+  await page.getByLabel("Order id, link").first().fill("coupons");
+  await page.getByRole("button", { name: "Find" }).click();
+  await page.locator(".found").getByRole("link", { name: "Coupons" }).click();
+  await page.waitForURL(`${demo.dashboard}/partner/coupons`);
+  await context.close();
+});
+
 test("what is printed says what it is, whose, and from when", async () => {
   const { context, page } = await signIn(browser, "partner");
   await page.goto(`${demo.dashboard}/partner/commissions`);

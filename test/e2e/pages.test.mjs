@@ -63,6 +63,10 @@ async function inspect(page, name, width) {
   return wrong;
 }
 
+// mostHTML bounds a page as it is sent, in bytes: with the style sheet, the scripts and the font, of which dashboard/asset holds the
+// size, a first visit loads at most 80 KB.
+const mostHTML = 24 * 1024;
+
 // nameOf is a route as part of a file's name.
 const nameOf = (route, role) => (route.name ?? route.path).replace(`/${role}`, "").replaceAll(/[/:]+/gu, "-").replace(/^-/u, "") || "overview";
 
@@ -78,6 +82,8 @@ for (const role of roles) {
           heard.length = 0;
           const response = await page.goto(demo.dashboard + route.path);
           assert.equal(response.status(), 200);
+          const { responseBodySize } = await response.request().sizes();
+          assert.ok(responseBodySize <= mostHTML, `${responseBodySize} bytes`);
           const wrong = await inspect(page, `${role}-${nameOf(route, role)}`, width);
           assert.deepEqual([...heard, ...wrong], []);
         });
