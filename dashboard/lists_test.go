@@ -49,9 +49,9 @@ func hasClass(n *html.Node, name string) bool {
 	return slices.Contains(strings.Fields(class), name)
 }
 
-// inList tells whether an element is of the page's list, and not of another table.
+// inList tells whether an element is of the page's list, and not of another table or of the list's sums.
 func inList(n *html.Node) bool {
-	return holder(n, func(p *html.Node) bool { id, _ := attr(p, "id"); return id == "results" }) != nil
+	return holder(n, func(p *html.Node) bool { return p.Data == "tfoot" }) == nil && holder(n, func(p *html.Node) bool { id, _ := attr(p, "id"); return id == "results" }) != nil
 }
 
 // listed adds up the cells of a label in the list of a page and of all that follow it, and counts their entries.
