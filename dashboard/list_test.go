@@ -64,7 +64,8 @@ func TestHeadingsSortAList(t *testing.T) {
 		{"shop", "/merchant/partners?days=7&sort=name", "ascending Partner", "/merchant/partners?days=7&sort=clicks /merchant/partners?days=7&sort=orders"},
 		{"shop", "/merchant", "", ""},
 	} {
-		page := w.as(fact.who + "@example.net").page(fact.path)
+		c := w.as(fact.who + "@example.net")
+		page := c.page(fact.path)
 		var sorted, leads []string
 		for _, th := range page.find(t, func(n *html.Node) bool { return n.Data == "th" }) {
 			if is, ok := attr(th, "aria-sort"); ok {
@@ -73,7 +74,7 @@ func TestHeadingsSortAList(t *testing.T) {
 			for a := range th.Descendants() {
 				if href, ok := attr(a, "href"); ok {
 					leads = append(leads, href)
-					w.as(fact.who + "@example.net").page(href)
+					c.page(href)
 				}
 			}
 		}
