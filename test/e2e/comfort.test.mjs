@@ -102,7 +102,7 @@ test("without a script a phone's bar opens all pages, and anything is found", as
   await page.getByRole("link", { name: "Find anything" }).click();
   await page.getByLabel("Order id, link").first().fill("coupons");
   await page.getByRole("button", { name: "Find" }).click();
-  await page.locator(".found").getByRole("link", { name: "Coupons" }).click();
+  await page.locator(".found").getByRole("link", { name: "Coupons Page" }).click();
   await page.waitForURL(`${demo.dashboard}/partner/coupons`);
   await context.close();
 });
