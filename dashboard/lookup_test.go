@@ -82,6 +82,11 @@ func TestALookUpOffersWhatARoleMayDo(t *testing.T) {
 			t.Errorf("%s is offered %q, want %q", who, got, want)
 		}
 	}
+	w.person("payer@example.net", access.Payouts, access.Scope{Network: true})
+	if got := w.as("payer@example.net").lookedFor(t, "kestrel"); len(got) != 2 || got[0] != "/network?q=Kestrel+Outdoor" {
+		t.Errorf("who may not see customers is led to %q", got)
+	}
+	w.as("payer@example.net").page("/network?q=Kestrel+Outdoor").holds(t, "Kestrel Outdoor")
 	c := w.as("site@example.net")
 	if got := c.lookedFor(t, ""); got != nil {
 		t.Errorf("nothing asked finds %q", got)

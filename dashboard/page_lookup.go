@@ -40,7 +40,7 @@ func (s *Server) lookup(c echo.Context, v *visit) error {
 	if asked != "" {
 		view.found = v.jobs(asked)
 	}
-	if asked != "" && v.login.Seat.May(access.See) {
+	if asked != "" && v.may(access.See) {
 		ctx := c.Request().Context()
 		err = s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) error {
 			matches, err := r.Lookup(ctx, asked)
@@ -66,7 +66,7 @@ func (v *visit) jobs(asked string) (found []lookupHit) {
 		}
 	}
 	for _, a := range actions(v.who()) {
-		if name := a.name(v.text); v.login.Seat.May(a.may) && fits(name) {
+		if name := a.name(v.text); v.may(a.may) && fits(name) {
 			found = append(found, lookupHit{icon: "plus", name: name, said: true, kind: v.text.LookupAction(), path: a.path})
 		}
 	}
@@ -112,8 +112,7 @@ func (v *visit) hit(m report.Match) lookupHit {
 	case report.LookupPartner:
 		h.icon, h.kind, h.path = "people", v.text.LookupPartner(), v.partnerPath(m.ID, m.Name)
 	case report.LookupMerchant:
-		q := report.CustomersFilter{Merchant: m.ID, Span: report.CustomerSpan{Preset: 90}, Later: -1}.Query()
-		h.icon, h.kind, h.path = "bag", v.text.LookupMerchant(), withQuery(networkCustomers, q)
+		h.icon, h.kind, h.path = "bag", v.text.LookupMerchant(), v.merchantPath(m)
 	case report.LookupProgram:
 		h.icon, h.kind, h.path = "book", v.text.LookupProgram(), homeOf(v.who())+"/programs/"+number(m.ID)+"/terms"
 	case report.LookupCoupon:
@@ -139,6 +138,14 @@ func (v *visit) partnerPath(id int64, name string) string {
 		return withQuery("/network/partners", report.EnrolmentFilter{Text: name}.Query())
 	}
 	return "/merchant/partners/" + number(id)
+}
+
+// merchantPath is the report on a merchant's customers, and for a role that may not see them the operator's list of merchants.
+func (v *visit) merchantPath(m report.Match) string {
+	if !v.may(access.SeeCustomers) {
+		return withQuery("/network", url.Values{"q": {m.Name}})
+	}
+	return withQuery(networkCustomers, report.CustomersFilter{Merchant: m.ID, Span: report.CustomerSpan{Preset: 90}, Later: -1}.Query())
 }
 
 // lists lead to the audience's list of orders, narrowed to what was asked.
