@@ -1197,7 +1197,7 @@ func commissionList(list []report.Commission, forMerchant bool, s sorting, sums 
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			if why := nothing(t, r.Lines, r.Gross, r.Net); why != "" && r.State != "reversed" {
+			if why := nothing(t, r.Lines, r.Gross, r.Net); why != "" && r.State != "reversed" && r.State != "declined" {
 				templ_7745c5c3_Err = templruntime.WriteString(templ_7745c5c3_Buffer, 84, "<span class=\"chip\">")
 				if templ_7745c5c3_Err != nil {
 					return templ_7745c5c3_Err

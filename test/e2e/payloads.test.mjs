@@ -35,6 +35,9 @@ async function watch(context, page) {
 // seen is a payload as a report may hold it: what cannot be seen is refused there.
 const seen = (text) => text.replaceAll("\u202e", "");
 
+// seatOf is the seat that the forms of a page are sent from.
+const seatOf = (page) => page.locator("input[name=seat]").first().getAttribute("value");
+
 // store writes every payload into every field there is: of a link and its clicks, of orders, refunds and contradicting
 // reports, and of keys.
 async function store() {
@@ -43,7 +46,7 @@ async function store() {
   await page.goto(`${demo.dashboard}/partner/links/new`);
   const program = await page.locator("#program option").first().getAttribute("value");
   const made = await context.request.post(`${demo.dashboard}/partner/links`, {
-    form: { program, label: payloads[3], code: `payload-${unique}` }, maxRedirects: 0,
+    form: { seat: await seatOf(page), program, label: payloads[3], code: `payload-${unique}` }, maxRedirects: 0,
   });
   assert.equal(made.status(), 303, await made.text());
   const link = made.headers().location;
@@ -71,8 +74,10 @@ async function store() {
   }
   await context.close();
   const shop = await signIn(browser, "merchant");
+  await shop.page.goto(`${demo.dashboard}/merchant/developers`);
+  const seat = await seatOf(shop.page);
   for (const label of payloads.slice(0, 10)) {
-    const answer = await shop.context.request.post(`${demo.dashboard}/merchant/keys`, { form: { label } });
+    const answer = await shop.context.request.post(`${demo.dashboard}/merchant/keys`, { form: { seat, label } });
     assert.ok([201, 409].includes(answer.status()), `${answer.status()}`);
   }
   await until("the last order to be listed", async () => (await shop.context.request.get(`${demo.dashboard}/merchant/orders.csv`)).text(),
