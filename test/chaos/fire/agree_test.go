@@ -217,17 +217,15 @@ func (h *history) decide(t *rapid.T, network *catalogue.Catalogue, programs *par
 		if c.Forged {
 			candidates[i].Click.Refused = commission.ForgedClickID
 		} else if link, ok := network.Link(program.LinkID(c.Link)); ok {
-			sold, _ := programs.Program(link.Program)
 			partner, _ := network.Partner(link.Partner)
-			candidates[i].Link = sold.LinkTerms(link.ID, partner.ID, partner.Kind, folded.At)
+			candidates[i].Link = programs.LinkTerms(link.Program, link.ID, partner.ID, partner.Kind, folded.At)
 		}
 	}
 	for i := range claims {
 		c := &claims[i]
-		sold, _ := programs.Program(c.Program)
 		partner, _ := network.Partner(c.Partner)
 		candidates[visits+i] = commission.Candidate{
-			Kind: commission.TouchClaim, Code: c.ID, Refused: c.Refused(&folded), Link: sold.LinkTerms(0, partner.ID, partner.Kind, folded.At),
+			Kind: commission.TouchClaim, Code: c.ID, Refused: c.Refused(&folded), Link: programs.LinkTerms(c.Program, 0, partner.ID, partner.Kind, folded.At),
 		}
 	}
 	d, err := commission.Decide(folded, commission.Evidence{Candidates: candidates})
