@@ -94,6 +94,9 @@ func (v *Verification) disputedFees(o *order) {
 	if !slices.ContainsFunc(o.decided.Order.Disputes, func(d commission.Dispute) bool { return d.State == commission.DisputeOpen }) {
 		return
 	}
+	if v.disputed == nil {
+		return // an inspection compares no figures
+	}
 	for i, movements := range o.decided.ByCredit(o.released) {
 		e, pending := o.decided.Earning(i, o.released), int64(0)
 		for n := range movements {
