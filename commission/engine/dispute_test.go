@@ -9,8 +9,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"tributary/commission"
+	"tributary/commission/audit"
 	"tributary/commission/inbox"
 	"tributary/internal/event"
 	"tributary/internal/fault"
@@ -61,6 +63,9 @@ func TestDisputesOnTheBooks(t *testing.T) {
 		check(t, w.db.QueryRow(t.Context(), `SELECT state || ' ' || concat_ws('/', net, pending, payable, held) FROM commission`).Scan(&is))
 		equal(t, "the row", is, string(state)+" "+row)
 		w.clean()
+		verdict, err := audit.NewInspector(audit.Check{DB: w.db, VerifyClick: verifyClick, Partitions: w.partitions, Now: w.clock()}, quiet(), prometheus.NewRegistry()).Inspect(t.Context())
+		check(t, err)
+		equal(t, "broken", verdict.IsBroken(), false)
 	}
 	w.dispute("A1", "a", commission.DisputeOpen, 4_000, 5*day)
 	stands(commission.Pending, "1000/600/0/400", w.pending(600, 120), w.held(400, 80))
