@@ -3,6 +3,7 @@ package loader
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,8 +33,21 @@ func KeptOf(r stream.Record) (k Kept, readable bool) {
 
 const rowsOfSpool = `SELECT _partition, _seq, event_id FROM touch WHERE _spool = ? AND received_at BETWEEN fromUnixTimestamp64Micro(?) AND fromUnixTimestamp64Micro(?)`
 
+// keptMarks are how far the loader has read a spool, what it set aside, and the sequences behind after of batches that are planned and
+// not done: where a loader was stopped in the midst of one, ClickHouse has them once there is a loader again.
+const keptMarks = `
+SELECT partition, 0::bigint, seq, 'mark' FROM high_water WHERE consumer = $1 AND topic = $2 AND spool = $3
+UNION ALL
+SELECT partition, 0, seq, 'letter' FROM dead_letter WHERE consumer = $1 AND topic = $2 AND spool = $3
+UNION ALL
+SELECT h.partition, coalesce((b.before -> encode($3, 'hex') ->> 'seq')::bigint, 0), coalesce((
+       SELECT coalesce((n.before -> encode($3, 'hex') ->> 'seq')::bigint, 0) FROM clickhouse_batch n
+        WHERE n.topic = $2 AND n.partition = b.partition AND n.first_offset > b.first_offset ORDER BY n.first_offset LIMIT 1), h.seq), 'open'
+  FROM high_water h JOIN clickhouse_batch b ON b.topic = $2 AND b.partition = h.partition AND b.state = 'planned'
+ WHERE h.consumer = $1 AND h.topic = $2 AND h.spool = $3`
+
 // CompareKept looks for clicks that a tracker's spool keeps in ClickHouse, and gives those that vanished: the loader has seen
-// their sequence, and neither a row nor a dead letter is theirs. Batches that are under way are waited for some seconds. The
+// their sequence, and neither a row nor a dead letter is theirs. What is in a batch that is planned and not done is no finding. The
 // more clicks at a time the better: each call reads all rows between the first and the last.
 func CompareKept(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn, spool [16]byte, clicks []Kept) (vanished []Finding, err error) {
 	if len(clicks) == 0 {
@@ -58,24 +72,26 @@ func compareKept(ctx context.Context, db *pgxpool.Pool, conn clickhouse.Conn, sp
 		seq       uint64
 	}
 	marks, aside := map[int]uint64{}, map[place]bool{}
-	rows, err := db.Query(ctx, `
-SELECT partition, seq, false FROM high_water WHERE consumer = $1 AND topic = $2 AND spool = $3
-UNION ALL
-SELECT partition, seq, true FROM dead_letter WHERE consumer = $1 AND topic = $2 AND spool = $3`, Consumer, event.Touches, spool[:])
+	type stretch struct{ after, upTo uint64 }
+	open := map[int][]stretch{} // of batches that are planned and not done
+	rows, err := db.Query(ctx, keptMarks, Consumer, event.Touches, spool[:])
 	if err != nil {
 		return nil, fmt.Errorf("reading how far the loader is: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var at place
-		var seq int64
-		var letter bool
-		if err := rows.Scan(&at.partition, &seq, &letter); err != nil {
+		var after, seq int64
+		var is string
+		if err := rows.Scan(&at.partition, &after, &seq, &is); err != nil {
 			return nil, fmt.Errorf("reading how far the loader is: %w", err)
 		}
-		if at.seq = uint64(seq); letter {
+		switch at.seq = uint64(seq); is {
+		case "letter":
 			aside[at] = true
-		} else {
+		case "open":
+			open[at.partition] = append(open[at.partition], stretch{uint64(after), at.seq})
+		default:
 			marks[at.partition] = at.seq
 		}
 	}
@@ -109,6 +125,9 @@ SELECT partition, seq, true FROM dead_letter WHERE consumer = $1 AND topic = $2 
 		at := place{c.Partition, c.Seq}
 		id, ok := stored[at]
 		if c.Seq > marks[c.Partition] || aside[at] || ok && id == c.ID {
+			continue
+		}
+		if !ok && slices.ContainsFunc(open[c.Partition], func(s stretch) bool { return c.Seq > s.after && c.Seq <= s.upTo }) {
 			continue
 		}
 		problem := "the click is not in ClickHouse"

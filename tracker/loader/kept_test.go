@@ -1,6 +1,7 @@
 package loader
 
 import (
+	"errors"
 	"testing"
 
 	"tributary/internal/event"
@@ -44,4 +45,44 @@ func TestAClickThatVanishedIsFoundInItsSpool(t *testing.T) {
 			t.Errorf("%s: %v, %v, want %d", row.statement, found, err, row.want)
 		}
 	}
+}
+
+// TestAClickOfAnOpenBatchHasNotVanished stops a loader between the plan of a batch and its rows, behind one that is done.
+func TestAClickOfAnOpenBatchHasNotVanished(t *testing.T) {
+	t.Parallel()
+	r := newRiver(t, 1)
+	var kept []Kept
+	for n := range uint64(5) {
+		one := record(t, 1, n+1, click(int(n+1)))
+		k, _ := KeptOf(one)
+		kept = append(kept, k)
+		r.produce(event.Touches, 0, one)
+	}
+	ctx, h, release := r.hold(event.Touches, owner())
+	defer release()
+	l := r.lane(r.loader(owner()), event.Touches, h)
+	done := r.cut(ctx, l, 3)
+	if err := errors.Join(l.plan(ctx, done), l.load(ctx, done, true)); err != nil {
+		t.Fatal(err)
+	}
+	vanished := func(what string, want int) {
+		t.Helper()
+		found, err := CompareKept(t.Context(), r.db, r.ch, [16]byte{1}, kept)
+		if err != nil || len(found) != want {
+			t.Errorf("%s: %v, %v, want %d", what, found, err, want)
+		}
+	}
+	b := r.cut(ctx, l, 2)
+	vanished("not planned", 0)
+	if err := l.plan(ctx, b); err != nil {
+		t.Fatal(err)
+	}
+	vanished("planned", 0)
+	r.exec("ALTER TABLE touch DELETE WHERE _seq = 2 SETTINGS mutations_sync = 2")
+	vanished("of the batch before", 1)
+	if err := l.load(ctx, b, true); err != nil {
+		t.Fatal(err)
+	}
+	r.exec("ALTER TABLE touch DELETE WHERE _seq = 5 SETTINGS mutations_sync = 2")
+	vanished("done", 2)
 }
