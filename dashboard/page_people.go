@@ -28,11 +28,13 @@ type peopleView struct {
 }
 
 // An inviteForm is what somebody says of whom they invite. As is a place such as "merchant:owner", and Number that of the
-// merchant or partner, which only the network has to say.
+// merchant or partner, or its name, which only the network has to say; id is what was understood.
 type inviteForm struct {
 	mistakes
 
 	Email, As, Number string
+
+	id int64
 }
 
 func peoplePath(v *visit) string { return homeOf(v.who()) + "/people" }
@@ -74,17 +76,18 @@ func (view *peopleView) places() []place {
 func (f *inviteForm) seat(mine access.Seat) access.NewSeat {
 	org, role, _ := strings.Cut(f.As, ":")
 	n := access.NewSeat{Scope: mine.Scope(), Role: access.Role(role)}
-	id, numbered := report.ParseID(f.Number)
 	switch {
 	case access.Org(org) == mine.Org():
 	case !mine.Network:
 		f.problems = append(f.problems, fault.Wrong("as", text.WrongChoice(f.As), text.FixAnother()))
-	case !numbered:
+	case f.Number == "":
 		f.problems = append(f.problems, fault.Wrong("number", text.WrongEmpty(), text.FixOrganisationNumber()))
+	case f.id == 0:
+		f.problems = append(f.problems, fault.Wrong("number", text.WrongNoOrganisation(), text.FixOrganisationNumber()))
 	case access.Org(org) == access.OfMerchant:
-		n.Scope = access.Scope{Merchant: program.MerchantID(id)}
+		n.Scope = access.Scope{Merchant: program.MerchantID(f.id)}
 	default:
-		n.Scope = access.Scope{Partner: program.PartnerID(id)}
+		n.Scope = access.Scope{Partner: program.PartnerID(f.id)}
 	}
 	if len(f.problems) == 0 && n.Check() != nil {
 		f.problems = append(f.problems, fault.Wrong("as", text.WrongChoice(f.As), text.FixAnother()))
@@ -95,12 +98,29 @@ func (f *inviteForm) seat(mine access.Seat) access.NewSeat {
 	return n
 }
 
+// understand finds the number of the merchant or partner whose whole name the network's form has in place of it, if one alone is
+// called so.
+func (s *Server) understand(ctx context.Context, v *visit, f *inviteForm) error {
+	id, numbered := report.ParseID(f.Number)
+	if f.id = id; numbered || f.Number == "" || !v.login.Seat.Network {
+		return nil
+	}
+	org, _, _ := strings.Cut(f.As, ":")
+	return s.reports.Snapshot(ctx, v.scope(), func(r *report.Snapshot) (err error) {
+		f.id, err = r.Organisation(ctx, org, f.Number)
+		return err
+	})
+}
+
 func (s *Server) people(c echo.Context, v *visit) error {
 	return s.showPeople(c, v, http.StatusOK, &peopleView{})
 }
 
 func (s *Server) showPeople(c echo.Context, v *visit, status int, view *peopleView) (err error) {
 	view.path, view.mine = peoplePath(v), v.login.Seat
+	if view.form.As == "" && view.mine.Network {
+		view.form.As = place{access.OfMerchant, access.Owner}.String() // whom a new merchant needs first
+	}
 	if view.filter, err = report.ParsePeople(c.QueryParams(), v.at); err != nil {
 		return err
 	}
@@ -147,6 +167,9 @@ func (s *Server) invite(c echo.Context, v *visit) error {
 	view := &peopleView{form: inviteForm{
 		Email: strings.ToLower(strings.TrimSpace(c.FormValue("email"))), As: c.FormValue("as"), Number: strings.TrimSpace(c.FormValue("number")),
 	}}
+	if err := s.understand(c.Request().Context(), v, &view.form); err != nil {
+		return err
+	}
 	seat := view.form.seat(v.login.Seat)
 	if len(view.form.problems) > 0 {
 		return s.showPeople(c, v, http.StatusUnprocessableEntity, view)

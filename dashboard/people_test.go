@@ -180,6 +180,9 @@ func TestASeatIsGivenOnlyByWhoMay(t *testing.T) {
 		{"admin", "/network/people", "merchant:owner", "999", http.StatusUnprocessableEntity},
 		{"admin", "/network/people", "merchant:owner", "", http.StatusUnprocessableEntity},
 		{"admin", "/network/people", "merchant:owner", shop, http.StatusCreated},
+		{"admin", "/network/people", "merchant:viewer", "ALDER & Finch", http.StatusCreated},
+		{"admin", "/network/people", "merchant:viewer", "Alder", http.StatusUnprocessableEntity},
+		{"admin", "/network/people", "partner:viewer", "Alder & Finch", http.StatusUnprocessableEntity},
 		{"operator", "/network/people", "network:payouts", "", http.StatusCreated},
 	} {
 		got := w.as(c.who+"@example.net").post(c.path, url.Values{"email": {"bo@x.example"}, "as": {c.as}, "number": {c.number}})

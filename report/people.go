@@ -95,3 +95,16 @@ FROM scoped_invitation ORDER BY id DESC LIMIT $1`, MaxInvitations)
 	}
 	return found, nil
 }
+
+// Organisation gives the number of the merchant or partner, as org says, of a name in any letter case; 0 where none of the scope, or
+// more than one, is called so.
+func (s *Snapshot) Organisation(ctx context.Context, org, name string) (id int64, err error) {
+	// name: organisation by name
+	err = s.tx.QueryRow(ctx, `SELECT CASE WHEN count(*) = 1 THEN max(id) ELSE 0 END FROM (
+    SELECT id FROM merchant WHERE $1 = 'merchant' AND lower(name) = lower($2)
+    UNION ALL SELECT id FROM partner WHERE $1 = 'partner' AND lower(name) = lower($2)) named`, org, name).Scan(&id)
+	if err != nil {
+		return 0, fmt.Errorf("looking for the %s called %q: %w", org, name, err)
+	}
+	return id, nil
+}

@@ -3556,7 +3556,7 @@ func FixOrderLines() Message { return Message{id: "fix.order_lines"} }
 // FixOrderReported is the message: send the id under which the order was reported
 func FixOrderReported() Message { return Message{id: "fix.order_reported"} }
 
-// FixOrganisationNumber is the message: give the number of the merchant or partner
+// FixOrganisationNumber is the message: give the whole name of the merchant or partner, or its number where several are called so
 func FixOrganisationNumber() Message { return Message{id: "fix.organisation_number"} }
 
 // FixOutsideWindow is the message: keep a click id for as long as the window, and send the latest
@@ -5604,10 +5604,10 @@ func (p *Printer) PeopleLinkUse(email string) string { return p.say("people.link
 // PeopleMakeLink says: Make the link
 func (p *Printer) PeopleMakeLink() string { return p.say("people.make_link", 0) }
 
-// PeopleNumber says: Number of the merchant or partner
+// PeopleNumber says: Merchant or partner
 func (p *Printer) PeopleNumber() string { return p.say("people.number", 0) }
 
-// PeopleNumberHint says: Empty for the network itself.
+// PeopleNumberHint says: Its name or number. Empty for the network itself.
 func (p *Printer) PeopleNumberHint() string { return p.say("people.number_hint", 0) }
 
 // PeopleSearch says: Person or organisation
